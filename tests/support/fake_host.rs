@@ -1,0 +1,2 @@
+//! Runs the product on a fake host.
+fn main() {}
