@@ -1,1 +1,80 @@
-//! x
+//! Counterpart's parts. The binary calls [`main_on`] with the machine that it runs on; the tests call it with others.
+//!
+//! The flow: argv → `cli` → [`plan::Plan`] → [`pipeline::run`] → [`outcome::Outcome`] → exit code.
+
+pub mod cli;
+pub mod exit_code;
+pub mod failure;
+pub mod generate;
+pub mod host;
+pub mod linux;
+pub mod logging;
+pub mod macos;
+pub mod outcome;
+pub mod phases;
+pub mod pipeline;
+pub mod plan;
+pub mod process;
+pub mod rsync;
+pub mod shown;
+
+use std::process::ExitCode as ProcessExitCode;
+
+use exit_code::ExitCode;
+use failure::Failure;
+use host::Host;
+use logging::complain;
+use outcome::Outcome;
+use process::interrupts::Interrupts;
+
+/// Parses the command line, does what it says on the host that `find_host` finds, and returns the exit code.
+///
+/// The only place where an outcome becomes an exit code.
+pub fn main_on(find_host: impl FnOnce() -> anyhow::Result<Host>) -> ProcessExitCode {
+    let code = match cli::parse() {
+        Err(error) => {
+            // Nothing can be done about a closed output, and the code tells enough.
+            let _ = error.print();
+            u8::try_from(error.exit_code()).unwrap_or(ExitCode::USAGE.number())
+        }
+        Ok(cli::Action::Generate(what)) => finish(generate::run(what)),
+        Ok(cli::Action::Clone(plan)) => match ready(find_host) {
+            Err(error) => finish(Err(error)),
+            Ok((host, interrupts)) => clone(&plan, &host, &interrupts).number(),
+        },
+    };
+    ProcessExitCode::from(code)
+}
+
+fn ready(find_host: impl FnOnce() -> anyhow::Result<Host>) -> anyhow::Result<(Host, Interrupts)> {
+    let host = find_host()?;
+    let interrupts = Interrupts::install(|| say_goodbye(ExitCode::INTERRUPTED))?;
+    Ok((host, interrupts))
+}
+
+fn clone(plan: &plan::Plan, host: &Host, interrupts: &Interrupts) -> ExitCode {
+    // A panic would end with 101, which no table of ours has, and would leave the markers as they are.
+    let run = std::panic::AssertUnwindSafe(|| pipeline::run(plan, host, interrupts));
+    let outcome = std::panic::catch_unwind(run)
+        .unwrap_or_else(|_| Outcome::Failed(Failure::Internal("a panic, described above".to_owned())));
+    if let Outcome::Failed(failure) = &outcome {
+        complain(&failure.to_string());
+    }
+    let code = outcome.exit_code();
+    say_goodbye(code);
+    code
+}
+
+fn say_goodbye(code: ExitCode) {
+    log::info!("Counterpart exited with code {}.", code.number());
+}
+
+fn finish(result: anyhow::Result<()>) -> u8 {
+    match result {
+        Ok(()) => ExitCode::SUCCESS.number(),
+        Err(error) => {
+            complain(&format!("{error:#}."));
+            ExitCode::NOT_ROOT_OR_INTERNAL.number()
+        }
+    }
+}

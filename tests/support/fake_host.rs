@@ -1,2 +1,36 @@
-//! Runs the product on a fake host.
-fn main() {}
+//! Runs the product on a host that a test has made: the folder named by `COUNTERPART_FAKE_HOST`.
+//!
+//! That folder holds `system` ("macos" or "linux"), `tools/` with the system's tools, `rsync/` as the one folder that is
+//! searched before `PATH`, and gets `log/` and `lock/`. The shipped binary reads no such variable.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use counterpart::host::platform::System;
+use counterpart::host::tools::Tools;
+use counterpart::host::{Host, platform};
+
+fn main() -> ExitCode {
+    counterpart::main_on(fake_host)
+}
+
+fn fake_host() -> anyhow::Result<Host> {
+    let root = std::env::var_os("COUNTERPART_FAKE_HOST").map(PathBuf::from);
+    let root: &Path = root.as_deref().ok_or_else(|| anyhow::anyhow!("COUNTERPART_FAKE_HOST is not set"))?;
+    let system = match std::fs::read_to_string(root.join("system"))?.trim() {
+        "macos" => System::MacOs,
+        _ => System::Linux,
+    };
+    let tool = |name: &str| root.join("tools").join(name);
+    let tools = Tools { sw_vers: tool("sw_vers"), vsdbutil: tool("vsdbutil"), diskutil: tool("diskutil") };
+    Ok(Host {
+        platform: platform(system, &tools)?,
+        tools,
+        rsync_folders: vec![root.join("rsync")],
+        search_path: std::env::var_os("PATH").unwrap_or_default(),
+        log_dir: root.join("log"),
+        lock_dir: root.join("lock"),
+        effective_uid: nix::unistd::geteuid().as_raw(),
+        name: "testhost".to_owned(),
+    })
+}

@@ -1,0 +1,163 @@
+//! The command line: what may be typed, and how it becomes a [`Plan`].
+
+use std::path::{Component, Path, PathBuf};
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
+
+use crate::exit_code;
+use crate::plan::{DEFAULT_PREFIX, Plan, Prefix};
+
+/// What is shown below the options.
+const FILES: &str = "\
+Files at the destination's root:
+  .PREFIX.counterpart.completed  exists while the clone is complete; its time is the completion
+  .PREFIX.counterpart.error      the reason of the last failure, in one line
+  .PREFIX.counterpart.stats      the statistics of the last run
+  .PREFIX.counterpart.id         says that this destination is a clone of ours
+The log is Counterpart_YY-MM-DD_HH-MM-SS in /Library/Logs/Counterpart (macOS) or /var/log/counterpart (Linux).";
+
+/// Makes an exact, where possible bootable, clone of a live system with rsync.
+///
+/// The contents of the source become the contents of the destination: what the source does not have is deleted there.
+#[derive(Debug, Parser)]
+#[command(
+    name = "counterpart",
+    version,
+    subcommand_negates_reqs = true,
+    args_conflicts_with_subcommands = true
+)]
+#[command(disable_help_subcommand = true, max_term_width = 100)]
+struct Args {
+    #[command(subcommand)]
+    command: Option<Commands>,
+    #[command(flatten)]
+    clone: Option<CloneArgs>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Commands {
+    /// Prints the man page or a shell's completions
+    #[command(hide = true)]
+    Generate {
+        /// What to print
+        what: Generated,
+    },
+}
+
+/// What the hidden subcommand can print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Generated {
+    /// The man page, in roff.
+    Man,
+    /// Completions for bash.
+    Bash,
+    /// Completions for zsh.
+    Zsh,
+    /// Completions for fish.
+    Fish,
+}
+
+#[derive(Debug, clap::Args)]
+struct CloneArgs {
+    /// What to clone: its contents become the destination's contents, with or without a trailing slash
+    #[arg(short, long, value_name = "DIR")]
+    source: PathBuf,
+    /// Where to; must exist
+    #[arg(short, long, value_name = "DIR")]
+    destination: PathBuf,
+    /// Exclusion patterns, in rsync's syntax, added to the built-in ones
+    #[arg(short, long, value_name = "FILE")]
+    exclude_from: Option<PathBuf>,
+    /// Executable run before the clone, its output logged
+    #[arg(short, long, value_name = "FILE")]
+    pre_script: Option<PathBuf>,
+    /// Executable run after a successful clone, its output logged
+    #[arg(short = 'o', long, value_name = "FILE")]
+    post_script: Option<PathBuf>,
+    /// Reverse-domain prefix of the files left at the destination: letters, digits, '-', '.', '_', no leading dot
+    #[arg(short = 'g', long, value_name = "PREFIX", default_value = DEFAULT_PREFIX)]
+    organisation_prefix: Prefix,
+    /// Verbose dry run: logs what would change, changes nothing at all, exits with 70
+    #[arg(short, long)]
+    test_run: bool,
+    /// The rsync to use, instead of searching
+    #[arg(long, value_name = "FILE")]
+    rsync: Option<PathBuf>,
+    /// The log folder, instead of the default one
+    #[arg(long, value_name = "DIR")]
+    log_dir: Option<PathBuf>,
+    /// Let the first clone delete what the destination already holds
+    #[arg(long)]
+    adopt: bool,
+    /// A failing pre-clone script stops the run (81), a failing post-clone script fails it (82)
+    #[arg(long)]
+    strict_scripts: bool,
+    /// Clone without root; ownership and special files are then not kept, and the log says so
+    #[arg(long)]
+    allow_non_root: bool,
+}
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub enum Action {
+    /// Make a clone.
+    Clone(Box<Plan>),
+    /// Print a generated document.
+    Generate(Generated),
+}
+
+/// The definition of the command line, with the exit codes below its help.
+#[must_use]
+pub fn definition() -> clap::Command {
+    Args::command().after_long_help(after_help()).after_help(after_help())
+}
+
+fn after_help() -> String {
+    format!("Exit codes:\n{}\n{FILES}", exit_code::table_text())
+}
+
+/// Parses the process's arguments. The error is clap's, and prints itself: help and version are "errors" with code 0.
+pub fn parse() -> Result<Action, clap::Error> {
+    let mut definition = definition();
+    let matches = definition.try_get_matches_from_mut(std::env::args_os())?;
+    let args = <Args as clap::FromArgMatches>::from_arg_matches(&matches)?;
+    match (args.command, args.clone) {
+        (Some(Commands::Generate { what }), _) => Ok(Action::Generate(what)),
+        (None, Some(clone)) => plan(clone)
+            .map(|plan| Action::Clone(Box::new(plan)))
+            .map_err(|message| definition.error(ErrorKind::ValueValidation, message)),
+        (None, None) => Err(definition.error(
+            ErrorKind::MissingRequiredArgument,
+            "the source (-s) and the destination (-d) are required",
+        )),
+    }
+}
+
+fn plan(args: CloneArgs) -> Result<Plan, String> {
+    let optional = |path: Option<PathBuf>, option| path.map(|path| absolute(&path, option)).transpose();
+    Ok(Plan {
+        source: absolute(&args.source, "--source")?,
+        destination: absolute(&args.destination, "--destination")?,
+        exclude_from: optional(args.exclude_from, "--exclude-from")?,
+        pre_script: optional(args.pre_script, "--pre-script")?,
+        post_script: optional(args.post_script, "--post-script")?,
+        prefix: args.organisation_prefix,
+        test_run: args.test_run,
+        rsync: optional(args.rsync, "--rsync")?,
+        log_dir: optional(args.log_dir, "--log-dir")?,
+        adopt: args.adopt,
+        strict_scripts: args.strict_scripts,
+        allow_non_root: args.allow_non_root,
+    })
+}
+
+/// Children run in `/`, so a relative path is resolved where it was typed. Trailing slashes and `.` go: `link/` would
+/// otherwise be what the link leads to.
+fn absolute(path: &Path, option: &str) -> Result<PathBuf, String> {
+    if path.as_os_str().is_empty() {
+        return Err(format!("{option} is empty"));
+    }
+    let absolute = std::path::absolute(path).map_err(|error| format!("{option}: {error}"))?;
+    Ok(absolute.components().filter(|part| *part != Component::CurDir).collect())
+}

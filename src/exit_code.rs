@@ -1,0 +1,195 @@
+//! The documented exit codes: the numbers, what each means and what to do about it.
+//!
+//! The README's table, `--help` and the man page are made from or compared with [`TABLE`].
+
+/// An exit code of this program, always one that [`TABLE`] documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExitCode(u8);
+
+impl ExitCode {
+    /// The clone is complete.
+    pub const SUCCESS: Self = Self(0);
+    /// Not root, or an internal error.
+    pub const NOT_ROOT_OR_INTERNAL: Self = Self(1);
+    /// The command line is wrong.
+    pub const USAGE: Self = Self(2);
+    /// Writing failed at the destination's device; rsync's own number for file input/output.
+    pub const FILE_IO: Self = Self(11);
+    /// rsync's account of the run is missing; rsync's own number for its diagnostics.
+    pub const DIAGNOSTICS: Self = Self(13);
+    /// The run was interrupted; rsync's own number for it.
+    pub const INTERRUPTED: Self = Self(20);
+    /// The source cannot be read, or is empty.
+    pub const SOURCE: Self = Self(65);
+    /// The destination cannot be written.
+    pub const DESTINATION: Self = Self(66);
+    /// The exclusion file cannot be read.
+    pub const EXCLUDES: Self = Self(67);
+    /// The pre-clone script cannot be executed.
+    pub const PRE_SCRIPT: Self = Self(68);
+    /// The post-clone script cannot be executed.
+    pub const POST_SCRIPT: Self = Self(69);
+    /// This was a test run.
+    pub const TEST_RUN: Self = Self(70);
+    /// The source became unreadable during the clone.
+    pub const SOURCE_LOST: Self = Self(71);
+    /// The destination became unwritable during the clone.
+    pub const DESTINATION_LOST: Self = Self(72);
+    /// An access control entry names a user that no longer exists.
+    pub const MISSING_USER: Self = Self(73);
+    /// The destination is full.
+    pub const DESTINATION_FULL: Self = Self(74);
+    /// The clone would delete more than it may.
+    pub const WOULD_DELETE: Self = Self(76);
+    /// Another Counterpart is cloning to this destination.
+    pub const LOCKED: Self = Self(80);
+    /// The pre-clone script failed.
+    pub const PRE_SCRIPT_FAILED: Self = Self(81);
+    /// The post-clone script failed.
+    pub const POST_SCRIPT_FAILED: Self = Self(82);
+    /// rsync was not found.
+    pub const RSYNC_NOT_FOUND: Self = Self(85);
+    /// The rsync found is not one that can make a clone.
+    pub const WRONG_RSYNC: Self = Self(86);
+    /// Source and destination are the same, or the source lies inside the destination.
+    pub const OVERLAP: Self = Self(87);
+    /// The destination ignores ownership.
+    pub const IGNORES_OWNERSHIP: Self = Self(90);
+    /// The source is a sealed system volume.
+    pub const SEALED_SYSTEM: Self = Self(91);
+
+    /// rsync's own code, where it is one of those that are passed on as they are (3 to 35).
+    #[must_use]
+    pub fn from_rsync(code: i32) -> Option<Self> {
+        u8::try_from(code).ok().filter(|code| (3..=35).contains(code)).map(Self)
+    }
+
+    /// 128+N, for an rsync that was killed by signal N.
+    #[must_use]
+    pub fn from_signal(signal: i32) -> Self {
+        Self(128 | u8::try_from(signal & 0x7f).unwrap_or(0))
+    }
+
+    /// The number that the process ends with.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        self.0
+    }
+}
+
+/// A row of the table of exit codes.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    /// The code, or the range of codes, as printed.
+    pub code: &'static str,
+    /// What has happened.
+    pub meaning: &'static str,
+    /// What to do about it.
+    pub remedy: &'static str,
+}
+
+const fn row(code: &'static str, meaning: &'static str, remedy: &'static str) -> Row {
+    Row { code, meaning, remedy }
+}
+
+/// Every exit code, in ascending order.
+pub const TABLE: &[Row] = &[
+    row("0", "success", "nothing to do: the clone is complete and on the disk"),
+    row(
+        "1",
+        "must be run as root, or an internal error",
+        "run it with sudo or from a root job; report an internal error with the log",
+    ),
+    row("2", "usage", "read the message and `counterpart --help`"),
+    row(
+        "3–35",
+        "rsync's own code, where nothing more exact is known; 20 also when Counterpart itself was interrupted",
+        "read the failing paths at the end of the log; see rsync(1), \"EXIT VALUES\"",
+    ),
+    row(
+        "65",
+        "source not readable, or empty",
+        "check `-s`: is the volume mounted, does the folder hold anything?",
+    ),
+    row(
+        "66",
+        "destination not writable",
+        "check `-d`: it must be an existing, writable folder and not a symbolic link",
+    ),
+    row("67", "excludes file not readable", "check `-e`: it must be a readable file"),
+    row(
+        "68",
+        "pre-clone script not executable",
+        "check `-p`: `chmod +x` it and give it a `#!` line whose interpreter exists",
+    ),
+    row(
+        "69",
+        "post-clone script not executable",
+        "check `-o`: `chmod +x` it and give it a `#!` line whose interpreter exists",
+    ),
+    row("70", "this was a test run", "nothing was changed; run again without `-t` to make the clone"),
+    row(
+        "71",
+        "source became unreadable during the clone",
+        "check the source's disk and cable, then run again",
+    ),
+    row(
+        "72",
+        "destination became unwritable during the clone",
+        "check the destination's disk and cable, repair its filesystem, then run again",
+    ),
+    row(
+        "73",
+        "an access control entry on the source names a user that no longer exists",
+        "remove the entry from the path named in the log (`ls -le`, `chmod -a# N`), then run again",
+    ),
+    row(
+        "74",
+        "destination full",
+        "make room at the destination (space or inodes), exclude more, or use a larger disk",
+    ),
+    row(
+        "76",
+        "the clone would delete more than it may",
+        "make sure that this is the right disk; then allow it once with `--adopt`",
+    ),
+    row(
+        "80",
+        "another Counterpart is cloning to this destination",
+        "wait for it to end; if none is running, an rsync of a killed run may still be ending",
+    ),
+    row("81", "pre-clone script failed (`--strict-scripts`)", "read the script's output in the log"),
+    row(
+        "82",
+        "post-clone script failed (`--strict-scripts`)",
+        "read the script's output in the log; the files were cloned before it ran",
+    ),
+    row("85", "rsync not found", "install rsync (INSTALL.md has the command), or name it with `--rsync`"),
+    row("86", "wrong rsync", "install Samba's rsync 3.0.9 or later; Apple's openrsync cannot make a clone"),
+    row(
+        "87",
+        "source and destination are the same, or the source lies inside the destination",
+        "check `-s` and `-d`",
+    ),
+    row(
+        "90",
+        "destination ignores ownership",
+        "macOS: `diskutil enableOwnership VOLUME`; Linux: use a filesystem such as ext4, xfs or btrfs",
+    ),
+    row(
+        "91",
+        "source is a sealed system volume",
+        "clone `/System/Volumes/Data` instead; macOS itself is reinstalled, not cloned",
+    ),
+    row(
+        "128+N",
+        "rsync was killed by signal N",
+        "find out who killed it (9 may be the kernel's out-of-memory killer), then run again",
+    ),
+];
+
+/// The table as text for `--help` and the man page: code and meaning, a line each.
+#[must_use]
+pub fn table_text() -> String {
+    TABLE.iter().fold(String::new(), |text, row| text + &format!("  {:<6} {}\n", row.code, row.meaning))
+}

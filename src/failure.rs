@@ -1,0 +1,338 @@
+//! Every way in which a run can fail, each with a sentence for people and one exit code.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::exit_code::ExitCode;
+use crate::shown;
+
+/// Why a run failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The effective user is not root.
+    #[error(
+        "Counterpart must be run as root. Use sudo, or --allow-non-root for a clone without owners and special files."
+    )]
+    NotRoot,
+    /// Something that the outside world cannot cause.
+    #[error("Internal error: {0}. Please report it with the log.")]
+    Internal(String),
+    /// The source cannot be opened or read.
+    #[error("The source {} cannot be read: {why}. Check -s; is the volume mounted?", shown::path(path))]
+    SourceUnreadable {
+        /// The source.
+        path: PathBuf,
+        /// The reason.
+        why: String,
+    },
+    /// The source holds nothing: a clone of it would wipe the destination.
+    #[error(
+        "The source {} is empty; a clone of it would delete everything at the destination. Is the volume mounted?",
+        shown::path(path)
+    )]
+    SourceEmpty {
+        /// The source.
+        path: PathBuf,
+    },
+    /// The destination is not an existing, writable folder.
+    #[error("The destination {} cannot be written: {why}.", shown::path(path))]
+    DestinationUnusable {
+        /// The destination.
+        path: PathBuf,
+        /// The reason.
+        why: String,
+    },
+    /// The exclusion file cannot be used.
+    #[error("The excludes file {} cannot be read: {why}. Check -e.", shown::path(path))]
+    ExcludesUnreadable {
+        /// The exclusion file.
+        path: PathBuf,
+        /// The reason.
+        why: String,
+    },
+    /// A script cannot be executed.
+    #[error("The {which} script {} cannot be executed: {why}.", shown::path(path))]
+    ScriptNotExecutable {
+        /// Before or after the clone.
+        which: Moment,
+        /// The script.
+        path: PathBuf,
+        /// The reason.
+        why: String,
+    },
+    /// A script failed, and `--strict-scripts` was given.
+    #[error("The {which} script {} failed: {how}.", shown::path(path))]
+    ScriptFailed {
+        /// Before or after the clone.
+        which: Moment,
+        /// The script.
+        path: PathBuf,
+        /// Its exit code or signal.
+        how: String,
+    },
+    /// The source could be read when the run began and cannot any more.
+    #[error("The source {} became unreadable during the clone: {why}. Check its disk.", shown::path(path))]
+    SourceLost {
+        /// The source.
+        path: PathBuf,
+        /// The reason.
+        why: String,
+    },
+    /// The destination could be written when the run began and cannot any more.
+    #[error(
+        "The destination {} became unwritable during the clone: {why}. Check its disk.",
+        shown::path(path)
+    )]
+    DestinationLost {
+        /// The destination.
+        path: PathBuf,
+        /// The reason.
+        why: String,
+    },
+    /// rsync cannot translate an access control entry.
+    #[error(
+        "An access control entry on the source names a user that no longer exists{}. \
+         Remove it (find it with ls -le, remove it with chmod -a#) and run again.",
+        path.as_deref().map(|path| format!(": {path}")).unwrap_or_default()
+    )]
+    MissingUser {
+        /// Where, if this rsync says so; as shown.
+        path: Option<String>,
+    },
+    /// A write at the destination found no room.
+    #[error(
+        "The destination {} is full: {what}. Make room there, exclude more, or use a larger disk.",
+        shown::path(path)
+    )]
+    DestinationFull {
+        /// The destination.
+        path: PathBuf,
+        /// What could not be written.
+        what: String,
+    },
+    /// The destination holds what the first clone would delete or overwrite.
+    #[error(
+        "The destination {} bears no mark of Counterpart, and this clone would delete or overwrite {files} files and \
+         {folders} folders there, among them {examples}. If it is the right disk, run once with --adopt.",
+        shown::path(path)
+    )]
+    WouldDelete {
+        /// The destination.
+        path: PathBuf,
+        /// How many files.
+        files: u64,
+        /// How many folders.
+        folders: u64,
+        /// The first five, as shown.
+        examples: String,
+    },
+    /// Somebody else holds the destination's lock.
+    #[error("Another Counterpart is cloning to {}. Wait for it to end.", shown::path(path))]
+    Locked {
+        /// The destination.
+        path: PathBuf,
+    },
+    /// No rsync at all.
+    #[error("rsync was not found (searched: {searched}). {install}")]
+    RsyncNotFound {
+        /// Where it was looked for.
+        searched: String,
+        /// How to get one.
+        install: String,
+    },
+    /// An rsync that cannot make a clone.
+    #[error("{} is {found}; Counterpart needs Samba's rsync 3.0.9 or later. {install}", shown::path(path))]
+    WrongRsync {
+        /// The rsync.
+        path: PathBuf,
+        /// What it says it is.
+        found: String,
+        /// How to get a right one.
+        install: String,
+    },
+    /// Source and destination are one folder.
+    #[error("The source and the destination are the same folder, {}. Check -s and -d.", shown::path(path))]
+    SameFolder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The source would be deleted by its own clone.
+    #[error(
+        "The source {} lies inside the destination {}; the clone would delete it. Check -s and -d.",
+        shown::path(source_folder),
+        shown::path(destination)
+    )]
+    SourceInsideDestination {
+        /// The source.
+        source_folder: PathBuf,
+        /// The destination.
+        destination: PathBuf,
+    },
+    /// The destination cannot keep the owners of files.
+    #[error("The destination {} ignores ownership: {why}", shown::path(path))]
+    IgnoresOwnership {
+        /// The destination.
+        path: PathBuf,
+        /// How that shows, and what to do; whole sentences.
+        why: String,
+    },
+    /// The system volume of macOS 11 and later.
+    #[error(
+        "The source {} is a sealed system volume, of which no file copy can boot. Clone /System/Volumes/Data instead.",
+        shown::path(path)
+    )]
+    SealedSystem {
+        /// The source.
+        path: PathBuf,
+    },
+    /// SIGINT, SIGTERM or SIGHUP.
+    #[error("The clone was interrupted ({signal}).")]
+    Interrupted {
+        /// The signal's name.
+        signal: &'static str,
+    },
+    /// rsync ended with a code that is passed on as it is.
+    #[error("rsync ended with code {}: {meaning}. The failing paths are in the log.", code.number())]
+    Rsync {
+        /// rsync's code, which is ours too.
+        code: ExitCode,
+        /// rsync's own words for it.
+        meaning: &'static str,
+    },
+    /// rsync ended with a code that this program's table gives another meaning.
+    #[error("rsync ended with code {code}: {meaning}.")]
+    RsyncUnusable {
+        /// rsync's code, 1 or 2, or one that rsync does not have.
+        code: i32,
+        /// rsync's own words for it.
+        meaning: &'static str,
+    },
+    /// rsync was killed.
+    #[error("rsync was killed by signal {signal}.")]
+    RsyncKilled {
+        /// The signal's number.
+        signal: i32,
+    },
+    /// rsync could not be started, or its output not be read.
+    #[error("rsync ({}) could not be run: {}.", shown::path(path), shown::reason(source))]
+    RsyncNotRun {
+        /// The rsync.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// rsync claims success without its account of the run.
+    #[error("rsync ended with 0 but its statistics are missing, so it is not known what was copied.")]
+    StatisticsMissing,
+    /// Data that rsync wrote did not reach the device.
+    #[error("The destination {} could not be flushed to its disk: {why}. Check the disk.", shown::path(path))]
+    FlushFailed {
+        /// The destination.
+        path: PathBuf,
+        /// The reason.
+        why: String,
+    },
+    /// A mark could not be written.
+    #[error("{} could not be written at the destination: {why}.", shown::path(path))]
+    MarkNotWritten {
+        /// The mark.
+        path: PathBuf,
+        /// The reason.
+        why: String,
+    },
+}
+
+/// When a script runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// Before the clone.
+    PreClone,
+    /// After a successful clone.
+    PostClone,
+}
+
+impl std::fmt::Display for Moment {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::PreClone => "pre-clone",
+            Self::PostClone => "post-clone",
+        })
+    }
+}
+
+impl Failure {
+    /// The documented exit code of this failure.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            // rsync's 1 says that it refused our own options.
+            Self::NotRoot | Self::Internal(_) | Self::RsyncUnusable { code: 1, .. } => {
+                ExitCode::NOT_ROOT_OR_INTERNAL
+            }
+            Self::SourceUnreadable { .. } | Self::SourceEmpty { .. } => ExitCode::SOURCE,
+            Self::DestinationUnusable { .. } => ExitCode::DESTINATION,
+            Self::ExcludesUnreadable { .. } => ExitCode::EXCLUDES,
+            Self::ScriptNotExecutable { which, .. } => match which {
+                Moment::PreClone => ExitCode::PRE_SCRIPT,
+                Moment::PostClone => ExitCode::POST_SCRIPT,
+            },
+            Self::ScriptFailed { which, .. } => match which {
+                Moment::PreClone => ExitCode::PRE_SCRIPT_FAILED,
+                Moment::PostClone => ExitCode::POST_SCRIPT_FAILED,
+            },
+            Self::SourceLost { .. } => ExitCode::SOURCE_LOST,
+            Self::DestinationLost { .. } | Self::MarkNotWritten { .. } => ExitCode::DESTINATION_LOST,
+            Self::MissingUser { .. } => ExitCode::MISSING_USER,
+            Self::DestinationFull { .. } => ExitCode::DESTINATION_FULL,
+            Self::WouldDelete { .. } => ExitCode::WOULD_DELETE,
+            Self::Locked { .. } => ExitCode::LOCKED,
+            Self::RsyncNotFound { .. } => ExitCode::RSYNC_NOT_FOUND,
+            Self::WrongRsync { .. } | Self::RsyncNotRun { .. } | Self::RsyncUnusable { .. } => {
+                ExitCode::WRONG_RSYNC
+            }
+            Self::SameFolder { .. } | Self::SourceInsideDestination { .. } => ExitCode::OVERLAP,
+            Self::IgnoresOwnership { .. } => ExitCode::IGNORES_OWNERSHIP,
+            Self::SealedSystem { .. } => ExitCode::SEALED_SYSTEM,
+            Self::Interrupted { .. } => ExitCode::INTERRUPTED,
+            Self::Rsync { code, .. } => *code,
+            Self::RsyncKilled { signal } => ExitCode::from_signal(*signal),
+            Self::StatisticsMissing => ExitCode::DIAGNOSTICS,
+            Self::FlushFailed { .. } => ExitCode::FILE_IO,
+        }
+    }
+
+    /// Whether the destination was refused as a whole: then nothing at all is written there.
+    #[must_use]
+    pub fn refuses_destination(&self) -> bool {
+        match self {
+            Self::DestinationUnusable { .. }
+            | Self::WouldDelete { .. }
+            | Self::Locked { .. }
+            | Self::SameFolder { .. }
+            | Self::SourceInsideDestination { .. }
+            | Self::IgnoresOwnership { .. }
+            | Self::SealedSystem { .. }
+            | Self::NotRoot => true,
+            Self::Internal(_)
+            | Self::SourceUnreadable { .. }
+            | Self::SourceEmpty { .. }
+            | Self::ExcludesUnreadable { .. }
+            | Self::ScriptNotExecutable { .. }
+            | Self::ScriptFailed { .. }
+            | Self::SourceLost { .. }
+            | Self::DestinationLost { .. }
+            | Self::MissingUser { .. }
+            | Self::DestinationFull { .. }
+            | Self::RsyncNotFound { .. }
+            | Self::WrongRsync { .. }
+            | Self::Interrupted { .. }
+            | Self::Rsync { .. }
+            | Self::RsyncUnusable { .. }
+            | Self::RsyncKilled { .. }
+            | Self::RsyncNotRun { .. }
+            | Self::StatisticsMissing
+            | Self::FlushFailed { .. }
+            | Self::MarkNotWritten { .. } => false,
+        }
+    }
+}

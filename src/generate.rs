@@ -1,0 +1,68 @@
+//! The man page and the shells' completions, made from the definition of the command line.
+
+use std::io::{self, Write as _};
+
+use clap_complete::Shell;
+
+use crate::cli::{self, Generated};
+use crate::exit_code;
+
+/// Prints one of them on standard output.
+pub fn run(what: Generated) -> anyhow::Result<()> {
+    let mut text = Vec::new();
+    match what {
+        Generated::Man => man_page(&mut text)?,
+        Generated::Bash => complete(Shell::Bash, &mut text),
+        Generated::Zsh => complete(Shell::Zsh, &mut text),
+        Generated::Fish => complete(Shell::Fish, &mut text),
+    }
+    Ok(io::stdout().lock().write_all(&text)?)
+}
+
+fn complete(shell: Shell, text: &mut Vec<u8>) {
+    clap_complete::generate(shell, &mut cli::definition(), "counterpart", text);
+}
+
+fn man_page(text: &mut Vec<u8>) -> io::Result<()> {
+    // The exit codes get a section of their own, with what to do about each.
+    let definition = cli::definition().after_help(None::<&str>).after_long_help(None::<&str>);
+    let page = clap_mangen::Man::new(definition).section("8").manual("Counterpart").date("");
+    page.render_title(text)?;
+    page.render_name_section(text)?;
+    page.render_synopsis_section(text)?;
+    page.render_description_section(text)?;
+    page.render_options_section(text)?;
+    writeln!(text, ".SH EXIT STATUS")?;
+    for row in exit_code::TABLE {
+        writeln!(text, ".TP\n\\fB{}\\fR\n{}: {}.", roff(row.code), roff(row.meaning), roff(row.remedy))?;
+    }
+    writeln!(text, "{}", FILES.trim_end())?;
+    page.render_version_section(text)
+}
+
+/// A line of text for roff: its escape character and a leading dot or quote mean something there.
+fn roff(text: &str) -> String {
+    text.replace('\\', "\\e").replace('-', "\\-").replace('\u{2013}', "\\(en")
+}
+
+/// The files that a run leaves.
+const FILES: &str = r"
+.SH FILES
+.TP
+.I .PREFIX.counterpart.completed
+At the destination's root: exists while the clone is complete; its modification time is the completion.
+.TP
+.I .PREFIX.counterpart.error
+At the destination's root: the reason of the last failure, in one line.
+.TP
+.I .PREFIX.counterpart.stats
+At the destination's root: the statistics of the last run.
+.TP
+.I .PREFIX.counterpart.id
+At the destination's root: says that this destination is a clone of ours.
+.TP
+.I /var/log/counterpart/Counterpart_YY\-MM\-DD_HH\-MM\-SS
+The log of a run; in /Library/Logs/Counterpart on macOS.
+.SH SEE ALSO
+.BR rsync (1)
+";

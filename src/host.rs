@@ -1,0 +1,123 @@
+//! Where we are: plain data. Only [`Host::native`] asks the compiler or the machine which system this is.
+
+pub mod folder;
+pub mod lock;
+pub mod platform;
+pub mod tools;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use crate::process::interrupts::Interrupts;
+use crate::process::{Command, capture};
+use platform::{MacOsVersion, Platform, System};
+use tools::Tools;
+
+/// The machine that a run works on.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// The system and, on macOS, its version.
+    pub platform: Platform,
+    /// Where the system's own tools are.
+    pub tools: Tools,
+    /// Folders to search for rsync before [`Host::search_path`].
+    pub rsync_folders: Vec<PathBuf>,
+    /// `PATH`, in which rsync is searched last.
+    pub search_path: OsString,
+    /// The default log folder.
+    pub log_dir: PathBuf,
+    /// A folder of ours for locks.
+    pub lock_dir: PathBuf,
+    /// The effective user's number; 0 is root.
+    pub effective_uid: u32,
+    /// The machine's name.
+    pub name: String,
+}
+
+/// What `PATH` is where none is set.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The longest that a system tool such as `sw_vers` may take.
+pub const TOOL_LIMIT: Duration = Duration::from_secs(60);
+
+impl Host {
+    /// The machine that this process runs on.
+    ///
+    /// Errors on macOS when `sw_vers` cannot tell the version.
+    pub fn native() -> anyhow::Result<Self> {
+        let system = if cfg!(target_os = "macos") { System::MacOs } else { System::Linux };
+        let effective_uid = nix::unistd::geteuid().as_raw();
+        let home = std::env::var_os("HOME").map(PathBuf::from);
+        let tools = Tools::native();
+        Ok(Self {
+            platform: platform(system, &tools)?,
+            tools,
+            rsync_folders: rsync_folders(system),
+            search_path: std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into()),
+            log_dir: log_dir(system, effective_uid, home.clone()),
+            lock_dir: lock_dir(system, effective_uid, home),
+            effective_uid,
+            name: name(),
+        })
+    }
+
+    /// Whether the effective user is root.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        self.effective_uid == 0
+    }
+}
+
+/// Asks `sw_vers` for the version on macOS. `SYSTEM_VERSION_COMPAT`, under which it would say 10.16, is not passed on.
+pub fn platform(system: System, tools: &Tools) -> anyhow::Result<Platform> {
+    match system {
+        System::Linux => Ok(Platform::Linux),
+        System::MacOs => {
+            let tool = tools.sw_vers.display();
+            let command = Command::tool(&tools.sw_vers, ["-productVersion"]);
+            let printed = capture(&command, &Interrupts::default(), TOOL_LIMIT)
+                .with_context(|| format!("{tool} cannot be run"))?;
+            let text = String::from_utf8_lossy(&printed.out).trim().to_owned();
+            let version: MacOsVersion =
+                text.parse().with_context(|| format!("{tool} printed no macOS version: {text:?}"))?;
+            Ok(Platform::MacOs(version))
+        }
+    }
+}
+
+/// Where rsync is searched before `PATH`: Homebrew on Apple silicon and on Intel, then `MacPorts`.
+#[must_use]
+pub fn rsync_folders(system: System) -> Vec<PathBuf> {
+    match system {
+        System::MacOs => ["/opt/homebrew/bin", "/usr/local/bin", "/opt/local/bin"].map(PathBuf::from).into(),
+        System::Linux => Vec::new(),
+    }
+}
+
+fn log_dir(system: System, uid: u32, home: Option<PathBuf>) -> PathBuf {
+    let home = home.unwrap_or_else(|| PathBuf::from("/"));
+    match (system, uid) {
+        (System::MacOs, 0) => "/Library/Logs/Counterpart".into(),
+        (System::Linux, 0) => "/var/log/counterpart".into(),
+        (System::MacOs, _) => home.join("Library/Logs/Counterpart"),
+        (System::Linux, _) => std::env::var_os("XDG_STATE_HOME")
+            .map_or_else(|| home.join(".local/state"), PathBuf::from)
+            .join("counterpart"),
+    }
+}
+
+fn lock_dir(system: System, uid: u32, home: Option<PathBuf>) -> PathBuf {
+    match (system, uid) {
+        (System::MacOs, 0) => "/var/run/counterpart".into(),
+        (System::Linux, 0) => "/run/counterpart".into(),
+        _ => log_dir(system, uid, home).join("lock"),
+    }
+}
+
+fn name() -> String {
+    nix::unistd::gethostname()
+        .map_or_else(|_| "unknown".to_owned(), |name| crate::shown::name(&name).to_string())
+}

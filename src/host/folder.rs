@@ -1,0 +1,203 @@
+//! A folder that is held open: what is made, renamed or removed in it never follows a link that somebody planted.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, Metadata};
+use std::io::{self, Write as _};
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{AtFlags, OFlag, openat, renameat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstatat, futimens};
+use nix::sys::time::{TimeSpec, TimeValLike as _};
+use nix::unistd::{UnlinkatFlags, unlinkat};
+
+/// The part of a temporary file's name that says what it is; a random part follows.
+const TEMPORARY: &str = ".tmp-";
+
+/// Which file or folder of the machine: device and inode number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileIdentity {
+    /// The filesystem's device number.
+    pub device: u64,
+    /// The inode number.
+    pub inode: u64,
+}
+
+impl From<&Metadata> for FileIdentity {
+    fn from(metadata: &Metadata) -> Self {
+        Self { device: metadata.dev(), inode: metadata.ino() }
+    }
+}
+
+/// A folder, held open for reading.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    file: File,
+}
+
+impl Folder {
+    /// Opens an existing folder; a symbolic link in the last part of `path` is an error.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
+        let file = File::options().read(true).custom_flags(flags.bits()).open(path)?;
+        Ok(Self { path: path.to_owned(), file })
+    }
+
+    /// Opens a folder that is made, with everything above it, where it is missing.
+    pub fn open_or_create(path: &Path, mode: u32) -> io::Result<Self> {
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        match std::fs::DirBuilder::new().mode(mode).create(path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => Self::open(path),
+        }
+    }
+
+    /// The path that it was opened by.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What is known of the folder itself.
+    pub fn metadata(&self) -> io::Result<Metadata> {
+        self.file.metadata()
+    }
+
+    /// Which folder it is.
+    pub fn identity(&self) -> io::Result<FileIdentity> {
+        self.metadata().map(|metadata| FileIdentity::from(&metadata))
+    }
+
+    /// Makes a new file for writing; fails when anything of that name is there.
+    pub fn create_new(&self, name: &OsStr, mode: u32) -> io::Result<File> {
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        // The cast is lossless: `mode_t` is 16 bits on Apple's systems and modes have 12.
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::unnecessary_cast,
+            reason = "mode_t differs by system"
+        )]
+        let mode = Mode::from_bits_truncate(mode as nix::libc::mode_t);
+        Ok(File::from(openat(&self.file, name, flags, mode)?))
+    }
+
+    /// Makes a temporary file beside `name`, whose name begins with it, and returns it with its name.
+    pub fn temporary(&self, name: &OsStr, mode: u32) -> io::Result<(File, OsString)> {
+        let mut temporary = name.to_owned();
+        temporary.push(TEMPORARY);
+        temporary.push(random_hex(4)?);
+        self.create_new(&temporary, mode).map(|file| (file, temporary))
+    }
+
+    /// Whether `name` is one that [`Folder::temporary`] gave to a file beside `target`.
+    #[must_use]
+    pub fn is_temporary(name: &OsStr, target: &OsStr) -> bool {
+        name.as_bytes()
+            .strip_prefix(target.as_bytes())
+            .is_some_and(|rest| rest.starts_with(TEMPORARY.as_bytes()))
+    }
+
+    /// Puts a file of this content in the place of whatever is called `name`, in one step and flushed to the disk.
+    pub fn replace(&self, name: &OsStr, mode: u32, content: &[u8]) -> io::Result<()> {
+        let (mut file, temporary) = self.temporary(name, mode)?;
+        let written = file.write_all(content).and_then(|()| self.commit(&file, &temporary, name));
+        if written.is_err() {
+            // The first error is the one to tell; a leftover is removed by the next run.
+            let _ = self.remove(&temporary);
+        }
+        written
+    }
+
+    /// Flushes a temporary file and gives it its name; a folder of that name gives way.
+    pub fn commit(&self, file: &File, temporary: &OsStr, name: &OsStr) -> io::Result<()> {
+        file.sync_all()?;
+        if self.kind(name)? == Some(SFlag::S_IFDIR) {
+            self.remove(name)?;
+        }
+        renameat(&self.file, temporary, &self.file, name)?;
+        self.file.sync_all()
+    }
+
+    /// Removes whatever is called `name`: a link itself, a folder with all it holds. Nothing there is no error.
+    pub fn remove(&self, name: &OsStr) -> io::Result<()> {
+        match self.kind(name)? {
+            None => Ok(()),
+            Some(SFlag::S_IFDIR) => {
+                let path = self.path.join(name);
+                if FileIdentity::from(&std::fs::metadata(&self.path)?) != self.identity()? {
+                    return Err(io::Error::other("another folder has taken its place"));
+                }
+                std::fs::remove_dir_all(path)
+            }
+            Some(_) => Ok(unlinkat(&self.file, name, UnlinkatFlags::NoRemoveDir)?),
+        }
+    }
+
+    /// What `name` is, links not followed.
+    pub fn stat(&self, name: &OsStr) -> io::Result<Option<FileStat>> {
+        match fstatat(&self.file, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(stat)),
+            Err(nix::errno::Errno::ENOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The type of `name`, links not followed.
+    pub fn kind(&self, name: &OsStr) -> io::Result<Option<SFlag>> {
+        Ok(self.stat(name)?.map(|stat| SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits())))
+    }
+
+    /// The names in the folder. It is read by its path, so the path must still lead to it.
+    pub fn names(&self) -> io::Result<Vec<OsString>> {
+        std::fs::read_dir(&self.path)?.map(|entry| entry.map(|entry| entry.file_name())).collect()
+    }
+
+    /// Sets the folder's own modification time, in seconds and nanoseconds since 1970.
+    pub fn set_modified(&self, seconds: i64, nanoseconds: i64) -> io::Result<()> {
+        let modified = TimeSpec::seconds(seconds) + TimeSpec::nanoseconds(nanoseconds);
+        Ok(futimens(&self.file, &TimeSpec::UTIME_OMIT, &modified)?)
+    }
+
+    /// Flushes the folder's own entry list.
+    pub fn sync(&self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+
+    /// Flushes everything of this filesystem to its device.
+    ///
+    /// Errors when data that was written since the folder was opened did not reach the device: rsync's exit 0 says
+    /// nothing about that.
+    pub fn flush_filesystem(&self) -> io::Result<()> {
+        flush(&self.file)
+    }
+}
+
+impl AsFd for Folder {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn flush(file: &File) -> io::Result<()> {
+    Ok(nix::unistd::syncfs(file)?)
+}
+
+/// `sync` starts every write; `F_FULLFSYNC` on a file of the volume returns when the drive's cache is on the medium.
+#[cfg(not(target_os = "linux"))]
+fn flush(file: &File) -> io::Result<()> {
+    nix::unistd::sync();
+    file.sync_all()
+}
+
+/// `bytes` random bytes as lower-case hexadecimal digits.
+pub fn random_hex(bytes: usize) -> io::Result<String> {
+    let mut buffer = vec![0; bytes];
+    getrandom::fill(&mut buffer).map_err(io::Error::other)?;
+    Ok(buffer.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}")))
+}

@@ -1,0 +1,50 @@
+//! A kernel lock keyed by a folder's device and inode number. It dies with its holders.
+
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg, OFlag};
+
+use super::folder::{FileIdentity, Folder};
+
+/// A held lock.
+#[derive(Debug)]
+pub struct Lock(Flock<std::fs::File>);
+
+impl Lock {
+    /// Takes the lock of a folder; `None` when somebody holds it.
+    ///
+    /// The lock's file stays: removing it would let two holders lock two files of one name. Errors when the lock
+    /// folder is not ours alone, or cannot be made or written.
+    pub fn take(lock_dir: &Path, folder: FileIdentity) -> io::Result<Option<Self>> {
+        let locks = Folder::open_or_create(lock_dir, 0o700)?;
+        let metadata = locks.metadata()?;
+        if metadata.uid() != nix::unistd::geteuid().as_raw() || metadata.mode() & 0o022 != 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "the lock folder belongs to somebody else",
+            ));
+        }
+        let path = lock_dir.join(format!("{:x}-{:x}.lock", folder.device, folder.inode));
+        let file = std::fs::File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(OFlag::O_NOFOLLOW.bits())
+            .open(path)?;
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(held) => Ok(Some(Self(held))),
+            Err((_, Errno::EWOULDBLOCK)) => Ok(None),
+            Err((_, error)) => Err(error.into()),
+        }
+    }
+
+    /// A second handle to the same lock, for a child: the lock is free when both are gone.
+    pub fn share(&self) -> io::Result<OwnedFd> {
+        self.0.as_fd().try_clone_to_owned()
+    }
+}

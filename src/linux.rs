@@ -1,0 +1,4 @@
+//! What is particular to Linux: pure functions, compiled and tested everywhere.
+
+pub mod exclusions;
+pub mod mounts;

@@ -1,0 +1,180 @@
+//! The run's log: one file a run, and the same lines on standard output.
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::fs::File;
+use std::io::{self, IsTerminal as _, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, Local};
+use indicatif::{ProgressBar, ProgressStyle};
+use log::LevelFilter;
+use simplelog::{ConfigBuilder, WriteLogger};
+
+use crate::host::folder::Folder;
+use crate::shown;
+
+/// The screen: log lines go above the progress bar, if there is one.
+#[derive(Debug, Clone, Default)]
+pub struct Screen(Arc<Mutex<Option<ProgressBar>>>);
+
+impl Screen {
+    /// Whether somebody looks at it: both outputs are a terminal.
+    #[must_use]
+    pub fn is_terminal() -> bool {
+        io::stdout().is_terminal() && io::stderr().is_terminal()
+    }
+
+    fn bar(&self) -> MutexGuard<'_, Option<ProgressBar>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Shows how far the transfer is.
+    pub fn show(&self, percent: u64, text: String) {
+        let mut slot = self.bar();
+        let bar = slot.get_or_insert_with(|| {
+            let bar = ProgressBar::new(100);
+            // The template is fixed, so it cannot be wrong; the default style would do as well.
+            if let Ok(style) = ProgressStyle::with_template("{percent:>3}% [{bar:30}] {wide_msg}") {
+                bar.set_style(style.progress_chars("=> "));
+            }
+            bar
+        });
+        bar.set_position(percent);
+        bar.set_message(text);
+    }
+
+    /// Takes the bar away.
+    pub fn clear(&self) {
+        if let Some(bar) = self.bar().take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn print(&self, line: &[u8]) {
+        // A closed standard output must not stop a clone: the log file has the line.
+        let print = || {
+            let mut out = io::stdout().lock();
+            let _ = out.write_all(line).and_then(|()| out.flush());
+        };
+        match &*self.bar() {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
+    }
+}
+
+/// The open log.
+#[derive(Debug)]
+pub struct Log {
+    /// Where it is written, if it can be.
+    pub path: Option<PathBuf>,
+    /// Where its lines are shown.
+    pub screen: Screen,
+}
+
+/// Opens the log in `dir` and sends every later message there.
+///
+/// When it cannot be written the run goes on with a warning on standard error: a full system disk must not stop a
+/// clone.
+#[must_use]
+pub fn start(dir: &Path, now: DateTime<Local>) -> Log {
+    let screen = Screen::default();
+    let (file, path) = match create(dir, now) {
+        Ok((file, path)) => (Some(file), Some(path)),
+        Err(error) => {
+            complain(&format!(
+                "The log in {} cannot be written: {}. The run goes on without it.",
+                shown::path(dir),
+                shown::reason(&error)
+            ));
+            (None, None)
+        }
+    };
+    let writer = Lines { file, path: path.clone(), screen: screen.clone(), line: Vec::new() };
+    let plain = ConfigBuilder::new()
+        .set_max_level(LevelFilter::Off)
+        .set_time_level(LevelFilter::Off)
+        .set_thread_level(LevelFilter::Off)
+        .set_target_level(LevelFilter::Off)
+        .set_location_level(LevelFilter::Off)
+        .build();
+    if let Err(error) = WriteLogger::init(LevelFilter::Info, plain, writer) {
+        complain(&format!("The log cannot be started: {error}."));
+    }
+    Log { path, screen }
+}
+
+/// Logs something that the administrator should look at, though the run goes on.
+pub fn warning(message: impl Display) {
+    log::warn!("Warning: {message}");
+}
+
+/// Says on standard error what cannot be said in the log.
+pub fn complain(message: &str) {
+    let _ = writeln!(io::stderr(), "counterpart: {message}");
+}
+
+/// How often a name that is already taken gets another number.
+const ATTEMPTS: u32 = 100;
+
+fn create(dir: &Path, now: DateTime<Local>) -> io::Result<(File, PathBuf)> {
+    let folder = Folder::open_or_create(dir, 0o755)?;
+    let stem = now.format("Counterpart_%y-%m-%d_%H-%M-%S").to_string();
+    let mut last = io::Error::from(io::ErrorKind::AlreadyExists);
+    for attempt in 1..=ATTEMPTS {
+        let name = OsString::from(if attempt == 1 { stem.clone() } else { format!("{stem}_{attempt}") });
+        match folder.create_new(&name, 0o600) {
+            Ok(file) => return Ok((file, dir.join(name))),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => last = error,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(last)
+}
+
+/// Puts `Mon DD HH:MM:SS Counterpart[PID]: ` before each line.
+struct Lines {
+    file: Option<File>,
+    path: Option<PathBuf>,
+    screen: Screen,
+    line: Vec<u8>,
+}
+
+impl Lines {
+    fn finish_line(&mut self) {
+        let mut whole =
+            format!("{} Counterpart[{}]: ", Local::now().format("%b %d %H:%M:%S"), std::process::id())
+                .into_bytes();
+        whole.append(&mut self.line);
+        whole.push(b'\n');
+        self.screen.print(&whole);
+        if let Some(Err(error)) = self.file.as_mut().map(|file| file.write_all(&whole)) {
+            // Said once; the screen still has every line.
+            self.file = None;
+            let path = self.path.as_deref().unwrap_or_else(|| Path::new("?"));
+            complain(&format!(
+                "The log {} cannot be written any more: {}. The run goes on.",
+                shown::path(path),
+                shown::reason(&error)
+            ));
+        }
+    }
+}
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        for (index, part) in bytes.split(|byte| *byte == b'\n').enumerate() {
+            if index > 0 {
+                self.finish_line();
+            }
+            self.line.extend_from_slice(part);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,54 @@
+//! What a clone of a Mac leaves out: the original's patterns and those that later systems ask for.
+
+use std::path::Path;
+
+/// What a volume keeps for itself at its root. At the destination it is never deleted.
+pub const FILESYSTEMS_OWN: &[&str] =
+    &[".fseventsd", ".Spotlight-V100", ".DocumentRevisions-V100", ".TemporaryItems", ".Trashes"];
+
+/// Left out of every clone: what a volume or a user's session keeps for itself, wherever it is.
+pub const ALWAYS: &[&str] = &[
+    ".Trash",
+    ".Trashes",
+    ".Spotlight-*/",
+    ".DocumentRevisions-*/",
+    ".TemporaryItems",
+    "/.fseventsd",
+    "/.hotfiles.btree",
+    "/.journal*",
+];
+
+/// Left out of a clone of a system, and only of that: a data folder may well hold a `Library/Caches`.
+pub const SYSTEM: &[&str] = &[
+    "/private/var/db/dyld/dyld_*",
+    "/System/Library/Caches/com.apple.bootstamps/*",
+    "/System/Library/Caches/com.apple.corestorage/*",
+    "/System/Library/Caches/com.apple.kext.caches/*",
+    "/Library/Caches/*",
+    "/Volumes/*",
+    "/dev/*",
+    "/automount",
+    "/Network",
+    "/.vol/*",
+    "/net",
+    "/private/var/folders/*",
+    "/private/var/vm/*",
+    "/private/tmp/*",
+    "/cores",
+    "/private/var/db/systemstats",
+    "/macOS Install Data",
+    "/.MobileBackups",
+    "/Backups.backupdb",
+    "/private/var/db/dslocal/nodes/Default/secureaccesstoken.plist",
+    "/private/var/db/searchparty",
+    "/private/var/db/ConfigurationProfiles/Store",
+    "/System/Volumes/*",
+];
+
+/// Whether a folder is the root of a system: the running one's, its data volume, or another volume that holds one.
+#[must_use]
+pub fn is_system(source: &Path) -> bool {
+    source == Path::new("/")
+        || source == Path::new("/System/Volumes/Data")
+        || source.join("System/Library/CoreServices/SystemVersion.plist").is_file()
+}

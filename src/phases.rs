@@ -1,0 +1,74 @@
+//! The phases of a run, each in its own file, and what they share.
+
+pub mod adoption;
+pub mod endpoints;
+pub mod exclusions;
+pub mod granularity;
+pub mod introduction;
+pub mod markers;
+pub mod ownership;
+pub mod preflight;
+pub mod script;
+pub mod transfer;
+pub mod verdict;
+
+use std::cell::{OnceCell, RefCell};
+
+use chrono::{DateTime, Local};
+
+use crate::failure::Failure;
+use crate::host::Host;
+use crate::logging::{self, Log, Screen};
+use crate::plan::Plan;
+use crate::process::interrupts::Interrupts;
+use markers::Reserve;
+
+/// One run, as every phase sees it.
+#[derive(Debug)]
+pub struct Run<'a> {
+    /// What was decided.
+    pub plan: &'a Plan,
+    /// Where we are.
+    pub host: &'a Host,
+    /// Signals that reached us.
+    pub interrupts: &'a Interrupts,
+    /// When the run began.
+    pub started: DateTime<Local>,
+    log: OnceCell<Log>,
+    reserve: RefCell<Option<Reserve>>,
+}
+
+impl<'a> Run<'a> {
+    /// A run that begins now.
+    #[must_use]
+    pub fn new(plan: &'a Plan, host: &'a Host, interrupts: &'a Interrupts) -> Self {
+        Self {
+            plan,
+            host,
+            interrupts,
+            started: Local::now(),
+            log: OnceCell::new(),
+            reserve: RefCell::new(None),
+        }
+    }
+
+    /// Starts the log, in the folder that was asked for or else the host's.
+    pub fn start_log(&self) {
+        let dir = self.plan.log_dir.as_deref().unwrap_or(&self.host.log_dir);
+        let _ = self.log.get_or_init(|| logging::start(dir, self.started));
+    }
+
+    /// Where progress is shown.
+    #[must_use]
+    pub fn screen(&self) -> Screen {
+        self.log.get().map(|log| log.screen.clone()).unwrap_or_default()
+    }
+
+    /// An error if a signal has asked us to end.
+    pub fn go_on(&self) -> Result<(), Failure> {
+        match self.interrupts.received() {
+            Some(signal) => Err(Failure::Interrupted { signal }),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The first clone to a disk: what it would delete or overwrite there must be allowed.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
+
+use nix::sys::stat::SFlag;
+
+use super::endpoints::{Destination, Endpoints};
+use super::preflight::Rsync;
+use super::{Run, transfer};
+use crate::failure::Failure;
+use crate::plan::{Mark, Prefix};
+use crate::rsync::itemized::{Change, Item};
+use crate::rsync::rules::Rules;
+use crate::shown;
+
+/// How many of the lost names are shown.
+const EXAMPLES: usize = 5;
+
+/// Refuses a destination that is not known as ours and would lose something.
+pub fn judge(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -> Result<(), Failure> {
+    // A test run shows all of that itself, and changes nothing.
+    if run.plan.test_run || !needs_leave(run, &ends.destination)? {
+        return Ok(());
+    }
+    let mut losses = Losses::default();
+    transfer::list(run, rsync, ends, rules, &mut |item| losses.see(&item, ends.destination.folder.path()))?;
+    losses.refusal(&run.plan.destination).map_or(Ok(()), Err)
+}
+
+/// Whether the destination bears none of our marks, and `--adopt` was not given.
+pub fn needs_leave(run: &Run<'_>, destination: &Destination) -> Result<bool, Failure> {
+    run.go_on()?;
+    let unusable = |error: std::io::Error| Failure::DestinationUnusable {
+        path: run.plan.destination.clone(),
+        why: shown::reason(&error),
+    };
+    for prefix in [&run.plan.prefix, &Prefix::default()] {
+        for mark in Mark::OWNING {
+            if destination.folder.kind(&prefix.mark(mark)).map_err(unusable)? == Some(SFlag::S_IFREG) {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(!run.plan.adopt)
+}
+
+/// What a clone would take away from the destination.
+#[derive(Debug, Default)]
+pub struct Losses {
+    files: u64,
+    folders: u64,
+    examples: Vec<String>,
+}
+
+impl Losses {
+    /// Counts an item of a dry run, if anything at the destination would be lost by it.
+    ///
+    /// Measured with rsync 3.5.0: a file that gives way to a link, a FIFO or a folder is listed as that thing's
+    /// creation and never as a deletion, so what stands at the name has to be looked at.
+    pub fn see(&mut self, item: &Item<'_>, destination: &Path) {
+        let name = PathBuf::from(OsString::from_vec(shown::unescape(item.name)));
+        let is_lost = match item.change {
+            Change::Delete | Change::Replace => true,
+            Change::Attributes => false,
+            Change::Create => match std::fs::symlink_metadata(destination.join(&name)) {
+                Ok(there) => !(there.is_dir() && item.is_folder()),
+                Err(_) => false,
+            },
+        };
+        if !is_lost {
+            return;
+        }
+        if item.is_folder() && item.change == Change::Delete {
+            self.folders += 1;
+        } else {
+            self.files += 1;
+        }
+        if self.examples.len() < EXAMPLES {
+            self.examples.push(shown::path(&name).to_string());
+        }
+    }
+
+    /// The refusal, if there was anything to lose.
+    #[must_use]
+    pub fn refusal(&self, destination: &Path) -> Option<Failure> {
+        (self.files + self.folders > 0).then(|| Failure::WouldDelete {
+            path: destination.to_owned(),
+            files: self.files,
+            folders: self.folders,
+            examples: self.examples.join(", "),
+        })
+    }
+}

@@ -1,0 +1,208 @@
+//! The source and the destination: what they are, whether they may be used, and the destination's lock.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::AtFlags;
+use nix::unistd::{AccessFlags, faccessat};
+
+use super::{Run, ownership};
+use crate::failure::Failure;
+use crate::host::folder::{FileIdentity, Folder};
+use crate::host::lock::Lock;
+use crate::host::platform::{MacOsVersion, Platform};
+use crate::{linux, macos, shown};
+
+/// Both ends of a clone.
+#[derive(Debug)]
+pub struct Endpoints {
+    /// What is cloned.
+    pub source: Source,
+    /// What becomes the clone.
+    pub destination: Destination,
+}
+
+/// A source that could be read.
+#[derive(Debug)]
+pub struct Source {
+    /// Held open since the run began.
+    pub folder: Folder,
+    /// It is the root of a system, not just a folder of data.
+    pub is_system: bool,
+    /// The destination's path below the source, and whether another filesystem is mounted there.
+    pub holds_destination: Option<(OsString, bool)>,
+}
+
+/// A destination that may be written.
+#[derive(Debug)]
+pub struct Destination {
+    /// Held open since the run began: what is written to it goes to this folder, whatever becomes of the path.
+    pub folder: Folder,
+    /// None in a test run, which writes nothing.
+    pub lock: Option<Lock>,
+}
+
+/// Checks both ends and takes the destination's lock.
+pub fn claim(run: &Run<'_>) -> Result<Endpoints, Failure> {
+    run.go_on()?;
+    let mut source = source(run)?;
+    let folder = destination(run)?;
+    ownership::refuse_known(run, &folder)?;
+    check_overlap(&mut source, &folder)?;
+    refuse_sealed(run, &source)?;
+    let destination = lock(run, folder)?;
+    if !run.plan.test_run {
+        ownership::refuse_measured(run, &destination.folder)?;
+    }
+    Ok(Endpoints { source, destination })
+}
+
+/// The destination alone, for a failure that came before both ends were known: `None` if anything speaks against
+/// writing to it.
+#[must_use]
+pub fn claim_destination(run: &Run<'_>) -> Option<Destination> {
+    let folder = destination(run).ok()?;
+    ownership::refuse_known(run, &folder).ok()?;
+    if let Ok(mut source) = source(run) {
+        check_overlap(&mut source, &folder).ok()?;
+        refuse_sealed(run, &source).ok()?;
+    }
+    lock(run, folder).ok()
+}
+
+fn source(run: &Run<'_>) -> Result<Source, Failure> {
+    let typed = &run.plan.source;
+    let unreadable =
+        |error: io::Error| Failure::SourceUnreadable { path: typed.clone(), why: shown::reason(&error) };
+    let folder = std::fs::canonicalize(typed).and_then(|path| Folder::open(&path)).map_err(unreadable)?;
+    let names = folder.names().map_err(unreadable)?;
+    let is_ours = |name: &OsStr| run.plan.prefix.owns(name) || is_filesystems_own(run.host.platform, name);
+    if names.iter().all(|name| is_ours(name)) {
+        return Err(Failure::SourceEmpty { path: typed.clone() });
+    }
+    let is_system = match run.host.platform {
+        Platform::MacOs(_) => macos::exclusions::is_system(folder.path()),
+        Platform::Linux => folder.path() == Path::new("/"),
+    };
+    Ok(Source { folder, is_system, holds_destination: None })
+}
+
+/// What a filesystem keeps for itself at its root: an empty disk holds it too.
+fn is_filesystems_own(platform: Platform, name: &OsStr) -> bool {
+    let own: &[&str] = match platform {
+        Platform::MacOs(_) => macos::exclusions::FILESYSTEMS_OWN,
+        Platform::Linux => linux::exclusions::FILESYSTEMS_OWN,
+    };
+    own.iter().any(|own| own.as_bytes() == name.as_bytes())
+}
+
+fn destination(run: &Run<'_>) -> Result<Folder, Failure> {
+    let path = &run.plan.destination;
+    let unusable = |why: String| Failure::DestinationUnusable { path: path.clone(), why };
+    let found = std::fs::symlink_metadata(path).map_err(|error| unusable(shown::reason(&error)))?;
+    if found.file_type().is_symlink() {
+        return Err(unusable("it is a symbolic link; name the folder that it leads to".to_owned()));
+    }
+    if !found.is_dir() {
+        return Err(unusable("it is not a folder".to_owned()));
+    }
+    let open = || {
+        let folder = Folder::open(&std::fs::canonicalize(path)?)?;
+        if folder.identity()? != FileIdentity::from(&found) {
+            return Err(io::Error::other("another folder took its place just now"));
+        }
+        Ok(folder)
+    };
+    let folder = open().map_err(|error| unusable(shown::reason(&error)))?;
+    match faccessat(&folder, ".", AccessFlags::W_OK | AccessFlags::X_OK, AtFlags::AT_EACCESS) {
+        Ok(()) => Ok(folder),
+        Err(Errno::EROFS) => Err(unusable("it is mounted read-only".to_owned())),
+        Err(error) => Err(unusable(error.desc().to_owned())),
+    }
+}
+
+/// Compares by device and inode number, so that another way to the same folder does not deceive.
+fn check_overlap(source: &mut Source, destination: &Folder) -> Result<(), Failure> {
+    let internal =
+        |error: io::Error| Failure::Internal(format!("source and destination cannot be compared: {error}"));
+    let (source_is, destination_is) =
+        (source.folder.identity().map_err(internal)?, destination.identity().map_err(internal)?);
+    if source_is == destination_is {
+        return Err(Failure::SameFolder { path: source.folder.path().to_owned() });
+    }
+    if ancestor(source.folder.path(), destination_is).is_some() {
+        return Err(Failure::SourceInsideDestination {
+            source_folder: source.folder.path().to_owned(),
+            destination: destination.path().to_owned(),
+        });
+    }
+    source.holds_destination = ancestor(destination.path(), source_is).and_then(|ancestor| {
+        let relative = destination.path().strip_prefix(ancestor).ok()?;
+        Some((relative.as_os_str().to_owned(), source_is.device != destination_is.device))
+    });
+    Ok(())
+}
+
+/// The part of `path` that leads to `folder`, if one does.
+fn ancestor(path: &Path, folder: FileIdentity) -> Option<&Path> {
+    path.ancestors()
+        .skip(1)
+        .find(|above| std::fs::metadata(above).is_ok_and(|metadata| FileIdentity::from(&metadata) == folder))
+}
+
+/// From macOS 11 the system volume is sealed, and a copy of its files cannot boot.
+fn refuse_sealed(run: &Run<'_>, source: &Source) -> Result<(), Failure> {
+    let path = source.folder.path();
+    match run.host.platform {
+        Platform::MacOs(version) if version >= MacOsVersion::BIG_SUR => {
+            let sealed = path == Path::new("/") || {
+                is_mount_point(path) && ownership::diskutil(run, path).is_some_and(|volume| volume.sealed)
+            };
+            if sealed { Err(Failure::SealedSystem { path: path.to_owned() }) } else { Ok(()) }
+        }
+        Platform::MacOs(_) | Platform::Linux => Ok(()),
+    }
+}
+
+fn is_mount_point(path: &Path) -> bool {
+    mount_point(path) == path
+}
+
+/// The folder at which the filesystem that holds `path` is mounted.
+#[must_use]
+pub fn mount_point(path: &Path) -> PathBuf {
+    let device = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.dev()).ok();
+    let here = device(path);
+    path.ancestors().take_while(|above| device(above) == here).last().unwrap_or(path).to_owned()
+}
+
+fn lock(run: &Run<'_>, folder: Folder) -> Result<Destination, Failure> {
+    if run.plan.test_run {
+        return Ok(Destination { folder, lock: None });
+    }
+    let locked =
+        folder.identity().and_then(|identity| Lock::take(&run.host.lock_dir, identity)).map_err(|error| {
+            let dir = shown::path(&run.host.lock_dir);
+            Failure::Internal(format!("the lock in {dir} cannot be taken: {error}"))
+        })?;
+    match locked {
+        Some(lock) => Ok(Destination { folder, lock: Some(lock) }),
+        None => Err(Failure::Locked { path: run.plan.destination.clone() }),
+    }
+}
+
+impl Destination {
+    /// Whether the path still leads to the folder that was claimed.
+    pub fn is_in_place(&self) -> io::Result<()> {
+        let there = FileIdentity::from(&std::fs::symlink_metadata(self.folder.path())?);
+        if there == self.folder.identity()? {
+            Ok(())
+        } else {
+            Err(io::Error::other("another folder is at its path now; was it unmounted?"))
+        }
+    }
+}

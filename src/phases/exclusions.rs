@@ -1,0 +1,83 @@
+//! What is left out: the system's patterns, the user's file, our own files, and a destination inside the source.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use log::info;
+
+use super::Run;
+use super::endpoints::Endpoints;
+use crate::failure::Failure;
+use crate::host::platform::Platform;
+use crate::logging::warning;
+use crate::rsync::rules::{self, Rules};
+use crate::{linux, macos, shown};
+
+/// The largest exclusion file, in bytes: patterns for a hundred thousand paths fit, a disk image named by mistake does not.
+const LARGEST: u64 = 32 << 20;
+
+/// How long a FIFO may take to say everything.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Gathers the rules of this clone.
+pub fn gather(run: &Run<'_>, ends: &Endpoints) -> Result<Rules, Failure> {
+    run.go_on()?;
+    let users = run.plan.exclude_from.as_deref().map(read).transpose()?;
+    if let Some(path) = &run.plan.exclude_from {
+        info!("Exclusions: {}", shown::path(path));
+    }
+    let (own, always, system): (_, &[_], _) = match run.host.platform {
+        Platform::MacOs(_) => {
+            (macos::exclusions::FILESYSTEMS_OWN, macos::exclusions::ALWAYS, macos::exclusions::SYSTEM)
+        }
+        Platform::Linux => (linux::exclusions::FILESYSTEMS_OWN, &[], linux::exclusions::SYSTEM),
+    };
+    let mut ours = rules::own_files(&run.plan.prefix);
+    ours.extend(own.iter().map(|name| rules::protect(&format!("/{name}"))));
+    if let Some((relative, is_mount_point)) = &ends.source.holds_destination {
+        info!("The destination lies inside the source and is left out of the copy.");
+        // A mount point is part of the source; what is mounted there is not.
+        ours.push(rules::leave_out(relative, *is_mount_point));
+    }
+    let mut built_in = always.to_vec();
+    if ends.source.is_system {
+        built_in.extend_from_slice(system);
+    }
+    if users.as_deref().is_some_and(rules::clears_built_in) {
+        warning("the excludes file holds a lone \"!\", which clears the built-in exclusions.");
+    }
+    Ok(Rules { ours, built_in, users })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let unreadable = |why: String| Failure::ExcludesUnreadable { path: path.to_owned(), why };
+    let metadata = std::fs::metadata(path).map_err(|error| unreadable(shown::reason(&error)))?;
+    // rsync itself takes a folder for a file without rules, and clones everything.
+    if metadata.is_dir() {
+        return Err(unreadable("it is a folder".to_owned()));
+    }
+    let path = path.to_owned();
+    let (send, receive) = mpsc::channel();
+    // A FIFO that nobody writes to would block for ever; the thread ends with the process.
+    std::thread::spawn(move || send.send(read_whole(&path)));
+    match receive.recv_timeout(PATIENCE) {
+        Ok(read) => read.map_err(|error| unreadable(shown::reason(&error))),
+        Err(_) => Err(unreadable(format!("nothing ended it within {} seconds", PATIENCE.as_secs()))),
+    }
+}
+
+fn read_whole(path: &Path) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    File::open(path)?.take(LARGEST + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > LARGEST {
+        return Err(io::Error::other("it is larger than 32 MiB; is it the right file?"));
+    }
+    // rsync's standard input must not look as if nothing had been given.
+    if !content.ends_with(b"\n") {
+        content.push(b'\n');
+    }
+    Ok(content)
+}

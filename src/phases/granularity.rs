@@ -1,0 +1,49 @@
+//! How fine the times are that the destination keeps.
+
+use std::ffi::OsStr;
+use std::fs::FileTimes;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::time::{Duration, SystemTime};
+
+use super::Run;
+use super::endpoints::Destination;
+
+/// A time whose every digit below the second counts.
+const FINE: Duration = Duration::new(1_000_000_001, 123_456_789);
+
+/// Whether the destination keeps nanoseconds: a file there is given some and asked for them.
+///
+/// With `--modify-window=-1` on a filesystem that keeps coarser times, rsync would copy everything at every run. A full
+/// destination cannot be asked; a coarser comparison is what every rsync does by default.
+#[must_use]
+pub fn keeps_nanoseconds(run: &Run<'_>, destination: &Destination) -> bool {
+    measure(run, destination).unwrap_or(false)
+}
+
+/// Whether what is there shows nanoseconds, for a run that writes nothing: NTFS keeps steps of 100 ns, exFAT of 10 ms.
+#[must_use]
+pub fn shows_nanoseconds(destination: &Destination) -> bool {
+    look(destination).unwrap_or(false)
+}
+
+fn measure(run: &Run<'_>, destination: &Destination) -> io::Result<bool> {
+    let folder = &destination.folder;
+    let (file, name) = folder.temporary(OsStr::new(&(run.plan.prefix.stem() + "probe")), 0o600)?;
+    let kept = file
+        .set_times(FileTimes::new().set_modified(SystemTime::UNIX_EPOCH + FINE))
+        .and_then(|()| file.metadata())
+        .map(|now| now.mtime_nsec() == i64::from(FINE.subsec_nanos()));
+    folder.remove(&name)?;
+    kept
+}
+
+fn look(destination: &Destination) -> io::Result<bool> {
+    let folder = &destination.folder;
+    for name in folder.names()? {
+        if folder.stat(&name)?.is_some_and(|stat| stat.st_mtime_nsec % 100 != 0) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,112 @@
+//! Root, and an rsync that can make a clone.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::unistd::{AccessFlags, access};
+
+use super::Run;
+use crate::failure::Failure;
+use crate::host::platform::Platform;
+use crate::process::{Command, End, capture};
+use crate::rsync::capabilities::{Capabilities, Optional};
+use crate::rsync::version::{Implementation, Version, identify};
+use crate::shown;
+
+/// The longest that rsync may take to tell its version.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// An rsync that can make a clone.
+#[derive(Debug)]
+pub struct Rsync {
+    /// Its absolute path.
+    pub path: PathBuf,
+    /// Its version.
+    pub version: Version,
+    /// What it can do.
+    pub capabilities: Capabilities,
+}
+
+/// Checks that we are root, or need not be.
+pub fn rights(run: &Run<'_>) -> Result<(), Failure> {
+    if run.host.is_root() || run.plan.allow_non_root { Ok(()) } else { Err(Failure::NotRoot) }
+}
+
+/// Finds the first rsync that is Samba's, 3.0.9 or later, and asks it for its options.
+pub fn rsync(run: &Run<'_>) -> Result<Rsync, Failure> {
+    let install = install_hint(run.host.platform);
+    let candidates = candidates(run);
+    let mut wrong = None;
+    for path in &candidates {
+        match implementation(run, path) {
+            Implementation::Samba(version) if version >= Version::OLDEST => {
+                let capabilities =
+                    Capabilities::probe(run.host.platform, version, |options| accepts(run, path, options))?;
+                return Ok(Rsync { path: path.clone(), version, capabilities });
+            }
+            other @ (Implementation::Samba(_) | Implementation::OpenRsync | Implementation::Unknown) => {
+                run.go_on()?;
+                wrong.get_or_insert_with(|| (path.clone(), other));
+            }
+        }
+    }
+    Err(match wrong {
+        Some((path, found)) => {
+            Failure::WrongRsync { path, found: found.to_string(), install: install.to_owned() }
+        }
+        None => Failure::RsyncNotFound { searched: searched(run), install: install.to_owned() },
+    })
+}
+
+fn install_hint(platform: Platform) -> &'static str {
+    match platform {
+        Platform::MacOs(_) => {
+            "Install one with: brew install rsync (Homebrew) or: port install rsync (MacPorts)."
+        }
+        Platform::Linux => {
+            "Install one with: apt-get install rsync (Debian, Ubuntu) or: dnf install rsync (Fedora)."
+        }
+    }
+}
+
+fn candidates(run: &Run<'_>) -> Vec<PathBuf> {
+    if let Some(rsync) = &run.plan.rsync {
+        return if is_executable(rsync) { vec![rsync.clone()] } else { Vec::new() };
+    }
+    let mut found: Vec<PathBuf> = run.host.rsync_folders.iter().map(|folder| folder.join("rsync")).collect();
+    found.retain(|path| is_executable(path));
+    // A relative entry of PATH would mean another program in every folder.
+    let absolute = std::env::split_paths(&run.host.search_path).filter(|folder| folder.is_absolute());
+    if let Ok(joined) = std::env::join_paths(absolute)
+        && let Ok(more) = which::which_in_all("rsync", Some(joined), "/")
+    {
+        found.extend(more);
+    }
+    found
+}
+
+fn is_executable(path: &Path) -> bool {
+    path.is_file() && access(path, AccessFlags::X_OK).is_ok()
+}
+
+fn searched(run: &Run<'_>) -> String {
+    if let Some(rsync) = &run.plan.rsync {
+        return shown::path(rsync).to_string();
+    }
+    let folders = run.host.rsync_folders.iter().map(|folder| shown::path(folder).to_string());
+    folders.chain([shown::name(&run.host.search_path).to_string()]).collect::<Vec<_>>().join(", ")
+}
+
+fn implementation(run: &Run<'_>, path: &Path) -> Implementation {
+    let command = Command::tool(path, ["--version"]);
+    capture(&command, run.interrupts, LIMIT)
+        .map_or(Implementation::Unknown, |printed| identify(&printed.out, &printed.err))
+}
+
+fn accepts(run: &Run<'_>, path: &Path, options: &[Optional]) -> Result<bool, Failure> {
+    let arguments = options.iter().map(|option| option.argument()).chain(["--version"]);
+    let printed = capture(&Command::tool(path, arguments), run.interrupts, LIMIT)
+        .map_err(|source| Failure::RsyncNotRun { path: path.to_owned(), source })?;
+    run.go_on()?;
+    Ok(printed.end == End::Exited(0))
+}

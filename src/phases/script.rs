@@ -1,0 +1,123 @@
+//! The pre-clone and the post-clone script.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use log::info;
+use nix::unistd::{AccessFlags, access};
+
+use super::Run;
+use crate::failure::{Failure, Moment};
+use crate::logging::warning;
+use crate::process::{Command, End, stream};
+use crate::shown;
+
+/// What a script finds in its environment if we have it; `PATH` is fixed, and everything else is left out.
+const PASSED_ON: [&str; 7] = ["HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR"];
+
+/// How much of a script's first line is looked at, in bytes; Linux itself reads 256.
+const FIRST_LINE: u64 = 256;
+
+/// Checks both scripts before anything else runs.
+pub fn check(run: &Run<'_>) -> Result<(), Failure> {
+    for (which, script) in
+        [(Moment::PreClone, &run.plan.pre_script), (Moment::PostClone, &run.plan.post_script)]
+    {
+        if let Some(path) = script {
+            check_one(path).map_err(|why| Failure::ScriptNotExecutable { which, path: path.clone(), why })?;
+        }
+    }
+    Ok(())
+}
+
+/// Runs the pre-clone script, if there is one.
+pub fn run_pre_clone(run: &Run<'_>) -> Result<(), Failure> {
+    run.plan.pre_script.as_deref().map_or(Ok(()), |path| execute(run, Moment::PreClone, path))
+}
+
+/// Runs the post-clone script, if there is one.
+pub fn run_post_clone(run: &Run<'_>) -> Result<(), Failure> {
+    run.plan.post_script.as_deref().map_or(Ok(()), |path| execute(run, Moment::PostClone, path))
+}
+
+fn check_one(path: &Path) -> Result<(), String> {
+    let metadata = std::fs::metadata(path).map_err(|error| shown::reason(&error))?;
+    if !metadata.is_file() {
+        return Err("it is not a file".to_owned());
+    }
+    if access(path, AccessFlags::X_OK).is_err() {
+        return Err("it has no execute permission; chmod +x it".to_owned());
+    }
+    let mut start = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(FIRST_LINE).read_to_end(&mut start))
+        .map_err(|error: io::Error| shown::reason(&error))?;
+    if is_program(&start) { Ok(()) } else { check_interpreter(&start) }
+}
+
+/// ELF, or Mach-O of either byte order and width, or several of those in one file.
+fn is_program(start: &[u8]) -> bool {
+    [
+        *b"\x7fELF",
+        *b"\xfe\xed\xfa\xce",
+        *b"\xfe\xed\xfa\xcf",
+        *b"\xce\xfa\xed\xfe",
+        *b"\xcf\xfa\xed\xfe",
+        *b"\xca\xfe\xba\xbe",
+    ]
+    .iter()
+    .any(|magic| start.starts_with(magic))
+}
+
+fn check_interpreter(start: &[u8]) -> Result<(), String> {
+    let Some(line) = start.strip_prefix(b"#!") else {
+        return Err("it is neither a program nor does it begin with a #! line".to_owned());
+    };
+    let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii_start();
+    let interpreter = line.split(u8::is_ascii_whitespace).next().unwrap_or_default();
+    let interpreter = Path::new(OsStr::from_bytes(interpreter));
+    if access(interpreter, AccessFlags::X_OK).is_err() || !interpreter.is_file() {
+        return Err(format!("its interpreter {} cannot be executed", shown::path(interpreter)));
+    }
+    Ok(())
+}
+
+fn environment() -> Vec<(OsString, OsString)> {
+    let path = crate::process::tool_environment().into_iter().filter(|(name, _)| name == "PATH");
+    let passed_on =
+        PASSED_ON.iter().filter_map(|name| std::env::var_os(name).map(|value| (name.into(), value)));
+    path.chain(passed_on).collect()
+}
+
+fn execute(run: &Run<'_>, which: Moment, path: &Path) -> Result<(), Failure> {
+    run.go_on()?;
+    info!("Running the {which} script {}.", shown::path(path));
+    let mut command = Command::tool(path, [] as [&str; 0]);
+    command.environment = environment();
+    let end = stream(&command, run.interrupts, &mut |line| {
+        info!("{which} script: {}", shown::line(line.bytes));
+    });
+    let end = end.map_err(|error| Failure::ScriptNotExecutable {
+        which,
+        path: path.to_owned(),
+        why: shown::reason(&error),
+    })?;
+    run.go_on()?;
+    let how = match end {
+        End::Exited(0) => {
+            info!("The {which} script ended with exit code 0.");
+            return Ok(());
+        }
+        End::Exited(code) => format!("it ended with exit code {code}"),
+        End::Killed(signal) => format!("it was killed by signal {signal}"),
+    };
+    let failure = Failure::ScriptFailed { which, path: path.to_owned(), how };
+    if run.plan.strict_scripts {
+        return Err(failure);
+    }
+    warning(format_args!("{failure} The run goes on (see --strict-scripts)."));
+    Ok(())
+}

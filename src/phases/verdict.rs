@@ -1,0 +1,194 @@
+//! What rsync's end means, from its code, its messages and a second look at both ends.
+
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use log::info;
+use nix::errno::Errno;
+
+use super::Run;
+use super::endpoints::{Destination, Endpoints, Source};
+use super::transfer::Report;
+use crate::exit_code::ExitCode;
+use crate::failure::Failure;
+use crate::host::folder::FileIdentity;
+use crate::process::End;
+use crate::rsync::exit_status;
+use crate::shown;
+
+/// Decides whether the clone is complete, and if not, why.
+pub fn judge(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<(), Failure> {
+    log_failing_paths(report);
+    run.go_on()?;
+    match report.end {
+        End::Exited(0) => complete(run, ends, report),
+        End::Exited(code) => {
+            info!("rsync ended with code {code}: {}.", exit_status::meaning(code));
+            Err(reason(run, ends, report))
+        }
+        End::Killed(_) => Err(of_rsync(report.end)),
+    }
+}
+
+/// The failure that rsync's end stands for when nothing more exact is known.
+#[must_use]
+pub fn of_rsync(end: End) -> Failure {
+    match end {
+        End::Killed(signal) => Failure::RsyncKilled { signal },
+        End::Exited(code) => {
+            let meaning = exit_status::meaning(code);
+            ExitCode::from_rsync(code)
+                .map_or(Failure::RsyncUnusable { code, meaning }, |code| Failure::Rsync { code, meaning })
+        }
+    }
+}
+
+fn log_failing_paths(report: &Report) {
+    let diagnostics = &report.diagnostics;
+    if diagnostics.paths.is_empty() {
+        return;
+    }
+    info!("Failing paths:");
+    for path in &diagnostics.paths {
+        info!("  {path}");
+    }
+    if diagnostics.more() > 0 {
+        info!("  and {} more.", diagnostics.more());
+    }
+}
+
+/// rsync says that all is well: its account must be there, and its data must reach the disk at the right place.
+fn complete(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<(), Failure> {
+    if !report.statistics.is_complete() {
+        return Err(probe(run, ends, report).err().unwrap_or(Failure::StatisticsMissing));
+    }
+    let path = || run.plan.destination.clone();
+    ends.destination.folder.flush_filesystem().map_err(|error| {
+        if is_no_room(&error) {
+            Failure::DestinationFull { path: path(), what: shown::reason(&error) }
+        } else {
+            Failure::FlushFailed { path: path(), why: shown::reason(&error) }
+        }
+    })?;
+    ends.destination
+        .is_in_place()
+        .map_err(|error| Failure::DestinationLost { path: path(), why: shown::reason(&error) })
+}
+
+/// rsync failed: the most exact reason that can be found.
+fn reason(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Failure {
+    if let Some(message) = &report.diagnostics.no_room {
+        return Failure::DestinationFull { path: run.plan.destination.clone(), what: message.clone() };
+    }
+    if let Err(lost) = probe(run, ends, report) {
+        return lost;
+    }
+    if let Some(path) = &report.diagnostics.missing_user {
+        return Failure::MissingUser { path: path.clone() };
+    }
+    of_rsync(report.end)
+}
+
+/// Whether both ends are still what they were.
+fn probe(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<(), Failure> {
+    probe_source(&ends.source, report.diagnostics.device_gone)
+        .map_err(|error| Failure::SourceLost { path: run.plan.source.clone(), why: shown::reason(&error) })?;
+    probe_destination(run, &ends.destination).map_err(|error| {
+        let path = run.plan.destination.clone();
+        if is_no_room(&error) {
+            Failure::DestinationFull { path, what: shown::reason(&error) }
+        } else {
+            Failure::DestinationLost { path, why: shown::reason(&error) }
+        }
+    })
+}
+
+fn is_no_room(error: &io::Error) -> bool {
+    error.raw_os_error().is_some_and(|number| [Errno::ENOSPC as i32, Errno::EDQUOT as i32].contains(&number))
+}
+
+fn probe_source(source: &Source, read_errors: bool) -> io::Result<()> {
+    let there = FileIdentity::from(&std::fs::metadata(source.folder.path())?);
+    if there != source.folder.identity()? {
+        return Err(io::Error::other("another folder is at its path now"));
+    }
+    if source.folder.names()?.is_empty() {
+        return Err(io::Error::other("it is empty now"));
+    }
+    if read_errors { sample(source.folder.path()) } else { Ok(()) }
+}
+
+/// How many files are read at most to see whether the source's device still answers.
+const SAMPLES: usize = 64;
+
+/// How many entries are looked at in search of them.
+const ENTRIES: usize = 20_000;
+
+/// Reads a little of some files from the device: one that can be read means that the device is there.
+///
+/// The folders of a device that is gone can be read from memory for long, so they prove nothing; and one file that
+/// cannot be read is no lost source.
+fn sample(root: &Path) -> io::Result<()> {
+    let mut folders = vec![root.to_owned()];
+    let mut error = None;
+    let (mut samples, mut entries) = (0, 0);
+    while let Some(folder) = folders.pop() {
+        let listing = match std::fs::read_dir(&folder) {
+            Ok(listing) => listing,
+            Err(problem) => {
+                error = Some(problem);
+                continue;
+            }
+        };
+        for entry in listing.flatten() {
+            entries += 1;
+            if samples == SAMPLES || entries == ENTRIES {
+                return error.map_or(Ok(()), Err);
+            }
+            match entry.metadata() {
+                Ok(metadata) if metadata.is_dir() => folders.push(entry.path()),
+                // What holds no blocks needs no device.
+                Ok(metadata)
+                    if metadata.is_file() && std::os::unix::fs::MetadataExt::blocks(&metadata) > 0 =>
+                {
+                    samples += 1;
+                    match read_uncached(&entry.path()) {
+                        Ok(()) => return Ok(()),
+                        Err(problem) => error = Some(problem),
+                    }
+                }
+                Ok(_) => {}
+                Err(problem) => error = Some(problem),
+            }
+        }
+    }
+    error.map_or(Ok(()), Err)
+}
+
+fn read_uncached(path: &PathBuf) -> io::Result<()> {
+    let mut file = File::open(path)?;
+    forget(&file);
+    file.read(&mut [0; 1]).map(|_| ())
+}
+
+/// Drops the file from the page cache, so that the next read asks the device.
+#[cfg(target_os = "linux")]
+fn forget(file: &File) {
+    // Advice only: a filesystem that ignores it answers from memory, and the source counts as readable.
+    let _ = nix::fcntl::posix_fadvise(file, 0, 0, nix::fcntl::PosixFadviseAdvice::POSIX_FADV_DONTNEED);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn forget(_file: &File) {}
+
+/// Writes a small file and flushes it.
+fn probe_destination(run: &Run<'_>, destination: &Destination) -> io::Result<()> {
+    destination.is_in_place()?;
+    let folder = &destination.folder;
+    let (mut file, name) =
+        folder.temporary(std::ffi::OsStr::new(&(run.plan.prefix.stem() + "probe")), 0o600)?;
+    let written = file.write_all(&[b'x'; 4096]).and_then(|()| file.sync_all());
+    let removed = folder.remove(&name);
+    written.and(removed)
+}

@@ -1,0 +1,45 @@
+//! The run: one straight line of phases, each of which can fail with exactly one documented exit code.
+
+use crate::failure::Failure;
+use crate::host::Host;
+use crate::outcome::Outcome;
+use crate::phases::endpoints::Endpoints;
+use crate::phases::{
+    Run, adoption, endpoints, exclusions, introduction, markers, preflight, script, transfer, verdict,
+};
+use crate::plan::Plan;
+use crate::process::interrupts::Interrupts;
+
+/// Makes the clone that `plan` describes on `host`.
+#[must_use]
+pub fn run(plan: &Plan, host: &Host, interrupts: &Interrupts) -> Outcome {
+    let run = Run::new(plan, host, interrupts);
+    let mut claimed = None;
+    walk(&run, &mut claimed).unwrap_or_else(|failure| {
+        markers::record_failure(&run, claimed, &failure);
+        Outcome::Failed(failure)
+    })
+}
+
+/// The phases in order. `claimed` is set as soon as the destination may be written.
+fn walk(run: &Run<'_>, claimed: &mut Option<Endpoints>) -> Result<Outcome, Failure> {
+    preflight::rights(run)?;
+    run.start_log();
+    let rsync = preflight::rsync(run)?;
+    introduction::log(run, &rsync);
+    let ends: &Endpoints = claimed.insert(endpoints::claim(run)?);
+    let rules = exclusions::gather(run, ends)?;
+    script::check(run)?;
+    adoption::judge(run, &rsync, ends, &rules)?;
+    if run.plan.test_run {
+        transfer::list_changes(run, &rsync, ends, &rules)?;
+        return Ok(Outcome::TestRun);
+    }
+    script::run_pre_clone(run)?;
+    markers::begin(run, ends)?;
+    let report = transfer::clone(run, &rsync, ends, &rules)?;
+    let judgement = verdict::judge(run, ends, &report);
+    markers::write(run, ends, &report, judgement)?;
+    script::run_post_clone(run)?;
+    Ok(Outcome::Completed)
+}

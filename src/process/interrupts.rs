@@ -1,0 +1,118 @@
+//! SIGINT, SIGTERM and SIGHUP: remembered, passed on to the running child, and a second SIGINT ends at once.
+
+use std::io;
+use std::process::Child;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::End;
+use crate::exit_code::ExitCode;
+
+/// The signals that reached us and the child that they are passed on to.
+#[derive(Debug, Clone, Default)]
+pub struct Interrupts(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    first: AtomicI32,
+    child: Mutex<Option<Pid>>,
+}
+
+impl Interrupts {
+    /// Starts to listen. `last_words` is called, for half a second at most, before a second SIGINT ends the process.
+    ///
+    /// A thread listens, so that a second SIGINT works while the main thread hangs in a dead disk. Errors when the
+    /// handlers cannot be installed.
+    pub fn install(last_words: impl Fn() + Send + Sync + 'static) -> io::Result<Self> {
+        let interrupts = Self::default();
+        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+        let listener = interrupts.clone();
+        let last_words = Arc::new(last_words);
+        std::thread::Builder::new().name("signals".into()).spawn(move || {
+            for signal in signals.forever() {
+                let is_first =
+                    listener.0.first.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+                if !is_first && signal == SIGINT {
+                    listener.kill_child();
+                    // The main thread may hold the log's lock while it hangs: never wait for it without a bound.
+                    let (done, wait) = mpsc::channel();
+                    let last_words = Arc::clone(&last_words);
+                    std::thread::spawn(move || {
+                        last_words();
+                        let _ = done.send(());
+                    });
+                    let _ = wait.recv_timeout(Duration::from_millis(500));
+                    std::process::exit(i32::from(ExitCode::INTERRUPTED.number()));
+                }
+                listener.forward(signal);
+            }
+        })?;
+        Ok(interrupts)
+    }
+
+    /// The name of the first signal that reached us.
+    #[must_use]
+    pub fn received(&self) -> Option<&'static str> {
+        match self.0.first.load(Ordering::SeqCst) {
+            0 => None,
+            SIGINT => Some("SIGINT"),
+            SIGTERM => Some("SIGTERM"),
+            _ => Some("SIGHUP"),
+        }
+    }
+
+    fn child(&self) -> MutexGuard<'_, Option<Pid>> {
+        self.0.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn forward(&self, signal: i32) {
+        if let (Some(child), Ok(signal)) = (*self.child(), Signal::try_from(signal)) {
+            // The group may have ended this very moment.
+            let _ = killpg(child, signal);
+        }
+    }
+
+    /// Kills the running child's whole group.
+    pub(super) fn kill_child(&self) {
+        self.forward(Signal::SIGKILL as i32);
+    }
+
+    /// Starts a child so that no signal falls between its start and the moment it is known here.
+    pub(super) fn adopt(&self, spawn: impl FnOnce() -> io::Result<Child>) -> io::Result<Child> {
+        let mut slot = self.child();
+        let child = spawn()?;
+        *slot = i32::try_from(child.id()).ok().map(Pid::from_raw);
+        drop(slot);
+        let earlier = self.0.first.load(Ordering::SeqCst);
+        if earlier != 0 {
+            self.forward(earlier);
+        }
+        Ok(child)
+    }
+
+    /// Whether the child has ended. From then on its process number is not used any more.
+    pub(super) fn has_ended(&self, child: &mut Child) -> io::Result<bool> {
+        let mut slot = self.child();
+        let ended = child.try_wait()?.is_some();
+        if ended {
+            *slot = None;
+        }
+        Ok(ended)
+    }
+
+    /// Waits for the child's end without giving up the chance to pass signals on.
+    pub(super) fn wait(&self, child: &mut Child) -> io::Result<End> {
+        let mut pause = Duration::from_micros(200);
+        while !self.has_ended(child)? {
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(50));
+        }
+        child.wait().map(End::from)
+    }
+}

@@ -1,0 +1,11 @@
+//! What is known about rsync: pure functions from what it prints to what it means, and from choices to arguments.
+
+pub mod arguments;
+pub mod capabilities;
+pub mod diagnostics;
+pub mod exit_status;
+pub mod itemized;
+pub mod progress;
+pub mod rules;
+pub mod statistics;
+pub mod version;

@@ -1,0 +1,178 @@
+//! The options that not every rsync has: which are worth asking for, and which this rsync knows.
+
+use super::version::Version;
+use crate::host::platform::Platform;
+
+/// An option that is used where rsync has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Optional {
+    /// Access control lists.
+    Acls,
+    /// Extended attributes.
+    Xattrs,
+    /// Compares modification times to the nanosecond.
+    Nanoseconds,
+    /// Reads the source without changing its access times.
+    OpenNoatime,
+    /// Line-buffered output, so that the log is written as things happen.
+    LineBuffered,
+    /// The whole transfer's progress.
+    Progress,
+    /// The flags of `chflags` (a patch).
+    FileFlags,
+    /// Creation times.
+    CreationTimes,
+    /// Files stay compressed on HFS+ and APFS (a patch).
+    HfsCompression,
+    /// Compressed files are copied as they are (a patch).
+    ProtectDecmpfs,
+}
+
+impl Optional {
+    /// The option as it is given.
+    #[must_use]
+    pub const fn argument(self) -> &'static str {
+        match self {
+            Self::Acls => "--acls",
+            Self::Xattrs => "--xattrs",
+            Self::Nanoseconds => "--modify-window=-1",
+            Self::OpenNoatime => "--open-noatime",
+            Self::LineBuffered => "--outbuf=L",
+            Self::Progress => "--info=progress2",
+            Self::FileFlags => "--fileflags",
+            Self::CreationTimes => "--crtimes",
+            Self::HfsCompression => "--hfs-compression",
+            Self::ProtectDecmpfs => "--protect-decmpfs",
+        }
+    }
+
+    /// What a clone without it is like.
+    #[must_use]
+    pub const fn lack(self) -> &'static str {
+        match self {
+            Self::Acls => "access control lists are not cloned",
+            Self::Xattrs => "extended attributes are not cloned",
+            Self::Nanoseconds => {
+                "a file changed twice within one second, without a change of size, may not be copied again"
+            }
+            Self::OpenNoatime => "access times at the source change",
+            Self::LineBuffered => "rsync's messages may reach the log late",
+            Self::Progress => "there is no progress bar",
+            Self::FileFlags => "file flags (chflags) are not cloned",
+            Self::CreationTimes => "creation times are not cloned",
+            Self::HfsCompression | Self::ProtectDecmpfs => "compressed files become ordinary ones",
+        }
+    }
+
+    /// Whether a clone on this system is the better for it.
+    #[must_use]
+    pub fn is_wanted(self, platform: Platform) -> bool {
+        match self {
+            Self::Acls
+            | Self::Xattrs
+            | Self::Nanoseconds
+            | Self::OpenNoatime
+            | Self::LineBuffered
+            | Self::Progress => true,
+            Self::FileFlags | Self::CreationTimes | Self::HfsCompression | Self::ProtectDecmpfs => {
+                matches!(platform, Platform::MacOs(_))
+            }
+        }
+    }
+
+    /// What the option's own parser cannot tell: an older rsync takes `-1` for a number of seconds.
+    #[must_use]
+    pub fn is_understood_by(self, version: Version) -> bool {
+        self != Self::Nanoseconds || version >= Version::NANOSECONDS
+    }
+
+    /// Every optional option.
+    pub const ALL: [Self; 10] = [
+        Self::Acls,
+        Self::Xattrs,
+        Self::Nanoseconds,
+        Self::OpenNoatime,
+        Self::LineBuffered,
+        Self::Progress,
+        Self::FileFlags,
+        Self::CreationTimes,
+        Self::HfsCompression,
+        Self::ProtectDecmpfs,
+    ];
+}
+
+/// What one rsync can do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    /// The options that it has.
+    pub has: Vec<Optional>,
+    /// The options that were wanted and that it lacks.
+    pub lacks: Vec<Optional>,
+}
+
+impl Capabilities {
+    /// Asks for every wanted option through `accepts`, which says whether rsync takes all of the given options.
+    ///
+    /// `rsync --OPTION --version` exits with 0 where the option is known and with 1 where it is not, on every version
+    /// from 3.0.9 to 3.5.1. They are asked for all at once first: that is one start of rsync instead of ten.
+    pub fn probe<E>(
+        platform: Platform,
+        version: Version,
+        mut accepts: impl FnMut(&[Optional]) -> Result<bool, E>,
+    ) -> Result<Self, E> {
+        let (asked, mut lacks): (Vec<_>, Vec<_>) = Optional::ALL
+            .into_iter()
+            .filter(|option| option.is_wanted(platform))
+            .partition(|option| option.is_understood_by(version));
+        if accepts(&asked)? {
+            return Ok(Self { has: asked, lacks });
+        }
+        let mut has = Vec::new();
+        for option in asked {
+            if accepts(&[option])? { has.push(option) } else { lacks.push(option) }
+        }
+        Ok(Self { has, lacks })
+    }
+
+    /// Whether this rsync has the option.
+    #[must_use]
+    pub fn has(&self, option: Optional) -> bool {
+        self.has.contains(&option)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Capabilities, Optional, Version};
+    use crate::host::platform::{MacOsVersion, Platform};
+
+    fn probe(platform: Platform, version: Version, missing: &[Optional]) -> (Capabilities, usize) {
+        let mut calls = 0;
+        let found = Capabilities::probe::<()>(platform, version, |options| {
+            calls += 1;
+            Ok(!options.iter().any(|option| missing.contains(option)))
+        });
+        (found.unwrap(), calls)
+    }
+
+    #[test]
+    fn a_complete_rsync_is_asked_once() {
+        let (found, calls) = probe(Platform::Linux, Version::of(3, 5, 0), &[]);
+        assert_eq!((found.has.len(), found.lacks.len(), calls), (6, 0, 1));
+    }
+
+    #[test]
+    fn each_missing_option_is_found() {
+        let missing = [Optional::FileFlags, Optional::HfsCompression, Optional::ProtectDecmpfs];
+        let macos = Platform::MacOs(MacOsVersion::BIG_SUR);
+        let (found, _) = probe(macos, Version::of(3, 5, 1), &missing);
+        assert_eq!(found.lacks, missing);
+        assert!(found.has(Optional::CreationTimes));
+    }
+
+    #[test]
+    fn an_old_rsync_takes_minus_one_for_seconds() {
+        let (found, _) = probe(Platform::Linux, Version::of(3, 0, 9), &[]);
+        assert_eq!(found.lacks, [Optional::Nanoseconds]);
+    }
+}

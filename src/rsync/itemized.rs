@@ -1,0 +1,96 @@
+//! The items of a dry run: what would be created, changed and deleted.
+
+/// What would happen to one entry of the destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It would be deleted.
+    Delete,
+    /// It would be made, or something of another kind would be replaced by it.
+    Create,
+    /// Its content, target or device number would be replaced.
+    Replace,
+    /// Only attributes would change.
+    Attributes,
+}
+
+/// An item: the change and the name as printed, with rsync's escapes; a folder's name ends with a slash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Item<'a> {
+    /// What would happen.
+    pub change: Change,
+    /// rsync's eleven letters, such as `>f.st......`.
+    pub letters: &'a str,
+    /// The name, relative to the source.
+    pub name: &'a [u8],
+}
+
+impl<'a> Item<'a> {
+    /// Reads a line of `--out-format='%i %n'`.
+    #[must_use]
+    pub fn read(line: &'a [u8]) -> Option<Self> {
+        if let Some(name) = line.strip_prefix(b"*deleting ") {
+            return Some(Self {
+                change: Change::Delete,
+                letters: "*deleting",
+                name: name.trim_ascii_start(),
+            });
+        }
+        let space = line.iter().position(|byte| *byte == b' ')?;
+        let (letters, name) = (std::str::from_utf8(&line[..space]).ok()?, &line[space + 1..]);
+        let mut characters = letters.chars();
+        let (update, kind) = (characters.next()?, characters.next()?);
+        // Nine letters follow since 3.0.0; a message that happens to begin like an item has other ones.
+        if letters.len() < 9 || !"<>ch.".contains(update) || !"fdLDS".contains(kind) {
+            return None;
+        }
+        let attributes = characters.as_str();
+        if !attributes.chars().all(|letter| ".+ ?cstTpougaxnb".contains(letter)) {
+            return None;
+        }
+        let change = if attributes.contains('+') {
+            Change::Create
+        } else if update == '.' {
+            Change::Attributes
+        } else {
+            Change::Replace
+        };
+        Some(Self { change, letters, name })
+    }
+
+    /// Whether the name is a folder's.
+    #[must_use]
+    pub fn is_folder(&self) -> bool {
+        self.name.ends_with(b"/")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Change, Item};
+
+    #[test]
+    fn every_kind_of_item_is_read() {
+        for (line, change, name) in [
+            ("*deleting   extra dir/", Change::Delete, "extra dir/"),
+            (">f+++++++++ new", Change::Create, "new"),
+            ("cd+++++++++ new/", Change::Create, "new/"),
+            (">f.st...... a b", Change::Replace, "a b"),
+            ("cLc........ lnk", Change::Replace, "lnk"),
+            ("hf......... h1", Change::Replace, "h1"),
+            (".d..t...... ./", Change::Attributes, "./"),
+            (".f...pog.x. x", Change::Attributes, "x"),
+        ] {
+            let item = Item::read(line.as_bytes()).unwrap();
+            assert_eq!((item.change, item.name), (change, name.as_bytes()), "{line}");
+        }
+    }
+
+    #[test]
+    fn other_lines_are_no_items() {
+        for line in
+            ["", "sending incremental file list", "sent 10 bytes", "total size is 5", "skipping x", "a b"]
+        {
+            assert_eq!(Item::read(line.as_bytes()), None, "{line}");
+        }
+    }
+}

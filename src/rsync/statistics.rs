@@ -1,0 +1,111 @@
+//! The statistics block that rsync prints at its end.
+
+/// What rsync counted. A value is missing where this rsync does not print it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Entries of every kind in the source.
+    pub files: Option<u64>,
+    /// Entries made at the destination; 3.1.0 and later.
+    pub created: Option<u64>,
+    /// Entries deleted at the destination; 3.1.0 and later.
+    pub deleted: Option<u64>,
+    /// Regular files whose contents were transferred.
+    pub transferred: Option<u64>,
+    /// The size of all regular files, in bytes.
+    pub total_size: Option<u64>,
+    /// The size of the transferred files, in bytes.
+    pub transferred_size: Option<u64>,
+    /// Bytes that were sent as they are.
+    pub literal: Option<u64>,
+    /// Bytes that the destination had already.
+    pub matched: Option<u64>,
+}
+
+impl Statistics {
+    /// Reads a line of rsync's standard output; `true` when it was one of the block's.
+    pub fn read_line(&mut self, line: &[u8]) -> bool {
+        let Some((label, value)) = std::str::from_utf8(line).ok().and_then(|line| line.split_once(": "))
+        else {
+            return false;
+        };
+        let field = match label {
+            "Number of files" => &mut self.files,
+            "Number of created files" => &mut self.created,
+            "Number of deleted files" => &mut self.deleted,
+            // 3.1.0 and later, and before.
+            "Number of regular files transferred" | "Number of files transferred" => &mut self.transferred,
+            "Total file size" => &mut self.total_size,
+            "Total transferred file size" => &mut self.transferred_size,
+            "Literal data" => &mut self.literal,
+            "Matched data" => &mut self.matched,
+            _ => return false,
+        };
+        *field = plain_number(value);
+        field.is_some()
+    }
+
+    /// Whether the block was there: every version from 3.0.9 to 3.5.1 prints these.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        [self.files, self.transferred, self.total_size, self.transferred_size, self.literal, self.matched]
+            .iter()
+            .all(Option::is_some)
+    }
+
+    /// The lines of the statistics file that programs written for the original read; more follow below.
+    #[must_use]
+    pub fn original_lines(&self) -> [(&'static str, Option<u64>, &'static str); 4] {
+        [
+            ("Number of files", self.files, ""),
+            ("Number of files transferred", self.transferred, ""),
+            ("Total file size", self.total_size, " bytes"),
+            ("Total transferred file size", self.transferred_size, " bytes"),
+        ]
+    }
+
+    /// The lines that the original did not have.
+    #[must_use]
+    pub fn further_lines(&self) -> [(&'static str, Option<u64>, &'static str); 4] {
+        [
+            ("Number of created files", self.created, ""),
+            ("Number of deleted files", self.deleted, ""),
+            ("Literal data", self.literal, " bytes"),
+            ("Matched data", self.matched, " bytes"),
+        ]
+    }
+}
+
+/// `1,507 (reg: 1,502)` is 1507, as is `1.507 bytes`: groups are told by commas or by dots, depending on the locale.
+fn plain_number(value: &str) -> Option<u64> {
+    let digits: String =
+        value.split(' ').next()?.chars().filter(|character| !",.".contains(*character)).collect();
+    digits.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Statistics;
+
+    fn read(block: &str) -> Statistics {
+        let mut statistics = Statistics::default();
+        for line in block.lines() {
+            statistics.read_line(line.as_bytes());
+        }
+        statistics
+    }
+
+    #[test]
+    fn numbers_are_plain_in_every_form() {
+        let of = |line: &str| read(line).files;
+        assert_eq!(of("Number of files: 1507"), Some(1507));
+        assert_eq!(of("Number of files: 1,507 (reg: 1,502, dir: 2)"), Some(1507));
+        assert_eq!(of("Number of files: 1.507 (reg: 1.502, dir: 2)"), Some(1507));
+        assert_eq!(of("Number of files: "), None);
+        assert_eq!(of("Number of files: 99999999999999999999999"), None);
+    }
+
+    #[test]
+    fn a_part_of_the_block_is_not_the_block() {
+        assert!(!read("Number of files: 3\nTotal file size: 5 bytes").is_complete());
+    }
+}

@@ -1,0 +1,124 @@
+//! Which rsync it is, from the first lines of `rsync --version`.
+
+use std::fmt;
+
+/// A release of Samba's rsync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version {
+    /// 3 for every rsync that is accepted.
+    pub major: u16,
+    /// The second number.
+    pub minor: u16,
+    /// The third number.
+    pub patch: u16,
+}
+
+impl Version {
+    /// The first release that is accepted.
+    pub const OLDEST: Self = Self::of(3, 0, 9);
+    /// The first release in which `--modify-window=-1` compares nanoseconds (measured on 3.1.3 to 3.5.1).
+    pub const NANOSECONDS: Self = Self::of(3, 1, 3);
+    /// The first release without the known holes for a local clone as root (CVE-2026-53796 and those filed with it).
+    pub const WITHOUT_KNOWN_HOLES: Self = Self::of(3, 5, 0);
+
+    /// A release by its numbers.
+    #[must_use]
+    pub const fn of(major: u16, minor: u16, patch: u16) -> Self {
+        Self { major, minor, patch }
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}.{}.{}", self.major, self.minor, self.patch)
+    }
+}
+
+/// Who made an rsync.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Implementation {
+    /// Samba's, the one that can make a clone.
+    Samba(Version),
+    /// Apple's or the OpenBSD project's, without access control lists and extended attributes.
+    OpenRsync,
+    /// Anything else.
+    Unknown,
+}
+
+impl fmt::Display for Implementation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Samba(version) => write!(formatter, "rsync {version}"),
+            Self::OpenRsync => formatter.write_str("openrsync"),
+            Self::Unknown => formatter.write_str("not an rsync that can be recognised"),
+        }
+    }
+}
+
+/// Reads what `rsync --version` printed. Apple's openrsync answers on standard output, the original on standard error.
+#[must_use]
+pub fn identify(out: &[u8], err: &[u8]) -> Implementation {
+    let text = [out, b"\n", err].concat();
+    let text = String::from_utf8_lossy(&text);
+    // openrsync goes on with "rsync version 2.6.9 compatible", so it is looked for first.
+    if text.lines().any(|line| line.starts_with("openrsync:")) {
+        return Implementation::OpenRsync;
+    }
+    text.lines().find_map(samba_version).map_or(Implementation::Unknown, Implementation::Samba)
+}
+
+/// The numbers of `rsync  version v3.2.5-gabc  protocol version 31`; "protocol version 31" alone is no version.
+fn samba_version(line: &str) -> Option<Version> {
+    let mut words = line.split_ascii_whitespace();
+    if words.next() != Some("rsync") || words.next() != Some("version") {
+        return None;
+    }
+    let word = words.next()?;
+    let mut numbers = word.strip_prefix('v').unwrap_or(word).splitn(3, '.').map(leading_number);
+    let major = numbers.next()??;
+    let minor = numbers.next()??;
+    Some(Version::of(major, minor, numbers.next().flatten().unwrap_or(0)))
+}
+
+fn leading_number(part: &str) -> Option<u16> {
+    let digits = part.find(|character: char| !character.is_ascii_digit()).unwrap_or(part.len());
+    part[..digits].parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Implementation, Version, identify};
+
+    #[test]
+    fn samba_versions_of_every_form_are_read() {
+        for (line, expected) in [
+            ("rsync  version 3.0.9  protocol version 30", Version::of(3, 0, 9)),
+            ("rsync  version 3.5.1  protocol version 33", Version::of(3, 5, 1)),
+            ("rsync  version 3.5.0-g471e17dc  protocol version 32", Version::of(3, 5, 0)),
+            ("rsync  version v3.2.5  protocol version 31", Version::of(3, 2, 5)),
+            ("rsync  version 3.5.0dev-gabc  protocol version 32", Version::of(3, 5, 0)),
+            ("rsync  version 3.1.0pre1  protocol version 31", Version::of(3, 1, 0)),
+            ("rsync  version 2.6.9  protocol version 29", Version::of(2, 6, 9)),
+            ("rsync  version 3.10.2  protocol version 34", Version::of(3, 10, 2)),
+        ] {
+            assert_eq!(identify(line.as_bytes(), b""), Implementation::Samba(expected), "{line}");
+        }
+        assert!(Version::of(3, 10, 0) > Version::of(3, 5, 1));
+    }
+
+    #[test]
+    fn others_are_not_taken_for_sambas() {
+        let apple = b"openrsync: protocol version 29\nrsync version 2.6.9 compatible\n";
+        assert_eq!(identify(apple, b""), Implementation::OpenRsync);
+        assert_eq!(identify(b"", b"openrsync: protocol version 27\n"), Implementation::OpenRsync);
+        for other in [
+            "",
+            "protocol version 31",
+            "rsync  protocol version 3.1",
+            "my rsync version 3.4.1",
+            "rsync version x",
+        ] {
+            assert_eq!(identify(other.as_bytes(), b""), Implementation::Unknown, "{other}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! How names and other programs' output are shown: nothing that is printed can forge a line or drive a terminal.
+//!
+//! The form is rsync's own: `\#ooo` for a byte that cannot be shown, with three octal digits.
+
+use std::ffi::OsStr;
+use std::fmt::{self, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+/// A name as shown to people: control characters, invalid UTF-8 and direction overrides as `\#ooo`.
+#[derive(Clone, Copy)]
+pub struct Shown<'a>(&'a [u8]);
+
+/// Shows a path.
+#[must_use]
+pub fn path(path: &Path) -> Shown<'_> {
+    Shown(path.as_os_str().as_bytes())
+}
+
+/// Shows a name or an argument.
+#[must_use]
+pub fn name(name: &OsStr) -> Shown<'_> {
+    Shown(name.as_bytes())
+}
+
+/// Shows a line that another program printed.
+#[must_use]
+pub fn line(bytes: &[u8]) -> Shown<'_> {
+    Shown(bytes)
+}
+
+/// The reason of an error in words, without the number that std puts behind it.
+#[must_use]
+pub fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" (os error ") {
+        Some((words, _)) => words.to_owned(),
+        None => text,
+    }
+}
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chunk in self.0.utf8_chunks() {
+            for character in chunk.valid().chars() {
+                if is_harmless(character) {
+                    formatter.write_char(character)?;
+                } else {
+                    let mut buffer = [0; 4];
+                    octal(formatter, character.encode_utf8(&mut buffer).as_bytes())?;
+                }
+            }
+            octal(formatter, chunk.invalid())?;
+        }
+        Ok(())
+    }
+}
+
+fn octal(formatter: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+    bytes.iter().try_for_each(|byte| write!(formatter, "\\#{byte:03o}"))
+}
+
+/// Control characters drive terminals; separators, direction and zero-width characters make a name look like another.
+fn is_harmless(character: char) -> bool {
+    character == '\t'
+        || !(character.is_control()
+            || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'))
+}
+
+/// The bytes of a name that rsync printed: `\#ooo` is turned back.
+#[must_use]
+pub fn unescape(printed: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(printed.len());
+    let mut rest = printed;
+    while let Some((&first, tail)) = rest.split_first() {
+        let digits = rest.strip_prefix(b"\\#").and_then(|tail| tail.first_chunk::<3>());
+        if let Some(value) = digits.and_then(|digits| octal_value(*digits)) {
+            bytes.push(value);
+            rest = &rest[5..];
+        } else {
+            bytes.push(first);
+            rest = tail;
+        }
+    }
+    bytes
+}
+
+fn octal_value(digits: [u8; 3]) -> Option<u8> {
+    std::str::from_utf8(&digits).ok().and_then(|digits| u8::from_str_radix(digits, 8).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{line, unescape};
+
+    #[test]
+    fn what_could_drive_a_terminal_is_escaped() {
+        assert_eq!(
+            line(b"a\nb\x1b[2J\xff \xc3\xbc \xe2\x80\xaex").to_string(),
+            "a\\#012b\\#033[2J\\#377 \u{fc} \\#342\\#200\\#256x"
+        );
+    }
+
+    #[test]
+    fn rsyncs_escapes_are_turned_back() {
+        assert_eq!(unescape(b"a\\#012b\\#134#012\\#9\\#"), b"a\nb\\#012\\#9\\#");
+        assert_eq!(unescape(b"\\#777"), b"\\#777", "no byte has that value");
+    }
+}

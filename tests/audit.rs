@@ -1,0 +1,81 @@
+//! The tests' own tools, tested: the fidelity audit, the trees and the disks. They need root.
+#![cfg(target_os = "linux")]
+
+#[path = "support/audit.rs"]
+mod audit;
+#[path = "support/disk.rs"]
+mod disk;
+#[path = "support/tree.rs"]
+mod tree;
+
+#[path = "audit/copies.rs"]
+mod copies;
+#[path = "audit/disks.rs"]
+mod disks;
+#[path = "audit/options.rs"]
+mod options;
+#[path = "audit/properties.rs"]
+mod properties;
+#[path = "audit/trees.rs"]
+mod trees;
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use audit::folder::visit_from_leaves;
+use audit::{Difference, What};
+use tempfile::TempDir;
+
+/// Two trees that ought to be equal.
+struct Twins {
+    folder: TempDir,
+}
+
+impl Twins {
+    /// Builds the same small tree twice.
+    fn new() -> io::Result<Self> {
+        let twins = Self { folder: tempfile::tempdir()? };
+        for root in [twins.source(), twins.clone()] {
+            std::fs::create_dir_all(root.join("folder/below"))?;
+            std::fs::write(root.join("file"), "the contents")?;
+            std::fs::write(root.join("folder/other"), "other contents")?;
+            std::os::unix::fs::symlink("file", root.join("folder/link"))?;
+        }
+        twins.same_times();
+        Ok(twins)
+    }
+
+    fn source(&self) -> PathBuf {
+        self.folder.path().join("source")
+    }
+
+    fn clone(&self) -> PathBuf {
+        self.folder.path().join("clone")
+    }
+
+    /// Gives every entry of both trees the same time, so that a change shows in nothing else.
+    fn same_times(&self) {
+        for root in [self.source(), self.clone()] {
+            visit_from_leaves(&root, false, |folder, name, _, _| {
+                tree::set_mtime(&folder.at(name), 1_500_000_000, 123_456_789);
+            });
+        }
+    }
+}
+
+/// The one difference that is expected.
+fn only(path: impl AsRef<OsStr>, what: What) -> Vec<Difference> {
+    vec![Difference { path: PathBuf::from(path.as_ref()), what }]
+}
+
+/// Runs a tool that copies, to its success.
+fn copy(tool: &str, arguments: &[&str], source: &Path, clone: &Path) -> io::Result<()> {
+    let output = std::process::Command::new("/usr/bin/timeout")
+        .args(["-k", "5", "300", tool])
+        .args(arguments)
+        .args([&source.join(""), clone])
+        .output()?;
+    assert!(output.status.success(), "{tool}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}

@@ -1,0 +1,14 @@
+//! Drives the built binary with the real rsync on real files; one file a phase or contract below `cli/`.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
+
+#[path = "support/audit.rs"]
+mod audit;
+#[path = "support/disk.rs"]
+mod disk;
+#[path = "support/sandbox.rs"]
+mod sandbox;
+#[path = "support/tree.rs"]
+mod tree;
+
+#[path = "cli/clone.rs"]
+mod clone;

@@ -1,0 +1,14 @@
+//! The main job: what comes out is what went in.
+
+use std::fs;
+
+use crate::sandbox::Sandbox;
+
+#[test]
+fn the_contents_of_the_source_become_the_contents_of_the_destination() {
+    let sandbox = Sandbox::new();
+    sandbox.write("folder/file", "content");
+    sandbox.clone(&[]).assert_code(0).assert_err("");
+    assert_eq!(fs::read_to_string(sandbox.destination.join("folder/file")).unwrap(), "content");
+    assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+}

@@ -1,0 +1,261 @@
+//! Reads a tree one folder at a time, by open folders and single names, so that no path is ever too long and no
+//! tree too deep: one descriptor is open at a time, and the way back up is `..`.
+#![allow(dead_code, reason = "each test crate uses a part")]
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, Metadata, OpenOptions};
+use std::io;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use nix::libc::{EOPNOTSUPP, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK};
+
+/// Device and inode number.
+pub type Inode = (u64, u64);
+
+/// The type of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A folder.
+    Folder,
+    /// A symbolic link.
+    Symlink,
+    /// A named pipe.
+    Fifo,
+    /// A socket.
+    Socket,
+    /// A character device.
+    CharDevice,
+    /// A block device.
+    BlockDevice,
+}
+
+/// Seconds and nanoseconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Time {
+    /// The seconds, negative before 1970.
+    pub seconds: i64,
+    /// The nanoseconds on top of them.
+    pub nanoseconds: i64,
+}
+
+/// Everything an entry has apart from its contents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The type.
+    pub kind: Kind,
+    /// The permissions with setuid, setgid and sticky.
+    pub mode: u32,
+    /// The number of the owner.
+    pub uid: u32,
+    /// The number of the group.
+    pub gid: u32,
+    /// The apparent size.
+    pub size: u64,
+    /// The bytes that are allocated on the disk.
+    pub allocated: u64,
+    /// The time of the last change of the contents.
+    pub mtime: Time,
+    /// The time of the last change of any property.
+    pub ctime: Time,
+    /// The device that a device node stands for.
+    pub device: u64,
+    /// The entry's own device and inode.
+    pub inode: Inode,
+    /// The number of hard links.
+    pub links: u64,
+    /// Where a symbolic link points.
+    pub target: Option<OsString>,
+    /// Every extended attribute of every namespace.
+    pub xattrs: BTreeMap<OsString, Vec<u8>>,
+}
+
+/// An open folder.
+pub struct Folder {
+    handle: File,
+}
+
+impl Folder {
+    /// Opens the folder at a path that is short enough.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let handle = OpenOptions::new().read(true).custom_flags(O_DIRECTORY).open(path)?;
+        Ok(Self { handle })
+    }
+
+    /// A path that names an entry of this folder, short however deep the folder is; it holds as long as `self`.
+    pub fn at(&self, name: &OsStr) -> PathBuf {
+        let mut path = PathBuf::from(format!("/proc/self/fd/{}", self.handle.as_raw_fd()));
+        path.push(name);
+        path
+    }
+
+    /// Opens the folder `name` in this one, never through a symbolic link.
+    pub fn enter(&self, name: &OsStr) -> io::Result<Self> {
+        let path = self.at(name);
+        let handle = OpenOptions::new().read(true).custom_flags(O_DIRECTORY | O_NOFOLLOW).open(path)?;
+        Ok(Self { handle })
+    }
+
+    /// Opens the folder above, which has to be the one we came from.
+    pub fn leave(&self, expected: Inode) -> Self {
+        let above = self.enter(OsStr::new("..")).unwrap_or_else(|error| panic!("the folder above: {error}"));
+        assert_eq!(above.inode(), expected, "a folder was moved while it was read");
+        above
+    }
+
+    /// The folder's own device and inode.
+    pub fn inode(&self) -> Inode {
+        let metadata = self.handle.metadata().unwrap_or_else(|error| panic!("an open folder: {error}"));
+        (metadata.dev(), metadata.ino())
+    }
+
+    /// The names in this folder, sorted by their bytes.
+    pub fn names(&self) -> io::Result<Vec<OsString>> {
+        let entries = std::fs::read_dir(self.at(OsStr::new(".")))?;
+        let mut names = entries.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()?;
+        names.sort_unstable_by(|one, other| one.as_bytes().cmp(other.as_bytes()));
+        Ok(names)
+    }
+
+    /// Opens a regular file of this folder for reading.
+    pub fn read(&self, name: &OsStr) -> io::Result<File> {
+        OpenOptions::new().read(true).custom_flags(O_NOFOLLOW | O_NONBLOCK).open(self.at(name))
+    }
+
+    /// The properties of an entry, or of the folder itself under the name `.`.
+    pub fn entry(&self, name: &OsStr, with_xattrs: bool) -> io::Result<Entry> {
+        let path = self.at(name);
+        let metadata = std::fs::symlink_metadata(&path)?;
+        let target =
+            if metadata.is_symlink() { Some(std::fs::read_link(&path)?.into_os_string()) } else { None };
+        let xattrs = if with_xattrs { xattrs(&path)? } else { BTreeMap::new() };
+        Ok(Entry {
+            kind: kind(&metadata),
+            mode: metadata.mode() & 0o7777,
+            uid: metadata.uid(),
+            gid: metadata.gid(),
+            size: metadata.size(),
+            allocated: metadata.blocks() * 512,
+            mtime: Time { seconds: metadata.mtime(), nanoseconds: metadata.mtime_nsec() },
+            ctime: Time { seconds: metadata.ctime(), nanoseconds: metadata.ctime_nsec() },
+            device: metadata.rdev(),
+            inode: (metadata.dev(), metadata.ino()),
+            links: metadata.nlink(),
+            target,
+            xattrs,
+        })
+    }
+}
+
+/// A folder on the way from the root to where a walk is.
+struct Level {
+    name: OsString,
+    entry: Entry,
+    names: std::vec::IntoIter<OsString>,
+    path_length: usize,
+}
+
+impl Level {
+    fn open(folder: &Folder, name: OsString, entry: Entry, path: &[u8]) -> Self {
+        let names = or_panic(folder.names(), path).into_iter();
+        Self { name, entry, names, path_length: path.len() }
+    }
+}
+
+/// Visits each entry of a tree, a folder after what is in it, the root last and under the name `.`. The visitor gets
+/// the folder that holds the entry, its name there, its path relative to the root, and its properties.
+pub fn visit_from_leaves(
+    root: &Path,
+    with_xattrs: bool,
+    mut visit: impl FnMut(&Folder, &OsStr, &[u8], &Entry),
+) {
+    let mut path = Vec::new();
+    let mut here = or_panic(Folder::open(root), root.as_os_str().as_bytes());
+    let dot = OsString::from(".");
+    let entry = or_panic(here.entry(&dot, with_xattrs), b".");
+    let mut levels = vec![Level::open(&here, dot, entry, &path)];
+    while let Some(level) = levels.last_mut() {
+        path.truncate(level.path_length);
+        if let Some(name) = level.names.next() {
+            push_name(&mut path, &name);
+            let entry = or_panic(here.entry(&name, with_xattrs), &path);
+            if entry.kind == Kind::Folder {
+                here = or_panic(here.enter(&name), &path);
+                levels.push(Level::open(&here, name, entry, &path));
+            } else {
+                visit(&here, &name, &path, &entry);
+            }
+        } else if let Some(done) = levels.pop() {
+            if let Some(above) = levels.last() {
+                here = here.leave(above.entry.inode);
+            }
+            visit(&here, &done.name, &path, &done.entry);
+        }
+    }
+}
+
+fn or_panic<T>(result: io::Result<T>, path: &[u8]) -> T {
+    result.unwrap_or_else(|error| panic!("\"{}\": {error}", path.escape_ascii()))
+}
+
+/// Puts a name behind a relative path. A `PathBuf` grown by `push` would do the same, but cannot be cut by length.
+pub fn push_name(path: &mut Vec<u8>, name: &OsStr) {
+    if !path.is_empty() {
+        path.push(b'/');
+    }
+    path.extend_from_slice(name.as_bytes());
+}
+
+/// The path of these bytes.
+pub fn to_path(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(OsString::from_vec(bytes.to_vec()))
+}
+
+/// A path that a terminal and a log survive.
+pub fn shown(path: &Path) -> String {
+    match path.as_os_str().as_bytes() {
+        [] => String::from("."),
+        bytes => bytes.escape_ascii().to_string(),
+    }
+}
+
+fn kind(metadata: &Metadata) -> Kind {
+    let kind = metadata.file_type();
+    if kind.is_dir() {
+        Kind::Folder
+    } else if kind.is_symlink() {
+        Kind::Symlink
+    } else if kind.is_fifo() {
+        Kind::Fifo
+    } else if kind.is_socket() {
+        Kind::Socket
+    } else if kind.is_char_device() {
+        Kind::CharDevice
+    } else if kind.is_block_device() {
+        Kind::BlockDevice
+    } else {
+        Kind::File
+    }
+}
+
+/// Reads the attributes of the entry itself; a filesystem without any has none.
+fn xattrs(path: &Path) -> io::Result<BTreeMap<OsString, Vec<u8>>> {
+    let names = match xattr::list(path) {
+        Ok(names) => names,
+        Err(error) if error.raw_os_error() == Some(EOPNOTSUPP) => return Ok(BTreeMap::new()),
+        Err(error) => return Err(error),
+    };
+    let mut found = BTreeMap::new();
+    for name in names {
+        // An attribute that is listed and then cannot be read is one that was removed in between.
+        if let Some(value) = xattr::get(path, &name)? {
+            found.insert(name, value);
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,230 @@
+//! Filesystems of their own for a test, unmounted when the test ends in whatever way. They need root.
+#![allow(dead_code, unused_imports, reason = "each test crate uses a part")]
+
+#[path = "disk/ownerless.rs"]
+mod ownerless;
+
+use std::ffi::OsStr;
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::thread::sleep;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+pub use ownerless::OwnerlessFuse;
+
+/// What is left of the image of a lost device: next to nothing, but enough to stay a loop device.
+const STUB: u64 = 64 * 1024;
+
+/// A filesystem in a file, by way of a loop device.
+#[derive(Debug)]
+pub struct LoopDisk {
+    // The order of the fields is the order in which they are given up.
+    mounted: Mounted,
+    attached: Attached,
+    folder: TempDir,
+}
+
+/// A filesystem in memory.
+#[derive(Debug)]
+pub struct Tmpfs {
+    mounted: Mounted,
+    folder: TempDir,
+}
+
+/// Whether this machine can make and mount such a filesystem.
+pub fn supported(kind: &str) -> bool {
+    let tool_is_there = |folder: &&str| Path::new(folder).join(format!("mkfs.{kind}")).exists();
+    ["/usr/sbin", "/sbin", "/usr/bin"].iter().any(tool_is_there)
+        && (kernel_knows(kind) || run("modprobe", ["-q", kind]).is_ok() && kernel_knows(kind))
+}
+
+/// Forgets what has been read from the disks, so that it has to be read again; what is yet to be written stays.
+pub fn drop_caches() {
+    must("drop the caches", write_to("/proc/sys/vm/drop_caches", "3"));
+}
+
+impl LoopDisk {
+    /// Makes a disk of this size and mounts it. XFS takes no less than 300 MiB, btrfs no less than 110; none of them
+    /// occupies more than what is written to it.
+    pub fn new(kind: &str, size_mib: u64, mkfs_arguments: &[&str], mount_options: &str) -> Self {
+        let folder = must("make a temporary folder", tempfile::tempdir());
+        let image = folder.path().join("image");
+        let file = must("create the image", fs::File::create(&image));
+        must("size the image", file.set_len(size_mib * 1024 * 1024));
+        let attached = Attached::new(&image);
+        let device = attached.device.clone();
+        let force: &[&str] = match kind {
+            // Small disks would get small blocks, and with them hardly any room for attributes.
+            "ext2" | "ext3" | "ext4" => &["-q", "-F", "-b", "4096"],
+            "xfs" | "btrfs" => &["-q", "-f"],
+            _ => &[],
+        };
+        let arguments = force.iter().chain(mkfs_arguments).map(OsStr::new).chain([device.as_os_str()]);
+        must("make the filesystem", run(&format!("mkfs.{kind}"), arguments));
+        let point = folder.path().join("mounted");
+        must("make the mount point", fs::create_dir(&point));
+        let mounted = Mounted::new(kind, device.as_os_str(), &point, mount_options);
+        Self { mounted, attached, folder }
+    }
+
+    /// Where it is mounted.
+    pub fn path(&self) -> &Path {
+        &self.mounted.point
+    }
+
+    /// The loop device.
+    pub fn device(&self) -> &Path {
+        &self.attached.device
+    }
+
+    /// The file that holds the disk.
+    pub fn image(&self) -> PathBuf {
+        self.folder.path().join("image")
+    }
+
+    /// Makes the mounted filesystem read-only, as an administrator would.
+    pub fn remount_read_only(&self) {
+        self.mounted.remount("ro");
+    }
+
+    /// Makes the mounted filesystem writable again.
+    pub fn remount_writable(&self) {
+        self.mounted.remount("rw");
+    }
+
+    /// Shuts the filesystem down, as after a fatal error: every access fails from now on, mostly with EIO. Works for
+    /// xfs and ext4.
+    pub fn shutdown(&self) {
+        let arguments = [OsStr::new("-x"), OsStr::new("-c"), OsStr::new("shutdown"), self.path().as_os_str()];
+        must("shut the filesystem down", run("xfs_io", arguments));
+    }
+
+    /// Makes ext3 or ext4 find an error in itself, which turns it read-only when it is mounted with
+    /// `errors=remount-ro`.
+    pub fn trigger_fs_error(&self) {
+        let device = self.device().file_name().unwrap_or_default().to_string_lossy();
+        must("trigger an error", write_to(&format!("/sys/fs/ext4/{device}/trigger_fs_error"), "x"));
+    }
+
+    /// Cuts the image after so many bytes: what lies behind them cannot be read any more and fails with EIO, and
+    /// nothing of it is left in the caches. The folder structure stays readable for as long as it lies before the cut.
+    pub fn truncate_image(&self, bytes: u64) {
+        must("write the caches", run("sync", [OsStr::new("-f"), self.path().as_os_str()]));
+        let image = must("open the image", OpenOptions::new().write(true).open(self.image()));
+        must("cut the image", image.set_len(bytes));
+        drop_caches();
+    }
+
+    /// Takes the device away under the mounted filesystem: contents fail with EIO. Folders and properties do too,
+    /// except those that the kernel holds in memory for reasons of its own.
+    pub fn lose_device(&self) {
+        self.truncate_image(STUB);
+    }
+}
+
+impl Tmpfs {
+    /// Mounts one, with options such as `size=1m`, or none.
+    pub fn new(options: &str) -> Self {
+        let folder = must("make a temporary folder", tempfile::tempdir());
+        let mounted = Mounted::new("tmpfs", OsStr::new("tmpfs"), folder.path(), options);
+        Self { mounted, folder }
+    }
+
+    /// Where it is mounted.
+    pub fn path(&self) -> &Path {
+        &self.mounted.point
+    }
+
+    /// Makes the mounted filesystem read-only.
+    pub fn remount_read_only(&self) {
+        self.mounted.remount("ro");
+    }
+}
+
+/// A mount that ends with this value.
+#[derive(Debug)]
+struct Mounted {
+    point: PathBuf,
+}
+
+impl Mounted {
+    fn new(kind: &str, device: &OsStr, point: &Path, options: &str) -> Self {
+        let options = if options.is_empty() { "defaults" } else { options };
+        let arguments = ["-t", kind, "-o", options].map(OsStr::new);
+        must("mount", run("mount", arguments.into_iter().chain([device, point.as_os_str()])));
+        Self { point: point.to_path_buf() }
+    }
+
+    fn remount(&self, option: &str) {
+        let options = format!("remount,{option}");
+        must("remount", run("mount", [OsStr::new("-o"), OsStr::new(&options), self.point.as_os_str()]));
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let unmounted = (0..20).any(|attempt| {
+            sleep(Duration::from_millis(if attempt == 0 { 0 } else { 100 }));
+            run("umount", [&self.point]).is_ok()
+        });
+        if !unmounted && let Err(error) = run("umount", [OsStr::new("-l"), self.point.as_os_str()]) {
+            eprintln!("{} stays mounted: {error}", self.point.display());
+        }
+    }
+}
+
+/// A loop device that is detached with this value.
+#[derive(Debug)]
+struct Attached {
+    device: PathBuf,
+}
+
+impl Attached {
+    fn new(image: &Path) -> Self {
+        let arguments = [OsStr::new("-f"), OsStr::new("--show"), image.as_os_str()];
+        let output = must("attach a loop device", run("losetup", arguments));
+        Self { device: PathBuf::from(String::from_utf8_lossy(&output.stdout).trim_end()) }
+    }
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        if let Err(error) = run("losetup", [OsStr::new("-d"), self.device.as_os_str()]) {
+            eprintln!("{} stays attached: {error}", self.device.display());
+        }
+    }
+}
+
+fn kernel_knows(kind: &str) -> bool {
+    let known = must("list the filesystems", fs::read_to_string("/proc/filesystems"));
+    known.lines().any(|line| line.split_whitespace().last() == Some(kind))
+}
+
+/// Writes to a file of the kernel, which must not be created or cut.
+fn write_to(path: &str, text: &str) -> io::Result<()> {
+    io::Write::write_all(&mut OpenOptions::new().write(true).open(path)?, text.as_bytes())
+}
+
+/// Runs a tool for at most a minute.
+fn run<A: AsRef<OsStr>>(tool: &str, arguments: impl IntoIterator<Item = A>) -> Result<Output, String> {
+    let output = Command::new("/usr/bin/timeout")
+        .args(["-k", "5", "60", tool])
+        .args(arguments)
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("LC_ALL", "C")
+        .output()
+        .map_err(|error| format!("timeout: {error}"))?;
+    if output.status.success() {
+        return Ok(output);
+    }
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{tool}: {}: {}", output.status, complaint.trim()))
+}
+
+fn must<T, E: std::fmt::Display>(what: &str, result: Result<T, E>) -> T {
+    result.unwrap_or_else(|error| panic!("{what}: {error}"))
+}

@@ -1,0 +1,260 @@
+//! A machine of one's own for each test: a fake host, a source and a destination in a temporary folder.
+#![allow(dead_code, reason = "each test crate uses a part")]
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// The prefix of our files at a destination's root, by default.
+pub const STEM: &str = ".me.jedda.counterpart.";
+
+/// The test executable: the product on a fake host.
+pub const FAKE_HOST: &str = env!("CARGO_BIN_EXE_counterpart-fake-host");
+
+/// The product itself.
+pub const PRODUCT: &str = env!("CARGO_BIN_EXE_counterpart");
+
+/// A temporary folder with all that a run needs.
+#[derive(Debug)]
+pub struct Sandbox {
+    folder: TempDir,
+    /// What is cloned.
+    pub source: PathBuf,
+    /// What becomes the clone.
+    pub destination: PathBuf,
+}
+
+impl Sandbox {
+    /// A Linux host, an empty source and an empty destination.
+    pub fn new() -> Self {
+        Self::on("linux")
+    }
+
+    /// A Mac of this version with ownership enabled everywhere.
+    pub fn mac(version: &str) -> Self {
+        let sandbox = Self::on("macos");
+        sandbox.tool("sw_vers", &format!("echo '{version}'"));
+        sandbox.tool("vsdbutil", "echo \"Permissions on '$2' are enabled.\"");
+        sandbox.tool("diskutil", "echo 'Could not find disk' >&2; exit 1");
+        sandbox
+    }
+
+    fn on(system: &str) -> Self {
+        let folder = tempfile::Builder::new().prefix("counterpart-test-").tempdir().unwrap();
+        for name in ["host/tools", "host/rsync", "source", "destination"] {
+            fs::create_dir_all(folder.path().join(name)).unwrap();
+        }
+        // Only root writes above a destination, as on a real machine.
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::write(folder.path().join("host/system"), system).unwrap();
+        let (source, destination) = (folder.path().join("source"), folder.path().join("destination"));
+        Self { folder, source, destination }
+    }
+
+    /// The temporary folder itself.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The fake host's folder, with `tools/`, `rsync/`, `log/` and `lock/`.
+    pub fn host(&self) -> PathBuf {
+        self.path().join("host")
+    }
+
+    /// Makes an executable POSIX sh script.
+    pub fn script(&self, name: &str, body: &str) -> PathBuf {
+        let path = self.path().join(name);
+        write_script(&path, body);
+        path
+    }
+
+    /// Makes a fake tool of the system.
+    pub fn tool(&self, name: &str, body: &str) {
+        write_script(&self.host().join("tools").join(name), body);
+    }
+
+    /// Makes a fake rsync, which is found before the real one.
+    pub fn rsync(&self, body: &str) -> PathBuf {
+        let path = self.host().join("rsync/rsync");
+        write_script(&path, body);
+        path
+    }
+
+    /// Puts a file into the source.
+    pub fn write(&self, name: impl AsRef<Path>, content: &str) {
+        write_below(&self.source, name.as_ref(), content);
+    }
+
+    /// Puts a file into the destination.
+    pub fn write_destination(&self, name: impl AsRef<Path>, content: &str) {
+        write_below(&self.destination, name.as_ref(), content);
+    }
+
+    /// The product with these arguments, on the fake host.
+    pub fn command(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
+        let mut command = Command::new(FAKE_HOST);
+        command.args(arguments).env("COUNTERPART_FAKE_HOST", self.host()).stdin(Stdio::null());
+        command
+    }
+
+    /// `-s SOURCE -d DESTINATION` and more.
+    pub fn arguments(&self, more: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Vec<OsString> {
+        let ends = [OsStr::new("-s"), self.source.as_os_str(), OsStr::new("-d"), self.destination.as_os_str()];
+        let mut arguments: Vec<OsString> = ends.map(OsString::from).into();
+        arguments.extend(more.into_iter().map(|argument| argument.as_ref().to_owned()));
+        arguments
+    }
+
+    /// Clones source to destination, with more options, and waits for the end.
+    pub fn clone(&self, more: &[&str]) -> Finished {
+        self.run(self.arguments(more))
+    }
+
+    /// Runs the product with exactly these arguments and waits for the end.
+    pub fn run(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Finished {
+        Finished::from(self.command(arguments).output().unwrap())
+    }
+
+    /// Starts a clone and does not wait.
+    pub fn start(&self, more: &[&str]) -> Child {
+        let arguments = self.arguments(more);
+        self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// The path of a mark at the destination, `completed` for one.
+    pub fn mark(&self, suffix: &str) -> PathBuf {
+        self.destination.join(format!("{STEM}{suffix}"))
+    }
+
+    /// The text of a mark.
+    pub fn read_mark(&self, suffix: &str) -> String {
+        fs::read_to_string(self.mark(suffix)).unwrap()
+    }
+
+    /// Which marks are at the destination: their suffixes, in order. Leftover temporaries would show here too.
+    pub fn marks(&self) -> Vec<String> {
+        marks_of(&self.destination)
+    }
+
+    /// The paths of the logs so far, in order.
+    pub fn logs(&self) -> Vec<PathBuf> {
+        let Ok(entries) = fs::read_dir(self.host().join("log")) else { return Vec::new() };
+        let mut logs: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+        logs.sort();
+        logs
+    }
+
+    /// The names at the destination's root without our marks, in order.
+    pub fn names(&self) -> Vec<OsString> {
+        names_of(&self.destination).into_iter().filter(|name| !name.to_string_lossy().starts_with(STEM)).collect()
+    }
+}
+
+/// The suffixes of the marks in a folder, in order.
+pub fn marks_of(folder: &Path) -> Vec<String> {
+    let names = names_of(folder);
+    names.iter().filter_map(|name| name.to_string_lossy().strip_prefix(STEM).map(str::to_owned)).collect()
+}
+
+/// All names in a folder, in order.
+pub fn names_of(folder: &Path) -> Vec<OsString> {
+    let mut names: Vec<OsString> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    names
+}
+
+fn write_below(folder: &Path, name: &Path, content: &str) {
+    let path = folder.join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, content).unwrap();
+}
+
+/// Makes an executable POSIX sh script at a path.
+pub fn write_script(path: &Path, body: &str) {
+    // Renamed into place: a text that is still open for writing somewhere cannot be executed.
+    let temporary = path.with_extension("new");
+    fs::write(&temporary, format!("#!/bin/sh\n{body}\n")).unwrap();
+    fs::set_permissions(&temporary, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::rename(temporary, path).unwrap();
+}
+
+/// A run that has ended.
+#[derive(Debug, Clone)]
+pub struct Finished {
+    /// The exit code; -1 when it was killed.
+    pub code: i32,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+impl From<Output> for Finished {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+impl Finished {
+    /// Asserts the exit code, and that the last line tells it.
+    #[track_caller]
+    pub fn assert_code(&self, code: i32) -> &Self {
+        assert_eq!(self.code, code, "{self}");
+        let last = self.out.lines().last().unwrap_or_default();
+        assert!(last.ends_with(&format!(": Counterpart exited with code {code}.")), "the last line: {self}");
+        self
+    }
+
+    /// Asserts that standard output, which is the log, holds a text.
+    #[track_caller]
+    pub fn assert_log(&self, text: &str) -> &Self {
+        assert!(self.out.contains(text), "{text:?} is not in the log: {self}");
+        self
+    }
+
+    /// Asserts that standard output does not hold a text.
+    #[track_caller]
+    pub fn assert_no_log(&self, text: &str) -> &Self {
+        assert!(!self.out.contains(text), "{text:?} is in the log: {self}");
+        self
+    }
+
+    /// Asserts the whole of standard error: the failure in one sentence, or nothing.
+    #[track_caller]
+    pub fn assert_err(&self, text: &str) -> &Self {
+        assert_eq!(self.err, text, "{self}");
+        self
+    }
+
+    /// The log's messages, without time and process number.
+    pub fn messages(&self) -> Vec<&str> {
+        self.out.lines().map(|line| line.split_once("]: ").map_or(line, |(_, message)| message)).collect()
+    }
+}
+
+impl std::fmt::Display for Finished {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "code {}\n--- out\n{}--- err\n{}", self.code, self.out, self.err)
+    }
+}
+
+/// Waits until something holds, for 20 seconds at most; says whether it did.
+pub fn wait_until(mut holds: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while Instant::now() < deadline {
+        if holds() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    false
+}

@@ -1,0 +1,124 @@
+//! Builds, photographs and removes trees. Needs the audit beside it, for its way of walking.
+#![allow(dead_code, unused_imports, reason = "each test crate uses a part")]
+
+#[path = "tree/hostile.rs"]
+mod hostile;
+#[path = "tree/snapshot.rs"]
+mod snapshot;
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::AT_FDCWD;
+use nix::sys::stat::{UtimensatFlags, utimensat};
+use nix::sys::time::TimeSpec;
+
+use super::audit::folder::{Folder, Kind, push_name, to_path, visit_from_leaves};
+pub use hostile::{acl, capability, hostile_tree, hostile_tree_reserving};
+pub use snapshot::{Snapshot, assert_unchanged, snapshot, snapshot_with_ctime};
+
+/// The longest path that the system takes in one piece, without the zero at its end.
+pub const LONGEST_PATH: usize = 4095;
+
+/// How many files `many_files` puts into one folder.
+const FILES_PER_FOLDER: usize = 500;
+
+/// Creates `count` small files of the same size and of different contents, some hundreds to a folder.
+pub fn many_files(root: &Path, count: usize, bytes_each: usize) {
+    let mut contents = noise(1, bytes_each);
+    let mut folder = root.to_path_buf();
+    for number in 0..count {
+        if number % FILES_PER_FOLDER == 0 {
+            folder = root.join(format!("{:04}", number / FILES_PER_FOLDER));
+            must(fs::create_dir_all(&folder), &folder);
+        }
+        for (byte, mark) in contents.iter_mut().zip(number.to_le_bytes()) {
+            *byte = mark;
+        }
+        let file = folder.join(format!("{number:08}"));
+        must(fs::File::create(&file).and_then(|mut file| file.write_all(&contents)), &file);
+    }
+}
+
+/// Makes one file whose relative path is longer than any system call takes, and returns that path.
+pub fn over_long_path(root: &Path) -> PathBuf {
+    let path = deep_file(root, "over-long", 5000);
+    assert!(path.as_os_str().len() > LONGEST_PATH + 1);
+    path
+}
+
+/// Makes one file in a chain of folders with long names, its relative path of exactly so many bytes.
+pub fn deep_file(root: &Path, first: &str, length: usize) -> PathBuf {
+    let mut path = Vec::new();
+    let mut folder = must(Folder::open(root), root);
+    let mut name = first.to_owned();
+    loop {
+        push_name(&mut path, OsStr::new(&name));
+        must(fs::create_dir(folder.at(OsStr::new(&name))), &to_path(&path));
+        folder = must(folder.enter(OsStr::new(&name)), &to_path(&path));
+        let left = length - path.len() - 1;
+        if left <= 255 {
+            let leaf = "f".repeat(left);
+            must(fs::write(folder.at(OsStr::new(&leaf)), "deep"), &to_path(&path));
+            push_name(&mut path, OsStr::new(&leaf));
+            return to_path(&path);
+        }
+        name = "d".repeat(200);
+    }
+}
+
+/// Removes a tree however long its paths are, the root included; stops at the border of the filesystem.
+pub fn remove_tree(root: &Path) {
+    let device = must(fs::symlink_metadata(root), root).dev();
+    visit_from_leaves(root, false, |folder, name, path, entry| {
+        assert_eq!(entry.inode.0, device, "\"{}\" is on another filesystem", path.escape_ascii());
+        if path.is_empty() {
+            must(fs::remove_dir(root), root);
+        } else if entry.kind == Kind::Folder {
+            must(fs::remove_dir(folder.at(name)), &to_path(path));
+        } else {
+            must(fs::remove_file(folder.at(name)), &to_path(path));
+        }
+    });
+}
+
+/// Sets the time of the last change of an entry, never through a symbolic link.
+pub fn set_mtime(path: &Path, seconds: i64, nanoseconds: i64) {
+    let mtime = TimeSpec::new(seconds, nanoseconds);
+    let flags = UtimensatFlags::NoFollowSymlink;
+    must(utimensat(AT_FDCWD, path, &TimeSpec::UTIME_OMIT, &mtime, flags), path);
+}
+
+/// Changes the contents of a file so that its size and the second of its mtime stay as they were: a change that only
+/// the nanoseconds give away.
+pub fn edit_in_the_same_second(file: &Path) {
+    let before = must(fs::metadata(file), file);
+    let mut contents = must(fs::read(file), file);
+    for byte in &mut contents {
+        *byte ^= 1;
+    }
+    must(fs::write(file, contents), file);
+    set_mtime(file, before.mtime(), (before.mtime_nsec() + 1_000) % 1_000_000_000);
+}
+
+/// Bytes that look random and are the same for the same seed.
+pub fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
+}
+
+fn must<T, E: std::fmt::Display>(result: Result<T, E>, path: &Path) -> T {
+    result.unwrap_or_else(|error| panic!("\"{}\": {error}", path.as_os_str().as_bytes().escape_ascii()))
+}
