@@ -6,6 +6,7 @@ pub mod exclusions;
 pub mod granularity;
 pub mod introduction;
 pub mod markers;
+pub mod mounts;
 pub mod ownership;
 pub mod preflight;
 pub mod script;

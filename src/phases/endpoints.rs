@@ -15,6 +15,7 @@ use crate::failure::Failure;
 use crate::host::folder::{FileIdentity, Folder};
 use crate::host::lock::Lock;
 use crate::host::platform::{MacOsVersion, Platform};
+use crate::logging::warning;
 use crate::{linux, macos, shown};
 
 /// Both ends of a clone.
@@ -92,7 +93,8 @@ fn source(run: &Run<'_>) -> Result<Source, Failure> {
 }
 
 /// What a filesystem keeps for itself at its root: an empty disk holds it too.
-fn is_filesystems_own(platform: Platform, name: &OsStr) -> bool {
+#[must_use]
+pub fn is_filesystems_own(platform: Platform, name: &OsStr) -> bool {
     let own: &[&str] = match platform {
         Platform::MacOs(_) => macos::exclusions::FILESYSTEMS_OWN,
         Platform::Linux => linux::exclusions::FILESYSTEMS_OWN,
@@ -184,11 +186,21 @@ fn lock(run: &Run<'_>, folder: Folder) -> Result<Destination, Failure> {
     if run.plan.test_run {
         return Ok(Destination { folder, lock: None });
     }
-    let locked =
-        folder.identity().and_then(|identity| Lock::take(&run.host.lock_dir, identity)).map_err(|error| {
-            let dir = shown::path(&run.host.lock_dir);
-            Failure::Internal(format!("the lock in {dir} cannot be taken: {error}"))
-        })?;
+    let dir = shown::path(&run.host.lock_dir);
+    let taken = folder.identity().and_then(|identity| Lock::take(&run.host.lock_dir, identity));
+    let locked = match taken {
+        // A full or read-only system disk must not stop a clone.
+        Err(error)
+            if matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::ENOSPC | Errno::EROFS)) =>
+        {
+            warning(format_args!("the lock in {dir} cannot be written: {}.", shown::reason(&error)));
+            Lock::take_on(&folder)
+        }
+        taken => taken,
+    };
+    let locked = locked.map_err(|error| {
+        Failure::Internal(format!("the lock in {dir} cannot be taken: {}", shown::reason(&error)))
+    })?;
     match locked {
         Some(lock) => Ok(Destination { folder, lock: Some(lock) }),
         None => Err(Failure::Locked { path: run.plan.destination.clone() }),

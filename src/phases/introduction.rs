@@ -2,8 +2,11 @@
 
 use log::info;
 
-use super::Run;
+use super::endpoints::Endpoints;
 use super::preflight::Rsync;
+use super::{Run, mounts};
+use crate::host::platform::Platform;
+use crate::linux::mounts::left_out;
 use crate::logging::warning;
 use crate::rsync::capabilities::Optional;
 use crate::rsync::version::Version;
@@ -36,5 +39,26 @@ pub fn log(run: &Run<'_>, rsync: &Rsync) {
     }
     if !run.host.is_root() {
         warning("not root: ownership and special files (devices, FIFOs, sockets) are not cloned.");
+    }
+}
+
+/// Names what a clone of one filesystem does not reach: a forgotten `/home` would otherwise be missed when it is needed.
+pub fn log_what_is_left_out(run: &Run<'_>, ends: &Endpoints) {
+    match run.host.platform {
+        Platform::Linux => {
+            // Where the table cannot be read there is nothing to name.
+            let Ok((id, table)) = mounts::of(&ends.source.folder) else { return };
+            for mount in left_out(&table, id, ends.source.folder.path()) {
+                if !ends.destination.folder.path().starts_with(&mount.point) {
+                    warning(format_args!(
+                        "{} is another filesystem ({}) and is not cloned. Clone it with a run of its own if it matters.",
+                        shown::path(&mount.point),
+                        mount.kind
+                    ));
+                }
+            }
+        }
+        // There a system's volumes are found and cloned one by one.
+        Platform::MacOs(_) => {}
     }
 }
