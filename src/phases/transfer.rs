@@ -42,11 +42,13 @@ pub fn clone(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -> R
     let end = stream(&command, run.interrupts, &mut |line| {
         if line.stream == Stream::Out {
             if let Some(progress) = Progress::read(line.bytes) {
-                let left = format!("{} bytes, {}, {} left", progress.bytes, progress.speed, progress.time);
-                screen.show(progress.percent, left);
+                let rest = format!("{}, {} left", progress.speed, progress.time);
+                screen.show(progress.percent, progress.bytes, &rest);
                 return;
             }
-            statistics.read_line(line.bytes);
+            if statistics.read_line(line.bytes) {
+                screen.clear();
+            }
         }
         note(&mut diagnostics, line);
     });
