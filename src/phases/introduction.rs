@@ -8,7 +8,6 @@ use super::{Run, mounts};
 use crate::host::platform::Platform;
 use crate::linux::mounts::left_out;
 use crate::logging::warning;
-use crate::rsync::capabilities::Optional;
 use crate::rsync::version::Version;
 use crate::shown;
 
@@ -24,10 +23,7 @@ pub fn log(run: &Run<'_>, rsync: &Rsync) {
         info!("This is a test run: nothing is changed.");
     }
     for option in &rsync.capabilities.lacks {
-        // A progress bar is nothing that a clone could lack.
-        if *option != Optional::Progress {
-            warning(format_args!("this rsync lacks {}: {}.", option.argument(), option.lack()));
-        }
+        warning(format_args!("this rsync lacks {}: {}.", option.argument(), option.lack()));
     }
     if rsync.version < Version::WITHOUT_KNOWN_HOLES {
         warning(format_args!(
