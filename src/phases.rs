@@ -7,6 +7,7 @@ pub mod granularity;
 pub mod introduction;
 pub mod markers;
 pub mod mounts;
+pub mod overlap;
 pub mod ownership;
 pub mod preflight;
 pub mod script;

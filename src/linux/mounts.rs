@@ -10,7 +10,7 @@ pub struct Mount {
     /// The filesystem's device, as `MAJOR:MINOR`.
     pub device_number: String,
     /// The folder of the filesystem that is mounted.
-    pub root: String,
+    pub root: PathBuf,
     /// Where it is mounted.
     pub point: PathBuf,
     /// The filesystem's type, such as `ext4` or `fuse.sshfs`.
@@ -33,7 +33,7 @@ impl Mount {
         let mut mount = mount.split(' ');
         let id = mount.next()?.parse().ok()?;
         let device_number = mount.nth(1)?.to_owned();
-        let (root, point) = (mount.next()?.to_owned(), unescape(mount.next()?));
+        let (root, point) = (unescape(mount.next()?), unescape(mount.next()?));
         let options = mount.next()?;
         let mut filesystem = filesystem.split(' ');
         let (kind, device) = (filesystem.next()?.to_owned(), filesystem.next()?.to_owned());
@@ -60,6 +60,14 @@ pub fn left_out<'a>(table: &'a [Mount], id: u64, source: &Path) -> Vec<&'a Mount
     let Some(home) = table.iter().find(|mount| mount.id == id) else { return Vec::new() };
     let is_below = |mount: &&Mount| mount.point.starts_with(source) && mount.point != source;
     table.iter().filter(is_below).filter(|mount| mount.is_real() && !home.goes_on_into(mount)).collect()
+}
+
+/// Where `path`, which lies on the mount `id`, is on its filesystem: the device's number and the path there.
+#[must_use]
+pub fn locate<'a>(table: &'a [Mount], id: u64, path: &Path) -> Option<(&'a str, PathBuf)> {
+    let mount = table.iter().find(|mount| mount.id == id)?;
+    let place = mount.root.join(path.strip_prefix(&mount.point).ok()?);
+    Some((&mount.device_number, place))
 }
 
 /// The table writes space, tab, newline and backslash as three octal digits behind a backslash.
@@ -118,7 +126,7 @@ impl Mount {
 
 #[cfg(test)]
 mod tests {
-    use super::{Mount, Ownership, left_out, mount_id, read};
+    use super::{Mount, Ownership, left_out, locate, mount_id, read};
     use std::path::{Path, PathBuf};
 
     const TABLE: &[u8] = b"22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw,errors=remount-ro\n\
@@ -160,6 +168,17 @@ mod tests {
         assert_eq!(of(22, "/"), all, "neither the source's own device nor a virtual filesystem");
         assert_eq!(of(30, "/mnt/c"), [PathBuf::from("/mnt/c/other")], "another subvolume");
         assert_eq!(of(3, "/mnt/a b"), [] as [PathBuf; 0]);
+    }
+
+    #[test]
+    fn another_way_to_a_folder_is_the_same_place() {
+        let table = read(TABLE);
+        let of =
+            |id, path| locate(&table, id, Path::new(path)).map(|(device, place)| (device.to_owned(), place));
+        let expected = Some(("254:0".to_owned(), PathBuf::from("/srv/data")));
+        assert_eq!(of(22, "/srv/data"), expected);
+        assert_eq!(of(34, "/mnt/g/data"), expected);
+        assert_eq!(of(34, "/elsewhere"), None);
     }
 
     #[test]

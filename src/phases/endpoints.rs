@@ -10,6 +10,7 @@ use nix::errno::Errno;
 use nix::fcntl::AtFlags;
 use nix::unistd::{AccessFlags, faccessat};
 
+use super::overlap::{self, Relation};
 use super::{Run, ownership};
 use crate::failure::Failure;
 use crate::host::folder::{FileIdentity, Folder};
@@ -127,33 +128,22 @@ fn destination(run: &Run<'_>) -> Result<Folder, Failure> {
     }
 }
 
-/// Compares by device and inode number, so that another way to the same folder does not deceive.
 fn check_overlap(source: &mut Source, destination: &Folder) -> Result<(), Failure> {
-    let internal =
-        |error: io::Error| Failure::Internal(format!("source and destination cannot be compared: {error}"));
-    let (source_is, destination_is) =
-        (source.folder.identity().map_err(internal)?, destination.identity().map_err(internal)?);
-    if source_is == destination_is {
-        return Err(Failure::SameFolder { path: source.folder.path().to_owned() });
+    let (source_folder, destination_path) = (source.folder.path().to_owned(), destination.path().to_owned());
+    let related = overlap::relation(&source.folder, destination).map_err(|error| {
+        Failure::Internal(format!("source and destination cannot be compared: {}", shown::reason(&error)))
+    })?;
+    match related {
+        Relation::Apart => Ok(()),
+        Relation::Same => Err(Failure::SameFolder { path: source_folder }),
+        Relation::SourceInside => {
+            Err(Failure::SourceInsideDestination { source_folder, destination: destination_path })
+        }
+        Relation::DestinationInside { relative, is_mount_point } => {
+            source.holds_destination = Some((relative, is_mount_point));
+            Ok(())
+        }
     }
-    if ancestor(source.folder.path(), destination_is).is_some() {
-        return Err(Failure::SourceInsideDestination {
-            source_folder: source.folder.path().to_owned(),
-            destination: destination.path().to_owned(),
-        });
-    }
-    source.holds_destination = ancestor(destination.path(), source_is).and_then(|ancestor| {
-        let relative = destination.path().strip_prefix(ancestor).ok()?;
-        Some((relative.as_os_str().to_owned(), source_is.device != destination_is.device))
-    });
-    Ok(())
-}
-
-/// The part of `path` that leads to `folder`, if one does.
-fn ancestor(path: &Path, folder: FileIdentity) -> Option<&Path> {
-    path.ancestors()
-        .skip(1)
-        .find(|above| std::fs::metadata(above).is_ok_and(|metadata| FileIdentity::from(&metadata) == folder))
 }
 
 /// From macOS 11 the system volume is sealed, and a copy of its files cannot boot.
