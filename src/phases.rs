@@ -13,6 +13,7 @@ pub mod preflight;
 pub mod script;
 pub mod transfer;
 pub mod verdict;
+pub mod watchdog;
 
 use std::cell::{OnceCell, RefCell};
 

@@ -6,7 +6,7 @@ use log::info;
 use super::adoption::{self, Losses};
 use super::endpoints::Endpoints;
 use super::preflight::Rsync;
-use super::{Run, granularity, verdict};
+use super::{Run, granularity, verdict, watchdog};
 use crate::failure::Failure;
 use crate::logging::{Screen, warning};
 use crate::process::{Command, End, Line, Stream, stream};
@@ -39,7 +39,7 @@ pub fn clone(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -> R
     info!("Cloning.");
     let (mut statistics, mut diagnostics) = (Statistics::default(), Diagnostics::default());
     let screen = run.screen();
-    let end = stream(&command, run.interrupts, &mut |line| {
+    let mut see = |line: Line<'_>| {
         if line.stream == Stream::Out {
             if let Some(progress) = Progress::read(line.bytes) {
                 let rest = format!("{}, {} left", progress.speed, progress.time);
@@ -51,7 +51,8 @@ pub fn clone(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -> R
             }
         }
         note(&mut diagnostics, line);
-    });
+    };
+    let end = watchdog::watched(run.interrupts, || stream(&command, run.interrupts, &mut see));
     screen.clear();
     let end = end.map_err(|source| Failure::RsyncNotRun { path: rsync.path.clone(), source })?;
     Ok(Report { end, ended: Local::now(), statistics, diagnostics })

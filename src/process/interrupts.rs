@@ -73,6 +73,12 @@ impl Interrupts {
         self.0.child.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The process group of the running child.
+    #[must_use]
+    pub fn child_group(&self) -> Option<i32> {
+        self.child().map(Pid::as_raw)
+    }
+
     fn forward(&self, signal: i32) {
         if let (Some(child), Ok(signal)) = (*self.child(), Signal::try_from(signal)) {
             // The group may have ended this very moment.
