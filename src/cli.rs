@@ -6,7 +6,9 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::exit_code;
-use crate::plan::{DEFAULT_PREFIX, Plan, Prefix};
+use crate::plan::{BackupPassword, DEFAULT_PREFIX, Plan, Prefix};
+use crate::process::hide_argument;
+use crate::secret::Secret;
 
 /// What is shown below the options.
 const FILES: &str = "\
@@ -35,8 +37,27 @@ struct Args {
     clone: Option<CloneArgs>,
 }
 
+/// `counterpart setpass`: what is done with the stored password.
+#[derive(Debug, Clone, clap::Args)]
+pub struct SetpassArgs {
+    /// Take the password from standard input instead of asking for it
+    #[arg(long, conflicts_with_all = ["delete", "check"])]
+    pub stdin: bool,
+    /// Delete the stored password
+    #[arg(long, conflicts_with = "check")]
+    pub delete: bool,
+    /// Only tell whether a password is stored and can be read
+    #[arg(long)]
+    pub check: bool,
+    /// The prefix that the clone is run with
+    #[arg(short = 'g', long, value_name = "PREFIX", default_value = DEFAULT_PREFIX)]
+    pub organisation_prefix: Prefix,
+}
+
 #[derive(Debug, Subcommand)]
 enum Commands {
+    /// Stores the password of the server backup in the system's keychain or credential store
+    Setpass(SetpassArgs),
     /// Prints the man page or a shell's completions
     #[command(hide = true)]
     Generate {
@@ -69,6 +90,16 @@ struct CloneArgs {
     /// Exclusion patterns, in rsync's syntax, added to the built-in ones
     #[arg(short, long, value_name = "FILE")]
     exclude_from: Option<PathBuf>,
+    /// Back up directory and database servers before the clone, with this password. Every user can see it in the list
+    /// of processes: -B is better
+    #[arg(short, long, value_name = "PASSWORD", conflicts_with = "backup_keychain", value_parser = parse_secret)]
+    backup_password: Option<Secret>,
+    /// The same, with the password that `counterpart setpass` has stored
+    #[arg(short = 'B', long)]
+    backup_keychain: bool,
+    /// Where the server backup goes, instead of /var/backups/counterpart
+    #[arg(long, value_name = "DIR")]
+    backup_dir: Option<PathBuf>,
     /// Executable run before the clone, its output logged
     #[arg(short, long, value_name = "FILE")]
     pre_script: Option<PathBuf>,
@@ -103,6 +134,8 @@ struct CloneArgs {
 pub enum Action {
     /// Make a clone.
     Clone(Box<Plan>),
+    /// Store, delete or check the password of the server backup.
+    Setpass(SetpassArgs),
     /// Print a generated document.
     Generate(Generated),
 }
@@ -123,6 +156,7 @@ pub fn parse() -> Result<Action, clap::Error> {
     let matches = definition.try_get_matches_from_mut(std::env::args_os())?;
     let args = <Args as clap::FromArgMatches>::from_arg_matches(&matches)?;
     match (args.command, args.clone) {
+        (Some(Commands::Setpass(args)), _) => Ok(Action::Setpass(args)),
         (Some(Commands::Generate { what }), _) => Ok(Action::Generate(what)),
         (None, Some(clone)) => plan(clone)
             .map(|plan| Action::Clone(Box::new(plan)))
@@ -134,12 +168,28 @@ pub fn parse() -> Result<Action, clap::Error> {
     }
 }
 
+/// A password is bytes to us; clap hands over text.
+#[allow(clippy::unnecessary_wraps, reason = "the form of clap's value parsers")]
+fn parse_secret(text: &str) -> Result<Secret, std::convert::Infallible> {
+    Ok(Secret::new(text.as_bytes().to_vec()))
+}
+
 fn plan(args: CloneArgs) -> Result<Plan, String> {
     let optional = |path: Option<PathBuf>, option| path.map(|path| absolute(&path, option)).transpose();
     Ok(Plan {
         source: absolute(&args.source, "--source")?,
         destination: absolute(&args.destination, "--destination")?,
         exclude_from: optional(args.exclude_from, "--exclude-from")?,
+        backup: match (args.backup_password, args.backup_keychain) {
+            (Some(secret), _) if secret.is_empty() => return Err("--backup-password is empty".to_owned()),
+            (Some(secret), _) => {
+                hide_argument(&secret);
+                Some(BackupPassword::Given(secret))
+            }
+            (None, true) => Some(BackupPassword::Stored),
+            (None, false) => None,
+        },
+        backup_dir: optional(args.backup_dir, "--backup-dir")?,
         pre_script: optional(args.pre_script, "--pre-script")?,
         post_script: optional(args.post_script, "--post-script")?,
         prefix: args.organisation_prefix,

@@ -58,6 +58,21 @@ impl ExitCode {
     /// The source is a sealed system volume.
     pub const SEALED_SYSTEM: Self = Self(91);
 
+    /// There is no stored password, or the store cannot be read.
+    pub const NO_PASSWORD: Self = Self(92);
+    /// This system has nothing that a server backup could save.
+    pub const BACKUP_UNSUPPORTED: Self = Self(93);
+    /// serveradmin was not found.
+    pub const SERVERADMIN_NOT_FOUND: Self = Self(94);
+    /// `pg_dumpall` was not found.
+    pub const PG_DUMPALL_NOT_FOUND: Self = Self(95);
+    /// A database could not be dumped.
+    pub const DATABASE: Self = Self(96);
+    /// The directory could not be archived.
+    pub const DIRECTORY: Self = Self(97);
+    /// The service settings could not be dumped.
+    pub const SETTINGS: Self = Self(98);
+
     /// rsync's own code, where it is one of those that are passed on as they are (3 to 35).
     #[must_use]
     pub fn from_rsync(code: i32) -> Option<Self> {
@@ -181,6 +196,21 @@ pub const TABLE: &[Row] = &[
         "source is a sealed system volume",
         "clone `/System/Volumes/Data` instead; macOS itself is reinstalled, not cloned",
     ),
+    row(
+        "92",
+        "no password in the keychain, or no keychain",
+        "store it with `counterpart setpass`, as root and with the same `-g`",
+    ),
+    row(
+        "93",
+        "server backup not supported on this system version",
+        "leave `-b` or `-B` out: nothing was found here that it could save",
+    ),
+    row("94", "serveradmin not found", "install Server.app, or leave `-b` or `-B` out"),
+    row("95", "pg_dumpall not found", "install PostgreSQL's client programs of the server's version"),
+    row("96", "a database could not be dumped", "read the dumper's own words in the log"),
+    row("97", "the directory could not be archived", "read the words of serveradmin or slapcat in the log"),
+    row("98", "the service settings could not be dumped", "read serveradmin's words in the log"),
     row(
         "128+N",
         "rsync was killed by signal N",

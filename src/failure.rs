@@ -232,6 +232,60 @@ pub enum Failure {
         /// The reason.
         why: String,
     },
+    /// The backup folder cannot be used.
+    #[error("The backup folder {} cannot be used: {why}.", shown::path(path))]
+    BackupFolder {
+        /// The folder.
+        path: PathBuf,
+        /// The reason.
+        why: String,
+    },
+    /// No password for the server backup.
+    #[error("No password for the server backup: {why}. Store one with: {command}")]
+    NoPassword {
+        /// The reason.
+        why: String,
+        /// The command that stores one.
+        command: String,
+    },
+    /// Nothing here could be backed up.
+    #[error("A server backup is not supported here: {why}.")]
+    BackupUnsupported {
+        /// What was looked for.
+        why: String,
+    },
+    /// No serveradmin.
+    #[error("serveradmin was not found at {}. Is Server.app installed?", shown::path(path))]
+    ServeradminNotFound {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// No `pg_dumpall`.
+    #[error("pg_dumpall was not found (searched: {searched}). Install PostgreSQL's client programs.")]
+    PgDumpallNotFound {
+        /// Where it was looked for.
+        searched: String,
+    },
+    /// A database server could not be dumped.
+    #[error("The database server {server} could not be dumped: {why}.")]
+    DatabaseNotDumped {
+        /// Which server, as shown.
+        server: String,
+        /// The reason, with the dumper's own words.
+        why: String,
+    },
+    /// The directory could not be archived.
+    #[error("The directory could not be archived: {why}.")]
+    DirectoryNotArchived {
+        /// The reason, with the archiver's own words.
+        why: String,
+    },
+    /// The settings of the services could not be dumped.
+    #[error("The service settings could not be dumped: {why}.")]
+    SettingsNotDumped {
+        /// The reason.
+        why: String,
+    },
     /// A mark could not be written.
     #[error("{} could not be written at the destination: {why}.", shown::path(path))]
     MarkNotWritten {
@@ -293,6 +347,14 @@ impl Failure {
             Self::SameFolder { .. } | Self::SourceInsideDestination { .. } => ExitCode::OVERLAP,
             Self::IgnoresOwnership { .. } => ExitCode::IGNORES_OWNERSHIP,
             Self::SealedSystem { .. } => ExitCode::SEALED_SYSTEM,
+            Self::NoPassword { .. } => ExitCode::NO_PASSWORD,
+            Self::BackupUnsupported { .. } => ExitCode::BACKUP_UNSUPPORTED,
+            Self::ServeradminNotFound { .. } => ExitCode::SERVERADMIN_NOT_FOUND,
+            Self::PgDumpallNotFound { .. } => ExitCode::PG_DUMPALL_NOT_FOUND,
+            Self::DatabaseNotDumped { .. } => ExitCode::DATABASE,
+            Self::DirectoryNotArchived { .. } => ExitCode::DIRECTORY,
+            // The folder holds the settings last, and whatever else was asked for.
+            Self::SettingsNotDumped { .. } | Self::BackupFolder { .. } => ExitCode::SETTINGS,
             Self::Interrupted { .. } => ExitCode::INTERRUPTED,
             Self::Rsync { code, .. } => *code,
             Self::RsyncKilled { signal } => ExitCode::from_signal(*signal),
@@ -332,6 +394,14 @@ impl Failure {
             | Self::RsyncNotRun { .. }
             | Self::StatisticsMissing
             | Self::FlushFailed { .. }
+            | Self::BackupFolder { .. }
+            | Self::NoPassword { .. }
+            | Self::BackupUnsupported { .. }
+            | Self::ServeradminNotFound { .. }
+            | Self::PgDumpallNotFound { .. }
+            | Self::DatabaseNotDumped { .. }
+            | Self::DirectoryNotArchived { .. }
+            | Self::SettingsNotDumped { .. }
             | Self::MarkNotWritten { .. } => false,
         }
     }

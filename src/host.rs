@@ -31,6 +31,14 @@ pub struct Host {
     pub log_dir: PathBuf,
     /// A folder of ours for locks.
     pub lock_dir: PathBuf,
+    /// The default folder of a server backup.
+    pub backup_dir: PathBuf,
+    /// The system's encrypted credential store (Linux).
+    pub encrypted_credentials: PathBuf,
+    /// The system's plain credential store (Linux).
+    pub plain_credentials: PathBuf,
+    /// Where a service manager has put this job's credentials.
+    pub job_credentials: Option<PathBuf>,
     /// The effective user's number; 0 is root.
     pub effective_uid: u32,
     /// The machine's name.
@@ -59,6 +67,10 @@ impl Host {
             search_path: std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into()),
             log_dir: log_dir(system, effective_uid, home.clone()),
             lock_dir: lock_dir(system, effective_uid, home),
+            backup_dir: "/var/backups/counterpart".into(),
+            encrypted_credentials: "/etc/credstore.encrypted".into(),
+            plain_credentials: "/etc/credstore".into(),
+            job_credentials: absolute_folder("CREDENTIALS_DIRECTORY"),
             effective_uid,
             name: name(),
         })

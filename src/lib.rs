@@ -16,6 +16,8 @@ pub mod pipeline;
 pub mod plan;
 pub mod process;
 pub mod rsync;
+pub mod secret;
+pub mod setpass;
 pub mod shown;
 
 use std::process::ExitCode as ProcessExitCode;
@@ -38,6 +40,10 @@ pub fn main_on(find_host: impl FnOnce() -> anyhow::Result<Host>) -> ProcessExitC
             u8::try_from(error.exit_code()).unwrap_or(ExitCode::USAGE.number())
         }
         Ok(cli::Action::Generate(what)) => finish(generate::run(what)),
+        Ok(cli::Action::Setpass(args)) => match ready(find_host) {
+            Err(error) => finish(Err(error)),
+            Ok((host, interrupts)) => setpass::run(&args, &host, &interrupts).number(),
+        },
         Ok(cli::Action::Clone(plan)) => match ready(find_host) {
             Err(error) => finish(Err(error)),
             Ok((host, interrupts)) => clone(&plan, &host, &interrupts).number(),

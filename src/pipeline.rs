@@ -5,7 +5,8 @@ use crate::host::Host;
 use crate::outcome::Outcome;
 use crate::phases::endpoints::Endpoints;
 use crate::phases::{
-    Run, adoption, endpoints, exclusions, introduction, markers, preflight, script, transfer, verdict,
+    Run, adoption, endpoints, exclusions, introduction, markers, password, preflight, script, server_backup,
+    transfer, verdict,
 };
 use crate::plan::Plan;
 use crate::process::interrupts::Interrupts;
@@ -31,11 +32,13 @@ fn walk(run: &Run<'_>, claimed: &mut Option<Endpoints>) -> Result<Outcome, Failu
     introduction::log_what_is_left_out(run, ends);
     let rules = exclusions::gather(run, ends)?;
     script::check(run)?;
+    let password = password::resolve(run)?;
     adoption::judge(run, &rsync, ends, &rules)?;
     if run.plan.test_run {
         transfer::list_changes(run, &rsync, ends, &rules)?;
         return Ok(Outcome::TestRun);
     }
+    server_backup::run(run, password.as_ref())?;
     script::run_pre_clone(run)?;
     markers::begin(run, ends)?;
     let report = transfer::clone(run, &rsync, ends, &rules)?;

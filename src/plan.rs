@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::secret::Secret;
+
 /// Everything that one run of the clone has to know. Paths are absolute.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -14,6 +16,10 @@ pub struct Plan {
     pub destination: PathBuf,
     /// The user's exclusion patterns, in rsync's syntax.
     pub exclude_from: Option<PathBuf>,
+    /// Back the servers up first, with the password from here.
+    pub backup: Option<BackupPassword>,
+    /// Where the server backup goes, instead of the default folder.
+    pub backup_dir: Option<PathBuf>,
     /// Run before the clone.
     pub pre_script: Option<PathBuf>,
     /// Run after a successful clone.
@@ -32,6 +38,15 @@ pub struct Plan {
     pub strict_scripts: bool,
     /// Clone without root.
     pub allow_non_root: bool,
+}
+
+/// Where the password of a server backup comes from.
+#[derive(Debug, Clone)]
+pub enum BackupPassword {
+    /// From the command line.
+    Given(Secret),
+    /// From the system's keychain or credential store.
+    Stored,
 }
 
 /// The reverse-domain prefix of the files at the destination's root.
@@ -136,6 +151,12 @@ impl Prefix {
     #[must_use]
     pub fn mark(&self, mark: Mark) -> OsString {
         OsString::from(self.stem() + mark.suffix())
+    }
+
+    /// The name under which the keychain or the credential store keeps the password.
+    #[must_use]
+    pub fn service(&self) -> String {
+        format!("{}.counterpart", self.0)
     }
 
     /// Whether a name at the destination's root is one of ours.

@@ -14,8 +14,16 @@ use std::path::PathBuf;
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use zeroize::Zeroizing;
+
+use crate::secret::Secret;
 use drain::drain;
 use interrupts::Interrupts;
+
+/// Overwrites a secret in our own arguments, where the system lets us.
+pub fn hide_argument(secret: &Secret) {
+    sys::hide_argument(secret.expose());
+}
 
 /// What to start.
 #[derive(Debug)]
@@ -27,7 +35,11 @@ pub struct Command {
     /// Its whole environment.
     pub environment: Vec<(OsString, OsString)>,
     /// What it reads on standard input; nothing at all when empty.
-    pub input: Vec<u8>,
+    pub input: Zeroizing<Vec<u8>>,
+    /// The user and the group to run as, without any other group; ours when there is none.
+    pub user: Option<(u32, u32)>,
+    /// Standard output is handed on as it comes, not line by line: it is no text.
+    pub raw_output: bool,
     /// A lock that lives until this process and the child are both gone.
     pub lock: Option<OwnedFd>,
 }
@@ -53,7 +65,9 @@ impl Command {
             program: program.into(),
             arguments: arguments.into_iter().map(Into::into).collect(),
             environment: tool_environment(),
-            input: Vec::new(),
+            input: Zeroizing::default(),
+            user: None,
+            raw_output: false,
             lock: None,
         }
     }
@@ -69,6 +83,9 @@ impl Command {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
+        if let Some((user, group)) = self.user {
+            command.uid(user).gid(group);
+        }
         sys::prepare_child(&mut command, self.lock.as_ref());
         command.spawn()
     }
@@ -164,9 +181,9 @@ fn drive(
 ) -> io::Result<End> {
     let mut child = interrupts.adopt(|| command.spawn())?;
     feed(&mut child, &command.input);
-    let drained = drain(&mut child, interrupts, deadline, on_line);
+    let drained = drain(&mut child, command.raw_output, interrupts, deadline, on_line);
     if drained.is_err() {
-        interrupts.kill_child();
+        interrupts.stop_child();
     }
     let end = interrupts.wait(&mut child)?;
     drained.map(|()| end)
@@ -175,7 +192,7 @@ fn drive(
 /// A child that never reads must not block us, so its input is written by a thread that ends with the pipe.
 fn feed(child: &mut Child, input: &[u8]) {
     if let Some(mut pipe) = child.stdin.take() {
-        let input = input.to_vec();
+        let input = Zeroizing::new(input.to_vec());
         std::thread::spawn(move || {
             // A child that does not want its input is no failure; what it makes of that is in its exit code.
             let _ = pipe.write_all(&input);

@@ -57,6 +57,14 @@ impl Folder {
         }
     }
 
+    /// Makes the folder one that only its owner can enter; it must be ours.
+    pub fn make_private(&self) -> io::Result<()> {
+        if self.metadata()?.uid() != nix::unistd::geteuid().as_raw() {
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to somebody else"));
+        }
+        Ok(fchmod(&self.file, Mode::S_IRWXU)?)
+    }
+
     /// The path that it was opened by.
     #[must_use]
     pub fn path(&self) -> &Path {

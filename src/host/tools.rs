@@ -11,6 +11,16 @@ pub struct Tools {
     pub vsdbutil: PathBuf,
     /// Tells everything about a volume.
     pub diskutil: PathBuf,
+    /// Reaches the keychains of macOS.
+    pub security: PathBuf,
+    /// Encrypts and decrypts systemd's credentials.
+    pub systemd_creds: PathBuf,
+    /// Prints the databases of `OpenLDAP`.
+    pub slapcat: PathBuf,
+    /// `Server.app`'s own root, below which `usr/sbin/serveradmin` and `usr/bin/pg_dumpall` are on 10.8 and later.
+    pub server_root: PathBuf,
+    /// The system's root, below which both are on 10.7, and below which the services keep their sockets.
+    pub system_root: PathBuf,
 }
 
 impl Tools {
@@ -21,6 +31,11 @@ impl Tools {
             sw_vers: "/usr/bin/sw_vers".into(),
             vsdbutil: "/usr/sbin/vsdbutil".into(),
             diskutil: "/usr/sbin/diskutil".into(),
+            security: "/usr/bin/security".into(),
+            systemd_creds: "/usr/bin/systemd-creds".into(),
+            slapcat: "/usr/sbin/slapcat".into(),
+            server_root: "/Applications/Server.app/Contents/ServerRoot".into(),
+            system_root: "/".into(),
         }
     }
 }

@@ -158,7 +158,7 @@ fn command(
         destination: ends.destination.folder.path(),
     };
     let mut command = Command::tool(&rsync.path, arguments.to_vec());
-    command.input = rules.users.clone().unwrap_or_default();
+    command.input = rules.users.clone().unwrap_or_default().into();
     // rsync holds the lock too: should we be killed, nobody else begins before it has ended.
     command.lock = ends
         .destination

@@ -27,13 +27,13 @@ const PIPE_SIZE: usize = 1 << 20;
 struct Pipe {
     file: File,
     stream: Stream,
-    lines: Splitter,
+    lines: Option<Splitter>,
     since_end: usize,
 }
 
 impl Pipe {
-    fn new(fd: OwnedFd, stream: Stream) -> Self {
-        Self { file: File::from(fd), stream, lines: Splitter::default(), since_end: 0 }
+    fn new(fd: OwnedFd, stream: Stream, raw: bool) -> Self {
+        Self { file: File::from(fd), stream, lines: (!raw).then(Splitter::default), since_end: 0 }
     }
 
     /// Reads once; false at the end of the stream.
@@ -44,27 +44,34 @@ impl Pipe {
             Err(error) => return Err(error),
         };
         let stream = self.stream;
-        self.lines.push(&buffer[..count], &mut |bytes, transient| on_line(Line { stream, bytes, transient }));
+        let mut emit = |bytes: &[u8], transient| on_line(Line { stream, bytes, transient });
+        match &mut self.lines {
+            Some(lines) => lines.push(&buffer[..count], &mut emit),
+            None => emit(&buffer[..count], false),
+        }
         self.since_end += count;
         Ok(count > 0)
     }
 
     fn finish(&mut self, on_line: &mut dyn FnMut(Line<'_>)) {
         let stream = self.stream;
-        self.lines.finish(&mut |bytes, transient| on_line(Line { stream, bytes, transient }));
+        if let Some(lines) = &mut self.lines {
+            lines.finish(&mut |bytes, transient| on_line(Line { stream, bytes, transient }));
+        }
     }
 }
 
 /// Hands on every line. Errors when a pipe cannot be read, or when `deadline` has passed (`TimedOut`).
 pub fn drain(
     child: &mut Child,
+    raw_output: bool,
     interrupts: &Interrupts,
     deadline: Option<Instant>,
     on_line: &mut dyn FnMut(Line<'_>),
 ) -> io::Result<()> {
     let mut pipes: Vec<Pipe> = Vec::with_capacity(2);
-    pipes.extend(child.stdout.take().map(|out| Pipe::new(out.into(), Stream::Out)));
-    pipes.extend(child.stderr.take().map(|err| Pipe::new(err.into(), Stream::Err)));
+    pipes.extend(child.stdout.take().map(|out| Pipe::new(out.into(), Stream::Out, raw_output)));
+    pipes.extend(child.stderr.take().map(|err| Pipe::new(err.into(), Stream::Err, false)));
     let mut buffer = vec![0; 64 * 1024];
     let (mut looked, mut ended) = (Instant::now(), None);
     while !pipes.is_empty() {

@@ -41,7 +41,7 @@ impl Interrupts {
                 let is_first =
                     listener.0.first.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst).is_ok();
                 if !is_first && signal == SIGINT {
-                    listener.kill_child();
+                    listener.stop_child();
                     // The main thread may hold the log's lock while it hangs: never wait for it without a bound.
                     let (done, wait) = mpsc::channel();
                     let last_words = Arc::clone(&last_words);
@@ -86,8 +86,8 @@ impl Interrupts {
         }
     }
 
-    /// Kills the running child's whole group.
-    pub(super) fn kill_child(&self) {
+    /// Kills the running child's whole group: what it does is of no use any more.
+    pub fn stop_child(&self) {
         self.forward(Signal::SIGKILL as i32);
     }
 

@@ -16,6 +16,51 @@ pub fn is_ignored(signal: i32) -> bool {
     }
 }
 
+/// Overwrites every place in our own arguments that holds `secret`, so that the list of processes shows it no more.
+#[cfg(target_os = "linux")]
+pub fn hide_argument(secret: &[u8]) {
+    // The kernel tells where the arguments are: the 48th and 49th field, counted behind the name in parentheses.
+    let fields_of = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let mut fields =
+        fields_of.rsplit_once(") ").map(|(_, rest)| rest.split(' ').skip(45)).into_iter().flatten();
+    let mut address = || fields.next().and_then(|field| field.trim().parse::<usize>().ok()).unwrap_or(0);
+    let (from, to) = (address(), address());
+    if secret.is_empty() || from == 0 || to <= from {
+        return;
+    }
+    // SAFETY: the kernel has put our arguments there, in writable memory of the stack's own mapping that lives as long
+    // as the process; the runtime has copied what it needs, no other reference to these bytes is held, and the length
+    // is the kernel's own.
+    let arguments = unsafe {
+        std::slice::from_raw_parts_mut(std::ptr::with_exposed_provenance_mut::<u8>(from), to - from)
+    };
+    for at in 0..arguments.len().saturating_sub(secret.len() - 1) {
+        if arguments[at..].starts_with(secret) {
+            arguments[at..at + secret.len()].fill(b'x');
+        }
+    }
+}
+
+/// On Apple's systems the arguments are reached through the C runtime.
+#[cfg(target_vendor = "apple")]
+pub fn hide_argument(secret: &[u8]) {
+    // SAFETY: both calls return pointers that are valid as long as the process lives.
+    let (count, arguments) = unsafe { (*nix::libc::_NSGetArgc(), *nix::libc::_NSGetArgv()) };
+    for index in 0..usize::try_from(count).unwrap_or(0) {
+        // SAFETY: the array has `count` pointers to strings that end with a zero byte, all of them writable; nothing
+        // else holds a reference to them while this function runs.
+        let argument = unsafe {
+            let text = *arguments.add(index);
+            std::slice::from_raw_parts_mut(text.cast::<u8>(), nix::libc::strlen(text))
+        };
+        for at in 0..argument.len().saturating_sub(secret.len().saturating_sub(1)) {
+            if !secret.is_empty() && argument[at..].starts_with(secret) {
+                argument[at..at + secret.len()].fill(b'x');
+            }
+        }
+    }
+}
+
 /// Lets the child die with us where the system can do that, and keep `lock` open.
 ///
 /// Without the first, a killed Counterpart would leave an rsync that goes on deleting; without the second, the next

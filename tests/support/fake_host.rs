@@ -22,7 +22,16 @@ fn fake_host() -> anyhow::Result<Host> {
         _ => System::Linux,
     };
     let tool = |name: &str| root.join("tools").join(name);
-    let tools = Tools { sw_vers: tool("sw_vers"), vsdbutil: tool("vsdbutil"), diskutil: tool("diskutil") };
+    let tools = Tools {
+        sw_vers: tool("sw_vers"),
+        vsdbutil: tool("vsdbutil"),
+        diskutil: tool("diskutil"),
+        security: tool("security"),
+        systemd_creds: tool("systemd-creds"),
+        slapcat: tool("slapcat"),
+        server_root: root.join("server-app"),
+        system_root: root.join("system-root"),
+    };
     Ok(Host {
         platform: platform(system, &tools)?,
         tools,
@@ -30,6 +39,10 @@ fn fake_host() -> anyhow::Result<Host> {
         search_path: std::env::var_os("PATH").unwrap_or_default(),
         log_dir: root.join("log"),
         lock_dir: root.join("lock"),
+        backup_dir: root.join("backup"),
+        encrypted_credentials: root.join("credstore.encrypted"),
+        plain_credentials: root.join("credstore"),
+        job_credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
         effective_uid: nix::unistd::geteuid().as_raw(),
         name: "testhost".to_owned(),
     })

@@ -1,0 +1,29 @@
+//! The password of the server backup: from the command line, or from where `setpass` has stored it.
+
+pub mod store;
+
+use super::Run;
+use crate::failure::Failure;
+use crate::logging::warning;
+use crate::plan::BackupPassword;
+use crate::secret::Secret;
+
+/// Finds it before anything else runs; none when no server backup was asked for.
+pub fn resolve(run: &Run<'_>) -> Result<Option<Secret>, Failure> {
+    run.go_on()?;
+    match &run.plan.backup {
+        None => Ok(None),
+        Some(BackupPassword::Given(secret)) => {
+            warning(
+                "-b shows the password to every user in the list of processes. Use setpass and -B instead.",
+            );
+            Ok(Some(secret.clone()))
+        }
+        Some(BackupPassword::Stored) => store::load(run.host, run.interrupts, &run.plan.prefix)
+            .map(Some)
+            .map_err(|error| Failure::NoPassword {
+                why: error.to_string(),
+                command: format!("counterpart setpass -g {}", run.plan.prefix),
+            }),
+    }
+}

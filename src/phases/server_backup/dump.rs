@@ -1,0 +1,166 @@
+//! A dump on its way into the backup folder: compressed or encrypted as it comes, and put into its place only when it is
+//! known to be whole.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Write};
+
+use log::info;
+
+use super::parallel_bzip2::ParallelBzip2;
+use crate::host::folder::Folder;
+use crate::phases::Run;
+use crate::process::{Command, End, Stream, stream};
+use crate::secret::Secret;
+use crate::shown;
+
+/// Only root may read a dump.
+const MODE: u32 = 0o600;
+
+/// What becomes of the bytes.
+#[derive(Debug, Clone, Copy)]
+pub enum Encoding<'a> {
+    /// Compressed by bzip2.
+    Bzip2,
+    /// Encrypted with a passphrase in the age format.
+    Age(&'a Secret),
+}
+
+enum Encoder {
+    Bzip2(Box<ParallelBzip2<File>>),
+    Age(Box<age::stream::StreamWriter<File>>),
+}
+
+/// A dump that is being written. Dropped before [`DumpFile::commit`] it leaves nothing behind.
+pub struct DumpFile<'a> {
+    folder: &'a Folder,
+    name: OsString,
+    temporary: OsString,
+    encoder: Option<Encoder>,
+}
+
+impl<'a> DumpFile<'a> {
+    /// Begins the dump `name` in `folder`.
+    pub fn create(folder: &'a Folder, name: &str, encoding: Encoding<'_>) -> io::Result<Self> {
+        let name = OsString::from(name);
+        let (file, temporary) = folder.temporary(&name, MODE)?;
+        let mut dump = Self { folder, name, temporary, encoder: None };
+        dump.encoder = Some(match encoding {
+            Encoding::Bzip2 => Encoder::Bzip2(Box::new(ParallelBzip2::new(file))),
+            Encoding::Age(secret) => {
+                let text =
+                    secret.expose_text().ok_or_else(|| io::Error::other("the password is not UTF-8"))?;
+                let encryptor = age::Encryptor::with_user_passphrase(age::secrecy::SecretString::from(text));
+                Encoder::Age(Box::new(encryptor.wrap_output(file)?))
+            }
+        });
+        Ok(dump)
+    }
+
+    /// Writes the rest, flushes it and puts the dump into its place.
+    pub fn commit(mut self) -> io::Result<()> {
+        let file = match self.encoder.take() {
+            Some(Encoder::Bzip2(encoder)) => encoder.finish()?,
+            Some(Encoder::Age(encoder)) => encoder.finish()?,
+            None => return Err(io::Error::other("the dump was not begun")),
+        };
+        self.folder.commit(&file, &self.temporary, &self.name)
+    }
+}
+
+impl Write for DumpFile<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.encoder {
+            Some(Encoder::Bzip2(encoder)) => encoder.write(bytes),
+            Some(Encoder::Age(encoder)) => encoder.write(bytes),
+            None => Err(io::Error::other("the dump has ended")),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for DumpFile<'_> {
+    fn drop(&mut self) {
+        // After a commit nothing of that name is there; after a failure the failure is what is told.
+        let _ = self.folder.remove(&self.temporary);
+    }
+}
+
+/// How many of a dumper's own words are kept for the message.
+const KEPT_LINES: usize = 5;
+
+/// Runs a dumper and hands its standard output on as it comes. Returns the last bytes of it.
+///
+/// The error says in words what went wrong: it could not be started, it failed, it complained, or there was no room.
+/// `is_harmless` tells which lines of its standard error are no complaint.
+pub fn run_dumper(
+    run: &Run<'_>,
+    mut command: Command,
+    is_harmless: fn(&[u8]) -> bool,
+    sink: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+) -> Result<Vec<u8>, String> {
+    command.raw_output = true;
+    let name = shown::path(&command.program).to_string();
+    let (mut tail, mut complaints, mut failed) = (Vec::new(), Vec::new(), None);
+    let end = stream(&command, run.interrupts, &mut |line| match line.stream {
+        Stream::Out if failed.is_none() => {
+            keep_tail(&mut tail, line.bytes);
+            if let Err(error) = sink(line.bytes) {
+                failed = Some(error);
+                run.interrupts.stop_child();
+            }
+        }
+        Stream::Out => {}
+        Stream::Err => {
+            let text = shown::line(line.bytes).to_string();
+            info!("{name}: {text}");
+            if !is_harmless(line.bytes) && complaints.len() < KEPT_LINES {
+                complaints.push(text);
+            }
+        }
+    });
+    let end = end.map_err(|error| format!("{name} could not be run: {}", shown::reason(&error)))?;
+    if let Some(error) = failed {
+        return Err(format!("the dump could not be written: {}", shown::reason(&error)));
+    }
+    let words = if complaints.is_empty() { String::new() } else { format!(": {}", complaints.join("; ")) };
+    match end {
+        End::Exited(0) if complaints.is_empty() => Ok(tail),
+        End::Exited(code) => Err(format!("{name} ended with code {code}{words}")),
+        End::Killed(signal) => Err(format!("{name} was killed by signal {signal}{words}")),
+    }
+}
+
+/// How much of the end of a dump is kept, in bytes: its last lines say that it is whole.
+const TAIL: usize = 512;
+
+fn keep_tail(tail: &mut Vec<u8>, bytes: &[u8]) {
+    tail.extend_from_slice(&bytes[bytes.len().saturating_sub(TAIL)..]);
+    let surplus = tail.len().saturating_sub(TAIL);
+    tail.drain(..surplus);
+}
+
+/// Writes everything that a dumper prints into one compressed file; `ending` must be among its last words.
+pub fn dump_compressed(
+    run: &Run<'_>,
+    folder: &Folder,
+    name: &str,
+    command: Command,
+    is_harmless: fn(&[u8]) -> bool,
+    ending: &str,
+) -> Result<(), String> {
+    let not_written = |error: io::Error| {
+        format!("{} could not be written: {}", shown::path(&folder.path().join(name)), shown::reason(&error))
+    };
+    let mut dump = DumpFile::create(folder, name, Encoding::Bzip2).map_err(not_written)?;
+    let tail = run_dumper(run, command, is_harmless, &mut |bytes| dump.write_all(bytes))?;
+    if !String::from_utf8_lossy(&tail).contains(ending) {
+        return Err(format!("the dump does not end with \"{ending}\", so it is not whole"));
+    }
+    dump.commit().map_err(not_written)?;
+    info!("Dumped to {}.", shown::path(&folder.path().join(OsStr::new(name))));
+    Ok(())
+}
