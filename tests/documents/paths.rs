@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::{DOCUMENTS, block, code, read, root, section};
+use crate::{DOCUMENTS, block, read, root, section};
 
 /// The folders of the project that a path in a document can begin with.
 const FOLDERS: [&str; 4] = ["examples/", "tests/", "src/", "benches/"];
@@ -12,13 +12,12 @@ const FOLDERS: [&str; 4] = ["examples/", "tests/", "src/", "benches/"];
 fn every_named_file_of_the_project_exists() {
     let mut seen = 0;
     for document in DOCUMENTS {
-        for code in code(document) {
-            for word in
-                code.split_whitespace().filter(|word| FOLDERS.iter().any(|folder| word.starts_with(folder)))
-            {
-                assert!(root().join(word).exists(), "{document}: {word}");
-                seen += 1;
-            }
+        let text = read(document);
+        let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || "_./-".contains(c)));
+        let named = words.filter(|word| FOLDERS.iter().any(|folder| word.starts_with(folder)));
+        for path in named.map(|word| word.trim_end_matches('.')) {
+            assert!(root().join(path).exists(), "{document}: {path}");
+            seen += 1;
         }
     }
     assert!(seen > 10, "{seen}");
