@@ -55,6 +55,11 @@ const ALWAYS: [&str; 9] = [
 const LISTING: [&str; 5] =
     ["--dry-run", "--verbose", "--itemize-changes", "--out-format=%i %n", "--ignore-errors"];
 
+/// XFS shows each access control list a second time, as `trusted.SGI_ACL_FILE` or `_DEFAULT`. rsync would delete what the
+/// source does not show, and the list with it: measured with 3.5.0 from ext4 to XFS at the second run, exit code 0. A
+/// rule of this kind replaces rsync's own, which leaves `system.*` out.
+const XATTR_RULES: [&str; 2] = ["--filter=-x system.*", "--filter=-x trusted.SGI_ACL_*"];
+
 /// What only root can keep.
 const WITHOUT_ROOT: [&str; 4] = ["--no-owner", "--no-group", "--no-devices", "--no-specials"];
 
@@ -88,6 +93,8 @@ impl Arguments<'_> {
     fn applies(&self, option: Optional) -> bool {
         match option {
             Optional::Nanoseconds => self.nanoseconds,
+            // They are rules, and stand among those.
+            Optional::XattrRules => false,
             // Only a file's owner may read it without touching its access time.
             Optional::OpenNoatime => self.root,
             Optional::Progress => self.purpose == Purpose::Clone { progress: true },
@@ -102,7 +109,11 @@ impl Arguments<'_> {
     }
 
     fn add_rules(&self, arguments: &mut Vec<OsString>) {
+        // Without root rsync itself takes user.* alone.
+        let has_xattr_rules = self.root && self.capabilities.has(Optional::XattrRules);
+        let xattr_rules: &[&str] = if has_xattr_rules { &XATTR_RULES } else { &[] };
         let ours = |arguments: &mut Vec<OsString>| {
+            arguments.extend(xattr_rules.iter().map(OsString::from));
             for rule in &self.rules.ours {
                 let mut argument = OsString::from("--filter=");
                 argument.push(rule);

@@ -12,6 +12,8 @@ pub enum Optional {
     Xattrs,
     /// Compares modification times to the nanosecond.
     Nanoseconds,
+    /// Rules for the names of extended attributes.
+    XattrRules,
     /// Reads the source without changing its access times.
     OpenNoatime,
     /// Line-buffered output, so that the log is written as things happen.
@@ -36,6 +38,7 @@ impl Optional {
             Self::Acls => "--acls",
             Self::Xattrs => "--xattrs",
             Self::Nanoseconds => "--modify-window=-1",
+            Self::XattrRules => "--filter=-x system.*",
             Self::OpenNoatime => "--open-noatime",
             Self::LineBuffered => "--outbuf=L",
             Self::Progress => "--info=progress2",
@@ -55,6 +58,7 @@ impl Optional {
             Self::Nanoseconds => {
                 "a file changed twice within one second, without a change of size, may not be copied again"
             }
+            Self::XattrRules => "access control lists on XFS may be lost by the second clone",
             Self::OpenNoatime => "access times at the source change",
             Self::LineBuffered => "rsync's messages may reach the log late",
             Self::Progress => "there is no progress bar",
@@ -68,6 +72,8 @@ impl Optional {
     #[must_use]
     pub fn is_wanted(self, platform: Platform) -> bool {
         match self {
+            // Apple's names have no such classes.
+            Self::XattrRules => platform == Platform::Linux,
             Self::Acls
             | Self::Xattrs
             | Self::Nanoseconds
@@ -87,10 +93,11 @@ impl Optional {
     }
 
     /// Every optional option.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Acls,
         Self::Xattrs,
         Self::Nanoseconds,
+        Self::XattrRules,
         Self::OpenNoatime,
         Self::LineBuffered,
         Self::Progress,
@@ -158,7 +165,7 @@ mod tests {
     #[test]
     fn a_complete_rsync_is_asked_once() {
         let (found, calls) = probe(Platform::Linux, Version::of(3, 5, 0), &[]);
-        assert_eq!((found.has.len(), found.lacks.len(), calls), (6, 0, 1));
+        assert_eq!((found.has.len(), found.lacks.len(), calls), (7, 0, 1));
     }
 
     #[test]
