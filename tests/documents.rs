@@ -6,6 +6,8 @@ mod sandbox;
 
 #[path = "documents/commands.rs"]
 mod commands;
+#[path = "documents/filesystems.rs"]
+mod filesystems;
 #[path = "documents/licences.rs"]
 mod licences;
 #[path = "documents/paths.rs"]

@@ -1,11 +1,14 @@
 //! The documents mention no option that the program does not have.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::process::Command;
 
 use counterpart::cli::definition;
 use counterpart::rsync::version::Version;
 
-use crate::{DOCUMENTS, code, files_below, read};
+use crate::sandbox::{PRODUCT, Sandbox};
+use crate::{DOCUMENTS, code, files_below, product, read};
 
 /// Every option of the program, with its hyphens.
 fn options() -> BTreeSet<String> {
@@ -142,4 +145,36 @@ fn every_example_is_mentioned() {
         let name = file.file_name().unwrap().to_string_lossy().into_owned();
         assert!(documents.contains(&name), "no document speaks of {name}");
     }
+}
+
+#[test]
+fn a_path_without_its_quotes_is_told_as_such() {
+    let output = Command::new(PRODUCT).args(["-s", "/", "-d", "/Volumes/My", "Clone"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let told = String::from_utf8(output.stderr).unwrap();
+    let expected = "error: unexpected argument 'Clone'; a path that holds blanks needs quotes\n";
+    assert!(told.starts_with(expected), "{told}");
+}
+
+#[test]
+fn a_destination_that_is_not_there_is_told_as_such() {
+    let sandbox = Sandbox::new();
+    sandbox.write("file", "");
+    let missing = sandbox.path().join("missing");
+    let arguments = [OsStr::new("-s"), sandbox.source.as_os_str(), OsStr::new("-d"), missing.as_os_str()];
+    sandbox.run(arguments).assert_code(66).assert_err(&format!(
+        "counterpart: The destination {} cannot be written: it does not exist, and Counterpart does not make it. \
+         Perhaps its disk is not mounted.\n",
+        missing.display()
+    ));
+    assert!(!missing.exists());
+}
+
+#[test]
+fn the_man_page_shows_how_to_call_it() {
+    let page = product(&["generate", "man"]);
+    let synopsis = page.split_once(".SH SYNOPSIS\n").expect("no synopsis").1.split(".SH ").next().unwrap();
+    let words = synopsis.replace("\\fB", "").replace("\\fI", "").replace("\\fR", "").replace("\\-", "-");
+    let words: Vec<&str> = words.split_whitespace().collect();
+    assert!(words.join(" ").starts_with(".B counterpart -s SOURCE -d DESTINATION [options]"), "{synopsis}");
 }
