@@ -10,5 +10,10 @@ mod sandbox;
 #[path = "support/tree.rs"]
 mod tree;
 
+#[path = "cli/fakes.rs"]
+mod fakes;
+
 #[path = "cli/clone.rs"]
 mod clone;
+#[path = "cli/lying_rsync.rs"]
+mod lying_rsync;
