@@ -25,6 +25,10 @@ const TICK_MS: u16 = 100;
 /// How long output is still read after the child has ended, when a process it left behind keeps the pipes open.
 const LEFT_BEHIND: Duration = Duration::from_millis(500);
 
+/// The most that is read once the child has ended, in bytes: more than all pipes can hold comes from a process that it
+/// left behind.
+const LEFT_IN_PIPES: usize = 4 << 20;
+
 /// What to start.
 #[derive(Debug)]
 pub struct Command {
@@ -197,6 +201,47 @@ struct Pipe {
     lines: Splitter,
 }
 
+/// How far the output is read once the child has ended: a process that it left behind may never close the pipes.
+struct Last {
+    looked: Instant,
+    ended: Option<Instant>,
+    emptied: bool,
+    bytes: usize,
+}
+
+impl Default for Last {
+    fn default() -> Self {
+        Self { looked: Instant::now(), ended: None, emptied: false, bytes: 0 }
+    }
+}
+
+impl Last {
+    /// How long to wait for output, in milliseconds.
+    fn patience(&self) -> u16 {
+        if self.ended.is_some() && !self.emptied { 0 } else { TICK_MS }
+    }
+
+    fn read(&mut self, count: usize) {
+        if self.ended.is_some() {
+            self.bytes += count;
+        }
+    }
+
+    /// Whether all that the child itself has printed is read, however slowly: since its end the pipes were empty once,
+    /// or gave more than they hold.
+    fn is_over(&mut self, silent: bool, has_ended: impl FnOnce() -> io::Result<bool>) -> io::Result<bool> {
+        if let Some(since) = self.ended {
+            self.emptied |= silent || self.bytes > LEFT_IN_PIPES;
+            return Ok(self.emptied && since.elapsed() > LEFT_BEHIND);
+        }
+        if silent || self.looked.elapsed() > Duration::from_millis(TICK_MS.into()) {
+            self.looked = Instant::now();
+            self.ended = has_ended()?.then(Instant::now);
+        }
+        Ok(false)
+    }
+}
+
 fn drain(
     child: &mut Child,
     interrupts: &Interrupts,
@@ -208,9 +253,9 @@ fn drain(
     pipes.extend(child.stdout.take().map(|out| pipe(out.into(), Stream::Out)));
     pipes.extend(child.stderr.take().map(|err| pipe(err.into(), Stream::Err)));
     let mut buffer = vec![0; 64 * 1024];
-    let mut ended: Option<Instant> = None;
+    let mut last = Last::default();
     while !pipes.is_empty() {
-        let ready = wait_readable(&pipes)?;
+        let ready = wait_readable(&pipes, last.patience())?;
         for index in ready.iter().rev().copied() {
             let Pipe { file, stream, lines } = &mut pipes[index];
             let count = match file.read(&mut buffer) {
@@ -218,6 +263,7 @@ fn drain(
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             };
+            last.read(count);
             let stream = *stream;
             let mut emit = |bytes: &[u8], transient| on_line(Line { stream, bytes, transient });
             if count == 0 {
@@ -230,12 +276,8 @@ fn drain(
         if deadline.is_some_and(|deadline| Instant::now() > deadline) {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        if ready.is_empty() {
-            match ended {
-                Some(since) if since.elapsed() > LEFT_BEHIND => break,
-                Some(_) => {}
-                None => ended = interrupts.has_ended(child)?.then(Instant::now),
-            }
+        if last.is_over(ready.is_empty(), || interrupts.has_ended(child))? {
+            break;
         }
     }
     for Pipe { mut lines, stream, .. } in pipes {
@@ -244,11 +286,11 @@ fn drain(
     Ok(())
 }
 
-/// The pipes that have something to read or are at their end; none after a tick in which nothing came.
-fn wait_readable(pipes: &[Pipe]) -> io::Result<Vec<usize>> {
+/// The pipes that have something to read or are at their end; none when nothing came within so many milliseconds.
+fn wait_readable(pipes: &[Pipe], patience: u16) -> io::Result<Vec<usize>> {
     let mut polled: Vec<PollFd<'_>> =
         pipes.iter().map(|pipe| PollFd::new(pipe.file.as_fd(), PollFlags::POLLIN)).collect();
-    match poll(&mut polled, PollTimeout::from(TICK_MS)) {
+    match poll(&mut polled, PollTimeout::from(patience)) {
         Ok(_) => {}
         Err(nix::errno::Errno::EINTR) => return Ok(Vec::new()),
         Err(error) => return Err(error.into()),

@@ -17,3 +17,5 @@ mod fakes;
 mod clone;
 #[path = "cli/lying_rsync.rs"]
 mod lying_rsync;
+#[path = "cli/scripts.rs"]
+mod scripts;
