@@ -13,6 +13,8 @@ mod tree;
 #[path = "cli/fakes.rs"]
 mod fakes;
 
+#[path = "cli/adoption.rs"]
+mod adoption;
 #[path = "cli/clone.rs"]
 mod clone;
 #[path = "cli/lying_rsync.rs"]
