@@ -12,11 +12,19 @@ mod tree;
 
 #[path = "cli/fakes.rs"]
 mod fakes;
+#[path = "cli/mounted.rs"]
+mod mounted;
 
 #[path = "cli/adoption.rs"]
 mod adoption;
 #[path = "cli/clone.rs"]
 mod clone;
+#[path = "cli/destination_inside.rs"]
+mod destination_inside;
+#[path = "cli/endpoints.rs"]
+mod endpoints;
+#[path = "cli/exclusions.rs"]
+mod exclusions;
 #[path = "cli/lying_rsync.rs"]
 mod lying_rsync;
 #[path = "cli/scripts.rs"]

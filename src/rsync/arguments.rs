@@ -102,19 +102,15 @@ impl Arguments<'_> {
     }
 
     fn add_rules(&self, arguments: &mut Vec<OsString>) {
-        let ours = |arguments: &mut Vec<OsString>| {
-            for rule in &self.rules.ours {
-                let mut argument = OsString::from("--filter=");
-                argument.push(rule);
-                arguments.push(argument);
-            }
-        };
-        ours(arguments);
+        for rule in &self.rules.ours {
+            let mut argument = OsString::from("--filter=");
+            argument.push(rule);
+            arguments.push(argument);
+        }
         arguments.extend(self.rules.built_in.iter().map(|pattern| format!("--exclude={pattern}").into()));
         if self.rules.users.is_some() {
             // From standard input: the file was read once, so what was checked is what is used.
             arguments.push("--exclude-from=-".into());
-            ours(arguments);
         }
     }
 }
