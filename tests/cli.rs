@@ -14,6 +14,8 @@ mod tree;
 mod fakes;
 #[path = "cli/mounted.rs"]
 mod mounted;
+#[path = "cli/nobody.rs"]
+mod nobody;
 
 #[path = "cli/adoption.rs"]
 mod adoption;
@@ -25,7 +27,19 @@ mod destination_inside;
 mod endpoints;
 #[path = "cli/exclusions.rs"]
 mod exclusions;
+#[path = "cli/log.rs"]
+mod log;
 #[path = "cli/lying_rsync.rs"]
 mod lying_rsync;
+#[path = "cli/marks.rs"]
+mod marks;
+#[path = "cli/names.rs"]
+mod names;
 #[path = "cli/scripts.rs"]
 mod scripts;
+#[path = "cli/test_run.rs"]
+mod test_run;
+#[path = "cli/usage.rs"]
+mod usage;
+#[path = "cli/without_root.rs"]
+mod without_root;
