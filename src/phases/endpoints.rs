@@ -187,7 +187,8 @@ fn lock(run: &Run<'_>, folder: Folder) -> Result<Destination, Failure> {
     let locked =
         folder.identity().and_then(|identity| Lock::take(&run.host.lock_dir, identity)).map_err(|error| {
             let dir = shown::path(&run.host.lock_dir);
-            Failure::Internal(format!("the lock in {dir} cannot be taken: {error}"))
+            let why = shown::reason(&error);
+            Failure::Internal(format!("the lock in {dir} cannot be taken: {why}"))
         })?;
     match locked {
         Some(lock) => Ok(Destination { folder, lock: Some(lock) }),

@@ -55,6 +55,11 @@ const ALWAYS: [&str; 9] = [
 const LISTING: [&str; 5] =
     ["--dry-run", "--verbose", "--itemize-changes", "--out-format=%i %n", "--ignore-errors"];
 
+/// XFS shows each access control list once more as an attribute of its own: rsync would copy it to where it means
+/// nothing, and delete it, and the list with it, where the source has none. The first is rsync's default, which any
+/// rule for attributes replaces.
+const ATTRIBUTES: [&str; 2] = ["--filter=-x system.*", Optional::XattrRules.argument()];
+
 /// What only root can keep.
 const WITHOUT_ROOT: [&str; 4] = ["--no-owner", "--no-group", "--no-devices", "--no-specials"];
 
@@ -91,6 +96,8 @@ impl Arguments<'_> {
             // Only a file's owner may read it without touching its access time.
             Optional::OpenNoatime => self.root,
             Optional::Progress => self.purpose == Purpose::Clone { progress: true },
+            // Given among the rules, since a lone "!" in the user's file clears these too.
+            Optional::XattrRules => false,
             Optional::Acls
             | Optional::Xattrs
             | Optional::LineBuffered
@@ -102,7 +109,12 @@ impl Arguments<'_> {
     }
 
     fn add_rules(&self, arguments: &mut Vec<OsString>) {
+        // Without root rsync leaves these attributes out by itself, and a rule would bring others in.
+        let chooses_attributes = self.root && self.capabilities.has(Optional::XattrRules);
         let ours = |arguments: &mut Vec<OsString>| {
+            if chooses_attributes {
+                arguments.extend(ATTRIBUTES.map(OsString::from));
+            }
             for rule in &self.rules.ours {
                 let mut argument = OsString::from("--filter=");
                 argument.push(rule);

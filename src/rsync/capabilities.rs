@@ -10,6 +10,8 @@ pub enum Optional {
     Acls,
     /// Extended attributes.
     Xattrs,
+    /// Rules that choose extended attributes by name.
+    XattrRules,
     /// Compares modification times to the nanosecond.
     Nanoseconds,
     /// Reads the source without changing its access times.
@@ -35,6 +37,7 @@ impl Optional {
         match self {
             Self::Acls => "--acls",
             Self::Xattrs => "--xattrs",
+            Self::XattrRules => "--filter=-x trusted.SGI_*",
             Self::Nanoseconds => "--modify-window=-1",
             Self::OpenNoatime => "--open-noatime",
             Self::LineBuffered => "--outbuf=L",
@@ -52,6 +55,9 @@ impl Optional {
         match self {
             Self::Acls => "access control lists are not cloned",
             Self::Xattrs => "extended attributes are not cloned",
+            Self::XattrRules => {
+                "access control lists may be lost when only one of source and destination is XFS"
+            }
             Self::Nanoseconds => {
                 "a file changed twice within one second, without a change of size, may not be copied again"
             }
@@ -74,6 +80,7 @@ impl Optional {
             | Self::OpenNoatime
             | Self::LineBuffered
             | Self::Progress => true,
+            Self::XattrRules => platform == Platform::Linux,
             Self::FileFlags | Self::CreationTimes | Self::HfsCompression | Self::ProtectDecmpfs => {
                 matches!(platform, Platform::MacOs(_))
             }
@@ -87,9 +94,10 @@ impl Optional {
     }
 
     /// Every optional option.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Acls,
         Self::Xattrs,
+        Self::XattrRules,
         Self::Nanoseconds,
         Self::OpenNoatime,
         Self::LineBuffered,
@@ -158,7 +166,7 @@ mod tests {
     #[test]
     fn a_complete_rsync_is_asked_once() {
         let (found, calls) = probe(Platform::Linux, Version::of(3, 5, 0), &[]);
-        assert_eq!((found.has.len(), found.lacks.len(), calls), (6, 0, 1));
+        assert_eq!((found.has.len(), found.lacks.len(), calls), (7, 0, 1));
     }
 
     #[test]

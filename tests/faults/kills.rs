@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
+use crate::audit::{Options, assert_same};
 use crate::disk::LoopDisk;
 use crate::sandbox::{Sandbox, wait_until};
 use crate::scene::{RSYNC, Running, assert_clone, on_transfer, text, thousands, wait_for};
@@ -14,7 +15,9 @@ use crate::scene::{RSYNC, Running, assert_clone, on_transfer, text, thousands, w
 #[track_caller]
 fn assert_mended(sandbox: &Sandbox, moment: &str) {
     if sandbox.mark("completed").exists() {
-        assert_clone(sandbox);
+        // The completion is the last file that is written, and writing it changes the time of the root itself.
+        let options = Options { root_mtime: false, ..Options::default() };
+        assert_same(&sandbox.source, &sandbox.destination, &options);
         assert!(!sandbox.mark("error").exists(), "{moment}");
     }
     sandbox.rsync(&format!("exec {RSYNC} \"$@\""));

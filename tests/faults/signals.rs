@@ -86,7 +86,7 @@ fn a_second_sigint_ends_at_once_while_a_disk_hangs() {
     quarter_megabytes(&sandbox, 3);
     fuse.tell("hang /001\n");
     let run = Running::start(&sandbox, &[]);
-    wait_for(&sandbox.destination.join("000"));
+    wait_for_files(&sandbox);
     std::thread::sleep(Duration::from_millis(300));
     run.signal(Signal::SIGINT);
     std::thread::sleep(Duration::from_millis(300));

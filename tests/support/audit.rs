@@ -17,8 +17,9 @@ use std::path::{Path, PathBuf};
 pub use difference::{Difference, Side, What};
 use folder::{Entry, Folder, Inode, Kind, push_name, to_path};
 
-/// How much more than the source's a sparse file of the clone may occupy: so many bytes and a twentieth.
-const SLACK: u64 = 64 * 1024;
+/// How much more than the source's a sparse file of the clone may occupy: so many bytes and a twentieth. XFS allocates
+/// up to 64 KiB ahead of each write that makes a file longer.
+const SLACK: u64 = 256 * 1024;
 
 /// How many bytes of a file are compared at a time.
 const CHUNK: usize = 1024 * 1024;
