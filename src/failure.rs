@@ -15,7 +15,7 @@ pub enum Failure {
     )]
     NotRoot,
     /// Something that the outside world cannot cause.
-    #[error("Internal error: {0}. Please report it with the log.")]
+    #[error("Internal error: {0}.")]
     Internal(String),
     /// The source cannot be opened or read.
     #[error("The source {} cannot be read: {why}. Check -s; is the volume mounted?", shown::path(path))]

@@ -50,7 +50,7 @@ impl Host {
     pub fn native() -> anyhow::Result<Self> {
         let system = if cfg!(target_os = "macos") { System::MacOs } else { System::Linux };
         let effective_uid = nix::unistd::geteuid().as_raw();
-        let home = std::env::var_os("HOME").map(PathBuf::from);
+        let home = absolute_folder("HOME");
         let tools = Tools::native();
         Ok(Self {
             platform: platform(system, &tools)?,
@@ -97,15 +97,20 @@ pub fn rsync_folders(system: System) -> Vec<PathBuf> {
     }
 }
 
+/// A folder that the environment names; a relative one would be another one for every caller.
+fn absolute_folder(variable: &str) -> Option<PathBuf> {
+    std::env::var_os(variable).map(PathBuf::from).filter(|folder| folder.is_absolute())
+}
+
 fn log_dir(system: System, uid: u32, home: Option<PathBuf>) -> PathBuf {
     let home = home.unwrap_or_else(|| PathBuf::from("/"));
     match (system, uid) {
         (System::MacOs, 0) => "/Library/Logs/Counterpart".into(),
         (System::Linux, 0) => "/var/log/counterpart".into(),
         (System::MacOs, _) => home.join("Library/Logs/Counterpart"),
-        (System::Linux, _) => std::env::var_os("XDG_STATE_HOME")
-            .map_or_else(|| home.join(".local/state"), PathBuf::from)
-            .join("counterpart"),
+        (System::Linux, _) => {
+            absolute_folder("XDG_STATE_HOME").unwrap_or_else(|| home.join(".local/state")).join("counterpart")
+        }
     }
 }
 

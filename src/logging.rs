@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Local};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use log::LevelFilter;
 use simplelog::{ConfigBuilder, WriteLogger};
 
@@ -31,7 +31,7 @@ impl Screen {
     }
 
     /// Shows how far the transfer is.
-    pub fn show(&self, percent: u64, text: String) {
+    pub fn show(&self, percent: u64, bytes: u64, rest: &str) {
         let mut slot = self.bar();
         let bar = slot.get_or_insert_with(|| {
             let bar = ProgressBar::new(100);
@@ -42,7 +42,7 @@ impl Screen {
             bar
         });
         bar.set_position(percent);
-        bar.set_message(text);
+        bar.set_message(format!("{}, {rest}", HumanBytes(bytes)));
     }
 
     /// Takes the bar away.

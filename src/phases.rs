@@ -6,11 +6,14 @@ pub mod exclusions;
 pub mod granularity;
 pub mod introduction;
 pub mod markers;
+pub mod mounts;
+pub mod overlap;
 pub mod ownership;
 pub mod preflight;
 pub mod script;
 pub mod transfer;
 pub mod verdict;
+pub mod watchdog;
 
 use std::cell::{OnceCell, RefCell};
 

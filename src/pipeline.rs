@@ -28,6 +28,7 @@ fn walk(run: &Run<'_>, claimed: &mut Option<Endpoints>) -> Result<Outcome, Failu
     let rsync = preflight::rsync(run)?;
     introduction::log(run, &rsync);
     let ends: &Endpoints = claimed.insert(endpoints::claim(run)?);
+    introduction::log_what_is_left_out(run, ends);
     let rules = exclusions::gather(run, ends)?;
     script::check(run)?;
     adoption::judge(run, &rsync, ends, &rules)?;

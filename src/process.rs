@@ -1,29 +1,21 @@
 //! The one door for starting other programs: an absolute path, an argument vector and never a shell, a chosen
 //! environment, a process group of its own, both pipes drained with bounded memory, signals passed on.
 
+mod drain;
 pub mod interrupts;
 mod lines;
 mod sys;
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, Read as _, Write as _};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::io::{self, Write as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-
+use drain::drain;
 use interrupts::Interrupts;
-use lines::Splitter;
-
-/// How long one wait for output lasts before the child's end and the deadline are looked at, in milliseconds.
-const TICK_MS: u16 = 100;
-
-/// How long output is still read after the child has ended, when a process it left behind keeps the pipes open.
-const LEFT_BEHIND: Duration = Duration::from_millis(500);
 
 /// What to start.
 #[derive(Debug)]
@@ -189,74 +181,4 @@ fn feed(child: &mut Child, input: &[u8]) {
             let _ = pipe.write_all(&input);
         });
     }
-}
-
-struct Pipe {
-    file: File,
-    stream: Stream,
-    lines: Splitter,
-}
-
-fn drain(
-    child: &mut Child,
-    interrupts: &Interrupts,
-    deadline: Option<Instant>,
-    on_line: &mut dyn FnMut(Line<'_>),
-) -> io::Result<()> {
-    let pipe = |fd: OwnedFd, stream| Pipe { file: File::from(fd), stream, lines: Splitter::default() };
-    let mut pipes: Vec<Pipe> = Vec::with_capacity(2);
-    pipes.extend(child.stdout.take().map(|out| pipe(out.into(), Stream::Out)));
-    pipes.extend(child.stderr.take().map(|err| pipe(err.into(), Stream::Err)));
-    let mut buffer = vec![0; 64 * 1024];
-    let mut ended: Option<Instant> = None;
-    while !pipes.is_empty() {
-        let ready = wait_readable(&pipes)?;
-        for index in ready.iter().rev().copied() {
-            let Pipe { file, stream, lines } = &mut pipes[index];
-            let count = match file.read(&mut buffer) {
-                Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
-            };
-            let stream = *stream;
-            let mut emit = |bytes: &[u8], transient| on_line(Line { stream, bytes, transient });
-            if count == 0 {
-                lines.finish(&mut emit);
-                pipes.swap_remove(index);
-            } else {
-                lines.push(&buffer[..count], &mut emit);
-            }
-        }
-        if deadline.is_some_and(|deadline| Instant::now() > deadline) {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        if ready.is_empty() {
-            match ended {
-                Some(since) if since.elapsed() > LEFT_BEHIND => break,
-                Some(_) => {}
-                None => ended = interrupts.has_ended(child)?.then(Instant::now),
-            }
-        }
-    }
-    for Pipe { mut lines, stream, .. } in pipes {
-        lines.finish(&mut |bytes, transient| on_line(Line { stream, bytes, transient }));
-    }
-    Ok(())
-}
-
-/// The pipes that have something to read or are at their end; none after a tick in which nothing came.
-fn wait_readable(pipes: &[Pipe]) -> io::Result<Vec<usize>> {
-    let mut polled: Vec<PollFd<'_>> =
-        pipes.iter().map(|pipe| PollFd::new(pipe.file.as_fd(), PollFlags::POLLIN)).collect();
-    match poll(&mut polled, PollTimeout::from(TICK_MS)) {
-        Ok(_) => {}
-        Err(nix::errno::Errno::EINTR) => return Ok(Vec::new()),
-        Err(error) => return Err(error.into()),
-    }
-    Ok(polled
-        .iter()
-        .enumerate()
-        .filter(|(_, pipe)| pipe.any() == Some(true))
-        .map(|(index, _)| index)
-        .collect())
 }

@@ -9,7 +9,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as 
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstatat, futimens};
+use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstatat, futimens};
 use nix::sys::time::{TimeSpec, TimeValLike as _};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
@@ -83,7 +83,10 @@ impl Folder {
             reason = "mode_t differs by system"
         )]
         let mode = Mode::from_bits_truncate(mode as nix::libc::mode_t);
-        Ok(File::from(openat(&self.file, name, flags, mode)?))
+        let file = File::from(openat(&self.file, name, flags, mode)?);
+        // The caller's umask would take rights from it; a filesystem without modes keeps what it shows.
+        let _ = fchmod(&file, mode);
+        Ok(file)
     }
 
     /// Makes a temporary file beside `name`, whose name begins with it, and returns it with its name.

@@ -36,6 +36,17 @@ impl Lock {
             .mode(0o600)
             .custom_flags(OFlag::O_NOFOLLOW.bits())
             .open(path)?;
+        Self::hold(file)
+    }
+
+    /// Takes the lock of a folder on the folder itself, where there is no room for a file of ours.
+    ///
+    /// Whoever can read the folder could hold that lock, so it is the second choice.
+    pub fn take_on(folder: &Folder) -> io::Result<Option<Self>> {
+        Self::hold(std::fs::File::from(folder.as_fd().try_clone_to_owned()?))
+    }
+
+    fn hold(file: std::fs::File) -> io::Result<Option<Self>> {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(held) => Ok(Some(Self(held))),
             Err((_, Errno::EWOULDBLOCK)) => Ok(None),

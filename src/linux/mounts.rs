@@ -1,12 +1,81 @@
 //! The kernel's table of mounts, `/proc/self/mountinfo`, and what its entries say about owners.
 
+use std::path::{Path, PathBuf};
+
 /// An entry of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
+    /// The mount's number.
+    pub id: u64,
+    /// The filesystem's device, as `MAJOR:MINOR`.
+    pub device_number: String,
+    /// The folder of the filesystem that is mounted.
+    pub root: PathBuf,
+    /// Where it is mounted.
+    pub point: PathBuf,
     /// The filesystem's type, such as `ext4` or `fuse.sshfs`.
     pub kind: String,
+    /// What is mounted, such as `/dev/sda1`.
+    pub device: String,
     /// The options of this mount and of its filesystem, separated by commas.
     pub options: String,
+}
+
+/// The whole table: `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue` is a line of it.
+#[must_use]
+pub fn read(mountinfo: &[u8]) -> Vec<Mount> {
+    String::from_utf8_lossy(mountinfo).lines().filter_map(Mount::read).collect()
+}
+
+impl Mount {
+    fn read(line: &str) -> Option<Self> {
+        let (mount, filesystem) = line.split_once(" - ")?;
+        let mut mount = mount.split(' ');
+        let id = mount.next()?.parse().ok()?;
+        let device_number = mount.nth(1)?.to_owned();
+        let (root, point) = (unescape(mount.next()?), unescape(mount.next()?));
+        let options = mount.next()?;
+        let mut filesystem = filesystem.split(' ');
+        let (kind, device) = (filesystem.next()?.to_owned(), filesystem.next()?.to_owned());
+        let options = format!("{options},{}", filesystem.next().unwrap_or(""));
+        Some(Self { id, device_number, root, point, kind, device, options })
+    }
+
+    /// Virtual filesystems hold nothing that could be lost.
+    fn is_real(&self) -> bool {
+        self.device.starts_with('/') || self.device.contains(":/") || self.kind == "zfs"
+    }
+
+    /// Whether rsync goes on into `other` with `--one-file-system`: to it, each subvolume of btrfs is a filesystem.
+    fn goes_on_into(&self, other: &Self) -> bool {
+        self.device_number == other.device_number && (self.kind != "btrfs" || self.root == other.root)
+    }
+}
+
+/// The mounts of real filesystems below `source`, which lies on the mount `id`, that a clone of it leaves out.
+///
+/// Only the table is read: a look at a dead network mount would hang.
+#[must_use]
+pub fn left_out<'a>(table: &'a [Mount], id: u64, source: &Path) -> Vec<&'a Mount> {
+    let Some(home) = table.iter().find(|mount| mount.id == id) else { return Vec::new() };
+    let is_below = |mount: &&Mount| mount.point.starts_with(source) && mount.point != source;
+    table.iter().filter(is_below).filter(|mount| mount.is_real() && !home.goes_on_into(mount)).collect()
+}
+
+/// Where `path`, which lies on the mount `id`, is on its filesystem: the device's number and the path there.
+#[must_use]
+pub fn locate<'a>(table: &'a [Mount], id: u64, path: &Path) -> Option<(&'a str, PathBuf)> {
+    let mount = table.iter().find(|mount| mount.id == id)?;
+    let place = mount.root.join(path.strip_prefix(&mount.point).ok()?);
+    Some((&mount.device_number, place))
+}
+
+/// The table writes space, tab, newline and backslash as three octal digits behind a backslash.
+fn unescape(word: &str) -> PathBuf {
+    let escapes = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")];
+    PathBuf::from(
+        escapes.iter().fold(word.to_owned(), |name, (escape, character)| name.replace(escape, character)),
+    )
 }
 
 /// Whether owners are kept.
@@ -24,19 +93,6 @@ pub enum Ownership {
 #[must_use]
 pub fn mount_id(fdinfo: &str) -> Option<u64> {
     fdinfo.lines().find_map(|line| line.strip_prefix("mnt_id:")).and_then(|id| id.trim().parse().ok())
-}
-
-/// The entry of a mount: `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue`.
-#[must_use]
-pub fn find(mountinfo: &[u8], id: u64) -> Option<Mount> {
-    let id = id.to_string();
-    let text = String::from_utf8_lossy(mountinfo);
-    let line = text.lines().find(|line| line.split(' ').next() == Some(id.as_str()))?;
-    let (mount, filesystem) = line.split_once(" - ")?;
-    let options = mount.split(' ').nth(5)?;
-    let mut filesystem = filesystem.split(' ');
-    let kind = filesystem.next()?.to_owned();
-    Some(Mount { kind, options: format!("{options},{}", filesystem.nth(1).unwrap_or("")) })
 }
 
 /// Filesystems that keep owners.
@@ -70,25 +126,59 @@ impl Mount {
 
 #[cfg(test)]
 mod tests {
-    use super::{Ownership, find, mount_id};
+    use super::{Mount, Ownership, left_out, locate, mount_id, read};
+    use std::path::{Path, PathBuf};
 
     const TABLE: &[u8] = b"22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw,errors=remount-ro\n\
         3 22 7:0 / /mnt/a\\040b rw - vfat /dev/loop0 rw,fmask=0022\n\
         30 22 0:44 /sub /mnt/c rw - btrfs /dev/loop1 rw\n\
         31 22 8:1 / /mnt/d rw,nosuid - fuseblk /dev/sda1 rw,user_id=0,default_permissions\n\
         32 22 8:2 / /mnt/e rw,nosuid - fuseblk /dev/sda2 rw,user_id=0\n\
-        33 22 0:50 / /mnt/f rw - fuse.sshfs a@b:/ rw\n";
+        33 22 0:50 / /mnt/f rw - fuse.sshfs a@b:/ rw\n\
+        34 22 254:0 /srv /mnt/g rw - ext4 /dev/vda rw\n\
+        35 22 0:5 / /mnt/proc rw - proc proc rw\n\
+        36 30 0:44 /other /mnt/c/other rw - btrfs /dev/loop1 rw\n\
+        not a line of the table\n";
+
+    fn find(id: u64) -> Mount {
+        read(TABLE).into_iter().find(|mount| mount.id == id).unwrap()
+    }
 
     #[test]
     fn each_mount_tells_about_owners() {
-        let of = |id| find(TABLE, id).unwrap().ownership();
+        let of = |id| find(id).ownership();
         assert_eq!(of(22), Ownership::Kept);
         assert!(matches!(of(3), Ownership::Ignored(why) if why.contains("vfat")));
         assert_eq!(of(30), Ownership::Kept);
         assert_eq!(of(31), Ownership::Unknown);
         assert!(matches!(of(32), Ownership::Ignored(_)));
         assert_eq!(of(33), Ownership::Unknown);
-        assert_eq!(find(TABLE, 2), None);
+    }
+
+    #[test]
+    fn what_a_clone_of_one_filesystem_leaves_out_is_found() {
+        let table = read(TABLE);
+        let of = |id, source| {
+            left_out(&table, id, Path::new(source))
+                .into_iter()
+                .map(|mount| mount.point.clone())
+                .collect::<Vec<_>>()
+        };
+        let all = ["/mnt/a b", "/mnt/c", "/mnt/d", "/mnt/e", "/mnt/f", "/mnt/c/other"].map(PathBuf::from);
+        assert_eq!(of(22, "/"), all, "neither the source's own device nor a virtual filesystem");
+        assert_eq!(of(30, "/mnt/c"), [PathBuf::from("/mnt/c/other")], "another subvolume");
+        assert_eq!(of(3, "/mnt/a b"), [] as [PathBuf; 0]);
+    }
+
+    #[test]
+    fn another_way_to_a_folder_is_the_same_place() {
+        let table = read(TABLE);
+        let of =
+            |id, path| locate(&table, id, Path::new(path)).map(|(device, place)| (device.to_owned(), place));
+        let expected = Some(("254:0".to_owned(), PathBuf::from("/srv/data")));
+        assert_eq!(of(22, "/srv/data"), expected);
+        assert_eq!(of(34, "/mnt/g/data"), expected);
+        assert_eq!(of(34, "/elsewhere"), None);
     }
 
     #[test]

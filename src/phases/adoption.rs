@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::stat::SFlag;
 
-use super::endpoints::{Destination, Endpoints};
+use super::endpoints::{Destination, Endpoints, is_filesystems_own};
 use super::preflight::Rsync;
 use super::{Run, transfer};
 use crate::failure::Failure;
@@ -29,13 +29,17 @@ pub fn judge(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -> R
     losses.refusal(&run.plan.destination).map_or(Ok(()), Err)
 }
 
-/// Whether the destination bears none of our marks, and `--adopt` was not given.
+/// Whether the destination holds anything, bears none of our marks, and `--adopt` was not given.
 pub fn needs_leave(run: &Run<'_>, destination: &Destination) -> Result<bool, Failure> {
     run.go_on()?;
     let unusable = |error: std::io::Error| Failure::DestinationUnusable {
         path: run.plan.destination.clone(),
         why: shown::reason(&error),
     };
+    let names = destination.folder.names().map_err(unusable)?;
+    if names.iter().all(|name| is_filesystems_own(run.host.platform, name)) {
+        return Ok(false);
+    }
     for prefix in [&run.plan.prefix, &Prefix::default()] {
         for mark in Mark::OWNING {
             if destination.folder.kind(&prefix.mark(mark)).map_err(unusable)? == Some(SFlag::S_IFREG) {

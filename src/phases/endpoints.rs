@@ -10,11 +10,13 @@ use nix::errno::Errno;
 use nix::fcntl::AtFlags;
 use nix::unistd::{AccessFlags, faccessat};
 
+use super::overlap::{self, Relation};
 use super::{Run, ownership};
 use crate::failure::Failure;
 use crate::host::folder::{FileIdentity, Folder};
 use crate::host::lock::Lock;
 use crate::host::platform::{MacOsVersion, Platform};
+use crate::logging::warning;
 use crate::{linux, macos, shown};
 
 /// Both ends of a clone.
@@ -92,7 +94,8 @@ fn source(run: &Run<'_>) -> Result<Source, Failure> {
 }
 
 /// What a filesystem keeps for itself at its root: an empty disk holds it too.
-fn is_filesystems_own(platform: Platform, name: &OsStr) -> bool {
+#[must_use]
+pub fn is_filesystems_own(platform: Platform, name: &OsStr) -> bool {
     let own: &[&str] = match platform {
         Platform::MacOs(_) => macos::exclusions::FILESYSTEMS_OWN,
         Platform::Linux => linux::exclusions::FILESYSTEMS_OWN,
@@ -125,33 +128,22 @@ fn destination(run: &Run<'_>) -> Result<Folder, Failure> {
     }
 }
 
-/// Compares by device and inode number, so that another way to the same folder does not deceive.
 fn check_overlap(source: &mut Source, destination: &Folder) -> Result<(), Failure> {
-    let internal =
-        |error: io::Error| Failure::Internal(format!("source and destination cannot be compared: {error}"));
-    let (source_is, destination_is) =
-        (source.folder.identity().map_err(internal)?, destination.identity().map_err(internal)?);
-    if source_is == destination_is {
-        return Err(Failure::SameFolder { path: source.folder.path().to_owned() });
+    let (source_folder, destination_path) = (source.folder.path().to_owned(), destination.path().to_owned());
+    let related = overlap::relation(&source.folder, destination).map_err(|error| {
+        Failure::Internal(format!("source and destination cannot be compared: {}", shown::reason(&error)))
+    })?;
+    match related {
+        Relation::Apart => Ok(()),
+        Relation::Same => Err(Failure::SameFolder { path: source_folder }),
+        Relation::SourceInside => {
+            Err(Failure::SourceInsideDestination { source_folder, destination: destination_path })
+        }
+        Relation::DestinationInside { relative, is_mount_point } => {
+            source.holds_destination = Some((relative, is_mount_point));
+            Ok(())
+        }
     }
-    if ancestor(source.folder.path(), destination_is).is_some() {
-        return Err(Failure::SourceInsideDestination {
-            source_folder: source.folder.path().to_owned(),
-            destination: destination.path().to_owned(),
-        });
-    }
-    source.holds_destination = ancestor(destination.path(), source_is).and_then(|ancestor| {
-        let relative = destination.path().strip_prefix(ancestor).ok()?;
-        Some((relative.as_os_str().to_owned(), source_is.device != destination_is.device))
-    });
-    Ok(())
-}
-
-/// The part of `path` that leads to `folder`, if one does.
-fn ancestor(path: &Path, folder: FileIdentity) -> Option<&Path> {
-    path.ancestors()
-        .skip(1)
-        .find(|above| std::fs::metadata(above).is_ok_and(|metadata| FileIdentity::from(&metadata) == folder))
 }
 
 /// From macOS 11 the system volume is sealed, and a copy of its files cannot boot.
@@ -184,12 +176,21 @@ fn lock(run: &Run<'_>, folder: Folder) -> Result<Destination, Failure> {
     if run.plan.test_run {
         return Ok(Destination { folder, lock: None });
     }
-    let locked =
-        folder.identity().and_then(|identity| Lock::take(&run.host.lock_dir, identity)).map_err(|error| {
-            let dir = shown::path(&run.host.lock_dir);
-            let why = shown::reason(&error);
-            Failure::Internal(format!("the lock in {dir} cannot be taken: {why}"))
-        })?;
+    let dir = shown::path(&run.host.lock_dir);
+    let taken = folder.identity().and_then(|identity| Lock::take(&run.host.lock_dir, identity));
+    let locked = match taken {
+        // A full or read-only system disk must not stop a clone.
+        Err(error)
+            if matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::ENOSPC | Errno::EROFS)) =>
+        {
+            warning(format_args!("the lock in {dir} cannot be written: {}.", shown::reason(&error)));
+            Lock::take_on(&folder)
+        }
+        taken => taken,
+    };
+    let locked = locked.map_err(|error| {
+        Failure::Internal(format!("the lock in {dir} cannot be taken: {}", shown::reason(&error)))
+    })?;
     match locked {
         Some(lock) => Ok(Destination { folder, lock: Some(lock) }),
         None => Err(Failure::Locked { path: run.plan.destination.clone() }),

@@ -2,10 +2,12 @@
 
 use log::info;
 
-use super::Run;
+use super::endpoints::Endpoints;
 use super::preflight::Rsync;
+use super::{Run, mounts};
+use crate::host::platform::Platform;
+use crate::linux::mounts::left_out;
 use crate::logging::warning;
-use crate::rsync::capabilities::Optional;
 use crate::rsync::version::Version;
 use crate::shown;
 
@@ -21,10 +23,7 @@ pub fn log(run: &Run<'_>, rsync: &Rsync) {
         info!("This is a test run: nothing is changed.");
     }
     for option in &rsync.capabilities.lacks {
-        // A progress bar is nothing that a clone could lack.
-        if *option != Optional::Progress {
-            warning(format_args!("this rsync lacks {}: {}.", option.argument(), option.lack()));
-        }
+        warning(format_args!("this rsync lacks {}: {}.", option.argument(), option.lack()));
     }
     if rsync.version < Version::WITHOUT_KNOWN_HOLES {
         warning(format_args!(
@@ -36,5 +35,26 @@ pub fn log(run: &Run<'_>, rsync: &Rsync) {
     }
     if !run.host.is_root() {
         warning("not root: ownership and special files (devices, FIFOs, sockets) are not cloned.");
+    }
+}
+
+/// Names what a clone of one filesystem does not reach: a forgotten `/home` would otherwise be missed when it is needed.
+pub fn log_what_is_left_out(run: &Run<'_>, ends: &Endpoints) {
+    match run.host.platform {
+        Platform::Linux => {
+            // Where the table cannot be read there is nothing to name.
+            let Ok((id, table)) = mounts::of(&ends.source.folder) else { return };
+            for mount in left_out(&table, id, ends.source.folder.path()) {
+                if !ends.destination.folder.path().starts_with(&mount.point) {
+                    warning(format_args!(
+                        "{} is another filesystem ({}) and is not cloned. Clone it with a run of its own if it matters.",
+                        shown::path(&mount.point),
+                        mount.kind
+                    ));
+                }
+            }
+        }
+        // There a system's volumes are found and cloned one by one.
+        Platform::MacOs(_) => {}
     }
 }

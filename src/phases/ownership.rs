@@ -2,20 +2,19 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::unistd::{Gid, Uid, fchown};
 
-use super::Run;
 use super::endpoints::mount_point;
+use super::{Run, mounts};
 use crate::failure::Failure;
 use crate::host::TOOL_LIMIT;
 use crate::host::folder::Folder;
 use crate::host::platform::Platform;
-use crate::linux::mounts::{self, Ownership};
+use crate::linux::mounts::{Mount, Ownership};
 use crate::macos::ownership::{self as vsdb, Permissions, Volume};
 use crate::process::{Command, End, capture};
 use crate::shown;
@@ -61,12 +60,9 @@ fn known(run: &Run<'_>, folder: &Folder) -> Ownership {
     }
 }
 
-/// The kernel tells which mount an open folder belongs to; a device number would not do for btrfs.
 fn linux(folder: &Folder) -> io::Result<Ownership> {
-    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", folder.as_fd().as_raw_fd()))?;
-    let table = std::fs::read("/proc/self/mountinfo")?;
-    let mount = mounts::mount_id(&info).and_then(|id| mounts::find(&table, id));
-    Ok(mount.map_or(Ownership::Unknown, |mount| mount.ownership()))
+    let (id, table) = mounts::of(folder)?;
+    Ok(table.iter().find(|mount| mount.id == id).map_or(Ownership::Unknown, Mount::ownership))
 }
 
 fn macos(run: &Run<'_>, folder: &Folder) -> Ownership {

@@ -6,7 +6,7 @@ use log::info;
 use super::adoption::{self, Losses};
 use super::endpoints::Endpoints;
 use super::preflight::Rsync;
-use super::{Run, granularity, verdict};
+use super::{Run, granularity, verdict, watchdog};
 use crate::failure::Failure;
 use crate::logging::{Screen, warning};
 use crate::process::{Command, End, Line, Stream, stream};
@@ -39,17 +39,20 @@ pub fn clone(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -> R
     info!("Cloning.");
     let (mut statistics, mut diagnostics) = (Statistics::default(), Diagnostics::default());
     let screen = run.screen();
-    let end = stream(&command, run.interrupts, &mut |line| {
+    let mut see = |line: Line<'_>| {
         if line.stream == Stream::Out {
             if let Some(progress) = Progress::read(line.bytes) {
-                let left = format!("{} bytes, {}, {} left", progress.bytes, progress.speed, progress.time);
-                screen.show(progress.percent, left);
+                let rest = format!("{}, {} left", progress.speed, progress.time);
+                screen.show(progress.percent, progress.bytes, &rest);
                 return;
             }
-            statistics.read_line(line.bytes);
+            if statistics.read_line(line.bytes) {
+                screen.clear();
+            }
         }
         note(&mut diagnostics, line);
-    });
+    };
+    let end = watchdog::watched(run.interrupts, || stream(&command, run.interrupts, &mut see));
     screen.clear();
     let end = end.map_err(|source| Failure::RsyncNotRun { path: rsync.path.clone(), source })?;
     Ok(Report { end, ended: Local::now(), statistics, diagnostics })

@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::End;
+use super::{End, sys};
 use crate::exit_code::ExitCode;
 
 /// The signals that reached us and the child that they are passed on to.
@@ -31,7 +31,9 @@ impl Interrupts {
     /// handlers cannot be installed.
     pub fn install(last_words: impl Fn() + Send + Sync + 'static) -> io::Result<Self> {
         let interrupts = Self::default();
-        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+        // What nohup has taken from us stays so: a clone survives its administrator's log-out.
+        let heard = [SIGINT, SIGTERM].into_iter().chain((!sys::is_ignored(SIGHUP)).then_some(SIGHUP));
+        let mut signals = Signals::new(heard)?;
         let listener = interrupts.clone();
         let last_words = Arc::new(last_words);
         std::thread::Builder::new().name("signals".into()).spawn(move || {
@@ -69,6 +71,12 @@ impl Interrupts {
 
     fn child(&self) -> MutexGuard<'_, Option<Pid>> {
         self.0.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The process group of the running child.
+    #[must_use]
+    pub fn child_group(&self) -> Option<i32> {
+        self.child().map(Pid::as_raw)
     }
 
     fn forward(&self, signal: i32) {

@@ -1,9 +1,20 @@
-//! The only file with `unsafe`: what a child does to itself between fork and exec.
-#![allow(unsafe_code, reason = "std offers no safe way to run code between fork and exec")]
+//! The only file with `unsafe`: what std and nix offer no safe call for.
+#![allow(unsafe_code, reason = "each use says why it is sound")]
 
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
+
+/// Whether our caller had this signal ignored, as `nohup` does with SIGHUP.
+pub fn is_ignored(signal: i32) -> bool {
+    let mut action = std::mem::MaybeUninit::<nix::libc::sigaction>::uninit();
+    // SAFETY: with a null second argument the call changes nothing; it fills `action`, which is large enough, when it
+    // returns 0, and only then is it read.
+    unsafe {
+        nix::libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) == 0
+            && action.assume_init().sa_sigaction == nix::libc::SIG_IGN
+    }
+}
 
 /// Lets the child die with us where the system can do that, and keep `lock` open.
 ///

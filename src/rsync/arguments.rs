@@ -55,10 +55,10 @@ const ALWAYS: [&str; 9] = [
 const LISTING: [&str; 5] =
     ["--dry-run", "--verbose", "--itemize-changes", "--out-format=%i %n", "--ignore-errors"];
 
-/// XFS shows each access control list once more as an attribute of its own: rsync would copy it to where it means
-/// nothing, and delete it, and the list with it, where the source has none. The first is rsync's default, which any
-/// rule for attributes replaces.
-const ATTRIBUTES: [&str; 2] = ["--filter=-x system.*", Optional::XattrRules.argument()];
+/// XFS shows each access control list a second time, as `trusted.SGI_ACL_FILE` or `_DEFAULT`. rsync would delete what the
+/// source does not show, and the list with it: measured with 3.5.0 from ext4 to XFS at the second run, exit code 0. A
+/// rule of this kind replaces rsync's own, which leaves `system.*` out.
+const XATTR_RULES: [&str; 2] = ["--filter=-x system.*", "--filter=-x trusted.SGI_ACL_*"];
 
 /// What only root can keep.
 const WITHOUT_ROOT: [&str; 4] = ["--no-owner", "--no-group", "--no-devices", "--no-specials"];
@@ -93,11 +93,11 @@ impl Arguments<'_> {
     fn applies(&self, option: Optional) -> bool {
         match option {
             Optional::Nanoseconds => self.nanoseconds,
+            // They are rules, and stand among those.
+            Optional::XattrRules => false,
             // Only a file's owner may read it without touching its access time.
             Optional::OpenNoatime => self.root,
             Optional::Progress => self.purpose == Purpose::Clone { progress: true },
-            // Given among the rules, since a lone "!" in the user's file clears these too.
-            Optional::XattrRules => false,
             Optional::Acls
             | Optional::Xattrs
             | Optional::LineBuffered
@@ -109,12 +109,11 @@ impl Arguments<'_> {
     }
 
     fn add_rules(&self, arguments: &mut Vec<OsString>) {
-        // Without root rsync leaves these attributes out by itself, and a rule would bring others in.
-        let chooses_attributes = self.root && self.capabilities.has(Optional::XattrRules);
+        // Without root rsync itself takes user.* alone.
+        let has_xattr_rules = self.root && self.capabilities.has(Optional::XattrRules);
+        let xattr_rules: &[&str] = if has_xattr_rules { &XATTR_RULES } else { &[] };
         let ours = |arguments: &mut Vec<OsString>| {
-            if chooses_attributes {
-                arguments.extend(ATTRIBUTES.map(OsString::from));
-            }
+            arguments.extend(xattr_rules.iter().map(OsString::from));
             for rule in &self.rules.ours {
                 let mut argument = OsString::from("--filter=");
                 argument.push(rule);

@@ -10,10 +10,10 @@ pub enum Optional {
     Acls,
     /// Extended attributes.
     Xattrs,
-    /// Rules that choose extended attributes by name.
-    XattrRules,
     /// Compares modification times to the nanosecond.
     Nanoseconds,
+    /// Rules for the names of extended attributes.
+    XattrRules,
     /// Reads the source without changing its access times.
     OpenNoatime,
     /// Line-buffered output, so that the log is written as things happen.
@@ -37,8 +37,8 @@ impl Optional {
         match self {
             Self::Acls => "--acls",
             Self::Xattrs => "--xattrs",
-            Self::XattrRules => "--filter=-x trusted.SGI_*",
             Self::Nanoseconds => "--modify-window=-1",
+            Self::XattrRules => "--filter=-x system.*",
             Self::OpenNoatime => "--open-noatime",
             Self::LineBuffered => "--outbuf=L",
             Self::Progress => "--info=progress2",
@@ -55,12 +55,10 @@ impl Optional {
         match self {
             Self::Acls => "access control lists are not cloned",
             Self::Xattrs => "extended attributes are not cloned",
-            Self::XattrRules => {
-                "access control lists may be lost when only one of source and destination is XFS"
-            }
             Self::Nanoseconds => {
                 "a file changed twice within one second, without a change of size, may not be copied again"
             }
+            Self::XattrRules => "access control lists on XFS may be lost by the second clone",
             Self::OpenNoatime => "access times at the source change",
             Self::LineBuffered => "rsync's messages may reach the log late",
             Self::Progress => "there is no progress bar",
@@ -74,13 +72,14 @@ impl Optional {
     #[must_use]
     pub fn is_wanted(self, platform: Platform) -> bool {
         match self {
+            // Apple's names have no such classes.
+            Self::XattrRules => platform == Platform::Linux,
             Self::Acls
             | Self::Xattrs
             | Self::Nanoseconds
             | Self::OpenNoatime
             | Self::LineBuffered
             | Self::Progress => true,
-            Self::XattrRules => platform == Platform::Linux,
             Self::FileFlags | Self::CreationTimes | Self::HfsCompression | Self::ProtectDecmpfs => {
                 matches!(platform, Platform::MacOs(_))
             }
@@ -97,8 +96,8 @@ impl Optional {
     pub const ALL: [Self; 11] = [
         Self::Acls,
         Self::Xattrs,
-        Self::XattrRules,
         Self::Nanoseconds,
+        Self::XattrRules,
         Self::OpenNoatime,
         Self::LineBuffered,
         Self::Progress,

@@ -17,10 +17,6 @@ use std::path::{Path, PathBuf};
 pub use difference::{Difference, Side, What};
 use folder::{Entry, Folder, Inode, Kind, push_name, to_path};
 
-/// How much more than the source's a sparse file of the clone may occupy: so many bytes and a twentieth. XFS allocates
-/// up to 64 KiB ahead of each write that makes a file longer.
-const SLACK: u64 = 256 * 1024;
-
 /// How many bytes of a file are compared at a time.
 const CHUNK: usize = 1024 * 1024;
 
@@ -45,6 +41,9 @@ pub struct Options {
     pub xattrs: bool,
     /// Owners and groups are compared.
     pub owners: bool,
+    /// How many bytes more than the source's, plus a twentieth, a file with holes may occupy in the clone. XFS
+    /// allocates ahead and needs some 64 KiB for each stretch of data.
+    pub sparse_slack: u64,
     /// The time of the root folder itself is compared.
     pub root_mtime: bool,
 }
@@ -59,6 +58,7 @@ impl Default for Options {
             nanoseconds: true,
             xattrs: true,
             owners: true,
+            sparse_slack: 64 * 1024,
             root_mtime: true,
         }
     }
@@ -281,7 +281,7 @@ impl<'a> Audit<'a> {
     }
 
     fn compare_contents(&mut self, here: &Pair, name: &OsStr, source: &Entry, clone: &Entry) {
-        let allowed = source.allocated + source.allocated / 20 + SLACK;
+        let allowed = source.allocated + source.allocated / 20 + self.options.sparse_slack;
         if source.allocated < source.size && clone.allocated > allowed {
             self.report(What::Sparseness { source: source.allocated, clone: clone.allocated });
         }

@@ -132,7 +132,7 @@ impl LoopDisk {
     }
 
     /// Cuts the image after so many bytes: what lies behind them cannot be read any more and fails with EIO, and
-    /// nothing of it is left in the caches. The folder structure stays readable for as long as it lies before the cut.
+    /// nothing of it is left in the caches. Which files lie behind is for the filesystem to choose.
     pub fn truncate_image(&self, bytes: u64) {
         must("write the caches", run("sync", [OsStr::new("-f"), self.path().as_os_str()]));
         let image = must("open the image", OpenOptions::new().write(true).open(self.image()));

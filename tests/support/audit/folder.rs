@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 
 use nix::libc::{EOPNOTSUPP, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK};
 
+/// XFS shows an access control list a second time, in its own form, as one of these attributes.
+const LISTS_OF_XFS: [&str; 2] = ["trusted.SGI_ACL_FILE", "trusted.SGI_ACL_DEFAULT"];
+
 /// Device and inode number.
 pub type Inode = (u64, u64);
 
@@ -71,7 +74,7 @@ pub struct Entry {
     pub links: u64,
     /// Where a symbolic link points.
     pub target: Option<OsString>,
-    /// Every extended attribute of every namespace.
+    /// Every extended attribute of every namespace, but for the access control lists that XFS shows twice.
     pub xattrs: BTreeMap<OsString, Vec<u8>>,
 }
 
@@ -251,7 +254,7 @@ fn xattrs(path: &Path) -> io::Result<BTreeMap<OsString, Vec<u8>>> {
         Err(error) => return Err(error),
     };
     let mut found = BTreeMap::new();
-    for name in names {
+    for name in names.filter(|name| !LISTS_OF_XFS.iter().any(|list| name == list)) {
         // An attribute that is listed and then cannot be read is one that was removed in between.
         if let Some(value) = xattr::get(path, &name)? {
             found.insert(name, value);

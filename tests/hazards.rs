@@ -1,0 +1,85 @@
+//! Hazards that would cost data or hang a night's run: folders reached by another way, and a file that becomes a FIFO.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
+
+#[path = "support/sandbox.rs"]
+mod sandbox;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+use sandbox::{STEM, Sandbox, names_of, wait_until};
+
+/// A folder mounted a second time, until it is dropped.
+struct BindMount(PathBuf);
+
+impl BindMount {
+    fn new(folder: &Path, at: PathBuf) -> Self {
+        fs::create_dir_all(&at).unwrap();
+        mount(Some(folder), &at, None::<&str>, MsFlags::MS_BIND, None::<&str>).unwrap();
+        Self(at)
+    }
+}
+
+impl Drop for BindMount {
+    fn drop(&mut self) {
+        umount2(&self.0, MntFlags::MNT_DETACH).unwrap();
+    }
+}
+
+#[test]
+fn a_source_mounted_from_inside_the_destination_is_not_deleted() {
+    let mut sandbox = Sandbox::new();
+    sandbox.write_destination("kept/file", "content");
+    let other_way = BindMount::new(&sandbox.destination.join("kept"), sandbox.path().join("other"));
+    sandbox.source.clone_from(&other_way.0);
+    sandbox.clone(&["--adopt"]).assert_code(87).assert_log("lies inside the destination");
+    assert_eq!(names_of(&sandbox.destination), ["kept"]);
+    assert_eq!(fs::read_to_string(sandbox.destination.join("kept/file")).unwrap(), "content");
+}
+
+#[test]
+fn a_destination_mounted_from_inside_the_source_is_left_out() {
+    let mut sandbox = Sandbox::new();
+    sandbox.write("folder/file", "content");
+    fs::create_dir(sandbox.source.join("folder/clone")).unwrap();
+    let other_way = BindMount::new(&sandbox.source.join("folder"), sandbox.path().join("other"));
+    sandbox.destination = other_way.0.join("clone");
+    for _ in 0..2 {
+        sandbox.clone(&[]).assert_code(0).assert_log("lies inside the source");
+        assert_eq!(sandbox.names(), ["folder"]);
+        assert_eq!(names_of(&sandbox.destination.join("folder")), ["file"]);
+    }
+}
+
+#[test]
+fn the_same_folder_by_another_mount_is_refused() {
+    let mut sandbox = Sandbox::new();
+    sandbox.write("file", "content");
+    let other_way = BindMount::new(&sandbox.source, sandbox.path().join("other"));
+    sandbox.destination.clone_from(&other_way.0);
+    sandbox.clone(&["--adopt"]).assert_code(87).assert_log("are the same folder");
+    assert_eq!(names_of(&sandbox.source), ["file"]);
+}
+
+#[test]
+fn a_file_that_becomes_a_fifo_does_not_hang_the_run() {
+    let sandbox = Sandbox::new();
+    let slow = sandbox.script("slow", "exec /usr/bin/rsync --bwlimit=8000 \"$@\"");
+    sandbox.write("a", &"x".repeat(24_000_000));
+    sandbox.write("folder/z", "content");
+    let run = sandbox.start(&["--rsync", slow.to_str().unwrap()]);
+    // The list of files is complete when the first of them arrives.
+    let begun = |name: &str| name.starts_with(".a.");
+    assert!(wait_until(|| names_of(&sandbox.destination).iter().any(|name| begun(&name.to_string_lossy()))));
+    let file = sandbox.source.join("folder/z");
+    fs::remove_file(&file).unwrap();
+    mkfifo(&file, Mode::S_IRWXU).unwrap();
+    let finished = sandbox::Finished::from(run.wait_with_output().unwrap());
+    finished
+        .assert_code(0)
+        .assert_log("Warning: z became a FIFO during the clone; rsync waited for a writer");
+    assert!(sandbox.destination.join(format!("{STEM}completed")).exists());
+}

@@ -1,0 +1,22 @@
+//! A clone of a real `/usr`, some hundred thousand files, is the same in every property.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
+
+#[path = "support/audit.rs"]
+mod audit;
+#[path = "support/sandbox.rs"]
+mod sandbox;
+
+use audit::Options;
+use sandbox::Sandbox;
+
+#[test]
+fn a_clone_of_usr_passes_the_audit() {
+    let mut sandbox = Sandbox::new();
+    sandbox.source = "/usr".into();
+    sandbox.clone(&[]).assert_code(0).assert_err("");
+    assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+    audit::assert_same(&sandbox.source, &sandbox.destination, &Options::default());
+
+    sandbox.clone(&[]).assert_code(0).assert_log("Number of regular files transferred: 0\n");
+    audit::assert_same(&sandbox.source, &sandbox.destination, &Options::default());
+}
