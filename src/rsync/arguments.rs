@@ -57,8 +57,9 @@ const LISTING: [&str; 5] =
 
 /// XFS shows each access control list a second time, as `trusted.SGI_ACL_FILE` or `_DEFAULT`. rsync would delete what the
 /// source does not show, and the list with it: measured with 3.5.0 from ext4 to XFS at the second run, exit code 0. A
-/// rule of this kind replaces rsync's own, which leaves `system.*` out.
-const XATTR_RULES: [&str; 2] = ["--filter=-x system.*", "--filter=-x trusted.SGI_ACL_*"];
+/// rule of this kind replaces rsync's own, which leaves `system.*` out. Both sides (`sr`) have to be named: with
+/// `--delete-excluded` a rule without a side is the sender's alone, and the receiver would delete every list anywhere.
+const XATTR_RULES: [&str; 2] = ["--filter=-xsr system.*", "--filter=-xsr trusted.SGI_ACL_*"];
 
 /// What only root can keep.
 const WITHOUT_ROOT: [&str; 4] = ["--no-owner", "--no-group", "--no-devices", "--no-specials"];
