@@ -15,14 +15,19 @@ fn refused(sandbox: &Sandbox, files: u64, folders: u64, examples: &str) {
     refused_with(sandbox, &[], files, folders, examples);
 }
 
+fn counted(number: u64, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
 #[track_caller]
 fn refused_with(sandbox: &Sandbox, more: &[&str], files: u64, folders: u64, examples: &str) {
     let before = snapshot_with_ctime(&sandbox.destination);
     let finished = sandbox.clone(more);
     let sentence = format!(
-        "The destination {} bears no mark of Counterpart, and this clone would delete or overwrite {files} files and \
-         {folders} folders there, among them {examples}. If it is the right disk, run once with --adopt.",
-        sandbox.destination.display()
+        "The destination {} bears no mark of Counterpart, and this clone would delete or overwrite {} and {} there, among them {examples}. If it is the right disk, run once with --adopt.",
+        sandbox.destination.display(),
+        counted(files, "file"),
+        counted(folders, "folder")
     );
     finished.assert_code(76).assert_err(&format!("counterpart: {sentence}\n"));
     finished.assert_log(&format!("Error: {sentence}"));
@@ -43,7 +48,7 @@ fn what_would_be_lost_is_counted_and_the_first_five_are_named() {
     let finished = sandbox.clone(&[]);
     finished.assert_code(76);
     assert!(
-        finished.err.contains("would delete or overwrite 7 files and 1 folders there, among them "),
+        finished.err.contains("would delete or overwrite 7 files and 1 folder there, among them "),
         "{finished}"
     );
     let (_, named) = finished.err.split_once("among them ").unwrap();

@@ -121,8 +121,9 @@ fn a_destination_that_is_no_folder_is_66() {
         let sentence = format!("The destination {} cannot be written: {why}.", shown.display());
         refused(&sandbox, &sandbox.source, destination, 66, &sentence);
     };
-    refused(&missing, &missing, "No such file or directory");
-    refused(&missing.join("below"), &missing.join("below"), "No such file or directory");
+    let is_missing = "it does not exist, and Counterpart does not make it. Perhaps its disk is not mounted";
+    refused(&missing, &missing, is_missing);
+    refused(&missing.join("below"), &missing.join("below"), is_missing);
     refused(&file, &file, "it is not a folder");
     refused(&file.join("below"), &file.join("below"), "Not a directory");
     let is_link = "it is a symbolic link; name the folder that it leads to";

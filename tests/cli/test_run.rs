@@ -76,7 +76,7 @@ fn an_unmarked_destination_is_warned_about() {
     sandbox.write_destination("precious", "x");
     let finished = test_run(&sandbox, &[]);
     finished.assert_code(70).assert_err("").assert_log(warning);
-    finished.assert_log("would delete or overwrite 1 files and 0 folders there, among them precious.");
+    finished.assert_log("would delete or overwrite 1 file and 0 folders there, among them precious.");
     test_run(&sandbox, &["--adopt"]).assert_code(70).assert_no_log(warning);
 }
 

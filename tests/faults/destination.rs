@@ -9,8 +9,8 @@ use nix::sys::statvfs::statvfs;
 use crate::disk::{LoopDisk, OwnerlessFuse, Tmpfs};
 use crate::sandbox::{Sandbox, names_of};
 use crate::scene::{
-    Running, assert_clone, assert_failure, assert_no_rsync, assert_nothing_extra, folder, on_transfer,
-    quarter_megabytes, sentence, slow_down, text, thousands, tool, wait_for_files, RSYNC,
+    RSYNC, Running, assert_clone, assert_failure, assert_no_rsync, assert_nothing_extra, folder, on_transfer,
+    quarter_megabytes, sentence, slow_down, text, thousands, tool, wait_for_files,
 };
 use crate::tree::{acl, assert_unchanged, noise, snapshot, snapshot_with_ctime};
 
@@ -183,7 +183,8 @@ fn a_read_only_destination_is_66_and_not_touched() {
     disk.remount_read_only();
     let before = snapshot_with_ctime(disk.path());
     let run = sandbox.clone(&[]);
-    let sentence = format!("The destination {} cannot be written: it is mounted read-only.", text(disk.path()));
+    let sentence =
+        format!("The destination {} cannot be written: it is mounted read-only.", text(disk.path()));
     assert_failure(&sandbox, &run, 66, &sentence, &["completed", "id", "stats"]);
     assert_unchanged(&before, &snapshot_with_ctime(disk.path()));
 }
@@ -253,7 +254,8 @@ fn a_full_log_disk_does_not_stop_the_clone() {
     );
     let run = sandbox.clone(&["--log-dir", &text(disk.path())]);
     run.assert_code(0);
-    let log = names_of(disk.path()).into_iter().find(|name| name.to_string_lossy().starts_with("Counterpart_"));
+    let log =
+        names_of(disk.path()).into_iter().find(|name| name.to_string_lossy().starts_with("Counterpart_"));
     run.assert_err(&format!(
         "counterpart: The log {} cannot be written any more: No space left on device. The run goes on.\n",
         text(&disk.path().join(log.unwrap()))

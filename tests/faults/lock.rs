@@ -63,7 +63,8 @@ fn the_second_of_two_is_80_and_writes_nothing() {
 fn of_five_at_once_exactly_one_runs() {
     let (sandbox, options) = waiting();
     let mut runs: Vec<Running> = (0..5).map(|_| Running::start(&sandbox, &strs(&options))).collect();
-    let ended = |runs: &mut Vec<Running>| runs.iter_mut().filter_map(|run| run.has_ended().then_some(())).count();
+    let ended =
+        |runs: &mut Vec<Running>| runs.iter_mut().filter_map(|run| run.has_ended().then_some(())).count();
     assert!(wait_until(|| ended(&mut runs) == 4), "four have to give up");
     wait_for(&sandbox.path().join("began"));
     let_go(&sandbox);
