@@ -111,9 +111,8 @@ pub fn processes_with(argument: &Path) -> Vec<Pid> {
 /// The numbers of the rsync processes of a run, the one that it has started first.
 pub fn rsyncs(sandbox: &Sandbox) -> Vec<Pid> {
     let mut found = processes_with(&sandbox.destination);
-    found.retain(|id| {
-        fs::read_to_string(format!("/proc/{id}/comm")).is_ok_and(|name| name.trim() == "rsync")
-    });
+    found
+        .retain(|id| fs::read_to_string(format!("/proc/{id}/comm")).is_ok_and(|name| name.trim() == "rsync"));
     found.sort();
     found
 }

@@ -6,8 +6,8 @@ use crate::disk::{LoopDisk, drop_caches};
 use crate::faulty::FaultyFuse;
 use crate::sandbox::Sandbox;
 use crate::scene::{
-    Running, assert_failure, assert_nothing_extra, on_transfer, quarter_megabytes, slow_down, text, tool,
-    wait_for_files, RSYNC,
+    RSYNC, Running, assert_failure, assert_nothing_extra, on_transfer, quarter_megabytes, slow_down, text,
+    tool, wait_for_files,
 };
 
 const PARTIAL: &str = "rsync ended with code 23: some files or attributes were not transferred. \
