@@ -91,6 +91,8 @@ export HOME=${HOME:-/root}
 
 step "Packages" install_packages
 step "Rust" install_rust
+# Those of every platform: their licences are looked at.
+step "Crates" cargo fetch --locked --quiet
 step "Other versions of rsync" tests/other-rsyncs.sh
 step "Format" cargo fmt --check
 step "Lints" cargo clippy --all-targets --locked -- -D warnings

@@ -64,9 +64,16 @@ impl Losses {
     /// Measured with rsync 3.5.0: a file that gives way to a link, a FIFO or a folder is listed as that thing's
     /// creation and never as a deletion, so what stands at the name has to be looked at.
     pub fn see(&mut self, item: &Item<'_>, destination: &Path) {
-        let name = PathBuf::from(OsString::from_vec(shown::unescape(item.name)));
+        // A folder is created as `name/`, and a path with a slash at its end never leads to a file.
+        let name = match item.change {
+            Change::Create => item.name.strip_suffix(b"/").unwrap_or(item.name),
+            Change::Delete | Change::Replace | Change::Attributes => item.name,
+        };
+        let name = PathBuf::from(OsString::from_vec(shown::unescape(name)));
         let is_lost = match item.change {
-            Change::Delete | Change::Replace => true,
+            // What an earlier failure left under the original's prefix is ours, and no loss.
+            Change::Delete => !Prefix::default().owns(name.as_os_str()),
+            Change::Replace => true,
             Change::Attributes => false,
             Change::Create => match std::fs::symlink_metadata(destination.join(&name)) {
                 Ok(there) => !(there.is_dir() && item.is_folder()),

@@ -17,6 +17,7 @@ use crate::host::folder::{FileIdentity, Folder};
 use crate::host::lock::Lock;
 use crate::host::platform::{MacOsVersion, Platform};
 use crate::logging::warning;
+use crate::rsync::rules;
 use crate::{linux, macos, shown};
 
 /// Both ends of a clone.
@@ -69,7 +70,7 @@ pub fn claim(run: &Run<'_>) -> Result<Endpoints, Failure> {
 pub fn claim_destination(run: &Run<'_>) -> Option<Destination> {
     let folder = destination(run).ok()?;
     ownership::refuse_known(run, &folder).ok()?;
-    if let Ok(mut source) = source(run) {
+    if let Ok(mut source) = open_source(run) {
         check_overlap(&mut source, &folder).ok()?;
         refuse_sealed(run, &source).ok()?;
     }
@@ -77,15 +78,26 @@ pub fn claim_destination(run: &Run<'_>) -> Option<Destination> {
 }
 
 fn source(run: &Run<'_>) -> Result<Source, Failure> {
-    let typed = &run.plan.source;
-    let unreadable =
-        |error: io::Error| Failure::SourceUnreadable { path: typed.clone(), why: shown::reason(&error) };
-    let folder = std::fs::canonicalize(typed).and_then(|path| Folder::open(&path)).map_err(unreadable)?;
-    let names = folder.names().map_err(unreadable)?;
-    let is_ours = |name: &OsStr| run.plan.prefix.owns(name) || is_filesystems_own(run.host.platform, name);
-    if names.iter().all(|name| is_ours(name)) {
-        return Err(Failure::SourceEmpty { path: typed.clone() });
+    let source = open_source(run)?;
+    let names = source.folder.names().map_err(|error| unreadable(run, &error))?;
+    // What does not travel makes no source: a clone of it would wipe the destination all the same.
+    let stays =
+        |name: &OsStr| rules::hides(&run.plan.prefix, name) || is_filesystems_own(run.host.platform, name);
+    if names.iter().all(|name| stays(name)) {
+        return Err(Failure::SourceEmpty { path: run.plan.source.clone() });
     }
+    Ok(source)
+}
+
+fn unreadable(run: &Run<'_>, error: &io::Error) -> Failure {
+    Failure::SourceUnreadable { path: run.plan.source.clone(), why: shown::reason(error) }
+}
+
+/// The source, whatever it holds.
+fn open_source(run: &Run<'_>) -> Result<Source, Failure> {
+    let folder = std::fs::canonicalize(&run.plan.source)
+        .and_then(|path| Folder::open(&path))
+        .map_err(|error| unreadable(run, &error))?;
     let is_system = match run.host.platform {
         Platform::MacOs(_) => macos::exclusions::is_system(folder.path()),
         Platform::Linux => folder.path() == Path::new("/"),
@@ -106,7 +118,13 @@ pub fn is_filesystems_own(platform: Platform, name: &OsStr) -> bool {
 fn destination(run: &Run<'_>) -> Result<Folder, Failure> {
     let path = &run.plan.destination;
     let unusable = |why: String| Failure::DestinationUnusable { path: path.clone(), why };
-    let found = std::fs::symlink_metadata(path).map_err(|error| unusable(shown::reason(&error)))?;
+    let found = std::fs::symlink_metadata(path).map_err(|error| {
+        unusable(if error.kind() == io::ErrorKind::NotFound {
+            "it does not exist, and Counterpart does not make it. Perhaps its disk is not mounted".to_owned()
+        } else {
+            shown::reason(&error)
+        })
+    })?;
     if found.file_type().is_symlink() {
         return Err(unusable("it is a symbolic link; name the folder that it leads to".to_owned()));
     }

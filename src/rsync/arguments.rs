@@ -111,22 +111,18 @@ impl Arguments<'_> {
 
     fn add_rules(&self, arguments: &mut Vec<OsString>) {
         // Without root rsync itself takes user.* alone.
-        let has_xattr_rules = self.root && self.capabilities.has(Optional::XattrRules);
-        let xattr_rules: &[&str] = if has_xattr_rules { &XATTR_RULES } else { &[] };
-        let ours = |arguments: &mut Vec<OsString>| {
-            arguments.extend(xattr_rules.iter().map(OsString::from));
-            for rule in &self.rules.ours {
-                let mut argument = OsString::from("--filter=");
-                argument.push(rule);
-                arguments.push(argument);
-            }
-        };
-        ours(arguments);
+        if self.root && self.capabilities.has(Optional::XattrRules) {
+            arguments.extend(XATTR_RULES.iter().map(OsString::from));
+        }
+        for rule in &self.rules.ours {
+            let mut argument = OsString::from("--filter=");
+            argument.push(rule);
+            arguments.push(argument);
+        }
         arguments.extend(self.rules.built_in.iter().map(|pattern| format!("--exclude={pattern}").into()));
         if self.rules.users.is_some() {
             // From standard input: the file was read once, so what was checked is what is used.
             arguments.push("--exclude-from=-".into());
-            ours(arguments);
         }
     }
 }

@@ -15,6 +15,9 @@ const NO_ROOM: [i32; 3] = [28, 122, 69];
 /// Error numbers that a lost device or mount gives: EIO, ENXIO, ENODEV, and, by system, ESTALE and ENOTCONN.
 const DEVICE_GONE: [i32; 8] = [5, 6, 19, 116, 70, 107, 57, 108];
 
+/// The start of the one message that ends in a name without quotes.
+const OVERFLOW: &[u8] = b"filename overflows max-path len";
+
 /// What was found in rsync's messages.
 #[derive(Debug, Default)]
 pub struct Diagnostics {
@@ -45,7 +48,7 @@ impl Diagnostics {
     /// Reads a line of rsync's standard error, or a message on its standard output.
     pub fn read_line(&mut self, line: &[u8]) {
         let errno = error_number(line);
-        if contains(line, b"unpack_smb_acl") {
+        if is_missing_user(line) {
             let path = parenthesised(line).filter(|path| !path.is_empty());
             self.missing_user = match self.missing_user.take() {
                 Some(Some(known)) => Some(Some(known)),
@@ -81,15 +84,29 @@ impl Diagnostics {
     }
 }
 
-/// The number in the parentheses at the very end: a name that looks like an error cannot stand there.
+/// Whether the message itself, and not a name in it, is that of an access control entry of an unknown user:
+/// `rsync: unpack_smb_acl: …`, since 3.2.7 also `rsync: [sender] get_acl: unpack_smb_acl(P): …`.
+fn is_missing_user(line: &[u8]) -> bool {
+    let message = line.strip_prefix(b"rsync: ").unwrap_or(line);
+    let message = match message.strip_prefix(b"[").and_then(|rest| after(rest, b"] ")) {
+        Some(rest) => rest,
+        None => message,
+    };
+    message.strip_prefix(b"get_acl: ").unwrap_or(message).starts_with(b"unpack_smb_acl")
+}
+
+/// The number in the parentheses at the very end, where only one message puts a name instead.
 fn error_number(line: &[u8]) -> Option<i32> {
+    if line.starts_with(OVERFLOW) {
+        return None;
+    }
     let inner = line.strip_suffix(b")")?;
     let open = inner.iter().rposition(|byte| *byte == b'(')?;
     std::str::from_utf8(&inner[open + 1..]).ok()?.parse().ok()
 }
 
 fn failing_path(line: &[u8]) -> Option<&[u8]> {
-    if let Some(at) = find(line, b"filename overflows max-path len") {
+    if let Some(at) = find(line, OVERFLOW) {
         return after(&line[at..], b": ").map(|path| path.strip_suffix(b"\n").unwrap_or(path));
     }
     if let Some(rest) = line.strip_prefix(b"ERROR: ") {
