@@ -20,9 +20,7 @@ fn sandbox_on(destination: &Path) -> Sandbox {
     sandbox
 }
 
-
-
-/// A destination with hardly any room left.
+/// A destination on a disk that has only so many bytes left.
 fn nearly_full(disk: &Path, left: u64) -> Sandbox {
     let sandbox = sandbox_on(&folder(disk, "clone"));
     let filler = disk.join("filler");
