@@ -222,7 +222,7 @@ impl Destination {
         if there == self.folder.identity()? {
             Ok(())
         } else {
-            Err(io::Error::other("another folder is at its path now; was it unmounted?"))
+            Err(io::Error::other("another folder is at its path now (was it unmounted?)"))
         }
     }
 }

@@ -20,31 +20,43 @@ fn sandbox_on(destination: &Path) -> Sandbox {
     sandbox
 }
 
-/// A destination on which nothing but a few hundred KiB are left.
-fn nearly_full(disk: &Path) -> Sandbox {
+/// A destination on a disk that has only so many bytes left.
+fn nearly_full(disk: &Path, left: u64) -> Sandbox {
     let sandbox = sandbox_on(&folder(disk, "clone"));
     let filler = disk.join("filler");
     // What is reserved for root counts too: a clone runs as root.
     let free = |disk| statvfs(disk).map(|stat| stat.blocks_free() * stat.fragment_size()).unwrap();
     let chunk = noise(1, 1 << 20);
     let mut file = fs::File::create(&filler).unwrap();
-    while free(disk) > 3 << 20 && std::io::Write::write_all(&mut file, &chunk).is_ok() {
+    while free(disk) > left && std::io::Write::write_all(&mut file, &chunk).is_ok() {
         file.sync_all().unwrap();
     }
     sandbox
 }
 
 #[test]
-fn a_full_destination_is_74_on_every_filesystem() {
-    full_on(LoopDisk::new("ext4", 24, &[], "").path());
-    full_on(LoopDisk::new("xfs", 300, &[], "").path());
-    full_on(LoopDisk::new("btrfs", 115, &[], "").path());
-    full_on(Tmpfs::new("size=8m").path());
+fn a_full_ext4_is_74() {
+    full_on(LoopDisk::new("ext4", 24, &[], "").path(), 8 << 20);
 }
 
-fn full_on(disk: &Path) {
-    let sandbox = nearly_full(disk);
-    quarter_megabytes(&sandbox, 40);
+#[test]
+fn a_full_xfs_is_74() {
+    full_on(LoopDisk::new("xfs", 300, &[], "").path(), 8 << 20);
+}
+
+#[test]
+fn a_full_btrfs_is_74() {
+    full_on(LoopDisk::new("btrfs", 115, &[], "").path(), 40 << 20);
+}
+
+#[test]
+fn a_full_tmpfs_is_74() {
+    full_on(Tmpfs::new("size=12m").path(), 8 << 20);
+}
+
+fn full_on(disk: &Path, left: u64) {
+    let sandbox = nearly_full(disk, left);
+    quarter_megabytes(&sandbox, left / (128 * 1024));
     let before = snapshot(&sandbox.source);
     // Whatever room rsync gives back when it fails is taken at once.
     on_transfer(
@@ -66,15 +78,17 @@ fn full_on(disk: &Path) {
         "{run}"
     );
     // Written on a disk without any room left.
-    assert_eq!(sandbox.read_mark("error"), format!("{sentence}\n"), "{run}");
+    let error = fs::read_to_string(sandbox.mark("error"));
+    assert_eq!(error.ok(), Some(format!("{sentence}\n")), "{run}\n{:?}", sandbox.marks());
     assert!(!sandbox.mark("completed").exists());
     assert_nothing_extra(&sandbox);
     assert_unchanged(&before, &snapshot(&sandbox.source));
 
     for name in ["filler", "more1", "more2", "more3"] {
-        fs::remove_file(disk.join(name)).unwrap();
+        // Not every filesystem has room left for another name.
+        let _ = fs::remove_file(disk.join(name));
     }
-    for number in 4..40 {
+    for number in 4..left / (128 * 1024) {
         fs::remove_file(sandbox.source.join(format!("{number:03}"))).unwrap();
     }
     on_transfer(&sandbox, "");
@@ -119,7 +133,11 @@ fn an_error_in_the_destinations_filesystem_is_72() {
 
 #[test]
 fn a_destination_that_shuts_down_is_72() {
-    let disk = LoopDisk::new("xfs", 300, &[], "");
+    shut_down(&LoopDisk::new("xfs", 300, &[], ""));
+    shut_down(&LoopDisk::new("ext4", 64, &[], ""));
+}
+
+fn shut_down(disk: &LoopDisk) {
     let sandbox = sandbox_on(disk.path());
     quarter_megabytes(&sandbox, 20);
     slow_down(&sandbox, 1500);
@@ -136,20 +154,6 @@ fn a_destination_that_shuts_down_is_72() {
 }
 
 #[test]
-fn a_destination_that_loses_its_device_is_no_success() {
-    let disk = LoopDisk::new("ext4", 64, &[], "errors=remount-ro");
-    let sandbox = sandbox_on(disk.path());
-    quarter_megabytes(&sandbox, 20);
-    slow_down(&sandbox, 1500);
-    let run = Running::start(&sandbox, &[]);
-    wait_for_files(&sandbox);
-    disk.truncate_image(64 * 1024);
-    let run = run.finish();
-    assert!([11, 72].contains(&run.code), "{run}");
-    run.assert_code(run.code).assert_log("Input/output error");
-}
-
-#[test]
 fn a_destination_that_is_unmounted_in_between_is_72() {
     let disk = LoopDisk::new("ext4", 64, &[], "");
     let sandbox = sandbox_on(disk.path());
@@ -160,11 +164,10 @@ fn a_destination_that_is_unmounted_in_between_is_72() {
     disk.unmount_lazily();
     let run = run.finish();
     let sentence = format!(
-        "The destination {} became unwritable during the clone: another folder is at its path now; \
-         was it unmounted?. Check its disk.",
+        "The destination {} became unwritable during the clone: another folder is at its path now \
+         (was it unmounted?). Check its disk.",
         text(disk.path())
-    )
-    .replace("?.", "?");
+    );
     run.assert_code(72).assert_err(&format!("counterpart: {sentence}\n"));
     assert!(names_of(disk.path()).is_empty(), "something was written below the mount point");
     disk.mount_again();

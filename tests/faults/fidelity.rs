@@ -43,7 +43,7 @@ fn exact_on(disk: &Path, nanoseconds: bool) {
         set_mtime(&sandbox.source.join("contents"), 2_000_000_000, 5);
     }
     let same = || {
-        let options = Options { nanoseconds, ..Options::default() };
+        let options = Options { nanoseconds, sparse_slack: 256 * 1024, ..Options::default() };
         assert_same(&sandbox.source, &sandbox.destination, &options);
         assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
     };

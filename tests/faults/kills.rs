@@ -7,17 +7,15 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use crate::audit::{Options, assert_same};
-use crate::disk::LoopDisk;
-use crate::sandbox::{Sandbox, wait_until};
+use crate::sandbox::Sandbox;
 use crate::scene::{RSYNC, Running, assert_clone, on_transfer, text, thousands, wait_for};
+use crate::tree::snapshot;
 
 /// Everything that must hold after a kill.
 #[track_caller]
 fn assert_mended(sandbox: &Sandbox, moment: &str) {
     if sandbox.mark("completed").exists() {
-        // The completion is the last file that is written, and writing it changes the time of the root itself.
-        let options = Options { root_mtime: false, ..Options::default() };
-        assert_same(&sandbox.source, &sandbox.destination, &options);
+        assert_whole(sandbox);
         assert!(!sandbox.mark("error").exists(), "{moment}");
     }
     sandbox.rsync(&format!("exec {RSYNC} \"$@\""));
@@ -31,6 +29,14 @@ fn assert_mended(sandbox: &Sandbox, moment: &str) {
     assert_eq!((run.code, run.err.as_str()), (0, ""), "killed {moment}: {run}");
     assert_eq!(sandbox.marks(), ["completed", "id", "stats"], "killed {moment}: {run}");
     assert_clone(sandbox);
+}
+
+/// Asserts that the clone is exact but for the time of the root itself: the completion is the last file that is written
+/// into it, and the time is put right after that.
+#[track_caller]
+fn assert_whole(sandbox: &Sandbox) {
+    let options = Options { root_mtime: false, ..Options::default() };
+    assert_same(&sandbox.source, &sandbox.destination, &options);
 }
 
 /// Starts a run, waits for a file that says where it is, kills it.
@@ -51,6 +57,8 @@ fn a_kill_while_another_program_runs_is_mended() {
     for (moment, option) in stops {
         let sandbox = Sandbox::new();
         thousands(&sandbox, 50);
+        // Something is there, so what a clone would delete is asked for first.
+        fs::create_dir(sandbox.destination.join("0000")).unwrap();
         let began = sandbox.path().join("began");
         sandbox.rsync(&format!(
             "case \" $* \" in *' {option} '*) : >'{}'; exec sleep 100 ;; esac\nexec {RSYNC} \"$@\"",
@@ -118,63 +126,62 @@ fn timed_kills_are_mended() {
 }
 
 /// The system calls by which Counterpart itself changes a disk, or makes sure that it has.
-const CHANGES: &str = "fsync,syncfs,renameat,unlinkat,utimensat,ftruncate,pwrite64";
+const CHANGES: [&str; 7] = ["fsync", "syncfs", "renameat", "unlinkat", "utimensat", "ftruncate", "pwrite64"];
 
 #[test]
-fn a_kill_before_each_change_of_the_disk_is_mended() {
-    assert!(fs::exists("/usr/bin/strace").unwrap(), "this test needs strace");
-    for adopted in [false, true] {
-        let disk = LoopDisk::new("ext4", 32, &[], "");
-        let mut sandbox = Sandbox::new();
-        sandbox.destination = disk.path().to_owned();
-        thousands(&sandbox, 20);
-        let mut moment = 0;
-        loop {
-            moment += 1;
-            assert!(moment < 60, "the run does not end");
-            if adopted {
-                // A change, so that the completion of the last run is not true any more.
-                fs::write(sandbox.source.join("changing"), format!("{moment}")).unwrap();
-            } else {
-                clear(&sandbox);
-            }
-            if !killed_at_change(&sandbox, moment) {
+fn a_kill_before_each_change_of_a_first_clone_is_mended() {
+    let mut moments = 0;
+    for call in CHANGES {
+        for number in 1.. {
+            let sandbox = Sandbox::new();
+            thousands(&sandbox, 20);
+            fs::create_dir(sandbox.destination.join("0000")).unwrap();
+            if !killed_before(&sandbox, call, number) {
                 break;
             }
-            let claims = sandbox.mark("completed").exists();
-            if adopted && claims && !fs_equal(&sandbox) {
-                // Not begun yet: that is the last run's, and says when that one ended.
-                fs::remove_file(sandbox.mark("completed")).unwrap();
-                assert!(moment <= BEFORE_BEGIN, "change {moment} left a false completion");
-            }
-            assert_mended(&sandbox, &format!("before change {moment}"));
+            moments += 1;
+            assert_mended(&sandbox, &format!("before {call} number {number}"));
         }
-        assert!(moment > 15, "only {moment} changes were met");
     }
+    assert!(moments >= 12, "only {moments} changes were met");
 }
 
-/// How many changes come before the completion is taken away: the sweep and the probes.
-const BEFORE_BEGIN: u32 = 4;
-
-fn fs_equal(sandbox: &Sandbox) -> bool {
-    fs::read(sandbox.source.join("changing")).ok() == fs::read(sandbox.destination.join("changing")).ok()
-}
-
-fn clear(sandbox: &Sandbox) {
-    for name in crate::sandbox::names_of(&sandbox.destination) {
-        let path = sandbox.destination.join(name);
-        fs::remove_dir_all(&path).or_else(|_| fs::remove_file(&path)).unwrap();
+#[test]
+fn a_kill_before_each_change_of_a_later_clone_is_mended() {
+    let sandbox = Sandbox::new();
+    thousands(&sandbox, 20);
+    let mut moments = 0;
+    for call in CHANGES {
+        for number in 1.. {
+            sandbox.clone(&[]).assert_code(0);
+            let before = snapshot(&sandbox.destination);
+            fs::write(sandbox.source.join("changing"), format!("{call} {number}")).unwrap();
+            if !killed_before(&sandbox, call, number) {
+                break;
+            }
+            moments += 1;
+            // Killed before anything was changed, the completion is the last run's and right for that.
+            if sandbox.mark("completed").exists()
+                && !before.changes(&snapshot(&sandbox.destination)).is_empty()
+            {
+                assert_whole(&sandbox);
+            }
+            fs::remove_file(sandbox.mark("completed")).unwrap_or_default();
+            assert_mended(&sandbox, &format!("before {call} number {number}"));
+        }
     }
+    assert!(moments >= 10, "only {moments} changes were met");
 }
 
-/// Kills a run just before the change of this number; false when the run has ended before it.
-fn killed_at_change(sandbox: &Sandbox, number: u32) -> bool {
+/// Kills a run just before its system call of this name and number; false when the run has ended before it.
+fn killed_before(sandbox: &Sandbox, call: &str, number: u32) -> bool {
+    assert!(fs::exists("/usr/bin/strace").unwrap(), "this test needs strace");
     let plain = sandbox.command(sandbox.arguments([] as [&str; 0]));
     let status = std::process::Command::new("/usr/bin/timeout")
         .args(["-k", "5", "60", "/usr/bin/strace", "-qq", "-o", "/dev/null", "-e"])
-        .arg(format!("trace={CHANGES}"))
+        .arg(format!("trace={call}"))
         .arg("-e")
-        .arg(format!("inject={CHANGES}:signal=KILL:when={number}"))
+        .arg(format!("inject={call}:signal=KILL:when={number}"))
         .arg(plain.get_program())
         .args(plain.get_args())
         .env("COUNTERPART_FAKE_HOST", sandbox.host())
@@ -183,8 +190,7 @@ fn killed_at_change(sandbox: &Sandbox, number: u32) -> bool {
         .stderr(Stdio::null())
         .status()
         .unwrap();
-    // A signal of the traced program is handed on by strace, and by timeout as 128 and its number.
+    // strace ends by the signal that ended what it traced, and timeout hands that on.
     assert!(matches!(status.code(), Some(0 | 137) | None), "{status}");
-    let _ = wait_until(|| true);
     status.code() != Some(0)
 }

@@ -8,7 +8,7 @@ use nix::sys::signal::{Signal, kill};
 use crate::faulty::FaultyFuse;
 use crate::sandbox::{Sandbox, wait_until};
 use crate::scene::{
-    Running, assert_clone, assert_failure, assert_no_rsync, assert_nothing_extra, on_transfer,
+    RSYNC, Running, assert_clone, assert_failure, assert_no_rsync, assert_nothing_extra, on_transfer,
     processes_with, quarter_megabytes, rsyncs, slow_down, text, wait_for, wait_for_files,
 };
 
@@ -136,6 +136,25 @@ fn a_signal_during_the_pre_clone_script_ends_it_and_nothing_is_cloned() {
     run.signal(Signal::SIGINT);
     assert_failure(&sandbox, &run.finish(), 20, "The clone was interrupted (SIGINT).", &["error"]);
     assert!(sandbox.names().is_empty());
+}
+
+#[test]
+fn a_signal_while_the_losses_are_counted_ends_it_and_nothing_is_lost() {
+    let sandbox = Sandbox::new();
+    sandbox.write("file", "content");
+    sandbox.write_destination("precious", "mine");
+    let began = sandbox.path().join("began");
+    sandbox.rsync(&format!(
+        "case \" $* \" in *' --dry-run '*) : >'{}'; exec sleep 300 ;; esac\nexec {RSYNC} \"$@\"",
+        text(&began)
+    ));
+    let run = Running::start(&sandbox, &[]);
+    wait_for(&began);
+    run.signal(Signal::SIGTERM);
+    assert_failure(&sandbox, &run.finish(), 20, "The clone was interrupted (SIGTERM).", &["error"]);
+    assert_eq!(fs::read_to_string(sandbox.destination.join("precious")).unwrap(), "mine");
+    sandbox.rsync("exec /usr/bin/rsync \"$@\"");
+    assert_eq!(sandbox.clone(&[]).code, 76, "an error alone does not make a destination ours");
 }
 
 #[test]
