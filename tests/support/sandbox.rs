@@ -104,7 +104,8 @@ impl Sandbox {
 
     /// `-s SOURCE -d DESTINATION` and more.
     pub fn arguments(&self, more: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Vec<OsString> {
-        let ends = [OsStr::new("-s"), self.source.as_os_str(), OsStr::new("-d"), self.destination.as_os_str()];
+        let ends =
+            [OsStr::new("-s"), self.source.as_os_str(), OsStr::new("-d"), self.destination.as_os_str()];
         let mut arguments: Vec<OsString> = ends.map(OsString::from).into();
         arguments.extend(more.into_iter().map(|argument| argument.as_ref().to_owned()));
         arguments
@@ -151,7 +152,10 @@ impl Sandbox {
 
     /// The names at the destination's root without our marks, in order.
     pub fn names(&self) -> Vec<OsString> {
-        names_of(&self.destination).into_iter().filter(|name| !name.to_string_lossy().starts_with(STEM)).collect()
+        names_of(&self.destination)
+            .into_iter()
+            .filter(|name| !name.to_string_lossy().starts_with(STEM))
+            .collect()
     }
 }
 
@@ -163,7 +167,8 @@ pub fn marks_of(folder: &Path) -> Vec<String> {
 
 /// All names in a folder, in order.
 pub fn names_of(folder: &Path) -> Vec<OsString> {
-    let mut names: Vec<OsString> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let mut names: Vec<OsString> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
     names
 }

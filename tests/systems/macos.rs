@@ -65,12 +65,15 @@ fn a_clone_is_made_on_every_version_of_macos() {
 #[test]
 fn a_mac_that_cannot_tell_its_version_is_left_alone() {
     for (body, why) in [
-        ("exit 1", "sw_vers printed no macOS version: \"\"."),
-        ("echo 'dyld: Library not loaded' >&2; exit 1", "sw_vers printed no macOS version: \"\"."),
-        ("echo Mac OS X", "sw_vers printed no macOS version: \"Mac OS X\"."),
-        ("echo 9.2", "sw_vers printed no macOS version: \"9.2\"."),
-        ("echo 12.6.beta", "sw_vers printed no macOS version: \"12.6.beta\"."),
-        ("printf '12.6\\n10.16\\n'", "sw_vers printed no macOS version: \"12.6\\n10.16\"."),
+        ("exit 1", "sw_vers printed no macOS version: \"\": not a version of macOS."),
+        (
+            "echo 'dyld: Library not loaded' >&2; exit 1",
+            "sw_vers printed no macOS version: \"\": not a version of macOS.",
+        ),
+        ("echo Mac OS X", "sw_vers printed no macOS version: \"Mac OS X\": not"),
+        ("echo 9.2", "sw_vers printed no macOS version: \"9.2\": not"),
+        ("echo 12.6.beta", "sw_vers printed no macOS version: \"12.6.beta\": not"),
+        ("printf '12.6\\n10.16\\n'", "sw_vers printed no macOS version: \"12.6\\n10.16\": not"),
     ] {
         let sandbox = mac("12.6");
         sandbox.tool("sw_vers", body);
@@ -94,8 +97,9 @@ fn a_mac_without_sw_vers_is_told() {
 #[test]
 fn the_callers_wish_for_an_older_version_is_not_heard() {
     let sandbox = mac("12.6");
-    let finished =
-        Finished::from(sandbox.command(sandbox.arguments([""; 0])).env("SYSTEM_VERSION_COMPAT", "1").output().unwrap());
+    let finished = Finished::from(
+        sandbox.command(sandbox.arguments([""; 0])).env("SYSTEM_VERSION_COMPAT", "1").output().unwrap(),
+    );
     finished.assert_code(0).assert_log("macOS 12.6.").assert_no_log("10.16");
 }
 
@@ -139,7 +143,9 @@ fn diskutil_decides_where_vsdbutil_cannot() {
         let (sandbox, volume) = (mac("15.1"), Tmpfs::new("size=16m"));
         fakes::vsdbutil(&sandbox, answer);
         fakes::diskutil(&sandbox, PERMISSIONS_OFF);
-        clone_to(&sandbox, volume.path()).assert_code(90).assert_log("macOS ignores ownership on this volume");
+        clone_to(&sandbox, volume.path())
+            .assert_code(90)
+            .assert_log("macOS ignores ownership on this volume");
         assert!(marks_of(volume.path()).is_empty());
         fakes::diskutil(&sandbox, PERMISSIONS_ON);
         clone_to(&sandbox, volume.path()).assert_code(0);
@@ -420,7 +426,11 @@ fn a_patched_rsync_gets_every_option_of_a_mac() {
     sandbox.clone(&[]).assert_code(0).assert_no_log("lacks");
     let arguments = record.of_clone();
     for option in PATCHES.iter().chain(&["--crtimes", "--acls", "--xattrs", "--open-noatime"]) {
-        assert_eq!(arguments.iter().filter(|argument| argument == option).count(), 1, "{option}: {arguments:#?}");
+        assert_eq!(
+            arguments.iter().filter(|argument| argument == option).count(),
+            1,
+            "{option}: {arguments:#?}"
+        );
     }
 }
 
@@ -447,7 +457,8 @@ fn an_entry_of_a_deleted_user_is_told_with_the_remedy() {
     ] {
         let sandbox = mac("10.15.7");
         let err = sandbox.path().join("err");
-        fs::write(&err, format!("{message}\nrsync error: some files/attrs were not transferred (code 23)\n")).unwrap();
+        fs::write(&err, format!("{message}\nrsync error: some files/attrs were not transferred (code 23)\n"))
+            .unwrap();
         let mut rsync = FakeRsync::new("3.2.7", &[SINCE_3_2_3]);
         (rsync.err, rsync.code) = (err, 23);
         rsync.install_first(&sandbox);
@@ -464,7 +475,11 @@ fn tools_get_no_environment_but_ours() {
     let sandbox = mac("15.1");
     let record = FakeRsync::new("3.5.1", &[SINCE_3_2_3]).install_first(&sandbox);
     let mut command = sandbox.command(sandbox.arguments([""; 0]));
-    command.env("RSYNC_ICONV", "utf-8").env("HOME", "/root").env("CVSIGNORE", "*").env("LC_ALL", "de_DE.UTF-8");
+    command
+        .env("RSYNC_ICONV", "utf-8")
+        .env("HOME", "/root")
+        .env("CVSIGNORE", "*")
+        .env("LC_ALL", "de_DE.UTF-8");
     Finished::from(command.output().unwrap()).assert_code(0);
     let environment = record.lines("environment");
     assert!(environment.contains(&"LC_ALL=C".to_owned()), "{environment:?}");

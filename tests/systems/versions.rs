@@ -107,7 +107,8 @@ fn what_the_source_lost_is_deleted_and_what_it_changed_is_copied() {
         if is_before(version, "3.1.3") {
             // Told in the log of every run as what this rsync lacks.
             assert_eq!(edited, b"content");
-            fs::write(sandbox.destination.join("edited"), fs::read(sandbox.source.join("edited")).unwrap()).unwrap();
+            fs::write(sandbox.destination.join("edited"), fs::read(sandbox.source.join("edited")).unwrap())
+                .unwrap();
         }
         let options = audit::Options {
             nanoseconds: false,
@@ -161,7 +162,10 @@ fn a_lone_mark_in_the_users_file_does_not_uncover_our_files() {
         fs::write(&patterns, "back\n!\nleft out\n# a comment\n\n+ .me.jedda.counterpart.*").unwrap();
         let arguments = ["--exclude-from", patterns.to_str().unwrap()];
         for _ in 0..2 {
-            sandbox.clone(&arguments).assert_code(0).assert_log("Warning: the excludes file holds a lone \"!\"");
+            sandbox
+                .clone(&arguments)
+                .assert_code(0)
+                .assert_log("Warning: the excludes file holds a lone \"!\"");
             assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
             assert_eq!(fs::metadata(sandbox.mark("completed")).unwrap().size(), 0);
             assert_eq!(sandbox.names(), ["a", "back", "kept"]);
@@ -194,7 +198,8 @@ fn a_version_with_known_holes_is_warned_of() {
     with_each(|sandbox, version| {
         sandbox.write("file", "content");
         let finished = sandbox.clone(&[]);
-        let warning = format!("Warning: rsync {version} has known holes when root clones files of hostile users.");
+        let warning =
+            format!("Warning: rsync {version} has known holes when root clones files of hostile users.");
         if is_before(version, "3.5.0") {
             finished.assert_code(0).assert_log(&warning);
         } else {
@@ -248,7 +253,10 @@ fn statistics_of_old_versions_come_out_as_the_original_wrote_them() {
         sandbox.clone(&[]).assert_code(0);
         let statistics = sandbox.read_mark("stats");
         let lines: Vec<&str> = statistics.lines().collect();
-        assert!(lines[0].starts_with("Clone Started: ") && lines[5].starts_with("Clone Completed: "), "{statistics}");
+        assert!(
+            lines[0].starts_with("Clone Started: ") && lines[5].starts_with("Clone Completed: "),
+            "{statistics}"
+        );
         assert_eq!(
             lines[1..5],
             [
@@ -293,7 +301,9 @@ fn a_full_disk_is_told_as_that_whatever_code_an_old_version_gives() {
         }
         let (sandbox, finished) = play(version, options, "no-space", code);
         finished.assert_code(74);
-        assert!(finished.err.contains("write failed on \"/clones/full/d/f146\": No space left on device (28)"));
+        assert!(
+            finished.err.contains("write failed on \"/clones/full/d/f146\": No space left on device (28)")
+        );
         assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
         let (_, finished) = play(version, options, "no-inodes", 23);
         finished.assert_code(74).assert_log("  and 20 more.");
@@ -303,10 +313,24 @@ fn a_full_disk_is_told_as_that_whatever_code_an_old_version_gives() {
 #[test]
 fn failures_of_an_old_version_keep_their_code() {
     for (version, options) in [("3.0.9", &[][..]), ("3.1.3", SINCE_3_1_0)] {
-        for (case, code) in [("denied", 23), ("refused", 23), ("read-only", 23), ("vanished", 24)] {
+        for (case, code) in
+            [("denied", 23), ("refused", 23), ("read-only", 23), ("vanished", 24), ("immutable", 23)]
+        {
             let (sandbox, finished) = play(version, options, case, code);
             finished.assert_code(code).assert_log("Failing paths:");
             assert_eq!(sandbox.marks(), ["error", "id", "stats"], "{version} {case}");
         }
+    }
+}
+
+/// 3.0.9 and 3.1.0 end with 0 although something that is gone from the source stayed at the destination.
+#[test]
+fn a_failed_deletion_that_an_old_version_conceals_is_told() {
+    for version in ["3.0.9", "3.1.0"] {
+        let (sandbox, finished) =
+            play(version, if version == "3.0.9" { &[] } else { SINCE_3_1_0 }, "immutable", 0);
+        finished.assert_code(23).assert_log("Failing paths:").assert_log("  im \"m\"");
+        assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
+        assert!(sandbox.read_mark("stats").contains("Exit Code: 23\n"));
     }
 }
