@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::capabilities::{Capabilities, Optional};
 use super::rules::Rules;
+use super::version::Version;
 
 /// What a start of rsync is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub enum Purpose {
 pub struct Arguments<'a> {
     /// What it is for.
     pub purpose: Purpose,
+    /// Which rsync it is.
+    pub version: Version,
     /// What this rsync can do.
     pub capabilities: &'a Capabilities,
     /// The destination keeps nanoseconds.
@@ -81,7 +84,12 @@ impl Arguments<'_> {
         }
         match self.purpose {
             Purpose::Clone { .. } => arguments.push("--stats".into()),
-            Purpose::List => arguments.extend(LISTING.map(OsString::from)),
+            Purpose::List => {
+                arguments.extend(LISTING.map(OsString::from));
+                if self.version < Version::LISTS_HARD_LINKS {
+                    arguments.push("--no-hard-links".into());
+                }
+            }
         }
         self.add_rules(&mut arguments);
         // Slashes at both ends: the contents go to the contents, and patterns are anchored at the source.
@@ -143,6 +151,7 @@ mod tests {
     use crate::plan::Prefix;
     use crate::rsync::capabilities::{Capabilities, Optional};
     use crate::rsync::rules::{Rules, own_files};
+    use crate::rsync::version::Version;
 
     fn rules(users: Option<&str>) -> Rules {
         let built_in = vec!["/dev/*", "/proc/*"];
@@ -156,8 +165,17 @@ mod tests {
     fn build(purpose: Purpose, root: bool, nanoseconds: bool, rules: &Rules) -> Vec<String> {
         let capabilities = Capabilities { has: Optional::ALL.to_vec(), lacks: Vec::new() };
         let (source, destination) = (Path::new("/"), Path::new("/-d/a:b"));
-        let arguments =
-            Arguments { purpose, capabilities: &capabilities, nanoseconds, root, rules, source, destination };
+        let version = Version::of(3, 5, 1);
+        let arguments = Arguments {
+            purpose,
+            version,
+            capabilities: &capabilities,
+            nanoseconds,
+            root,
+            rules,
+            source,
+            destination,
+        };
         arguments.to_vec().into_iter().map(|argument| argument.into_string().unwrap()).collect()
     }
 
@@ -205,28 +223,19 @@ mod tests {
     }
 
     #[test]
-    fn our_rules_stand_before_and_after_the_users() {
-        let rules = rules(Some("!\n"));
+    fn our_rules_come_first_and_once() {
+        let rules = rules(Some("+ *\n"));
         let arguments = build(CLONE, true, true, &rules);
         let users = position(&arguments, "--exclude-from=-");
+        let built_in = position(&arguments, "--exclude=/dev/*");
+        let last_of_ours = arguments.iter().rposition(|argument| argument.starts_with("--filter="));
+        assert!(last_of_ours < Some(built_in) && built_in < users, "{arguments:#?}");
         for rule in
             ["H /.me.jedda.counterpart.*", "P /.me.jedda.counterpart.*", "H /.*.counterpart.completed"]
         {
             let rule = format!("--filter={rule}");
-            assert!(arguments[..users].contains(&rule) && arguments[users..].contains(&rule), "{rule}");
+            assert_eq!(arguments.iter().filter(|argument| **argument == rule).count(), 1, "{rule}");
         }
-        let built_in = position(&arguments, "--exclude=/dev/*");
-        let last_of_ours = arguments[..users].iter().rposition(|argument| argument.starts_with("--filter="));
-        assert!(last_of_ours < Some(built_in) && built_in < users);
-        // Cleared by a lone mark, they are not given again: that is what the mark asks for.
-        assert_eq!(arguments.iter().filter(|argument| *argument == "--exclude=/dev/*").count(), 1);
-    }
-
-    #[test]
-    fn without_a_users_file_the_rules_stand_once() {
-        let arguments = build(CLONE, true, true, &rules(None));
-        let rule = "--filter=P /.me.jedda.counterpart.*";
-        assert_eq!(arguments.iter().filter(|argument| *argument == rule).count(), 1);
     }
 
     #[test]
@@ -266,6 +275,7 @@ mod tests {
         let capabilities = Capabilities { has: Vec::new(), lacks: Optional::ALL.to_vec() };
         let arguments = Arguments {
             purpose: Purpose::Clone { progress: true },
+            version: Version::OLDEST,
             capabilities: &capabilities,
             nanoseconds: true,
             root: true,

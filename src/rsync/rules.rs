@@ -35,7 +35,9 @@ pub fn own_files(prefix: &Prefix) -> Vec<OsString> {
     let stem = prefix.stem();
     let mut rules = vec![format!("H /{stem}*"), format!("P /{stem}*")];
     rules.extend(endings().iter().map(|ending| format!("H /.*.counterpart.{ending}")));
-    rules.push(format!("H /.{DEFAULT_PREFIX}.counterpart.*"));
+    if *prefix != Prefix::default() {
+        rules.push(format!("H /.{DEFAULT_PREFIX}.counterpart.*"));
+    }
     rules.into_iter().map(OsString::from).collect()
 }
 

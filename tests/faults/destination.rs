@@ -16,7 +16,7 @@ use crate::tree::{acl, assert_unchanged, noise, snapshot, snapshot_with_ctime};
 
 fn sandbox_on(destination: &Path) -> Sandbox {
     let mut sandbox = Sandbox::new();
-    sandbox.destination = destination.to_owned();
+    destination.clone_into(&mut sandbox.destination);
     sandbox
 }
 

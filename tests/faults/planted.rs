@@ -11,7 +11,10 @@ use crate::tree::{assert_unchanged, snapshot_with_ctime};
 const MARKS: [&str; 4] = ["completed", "error", "stats", "id"];
 
 /// What can stand in the place of a file; the victims are below the second path.
-const PLANTS: [(&str, fn(&Path, &Path)); 7] = [
+/// Its name, and how it is planted: towards a folder, at a path.
+type Plant = (&'static str, fn(&Path, &Path));
+
+const PLANTS: [Plant; 7] = [
     ("link to a file", |mark, victims| symlink(victims.join("file"), mark).unwrap()),
     ("link to a folder", |mark, victims| symlink(victims.join("folder"), mark).unwrap()),
     ("link to nothing", |mark, victims| symlink(victims.join("nothing"), mark).unwrap()),

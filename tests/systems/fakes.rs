@@ -11,14 +11,17 @@ pub const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/
 /// The options that Samba's rsync has had from 3.0.9 on, as far as this program may use them.
 const SINCE_3_0_9: &str = "--archive|--delete|--delete-excluded|--hard-links|--numeric-ids|--one-file-system|--sparse|\
     --no-h|--8-bit-output|--acls|--xattrs|--modify-window=*|--stats|--dry-run|--verbose|--itemize-changes|\
-    --out-format=*|--ignore-errors|--filter=*|--exclude=*|--exclude-from=*|--no-owner|--no-group|--no-devices|\
+    --out-format=*|--ignore-errors|--filter=[HP]*|--filter=-\\ *|--exclude=*|--exclude-from=*|--no-owner|--no-group|--no-devices|\
     --no-specials";
 
 /// The same from 3.1.0 on.
 pub const SINCE_3_1_0: &[&str] = &["--info=*", "--outbuf=*"];
 
+/// The same from 3.1.3 on.
+pub const SINCE_3_1_3: &[&str] = &["--info=*", "--outbuf=*", "--filter=-x*"];
+
 /// What 3.2.3 and later have on a Mac.
-pub const SINCE_3_2_3: &[&str] = &["--info=*", "--outbuf=*", "--open-noatime", "--crtimes"];
+pub const SINCE_3_2_3: &[&str] = &["--info=*", "--outbuf=*", "--filter=-x*", "--open-noatime", "--crtimes"];
 
 /// What only patched rsyncs have.
 pub const PATCHES: &[&str] = &["--fileflags", "--hfs-compression", "--protect-decmpfs"];

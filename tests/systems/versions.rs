@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::audit::{self, audit};
-use crate::fakes::{FIXTURES, FakeRsync, SINCE_3_1_0};
+use crate::fakes::{FIXTURES, FakeRsync, SINCE_3_1_0, SINCE_3_1_3};
 use crate::sandbox::{Finished, Sandbox, write_script};
 use crate::tree;
 
@@ -208,11 +208,19 @@ fn a_version_with_known_holes_is_warned_of() {
     });
 }
 
+/// The rules for the names of extended attributes, which 3.1.0 and older do not know.
+const XATTR_RULES: &str = "--filter=-xsr system.*";
+
 /// The old versions: number, what they have beyond 3.0.9, what they lack on Linux, and the code for a full disk.
 const OLD: [(&str, &[&str], &[&str], i32); 3] = [
-    ("3.0.9", &[], &["--modify-window=-1", "--open-noatime", "--outbuf=L"], 12),
-    ("3.1.0", SINCE_3_1_0, &["--modify-window=-1", "--open-noatime"], 11),
-    ("3.1.3", SINCE_3_1_0, &["--open-noatime"], 11),
+    (
+        "3.0.9",
+        &[],
+        &["--modify-window=-1", XATTR_RULES, "--open-noatime", "--outbuf=L", "--info=progress2"],
+        12,
+    ),
+    ("3.1.0", SINCE_3_1_0, &["--modify-window=-1", XATTR_RULES, "--open-noatime"], 11),
+    ("3.1.3", SINCE_3_1_3, &["--open-noatime"], 11),
 ];
 
 fn old<'a>(sandbox: &Sandbox, version: &'a str, options: &[&'a str]) -> FakeRsync<'a> {
@@ -312,7 +320,7 @@ fn a_full_disk_is_told_as_that_whatever_code_an_old_version_gives() {
 
 #[test]
 fn failures_of_an_old_version_keep_their_code() {
-    for (version, options) in [("3.0.9", &[][..]), ("3.1.3", SINCE_3_1_0)] {
+    for (version, options) in [("3.0.9", &[][..]), ("3.1.3", SINCE_3_1_3)] {
         for (case, code) in
             [("denied", 23), ("refused", 23), ("read-only", 23), ("vanished", 24), ("immutable", 23)]
         {
