@@ -39,6 +39,10 @@ pub struct Diagnostics {
 static QUOTED: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r#"(?-u)"(.*?)"(?:,"[^"]*"\)|[^"]*$)"#).ok());
 
+/// The second name in `rename "P/.f.AbCdEf" -> "f": No space left on device (28)`: the first is a temporary one.
+static RENAMED: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"(?-u)rename ".*" -> "(.*)"[^"]*$"#).ok());
+
 /// The name in `sys_acl_set_file(P, ACL_TYPE_ACCESS)`, `acl_delete_def_file(P)` and `unpack_smb_acl(P)`.
 static IN_PARENTHESES: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?-u)(?:sys_acl_[sg]et_file|xacl_set|acl_delete_def_file|unpack_smb_acl|acl_set_file)\((.+?)(?:, ACL_TYPE_\w+|, \w+)?\)").ok()
@@ -119,7 +123,8 @@ fn failing_path(line: &[u8]) -> Option<&[u8]> {
     if !is_failure || !ours || line.starts_with(b"rsync error:") {
         return None;
     }
-    let named = QUOTED.as_ref().and_then(|quoted| quoted.captures(line)).and_then(|found| found.get(1));
+    let quoted = |form: &LazyLock<Option<Regex>>| form.as_ref()?.captures(line)?.get(1);
+    let named = quoted(&RENAMED).or_else(|| quoted(&QUOTED));
     named.map(|name| name.as_bytes()).or_else(|| parenthesised(line)).or_else(|| call(line))
 }
 
@@ -145,4 +150,19 @@ fn contains(line: &[u8], part: &[u8]) -> bool {
 
 fn after<'a>(line: &'a [u8], part: &[u8]) -> Option<&'a [u8]> {
     find(line, part).map(|at| &line[at + part.len()..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Diagnostics;
+
+    #[test]
+    fn of_a_rename_the_final_name_is_told() {
+        let mut found = Diagnostics::default();
+        found.read_line(
+            br#"rsync: [receiver] rename "/d/.031.vrvtdu" -> "folder/031": No space left on device (28)"#,
+        );
+        assert_eq!(found.paths, ["folder/031"]);
+        assert!(found.no_room.is_some());
+    }
 }

@@ -242,7 +242,7 @@ impl Attached {
             sleep(Duration::from_millis(attempt * 25));
             attach().ok()
         });
-        let output = attached.map_or_else(|| must("attach a loop device", attach()), |output| output);
+        let output = attached.unwrap_or_else(|| must("attach a loop device", attach()));
         Self { device: PathBuf::from(String::from_utf8_lossy(&output.stdout).trim_end()) }
     }
 }
