@@ -45,10 +45,12 @@ pub const SYSTEM: &[&str] = &[
     "/System/Volumes/*",
 ];
 
-/// Whether a folder is the root of a system: the running one's, its data volume, or another volume that holds one.
+/// Whether a folder is the root of a system: the running one's, another volume that holds one, or a data volume, which
+/// from macOS 11 on has no version but holds the system's accounts.
 #[must_use]
 pub fn is_system(source: &Path) -> bool {
     source == Path::new("/")
         || source == Path::new("/System/Volumes/Data")
         || source.join("System/Library/CoreServices/SystemVersion.plist").is_file()
+        || source.join("private/var/db/dslocal/nodes/Default").is_dir()
 }

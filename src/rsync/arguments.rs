@@ -134,3 +134,148 @@ fn with_slash(path: &Path) -> OsString {
     }
     path
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{Arguments, Purpose};
+    use crate::plan::Prefix;
+    use crate::rsync::capabilities::{Capabilities, Optional};
+    use crate::rsync::rules::{Rules, own_files};
+
+    fn rules(users: Option<&str>) -> Rules {
+        let built_in = vec!["/dev/*", "/proc/*"];
+        Rules {
+            ours: own_files(&Prefix::default()),
+            built_in,
+            users: users.map(|text| text.as_bytes().to_vec()),
+        }
+    }
+
+    fn build(purpose: Purpose, root: bool, nanoseconds: bool, rules: &Rules) -> Vec<String> {
+        let capabilities = Capabilities { has: Optional::ALL.to_vec(), lacks: Vec::new() };
+        let (source, destination) = (Path::new("/"), Path::new("/-d/a:b"));
+        let arguments =
+            Arguments { purpose, capabilities: &capabilities, nanoseconds, root, rules, source, destination };
+        arguments.to_vec().into_iter().map(|argument| argument.into_string().unwrap()).collect()
+    }
+
+    const CLONE: Purpose = Purpose::Clone { progress: false };
+
+    fn position(arguments: &[String], wanted: &str) -> usize {
+        arguments
+            .iter()
+            .position(|argument| argument == wanted)
+            .unwrap_or_else(|| panic!("{wanted}: {arguments:#?}"))
+    }
+
+    #[test]
+    fn a_clone_has_every_option_that_the_contract_names() {
+        let arguments = build(CLONE, true, true, &rules(None));
+        for option in [
+            "--acls",
+            "--archive",
+            "--delete",
+            "--delete-excluded",
+            "--hard-links",
+            "--one-file-system",
+            "--sparse",
+            "--xattrs",
+            "--stats",
+            "--numeric-ids",
+            "--modify-window=-1",
+            "--open-noatime",
+            "--fileflags",
+            "--crtimes",
+            "--hfs-compression",
+            "--protect-decmpfs",
+        ] {
+            assert_eq!(arguments.iter().filter(|argument| *argument == option).count(), 1, "{option}");
+        }
+        for option in ["--dry-run", "--info=progress2", "--no-owner", "--exclude-from=-", "--ignore-errors"] {
+            assert!(!arguments.contains(&option.to_owned()), "{option}");
+        }
+    }
+
+    #[test]
+    fn both_ends_come_last_with_a_slash_and_are_no_options() {
+        let arguments = build(CLONE, true, true, &rules(None));
+        assert_eq!(arguments[arguments.len() - 3..], ["--", "/", "/-d/a:b/"]);
+    }
+
+    #[test]
+    fn our_rules_stand_before_and_after_the_users() {
+        let rules = rules(Some("!\n"));
+        let arguments = build(CLONE, true, true, &rules);
+        let users = position(&arguments, "--exclude-from=-");
+        for rule in
+            ["H /.me.jedda.counterpart.*", "P /.me.jedda.counterpart.*", "H /.*.counterpart.completed"]
+        {
+            let rule = format!("--filter={rule}");
+            assert!(arguments[..users].contains(&rule) && arguments[users..].contains(&rule), "{rule}");
+        }
+        let built_in = position(&arguments, "--exclude=/dev/*");
+        let last_of_ours = arguments[..users].iter().rposition(|argument| argument.starts_with("--filter="));
+        assert!(last_of_ours < Some(built_in) && built_in < users);
+        // Cleared by a lone mark, they are not given again: that is what the mark asks for.
+        assert_eq!(arguments.iter().filter(|argument| *argument == "--exclude=/dev/*").count(), 1);
+    }
+
+    #[test]
+    fn without_a_users_file_the_rules_stand_once() {
+        let arguments = build(CLONE, true, true, &rules(None));
+        let rule = "--filter=P /.me.jedda.counterpart.*";
+        assert_eq!(arguments.iter().filter(|argument| *argument == rule).count(), 1);
+    }
+
+    #[test]
+    fn what_only_root_can_keep_is_left_out_for_others() {
+        let arguments = build(CLONE, false, true, &rules(None));
+        for option in ["--no-owner", "--no-group", "--no-devices", "--no-specials"] {
+            // Later than the option that it takes back.
+            assert!(position(&arguments, option) > position(&arguments, "--archive"));
+        }
+        assert!(!arguments.contains(&"--open-noatime".to_owned()), "only an owner may read that way");
+    }
+
+    #[test]
+    fn nanoseconds_are_compared_only_where_they_are_kept() {
+        assert!(!build(CLONE, true, false, &rules(None)).contains(&"--modify-window=-1".to_owned()));
+    }
+
+    #[test]
+    fn a_list_is_dry_and_has_no_statistics() {
+        let arguments = build(Purpose::List, true, true, &rules(None));
+        position(&arguments, "--dry-run");
+        position(&arguments, "--verbose");
+        for option in ["--stats", "--info=progress2"] {
+            assert!(!arguments.contains(&option.to_owned()), "{option}");
+        }
+    }
+
+    #[test]
+    fn progress_is_for_a_terminal_only() {
+        let with = build(Purpose::Clone { progress: true }, true, true, &rules(None));
+        position(&with, "--info=progress2");
+    }
+
+    #[test]
+    fn what_an_rsync_lacks_is_never_given() {
+        let rules = rules(None);
+        let capabilities = Capabilities { has: Vec::new(), lacks: Optional::ALL.to_vec() };
+        let arguments = Arguments {
+            purpose: Purpose::Clone { progress: true },
+            capabilities: &capabilities,
+            nanoseconds: true,
+            root: true,
+            rules: &rules,
+            source: Path::new("/s"),
+            destination: Path::new("/d"),
+        };
+        let arguments = arguments.to_vec();
+        for option in Optional::ALL {
+            assert!(!arguments.iter().any(|argument| argument == option.argument()), "{option:?}");
+        }
+    }
+}

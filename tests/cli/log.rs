@@ -110,6 +110,24 @@ fn two_runs_within_a_second_get_two_logs() {
 }
 
 #[test]
+fn a_log_of_the_same_second_is_not_written_over() {
+    let sandbox = sandbox();
+    let folder = sandbox.host().join("log");
+    fs::create_dir(&folder).unwrap();
+    let now = chrono::Local::now();
+    for second in 0..60 {
+        let time = now + chrono::TimeDelta::seconds(second);
+        fs::write(folder.join(time.format("Counterpart_%y-%m-%d_%H-%M-%S").to_string()), "another's")
+            .unwrap();
+    }
+    sandbox.clone(&[]).assert_code(0).assert_err("");
+    let (others, ours): (Vec<_>, Vec<_>) =
+        sandbox.logs().into_iter().partition(|log| fs::read_to_string(log).unwrap() == "another's");
+    assert_eq!((others.len(), ours.len()), (60, 1));
+    assert!(ours[0].to_str().unwrap().ends_with("_2"), "{ours:?}");
+}
+
+#[test]
 fn the_log_folder_is_made() {
     let sandbox = sandbox();
     let dir = sandbox.path().join("deep/er/log");
