@@ -35,7 +35,7 @@ fn a_disk_of_whole_seconds_holds_all_but_the_nanoseconds() {
 
 fn exact_on(disk: &Path, nanoseconds: bool) {
     let mut sandbox = Sandbox::new();
-    disk.clone_into(&mut sandbox.destination);
+    sandbox.destination = disk.into();
     hostile_tree(&sandbox.source);
     if !nanoseconds {
         // Such a disk ends in 2038 as well.

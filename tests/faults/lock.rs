@@ -101,8 +101,8 @@ fn two_destinations_do_not_wait_for_each_other() {
 
 #[test]
 fn a_lock_folder_of_somebody_else_is_refused() {
-    type Plant = (&'static str, fn(&Sandbox));
-    let plants: [Plant; 4] = [
+    type Plant = fn(&Sandbox);
+    let plants: [(&str, Plant); 4] = [
         ("the lock folder belongs to somebody else", |sandbox| {
             fs::create_dir(sandbox.host().join("lock")).unwrap();
             chown(sandbox.host().join("lock"), Some(54321), Some(54321)).unwrap();

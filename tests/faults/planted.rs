@@ -10,11 +10,11 @@ use crate::tree::{assert_unchanged, snapshot_with_ctime};
 
 const MARKS: [&str; 4] = ["completed", "error", "stats", "id"];
 
-/// What can stand in the place of a file; the victims are below the second path.
-/// Its name, and how it is planted: towards a folder, at a path.
-type Plant = (&'static str, fn(&Path, &Path));
+/// Puts something at the first path; the victims are below the second.
+type Plant = fn(&Path, &Path);
 
-const PLANTS: [Plant; 7] = [
+/// What can stand in the place of a file.
+const PLANTS: [(&str, Plant); 7] = [
     ("link to a file", |mark, victims| symlink(victims.join("file"), mark).unwrap()),
     ("link to a folder", |mark, victims| symlink(victims.join("folder"), mark).unwrap()),
     ("link to nothing", |mark, victims| symlink(victims.join("nothing"), mark).unwrap()),
@@ -48,7 +48,7 @@ impl Scene {
         Self { sandbox, victims }
     }
 
-    fn plant(&self, mark: &str, plant: fn(&Path, &Path)) {
+    fn plant(&self, mark: &str, plant: Plant) {
         fs::write(self.victims.join("linked"), "mine").unwrap();
         let path = self.sandbox.mark(mark);
         let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path));
