@@ -132,6 +132,8 @@ fn a_test_run_tells_what_the_clone_then_does() {
         sandbox.write("changed", "other content");
         sandbox.write_destination("changed", "content");
         sandbox.write_destination("extra", "content");
+        // Far enough apart for a version that compares whole seconds.
+        tree::set_mtime(&sandbox.source, 1_500_000_000, 1);
         let before = tree::snapshot_with_ctime(&sandbox.destination);
         sandbox
             .clone(&["--test-run"])
