@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::stat::SFlag;
 
-use super::endpoints::{Destination, Endpoints};
+use super::endpoints::{Destination, Endpoints, is_filesystems_own};
 use super::preflight::Rsync;
 use super::{Run, transfer};
 use crate::failure::Failure;
@@ -21,12 +21,22 @@ const EXAMPLES: usize = 5;
 /// Refuses a destination that is not known as ours and would lose something.
 pub fn judge(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -> Result<(), Failure> {
     // A test run shows all of that itself, and changes nothing.
-    if run.plan.test_run || !needs_leave(run, &ends.destination)? {
+    if run.plan.test_run || !needs_leave(run, &ends.destination)? || holds_nothing(run, &ends.destination) {
         return Ok(());
     }
     let mut losses = Losses::default();
     transfer::list(run, rsync, ends, rules, &mut |item| losses.see(&item, ends.destination.folder.path()))?;
     losses.refusal(&run.plan.destination).map_or(Ok(()), Err)
+}
+
+/// Whether there is nothing to lose: a list of the whole source would only take its time.
+fn holds_nothing(run: &Run<'_>, destination: &Destination) -> bool {
+    let folder = destination.folder.path();
+    let is_empty = |name: &OsString| {
+        is_filesystems_own(run.host.platform, name)
+            && std::fs::read_dir(folder.join(name)).is_ok_and(|mut entries| entries.next().is_none())
+    };
+    destination.folder.names().is_ok_and(|names| names.iter().all(is_empty))
 }
 
 /// Whether the destination bears none of our marks, and `--adopt` was not given.

@@ -92,7 +92,8 @@ fn source(run: &Run<'_>) -> Result<Source, Failure> {
 }
 
 /// What a filesystem keeps for itself at its root: an empty disk holds it too.
-fn is_filesystems_own(platform: Platform, name: &OsStr) -> bool {
+#[must_use]
+pub fn is_filesystems_own(platform: Platform, name: &OsStr) -> bool {
     let own: &[&str] = match platform {
         Platform::MacOs(_) => macos::exclusions::FILESYSTEMS_OWN,
         Platform::Linux => linux::exclusions::FILESYSTEMS_OWN,
