@@ -56,6 +56,7 @@ pub fn claim(run: &Run<'_>) -> Result<Endpoints, Failure> {
     let folder = destination(run)?;
     ownership::refuse_known(run, &folder)?;
     check_overlap(&mut source, &folder)?;
+    refuse_empty(run, &source)?;
     refuse_sealed(run, &source)?;
     let destination = lock(run, folder)?;
     if !run.plan.test_run {
@@ -79,14 +80,23 @@ pub fn claim_destination(run: &Run<'_>) -> Option<Destination> {
 
 fn source(run: &Run<'_>) -> Result<Source, Failure> {
     let source = open_source(run)?;
+    refuse_empty(run, &source)?;
+    Ok(source)
+}
+
+/// What does not travel makes no source: a clone of it would wipe the destination all the same.
+fn refuse_empty(run: &Run<'_>, source: &Source) -> Result<(), Failure> {
+    let destination = source.holds_destination.as_ref().map(|(relative, _)| relative.as_os_str());
+    let stays = |name: &OsStr| {
+        rules::hides(&run.plan.prefix, name)
+            || is_filesystems_own(run.host.platform, name)
+            || destination == Some(name)
+    };
     let names = source.folder.names().map_err(|error| unreadable(run, &error))?;
-    // What does not travel makes no source: a clone of it would wipe the destination all the same.
-    let stays =
-        |name: &OsStr| rules::hides(&run.plan.prefix, name) || is_filesystems_own(run.host.platform, name);
     if names.iter().all(|name| stays(name)) {
         return Err(Failure::SourceEmpty { path: run.plan.source.clone() });
     }
-    Ok(source)
+    Ok(())
 }
 
 fn unreadable(run: &Run<'_>, error: &io::Error) -> Failure {
@@ -99,7 +109,10 @@ fn open_source(run: &Run<'_>) -> Result<Source, Failure> {
         .and_then(|path| Folder::open(&path))
         .map_err(|error| unreadable(run, &error))?;
     let is_system = match run.host.platform {
-        Platform::MacOs(_) => macos::exclusions::is_system(folder.path()),
+        Platform::MacOs(_) => {
+            macos::exclusions::SYSTEM_ROOTS.iter().any(|root| folder.path() == Path::new(root))
+                || macos::exclusions::SYSTEM_SIGNS.iter().any(|sign| folder.path().join(sign).exists())
+        }
         Platform::Linux => folder.path() == Path::new("/"),
     };
     Ok(Source { folder, is_system, holds_destination: None })

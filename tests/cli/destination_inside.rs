@@ -118,3 +118,16 @@ fn as_a_folder_on_a_mounted_disk() {
     }
     drop(mounted);
 }
+
+#[test]
+fn a_source_that_holds_nothing_else_is_empty() {
+    let mut sandbox = Sandbox::new();
+    sandbox.write("file", "content");
+    sandbox.clone(&[]).assert_code(0);
+    let clone = sandbox.source.join("clone");
+    fs::rename(&sandbox.destination, &clone).unwrap();
+    sandbox.destination = clone;
+    fs::remove_file(sandbox.source.join("file")).unwrap();
+    sandbox.clone(&[]).assert_code(65).assert_log("is empty");
+    assert_eq!(sandbox.names(), ["file"], "what was cloned is still there");
+}
