@@ -344,3 +344,25 @@ fn a_failed_deletion_that_an_old_version_conceals_is_told() {
         assert!(sandbox.read_mark("stats").contains("Exit Code: 23\n"));
     }
 }
+
+/// A list reads the whole source, which takes long and on an empty disk tells nothing.
+#[test]
+fn only_a_disk_that_holds_something_is_asked_what_it_would_lose() {
+    for (name, is_listed) in [
+        (None, false),
+        (Some("lost+found/"), false),
+        (Some("lost+found/file"), true),
+        (Some("file"), true),
+        (Some("folder/"), true),
+    ] {
+        let sandbox = Sandbox::new();
+        let record = old(&sandbox, "3.1.3", SINCE_3_1_0).install_first(&sandbox);
+        match name {
+            Some(name) if name.ends_with('/') => fs::create_dir(sandbox.destination.join(name)).unwrap(),
+            Some(name) => sandbox.write_destination(name, "content"),
+            None => {}
+        }
+        sandbox.clone(&[]).assert_code(0);
+        assert_eq!(!record.lines("argv.list").is_empty(), is_listed, "{name:?}");
+    }
+}
