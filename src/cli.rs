@@ -1,14 +1,16 @@
 //! The command line: what may be typed, and how it becomes a [`Plan`].
 
+use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::exit_code;
 use crate::plan::{BackupPassword, DEFAULT_PREFIX, Plan, Prefix};
 use crate::process::hide_argument;
 use crate::secret::Secret;
+use crate::shown;
 
 /// What is shown below the options.
 const FILES: &str = "\
@@ -153,7 +155,10 @@ fn after_help() -> String {
 /// Parses the process's arguments. The error is clap's, and prints itself: help and version are "errors" with code 0.
 pub fn parse() -> Result<Action, clap::Error> {
     let mut definition = definition();
-    let matches = definition.try_get_matches_from_mut(std::env::args_os())?;
+    let matches = match definition.try_get_matches_from_mut(std::env::args_os()) {
+        Ok(matches) => matches,
+        Err(error) => return Err(explain(error, &mut definition)),
+    };
     let args = <Args as clap::FromArgMatches>::from_arg_matches(&matches)?;
     match (args.command, args.clone) {
         (Some(Commands::Setpass(args)), _) => Ok(Action::Setpass(args)),
@@ -172,6 +177,19 @@ pub fn parse() -> Result<Action, clap::Error> {
 #[allow(clippy::unnecessary_wraps, reason = "the form of clap's value parsers")]
 fn parse_secret(text: &str) -> Result<Secret, std::convert::Infallible> {
     Ok(Secret::new(text.as_bytes().to_vec()))
+}
+
+/// A word too many is most often the rest of a path that lacks quotes; clap takes it for a subcommand.
+fn explain(error: clap::Error, definition: &mut clap::Command) -> clap::Error {
+    let word = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(word)) if definition.find_subcommand(word).is_none() => word.clone(),
+        _ => return error,
+    };
+    let word = shown::name(OsStr::new(&word));
+    definition.error(
+        ErrorKind::UnknownArgument,
+        format!("unexpected argument '{word}'; a path that holds blanks needs quotes"),
+    )
 }
 
 fn plan(args: CloneArgs) -> Result<Plan, String> {

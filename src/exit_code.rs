@@ -218,8 +218,21 @@ pub const TABLE: &[Row] = &[
     ),
 ];
 
-/// The table as text for `--help` and the man page: code and meaning, a line each.
+/// Where a line of [`table_text`] is broken: below the 100 columns at which the help would be, without an indent.
+const WIDTH: usize = 96;
+
+/// The table as text for `--help`: code and meaning, a line each.
 #[must_use]
 pub fn table_text() -> String {
-    TABLE.iter().fold(String::new(), |text, row| text + &format!("  {:<6} {}\n", row.code, row.meaning))
+    TABLE.iter().fold(String::new(), |mut text, row| {
+        let mut line = format!("  {:<6}", row.code);
+        for word in row.meaning.split(' ') {
+            if line.len() + 1 + word.len() > WIDTH {
+                text = text + &line + "\n";
+                line = " ".repeat(8);
+            }
+            line = line + " " + word;
+        }
+        text + &line + "\n"
+    })
 }

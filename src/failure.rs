@@ -112,9 +112,11 @@ pub enum Failure {
     },
     /// The destination holds what the first clone would delete or overwrite.
     #[error(
-        "The destination {} bears no mark of Counterpart, and this clone would delete or overwrite {files} files and \
-         {folders} folders there, among them {examples}. If it is the right disk, run once with --adopt.",
-        shown::path(path)
+        "The destination {} bears no mark of Counterpart, and this clone would delete or overwrite {} and {} there, \
+         among them {examples}. If it is the right disk, run once with --adopt.",
+        shown::path(path),
+        counted(*files, "file"),
+        counted(*folders, "folder")
     )]
     WouldDelete {
         /// The destination.
@@ -294,6 +296,10 @@ pub enum Failure {
         /// The reason.
         why: String,
     },
+}
+
+fn counted(number: u64, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
 }
 
 /// When a script runs.

@@ -29,7 +29,8 @@ fn man_page(text: &mut Vec<u8>) -> io::Result<()> {
     let page = clap_mangen::Man::new(definition).section("8").manual("Counterpart").date("");
     page.render_title(text)?;
     page.render_name_section(text)?;
-    page.render_synopsis_section(text)?;
+    // The generated synopsis leaves out the options' values and speaks of subcommands, of which none is for people.
+    writeln!(text, "{SYNOPSIS}")?;
     page.render_description_section(text)?;
     page.render_options_section(text)?;
     writeln!(text, ".SH EXIT STATUS")?;
@@ -44,6 +45,13 @@ fn man_page(text: &mut Vec<u8>) -> io::Result<()> {
 fn roff(text: &str) -> String {
     text.replace('\\', "\\e").replace('-', "\\-").replace('\u{2013}', "\\(en")
 }
+
+/// How it is called.
+const SYNOPSIS: &str = r".SH SYNOPSIS
+.B counterpart
+\fB\-s\fR \fISOURCE\fR
+\fB\-d\fR \fIDESTINATION\fR
+[\fIoptions\fR]";
 
 /// The files that a run leaves.
 const FILES: &str = r"

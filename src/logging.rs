@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, Local};
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
@@ -41,8 +42,9 @@ impl Screen {
             }
             bar
         });
-        bar.set_position(percent);
+        // The message first: the bar is drawn at its first change, and then shows both.
         bar.set_message(format!("{}, {rest}", HumanBytes(bytes)));
+        bar.set_position(percent);
     }
 
     /// Takes the bar away.
@@ -92,7 +94,8 @@ pub fn start(dir: &Path, now: DateTime<Local>) -> Log {
             (None, None)
         }
     };
-    let writer = Lines { file, path: path.clone(), screen: screen.clone(), line: Vec::new() };
+    let writer =
+        Lines { file, path: path.clone(), screen: screen.clone(), start: Start::default(), line: Vec::new() };
     let plain = ConfigBuilder::new()
         .set_max_level(LevelFilter::Off)
         .set_time_level(LevelFilter::Off)
@@ -134,19 +137,38 @@ fn create(dir: &Path, now: DateTime<Local>) -> io::Result<(File, PathBuf)> {
     Err(last)
 }
 
-/// Puts `Mon DD HH:MM:SS Counterpart[PID]: ` before each line.
+/// `Mon DD HH:MM:SS Counterpart[PID]: `, made once a second: rsync may print millions of lines.
+#[derive(Default)]
+struct Start {
+    second: Option<u64>,
+    text: String,
+}
+
+impl Start {
+    fn now(&mut self) -> &[u8] {
+        let now = SystemTime::now();
+        let second = now.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs());
+        if second.is_none() || second != self.second {
+            let time = DateTime::<Local>::from(now);
+            self.text = format!("{} Counterpart[{}]: ", time.format("%b %d %H:%M:%S"), std::process::id());
+            self.second = second;
+        }
+        self.text.as_bytes()
+    }
+}
+
+/// Puts the time before each line; each line reaches the file in one piece as soon as it is whole.
 struct Lines {
     file: Option<File>,
     path: Option<PathBuf>,
     screen: Screen,
+    start: Start,
     line: Vec<u8>,
 }
 
 impl Lines {
     fn finish_line(&mut self) {
-        let mut whole =
-            format!("{} Counterpart[{}]: ", Local::now().format("%b %d %H:%M:%S"), std::process::id())
-                .into_bytes();
+        let mut whole = self.start.now().to_vec();
         whole.append(&mut self.line);
         whole.push(b'\n');
         self.screen.print(&whole);

@@ -3,7 +3,7 @@
 //! The form is rsync's own: `\#ooo` for a byte that cannot be shown, with three octal digits.
 
 use std::ffi::OsStr;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
@@ -42,14 +42,17 @@ pub fn reason(error: &std::io::Error) -> String {
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0.utf8_chunks() {
-            for character in chunk.valid().chars() {
-                if is_harmless(character) {
-                    formatter.write_char(character)?;
-                } else {
-                    let mut buffer = [0; 4];
-                    octal(formatter, character.encode_utf8(&mut buffer).as_bytes())?;
-                }
+            let mut rest = chunk.valid();
+            // Written in runs: millions of lines pass through here.
+            while let Some((at, harmful)) =
+                rest.char_indices().find(|(_, character)| !is_harmless(*character))
+            {
+                let end = at + harmful.len_utf8();
+                formatter.write_str(&rest[..at])?;
+                octal(formatter, &rest.as_bytes()[at..end])?;
+                rest = &rest[end..];
             }
+            formatter.write_str(rest)?;
             octal(formatter, chunk.invalid())?;
         }
         Ok(())

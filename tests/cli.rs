@@ -10,5 +10,36 @@ mod sandbox;
 #[path = "support/tree.rs"]
 mod tree;
 
+#[path = "cli/fakes.rs"]
+mod fakes;
+#[path = "cli/mounted.rs"]
+mod mounted;
+#[path = "cli/nobody.rs"]
+mod nobody;
+
+#[path = "cli/adoption.rs"]
+mod adoption;
 #[path = "cli/clone.rs"]
 mod clone;
+#[path = "cli/destination_inside.rs"]
+mod destination_inside;
+#[path = "cli/endpoints.rs"]
+mod endpoints;
+#[path = "cli/exclusions.rs"]
+mod exclusions;
+#[path = "cli/log.rs"]
+mod log;
+#[path = "cli/lying_rsync.rs"]
+mod lying_rsync;
+#[path = "cli/marks.rs"]
+mod marks;
+#[path = "cli/names.rs"]
+mod names;
+#[path = "cli/scripts.rs"]
+mod scripts;
+#[path = "cli/test_run.rs"]
+mod test_run;
+#[path = "cli/usage.rs"]
+mod usage;
+#[path = "cli/without_root.rs"]
+mod without_root;

@@ -7,7 +7,7 @@ packages=(
     # To build, and to fetch crates.
     ca-certificates gcc libc6-dev
     # The filesystems, and what looks at files on them.
-    acl attr btrfs-progs e2fsprogs libcap2-bin mount rsync util-linux xfsprogs
+    acl attr btrfs-progs strace groff-base man-db e2fsprogs libcap2-bin mount rsync util-linux xfsprogs
     # The filesystem that fails on purpose.
     fuse3 python3 python3-fusepy
     # systemd-analyze.
@@ -91,6 +91,8 @@ export HOME=${HOME:-/root}
 
 step "Packages" install_packages
 step "Rust" install_rust
+# Those of every platform: their licences are looked at.
+step "Crates" cargo fetch --locked --quiet
 step "Other versions of rsync" tests/other-rsyncs.sh
 step "Format" cargo fmt --check
 step "Lints" cargo clippy --all-targets --locked -- -D warnings

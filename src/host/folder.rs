@@ -14,7 +14,7 @@ use nix::sys::time::{TimeSpec, TimeValLike as _};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 /// The part of a temporary file's name that says what it is; a random part follows.
-const TEMPORARY: &str = ".tmp-";
+pub const TEMPORARY: &str = ".tmp-";
 
 /// Which file or folder of the machine: device and inode number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

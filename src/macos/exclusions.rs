@@ -1,7 +1,5 @@
 //! What a clone of a Mac leaves out: the original's patterns and those that later systems ask for.
 
-use std::path::Path;
-
 /// What a volume keeps for itself at its root. At the destination it is never deleted.
 pub const FILESYSTEMS_OWN: &[&str] =
     &[".fseventsd", ".Spotlight-V100", ".DocumentRevisions-V100", ".TemporaryItems", ".Trashes"];
@@ -45,10 +43,9 @@ pub const SYSTEM: &[&str] = &[
     "/System/Volumes/*",
 ];
 
-/// Whether a folder is the root of a system: the running one's, its data volume, or another volume that holds one.
-#[must_use]
-pub fn is_system(source: &Path) -> bool {
-    source == Path::new("/")
-        || source == Path::new("/System/Volumes/Data")
-        || source.join("System/Library/CoreServices/SystemVersion.plist").is_file()
-}
+/// The folders that are the root of a running system: its own and, from macOS 11 on, its data volume.
+pub const SYSTEM_ROOTS: &[&str] = &["/", "/System/Volumes/Data"];
+
+/// What tells the root of another system: its version, or, on a data volume, which has none, the system's accounts.
+pub const SYSTEM_SIGNS: &[&str] =
+    &["System/Library/CoreServices/SystemVersion.plist", "private/var/db/dslocal/nodes/Default"];

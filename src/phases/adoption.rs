@@ -1,6 +1,7 @@
 //! The first clone to a disk: what it would delete or overwrite there must be allowed.
 
 use std::ffi::OsString;
+use std::io;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
@@ -32,12 +33,11 @@ pub fn judge(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -> R
 /// Whether the destination holds anything, bears none of our marks, and `--adopt` was not given.
 pub fn needs_leave(run: &Run<'_>, destination: &Destination) -> Result<bool, Failure> {
     run.go_on()?;
-    let unusable = |error: std::io::Error| Failure::DestinationUnusable {
+    let unusable = |error: io::Error| Failure::DestinationUnusable {
         path: run.plan.destination.clone(),
         why: shown::reason(&error),
     };
-    let names = destination.folder.names().map_err(unusable)?;
-    if names.iter().all(|name| is_filesystems_own(run.host.platform, name)) {
+    if holds_nothing(run, destination).map_err(unusable)? {
         return Ok(false);
     }
     for prefix in [&run.plan.prefix, &Prefix::default()] {
@@ -48,6 +48,20 @@ pub fn needs_leave(run: &Run<'_>, destination: &Destination) -> Result<bool, Fai
         }
     }
     Ok(!run.plan.adopt)
+}
+
+/// Whether there is nothing to lose: a list of the whole source would only take its time.
+fn holds_nothing(run: &Run<'_>, destination: &Destination) -> io::Result<bool> {
+    for name in destination.folder.names()? {
+        let path = destination.folder.path().join(&name);
+        // A filesystem's own folder is no loss itself, but what it holds can be.
+        let is_empty = is_filesystems_own(run.host.platform, &name)
+            && std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
+        if !is_empty {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// What a clone would take away from the destination.
@@ -64,9 +78,16 @@ impl Losses {
     /// Measured with rsync 3.5.0: a file that gives way to a link, a FIFO or a folder is listed as that thing's
     /// creation and never as a deletion, so what stands at the name has to be looked at.
     pub fn see(&mut self, item: &Item<'_>, destination: &Path) {
-        let name = PathBuf::from(OsString::from_vec(shown::unescape(item.name)));
+        // A folder is created as `name/`, and a path with a slash at its end never leads to a file.
+        let name = match item.change {
+            Change::Create => item.name.strip_suffix(b"/").unwrap_or(item.name),
+            Change::Delete | Change::Replace | Change::Attributes => item.name,
+        };
+        let name = PathBuf::from(OsString::from_vec(shown::unescape(name)));
         let is_lost = match item.change {
-            Change::Delete | Change::Replace => true,
+            // What an earlier failure left under the original's prefix is ours, and no loss.
+            Change::Delete => !Prefix::default().owns(name.as_os_str()),
+            Change::Replace => true,
             Change::Attributes => false,
             Change::Create => match std::fs::symlink_metadata(destination.join(&name)) {
                 Ok(there) => !(there.is_dir() && item.is_folder()),

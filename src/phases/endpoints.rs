@@ -17,6 +17,7 @@ use crate::host::folder::{FileIdentity, Folder};
 use crate::host::lock::Lock;
 use crate::host::platform::{MacOsVersion, Platform};
 use crate::logging::warning;
+use crate::rsync::rules;
 use crate::{linux, macos, shown};
 
 /// Both ends of a clone.
@@ -55,6 +56,7 @@ pub fn claim(run: &Run<'_>) -> Result<Endpoints, Failure> {
     let folder = destination(run)?;
     ownership::refuse_known(run, &folder)?;
     check_overlap(&mut source, &folder)?;
+    refuse_empty(run, &source)?;
     refuse_sealed(run, &source)?;
     let destination = lock(run, folder)?;
     if !run.plan.test_run {
@@ -69,7 +71,7 @@ pub fn claim(run: &Run<'_>) -> Result<Endpoints, Failure> {
 pub fn claim_destination(run: &Run<'_>) -> Option<Destination> {
     let folder = destination(run).ok()?;
     ownership::refuse_known(run, &folder).ok()?;
-    if let Ok(mut source) = source(run) {
+    if let Ok(mut source) = open_source(run) {
         check_overlap(&mut source, &folder).ok()?;
         refuse_sealed(run, &source).ok()?;
     }
@@ -77,17 +79,40 @@ pub fn claim_destination(run: &Run<'_>) -> Option<Destination> {
 }
 
 fn source(run: &Run<'_>) -> Result<Source, Failure> {
-    let typed = &run.plan.source;
-    let unreadable =
-        |error: io::Error| Failure::SourceUnreadable { path: typed.clone(), why: shown::reason(&error) };
-    let folder = std::fs::canonicalize(typed).and_then(|path| Folder::open(&path)).map_err(unreadable)?;
-    let names = folder.names().map_err(unreadable)?;
-    let is_ours = |name: &OsStr| run.plan.prefix.owns(name) || is_filesystems_own(run.host.platform, name);
-    if names.iter().all(|name| is_ours(name)) {
-        return Err(Failure::SourceEmpty { path: typed.clone() });
+    let source = open_source(run)?;
+    refuse_empty(run, &source)?;
+    Ok(source)
+}
+
+/// What does not travel makes no source: a clone of it would wipe the destination all the same.
+fn refuse_empty(run: &Run<'_>, source: &Source) -> Result<(), Failure> {
+    let destination = source.holds_destination.as_ref().map(|(relative, _)| relative.as_os_str());
+    let stays = |name: &OsStr| {
+        rules::hides(&run.plan.prefix, name)
+            || is_filesystems_own(run.host.platform, name)
+            || destination == Some(name)
+    };
+    let names = source.folder.names().map_err(|error| unreadable(run, &error))?;
+    if names.iter().all(|name| stays(name)) {
+        return Err(Failure::SourceEmpty { path: run.plan.source.clone() });
     }
+    Ok(())
+}
+
+fn unreadable(run: &Run<'_>, error: &io::Error) -> Failure {
+    Failure::SourceUnreadable { path: run.plan.source.clone(), why: shown::reason(error) }
+}
+
+/// The source, whatever it holds.
+fn open_source(run: &Run<'_>) -> Result<Source, Failure> {
+    let folder = std::fs::canonicalize(&run.plan.source)
+        .and_then(|path| Folder::open(&path))
+        .map_err(|error| unreadable(run, &error))?;
     let is_system = match run.host.platform {
-        Platform::MacOs(_) => macos::exclusions::is_system(folder.path()),
+        Platform::MacOs(_) => {
+            macos::exclusions::SYSTEM_ROOTS.iter().any(|root| folder.path() == Path::new(root))
+                || macos::exclusions::SYSTEM_SIGNS.iter().any(|sign| folder.path().join(sign).exists())
+        }
         Platform::Linux => folder.path() == Path::new("/"),
     };
     Ok(Source { folder, is_system, holds_destination: None })
@@ -106,7 +131,13 @@ pub fn is_filesystems_own(platform: Platform, name: &OsStr) -> bool {
 fn destination(run: &Run<'_>) -> Result<Folder, Failure> {
     let path = &run.plan.destination;
     let unusable = |why: String| Failure::DestinationUnusable { path: path.clone(), why };
-    let found = std::fs::symlink_metadata(path).map_err(|error| unusable(shown::reason(&error)))?;
+    let found = std::fs::symlink_metadata(path).map_err(|error| {
+        unusable(if error.kind() == io::ErrorKind::NotFound {
+            "it does not exist, and Counterpart does not make it. Perhaps its disk is not mounted".to_owned()
+        } else {
+            shown::reason(&error)
+        })
+    })?;
     if found.file_type().is_symlink() {
         return Err(unusable("it is a symbolic link; name the folder that it leads to".to_owned()));
     }
@@ -204,7 +235,7 @@ impl Destination {
         if there == self.folder.identity()? {
             Ok(())
         } else {
-            Err(io::Error::other("another folder is at its path now; was it unmounted?"))
+            Err(io::Error::other("another folder is at its path now (was it unmounted?)"))
         }
     }
 }

@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Gathers the rules of this clone.
 pub fn gather(run: &Run<'_>, ends: &Endpoints) -> Result<Rules, Failure> {
     run.go_on()?;
-    let users = run.plan.exclude_from.as_deref().map(read).transpose()?;
+    let mut users = run.plan.exclude_from.as_deref().map(read).transpose()?;
     if let Some(path) = &run.plan.exclude_from {
         info!("Exclusions: {}", shown::path(path));
     }
@@ -46,8 +46,10 @@ pub fn gather(run: &Run<'_>, ends: &Endpoints) -> Result<Rules, Failure> {
     if ends.source.is_system {
         built_in.extend_from_slice(system);
     }
-    if users.as_deref().is_some_and(rules::clears_built_in) {
+    if let Some(rest) = users.as_deref().and_then(rules::after_clearing) {
         warning("the excludes file holds a lone \"!\", which clears the built-in exclusions.");
+        built_in.clear();
+        users = Some(rest.to_vec());
     }
     Ok(Rules { ours, built_in, users })
 }

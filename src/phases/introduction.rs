@@ -25,6 +25,9 @@ pub fn log(run: &Run<'_>, rsync: &Rsync) {
     for option in &rsync.capabilities.lacks {
         warning(format_args!("this rsync lacks {}: {}.", option.argument(), option.lack()));
     }
+    if rsync.version < Version::KEEPS_CAPABILITIES {
+        warning("this rsync loses the capabilities of files that do not belong to root.");
+    }
     if rsync.version < Version::WITHOUT_KNOWN_HOLES {
         warning(format_args!(
             "rsync {} has known holes when root clones files of hostile users. Use {} or later, unless your \

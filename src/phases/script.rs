@@ -76,8 +76,10 @@ fn check_interpreter(start: &[u8]) -> Result<(), String> {
     let Some(line) = start.strip_prefix(b"#!") else {
         return Err("it is neither a program nor does it begin with a #! line".to_owned());
     };
-    let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii_start();
-    let interpreter = line.split(u8::is_ascii_whitespace).next().unwrap_or_default();
+    let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    // The kernel takes nothing but these for a gap: a line's end from Windows becomes part of the name.
+    let mut words = line.split(|byte| matches!(byte, b' ' | b'\t')).skip_while(|word| word.is_empty());
+    let interpreter = words.next().unwrap_or_default();
     let interpreter = Path::new(OsStr::from_bytes(interpreter));
     if access(interpreter, AccessFlags::X_OK).is_err() || !interpreter.is_file() {
         return Err(format!("its interpreter {} cannot be executed", shown::path(interpreter)));

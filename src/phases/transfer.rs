@@ -147,6 +147,7 @@ fn command(
 ) -> Result<Command, Failure> {
     let arguments = Arguments {
         purpose,
+        version: rsync.version,
         capabilities: &rsync.capabilities,
         nanoseconds: match purpose {
             Purpose::Clone { .. } => granularity::keeps_nanoseconds(run, &ends.destination),

@@ -17,15 +17,20 @@ use crate::process::End;
 use crate::rsync::exit_status;
 use crate::shown;
 
+/// rsync's code for a clone that lacks something.
+const PARTIAL: i32 = 23;
+
 /// Decides whether the clone is complete, and if not, why.
 pub fn judge(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<(), Failure> {
     log_failing_paths(report);
     run.go_on()?;
     match report.end {
+        // Before 3.1.3 a deletion that fails does not show in the code; from then on it does.
+        End::Exited(0) if report.diagnostics.undeleted => Err(reason(run, ends, report, PARTIAL)),
         End::Exited(0) => complete(run, ends, report),
         End::Exited(code) => {
             info!("rsync ended with code {code}: {}.", exit_status::meaning(code));
-            Err(reason(run, ends, report))
+            Err(reason(run, ends, report, code))
         }
         End::Killed(_) => Err(of_rsync(report.end)),
     }
@@ -77,7 +82,7 @@ fn complete(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<(), Fail
 }
 
 /// rsync failed: the most exact reason that can be found.
-fn reason(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Failure {
+fn reason(run: &Run<'_>, ends: &Endpoints, report: &Report, code: i32) -> Failure {
     if let Some(message) = &report.diagnostics.no_room {
         return Failure::DestinationFull { path: run.plan.destination.clone(), what: message.clone() };
     }
@@ -87,7 +92,7 @@ fn reason(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Failure {
     if let Some(path) = &report.diagnostics.missing_user {
         return Failure::MissingUser { path: path.clone() };
     }
-    of_rsync(report.end)
+    of_rsync(End::Exited(code))
 }
 
 /// Whether both ends are still what they were.

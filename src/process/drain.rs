@@ -12,45 +12,43 @@ use super::interrupts::Interrupts;
 use super::lines::Splitter;
 use super::{Line, Stream};
 
-/// How often the child's end and the deadline are looked at.
-const TICK: Duration = Duration::from_millis(100);
-
-/// The longest wait for output, in milliseconds; a tick.
-const WAIT_MS: u16 = 100;
+/// How often the child's end and the deadline are looked at, in milliseconds.
+const TICK_MS: u16 = 100;
 
 /// How long output is still read after the child has ended, when a process it left behind keeps the pipes open.
 const LEFT_BEHIND: Duration = Duration::from_millis(500);
 
-/// What is read of each pipe after the child's end in any case, in bytes: the most that a pipe holds of its words.
-const PIPE_SIZE: usize = 1 << 20;
+/// The most that is read once the child has ended, in bytes: more than all pipes can hold comes from a process that it
+/// left behind.
+const LEFT_IN_PIPES: usize = 4 << 20;
 
 struct Pipe {
     file: File,
     stream: Stream,
     lines: Option<Splitter>,
-    since_end: usize,
 }
 
 impl Pipe {
     fn new(fd: OwnedFd, stream: Stream, raw: bool) -> Self {
-        Self { file: File::from(fd), stream, lines: (!raw).then(Splitter::default), since_end: 0 }
+        Self { file: File::from(fd), stream, lines: (!raw).then(Splitter::default) }
     }
 
-    /// Reads once; false at the end of the stream.
-    fn read(&mut self, buffer: &mut [u8], on_line: &mut dyn FnMut(Line<'_>)) -> io::Result<bool> {
+    /// Reads once and returns how many bytes; none at the end of the stream.
+    fn read(&mut self, buffer: &mut [u8], on_line: &mut dyn FnMut(Line<'_>)) -> io::Result<Option<usize>> {
         let count = match self.file.read(buffer) {
+            Ok(0) => return Ok(None),
             Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
             Err(error) => return Err(error),
         };
         let stream = self.stream;
         let mut emit = |bytes: &[u8], transient| on_line(Line { stream, bytes, transient });
         match &mut self.lines {
             Some(lines) => lines.push(&buffer[..count], &mut emit),
-            None => emit(&buffer[..count], false),
+            None if count > 0 => emit(&buffer[..count], false),
+            None => {}
         }
-        self.since_end += count;
-        Ok(count > 0)
+        Ok(Some(count))
     }
 
     fn finish(&mut self, on_line: &mut dyn FnMut(Line<'_>)) {
@@ -58,6 +56,45 @@ impl Pipe {
         if let Some(lines) = &mut self.lines {
             lines.finish(&mut |bytes, transient| on_line(Line { stream, bytes, transient }));
         }
+    }
+}
+
+/// How far the output is read once the child has ended: a process that it left behind may never close the pipes.
+struct Last {
+    looked: Instant,
+    ended: Option<Instant>,
+    emptied: bool,
+    bytes: usize,
+}
+
+impl Last {
+    fn new() -> Self {
+        Self { looked: Instant::now(), ended: None, emptied: false, bytes: 0 }
+    }
+
+    /// How long to wait for output, in milliseconds: not at all until all that the child itself printed is read.
+    fn patience(&self) -> u16 {
+        if self.ended.is_some() && !self.emptied { 0 } else { TICK_MS }
+    }
+
+    fn read(&mut self, count: usize) {
+        if self.ended.is_some() {
+            self.bytes += count;
+        }
+    }
+
+    /// Whether all that the child itself printed is read, however slowly: since its end the pipes were empty once, or
+    /// gave more than they hold.
+    fn is_over(&mut self, silent: bool, has_ended: impl FnOnce() -> io::Result<bool>) -> io::Result<bool> {
+        if let Some(since) = self.ended {
+            self.emptied |= silent || self.bytes > LEFT_IN_PIPES;
+            return Ok(self.emptied && since.elapsed() > LEFT_BEHIND);
+        }
+        if silent || self.looked.elapsed() > Duration::from_millis(TICK_MS.into()) {
+            self.looked = Instant::now();
+            self.ended = has_ended()?.then(Instant::now);
+        }
+        Ok(false)
     }
 }
 
@@ -73,29 +110,20 @@ pub fn drain(
     pipes.extend(child.stdout.take().map(|out| Pipe::new(out.into(), Stream::Out, raw_output)));
     pipes.extend(child.stderr.take().map(|err| Pipe::new(err.into(), Stream::Err, false)));
     let mut buffer = vec![0; 64 * 1024];
-    let (mut looked, mut ended) = (Instant::now(), None);
+    let mut last = Last::new();
     while !pipes.is_empty() {
-        for index in wait_readable(&pipes)?.into_iter().rev() {
-            if !pipes[index].read(&mut buffer, on_line)? {
-                pipes.swap_remove(index).finish(on_line);
+        let ready = wait_readable(&pipes, last.patience())?;
+        for index in ready.iter().rev().copied() {
+            match pipes[index].read(&mut buffer, on_line)? {
+                Some(count) => last.read(count),
+                None => pipes.swap_remove(index).finish(on_line),
             }
         }
-        if looked.elapsed() < TICK {
-            continue;
-        }
-        looked = Instant::now();
-        if deadline.is_some_and(|deadline| looked > deadline) {
+        if deadline.is_some_and(|deadline| Instant::now() > deadline) {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        match ended {
-            Some(since) if is_left_behind(since, &pipes)? => break,
-            None if interrupts.has_ended(child)? => {
-                ended = Some(looked);
-                for pipe in &mut pipes {
-                    pipe.since_end = 0;
-                }
-            }
-            Some(_) | None => {}
+        if last.is_over(ready.is_empty(), || interrupts.has_ended(child))? {
+            break;
         }
     }
     for pipe in &mut pipes {
@@ -104,20 +132,11 @@ pub fn drain(
     Ok(())
 }
 
-/// Whether all that the child itself said has been read: nothing is ready, or more than a pipe holds came since.
-fn is_left_behind(since: Instant, pipes: &[Pipe]) -> io::Result<bool> {
-    if since.elapsed() < LEFT_BEHIND {
-        return Ok(false);
-    }
-    let ready = wait_readable(pipes)?;
-    Ok(ready.iter().all(|index| pipes[*index].since_end > PIPE_SIZE))
-}
-
-/// The pipes that have something to read or are at their end; none after a tick in which nothing came.
-fn wait_readable(pipes: &[Pipe]) -> io::Result<Vec<usize>> {
+/// The pipes that have something to read or are at their end; none when nothing came within so many milliseconds.
+fn wait_readable(pipes: &[Pipe], patience: u16) -> io::Result<Vec<usize>> {
     let mut polled: Vec<PollFd<'_>> =
         pipes.iter().map(|pipe| PollFd::new(pipe.file.as_fd(), PollFlags::POLLIN)).collect();
-    match poll(&mut polled, PollTimeout::from(WAIT_MS)) {
+    match poll(&mut polled, PollTimeout::from(patience)) {
         Ok(_) => {}
         Err(nix::errno::Errno::EINTR) => return Ok(Vec::new()),
         Err(error) => return Err(error.into()),

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::capabilities::{Capabilities, Optional};
 use super::rules::Rules;
+use super::version::Version;
 
 /// What a start of rsync is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub enum Purpose {
 pub struct Arguments<'a> {
     /// What it is for.
     pub purpose: Purpose,
+    /// Which rsync it is.
+    pub version: Version,
     /// What this rsync can do.
     pub capabilities: &'a Capabilities,
     /// The destination keeps nanoseconds.
@@ -57,8 +60,9 @@ const LISTING: [&str; 5] =
 
 /// XFS shows each access control list a second time, as `trusted.SGI_ACL_FILE` or `_DEFAULT`. rsync would delete what the
 /// source does not show, and the list with it: measured with 3.5.0 from ext4 to XFS at the second run, exit code 0. A
-/// rule of this kind replaces rsync's own, which leaves `system.*` out.
-const XATTR_RULES: [&str; 2] = ["--filter=-x system.*", "--filter=-x trusted.SGI_ACL_*"];
+/// rule of this kind replaces rsync's own, which leaves `system.*` out. Both sides (`sr`) have to be named: with
+/// `--delete-excluded` a rule without a side is the sender's alone, and the receiver would delete every list anywhere.
+const XATTR_RULES: [&str; 2] = ["--filter=-xsr system.*", "--filter=-xsr trusted.SGI_ACL_*"];
 
 /// What only root can keep.
 const WITHOUT_ROOT: [&str; 4] = ["--no-owner", "--no-group", "--no-devices", "--no-specials"];
@@ -80,7 +84,12 @@ impl Arguments<'_> {
         }
         match self.purpose {
             Purpose::Clone { .. } => arguments.push("--stats".into()),
-            Purpose::List => arguments.extend(LISTING.map(OsString::from)),
+            Purpose::List => {
+                arguments.extend(LISTING.map(OsString::from));
+                if self.version < Version::LISTS_HARD_LINKS {
+                    arguments.push("--no-hard-links".into());
+                }
+            }
         }
         self.add_rules(&mut arguments);
         // Slashes at both ends: the contents go to the contents, and patterns are anchored at the source.
@@ -110,22 +119,18 @@ impl Arguments<'_> {
 
     fn add_rules(&self, arguments: &mut Vec<OsString>) {
         // Without root rsync itself takes user.* alone.
-        let has_xattr_rules = self.root && self.capabilities.has(Optional::XattrRules);
-        let xattr_rules: &[&str] = if has_xattr_rules { &XATTR_RULES } else { &[] };
-        let ours = |arguments: &mut Vec<OsString>| {
-            arguments.extend(xattr_rules.iter().map(OsString::from));
-            for rule in &self.rules.ours {
-                let mut argument = OsString::from("--filter=");
-                argument.push(rule);
-                arguments.push(argument);
-            }
-        };
-        ours(arguments);
+        if self.root && self.capabilities.has(Optional::XattrRules) {
+            arguments.extend(XATTR_RULES.iter().map(OsString::from));
+        }
+        for rule in &self.rules.ours {
+            let mut argument = OsString::from("--filter=");
+            argument.push(rule);
+            arguments.push(argument);
+        }
         arguments.extend(self.rules.built_in.iter().map(|pattern| format!("--exclude={pattern}").into()));
         if self.rules.users.is_some() {
             // From standard input: the file was read once, so what was checked is what is used.
             arguments.push("--exclude-from=-".into());
-            ours(arguments);
         }
     }
 }
@@ -136,4 +141,151 @@ fn with_slash(path: &Path) -> OsString {
         path.push("/");
     }
     path
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{Arguments, Purpose};
+    use crate::plan::Prefix;
+    use crate::rsync::capabilities::{Capabilities, Optional};
+    use crate::rsync::rules::{Rules, own_files};
+    use crate::rsync::version::Version;
+
+    fn rules(users: Option<&str>) -> Rules {
+        let built_in = vec!["/dev/*", "/proc/*"];
+        Rules {
+            ours: own_files(&Prefix::default()),
+            built_in,
+            users: users.map(|text| text.as_bytes().to_vec()),
+        }
+    }
+
+    fn build(purpose: Purpose, root: bool, nanoseconds: bool, rules: &Rules) -> Vec<String> {
+        let capabilities = Capabilities { has: Optional::ALL.to_vec(), lacks: Vec::new() };
+        let (source, destination) = (Path::new("/"), Path::new("/-d/a:b"));
+        let version = Version::of(3, 5, 1);
+        let arguments = Arguments {
+            purpose,
+            version,
+            capabilities: &capabilities,
+            nanoseconds,
+            root,
+            rules,
+            source,
+            destination,
+        };
+        arguments.to_vec().into_iter().map(|argument| argument.into_string().unwrap()).collect()
+    }
+
+    const CLONE: Purpose = Purpose::Clone { progress: false };
+
+    fn position(arguments: &[String], wanted: &str) -> usize {
+        arguments
+            .iter()
+            .position(|argument| argument == wanted)
+            .unwrap_or_else(|| panic!("{wanted}: {arguments:#?}"))
+    }
+
+    #[test]
+    fn a_clone_has_every_option_that_the_contract_names() {
+        let arguments = build(CLONE, true, true, &rules(None));
+        for option in [
+            "--acls",
+            "--archive",
+            "--delete",
+            "--delete-excluded",
+            "--hard-links",
+            "--one-file-system",
+            "--sparse",
+            "--xattrs",
+            "--stats",
+            "--numeric-ids",
+            "--modify-window=-1",
+            "--open-noatime",
+            "--fileflags",
+            "--crtimes",
+            "--hfs-compression",
+            "--protect-decmpfs",
+        ] {
+            assert_eq!(arguments.iter().filter(|argument| *argument == option).count(), 1, "{option}");
+        }
+        for option in ["--dry-run", "--info=progress2", "--no-owner", "--exclude-from=-", "--ignore-errors"] {
+            assert!(!arguments.contains(&option.to_owned()), "{option}");
+        }
+    }
+
+    #[test]
+    fn both_ends_come_last_with_a_slash_and_are_no_options() {
+        let arguments = build(CLONE, true, true, &rules(None));
+        assert_eq!(arguments[arguments.len() - 3..], ["--", "/", "/-d/a:b/"]);
+    }
+
+    #[test]
+    fn our_rules_come_first_and_once() {
+        let rules = rules(Some("+ *\n"));
+        let arguments = build(CLONE, true, true, &rules);
+        let users = position(&arguments, "--exclude-from=-");
+        let built_in = position(&arguments, "--exclude=/dev/*");
+        let last_of_ours = arguments.iter().rposition(|argument| argument.starts_with("--filter="));
+        assert!(last_of_ours < Some(built_in) && built_in < users, "{arguments:#?}");
+        for rule in
+            ["H /.me.jedda.counterpart.*", "P /.me.jedda.counterpart.*", "H /.*.counterpart.completed"]
+        {
+            let rule = format!("--filter={rule}");
+            assert_eq!(arguments.iter().filter(|argument| **argument == rule).count(), 1, "{rule}");
+        }
+    }
+
+    #[test]
+    fn what_only_root_can_keep_is_left_out_for_others() {
+        let arguments = build(CLONE, false, true, &rules(None));
+        for option in ["--no-owner", "--no-group", "--no-devices", "--no-specials"] {
+            // Later than the option that it takes back.
+            assert!(position(&arguments, option) > position(&arguments, "--archive"));
+        }
+        assert!(!arguments.contains(&"--open-noatime".to_owned()), "only an owner may read that way");
+    }
+
+    #[test]
+    fn nanoseconds_are_compared_only_where_they_are_kept() {
+        assert!(!build(CLONE, true, false, &rules(None)).contains(&"--modify-window=-1".to_owned()));
+    }
+
+    #[test]
+    fn a_list_is_dry_and_has_no_statistics() {
+        let arguments = build(Purpose::List, true, true, &rules(None));
+        position(&arguments, "--dry-run");
+        position(&arguments, "--verbose");
+        for option in ["--stats", "--info=progress2"] {
+            assert!(!arguments.contains(&option.to_owned()), "{option}");
+        }
+    }
+
+    #[test]
+    fn progress_is_for_a_terminal_only() {
+        let with = build(Purpose::Clone { progress: true }, true, true, &rules(None));
+        position(&with, "--info=progress2");
+    }
+
+    #[test]
+    fn what_an_rsync_lacks_is_never_given() {
+        let rules = rules(None);
+        let capabilities = Capabilities { has: Vec::new(), lacks: Optional::ALL.to_vec() };
+        let arguments = Arguments {
+            purpose: Purpose::Clone { progress: true },
+            version: Version::OLDEST,
+            capabilities: &capabilities,
+            nanoseconds: true,
+            root: true,
+            rules: &rules,
+            source: Path::new("/s"),
+            destination: Path::new("/d"),
+        };
+        let arguments = arguments.to_vec();
+        for option in Optional::ALL {
+            assert!(!arguments.iter().any(|argument| argument == option.argument()), "{option:?}");
+        }
+    }
 }

@@ -38,7 +38,7 @@ impl Optional {
             Self::Acls => "--acls",
             Self::Xattrs => "--xattrs",
             Self::Nanoseconds => "--modify-window=-1",
-            Self::XattrRules => "--filter=-x system.*",
+            Self::XattrRules => "--filter=-xsr system.*",
             Self::OpenNoatime => "--open-noatime",
             Self::LineBuffered => "--outbuf=L",
             Self::Progress => "--info=progress2",

@@ -26,27 +26,41 @@ pub struct Diagnostics {
     pub no_room: Option<String>,
     /// Something could not be read as if its device were gone.
     pub device_gone: bool,
+    /// Something could not be deleted, which before 3.1.3 does not show in the exit code.
+    pub undeleted: bool,
     /// An access control entry of an unknown user: the path, where this rsync names it.
     pub missing_user: Option<Option<String>>,
     last: Option<String>,
 }
 
-/// The quoted name in `rsync: [sender] send_files failed to open "P": Permission denied (13)`, to the last quote
-/// before the reason; in `setxattr("P","N")` the first of two.
+/// The name in `lsetxattr("P","N")`, which 3.1.3 and older quote twice; else in `symlink "P" -> "T" failed`; else from
+/// the first quote to the last, since a name may hold quotes itself.
 static QUOTED: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r#"(?-u)"(.*?)"(?:,"[^"]*"\)|[^"]*$)"#).ok());
+    LazyLock::new(|| Regex::new(r#"(?-u)xattr\("+(.*?)"+,["\w]|"(.*?)" -> "|"(.*)"[^"]*$"#).ok());
 
-/// The name in `sys_acl_set_file(P, ACL_TYPE_ACCESS)`, `acl_delete_def_file(P)` and `unpack_smb_acl(P)`.
+/// The name in `set_acl: sys_acl_set_file(P, ACL_TYPE_ACCESS)`, `get_acl: unpack_smb_acl(P)` and
+/// `delete_file: unlink(P)`; it may hold parentheses and quotes itself.
 static IN_PARENTHESES: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?-u)(?:sys_acl_[sg]et_file|xacl_set|acl_delete_def_file|unpack_smb_acl|acl_set_file)\((.+?)(?:, ACL_TYPE_\w+|, \w+)?\)").ok()
+    Regex::new(
+        r"(?-u)^(?:delete_file|[sg]et_acl): \w+\((.+?)(?:, ACL_TYPE_\w+)?\)(?: failed)?: [^()]*\(-?\d+\)$",
+    )
+    .ok()
 });
 
 impl Diagnostics {
-    /// Reads a line of rsync's standard error, or a message on its standard output.
+    /// Reads a line of rsync's standard error.
     pub fn read_line(&mut self, line: &[u8]) {
-        let errno = error_number(line);
-        if contains(line, b"unpack_smb_acl") {
-            let path = parenthesised(line).filter(|path| !path.is_empty());
+        if let Some(path) = nameless(line) {
+            self.count(path);
+        } else if let Some(message) = message(line) {
+            self.read_message(line, message);
+        }
+    }
+
+    fn read_message(&mut self, line: &[u8], message: &[u8]) {
+        let errno = error_number(message);
+        if is_missing_user(message) {
+            let path = parenthesised(message).filter(|path| !path.is_empty());
             self.missing_user = match self.missing_user.take() {
                 Some(Some(known)) => Some(Some(known)),
                 _ => Some(path.map(|path| shown::line(path).to_string())),
@@ -56,7 +70,10 @@ impl Diagnostics {
             self.no_room = Some(shown::line(line).to_string());
         }
         self.device_gone |= errno.is_some_and(|errno| DEVICE_GONE.contains(&errno));
-        if let Some(path) = failing_path(line) {
+        self.undeleted |= errno.is_some() && message.starts_with(b"delete_file: ");
+        if errno.is_some()
+            && let Some(path) = parenthesised(message).or_else(|| quoted(message))
+        {
             self.count(path);
         }
     }
@@ -81,51 +98,299 @@ impl Diagnostics {
     }
 }
 
+/// What follows `rsync: ` and, from 3.2.3 on, the name of the process, such as `[sender] `.
+fn message(line: &[u8]) -> Option<&[u8]> {
+    let message = line.strip_prefix(b"rsync: ")?;
+    let after_role = message.strip_prefix(b"[").and_then(|inner| after(inner, b"] "));
+    Some(after_role.unwrap_or(message))
+}
+
+/// The path in the messages that have no error number, whose end may be the path itself.
+fn nameless(line: &[u8]) -> Option<&[u8]> {
+    if let Some(rest) = line.strip_prefix(b"filename overflows max-path len") {
+        return after(rest, b": ");
+    }
+    if let Some(rest) = line.strip_prefix(b"file has vanished: \"") {
+        return rest.strip_suffix(b"\"");
+    }
+    line.strip_prefix(b"ERROR: ")?.strip_suffix(b" failed verification -- update discarded.")
+}
+
 /// The number in the parentheses at the very end: a name that looks like an error cannot stand there.
-fn error_number(line: &[u8]) -> Option<i32> {
-    let inner = line.strip_suffix(b")")?;
+fn error_number(message: &[u8]) -> Option<i32> {
+    let inner = message.strip_suffix(b")")?;
     let open = inner.iter().rposition(|byte| *byte == b'(')?;
     std::str::from_utf8(&inner[open + 1..]).ok()?.parse().ok()
 }
 
-fn failing_path(line: &[u8]) -> Option<&[u8]> {
-    if let Some(at) = find(line, b"filename overflows max-path len") {
-        return after(&line[at..], b": ").map(|path| path.strip_suffix(b"\n").unwrap_or(path));
-    }
-    if let Some(rest) = line.strip_prefix(b"ERROR: ") {
-        return find(rest, b" failed verification").map(|end| &rest[..end]);
-    }
-    let is_failure =
-        error_number(line).is_some() || contains(line, b"file has vanished") || contains(line, b"cannot ");
-    let ours =
-        line.starts_with(b"rsync: ") || contains(line, b"vanished") || contains(line, b"delete_file: ");
-    if !is_failure || !ours || line.starts_with(b"rsync error:") {
-        return None;
-    }
-    let named = QUOTED.as_ref().and_then(|quoted| quoted.captures(line)).and_then(|found| found.get(1));
-    named.map(|name| name.as_bytes()).or_else(|| parenthesised(line)).or_else(|| call(line))
+/// Only at its beginning is this rsync's message, and not the name of a file.
+fn is_missing_user(message: &[u8]) -> bool {
+    message.strip_prefix(b"get_acl: ").unwrap_or(message).starts_with(b"unpack_smb_acl")
 }
 
-fn parenthesised(line: &[u8]) -> Option<&[u8]> {
-    let found = IN_PARENTHESES.as_ref()?.captures(line)?;
+fn quoted(message: &[u8]) -> Option<&[u8]> {
+    let found = QUOTED.as_ref()?.captures(message)?;
+    (1..=3).find_map(|group| found.get(group)).map(|name| name.as_bytes())
+}
+
+fn parenthesised(message: &[u8]) -> Option<&[u8]> {
+    let found = IN_PARENTHESES.as_ref()?.captures(message)?;
     found.get(1).map(|name| name.as_bytes())
 }
 
-/// The name in `rsync: delete_file: unlink(old) failed: Operation not permitted (1)`.
-fn call(line: &[u8]) -> Option<&[u8]> {
-    let end = find(line, b") failed: ")?;
-    let start = find(line, b"(")? + 1;
-    line.get(start..end)
-}
-
-fn find(line: &[u8], part: &[u8]) -> Option<usize> {
-    line.windows(part.len()).position(|window| window == part)
-}
-
-fn contains(line: &[u8], part: &[u8]) -> bool {
-    find(line, part).is_some()
-}
-
 fn after<'a>(line: &'a [u8], part: &[u8]) -> Option<&'a [u8]> {
-    find(line, part).map(|at| &line[at + part.len()..])
+    let at = line.windows(part.len()).position(|window| window == part)?;
+    Some(&line[at + part.len()..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Diagnostics, KEPT_PATHS};
+
+    /// Reads what a version printed, from the captured output.
+    macro_rules! captured {
+        ($version:literal, $case:literal) => {
+            read(include_str!(concat!("../../tests/fixtures/rsync/", $version, "/", $case, ".err")))
+        };
+    }
+
+    /// The same of an rsync before the names of its processes came, of one before 3.5.0 and of one after it.
+    macro_rules! generations {
+        ($case:literal) => {
+            [captured!("3.0.9", $case), captured!("3.1.3", $case), captured!("3.5.1", $case)]
+        };
+    }
+
+    fn read(printed: &str) -> Diagnostics {
+        let mut diagnostics = Diagnostics::default();
+        for line in printed.lines() {
+            diagnostics.read_line(line.as_bytes());
+        }
+        diagnostics
+    }
+
+    /// Asserts the paths and that nothing else was concluded.
+    #[track_caller]
+    fn assert_only(found: &Diagnostics, paths: &[&str]) {
+        assert_eq!(found.paths, paths);
+        assert_eq!(found.failing, paths.len() as u64);
+        assert!(found.no_room.is_none() && found.missing_user.is_none(), "{found:?}");
+        assert!(!found.device_gone && !found.undeleted, "{found:?}");
+    }
+
+    #[test]
+    fn a_full_disk_is_found_among_its_consequences() {
+        for found in generations!("no-space").iter().chain(&[captured!("3.1.0", "no-space")]) {
+            let message = found.no_room.as_deref().unwrap();
+            assert!(
+                message.ends_with("write failed on \"/clones/full/d/f146\": No space left on device (28)")
+            );
+            assert_eq!(found.paths, ["/clones/full/d/f146"]);
+        }
+    }
+
+    #[test]
+    fn a_disk_without_inodes_is_full() {
+        for found in generations!("no-inodes") {
+            assert!(found.no_room.as_deref().unwrap().contains("mkstemp \"/clones/full/d/.f1264."));
+            assert_eq!((found.paths.len(), found.failing, found.more()), (KEPT_PATHS, 40, 20));
+        }
+        let found = read(
+            "rsync: recv_generator: mkdir \"/d/x\" failed: No space left on device (28)\n\
+             *** Skipping any contents from this failed directory ***",
+        );
+        assert_eq!(found.paths, ["/d/x"]);
+        assert!(found.no_room.is_some());
+    }
+
+    #[test]
+    fn an_exceeded_quota_is_a_full_disk() {
+        for line in [
+            "rsync: [receiver] write failed on \"/d/f\": Disk quota exceeded (122)",
+            "rsync: write failed on \"/d/f\": Disc quota exceeded (69)",
+        ] {
+            assert_eq!(read(line).no_room.as_deref(), Some(line));
+        }
+    }
+
+    #[test]
+    fn a_device_that_is_gone_is_told_from_closed_files() {
+        for found in generations!("read-error") {
+            assert!(found.device_gone && found.no_room.is_none());
+            for path in ["/clones/ls/big \"1\"", "/clones/ls/big \"3\"", "big \"1\""] {
+                assert!(found.paths.iter().any(|found| found == path), "{path}: {found:?}");
+            }
+        }
+        for line in [
+            "rsync: readdir(\"/s/d\"): Input/output error (5)",
+            "rsync: [sender] readlink_stat(\"/s/d\") failed: Stale file handle (116)",
+            "rsync: write failed on \"/d/f\": Input/output error (5)",
+            "rsync: [sender] send_files failed to open \"/s/d\": Transport endpoint is not connected (107)",
+            "rsync: opendir \"/s/d\" failed: No such device (19)",
+        ] {
+            let found = read(line);
+            assert!(found.device_gone, "{line}");
+            assert_eq!(found.paths.len(), 1, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_looks_like_an_error_is_a_name() {
+        let expected = [
+            "/clones/den/closed",
+            "/clones/den/a \"quoted\", [b] (5) failed: No space left on device (28)",
+            "/clones/den/new\\#012line",
+            "/clones/den/plain",
+        ];
+        for found in
+            [captured!("3.0.9", "denied"), captured!("3.1.3", "denied"), captured!("3.5.0", "denied")]
+        {
+            assert_only(&found, &expected);
+        }
+    }
+
+    #[test]
+    fn a_name_at_the_end_of_a_message_is_no_error() {
+        for (line, name) in [
+            (
+                "filename overflows max-path len by 1: d/write failed: No space left (28)",
+                "d/write failed: No space left (28)",
+            ),
+            ("file has vanished: \"/s/rsync: unpack_smb_acl: (5)\"", "/s/rsync: unpack_smb_acl: (5)"),
+            (
+                "ERROR: x failed verification (28) failed verification -- update discarded.",
+                "x failed verification (28)",
+            ),
+        ] {
+            assert_only(&read(line), &[name]);
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_file_is_no_missing_user() {
+        assert_only(
+            &read(
+                "rsync: [sender] send_files failed to open \"/s/unpack_smb_acl(me)\": Permission denied (13)",
+            ),
+            &["/s/unpack_smb_acl(me)"],
+        );
+        assert_only(
+            &read(
+                "rsync: [generator] chown \"/s/get_acl: unpack_smb_acl\" failed: Operation not permitted (1)",
+            ),
+            &["/s/get_acl: unpack_smb_acl"],
+        );
+    }
+
+    #[test]
+    fn a_missing_user_is_found_and_where_this_is_told() {
+        let found = read("rsync: unpack_smb_acl: sys_acl_get_info(): Undefined error: 0 (0)");
+        assert_eq!(found.missing_user, Some(None));
+        let printed = "rsync: [sender] unpack_smb_acl: sys_acl_get_info(): Undefined error: 0 (0)\n\
+            rsync: [sender] get_acl: unpack_smb_acl(a (b), c): Undefined error: 0 (0)\n\
+            rsync: [sender] get_acl: unpack_smb_acl(later): Undefined error: 0 (0)";
+        assert_eq!(read(printed).missing_user, Some(Some("a (b), c".to_owned())));
+    }
+
+    #[test]
+    fn refused_lists_and_attributes_name_their_file() {
+        for found in generations!("refused") {
+            assert_eq!(found.paths.len(), 3, "{found:?}");
+            assert_eq!(found.paths[0], "folder");
+            assert!(
+                found.paths.iter().any(|path| path.starts_with(".acl(1), x.") && path.len() == 17),
+                "{found:?}"
+            );
+            assert!(
+                found.paths.iter().any(|path| path.starts_with("/clones/xd/.it is \"quoted\", yes.")
+                    && path.len() == "/clones/xd/.it is \"quoted\", yes.VG1p58".len()),
+                "{found:?}"
+            );
+            assert!(!found.device_gone && found.no_room.is_none());
+        }
+    }
+
+    #[test]
+    fn every_other_form_names_its_file() {
+        for (line, path) in [
+            ("rsync: delete_file: unlink(a) failed: (x) failed: Read-only file system (30)", "a) failed: (x"),
+            ("rsync: [generator] delete_file: rmdir(d) failed: Directory not empty (39)", "d"),
+            ("rsync: [generator] set_acl: acl_delete_def_file(d): Operation not supported (95)", "d"),
+            ("rsync: [receiver] set_acl: xacl_set(f, ACL_TYPE_ACCESS): Operation not supported (95)", "f"),
+            ("rsync: symlink \"/d/l\" -> \"x\" failed: Read-only file system (30)", "/d/l"),
+            ("rsync: [receiver] rename \"/d/.f.X\" -> \"f\": Operation not permitted (1)", "/d/.f.X"),
+            (
+                "rsync: rsync_xal_set: lsetxattr(\"\"/d/f\"\",\"user.x\") failed: Permission denied (13)",
+                "/d/f",
+            ),
+            (
+                "rsync: [sender] rsync_xal_get: lgetxattr(\"/s/f\",\"user.x\",17) failed: Permission denied (13)",
+                "/s/f",
+            ),
+            (
+                "rsync: [sender] get_xattr_names: llistxattr(\"/s/f\",1024) failed: Permission denied (13)",
+                "/s/f",
+            ),
+            ("rsync: failed to set times on \"/d/.\": Operation not permitted (1)", "/d/."),
+            ("rsync: change_dir \"/s\" failed: Permission denied (13)", "/s"),
+        ] {
+            assert_eq!(read(line).paths, [path], "{line}");
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_deleted_is_told() {
+        for found in generations!("immutable").iter().chain(&[captured!("3.1.0", "immutable")]) {
+            assert_eq!(found.paths, ["imdir/f", "im \"m\""]);
+            assert!(found.undeleted);
+        }
+    }
+
+    #[test]
+    fn what_vanished_is_named_and_is_nothing_else() {
+        for found in generations!("vanished") {
+            assert_only(&found, &["/clones/vs/z \"1\"", "/clones/vs/zz"]);
+        }
+    }
+
+    #[test]
+    fn a_destination_that_became_read_only_is_not_full() {
+        for found in generations!("read-only") {
+            assert_eq!(found.paths[..4], ["/clones/full/.", "gone", "/clones/full/fifo", "/clones/full/l"]);
+            assert!(!found.device_gone && found.no_room.is_none());
+        }
+    }
+
+    #[test]
+    fn what_names_no_path_names_none() {
+        for found in generations!("destination-is-file") {
+            assert_only(&found, &[]);
+        }
+        for line in [
+            "",
+            "rsync: [sender] write error: Broken pipe (32)",
+            "rsync: writefd_unbuffered failed to write 4 bytes to socket [sender]: Broken pipe (32)",
+            "rsync: connection unexpectedly closed (9 bytes received so far) [sender]",
+            "rsync error: error in file IO (code 11) at receiver.c(389) [receiver=3.1.0]",
+            "[sender] io timeout after 4 seconds -- exiting",
+            "Deletions stopped due to --max-delete limit (2 skipped)",
+            "*** Skipping any contents from this failed directory ***",
+            "\"",
+            "(",
+            "rsync: ",
+            "rsync: [",
+        ] {
+            assert_only(&read(line), &[]);
+        }
+    }
+
+    #[test]
+    fn memory_is_bounded_however_much_fails() {
+        let mut diagnostics = Diagnostics::default();
+        for number in 0..100_000 {
+            let line = format!("rsync: send_files failed to open \"/s/{number}\": Permission denied (13)");
+            diagnostics.read_line(line.as_bytes());
+        }
+        assert_eq!((diagnostics.paths.len(), diagnostics.more()), (KEPT_PATHS, 99_980));
+    }
 }

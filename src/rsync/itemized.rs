@@ -28,12 +28,9 @@ impl<'a> Item<'a> {
     /// Reads a line of `--out-format='%i %n'`.
     #[must_use]
     pub fn read(line: &'a [u8]) -> Option<Self> {
-        if let Some(name) = line.strip_prefix(b"*deleting ") {
-            return Some(Self {
-                change: Change::Delete,
-                letters: "*deleting",
-                name: name.trim_ascii_start(),
-            });
+        // The word is filled up to the width of the letters; what follows is the name, blanks and all.
+        if let Some(name) = line.strip_prefix(b"*deleting   ") {
+            return Some(Self { change: Change::Delete, letters: "*deleting", name });
         }
         let space = line.iter().position(|byte| *byte == b' ')?;
         let (letters, name) = (std::str::from_utf8(&line[..space]).ok()?, &line[space + 1..]);
@@ -72,6 +69,7 @@ mod tests {
     fn every_kind_of_item_is_read() {
         for (line, change, name) in [
             ("*deleting   extra dir/", Change::Delete, "extra dir/"),
+            ("*deleting     two blanks", Change::Delete, "  two blanks"),
             (">f+++++++++ new", Change::Create, "new"),
             ("cd+++++++++ new/", Change::Create, "new/"),
             (">f.st...... a b", Change::Replace, "a b"),

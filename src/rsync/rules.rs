@@ -3,18 +3,28 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
+use crate::host::folder::TEMPORARY;
 use crate::plan::{DEFAULT_PREFIX, Mark, Prefix};
 
-/// The rules of a clone, in three groups whose order decides.
+/// The rules of a clone, in three groups that are given in this order: the first that matches decides.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
-    /// Ours. They are given before the user's file, so that its `+` cannot undo them, and after it again, since a lone
-    /// `!` there clears all that came before.
+    /// Ours, so that no `+` of the user's can undo them.
     pub ours: Vec<OsString>,
     /// The system's exclusion patterns, as `--exclude` takes them.
     pub built_in: Vec<&'static str>,
-    /// The content of the user's file.
+    /// The user's own, without a lone `!`, which would clear ours as well.
     pub users: Option<Vec<u8>>,
+}
+
+/// What follows `.PREFIX.counterpart.` in the name of a temporary file that is no mark's: a probe.
+const PROBE: &str = "probe";
+
+/// The last parts of our files' names, those of temporaries left by a killed run among them; `*` is rsync's.
+fn endings() -> Vec<String> {
+    let marks = Mark::ALL.map(Mark::suffix);
+    let temporaries = marks.iter().chain([&PROBE]).map(|name| format!("{name}{TEMPORARY}*"));
+    marks.iter().map(ToString::to_string).chain(temporaries).collect()
 }
 
 /// Hides our files from the source's side and protects them at the destination, on every rsync from 3.0.9 to 3.5.1.
@@ -22,13 +32,30 @@ pub struct Rules {
 /// What any other prefix left at the source's root does not travel either.
 #[must_use]
 pub fn own_files(prefix: &Prefix) -> Vec<OsString> {
-    let ours = [Mark::Completed, Mark::Error, Mark::Statistics, Mark::Identity];
     let stem = prefix.stem();
     let mut rules = vec![format!("H /{stem}*"), format!("P /{stem}*")];
-    rules.extend(ours.map(|mark| format!("H /.*.counterpart.{}", mark.suffix())));
-    // Without this the original's default would only be hidden by the line above as long as a mark is final.
-    rules.push(format!("H /.{DEFAULT_PREFIX}.counterpart.*"));
+    rules.extend(endings().iter().map(|ending| format!("H /.*.counterpart.{ending}")));
+    if *prefix != Prefix::default() {
+        rules.push(format!("H /.{DEFAULT_PREFIX}.counterpart.*"));
+    }
     rules.into_iter().map(OsString::from).collect()
+}
+
+/// Whether [`own_files`] hides an entry of this name at the source's root.
+#[must_use]
+pub fn hides(prefix: &Prefix, name: &OsStr) -> bool {
+    let is_of_any_prefix = |ending: &String| {
+        let Some(rest) = name.as_bytes().strip_prefix(b".") else { return false };
+        match ending.strip_suffix('*') {
+            Some(start) => contains(rest, format!(".counterpart.{start}").as_bytes()),
+            None => rest.ends_with(format!(".counterpart.{ending}").as_bytes()),
+        }
+    };
+    prefix.owns(name) || Prefix::default().owns(name) || endings().iter().any(is_of_any_prefix)
+}
+
+fn contains(name: &[u8], part: &[u8]) -> bool {
+    name.windows(part.len()).any(|window| window == part)
 }
 
 /// A rule that protects a name or pattern at the destination's root from deletion.
@@ -56,15 +83,28 @@ pub fn leave_out(relative: &OsStr, only_contents: bool) -> OsString {
     OsString::from_vec(rule)
 }
 
-/// Whether a user's file has a line that clears every rule before it.
+/// What a user's file says after its last lone `!`, which clears every rule before it; `None` where there is none.
+///
+/// rsync would clear our own rules with the others, and whatever `+` follows would come before them.
 #[must_use]
-pub fn clears_built_in(file: &[u8]) -> bool {
-    file.split(|byte| matches!(byte, b'\n' | b'\r')).any(|line| line == b"!")
+pub fn after_clearing(file: &[u8]) -> Option<&[u8]> {
+    let mut rest = None;
+    let mut start = 0;
+    for line in file.split(|byte| matches!(byte, b'\n' | b'\r')) {
+        let end = start + line.len();
+        // rsync reads a line to its first zero byte.
+        if line.split(|byte| *byte == 0).next() == Some(b"!") {
+            rest = Some(&file[end..]);
+        }
+        start = end + 1;
+    }
+    rest
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{clears_built_in, leave_out};
+    use super::{after_clearing, hides, leave_out};
+    use crate::plan::Prefix;
     use std::ffi::OsStr;
 
     #[test]
@@ -74,8 +114,27 @@ mod tests {
 
     #[test]
     fn only_a_lone_mark_clears() {
-        assert!(clears_built_in(b"a\n!\nb"));
-        assert!(clears_built_in(b"!"));
-        assert!(!clears_built_in(b"!a\n# !\n"));
+        assert_eq!(after_clearing(b"a\n!\nb"), Some(&b"\nb"[..]));
+        assert_eq!(after_clearing(b"!\n+ a\r\n!\r\nb\n"), Some(&b"\r\nb\n"[..]));
+        assert_eq!(after_clearing(b"!\0x\nb"), Some(&b"\nb"[..]));
+        assert_eq!(after_clearing(b"!"), Some(&b""[..]));
+        assert_eq!(after_clearing(b"!a\n# !\n ! \n"), None);
+    }
+
+    #[test]
+    fn files_of_every_prefix_are_hidden() {
+        let prefix = "org.example".parse::<Prefix>().unwrap();
+        for ours in [
+            ".org.example.counterpart.anything",
+            ".me.jedda.counterpart.anything",
+            ".x.counterpart.id",
+            ".x.counterpart.error.tmp-01234567",
+            ".x.counterpart.probe.tmp-01234567",
+        ] {
+            assert!(hides(&prefix, OsStr::new(ours)), "{ours}");
+        }
+        for other in ["x.counterpart.id", ".x.counterpart.ids", ".x.counterpart.probe", ".counterpart", ""] {
+            assert!(!hides(&prefix, OsStr::new(other)), "{other}");
+        }
     }
 }

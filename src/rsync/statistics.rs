@@ -108,4 +108,50 @@ mod tests {
     fn a_part_of_the_block_is_not_the_block() {
         assert!(!read("Number of files: 3\nTotal file size: 5 bytes").is_complete());
     }
+
+    /// What a version printed, from the captured output.
+    macro_rules! captured {
+        ($version:literal, $case:literal) => {
+            read(include_str!(concat!("../../tests/fixtures/rsync/", $version, "/", $case, ".out")))
+        };
+    }
+
+    #[test]
+    fn every_generation_says_the_same() {
+        let expected = Statistics {
+            files: Some(1507),
+            created: Some(1506),
+            deleted: Some(1),
+            transferred: Some(1502),
+            total_size: Some(12_359_585),
+            transferred_size: Some(12_359_584),
+            literal: Some(12_359_584),
+            matched: Some(0),
+        };
+        let oldest = captured!("3.0.9", "statistics");
+        assert_eq!(oldest, Statistics { created: None, deleted: None, ..expected });
+        assert!(oldest.is_complete() && expected.is_complete());
+        for found in [
+            captured!("3.1.0", "statistics"),
+            captured!("3.1.3", "statistics"),
+            // With a line between the literal and the matched data.
+            captured!("3.5.1", "statistics"),
+        ] {
+            assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn groups_of_digits_are_read_whole() {
+        let found = captured!("3.1.3", "statistics-grouped");
+        assert_eq!((found.files, found.transferred, found.created), (Some(1503), Some(1502), Some(1502)));
+        assert!(found.is_complete());
+    }
+
+    #[test]
+    fn the_block_of_a_partial_transfer_is_whole() {
+        assert!(captured!("3.0.9", "no-inodes").is_complete());
+        assert!(captured!("3.1.3", "vanished").is_complete());
+        assert!(captured!("3.5.1", "read-error").is_complete());
+    }
 }

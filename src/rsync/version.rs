@@ -16,6 +16,10 @@ pub struct Version {
 impl Version {
     /// The first release that is accepted.
     pub const OLDEST: Self = Self::of(3, 0, 9);
+    /// The first release whose dry run copes with hard links: 3.0.9 hangs for ever on hard-linked special files.
+    pub const LISTS_HARD_LINKS: Self = Self::of(3, 1, 0);
+    /// The first release that keeps the capabilities of a file that belongs to somebody else than root.
+    pub const KEEPS_CAPABILITIES: Self = Self::of(3, 1, 3);
     /// The first release in which `--modify-window=-1` compares nanoseconds (measured on 3.1.3 to 3.5.1).
     pub const NANOSECONDS: Self = Self::of(3, 1, 3);
     /// The first release without the known holes for a local clone as root (CVE-2026-53796 and those filed with it).

@@ -164,7 +164,7 @@ fn contents_of_a_lost_device_are_unreadable() -> io::Result<()> {
 }
 
 #[test]
-fn behind_the_cut_contents_are_unreadable_and_before_it_they_are_fine() -> io::Result<()> {
+fn behind_the_cut_contents_are_unreadable_and_nothing_else_differs() -> io::Result<()> {
     const MEBIBYTE: usize = 1024 * 1024;
     let disk = LoopDisk::new("ext4", 128, &[], "");
     let copy_of = tempfile::tempdir()?;
@@ -177,8 +177,8 @@ fn behind_the_cut_contents_are_unreadable_and_before_it_they_are_fine() -> io::R
     let found = audit(disk.path(), &clone, &Options::default());
     let unreadable = |what: &What| matches!(what, What::Unreadable { side: Side::Source, .. });
     assert!(found.iter().all(|difference| unreadable(&difference.what)), "{found:?}");
-    // Which of the files lie behind the cut is for the filesystem to choose, but not all can lie before it.
-    assert!((1..3).contains(&found.len()), "{found:?}");
+    // Which of the files lie behind the cut, if only in part, is for the filesystem to choose; not all can lie before it.
+    assert!(!found.is_empty());
     Ok(())
 }
 

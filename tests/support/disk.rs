@@ -51,7 +51,18 @@ impl LoopDisk {
     /// Makes a disk of this size and mounts it. XFS takes no less than 300 MiB, btrfs no less than 110; none of them
     /// occupies more than what is written to it.
     pub fn new(kind: &str, size_mib: u64, mkfs_arguments: &[&str], mount_options: &str) -> Self {
-        let folder = must("make a temporary folder", tempfile::tempdir());
+        Self::inside(&std::env::temp_dir(), kind, size_mib, mkfs_arguments, mount_options)
+    }
+
+    /// The same, with the image in a folder of one's choice: on a small filesystem it can be larger than its host.
+    pub fn inside(
+        host: &Path,
+        kind: &str,
+        size_mib: u64,
+        mkfs_arguments: &[&str],
+        mount_options: &str,
+    ) -> Self {
+        let folder = must("make a temporary folder", tempfile::tempdir_in(host));
         let image = folder.path().join("image");
         let file = must("create the image", fs::File::create(&image));
         must("size the image", file.set_len(size_mib * 1024 * 1024));
@@ -96,6 +107,16 @@ impl LoopDisk {
         self.mounted.remount("rw");
     }
 
+    /// Takes the filesystem out of the tree of folders while whoever has something open on it keeps using it.
+    pub fn unmount_lazily(&self) {
+        must("unmount lazily", run("umount", [OsStr::new("-l"), self.path().as_os_str()]));
+    }
+
+    /// Mounts the filesystem again where it was.
+    pub fn mount_again(&self) {
+        must("mount again", run("mount", [self.device().as_os_str(), self.path().as_os_str()]));
+    }
+
     /// Shuts the filesystem down, as after a fatal error: every access fails from now on, mostly with EIO. Works for
     /// xfs and ext4.
     pub fn shutdown(&self) {
@@ -129,8 +150,17 @@ impl LoopDisk {
 impl Tmpfs {
     /// Mounts one, with options such as `size=1m`, or none.
     pub fn new(options: &str) -> Self {
+        Self::of_kind("tmpfs", options)
+    }
+
+    /// Mounts one that has neither access control lists nor other attributes, and no limit: a ramfs.
+    pub fn without_attributes() -> Self {
+        Self::of_kind("ramfs", "")
+    }
+
+    fn of_kind(kind: &str, options: &str) -> Self {
         let folder = must("make a temporary folder", tempfile::tempdir());
-        let mounted = Mounted::new("tmpfs", OsStr::new("tmpfs"), folder.path(), options);
+        let mounted = Mounted::new(kind, OsStr::new(kind), folder.path(), options);
         Self { mounted, folder }
     }
 
@@ -142,6 +172,27 @@ impl Tmpfs {
     /// Makes the mounted filesystem read-only.
     pub fn remount_read_only(&self) {
         self.mounted.remount("ro");
+    }
+}
+
+/// A second place for a folder.
+#[derive(Debug)]
+pub struct BindMount {
+    mounted: Mounted,
+    folder: TempDir,
+}
+
+impl BindMount {
+    /// Shows an existing folder at another path too.
+    pub fn new(original: &Path) -> Self {
+        let folder = must("make a temporary folder", tempfile::tempdir());
+        let mounted = Mounted::new("none", original.as_os_str(), folder.path(), "bind");
+        Self { mounted, folder }
+    }
+
+    /// The other path.
+    pub fn path(&self) -> &Path {
+        &self.mounted.point
     }
 }
 
@@ -185,8 +236,13 @@ struct Attached {
 
 impl Attached {
     fn new(image: &Path) -> Self {
-        let arguments = [OsStr::new("-f"), OsStr::new("--show"), image.as_os_str()];
-        let output = must("attach a loop device", run("losetup", arguments));
+        let attach = || run("losetup", [OsStr::new("-f"), OsStr::new("--show"), image.as_os_str()]);
+        // The free device that it found may have been taken by another test meanwhile.
+        let attached = (0..20).find_map(|attempt| {
+            sleep(Duration::from_millis(attempt * 25));
+            attach().ok()
+        });
+        let output = attached.unwrap_or_else(|| must("attach a loop device", attach()));
         Self { device: PathBuf::from(String::from_utf8_lossy(&output.stdout).trim_end()) }
     }
 }

@@ -1,5 +1,6 @@
 //! A filesystem that cannot hold owners, by way of FUSE and Python's fusepy.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -25,12 +26,12 @@ pub struct OwnerlessFuse {
 impl OwnerlessFuse {
     /// Mounts one that accepts a change of owner and forgets it.
     pub fn new() -> Self {
-        Self::mount("ignore")
+        Self::serve(SERVER, OsStr::new("ignore"))
     }
 
     /// Mounts one that refuses a change of owner with EPERM.
     pub fn refusing_chown() -> Self {
-        Self::mount("refuse")
+        Self::serve(SERVER, OsStr::new("refuse"))
     }
 
     /// Where it is mounted.
@@ -43,7 +44,9 @@ impl OwnerlessFuse {
         self.folder.path().join("backing")
     }
 
-    fn mount(chown: &str) -> Self {
+    /// Mounts what another server shows, which is a Python program with the same arguments: the backing folder, the
+    /// mount point and one of its own.
+    pub fn serve(server: &str, argument: &OsStr) -> Self {
         let folder = must("make a temporary folder", tempfile::tempdir());
         let (backing, point) = (folder.path().join("backing"), folder.path().join("mounted"));
         must("make the backing folder", fs::create_dir(&backing));
@@ -51,9 +54,9 @@ impl OwnerlessFuse {
         let before = device(&point);
         // The server gives up by itself should the test be killed before it can unmount.
         let server = Command::new("/usr/bin/timeout")
-            .args(["-k", "5", "900", "/usr/bin/python3", SERVER])
+            .args(["-k", "5", "900", "/usr/bin/python3", server])
             .args([&backing, &point])
-            .arg(chown)
+            .arg(argument)
             .spawn();
         let mut fuse = Self { server: must("start the server", server), folder };
         for _ in 0..200 {

@@ -1,0 +1,138 @@
+#!/usr/bin/env bash
+# Compares counterpart with bare rsync under the same options, in turns, and prints medians. Needs root; see README.md.
+# Usage: benches/against-rsync.sh [ROUNDS [FILES]]   (7 and 150000 by default)
+set -euo pipefail
+export LC_ALL=C
+
+rounds=${1:-7}
+files=${2:-150000}
+die() { printf 'against-rsync: %s\n' "$*" >&2; exit 1; }
+[ "$(id -u)" = 0 ] || die "run this as root"
+for number in "$rounds" "$files"; do
+    [[ $number =~ ^[1-9][0-9]*$ ]] || die "usage: benches/against-rsync.sh [ROUNDS [FILES]]"
+done
+for tool in rsync python3 cargo; do command -v "$tool" >/dev/null || die "$tool is missing"; done
+
+cd "$(dirname -- "${BASH_SOURCE[0]}")/.."
+cargo build --release --locked --quiet --bin counterpart
+target=$(cargo metadata --format-version 1 --no-deps --locked |
+    python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+chmod 755 "$scratch"
+
+python3 - "$target/release/counterpart" "$(command -v rsync)" "$scratch" "$rounds" "$files" <<'EOF'
+import os, shutil, statistics, subprocess, sys, threading, time
+
+counterpart, rsync, scratch = sys.argv[1:4]
+rounds, files = map(int, sys.argv[4:6])
+source = f"{scratch}/source"
+
+
+def path(number):
+    return f"{source}/{number // 20000:03}/{number // 200 % 100:02}/file {number}"
+
+
+def write(number, mark):
+    # As on a system: mostly below 8 KiB, and now and then 256 KiB.
+    words = 32768 if number % 1000 == 0 else number * 7919 % 1024
+    with open(path(number), "wb") as file:
+        file.write((number * 1000 + mark).to_bytes(8, "little") * words)
+
+
+def measure(command, wrapper):
+    """Wall and CPU seconds with all children, and the peak of the wrapper alone in KiB."""
+    peak = 0
+
+    def watch(pid, ended):
+        nonlocal peak
+        while not ended.wait(0.02):
+            try:
+                with open(f"/proc/{pid}/status") as status:
+                    peak = max([peak] + [int(line.split()[1]) for line in status if line.startswith("VmHWM")])
+            except OSError:
+                return
+
+    ended = threading.Event()
+    begin = time.monotonic()
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    watcher = threading.Thread(target=watch, args=(child.pid, ended))
+    if wrapper:
+        watcher.start()
+    _, status, usage = os.wait4(child.pid, 0)
+    wall = time.monotonic() - begin
+    ended.set()
+    if wrapper:
+        watcher.join()
+    if status != 0:
+        sys.exit(f"{command[0]} ended with status {status}")
+    return wall, usage.ru_utime + usage.ru_stime, peak
+
+
+def learn_options():
+    """The options that counterpart gives, noted by an rsync that passes them on."""
+    noting, noted = f"{scratch}/noting", f"{scratch}/options"
+    with open(noting, "w") as script:
+        script.write(f"""#!/bin/sh
+case "$*" in *--stats*) printf '%s\\0' "$@" >'{noted}' ;; esac
+exec '{rsync}' "$@"
+""")
+    os.chmod(noting, 0o755)
+    os.makedirs(f"{scratch}/small/source")
+    os.makedirs(f"{scratch}/small/destination")
+    open(f"{scratch}/small/source/file", "w").close()
+    subprocess.run([counterpart, "-s", f"{scratch}/small/source", "-d", f"{scratch}/small/destination",
+                    "--log-dir", f"{scratch}/logs", "--rsync", noting], check=True, stdout=subprocess.DEVNULL)
+    with open(noted, "rb") as options:
+        arguments = os.fsdecode(options.read()).split("\0")[:-1]
+    return arguments[:arguments.index("--")]
+
+
+options = learn_options()
+variants = {
+    "rsync": lambda to: [rsync, *options, "--", f"{source}/", f"{to}/"],
+    # What counterpart promises too: the clone is on the disk.
+    "rsync, sync -f": lambda to: ["/bin/sh", "-c", 'sync=$1; shift; "$@" && sync -f "$sync"', "sh", to,
+                                  rsync, *options, "--", f"{source}/", f"{to}/"],
+    "counterpart": lambda to: [counterpart, "-s", source, "-d", to, "--log-dir", f"{scratch}/logs",
+                               "--rsync", rsync],
+}
+
+for number in range(files):
+    if number % 200 == 0:
+        os.makedirs(os.path.dirname(path(number)), exist_ok=True)
+    write(number, 0)
+
+results = {}
+names = list(variants)
+for turn in range(rounds):
+    order = names[turn % 3:] + names[:turn % 3]
+    for scenario in ["first clone", "nothing changed", "1% changed"]:
+        if scenario == "first clone":
+            for name in names:
+                shutil.rmtree(f"{scratch}/{name}", ignore_errors=True)
+                os.mkdir(f"{scratch}/{name}")
+        if scenario == "1% changed":
+            for number in range(turn % 100, files, 100):
+                write(number, turn + 1)
+        for name in order:
+            # Nobody pays for what another one has yet to write.
+            os.sync()
+            found = measure(variants[name](f"{scratch}/{name}"), name == "counterpart")
+            results.setdefault((scenario, name), []).append(found)
+    print(f"round {turn + 1} of {rounds}", file=sys.stderr)
+
+print(f"{files} files, {rounds} rounds; medians, and medians of the ratios within a round")
+print(f"{'':16} {'variant':16} {'wall s':>8} {'best':>8} {'CPU s':>8} {'peak KiB':>9}   {'counterpart to it: wall':>24} {'best':>6} {'CPU':>6}")
+for scenario in ["first clone", "nothing changed", "1% changed"]:
+    ours = results[scenario, "counterpart"]
+    for name in names:
+        theirs = results[scenario, name]
+        median = [statistics.median(values) for values in zip(*theirs)]
+        ratio = [statistics.median(a[part] / b[part] for a, b in zip(ours, theirs)) for part in (0, 1)]
+        best, our_best = (min(wall for wall, _, _ in values) for values in (theirs, ours))
+        ratios = "" if name == "counterpart" else f"{ratio[0]:24.3f} {our_best / best:6.3f} {ratio[1]:6.3f}"
+        peak = f"{median[2]:9.0f}" if name == "counterpart" else " " * 9
+        print(f"{scenario:16} {name:16} {median[0]:8.2f} {best:8.2f} {median[1]:8.2f} {peak}   {ratios}")
+EOF

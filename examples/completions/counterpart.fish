@@ -1,0 +1,42 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_counterpart_global_optspecs
+    string join \n s/source= d/destination= e/exclude-from= p/pre-script= o/post-script= g/organisation-prefix= t/test-run rsync= log-dir= adopt strict-scripts allow-non-root h/help V/version
+end
+
+function __fish_counterpart_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_counterpart_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_counterpart_using_subcommand
+    set -l cmd (__fish_counterpart_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c counterpart -n "__fish_counterpart_needs_command" -s s -l source -d 'What to clone: its contents become the destination\'s contents, with or without a trailing slash' -r -F
+complete -c counterpart -n "__fish_counterpart_needs_command" -s d -l destination -d 'Where to; must exist' -r -F
+complete -c counterpart -n "__fish_counterpart_needs_command" -s e -l exclude-from -d 'Exclusion patterns, in rsync\'s syntax, added to the built-in ones' -r -F
+complete -c counterpart -n "__fish_counterpart_needs_command" -s p -l pre-script -d 'Executable run before the clone, its output logged' -r -F
+complete -c counterpart -n "__fish_counterpart_needs_command" -s o -l post-script -d 'Executable run after a successful clone, its output logged' -r -F
+complete -c counterpart -n "__fish_counterpart_needs_command" -s g -l organisation-prefix -d 'Reverse-domain prefix of the files left at the destination: letters, digits, \'-\', \'.\', \'_\', no leading dot' -r
+complete -c counterpart -n "__fish_counterpart_needs_command" -l rsync -d 'The rsync to use, instead of searching' -r -F
+complete -c counterpart -n "__fish_counterpart_needs_command" -l log-dir -d 'The log folder, instead of the default one' -r -F
+complete -c counterpart -n "__fish_counterpart_needs_command" -s t -l test-run -d 'Verbose dry run: logs what would change, changes nothing at all, exits with 70'
+complete -c counterpart -n "__fish_counterpart_needs_command" -l adopt -d 'Let the first clone delete what the destination already holds'
+complete -c counterpart -n "__fish_counterpart_needs_command" -l strict-scripts -d 'A failing pre-clone script stops the run (81), a failing post-clone script fails it (82)'
+complete -c counterpart -n "__fish_counterpart_needs_command" -l allow-non-root -d 'Clone without root; ownership and special files are then not kept, and the log says so'
+complete -c counterpart -n "__fish_counterpart_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c counterpart -n "__fish_counterpart_needs_command" -s V -l version -d 'Print version'
+complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "generate" -d 'Prints the man page or a shell\'s completions'
+complete -c counterpart -n "__fish_counterpart_using_subcommand generate" -s h -l help -d 'Print help (see more with \'--help\')'

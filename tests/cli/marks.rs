@@ -1,0 +1,307 @@
+//! The files at the destination's root.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::fakes;
+use crate::sandbox::{STEM, Sandbox, names_of};
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write("file", "content");
+    sandbox
+}
+
+/// `LABEL: NUMBER` with this label; the number.
+#[track_caller]
+fn number(line: &str, label: &str) -> u64 {
+    line.strip_prefix(label)
+        .and_then(|rest| rest.strip_prefix(": "))
+        .and_then(|rest| rest.parse().ok())
+        .unwrap_or_else(|| panic!("{line:?} is not {label:?}"))
+}
+
+#[test]
+fn the_statistics_begin_with_the_originals_lines() {
+    let sandbox = fakes::sandbox("statistics");
+    let began = now();
+    sandbox.clone(&[]).assert_code(0);
+    let text = sandbox.read_mark("stats");
+    let lines: Vec<&str> = text.lines().collect();
+    let started = number(lines[0], "Clone Started");
+    assert_eq!(lines[1], "Number of files: 1507");
+    assert_eq!(lines[2], "Number of files transferred: 1501");
+    assert_eq!(lines[3], "Total file size: 24697752 bytes");
+    assert_eq!(lines[4], "Total transferred file size: 12352071 bytes");
+    let completed = number(lines[5], "Clone Completed");
+    assert!(began <= started && started <= completed && completed <= now(), "{text}");
+    assert_eq!(
+        lines[6..],
+        [
+            "Number of created files: 1506",
+            "Number of deleted files: 1",
+            "Literal data: 12352071 bytes",
+            "Matched data: 0 bytes",
+            "Exit Code: 0"
+        ]
+    );
+    assert!(text.ends_with('\n'));
+}
+
+#[test]
+fn the_real_rsyncs_numbers_are_right() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a", &"x".repeat(1_234_567));
+    sandbox.write("folder/b", "four");
+    sandbox.clone(&[]).assert_code(0);
+    let text = sandbox.read_mark("stats");
+    for line in [
+        "Number of files: 4",
+        "Number of files transferred: 2",
+        "Total file size: 1234571 bytes",
+        "Total transferred file size: 1234571 bytes",
+        "Number of created files: 3",
+        "Number of deleted files: 0",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}: {text}");
+    }
+    fs::remove_file(sandbox.source.join("a")).unwrap();
+    sandbox.clone(&[]).assert_code(0);
+    let text = sandbox.read_mark("stats");
+    for line in ["Number of files: 3", "Number of files transferred: 0", "Number of deleted files: 1"] {
+        assert!(text.lines().any(|found| found == line), "{line}: {text}");
+    }
+}
+
+#[test]
+fn an_older_rsyncs_statistics_give_the_same_file() {
+    let block = "Number of files: 1507\nNumber of files transferred: 1501\nTotal file size: 24697752 bytes\n\
+        Total transferred file size: 12352071 bytes\nLiteral data: 12352071 bytes\nMatched data: 0 bytes\n\
+        File list size: 35\nTotal bytes sent: 12444423\nTotal bytes received: 28574\n";
+    let sandbox = fakes::sandbox(&format!("printf '{}'", block.replace('\n', "\\n")));
+    sandbox.clone(&[]).assert_code(0);
+    let text = sandbox.read_mark("stats");
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(
+        lines[1..5],
+        [
+            "Number of files: 1507",
+            "Number of files transferred: 1501",
+            "Total file size: 24697752 bytes",
+            "Total transferred file size: 12352071 bytes"
+        ]
+    );
+    assert_eq!(lines[6..], ["Literal data: 12352071 bytes", "Matched data: 0 bytes", "Exit Code: 0"]);
+}
+
+#[test]
+fn statistics_are_written_after_these_codes_only() {
+    for (code, kept) in [
+        (11, true),
+        (12, true),
+        (23, true),
+        (24, true),
+        (30, true),
+        (3, false),
+        (10, false),
+        (20, false),
+        (25, false),
+    ] {
+        let sandbox = fakes::sandbox(&format!("statistics; exit {code}"));
+        sandbox.clone(&[]).assert_code(code);
+        let expected: &[&str] = if kept { &["error", "id", "stats"] } else { &["error", "id"] };
+        assert_eq!(sandbox.marks(), expected, "{code}");
+        if kept {
+            let text = sandbox.read_mark("stats");
+            assert!(text.contains("\nTotal transferred file size: 12352071 bytes\n"), "{text}");
+            assert!(!text.contains("Completed"), "{text}");
+            assert!(text.ends_with(&format!("\nExit Code: {code}\n")), "{text}");
+        }
+    }
+}
+
+#[test]
+fn the_completion_is_empty_and_fresh() {
+    let sandbox = sandbox();
+    for _ in 0..2 {
+        let began = SystemTime::now() - Duration::from_millis(20);
+        sandbox.clone(&[]).assert_code(0);
+        let metadata = fs::symlink_metadata(sandbox.mark("completed")).unwrap();
+        assert!(metadata.is_file());
+        assert_eq!((metadata.len(), metadata.mode() & 0o7777, metadata.nlink()), (0, 0o644, 1));
+        assert!(metadata.modified().unwrap() >= began);
+        std::thread::sleep(Duration::from_millis(30));
+    }
+}
+
+#[test]
+fn everybody_may_read_the_marks() {
+    let sandbox = fakes::sandbox("statistics; exit 23");
+    sandbox.clone(&[]).assert_code(23);
+    for suffix in ["error", "id", "stats"] {
+        assert_eq!(
+            fs::metadata(sandbox.mark(suffix)).unwrap().permissions().mode() & 0o7777,
+            0o644,
+            "{suffix}"
+        );
+    }
+}
+
+#[test]
+fn the_identity_is_written_once() {
+    let sandbox = sandbox();
+    sandbox.clone(&[]).assert_code(0);
+    let id = sandbox.read_mark("id");
+    assert_eq!(id.len(), 33);
+    assert!(id.trim_end().bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
+    let before = fs::metadata(sandbox.mark("id")).unwrap();
+    sandbox.clone(&[]).assert_code(0);
+    let after = fs::metadata(sandbox.mark("id")).unwrap();
+    assert_eq!(sandbox.read_mark("id"), id);
+    assert_eq!((before.ino(), before.ctime_nsec()), (after.ino(), after.ctime_nsec()));
+}
+
+#[test]
+fn a_source_that_is_a_clone_does_not_give_its_identity() {
+    let sandbox = sandbox();
+    sandbox.clone(&[]).assert_code(0);
+    let second = sandbox.path().join("second");
+    fs::create_dir(&second).unwrap();
+    let finished = sandbox.run(["-s", sandbox.destination.to_str().unwrap(), "-d", second.to_str().unwrap()]);
+    finished.assert_code(0);
+    let id = fs::read_to_string(second.join(format!("{STEM}id"))).unwrap();
+    assert_ne!(id, sandbox.read_mark("id"));
+}
+
+#[test]
+fn the_error_is_exactly_one_line() {
+    let sandbox = sandbox();
+    let missing = sandbox.path().join("two\nlines\x1b[2J");
+    let finished =
+        sandbox.run(["-s", missing.to_str().unwrap(), "-d", sandbox.destination.to_str().unwrap()]);
+    finished.assert_code(65);
+    let text = sandbox.read_mark("error");
+    assert_eq!(
+        text,
+        format!(
+            "The source {}/two\\#012lines\\#033[2J cannot be read: No such file or directory. Check -s; is the volume \
+             mounted?\n",
+            sandbox.path().display()
+        )
+    );
+    assert_eq!(finished.err, format!("counterpart: {text}"));
+    // After rsync has run the reserve is used, which is larger than the reason.
+    let sandbox = fakes::sandbox("exit 12");
+    sandbox.clone(&[]).assert_code(12);
+    assert_eq!(
+        sandbox.read_mark("error"),
+        "rsync ended with code 12: error in the protocol's data stream. The failing paths are in the log.\n"
+    );
+    assert_eq!(fs::metadata(sandbox.mark("error")).unwrap().len(), sandbox.read_mark("error").len() as u64);
+}
+
+#[test]
+fn success_takes_the_old_error_away_and_failure_the_old_completion() {
+    let sandbox = sandbox();
+    sandbox.clone(&[]).assert_code(0);
+    sandbox.clone(&["-e", "/nonexistent"]).assert_code(67);
+    assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
+    sandbox.clone(&[]).assert_code(0);
+    assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+    fakes::rsync(&sandbox, "exit 12");
+    sandbox.clone(&[]).assert_code(12);
+    assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
+}
+
+#[test]
+fn while_rsync_runs_the_clone_is_ours_and_not_complete() {
+    let sandbox = sandbox();
+    sandbox.clone(&[]).assert_code(0);
+    sandbox.write_destination(format!("{STEM}error.tmp-0123abcd"), "left by a killed run");
+    let seen = sandbox.path().join("seen");
+    fakes::rsync(
+        &sandbox,
+        &format!("ls -A '{}' >'{}'; statistics", sandbox.destination.display(), seen.display()),
+    );
+    sandbox.clone(&[]).assert_code(0);
+    let seen = fs::read_to_string(seen).unwrap();
+    let seen: Vec<&str> = seen.lines().collect();
+    assert!(seen.contains(&".me.jedda.counterpart.id"), "{seen:?}");
+    assert!(!seen.iter().any(|name| name.contains("completed")), "{seen:?}");
+    assert!(!seen.iter().any(|name| name.contains("0123abcd")), "{seen:?}");
+    assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+    assert_eq!(sandbox.names(), ["file"]);
+}
+
+#[test]
+fn the_first_clone_has_its_identity_before_rsync_runs() {
+    let sandbox = Sandbox::new();
+    sandbox.write("file", "content");
+    let seen = sandbox.path().join("seen");
+    fakes::rsync(
+        &sandbox,
+        &format!("cat '{}' >'{}'; statistics", sandbox.mark("id").display(), seen.display()),
+    );
+    sandbox.clone(&[]).assert_code(0);
+    assert_eq!(fs::read_to_string(seen).unwrap(), sandbox.read_mark("id"));
+}
+
+#[test]
+fn the_roots_time_is_the_sources() {
+    let sandbox = sandbox();
+    crate::tree::set_mtime(&sandbox.source, 1_234_567_890, 123_456_789);
+    for _ in 0..2 {
+        sandbox.clone(&[]).assert_code(0);
+        let root = fs::metadata(&sandbox.destination).unwrap();
+        assert_eq!((root.mtime(), root.mtime_nsec()), (1_234_567_890, 123_456_789));
+    }
+}
+
+#[test]
+fn another_prefix_names_other_files() {
+    let sandbox = sandbox();
+    sandbox.clone(&["-g", "org.example-1_x"]).assert_code(0);
+    let stem = ".org.example-1_x.counterpart.";
+    let names = names_of(&sandbox.destination);
+    assert_eq!(names, [&format!("{stem}completed"), &format!("{stem}id"), &format!("{stem}stats"), "file"]);
+    sandbox.clone(&["-g", "org.example-1_x", "-e", "/nonexistent"]).assert_code(67);
+    let names = names_of(&sandbox.destination);
+    assert_eq!(names, [&format!("{stem}error"), &format!("{stem}id"), &format!("{stem}stats"), "file"]);
+    let long = "x".repeat(100);
+    sandbox.clone(&["--organisation-prefix", &long, "--adopt"]).assert_code(0);
+    assert!(sandbox.destination.join(format!(".{long}.counterpart.completed")).exists());
+}
+
+#[test]
+fn planted_links_and_folders_are_replaced_and_never_followed() {
+    let sandbox = sandbox();
+    let target = sandbox.path().join("target");
+    for suffix in ["id", "completed", "stats", "error"] {
+        fs::write(&target, "precious").unwrap();
+        symlink(&target, sandbox.mark(suffix)).unwrap();
+    }
+    sandbox.clone(&["--adopt"]).assert_code(0).assert_err("");
+    assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
+    assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+    for suffix in ["id", "completed", "stats"] {
+        assert!(fs::symlink_metadata(sandbox.mark(suffix)).unwrap().is_file(), "{suffix}");
+        fs::remove_file(sandbox.mark(suffix)).unwrap();
+    }
+    for suffix in ["id", "completed", "stats", "error"] {
+        fs::create_dir(sandbox.mark(suffix)).unwrap();
+        symlink(&sandbox.source, sandbox.mark(suffix).join("link")).unwrap();
+    }
+    sandbox.clone(&[]).assert_code(0).assert_err("");
+    assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+    fs::remove_file(sandbox.mark("completed")).unwrap();
+    symlink(&target, sandbox.mark("error")).unwrap();
+    sandbox.clone(&["-e", "/nonexistent"]).assert_code(67);
+    assert!(fs::symlink_metadata(sandbox.mark("error")).unwrap().is_file());
+    assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
+    assert_eq!(fs::read_to_string(sandbox.source.join("file")).unwrap(), "content");
+}

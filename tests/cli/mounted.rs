@@ -1,0 +1,40 @@
+//! A mount at a chosen place, for as long as the value lives.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+
+/// A mount.
+#[derive(Debug)]
+pub struct Mounted(PathBuf);
+
+impl Mounted {
+    /// Shows a folder at a second place.
+    pub fn bind(folder: &Path, at: &Path) -> Self {
+        mount(Some(folder), at, None::<&OsStr>, MsFlags::MS_BIND, None::<&OsStr>).unwrap();
+        Self(at.to_owned())
+    }
+
+    /// The same, through which nothing can be written.
+    pub fn bind_read_only(folder: &Path, at: &Path) -> Self {
+        let mounted = Self::bind(folder, at);
+        let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
+        mount(None::<&OsStr>, at, None::<&OsStr>, flags, None::<&OsStr>).unwrap();
+        mounted
+    }
+
+    /// An empty filesystem in memory.
+    pub fn tmpfs(at: &Path) -> Self {
+        mount(Some("tmpfs"), at, Some("tmpfs"), MsFlags::empty(), Some("size=16m")).unwrap();
+        Self(at.to_owned())
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        if let Err(error) = umount2(&self.0, MntFlags::MNT_DETACH) {
+            eprintln!("{} stays mounted: {error}", self.0.display());
+        }
+    }
+}

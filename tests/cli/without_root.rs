@@ -1,0 +1,118 @@
+//! The root check, and a clone without root.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+
+use crate::nobody::{self, NOBODY};
+use crate::sandbox::Sandbox;
+use crate::tree::{assert_unchanged, snapshot_with_ctime};
+
+#[test]
+fn without_root_the_run_ends_with_1_before_anything_else() {
+    let sandbox = Sandbox::new();
+    sandbox.write("file", "content");
+    nobody::give(&sandbox.source);
+    nobody::give(&sandbox.destination);
+    nobody::give(&sandbox.host());
+    let before = [&sandbox.source, &sandbox.destination].map(|folder| snapshot_with_ctime(folder));
+    let finished = nobody::run(&sandbox, sandbox.arguments([] as [&str; 0]));
+    assert_eq!(finished.code, 1, "{finished}");
+    assert_eq!(finished.out, "", "there is no log yet");
+    finished.assert_err(
+        "counterpart: Counterpart must be run as root. Use sudo, or --allow-non-root for a clone without owners and \
+         special files.\n",
+    );
+    let after = [&sandbox.source, &sandbox.destination].map(|folder| snapshot_with_ctime(folder));
+    assert_unchanged(&before[0], &after[0]);
+    assert_unchanged(&before[1], &after[1]);
+    assert!(!sandbox.host().join("log").exists());
+    assert!(!sandbox.host().join("lock").exists());
+}
+
+#[test]
+fn allowed_without_root_the_clone_is_made_and_the_log_tells_what_is_missing() {
+    let sandbox = Sandbox::new();
+    sandbox.write("folder/file", "content");
+    sandbox.write("roots", "content");
+    nobody::give(&sandbox.source.join("folder"));
+    nobody::give(&sandbox.destination);
+    mkfifo(&sandbox.source.join("fifo"), Mode::from_bits_truncate(0o644)).unwrap();
+    let finished = nobody::clone(&sandbox, &[]);
+    finished.assert_code(0).assert_err("");
+    finished.assert_log(
+        "Warning: not root: ownership and special files (devices, FIFOs, sockets) are not cloned.",
+    );
+    assert_eq!(sandbox.names(), ["folder", "roots"], "{finished}");
+    assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+    assert_eq!(fs::metadata(sandbox.destination.join("roots")).unwrap().uid(), NOBODY);
+    assert_eq!(fs::read_to_string(sandbox.destination.join("folder/file")).unwrap(), "content");
+}
+
+#[test]
+fn with_root_the_option_changes_nothing() {
+    let sandbox = Sandbox::new();
+    sandbox.write("file", "content");
+    sandbox.clone(&["--allow-non-root"]).assert_code(0).assert_err("").assert_no_log("not root");
+}
+
+#[test]
+fn an_unreadable_source_is_65_without_root() {
+    let sandbox = Sandbox::new();
+    sandbox.write("file", "content");
+    nobody::give(&sandbox.destination);
+    fs::set_permissions(&sandbox.source, fs::Permissions::from_mode(0o700)).unwrap();
+    let finished = nobody::clone(&sandbox, &[]);
+    finished.assert_code(65).assert_err(&format!(
+        "counterpart: The source {} cannot be read: Permission denied. Check -s; is the volume mounted?\n",
+        sandbox.source.display()
+    ));
+    assert_eq!(sandbox.marks(), ["error"]);
+}
+
+#[test]
+fn a_destination_without_rights_is_66_without_root() {
+    let sandbox = Sandbox::new();
+    sandbox.write("file", "content");
+    let before = snapshot_with_ctime(&sandbox.destination);
+    let finished = nobody::clone(&sandbox, &[]);
+    finished.assert_code(66).assert_err(&format!(
+        "counterpart: The destination {} cannot be written: Permission denied.\n",
+        sandbox.destination.display()
+    ));
+    assert_unchanged(&before, &snapshot_with_ctime(&sandbox.destination));
+}
+
+#[test]
+fn an_unreadable_excludes_file_is_67_without_root() {
+    let sandbox = Sandbox::new();
+    sandbox.write("file", "content");
+    nobody::give(&sandbox.destination);
+    let excludes = sandbox.path().join("excludes");
+    fs::write(&excludes, "x\n").unwrap();
+    fs::set_permissions(&excludes, fs::Permissions::from_mode(0o600)).unwrap();
+    let finished = nobody::clone(&sandbox, &["-e", excludes.to_str().unwrap()]);
+    finished.assert_code(67).assert_err(&format!(
+        "counterpart: The excludes file {} cannot be read: Permission denied. Check -e.\n",
+        excludes.display()
+    ));
+    assert_eq!(sandbox.marks(), ["error"]);
+}
+
+#[test]
+fn a_file_that_this_user_cannot_read_is_23_and_named() {
+    let sandbox = Sandbox::new();
+    sandbox.write("open", "content");
+    sandbox.write("closed", "content");
+    fs::set_permissions(sandbox.source.join("closed"), fs::Permissions::from_mode(0o600)).unwrap();
+    nobody::give(&sandbox.destination);
+    let finished = nobody::clone(&sandbox, &[]);
+    finished
+        .assert_code(23)
+        .assert_log("Failing paths:")
+        .assert_log(&format!("  {}", sandbox.source.join("closed").display()));
+    assert_eq!(sandbox.names(), ["open"]);
+    assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
+}

@@ -1,0 +1,91 @@
+//! Whatever the documents name exists: files of the project, links between documents, headings that are linked to.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::{DOCUMENTS, block, read, root, section};
+
+/// The folders of the project that a path in a document can begin with.
+const FOLDERS: [&str; 4] = ["examples/", "tests/", "src/", "benches/"];
+
+#[test]
+fn every_named_file_of_the_project_exists() {
+    let mut seen = 0;
+    for document in DOCUMENTS {
+        let text = read(document);
+        let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || "_./-".contains(c)));
+        let named = words.filter(|word| FOLDERS.iter().any(|folder| word.starts_with(folder)));
+        for path in named.map(|word| word.trim_end_matches('.')) {
+            assert!(root().join(path).exists(), "{document}: {path}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 10, "{seen}");
+}
+
+/// The targets of the links in a document.
+fn links(document: &str) -> Vec<String> {
+    let text = read(document);
+    text.split("](").skip(1).map(|after| after.split(')').next().unwrap().to_owned()).collect()
+}
+
+/// The name by which a heading is linked to: small letters, blanks as hyphens, no punctuation.
+fn anchors(document: &str) -> Vec<String> {
+    let headings = read(document);
+    let headings = headings.lines().filter(|line| line.starts_with('#'));
+    let anchor = |heading: &str| {
+        let text = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+        text.chars().filter(|c| c.is_alphanumeric() || "-_".contains(*c)).collect()
+    };
+    headings.map(anchor).collect()
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let mut seen = 0;
+    for document in DOCUMENTS {
+        for link in links(document).iter().filter(|link| !link.starts_with("http")) {
+            let (file, anchor) =
+                link.split_once('#').map_or((link.as_str(), None), |(file, to)| (file, Some(to)));
+            let file = if file.is_empty() { document } else { file };
+            assert!(root().join(file).exists(), "{document}: {link}");
+            if let Some(anchor) = anchor {
+                assert!(anchors(file).contains(&anchor.to_owned()), "{document}: {link}");
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 15, "{seen}");
+}
+
+#[test]
+fn the_contents_list_every_chapter() {
+    let readme = read("README.md");
+    let listed: Vec<&str> = readme
+        .lines()
+        .filter_map(|line| line.strip_prefix("- [")?.strip_suffix(')')?.split_once("](#"))
+        .map(|(title, _)| title)
+        .collect();
+    let chapters: Vec<&str> = readme.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    assert_eq!(listed, chapters);
+}
+
+#[test]
+fn the_two_commands_can_be_executed() {
+    let commands = section("README.md", "## Two commands to begin with");
+    let commands = [block(&commands, ""), block(&commands, "in a temporary folder")].concat();
+    assert_eq!(commands, ["sudo examples/first-clone.sh", "sudo tests/run.sh"]);
+    for command in commands {
+        let path = root().join(command.strip_prefix("sudo ").unwrap());
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o111, 0o111, "{}", path.display());
+    }
+}
+
+#[test]
+fn no_line_ends_in_a_blank() {
+    for document in DOCUMENTS {
+        for line in read(document).lines() {
+            assert_eq!(line, line.trim_end(), "{document}");
+        }
+    }
+}

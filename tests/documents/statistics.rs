@@ -1,0 +1,70 @@
+//! The example of `.stats` is what a real run writes.
+
+use crate::sandbox::Sandbox;
+use crate::{block, section, table};
+
+/// Labels and the shape of their values: digits become `N`.
+fn shape(lines: &[String]) -> Vec<String> {
+    let shape = |line: &String| {
+        let (label, value) = line.split_once(": ").unwrap_or_else(|| panic!("no label: {line}"));
+        let number = value.trim_end_matches(" bytes");
+        number.parse::<u64>().unwrap_or_else(|error| panic!("{line}: {error}"));
+        format!("{label}: N{}", &value[number.len()..])
+    };
+    lines.iter().map(shape).collect()
+}
+
+fn example() -> Vec<String> {
+    block(&section("README.md", "### The statistics"), "A line each")
+}
+
+#[test]
+fn the_example_has_the_lines_of_a_real_run() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a", "1");
+    sandbox.write("f/b", "2");
+    sandbox.clone(&[]).assert_code(0);
+    let real: Vec<String> = sandbox.read_mark("stats").lines().map(str::to_owned).collect();
+    assert_eq!(shape(&example()), shape(&real));
+    assert_eq!(example().last(), real.last(), "the exit code");
+}
+
+#[test]
+fn each_line_of_the_example_is_explained() {
+    let told: Vec<String> =
+        table(&section("README.md", "### The statistics")).into_iter().map(|row| row[0].clone()).collect();
+    let lines: Vec<String> =
+        example().iter().map(|line| format!("`{}`", line.split(": ").next().unwrap())).collect();
+    assert_eq!(told, lines);
+}
+
+#[test]
+fn a_failure_is_never_called_completed() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a", "1");
+    sandbox.rsync("case \"$*\" in *--version*) echo 'rsync  version 3.5.1  protocol version 33' ;; *--dry-run*) ;; *) echo 'rsync error: partial (code 23)' >&2; exit 23 ;; esac");
+    sandbox.clone(&[]).assert_code(23);
+    let real = sandbox.read_mark("stats");
+    assert!(real.contains("\nClone Ended: ") && !real.contains("Clone Completed"), "{real}");
+    assert!(real.ends_with("\nExit Code: 23\n"), "{real}");
+    assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
+}
+
+#[test]
+fn the_log_looks_as_it_is_told() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a", "1");
+    let run = sandbox.clone(&[]);
+    run.assert_code(0).assert_log("The clone is complete.");
+    let told = block(&section("README.md", "### The log"), "unless `--log-dir`");
+    assert_eq!(told, ["Mon DD HH:MM:SS Counterpart[PID]: message"]);
+    for line in run.out.lines() {
+        let head = line.split_once("]: ").unwrap_or_else(|| panic!("{line}")).0;
+        let words: Vec<&str> = head.split(' ').collect();
+        let [month, day, time, program] = words[..] else { panic!("{line}") };
+        assert!(month.len() == 3 && day.len() == 2 && day.parse::<u8>().is_ok(), "{line}");
+        assert_eq!(time.split(':').filter(|part| part.len() == 2 && part.parse::<u8>().is_ok()).count(), 3);
+        let pid = program.strip_prefix("Counterpart[").unwrap_or_else(|| panic!("{line}"));
+        assert!(pid.parse::<u32>().is_ok(), "{line}");
+    }
+}

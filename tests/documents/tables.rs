@@ -1,0 +1,259 @@
+//! Exit codes, options, phases and built-in exclusions are told as they are.
+
+use std::collections::BTreeSet;
+
+use counterpart::exit_code::{ExitCode, TABLE};
+use counterpart::plan::DEFAULT_PREFIX;
+use counterpart::{linux, macos};
+
+use crate::{block, product, read, section, table};
+
+/// With every run of white space as one blank, so that it does not matter where a line is broken.
+fn flat(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_table_of_exit_codes_is_the_programs() {
+    let told = table(&section("README.md", "## Exit codes"));
+    let known: Vec<Vec<String>> =
+        TABLE.iter().map(|row| [row.code, row.meaning, row.remedy].map(str::to_owned).into()).collect();
+    assert_eq!(told, known);
+}
+
+#[test]
+fn help_tells_each_exit_code() {
+    for help in [product(&["--help"]), product(&["-h"])] {
+        let codes = flat(help.split_once("Exit codes:").expect("no exit codes").1);
+        for row in TABLE {
+            assert!(codes.contains(&format!("{} {}", row.code, row.meaning)), "{}: {codes}", row.code);
+        }
+    }
+}
+
+#[test]
+fn help_stays_within_a_hundred_columns() {
+    for line in product(&["--help"]).lines() {
+        assert!(line.chars().count() <= 100, "{line}");
+    }
+}
+
+#[test]
+fn the_man_page_tells_each_exit_code() {
+    let page = product(&["generate", "man"]).replace("\\-", "-").replace("\\(en", "\u{2013}");
+    for row in TABLE {
+        let entry = format!("\\fB{}\\fR\n{}: {}.\n", row.code, row.meaning, row.remedy);
+        assert!(page.contains(&entry), "{entry} is not in {page}");
+    }
+}
+
+/// The codes that a row of the table stands for.
+fn codes(row: &str) -> Vec<u8> {
+    if row == "128+N" {
+        return (128..=255).collect();
+    }
+    match row.split_once('\u{2013}') {
+        Some((first, last)) => (first.parse().unwrap()..=last.parse().unwrap()).collect(),
+        None => vec![row.parse().unwrap()],
+    }
+}
+
+/// Every named code of the program, from its source: a new one cannot be forgotten.
+fn named_codes() -> Vec<u8> {
+    let source = read("src/exit_code.rs");
+    let named = source
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("pub const ")?.split_once(": Self = Self("));
+    named
+        .map(|(name, code)| code.strip_suffix(");").unwrap_or_else(|| panic!("{name}")).parse().unwrap())
+        .collect()
+}
+
+#[test]
+fn every_code_that_a_run_can_end_with_is_documented() {
+    let documented: Vec<u8> = TABLE.iter().flat_map(|row| codes(row.code)).collect();
+    assert!(documented.is_sorted_by(|a, b| a < b), "in ascending order, and none twice: {documented:?}");
+    let named = named_codes();
+    assert!(named.len() > 20, "{named:?}");
+    let of_rsync = (0..=255).filter_map(ExitCode::from_rsync).map(ExitCode::number);
+    let of_signals = (1..=64).map(|signal| ExitCode::from_signal(signal).number());
+    for code in named.into_iter().chain(of_rsync).chain(of_signals) {
+        assert!(documented.contains(&code), "{code}");
+    }
+}
+
+#[test]
+fn every_documented_code_can_be_given() {
+    let given: BTreeSet<u8> = named_codes().into_iter().collect();
+    for row in TABLE.iter().filter(|row| row.code.parse::<u8>().is_ok()) {
+        assert!(given.contains(&row.code.parse().unwrap()), "nothing ends with {}", row.code);
+    }
+    // And each constant is used by some end of a run.
+    let source = read("src/exit_code.rs");
+    let ends = ["src/failure.rs", "src/outcome.rs", "src/lib.rs"].map(read).concat();
+    for name in
+        source.lines().filter_map(|line| line.trim().strip_prefix("pub const ")?.split_once(": Self = Self("))
+    {
+        assert!(ends.contains(&format!("ExitCode::{}", name.0)), "{} is used nowhere", name.0);
+    }
+}
+
+#[test]
+fn documents_speak_only_of_codes_in_the_table() {
+    let documented: BTreeSet<String> =
+        TABLE.iter().flat_map(|row| codes(row.code)).map(|code| code.to_string()).collect();
+    for document in crate::DOCUMENTS {
+        let text = read(document);
+        for part in text.split("exited with code ").skip(1).chain(text.split(" code ").skip(1)) {
+            let code: String = part.chars().take_while(char::is_ascii_digit).collect();
+            assert!(code.is_empty() || documented.contains(&code), "{document}: code {code}");
+        }
+    }
+    // INSTALL.md has a short table of its own.
+    for row in table(read("INSTALL.md").split_once("Other codes you may\n").expect("no table of codes").1) {
+        assert!(documented.contains(&row[0]), "{row:?}");
+    }
+}
+
+#[test]
+fn the_table_of_options_is_the_programs() {
+    let mut definition = counterpart::cli::definition();
+    definition.build();
+    let mut known = Vec::new();
+    for argument in definition.get_arguments().filter(|argument| !argument.is_hide_set()) {
+        let short = argument.get_short().map(|short| format!("-{short}, ")).unwrap_or_default();
+        let long = argument.get_long().expect("an argument without a long name");
+        let value = match argument.get_value_names() {
+            Some(names) if argument.get_action().takes_values() => format!(" {}", names[0]),
+            _ => String::new(),
+        };
+        let help = argument.get_help().expect("an argument without help").to_string();
+        let mut help = help.split(" (see").next().unwrap().to_owned();
+        if let [default] = argument.get_default_values()
+            && argument.get_action().takes_values()
+        {
+            assert_eq!(default, DEFAULT_PREFIX);
+            help = format!("{help} [default: {}]", default.display());
+        }
+        known.push(vec![format!("`{short}--{long}{value}`"), help]);
+    }
+    assert_eq!(table(&section("README.md", "## Options")), known);
+    // And what is defined is what --help shows.
+    let help = flat(&product(&["--help"]));
+    for option in known {
+        assert!(help.contains(option[1].split(" [default").next().unwrap()), "{option:?}");
+    }
+}
+
+/// Each step of the pipeline, and what the README calls it.
+const STEPS: [(&str, &str); 16] = [
+    ("preflight::rights", "Rights."),
+    ("run.start_log", "The log"),
+    ("preflight::rsync", "rsync"),
+    ("introduction::log", "The introduction"),
+    ("endpoints::claim", "Source and destination"),
+    ("introduction::log_what_is_left_out", "What is left out"),
+    ("exclusions::gather", "Exclusions"),
+    ("script::check", "Scripts"),
+    ("adoption::judge", "The first clone"),
+    ("transfer::list_changes", "A test run"),
+    ("script::run_pre_clone", "The pre-clone script"),
+    ("markers::begin", "The marks are made ready"),
+    ("transfer::clone", "rsync"),
+    ("verdict::judge", "The verdict."),
+    ("markers::write", "The marks are written"),
+    ("script::run_post_clone", "The post-clone script"),
+];
+
+#[test]
+fn the_steps_are_told_in_the_order_of_the_pipeline() {
+    let pipeline = read("src/pipeline.rs");
+    let walk = pipeline.split_once("\nfn walk(").expect("no fn walk").1;
+    let walk = walk.split_once('{').unwrap().1;
+    // A call is a path or a method, directly before its bracket.
+    let calls: Vec<String> = walk
+        .split('(')
+        .map(|before| {
+            let start = before
+                .rfind(|c: char| !(c.is_ascii_alphanumeric() || "_:.".contains(c)))
+                .map_or(0, |at| at + 1);
+            before[start..].to_owned()
+        })
+        .filter(|call| call.contains("::") || call.starts_with("run."))
+        .filter(|call| !call.starts_with("Outcome::"))
+        .collect();
+    assert_eq!(calls, STEPS.map(|(call, _)| call.to_owned()).to_vec());
+
+    let told = section("README.md", "## What happens in a run");
+    let numbered: Vec<(String, String)> = told
+        .lines()
+        .filter_map(|line| line.split_once(". **"))
+        .map(|(number, rest)| (number.to_owned(), rest.split("**").next().unwrap().to_owned()))
+        .collect();
+    let expected: Vec<(String, String)> =
+        STEPS.iter().zip(1..).map(|((_, name), number)| (number.to_string(), (*name).to_owned())).collect();
+    assert_eq!(numbered, expected);
+}
+
+#[test]
+fn the_built_in_exclusions_are_the_programs() {
+    let told = section("README.md", "### Built-in exclusions");
+    for (after, known) in [
+        ("**Linux, a clone of `/`", linux::exclusions::SYSTEM),
+        ("**macOS, every clone:**", macos::exclusions::ALWAYS),
+        ("**macOS, a clone of a system**", macos::exclusions::SYSTEM),
+        ("**Protected at the top", linux::exclusions::FILESYSTEMS_OWN),
+        ("On macOS:", macos::exclusions::FILESYSTEMS_OWN),
+    ] {
+        assert_eq!(block(&told, after), known, "{after}");
+    }
+    // What makes a folder on a Mac a system.
+    let paths = [macos::exclusions::SYSTEM_ROOTS, macos::exclusions::SYSTEM_SIGNS].concat();
+    for path in paths {
+        assert!(told.contains(&format!("`{path}`")), "{path}");
+    }
+}
+
+#[test]
+fn the_options_of_rsync_are_the_programs() {
+    let told = section("README.md", "## What is cloned, and what is not");
+    let told = told.split("### ").next().unwrap();
+    let sources = ["src/rsync/arguments.rs", "src/rsync/capabilities.rs"].map(read).concat();
+    let (mut seen, mut words) = (0, told.split(|c: char| c.is_whitespace() || "`,()".contains(c)));
+    for option in words.by_ref().filter(|word| word.starts_with("--")) {
+        assert!(sources.contains(&format!("\"{option}\"")), "{option}");
+        seen += 1;
+    }
+    assert!(seen > 12, "{seen}");
+}
+
+#[test]
+fn the_default_folders_are_the_programs() {
+    let source = read("src/host.rs");
+    for folder in
+        ["/Library/Logs/Counterpart", "/var/log/counterpart", "/run/counterpart", "/var/run/counterpart"]
+    {
+        assert!(source.contains(&format!("\"{folder}\"")), "{folder}");
+        assert!(read("README.md").contains(folder), "{folder}");
+    }
+    for folder in counterpart::host::rsync_folders(counterpart::host::platform::System::MacOs) {
+        for document in ["README.md", "INSTALL.md"] {
+            assert!(read(document).contains(&format!("`{}`", folder.display())), "{document}: {folder:?}");
+        }
+    }
+}
+
+#[test]
+fn the_scripts_environment_is_the_programs() {
+    let told = section("README.md", "## Scripts");
+    let path = counterpart::process::tool_environment()
+        .into_iter()
+        .find_map(|(name, value)| (name == "PATH").then_some(value.into_string().unwrap()));
+    assert!(told.contains(&format!("`PATH={}`", path.unwrap())), "{told}");
+    let source = read("src/phases/script.rs");
+    let names = source.split_once("const PASSED_ON: [&str; ").unwrap().1;
+    let names = names.split_once("= [").unwrap().1.split(']').next().unwrap();
+    for name in names.split(',') {
+        assert!(told.contains(&format!("`{}`", name.trim().trim_matches('"'))), "{name}");
+    }
+}

@@ -1,0 +1,310 @@
+//! The destination fills up, breaks, goes away, or cannot hold what a clone needs.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::Path;
+
+use nix::sys::statvfs::statvfs;
+
+use crate::disk::{LoopDisk, OwnerlessFuse, Tmpfs};
+use crate::sandbox::{Sandbox, names_of};
+use crate::scene::{
+    RSYNC, Running, assert_clone, assert_failure, assert_no_rsync, assert_nothing_extra, folder, on_transfer,
+    quarter_megabytes, sentence, slow_down, text, thousands, tool, wait_for_files,
+};
+use crate::tree::{acl, assert_unchanged, noise, snapshot, snapshot_with_ctime};
+
+fn sandbox_on(destination: &Path) -> Sandbox {
+    let mut sandbox = Sandbox::new();
+    sandbox.destination = destination.into();
+    sandbox
+}
+
+/// A destination on a disk that has only so many bytes left.
+fn nearly_full(disk: &Path, left: u64) -> Sandbox {
+    let sandbox = sandbox_on(&folder(disk, "clone"));
+    let filler = disk.join("filler");
+    // What is reserved for root counts too: a clone runs as root.
+    let free = |disk| statvfs(disk).map(|stat| stat.blocks_free() * stat.fragment_size()).unwrap();
+    let chunk = noise(1, 1 << 20);
+    let mut file = fs::File::create(&filler).unwrap();
+    while free(disk) > left && std::io::Write::write_all(&mut file, &chunk).is_ok() {
+        file.sync_all().unwrap();
+    }
+    sandbox
+}
+
+#[test]
+fn a_full_ext4_is_74() {
+    full_on(LoopDisk::new("ext4", 24, &[], "").path(), 8 << 20);
+}
+
+#[test]
+fn a_full_xfs_is_74() {
+    full_on(LoopDisk::new("xfs", 300, &[], "").path(), 8 << 20);
+}
+
+#[test]
+fn a_full_btrfs_is_74() {
+    let disk = LoopDisk::new("btrfs", 115, &["--mixed"], "");
+    let sandbox = nearly_full(disk.path(), 24 << 20);
+    quarter_megabytes(&sandbox, 192);
+    let run = sandbox.clone(&[]);
+    run.assert_code(74).assert_log("No space left on device (28)");
+    // A rename needs room there too, so the reason may have to stay in the log, which then says so.
+    let is_told =
+        sandbox.mark("error").exists() || run.out.contains(": Warning: the reason could not be written");
+    assert!(is_told && !sandbox.mark("completed").exists(), "{run}");
+    fs::remove_file(disk.path().join("filler")).unwrap();
+    sandbox.clone(&[]).assert_code(0).assert_err("");
+    assert_clone(&sandbox);
+    assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+}
+
+#[test]
+fn a_full_tmpfs_is_74() {
+    full_on(Tmpfs::new("size=12m").path(), 8 << 20);
+}
+
+fn full_on(disk: &Path, left: u64) {
+    let sandbox = nearly_full(disk, left);
+    quarter_megabytes(&sandbox, left / (128 * 1024));
+    let before = snapshot(&sandbox.source);
+    // Whatever room rsync gives back when it fails is taken at once.
+    on_transfer(
+        &sandbox,
+        &format!(
+            "{RSYNC} \"$@\"; code=$?; for i in 1 2 3; do cat /dev/zero >'{0}/more$i'; sync -f '{0}'; done 2>/dev/null; exit $code",
+            text(disk)
+        ),
+    );
+    let run = sandbox.clone(&[]);
+    run.assert_code(74);
+    let sentence = sentence(&run).to_owned();
+    let start = format!("The destination {} is full: rsync: ", text(&sandbox.destination));
+    assert!(sentence.starts_with(&start), "{run}");
+    assert!(
+        sentence.ends_with(
+            ": No space left on device (28). Make room there, exclude more, or use a larger disk."
+        ),
+        "{run}"
+    );
+    // Written on a disk without any room left.
+    let error = fs::read_to_string(sandbox.mark("error"));
+    assert_eq!(error.ok(), Some(format!("{sentence}\n")), "{run}\n{:?}", sandbox.marks());
+    assert!(!sandbox.mark("completed").exists());
+    assert_nothing_extra(&sandbox);
+    assert_unchanged(&before, &snapshot(&sandbox.source));
+
+    for name in ["filler", "more1", "more2", "more3"] {
+        // Not every filesystem has room left for another name.
+        let _ = fs::remove_file(disk.join(name));
+    }
+    for number in 4..left / (128 * 1024) {
+        fs::remove_file(sandbox.source.join(format!("{number:03}"))).unwrap();
+    }
+    on_transfer(&sandbox, "");
+    sandbox.clone(&[]).assert_code(0).assert_err("");
+    assert_clone(&sandbox);
+    assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+}
+
+#[test]
+fn a_destination_without_inodes_is_74() {
+    let disk = LoopDisk::new("ext4", 32, &["-N", "128"], "");
+    let sandbox = sandbox_on(disk.path());
+    thousands(&sandbox, 200);
+    let run = sandbox.clone(&[]);
+    run.assert_code(74).assert_log("No space left on device (28)");
+    run.assert_log(": rsync ended with code 23: some files or attributes were not transferred.\n");
+    let sentence = sentence(&run).to_owned();
+    assert!(sentence.starts_with(&format!("The destination {} is full: ", text(disk.path()))), "{run}");
+    assert_eq!(sandbox.read_mark("error"), format!("{sentence}\n"));
+    assert!(!sandbox.mark("completed").exists());
+    assert_nothing_extra(&sandbox);
+}
+
+#[test]
+fn an_error_in_the_destinations_filesystem_is_72() {
+    let disk = LoopDisk::new("ext4", 64, &[], "errors=remount-ro");
+    let sandbox = sandbox_on(disk.path());
+    quarter_megabytes(&sandbox, 20);
+    slow_down(&sandbox, 1500);
+    let run = Running::start(&sandbox, &[]);
+    wait_for_files(&sandbox);
+    disk.trigger_fs_error();
+    let run = run.finish();
+    let path = text(disk.path());
+    run.assert_code(72).assert_err(&format!(
+        "counterpart: The destination {path} became unwritable during the clone: Read-only file system. \
+         Check its disk.\n"
+    ));
+    run.assert_log(": Warning: the reason could not be written to the destination: Read-only file system.\n");
+    assert!(!sandbox.mark("completed").exists());
+}
+
+#[test]
+fn a_destination_that_shuts_down_is_72() {
+    shut_down(&LoopDisk::new("xfs", 300, &[], ""));
+    shut_down(&LoopDisk::new("ext4", 64, &[], ""));
+}
+
+fn shut_down(disk: &LoopDisk) {
+    let sandbox = sandbox_on(disk.path());
+    quarter_megabytes(&sandbox, 20);
+    slow_down(&sandbox, 1500);
+    let run = Running::start(&sandbox, &[]);
+    wait_for_files(&sandbox);
+    disk.shutdown();
+    let run = run.finish();
+    let path = text(disk.path());
+    run.assert_code(72).assert_err(&format!(
+        "counterpart: The destination {path} became unwritable during the clone: Input/output error. \
+         Check its disk.\n"
+    ));
+    run.assert_log(": Warning: the reason could not be written to the destination: Input/output error.\n");
+}
+
+#[test]
+fn a_destination_that_is_unmounted_in_between_is_72() {
+    let disk = LoopDisk::new("ext4", 64, &[], "");
+    let sandbox = sandbox_on(disk.path());
+    quarter_megabytes(&sandbox, 20);
+    slow_down(&sandbox, 2000);
+    let run = Running::start(&sandbox, &[]);
+    wait_for_files(&sandbox);
+    disk.unmount_lazily();
+    let run = run.finish();
+    let sentence = format!(
+        "The destination {} became unwritable during the clone: another folder is at its path now \
+         (was it unmounted?). Check its disk.",
+        text(disk.path())
+    );
+    run.assert_code(72).assert_err(&format!("counterpart: {sentence}\n"));
+    assert!(names_of(disk.path()).is_empty(), "something was written below the mount point");
+    disk.mount_again();
+    assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
+    assert_eq!(sandbox.read_mark("error"), format!("{sentence}\n"));
+    sandbox.clone(&[]).assert_code(0).assert_err("");
+    assert_clone(&sandbox);
+}
+
+#[test]
+fn a_read_only_destination_is_66_and_not_touched() {
+    let disk = LoopDisk::new("ext4", 32, &[], "");
+    let sandbox = sandbox_on(disk.path());
+    sandbox.write("file", "content");
+    sandbox.clone(&[]).assert_code(0);
+    disk.remount_read_only();
+    let before = snapshot_with_ctime(disk.path());
+    let run = sandbox.clone(&[]);
+    let sentence =
+        format!("The destination {} cannot be written: it is mounted read-only.", text(disk.path()));
+    assert_failure(&sandbox, &run, 66, &sentence, &["completed", "id", "stats"]);
+    assert_unchanged(&before, &snapshot_with_ctime(disk.path()));
+}
+
+#[test]
+fn data_that_does_not_reach_the_disk_is_no_success() {
+    let host = Tmpfs::new("size=24m");
+    let disk = LoopDisk::inside(host.path(), "ext4", 200, &["-J", "size=4"], "");
+    let sandbox = sandbox_on(disk.path());
+    quarter_megabytes(&sandbox, 160);
+    let run = sandbox.clone(&[]);
+    // Depending on when the disk's cache is written, rsync, the flush or a mark is what fails first.
+    assert!([11, 72, 74].contains(&run.code), "{run}");
+    run.assert_code(run.code);
+    assert!(!sandbox.mark("completed").exists());
+}
+
+#[test]
+fn a_destination_without_access_control_lists_is_23_and_the_path_named() {
+    let ram = Tmpfs::without_attributes();
+    let sandbox = sandbox_on(ram.path());
+    sandbox.write("plain", "content");
+    sandbox.write("folder/listed", "content");
+    let listed = sandbox.source.join("folder/listed");
+    xattr::set(&listed, "system.posix_acl_access", &acl(54321, 6)).unwrap();
+    let run = sandbox.clone(&[]);
+    let sentence = "rsync ended with code 23: some files or attributes were not transferred. \
+                    The failing paths are in the log.";
+    assert_failure(&sandbox, &run, 23, sentence, &["error", "id", "stats"]);
+    let messages = run.messages();
+    let at = messages.iter().position(|message| *message == "Failing paths:").expect("no path is named");
+    assert!(messages[at + 1].contains("folder/") && messages[at + 1].contains("listed"), "{run}");
+    assert_eq!(fs::read_to_string(ram.path().join("plain")).unwrap(), "content");
+}
+
+#[test]
+fn a_destination_without_owners_is_90_and_nothing_is_written() {
+    for (fuse, how) in [(OwnerlessFuse::new(), "loses"), (OwnerlessFuse::refusing_chown(), "refuses")] {
+        fs::write(fuse.backing().join("theirs"), "content").unwrap();
+        let sandbox = sandbox_on(&fuse.path());
+        sandbox.write("file", "content");
+        for more in [&[][..], &["--adopt"]] {
+            let before = snapshot(&fuse.backing());
+            let run = sandbox.clone(more);
+            let sentence = format!(
+                "The destination {} ignores ownership: an owner that was set on a new file there was lost. \
+                 Use another filesystem.",
+                text(&fuse.path())
+            );
+            assert_failure(&sandbox, &run, 90, &sentence, &[]);
+            assert_eq!(names_of(&fuse.backing()), ["theirs"], "{how}");
+            assert_unchanged(&before, &snapshot(&fuse.backing()));
+        }
+    }
+}
+
+#[test]
+fn a_full_log_disk_does_not_stop_the_clone() {
+    let disk = Tmpfs::new("size=16k");
+    let _ = fs::write(disk.path().join("filler"), vec![0; 12 * 1024]);
+    let sandbox = Sandbox::new();
+    thousands(&sandbox, 20);
+    // Another process fills it for good while rsync runs.
+    on_transfer(
+        &sandbox,
+        &format!("cat /dev/zero >'{}/more' 2>/dev/null; seq 2000; exec {RSYNC} \"$@\"", text(disk.path())),
+    );
+    let run = sandbox.clone(&["--log-dir", &text(disk.path())]);
+    run.assert_code(0);
+    let log =
+        names_of(disk.path()).into_iter().find(|name| name.to_string_lossy().starts_with("Counterpart_"));
+    run.assert_err(&format!(
+        "counterpart: The log {} cannot be written any more: No space left on device. The run goes on.\n",
+        text(&disk.path().join(log.unwrap()))
+    ));
+    assert_clone(&sandbox);
+}
+
+#[test]
+fn a_log_that_cannot_be_begun_does_not_stop_the_clone() {
+    let disk = Tmpfs::new("size=8k,nr_inodes=2");
+    fs::write(disk.path().join("filler"), "").unwrap();
+    let sandbox = Sandbox::new();
+    sandbox.write("file", "content");
+    let run = sandbox.clone(&["--log-dir", &text(disk.path())]);
+    run.assert_code(0).assert_err(&format!(
+        "counterpart: The log in {} cannot be written: No space left on device. The run goes on without it.\n",
+        text(disk.path())
+    ));
+    assert_clone(&sandbox);
+    assert_no_rsync(&sandbox);
+}
+
+#[test]
+fn an_immutable_file_at_the_destination_is_23_and_named() {
+    let disk = LoopDisk::new("ext4", 32, &[], "");
+    let sandbox = sandbox_on(disk.path());
+    sandbox.write("file", "content");
+    sandbox.write("gone", "content");
+    sandbox.clone(&[]).assert_code(0);
+    fs::remove_file(sandbox.source.join("gone")).unwrap();
+    let stubborn = disk.path().join("gone");
+    tool("chattr", &[OsStr::new("+i"), stubborn.as_os_str()]);
+    let run = sandbox.clone(&[]);
+    tool("chattr", &[OsStr::new("-i"), stubborn.as_os_str()]);
+    run.assert_code(23).assert_log("]: Failing paths:\n").assert_log("]:   gone\n");
+    assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
+}

@@ -1,0 +1,58 @@
+"""Shows a folder as a filesystem whose faults are told while it is mounted.
+
+Usage: faulty.py BACKING MOUNT_POINT CONTROL. Each line of the file CONTROL is one of
+    fail /path    reading this file, or with "*" any file, fails with EIO
+    hang /path    reading this file blocks for as long as the line is there
+"""
+
+import errno
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support/disk"))
+import ownerless  # noqa: E402
+
+
+class Faulty(ownerless.Ownerless):
+    def __init__(self, backing, control):
+        super().__init__(backing, False)
+        self.control = control
+
+    def is_told(self, fault, path):
+        try:
+            with open(self.control, encoding="latin-1") as control:
+                lines = control.read().splitlines()
+        except FileNotFoundError:
+            return False
+        return f"{fault} {path}" in lines or f"{fault} *" in lines
+
+    def read(self, path, size, offset, fh):
+        while self.is_told("hang", path):
+            time.sleep(0.05)
+        if self.is_told("fail", path):
+            raise OSError(errno.EIO, "told to fail")
+        return super().read(path, size, offset, fh)
+
+
+def main():
+    backing, mount_point, control = sys.argv[1:]
+    os.umask(0)
+    ownerless.fusepy.FUSE(
+        Faulty(backing, control),
+        mount_point,
+        encoding="latin-1",
+        foreground=True,
+        allow_other=True,
+        default_permissions=True,
+        use_ino=True,
+        hard_remove=True,
+        attr_timeout=0,
+        entry_timeout=0,
+        direct_io=True,
+        fsname="faulty",
+    )
+
+
+if __name__ == "__main__":
+    main()

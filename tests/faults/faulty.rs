@@ -1,0 +1,46 @@
+//! A filesystem whose faults are told while it is mounted, by way of FUSE and Python's fusepy.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+
+use crate::disk::OwnerlessFuse;
+
+const SERVER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/faults/faulty.py");
+
+/// A mounted filesystem without faults so far.
+#[derive(Debug)]
+pub struct FaultyFuse {
+    // Nothing may hang any more when the filesystem is unmounted, so `drop` clears the faults before this goes.
+    fuse: OwnerlessFuse,
+    folder: TempDir,
+}
+
+impl FaultyFuse {
+    /// Mounts one.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let fuse = OwnerlessFuse::serve(SERVER, folder.path().join("control").as_os_str());
+        Self { fuse, folder }
+    }
+
+    /// Where it is mounted.
+    pub fn path(&self) -> PathBuf {
+        self.fuse.path()
+    }
+
+    /// Sets the faults: lines such as `fail /file`, `fail *` or `hang /file`.
+    pub fn tell(&self, faults: &str) {
+        let new = self.folder.path().join("new");
+        fs::write(&new, faults).unwrap();
+        fs::rename(new, self.folder.path().join(OsStr::new("control"))).unwrap();
+    }
+}
+
+impl Drop for FaultyFuse {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(self.folder.path().join("control"));
+    }
+}

@@ -1,0 +1,91 @@
+//! The clone is exact on every filesystem, and a second run finds nothing to do.
+
+use std::fs;
+use std::path::Path;
+
+use crate::audit::{Options, assert_same};
+use crate::disk::{LoopDisk, Tmpfs};
+use crate::sandbox::Sandbox;
+use crate::tree::{edit_in_the_same_second, hostile_tree, over_long_path, remove_tree, set_mtime};
+
+#[test]
+fn ext4_holds_an_exact_clone() {
+    exact_on(LoopDisk::new("ext4", 320, &[], "").path(), true);
+}
+
+#[test]
+fn xfs_holds_an_exact_clone() {
+    exact_on(LoopDisk::new("xfs", 320, &[], "").path(), true);
+}
+
+#[test]
+fn btrfs_holds_an_exact_clone() {
+    exact_on(LoopDisk::new("btrfs", 320, &[], "").path(), true);
+}
+
+#[test]
+fn tmpfs_holds_an_exact_clone() {
+    exact_on(Tmpfs::new("size=320m").path(), true);
+}
+
+#[test]
+fn a_disk_of_whole_seconds_holds_all_but_the_nanoseconds() {
+    exact_on(LoopDisk::new("ext4", 320, &["-I", "128"], "").path(), false);
+}
+
+fn exact_on(disk: &Path, nanoseconds: bool) {
+    let mut sandbox = Sandbox::new();
+    sandbox.destination = disk.into();
+    hostile_tree(&sandbox.source);
+    if !nanoseconds {
+        // Such a disk ends in 2038 as well.
+        set_mtime(&sandbox.source.join("contents/after 2038"), 2_000_000_000, 5);
+        set_mtime(&sandbox.source.join("contents"), 2_000_000_000, 5);
+    }
+    let same = || {
+        let options = Options { nanoseconds, sparse_slack: 256 * 1024, ..Options::default() };
+        assert_same(&sandbox.source, &sandbox.destination, &options);
+        assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+    };
+    sandbox.clone(&[]).assert_code(0).assert_err("");
+    same();
+
+    let second = sandbox.clone(&[]);
+    second.assert_code(0).assert_err("");
+    second.assert_log(": Number of regular files transferred: 0\n");
+    second.assert_log(": Number of created files: 0\n").assert_log(": Number of deleted files: 0\n");
+    same();
+
+    remove_tree(&sandbox.source.join("names"));
+    remove_tree(&sandbox.source.join("levels"));
+    fs::remove_file(sandbox.source.join("hard links/one/first group")).unwrap();
+    if nanoseconds {
+        edit_in_the_same_second(&sandbox.source.join("contents/large"));
+    }
+    fs::write(sandbox.source.join("new"), "new").unwrap();
+    sandbox.clone(&[]).assert_code(0).assert_err("");
+    same();
+    assert!(!sandbox.destination.join("names").exists() && !sandbox.destination.join("levels").exists());
+}
+
+#[test]
+fn a_path_that_is_too_long_for_the_system_is_named() {
+    let sandbox = Sandbox::new();
+    sandbox.write("file", "content");
+    sandbox.write_destination("file", "old");
+    let path = over_long_path(&sandbox.source);
+    let run = sandbox.clone(&["--adopt"]);
+    run.assert_code(23);
+    run.assert_err(
+        "counterpart: rsync ended with code 23: some files or attributes were not transferred. \
+         The failing paths are in the log.\n",
+    );
+    // rsync stops at the folder with which the path becomes too long.
+    let named = run.messages().iter().position(|message| *message == "Failing paths:");
+    let named = run.messages()[named.expect("no path is named") + 1].trim_start();
+    assert!(named.len() > 4096 - 255, "{named}");
+    let path = path.to_string_lossy();
+    assert!(named.contains(&path[..3500]), "{named} is not {path}");
+    assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
+    assert_eq!(fs::read_to_string(sandbox.destination.join("file")).unwrap(), "content");
+}

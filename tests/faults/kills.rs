@@ -1,0 +1,196 @@
+//! Counterpart killed at many moments: the destination never claims what is not there, and the next run mends it.
+
+use std::fs;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::audit::{Options, assert_same};
+use crate::sandbox::Sandbox;
+use crate::scene::{RSYNC, Running, assert_clone, on_transfer, text, thousands, wait_for};
+use crate::tree::snapshot;
+
+/// Everything that must hold after a kill.
+#[track_caller]
+fn assert_mended(sandbox: &Sandbox, moment: &str) {
+    if sandbox.mark("completed").exists() {
+        assert_whole(sandbox);
+        assert!(!sandbox.mark("error").exists(), "{moment}");
+    }
+    sandbox.rsync(&format!("exec {RSYNC} \"$@\""));
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let mut run = sandbox.clone(&[]);
+    // rsync holds the lock until it has ended too.
+    while run.code == 80 && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(50));
+        run = sandbox.clone(&[]);
+    }
+    assert_eq!((run.code, run.err.as_str()), (0, ""), "killed {moment}: {run}");
+    assert_eq!(sandbox.marks(), ["completed", "id", "stats"], "killed {moment}: {run}");
+    assert_clone(sandbox);
+}
+
+/// Asserts that the clone is exact but for the time of the root itself: the completion is the last file that is written
+/// into it, and the time is put right after that.
+#[track_caller]
+fn assert_whole(sandbox: &Sandbox) {
+    let options = Options { root_mtime: false, ..Options::default() };
+    assert_same(&sandbox.source, &sandbox.destination, &options);
+}
+
+/// Starts a run, waits for a file that says where it is, kills it.
+fn kill_at(sandbox: &Sandbox, began: &std::path::Path, more: &[&str], moment: &str) {
+    let run = Running::start(sandbox, more);
+    wait_for(began);
+    run.signal(Signal::SIGKILL);
+    assert_eq!(run.finish().code, -1, "{moment}");
+}
+
+#[test]
+fn a_kill_while_another_program_runs_is_mended() {
+    let stops = [
+        ("while rsync tells its version", "--version"),
+        ("during the dry run", "--dry-run"),
+        ("before the transfer", "--stats"),
+    ];
+    for (moment, option) in stops {
+        let sandbox = Sandbox::new();
+        thousands(&sandbox, 50);
+        // Something is there, so what a clone would delete is asked for first.
+        fs::create_dir(sandbox.destination.join("0000")).unwrap();
+        let began = sandbox.path().join("began");
+        sandbox.rsync(&format!(
+            "case \" $* \" in *' {option} '*) : >'{}'; exec sleep 100 ;; esac\nexec {RSYNC} \"$@\"",
+            text(&began)
+        ));
+        kill_at(&sandbox, &began, &[], moment);
+        assert!(!sandbox.mark("completed").exists(), "{moment}");
+        assert_mended(&sandbox, moment);
+    }
+    for (option, is_complete) in [("-p", false), ("-o", true)] {
+        let sandbox = Sandbox::new();
+        thousands(&sandbox, 50);
+        let began = sandbox.path().join("began");
+        let script = sandbox.script("script", &format!(": >'{}'; exec sleep 100", text(&began)));
+        kill_at(&sandbox, &began, &[option, &text(&script)], option);
+        assert_eq!(sandbox.mark("completed").exists(), is_complete, "{option}");
+        assert_mended(&sandbox, option);
+    }
+}
+
+#[test]
+fn a_kill_after_the_transfer_and_before_the_verdict_is_mended() {
+    let sandbox = Sandbox::new();
+    thousands(&sandbox, 50);
+    let began = sandbox.path().join("began");
+    on_transfer(&sandbox, &format!("{RSYNC} \"$@\"; : >'{}'; exec sleep 100", text(&began)));
+    kill_at(&sandbox, &began, &[], "after the transfer");
+    assert!(!sandbox.mark("completed").exists());
+    assert_mended(&sandbox, "after the transfer");
+}
+
+#[test]
+fn a_kill_after_a_complete_run_takes_no_false_completion_along() {
+    let sandbox = Sandbox::new();
+    thousands(&sandbox, 50);
+    sandbox.clone(&[]).assert_code(0);
+    fs::write(sandbox.source.join("more"), "more").unwrap();
+    let began = sandbox.path().join("began");
+    on_transfer(&sandbox, &format!(": >'{}'; exec sleep 100", text(&began)));
+    kill_at(&sandbox, &began, &[], "in the second run");
+    assert!(!sandbox.mark("completed").exists(), "the clone is not what the source is any more");
+    assert_mended(&sandbox, "in the second run");
+}
+
+#[test]
+fn timed_kills_are_mended() {
+    let mut sandbox = Sandbox::new();
+    thousands(&sandbox, 2000);
+    let undisturbed = Instant::now();
+    sandbox.clone(&[]).assert_code(0);
+    let whole = undisturbed.elapsed();
+    let root = sandbox.destination.clone();
+    let mut killed = 0;
+    for step in 0..16_u32 {
+        sandbox.destination = root.join("..").join(format!("destination-{step}"));
+        fs::create_dir(&sandbox.destination).unwrap();
+        let run = Running::start(&sandbox, &[]);
+        std::thread::sleep(whole * step / 15);
+        run.signal(Signal::SIGKILL);
+        killed += i32::from(run.finish().code == -1);
+        assert_mended(&sandbox, &format!("after {step} fifteenths of {whole:?}"));
+        crate::tree::remove_tree(&sandbox.destination);
+    }
+    assert!(killed >= 8, "only {killed} runs were still running when they were killed");
+}
+
+/// The system calls by which Counterpart itself changes a disk, or makes sure that it has.
+const CHANGES: [&str; 7] = ["fsync", "syncfs", "renameat", "unlinkat", "utimensat", "ftruncate", "pwrite64"];
+
+#[test]
+fn a_kill_before_each_change_of_a_first_clone_is_mended() {
+    let mut moments = 0;
+    for call in CHANGES {
+        for number in 1.. {
+            let sandbox = Sandbox::new();
+            thousands(&sandbox, 20);
+            fs::create_dir(sandbox.destination.join("0000")).unwrap();
+            if !killed_before(&sandbox, call, number) {
+                break;
+            }
+            moments += 1;
+            assert_mended(&sandbox, &format!("before {call} number {number}"));
+        }
+    }
+    assert!(moments >= 12, "only {moments} changes were met");
+}
+
+#[test]
+fn a_kill_before_each_change_of_a_later_clone_is_mended() {
+    let sandbox = Sandbox::new();
+    thousands(&sandbox, 20);
+    let mut moments = 0;
+    for call in CHANGES {
+        for number in 1.. {
+            sandbox.clone(&[]).assert_code(0);
+            let before = snapshot(&sandbox.destination);
+            fs::write(sandbox.source.join("changing"), format!("{call} {number}")).unwrap();
+            if !killed_before(&sandbox, call, number) {
+                break;
+            }
+            moments += 1;
+            // Killed before anything was changed, the completion is the last run's and right for that.
+            if sandbox.mark("completed").exists()
+                && !before.changes(&snapshot(&sandbox.destination)).is_empty()
+            {
+                assert_whole(&sandbox);
+            }
+            fs::remove_file(sandbox.mark("completed")).unwrap_or_default();
+            assert_mended(&sandbox, &format!("before {call} number {number}"));
+        }
+    }
+    assert!(moments >= 10, "only {moments} changes were met");
+}
+
+/// Kills a run just before its system call of this name and number; false when the run has ended before it.
+fn killed_before(sandbox: &Sandbox, call: &str, number: u32) -> bool {
+    assert!(fs::exists("/usr/bin/strace").unwrap(), "this test needs strace");
+    let plain = sandbox.command(sandbox.arguments([] as [&str; 0]));
+    let status = std::process::Command::new("/usr/bin/timeout")
+        .args(["-k", "5", "60", "/usr/bin/strace", "-qq", "-o", "/dev/null", "-e"])
+        .arg(format!("trace={call}"))
+        .arg("-e")
+        .arg(format!("inject={call}:signal=KILL:when={number}"))
+        .arg(plain.get_program())
+        .args(plain.get_args())
+        .env("COUNTERPART_FAKE_HOST", sandbox.host())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    // strace ends by the signal that ended what it traced, and timeout hands that on.
+    assert!(matches!(status.code(), Some(0 | 137) | None), "{status}");
+    status.code() != Some(0)
+}

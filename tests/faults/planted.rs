@@ -1,0 +1,167 @@
+//! Links and folders that somebody put in the place of our files at the destination.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use crate::sandbox::Sandbox;
+use crate::scene::{assert_clone, assert_failure, on_transfer, text};
+use crate::tree::{assert_unchanged, snapshot_with_ctime};
+
+const MARKS: [&str; 4] = ["completed", "error", "stats", "id"];
+
+/// Puts something at the first path; the victims are below the second.
+type Plant = fn(&Path, &Path);
+
+/// What can stand in the place of a file.
+const PLANTS: [(&str, Plant); 7] = [
+    ("link to a file", |mark, victims| symlink(victims.join("file"), mark).unwrap()),
+    ("link to a folder", |mark, victims| symlink(victims.join("folder"), mark).unwrap()),
+    ("link to nothing", |mark, victims| symlink(victims.join("nothing"), mark).unwrap()),
+    ("empty folder", |mark, _| fs::create_dir(mark).unwrap()),
+    ("full folder", |mark, victims| {
+        fs::create_dir_all(mark.join("below/deeper")).unwrap();
+        fs::write(mark.join("below/file"), "").unwrap();
+        symlink(victims.join("folder"), mark.join("below/link")).unwrap();
+        fs::hard_link(victims.join("linked"), mark.join("hard")).unwrap();
+    }),
+    ("FIFO", |mark, _| {
+        nix::unistd::mkfifo(mark, nix::sys::stat::Mode::from_bits_truncate(0o644)).unwrap();
+    }),
+    ("hard link", |mark, victims| fs::hard_link(victims.join("linked"), mark).unwrap()),
+];
+
+struct Scene {
+    sandbox: Sandbox,
+    victims: std::path::PathBuf,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let sandbox = Sandbox::new();
+        sandbox.write("file", "content");
+        let victims = sandbox.path().join("victims");
+        fs::create_dir_all(victims.join("folder")).unwrap();
+        for name in ["file", "folder/file"] {
+            fs::write(victims.join(name), "mine").unwrap();
+        }
+        Self { sandbox, victims }
+    }
+
+    fn plant(&self, mark: &str, plant: Plant) {
+        fs::write(self.victims.join("linked"), "mine").unwrap();
+        let path = self.sandbox.mark(mark);
+        let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path));
+        plant(&path, &self.victims);
+    }
+
+    #[track_caller]
+    fn assert_right(&self, marks: &[&str], what: &str) {
+        assert_eq!(self.sandbox.marks(), marks, "{what}");
+        for mark in marks {
+            let found = fs::symlink_metadata(self.sandbox.mark(mark)).unwrap();
+            assert!(found.is_file(), "{what}: {mark} is not a file");
+        }
+        assert_eq!(fs::read_to_string(self.victims.join("linked")).unwrap(), "mine", "{what}");
+        assert!(!self.victims.join("nothing").exists(), "{what}");
+    }
+}
+
+#[test]
+fn what_is_planted_at_a_clone_gives_way() {
+    for mark in MARKS {
+        for (name, plant) in PLANTS {
+            let what = format!("{name} as {mark}");
+            let scene = Scene::new();
+            scene.sandbox.clone(&[]).assert_code(0);
+            scene.plant(mark, plant);
+            fs::remove_file(scene.victims.join("linked")).unwrap();
+            fs::write(scene.victims.join("linked"), "mine").unwrap();
+            let victims = snapshot_with_ctime(&scene.victims);
+            scene.sandbox.clone(&[]).assert_code(0).assert_err("");
+            assert_unchanged(&victims, &snapshot_with_ctime(&scene.victims));
+            scene.assert_right(&["completed", "id", "stats"], &what);
+            assert_clone(&scene.sandbox);
+        }
+    }
+}
+
+#[test]
+fn what_is_planted_gives_way_to_a_failure_as_well() {
+    for mark in MARKS {
+        for (name, plant) in PLANTS {
+            let what = format!("{name} as {mark}");
+            let scene = Scene::new();
+            scene.sandbox.clone(&[]).assert_code(0);
+            // Planted while rsync runs, when everything of ours has been looked at already.
+            let script = scene.sandbox.path().join("planting");
+            on_transfer(
+                &scene.sandbox,
+                &format!(
+                    ": >'{0}'; while [ -e '{0}' ]; do sleep 0.01; done; /usr/bin/rsync \"$@\"; exit 23",
+                    text(&script)
+                ),
+            );
+            let run = crate::scene::Running::start(&scene.sandbox, &[]);
+            crate::scene::wait_for(&script);
+            scene.plant(mark, plant);
+            fs::remove_file(script).unwrap();
+            let run = run.finish();
+            let sentence = "rsync ended with code 23: some files or attributes were not transferred. \
+                            The failing paths are in the log.";
+            let marks: &[&str] = &["error", "id", "stats"];
+            if mark == "id" {
+                // It is written once, and replaced by the next run.
+                run.assert_code(23);
+                fs::symlink_metadata(scene.sandbox.mark("id")).unwrap();
+                assert!(!scene.sandbox.mark("completed").exists());
+            } else {
+                assert_failure(&scene.sandbox, &run, 23, sentence, marks);
+                scene.assert_right(marks, &what);
+            }
+            assert_eq!(fs::read_to_string(scene.victims.join("file")).unwrap(), "mine", "{what}");
+            assert_eq!(fs::read_to_string(scene.victims.join("folder/file")).unwrap(), "mine", "{what}");
+            assert_eq!(fs::read_to_string(scene.victims.join("linked")).unwrap(), "mine", "{what}");
+        }
+    }
+}
+
+#[test]
+fn planted_marks_do_not_make_a_destination_ours() {
+    for (name, plant) in PLANTS.into_iter().filter(|(name, _)| *name != "hard link") {
+        let scene = Scene::new();
+        scene.sandbox.write_destination("precious", "mine");
+        for mark in ["completed", "stats", "id"] {
+            scene.plant(mark, plant);
+            let _ = fs::remove_file(scene.victims.join("linked"));
+        }
+        fs::write(scene.victims.join("linked"), "mine").unwrap();
+        let before = snapshot_with_ctime(scene.sandbox.path()).without(Path::new("host"));
+        let run = scene.sandbox.clone(&[]);
+        assert_eq!(run.code, 76, "{name}: {run}");
+        let after = snapshot_with_ctime(scene.sandbox.path()).without(Path::new("host"));
+        let changes: Vec<_> = before.changes(&after);
+        // The probe for nanoseconds and owners comes and goes; the folder's own ctime tells of it.
+        let changes: Vec<_> = changes.iter().filter(|change| !change.contains(": ctime")).collect();
+        assert!(changes.is_empty(), "{name}: {changes:?}");
+    }
+}
+
+#[test]
+fn a_first_clone_to_planted_links_is_right() {
+    for (name, plant) in PLANTS {
+        let scene = Scene::new();
+        for mark in MARKS {
+            if name == "full folder" || name == "hard link" {
+                let _ = fs::remove_file(scene.victims.join("linked"));
+            }
+            scene.plant(mark, plant);
+        }
+        let run = scene.sandbox.clone(&[]);
+        run.assert_code(0).assert_err("");
+        scene.assert_right(&["completed", "id", "stats"], name);
+        assert_eq!(fs::read_to_string(scene.victims.join("file")).unwrap(), "mine");
+        assert_eq!(fs::read_to_string(scene.victims.join("folder/file")).unwrap(), "mine");
+        assert_clone(&scene.sandbox);
+    }
+}

@@ -1,0 +1,238 @@
+//! Signals that reach Counterpart, and signals that reach rsync.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+
+use crate::faulty::FaultyFuse;
+use crate::sandbox::{Sandbox, wait_until};
+use crate::scene::{
+    RSYNC, Running, assert_clone, assert_failure, assert_no_rsync, assert_nothing_extra, on_transfer,
+    processes_with, quarter_megabytes, rsyncs, slow_down, text, wait_for, wait_for_files,
+};
+
+fn slow_sandbox() -> Sandbox {
+    let sandbox = Sandbox::new();
+    quarter_megabytes(&sandbox, 40);
+    slow_down(&sandbox, 500);
+    sandbox
+}
+
+#[test]
+fn a_signal_during_the_transfer_ends_it_with_20() {
+    for (signal, name) in
+        [(Signal::SIGINT, "SIGINT"), (Signal::SIGTERM, "SIGTERM"), (Signal::SIGHUP, "SIGHUP")]
+    {
+        let sandbox = slow_sandbox();
+        let run = Running::start(&sandbox, &[]);
+        wait_for_files(&sandbox);
+        run.signal(signal);
+        let run = run.finish();
+        let sentence = format!("The clone was interrupted ({name}).");
+        assert_failure(&sandbox, &run, 20, &sentence, &["error", "id"]);
+        assert_no_rsync(&sandbox);
+        assert_nothing_extra(&sandbox);
+        sandbox.rsync("exec /usr/bin/rsync \"$@\"");
+        sandbox.clone(&[]).assert_code(0);
+        assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+        assert_clone(&sandbox);
+    }
+}
+
+#[test]
+fn a_signal_takes_the_completion_of_an_earlier_run_away_with_it() {
+    let sandbox = slow_sandbox();
+    sandbox.rsync("exec /usr/bin/rsync \"$@\"");
+    sandbox.clone(&[]).assert_code(0);
+    sandbox.write("more", &"x".repeat(1 << 20));
+    slow_down(&sandbox, 100);
+    let run = Running::start(&sandbox, &[]);
+    assert!(wait_until(|| !sandbox.mark("completed").exists() && !rsyncs(&sandbox).is_empty()));
+    run.signal(Signal::SIGTERM);
+    let run = run.finish();
+    assert_failure(&sandbox, &run, 20, "The clone was interrupted (SIGTERM).", &["error", "id", "stats"]);
+    assert_nothing_extra(&sandbox);
+}
+
+#[test]
+fn a_second_sigint_ends_at_once_whatever_rsync_does() {
+    let sandbox = Sandbox::new();
+    sandbox.write("file", "content");
+    let began = sandbox.path().join("began");
+    on_transfer(
+        &sandbox,
+        &format!("trap '' INT TERM HUP; : >'{}'; while :; do sleep 0.1; done", text(&began)),
+    );
+    let mut run = Running::start(&sandbox, &[]);
+    wait_for(&began);
+    run.signal(Signal::SIGINT);
+    std::thread::sleep(Duration::from_millis(700));
+    assert!(!run.has_ended(), "rsync goes on, so the run has to");
+    let second = Instant::now();
+    run.signal(Signal::SIGINT);
+    let run = run.finish();
+    assert!(second.elapsed() < Duration::from_secs(5), "it took {:?}", second.elapsed());
+    run.assert_code(20);
+    assert!(!sandbox.mark("completed").exists());
+    assert!(wait_until(|| processes_with(&sandbox.destination).is_empty()), "the fake rsync is still there");
+}
+
+#[test]
+fn a_second_sigint_ends_at_once_while_a_disk_hangs() {
+    let fuse = FaultyFuse::new();
+    let mut sandbox = Sandbox::new();
+    sandbox.source = fuse.path();
+    quarter_megabytes(&sandbox, 3);
+    fuse.tell("hang /001\n");
+    let run = Running::start(&sandbox, &[]);
+    wait_for_files(&sandbox);
+    std::thread::sleep(Duration::from_millis(300));
+    run.signal(Signal::SIGINT);
+    std::thread::sleep(Duration::from_millis(300));
+    let second = Instant::now();
+    run.signal(Signal::SIGINT);
+    let run = run.finish();
+    assert!(second.elapsed() < Duration::from_secs(5), "it took {:?}", second.elapsed());
+    assert_eq!(run.code, 20, "{run}");
+    assert!(!sandbox.mark("completed").exists());
+    fuse.tell("");
+    assert_no_rsync(&sandbox);
+    sandbox.clone(&[]).assert_code(0);
+    assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+}
+
+#[test]
+fn a_second_sigterm_waits_for_rsync() {
+    let sandbox = Sandbox::new();
+    sandbox.write("file", "content");
+    let (began, go) = (sandbox.path().join("began"), sandbox.path().join("go"));
+    on_transfer(
+        &sandbox,
+        &format!(
+            "trap '' INT TERM HUP; : >'{}'; while [ ! -e '{}' ]; do sleep 0.05; done; exit 20",
+            text(&began),
+            text(&go)
+        ),
+    );
+    let mut run = Running::start(&sandbox, &[]);
+    wait_for(&began);
+    run.signal(Signal::SIGTERM);
+    run.signal(Signal::SIGTERM);
+    std::thread::sleep(Duration::from_millis(700));
+    assert!(!run.has_ended());
+    fs::write(go, "").unwrap();
+    assert_failure(&sandbox, &run.finish(), 20, "The clone was interrupted (SIGTERM).", &["error", "id"]);
+}
+
+#[test]
+fn a_signal_during_the_pre_clone_script_ends_it_and_nothing_is_cloned() {
+    let sandbox = Sandbox::new();
+    sandbox.write("file", "content");
+    let began = sandbox.path().join("began");
+    let script = sandbox.script("pre", &format!(": >'{}'; exec sleep 300", text(&began)));
+    let run = Running::start(&sandbox, &["-p", &text(&script)]);
+    wait_for(&began);
+    run.signal(Signal::SIGINT);
+    assert_failure(&sandbox, &run.finish(), 20, "The clone was interrupted (SIGINT).", &["error"]);
+    assert!(sandbox.names().is_empty());
+}
+
+#[test]
+fn a_signal_while_the_losses_are_counted_ends_it_and_nothing_is_lost() {
+    let sandbox = Sandbox::new();
+    sandbox.write("file", "content");
+    sandbox.write_destination("precious", "mine");
+    let began = sandbox.path().join("began");
+    sandbox.rsync(&format!(
+        "case \" $* \" in *' --dry-run '*) : >'{}'; exec sleep 300 ;; esac\nexec {RSYNC} \"$@\"",
+        text(&began)
+    ));
+    let run = Running::start(&sandbox, &[]);
+    wait_for(&began);
+    run.signal(Signal::SIGTERM);
+    assert_failure(&sandbox, &run.finish(), 20, "The clone was interrupted (SIGTERM).", &["error"]);
+    assert_eq!(fs::read_to_string(sandbox.destination.join("precious")).unwrap(), "mine");
+    sandbox.rsync("exec /usr/bin/rsync \"$@\"");
+    assert_eq!(sandbox.clone(&[]).code, 76, "an error alone does not make a destination ours");
+}
+
+#[test]
+fn a_signal_during_the_post_clone_script_ends_it() {
+    let sandbox = Sandbox::new();
+    sandbox.write("file", "content");
+    let began = sandbox.path().join("began");
+    let script = sandbox.script("post", &format!(": >'{}'; exec sleep 300", text(&began)));
+    let run = Running::start(&sandbox, &["-o", &text(&script)]);
+    wait_for(&began);
+    assert!(sandbox.mark("completed").exists(), "the clone is complete before the script runs");
+    run.signal(Signal::SIGHUP);
+    let sentence = "The clone was interrupted (SIGHUP).";
+    assert_failure(&sandbox, &run.finish(), 20, sentence, &["error", "id", "stats"]);
+    assert_clone_but_for_the_roots_time(&sandbox);
+}
+
+/// Marks written after the end of a clone may change the time of the destination's root.
+fn assert_clone_but_for_the_roots_time(sandbox: &Sandbox) {
+    let options = crate::audit::Options { root_mtime: false, ..crate::audit::Options::default() };
+    crate::audit::assert_same(&sandbox.source, &sandbox.destination, &options);
+}
+
+#[test]
+fn an_rsync_that_is_killed_is_128_and_the_signal() {
+    for (signal, code, number) in [(Signal::SIGKILL, 137, 9), (Signal::SIGSEGV, 139, 11)] {
+        let sandbox = slow_sandbox();
+        let run = Running::start(&sandbox, &[]);
+        wait_for_files(&sandbox);
+        kill(main_rsync(&sandbox, &run), signal).unwrap();
+        let sentence = format!("rsync was killed by signal {number}.");
+        assert_failure(&sandbox, &run.finish(), code, &sentence, &["error", "id"]);
+        assert_no_rsync(&sandbox);
+        sandbox.rsync("exec /usr/bin/rsync \"$@\"");
+        sandbox.clone(&[]).assert_code(0);
+        assert_clone(&sandbox);
+    }
+}
+
+/// The rsync that the run itself has started.
+fn main_rsync(sandbox: &Sandbox, run: &Running) -> nix::unistd::Pid {
+    let parent = format!("PPid:\t{}\n", run.id());
+    let is_child = |id: &nix::unistd::Pid| {
+        fs::read_to_string(format!("/proc/{id}/status")).is_ok_and(|status| status.contains(&parent))
+    };
+    rsyncs(sandbox).into_iter().find(is_child).expect("there is no rsync")
+}
+
+#[test]
+fn an_rsync_whose_child_is_killed_hands_its_code_on() {
+    let sandbox = slow_sandbox();
+    let run = Running::start(&sandbox, &[]);
+    wait_for_files(&sandbox);
+    let main = main_rsync(&sandbox, &run);
+    // The last one is the receiver, which writes.
+    let children: Vec<_> = rsyncs(&sandbox).into_iter().filter(|id| *id != main).collect();
+    kill(*children.last().expect("rsync has no children"), Signal::SIGKILL).unwrap();
+    let run = run.finish();
+    assert!([10, 12, 14, 15, 16].contains(&run.code), "{run}");
+    run.assert_code(run.code).assert_log(&format!(": rsync ended with code {}: ", run.code));
+    assert!(!sandbox.mark("completed").exists());
+    assert!(sandbox.read_mark("error").starts_with(&format!("rsync ended with code {}: ", run.code)));
+    assert_no_rsync(&sandbox);
+    sandbox.rsync("exec /usr/bin/rsync \"$@\"");
+    sandbox.clone(&[]).assert_code(0);
+    assert_clone(&sandbox);
+}
+
+#[test]
+fn of_several_signals_the_first_one_is_told() {
+    let sandbox = slow_sandbox();
+    let run = Running::start(&sandbox, &[]);
+    wait_for_files(&sandbox);
+    run.signal(Signal::SIGHUP);
+    // Signals that are pending at the same time have no order.
+    std::thread::sleep(Duration::from_millis(200));
+    run.signal(Signal::SIGHUP);
+    run.signal(Signal::SIGTERM);
+    assert_failure(&sandbox, &run.finish(), 20, "The clone was interrupted (SIGHUP).", &["error", "id"]);
+    assert_nothing_extra(&sandbox);
+}

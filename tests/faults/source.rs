@@ -1,0 +1,137 @@
+//! The source breaks or goes away in the middle.
+
+use std::ffi::OsStr;
+
+use crate::disk::{LoopDisk, drop_caches};
+use crate::faulty::FaultyFuse;
+use crate::sandbox::Sandbox;
+use crate::scene::{
+    RSYNC, Running, assert_failure, assert_nothing_extra, on_transfer, quarter_megabytes, slow_down, text,
+    tool, wait_for_files,
+};
+
+const PARTIAL: &str = "rsync ended with code 23: some files or attributes were not transferred. \
+                       The failing paths are in the log.";
+
+#[test]
+fn a_source_whose_device_goes_away_is_71() {
+    let disk = LoopDisk::new("ext4", 64, &[], "");
+    let mut sandbox = Sandbox::new();
+    sandbox.source = disk.path().to_owned();
+    quarter_megabytes(&sandbox, 40);
+    slow_down(&sandbox, 1500);
+    let run = Running::start(&sandbox, &[]);
+    wait_for_files(&sandbox);
+    disk.lose_device();
+    let run = run.finish();
+    let sentence = format!(
+        "The source {} became unreadable during the clone: Input/output error. Check its disk.",
+        text(disk.path())
+    );
+    assert_failure(&sandbox, &run, 71, &sentence, &["error", "id", "stats"]);
+}
+
+#[test]
+fn a_source_that_shuts_down_is_71() {
+    let disk = LoopDisk::new("xfs", 300, &[], "");
+    let mut sandbox = Sandbox::new();
+    sandbox.source = disk.path().to_owned();
+    quarter_megabytes(&sandbox, 40);
+    slow_down(&sandbox, 1500);
+    let run = Running::start(&sandbox, &[]);
+    wait_for_files(&sandbox);
+    disk.shutdown();
+    let run = run.finish();
+    let sentence = format!(
+        "The source {} became unreadable during the clone: Input/output error. Check its disk.",
+        text(disk.path())
+    );
+    assert_failure(&sandbox, &run, 71, &sentence, &["error", "id", "stats"]);
+}
+
+#[test]
+fn one_file_that_cannot_be_read_is_23_and_named() {
+    let fuse = FaultyFuse::new();
+    let mut sandbox = Sandbox::new();
+    sandbox.source = fuse.path();
+    quarter_megabytes(&sandbox, 4);
+    fuse.tell("fail /002\n");
+    let run = sandbox.clone(&[]);
+    assert_failure(&sandbox, &run, 23, PARTIAL, &["error", "id", "stats"]);
+    run.assert_log("Input/output error (5)").assert_log("]: Failing paths:\n");
+    run.assert_log(&format!("]:   {}\n", text(&fuse.path().join("002"))));
+    assert_eq!(sandbox.names(), ["000", "001", "003"]);
+    fuse.tell("");
+    sandbox.clone(&[]).assert_code(0);
+    assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+}
+
+#[test]
+fn only_one_file_and_that_cannot_be_read_is_71() {
+    let fuse = FaultyFuse::new();
+    let mut sandbox = Sandbox::new();
+    sandbox.source = fuse.path();
+    quarter_megabytes(&sandbox, 3);
+    fuse.tell("fail *\n");
+    let run = sandbox.clone(&[]);
+    let sentence = format!(
+        "The source {} became unreadable during the clone: Input/output error. Check its disk.",
+        text(&fuse.path())
+    );
+    assert_failure(&sandbox, &run, 71, &sentence, &["error", "id", "stats"]);
+    assert!(sandbox.names().is_empty());
+}
+
+#[test]
+fn a_damaged_inode_is_23_and_named() {
+    let disk = LoopDisk::new("ext4", 64, &["-O", "metadata_csum"], "");
+    let mut sandbox = Sandbox::new();
+    sandbox.source = disk.path().to_owned();
+    quarter_megabytes(&sandbox, 4);
+    disk.unmount_lazily();
+    let damage = [OsStr::new("-w"), OsStr::new("-R"), OsStr::new("sif /002 checksum 0x1234")];
+    tool("debugfs", &[damage[0], damage[1], damage[2], disk.device().as_os_str()]);
+    disk.mount_again();
+    drop_caches();
+    let run = sandbox.clone(&[]);
+    assert_failure(&sandbox, &run, 23, PARTIAL, &["error", "id", "stats"]);
+    run.assert_log("]: Failing paths:\n");
+    run.assert_log(&format!("]:   {}\n", text(&disk.path().join("002"))));
+    assert_eq!(sandbox.names(), ["000", "001", "003", "lost+found"]);
+}
+
+#[test]
+fn a_source_that_is_emptied_in_between_is_71() {
+    let sandbox = Sandbox::new();
+    quarter_megabytes(&sandbox, 20);
+    on_transfer(
+        &sandbox,
+        &format!("{RSYNC} \"$@\"; rm -r '{0}'; mkdir '{0}'; exit 23", text(&sandbox.source)),
+    );
+    let run = sandbox.clone(&[]);
+    let sentence = format!(
+        "The source {} became unreadable during the clone: another folder is at its path now. Check its disk.",
+        text(&sandbox.source)
+    );
+    assert_failure(&sandbox, &run, 71, &sentence, &["error", "id", "stats"]);
+}
+
+#[test]
+fn a_source_that_is_gone_from_the_start_does_not_wipe_the_destination() {
+    let disk = LoopDisk::new("ext4", 32, &[], "");
+    let mut sandbox = Sandbox::new();
+    sandbox.source = disk.path().to_owned();
+    quarter_megabytes(&sandbox, 2);
+    sandbox.clone(&[]).assert_code(0);
+    disk.unmount_lazily();
+    let run = sandbox.clone(&[]);
+    let sentence = format!(
+        "The source {} is empty; a clone of it would delete everything at the destination. Is the volume mounted?",
+        text(disk.path())
+    );
+    assert_failure(&sandbox, &run, 65, &sentence, &["error", "id", "stats"]);
+    assert_eq!(sandbox.names(), ["000", "001", "lost+found"]);
+    disk.mount_again();
+    sandbox.clone(&[]).assert_code(0);
+    assert_nothing_extra(&sandbox);
+}

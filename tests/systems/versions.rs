@@ -1,0 +1,368 @@
+//! Every rsync that is promised to do: real ones, and for what cannot be had the captured output of real ones.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::audit::{self, audit};
+use crate::fakes::{FIXTURES, FakeRsync, SINCE_3_1_0, SINCE_3_1_3};
+use crate::sandbox::{Finished, Sandbox, write_script};
+use crate::tree;
+
+/// The versions that `tests/other-rsyncs.sh` has fetched, each with its program.
+fn fetched() -> Vec<(String, PathBuf)> {
+    let cache = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache")))
+        .unwrap_or_else(|| "/root/.cache".into());
+    let folder = cache.join("counterpart-tests/rsync");
+    let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
+    let mut found: Vec<(String, PathBuf)> = entries
+        .map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path().join("rsync")))
+        .filter(|(_, rsync)| rsync.is_file())
+        .collect();
+    found.sort();
+    assert!(
+        !found.is_empty(),
+        "there is no other rsync in {}: run tests/other-rsyncs.sh, as tests/run.sh does",
+        folder.display()
+    );
+    found
+}
+
+fn numbers(version: &str) -> Vec<u32> {
+    version.split('.').map(|part| part.parse().unwrap()).collect()
+}
+
+fn is_before(version: &str, other: &str) -> bool {
+    numbers(version) < numbers(other)
+}
+
+/// Runs a test with each of them.
+fn with_each(test: impl Fn(&Sandbox, &str)) {
+    for (version, rsync) in fetched() {
+        eprintln!("rsync {version}");
+        let sandbox = Sandbox::new();
+        // By its own path: some of them find their libraries from there.
+        write_script(&sandbox.host().join("rsync/rsync"), &format!("exec '{}' \"$@\"", rsync.display()));
+        test(&sandbox, &version);
+    }
+}
+
+/// The value of a line of the statistics, which has to be of plain digits.
+#[track_caller]
+fn count(sandbox: &Sandbox, label: &str) -> u64 {
+    let statistics = sandbox.read_mark("stats");
+    let line = statistics.lines().find_map(|line| line.strip_prefix(&format!("{label}: ")));
+    let line = line.unwrap_or_else(|| panic!("no {label} in {statistics}"));
+    let digits = line.strip_suffix(" bytes").unwrap_or(line);
+    assert!(digits.bytes().all(|byte| byte.is_ascii_digit()), "{statistics}");
+    digits.parse().unwrap()
+}
+
+#[test]
+fn a_hostile_tree_is_cloned_exactly_and_once() {
+    with_each(|sandbox, version| {
+        tree::hostile_tree(&sandbox.source);
+        sandbox.clone(&[]).assert_code(0).assert_err("").assert_log(&format!("rsync, version {version}."));
+        let coarse = is_before(version, "3.1.3");
+        let options = audit::Options { nanoseconds: !coarse, ..audit::Options::default() };
+        audit::assert_same(&sandbox.source, &sandbox.destination, &options);
+        assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+        let files = count(sandbox, "Number of files");
+        assert!(files > 200 && count(sandbox, "Number of files transferred") > 100);
+
+        let before = tree::snapshot_with_ctime(&sandbox.destination.join("contents"));
+        sandbox.clone(&[]).assert_code(0);
+        assert_eq!(count(sandbox, "Number of files"), files);
+        for nothing in ["Number of files transferred", "Total transferred file size", "Literal data"] {
+            assert_eq!(count(sandbox, nothing), 0, "{nothing}");
+        }
+        if !is_before(version, "3.1.0") {
+            assert_eq!(count(sandbox, "Number of created files"), 0);
+            assert_eq!(count(sandbox, "Number of deleted files"), 0);
+        }
+        tree::assert_unchanged(&before, &tree::snapshot_with_ctime(&sandbox.destination.join("contents")));
+        audit::assert_same(&sandbox.source, &sandbox.destination, &options);
+    });
+}
+
+#[test]
+fn what_the_source_lost_is_deleted_and_what_it_changed_is_copied() {
+    with_each(|sandbox, version| {
+        for name in ["kept", "changed", "gone", "folder/gone", "becomes a folder", "edited"] {
+            sandbox.write(name, "content");
+        }
+        sandbox.clone(&[]).assert_code(0);
+        for name in ["gone", "becomes a folder"] {
+            fs::remove_file(sandbox.source.join(name)).unwrap();
+        }
+        fs::remove_dir_all(sandbox.source.join("folder")).unwrap();
+        sandbox.write("becomes a folder/file", "content");
+        sandbox.write("changed", "other content");
+        sandbox.write_destination("not ours/file", "extra");
+        tree::edit_in_the_same_second(&sandbox.source.join("edited"));
+        sandbox.clone(&[]).assert_code(0);
+        let edited = fs::read(sandbox.destination.join("edited")).unwrap();
+        if is_before(version, "3.1.3") {
+            // Told in the log of every run as what this rsync lacks.
+            assert_eq!(edited, b"content");
+            fs::write(sandbox.destination.join("edited"), fs::read(sandbox.source.join("edited")).unwrap())
+                .unwrap();
+        }
+        let options = audit::Options {
+            nanoseconds: false,
+            skip: vec!["edited".into()],
+            root_mtime: false,
+            ..audit::Options::default()
+        };
+        assert_eq!(audit(&sandbox.source, &sandbox.destination, &options), []);
+        assert_eq!(
+            fs::read(sandbox.destination.join("edited")).unwrap(),
+            fs::read(sandbox.source.join("edited")).unwrap()
+        );
+        assert!(sandbox.read_mark("stats").contains("Exit Code: 0\n"));
+    });
+}
+
+#[test]
+fn a_test_run_tells_what_the_clone_then_does() {
+    with_each(|sandbox, _| {
+        sandbox.write("new\nname", "content");
+        sandbox.write("changed", "other content");
+        sandbox.write_destination("changed", "content");
+        sandbox.write_destination("extra", "content");
+        // Far enough apart for a version that compares whole seconds.
+        tree::set_mtime(&sandbox.source, 1_500_000_000, 1);
+        let before = tree::snapshot_with_ctime(&sandbox.destination);
+        sandbox
+            .clone(&["--test-run"])
+            .assert_code(70)
+            .assert_log("Would create new\\#012name")
+            .assert_log("Would change changed (")
+            .assert_log("Would delete extra")
+            .assert_log("Warning: a real run would be refused with code 76.")
+            .assert_log("would create 1, change 2 and delete 1 entries. Nothing was changed.");
+        tree::assert_unchanged(&before, &tree::snapshot_with_ctime(&sandbox.destination));
+        sandbox.clone(&[]).assert_code(76).assert_log("would delete or overwrite 2 files and 0 folders");
+        tree::assert_unchanged(&before, &tree::snapshot_with_ctime(&sandbox.destination));
+        sandbox.clone(&["--adopt"]).assert_code(0);
+        assert_eq!(sandbox.names(), ["changed", "new\nname"]);
+    });
+}
+
+#[test]
+fn a_lone_mark_in_the_users_file_does_not_uncover_our_files() {
+    with_each(|sandbox, _| {
+        for name in ["kept", "left out", "a/left out", "back/again"] {
+            sandbox.write(name, "content");
+        }
+        let stem = crate::sandbox::STEM;
+        sandbox.write(format!("{stem}completed"), "from the source");
+        sandbox.write(".org.other.counterpart.stats", "from the source");
+        let patterns = sandbox.path().join("patterns");
+        fs::write(&patterns, "back\n!\nleft out\n# a comment\n\n+ .me.jedda.counterpart.*").unwrap();
+        let arguments = ["--exclude-from", patterns.to_str().unwrap()];
+        for _ in 0..2 {
+            sandbox
+                .clone(&arguments)
+                .assert_code(0)
+                .assert_log("Warning: the excludes file holds a lone \"!\"");
+            assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+            assert_eq!(fs::metadata(sandbox.mark("completed")).unwrap().size(), 0);
+            assert_eq!(sandbox.names(), ["a", "back", "kept"]);
+            assert!(fs::read_dir(sandbox.destination.join("a")).unwrap().next().is_none());
+            assert!(sandbox.destination.join("back/again").exists());
+        }
+    });
+}
+
+#[test]
+fn an_error_mark_survives_the_clone_that_fails() {
+    with_each(|sandbox, _| {
+        sandbox.write("file", "content");
+        sandbox.clone(&[]).assert_code(0);
+        let id = sandbox.read_mark("id");
+        // A folder that no system call can reach in one piece makes every rsync end with 23.
+        tree::over_long_path(&sandbox.source);
+        sandbox.clone(&[]).assert_code(23).assert_log("Failing paths:");
+        assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
+        assert_eq!(sandbox.read_mark("id"), id);
+        assert!(sandbox.read_mark("error").starts_with("rsync ended with code 23: "));
+        tree::remove_tree(&sandbox.source.join("over-long"));
+        sandbox.clone(&[]).assert_code(0);
+        assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+    });
+}
+
+#[test]
+fn a_version_with_known_holes_is_warned_of() {
+    with_each(|sandbox, version| {
+        sandbox.write("file", "content");
+        let finished = sandbox.clone(&[]);
+        let warning =
+            format!("Warning: rsync {version} has known holes when root clones files of hostile users.");
+        if is_before(version, "3.5.0") {
+            finished.assert_code(0).assert_log(&warning);
+        } else {
+            finished.assert_code(0).assert_no_log("known holes");
+        }
+    });
+}
+
+/// The rules for the names of extended attributes, which 3.1.0 and older do not know.
+const XATTR_RULES: &str = "--filter=-xsr system.*";
+
+/// The old versions: number, what they have beyond 3.0.9, what they lack on Linux, and the code for a full disk.
+const OLD: [(&str, &[&str], &[&str], i32); 3] = [
+    (
+        "3.0.9",
+        &[],
+        &["--modify-window=-1", XATTR_RULES, "--open-noatime", "--outbuf=L", "--info=progress2"],
+        12,
+    ),
+    ("3.1.0", SINCE_3_1_0, &["--modify-window=-1", XATTR_RULES, "--open-noatime"], 11),
+    ("3.1.3", SINCE_3_1_3, &["--open-noatime"], 11),
+];
+
+fn old<'a>(sandbox: &Sandbox, version: &'a str, options: &[&'a str]) -> FakeRsync<'a> {
+    sandbox.write("file", "content");
+    let mut rsync = FakeRsync::new(version, &[options]);
+    rsync.out = fixture(version, "statistics.out");
+    rsync
+}
+
+fn fixture(version: &str, name: &str) -> PathBuf {
+    Path::new(FIXTURES).join(version).join(name)
+}
+
+#[test]
+fn old_versions_are_asked_only_for_what_they_have() {
+    for (version, options, lacks, _) in OLD {
+        let sandbox = Sandbox::new();
+        let record = old(&sandbox, version, options).install_first(&sandbox);
+        let finished = sandbox.clone(&[]);
+        finished.assert_code(0).assert_log(&format!(", version {version}.")).assert_log("has known holes");
+        let told: Vec<&str> = finished
+            .messages()
+            .into_iter()
+            .filter_map(|message| message.strip_prefix("Warning: this rsync lacks "))
+            .filter_map(|rest| rest.split_once(": ").map(|(option, _)| option))
+            .collect();
+        assert_eq!(told, lacks, "{version}");
+        let arguments = record.of_clone();
+        assert!(lacks.iter().all(|lacking| !arguments.contains(&(*lacking).to_owned())), "{arguments:#?}");
+    }
+}
+
+#[test]
+fn statistics_of_old_versions_come_out_as_the_original_wrote_them() {
+    for (version, options, _, _) in OLD {
+        let sandbox = Sandbox::new();
+        old(&sandbox, version, options).install_first(&sandbox);
+        sandbox.clone(&[]).assert_code(0);
+        let statistics = sandbox.read_mark("stats");
+        let lines: Vec<&str> = statistics.lines().collect();
+        assert!(
+            lines[0].starts_with("Clone Started: ") && lines[5].starts_with("Clone Completed: "),
+            "{statistics}"
+        );
+        assert_eq!(
+            lines[1..5],
+            [
+                "Number of files: 1507",
+                "Number of files transferred: 1502",
+                "Total file size: 12359585 bytes",
+                "Total transferred file size: 12359584 bytes"
+            ],
+            "{version}"
+        );
+    }
+}
+
+#[test]
+fn digits_in_groups_come_out_plain() {
+    let sandbox = Sandbox::new();
+    let mut rsync = old(&sandbox, "3.1.3", SINCE_3_1_0);
+    rsync.out = fixture("3.1.3", "statistics-grouped.out");
+    rsync.install_first(&sandbox);
+    sandbox.clone(&[]).assert_code(0);
+    assert_eq!(count(&sandbox, "Number of files"), 1503);
+    assert_eq!(count(&sandbox, "Number of files transferred"), 1502);
+}
+
+fn play(version: &'static str, options: &[&'static str], case: &str, code: i32) -> (Sandbox, Finished) {
+    let sandbox = Sandbox::new();
+    let mut rsync = old(&sandbox, version, options);
+    let existing = |name: String| Some(fixture(version, &name)).filter(|path| path.exists());
+    rsync.out = existing(format!("{case}.out")).unwrap_or_else(|| "/dev/null".into());
+    rsync.err = existing(format!("{case}.err")).unwrap_or_else(|| "/dev/null".into());
+    rsync.code = code;
+    rsync.install_first(&sandbox);
+    let finished = sandbox.clone(&[]);
+    (sandbox, finished)
+}
+
+#[test]
+fn a_full_disk_is_told_as_that_whatever_code_an_old_version_gives() {
+    for (version, options, _, code) in OLD {
+        if version == "3.1.0" {
+            continue;
+        }
+        let (sandbox, finished) = play(version, options, "no-space", code);
+        finished.assert_code(74);
+        assert!(
+            finished.err.contains("write failed on \"/clones/full/d/f146\": No space left on device (28)")
+        );
+        assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
+        let (_, finished) = play(version, options, "no-inodes", 23);
+        finished.assert_code(74).assert_log("  and 20 more.");
+    }
+}
+
+#[test]
+fn failures_of_an_old_version_keep_their_code() {
+    for (version, options) in [("3.0.9", &[][..]), ("3.1.3", SINCE_3_1_3)] {
+        for (case, code) in
+            [("denied", 23), ("refused", 23), ("read-only", 23), ("vanished", 24), ("immutable", 23)]
+        {
+            let (sandbox, finished) = play(version, options, case, code);
+            finished.assert_code(code).assert_log("Failing paths:");
+            assert_eq!(sandbox.marks(), ["error", "id", "stats"], "{version} {case}");
+        }
+    }
+}
+
+/// 3.0.9 and 3.1.0 end with 0 although something that is gone from the source stayed at the destination.
+#[test]
+fn a_failed_deletion_that_an_old_version_conceals_is_told() {
+    for version in ["3.0.9", "3.1.0"] {
+        let (sandbox, finished) =
+            play(version, if version == "3.0.9" { &[] } else { SINCE_3_1_0 }, "immutable", 0);
+        finished.assert_code(23).assert_log("Failing paths:").assert_log("  im \"m\"");
+        assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
+        assert!(sandbox.read_mark("stats").contains("Exit Code: 23\n"));
+    }
+}
+
+/// A list reads the whole source, which takes long and on an empty disk tells nothing.
+#[test]
+fn only_a_disk_that_holds_something_is_asked_what_it_would_lose() {
+    for (name, is_listed) in [
+        (None, false),
+        (Some("lost+found/"), false),
+        (Some("lost+found/file"), true),
+        (Some("file"), true),
+        (Some("folder/"), true),
+    ] {
+        let sandbox = Sandbox::new();
+        let record = old(&sandbox, "3.1.3", SINCE_3_1_0).install_first(&sandbox);
+        match name {
+            Some(name) if name.ends_with('/') => fs::create_dir(sandbox.destination.join(name)).unwrap(),
+            Some(name) => sandbox.write_destination(name, "content"),
+            None => {}
+        }
+        sandbox.clone(&[]).assert_code(0);
+        assert_eq!(!record.lines("argv.list").is_empty(), is_listed, "{name:?}");
+    }
+}
