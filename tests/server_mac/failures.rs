@@ -2,7 +2,11 @@
 
 use std::fs;
 
-use crate::mac::{DEVICES, Mac};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::mac::{DEVICES, Mac, PASSWORD};
+use crate::sandbox::{Finished, wait_until};
 
 /// Backs up once, lets a part fail, and asserts that nothing in the backup folder has changed.
 #[track_caller]
@@ -99,6 +103,24 @@ fn settings_that_are_no_whole_list_are_no_success() {
     check(|mac| _ = mac.set("settings", "half"), 98, "it does not end as one", ran);
     check(|mac| _ = mac.set("settings", "refuse"), 98, "NO_PERMISSION_ERR", ran);
     check(|mac| _ = mac.set("settings", "fail"), 98, "ended with code 1", ran);
+}
+
+#[test]
+fn an_interrupted_archive_ends_the_run_and_leaves_the_last_one() {
+    let mut mac = Mac::server("10.9.5");
+    mac.back_up().assert_code(0);
+    let before = mac.everything();
+    mac.ledger();
+    mac.set("archive", "hang");
+    let child = mac.sandbox.start(&["-b", PASSWORD]);
+    let ledger = mac.file("ledger");
+    assert!(wait_until(|| fs::read_to_string(&ledger).unwrap().contains("hangs")));
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGTERM).unwrap();
+    Finished::from(child.wait_with_output().unwrap()).assert_code(20);
+    assert!(mac.sandbox.read_mark("error").contains("interrupted (SIGTERM)"));
+    assert!(!mac.sandbox.mark("completed").exists());
+    assert!(mac.everything() == before);
+    assert_eq!(mac.names(), "OpenDirectory.sparsebundle Postgres.bz2 ServerSettings.plist.bz2");
 }
 
 #[test]

@@ -5,6 +5,7 @@ import re
 import signal
 import stat
 import sys
+import time
 
 ROOT = sys.argv[1]
 TOOL = sys.argv[2]
@@ -76,6 +77,10 @@ def archive():
     if how == "kill":
         os.mkdir(target)
         os.kill(os.getpid(), signal.SIGKILL)
+    if how == "hang":
+        os.mkdir(target)
+        note("serveradmin hangs")
+        time.sleep(60)
     if how == "nothing":
         end(0)
     if os.path.lexists(target):

@@ -116,7 +116,7 @@ fn a_clone_takes_its_password_from_the_keychain() {
     let keychain = Keychain::new();
     keychain.save(PASSWORD.as_bytes()).unwrap();
     keychain.mac.ledger();
-    keychain.mac.sandbox.clone(&["-B"]).assert_code(0).assert_no_log("Warning");
+    keychain.mac.sandbox.clone(&["-B"]).assert_code(0).assert_no_log("list of processes");
     let ledger = keychain.mac.ledger();
     assert_eq!(ledger[0], "security find-generic-password counterpart me.jedda.counterpart");
     assert_eq!(ledger.last().unwrap(), "rsync");

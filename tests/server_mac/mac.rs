@@ -72,7 +72,7 @@ impl Mac {
         let (script, root) = (self.file("fakes.py"), self.sandbox.path());
         write_script(
             at,
-            &format!("exec /usr/bin/python3 '{}' '{}' {tool} \"$@\"", script.display(), root.display()),
+            &format!("exec /usr/bin/python3 -IS '{}' '{}' {tool} \"$@\"", script.display(), root.display()),
         );
     }
 
