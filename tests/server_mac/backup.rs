@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::time::{Duration, SystemTime};
 
 use crate::mac::{CALENDAR, DEVICES, Mac, PASSWORD, WIKI};
 use crate::sandbox::names_of;
@@ -69,6 +70,21 @@ fn the_archive_is_found_under_the_servers_own_suffix() {
     mac.set("archive", "good");
     mac.back_up().assert_code(0);
     assert_eq!(mac.names(), "OpenDirectory.sparsebundle Postgres.bz2 ServerSettings.plist.bz2");
+}
+
+#[test]
+fn an_unfinished_archive_of_a_killed_run_is_removed_when_it_is_old() {
+    let mac = Mac::server("10.9.5");
+    for name in ["OpenDirectory.tmp-01234567.sparsebundle", "OpenDirectory.tmp-89abcdef.sparsebundle"] {
+        fs::create_dir_all(mac.backup().join(name).join("bands")).unwrap();
+    }
+    let old = fs::File::open(mac.backup().join("OpenDirectory.tmp-01234567.sparsebundle")).unwrap();
+    old.set_modified(SystemTime::now() - Duration::from_secs(86_400)).unwrap();
+    mac.back_up().assert_code(0);
+    assert_eq!(
+        mac.names(),
+        "OpenDirectory.sparsebundle OpenDirectory.tmp-89abcdef.sparsebundle Postgres.bz2 ServerSettings.plist.bz2"
+    );
 }
 
 #[test]

@@ -22,6 +22,9 @@ use crate::shown;
 /// The longest that the directory's archive may take.
 const ARCHIVE_LIMIT: Duration = Duration::from_secs(2 * 60 * 60);
 
+/// The beginning of the name of an archive that is being made.
+const UNFINISHED: &str = "OpenDirectory.tmp-";
+
 /// Archives the directory where this server is its master.
 pub(super) fn archive_directory(
     run: &Run<'_>,
@@ -55,16 +58,35 @@ pub(super) fn archive_directory(
 /// The archive is made under a name of its own, so that the last good one stays until there is a new one.
 fn archive(run: &Run<'_>, tools: &ServerTools, folder: &Folder, password: &Secret) -> Result<(), String> {
     info!("Archiving the directory.");
-    let stem = random_hex(4).map(|random| format!("OpenDirectory.tmp-{random}"));
+    remove_left_over(folder);
+    let stem = random_hex(4).map(|random| format!("{UNFINISHED}{random}"));
     let stem = stem.map_err(|error| format!("no name for the archive: {}", shown::reason(&error)))?;
     let done = make_archive(run, tools, &folder.path().join(format!("{stem}.sparsebundle")), password)
         .and_then(|()| take_archive(folder, &stem));
     for name in made_names(&stem) {
-        if let Err(error) = folder.remove(&name) {
-            warning(format!("{} is left over: {error}", shown::path(&folder.path().join(&name))));
-        }
+        remove(folder, &name);
     }
     done
+}
+
+/// A run that was killed leaves its unfinished archive; one that is younger may be another run's.
+fn remove_left_over(folder: &Folder) {
+    let is_old = |name: &OsStr| {
+        let changed = fs::symlink_metadata(folder.path().join(name)).and_then(|found| found.modified());
+        changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age > 2 * ARCHIVE_LIMIT))
+    };
+    for name in folder.names().unwrap_or_default() {
+        if name.as_encoded_bytes().starts_with(UNFINISHED.as_bytes()) && is_old(&name) {
+            remove(folder, &name);
+        }
+    }
+}
+
+fn remove(folder: &Folder, name: &OsStr) {
+    if let Err(error) = folder.remove(name) {
+        let path = folder.path().join(name);
+        warning(format!("{} is left over: {}.", shown::path(&path), shown::reason(&error)));
+    }
 }
 
 /// The server may put its own suffix behind the name that it is given, or in the place of ours.
