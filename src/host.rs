@@ -5,11 +5,14 @@ pub mod lock;
 pub mod platform;
 pub mod tools;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use nix::unistd::User;
 
 use crate::process::interrupts::Interrupts;
 use crate::process::{Command, capture};
@@ -43,6 +46,8 @@ pub struct Host {
     pub effective_uid: u32,
     /// The machine's name.
     pub name: String,
+    /// Users by name, with user and group number, that are known without asking the system.
+    pub users: BTreeMap<String, (u32, u32)>,
 }
 
 /// What `PATH` is where none is set.
@@ -73,7 +78,17 @@ impl Host {
             job_credentials: absolute_folder("CREDENTIALS_DIRECTORY"),
             effective_uid,
             name: name(),
+            users: BTreeMap::new(),
         })
+    }
+
+    /// The numbers of a user and of its own group; `None` when there is no such user.
+    pub fn user(&self, name: &str) -> io::Result<Option<(u32, u32)>> {
+        if let Some(numbers) = self.users.get(name) {
+            return Ok(Some(*numbers));
+        }
+        let user = User::from_name(name)?;
+        Ok(user.map(|user| (user.uid.as_raw(), user.gid.as_raw())))
     }
 
     /// Whether the effective user is root.

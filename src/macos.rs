@@ -1,4 +1,6 @@
 //! What is particular to macOS: pure functions, compiled and tested everywhere.
 
 pub mod exclusions;
+pub mod keychain;
 pub mod ownership;
+pub mod server;

@@ -134,6 +134,24 @@ impl Folder {
         self.file.sync_all()
     }
 
+    /// Gives a finished folder or file that another program has made its name. What had that name is kept until then.
+    pub fn commit_made(&self, made: &OsStr, name: &OsStr) -> io::Result<()> {
+        if self.kind(name)?.is_none() {
+            renameat(&self.file, made, &self.file, name)?;
+            return self.file.sync_all();
+        }
+        let mut aside = name.to_owned();
+        aside.push(TEMPORARY);
+        aside.push(random_hex(4)?);
+        renameat(&self.file, name, &self.file, &*aside)?;
+        if let Err(error) = renameat(&self.file, made, &self.file, name) {
+            renameat(&self.file, &*aside, &self.file, name)?;
+            return Err(error.into());
+        }
+        self.file.sync_all()?;
+        self.remove(&aside)
+    }
+
     /// Removes whatever is called `name`: a link itself, a folder with all it holds. Nothing there is no error.
     pub fn remove(&self, name: &OsStr) -> io::Result<()> {
         match self.kind(name)? {

@@ -1,8 +1,9 @@
 //! Runs the product on a host that a test has made: the folder named by `COUNTERPART_FAKE_HOST`.
 //!
 //! That folder holds `system` ("macos" or "linux"), `tools/` with the system's tools, `rsync/` as the one folder that is
-//! searched before `PATH`, and gets `log/` and `lock/`. The shipped binary reads no such variable.
+//! searched before `PATH`, may hold `users`, and gets `log/` and `lock/`. The shipped binary reads no such variable.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -45,5 +46,18 @@ fn fake_host() -> anyhow::Result<Host> {
         job_credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
         effective_uid: nix::unistd::geteuid().as_raw(),
         name: "testhost".to_owned(),
+        users: users(&root.join("users")),
     })
+}
+
+/// Reads `NAME UID GID` a line; no file, no users.
+fn users(table: &Path) -> BTreeMap<String, (u32, u32)> {
+    let text = std::fs::read_to_string(table).unwrap_or_default();
+    let user = |line: &str| {
+        let mut words = line.split(' ');
+        let name = words.next()?.to_owned();
+        let mut number = || words.next()?.parse().ok();
+        Some((name, (number()?, number()?)))
+    };
+    text.lines().filter_map(user).collect()
 }

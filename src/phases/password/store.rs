@@ -1,6 +1,8 @@
 //! Where the password is stored.
 
+use super::keychain;
 use crate::host::Host;
+use crate::host::platform::Platform;
 use crate::plan::Prefix;
 use crate::process::interrupts::Interrupts;
 use crate::secret::Secret;
@@ -12,6 +14,8 @@ pub struct StoreError(pub String);
 
 /// Reads the stored password.
 pub fn load(host: &Host, interrupts: &Interrupts, prefix: &Prefix) -> Result<Secret, StoreError> {
-    let _ = (host, interrupts, prefix);
-    Err(StoreError("not written yet".into()))
+    match host.platform {
+        Platform::MacOs(_) => keychain::load(host, interrupts, &prefix.service()),
+        Platform::Linux => Err(StoreError("not written yet".into())),
+    }
 }

@@ -1,12 +1,128 @@
-//! The server backup of macOS Server.
+//! The server backup of macOS Server: the directory, the databases and the settings of the services.
 
+mod databases;
+mod directory;
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use log::info;
+
+use super::dump::{DumpFile, Encoding, run_dumper};
 use crate::failure::Failure;
-use crate::host::platform::MacOsVersion;
+use crate::host::folder::Folder;
+use crate::host::platform::{MacOsVersion, Platform};
+use crate::macos::server::{self, ServerTools};
 use crate::phases::Run;
+use crate::process::{Captured, Command, End, capture};
 use crate::secret::Secret;
+use crate::shown;
+use databases::{dump_instance, find_instances};
+use directory::archive_directory;
+
+/// The longest that `serveradmin` may take for an answer; its own server may have to start first.
+const ANSWER_LIMIT: Duration = Duration::from_secs(300);
 
 /// Archives the directory, dumps the databases and the settings.
 pub fn run(run: &Run<'_>, version: MacOsVersion, password: &Secret) -> Result<(), Failure> {
-    let _ = (run, version, password);
-    Err(Failure::BackupUnsupported { why: "not written yet".into() })
+    // What a signal has made fail was interrupted, not broken.
+    back_up(run, version, password).map_err(|failure| run.go_on().err().unwrap_or(failure))
+}
+
+fn back_up(run: &Run<'_>, version: MacOsVersion, password: &Secret) -> Result<(), Failure> {
+    let tools = find_tools(run, version)?;
+    let instances = find_instances(run, version, &tools)?;
+    if !instances.is_empty() && !is_program(&tools.pg_dumpall) {
+        return Err(Failure::PgDumpallNotFound { searched: shown::path(&tools.pg_dumpall).to_string() });
+    }
+    let folder = super::folder(run)?;
+    archive_directory(run, &tools, &folder, password).map_err(|why| Failure::DirectoryNotArchived { why })?;
+    for found in &instances {
+        run.go_on()?;
+        dump_instance(run, &tools, &folder, found)
+            .map_err(|why| Failure::DatabaseNotDumped { server: found.instance.name.to_owned(), why })?;
+    }
+    run.go_on()?;
+    dump_settings(run, &tools, &folder).map_err(|why| Failure::SettingsNotDumped { why })
+}
+
+fn find_tools(run: &Run<'_>, version: MacOsVersion) -> Result<ServerTools, Failure> {
+    let unsupported = |why: String| Failure::BackupUnsupported { why };
+    let system = Platform::MacOs(version);
+    let roots = &run.host.tools;
+    let tools = server::tools(version, &roots.server_root, &roots.system_root)
+        .ok_or_else(|| unsupported(format!("{system} is older than 10.7")))?;
+    if !tools.signs.iter().any(|sign| sign.exists()) {
+        let signs: Vec<String> = tools.signs.iter().map(|sign| shown::path(sign).to_string()).collect();
+        return Err(unsupported(format!("this {system} is no server (no {})", signs.join(", no "))));
+    }
+    if is_program(&tools.serveradmin) {
+        Ok(tools)
+    } else {
+        Err(Failure::ServeradminNotFound { path: tools.serveradmin })
+    }
+}
+
+fn is_program(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+fn ask(run: &Run<'_>, tools: &ServerTools, arguments: [&str; 2]) -> Result<Captured, String> {
+    let command = Command::tool(&tools.serveradmin, arguments);
+    capture(&command, run.interrupts, ANSWER_LIMIT).map_err(|error| not_run(&tools.serveradmin, &error))
+}
+
+fn not_run(program: &Path, error: &io::Error) -> String {
+    format!("{} could not be run: {}", shown::path(program), shown::reason(error))
+}
+
+/// The first words of an answer that could not be read.
+fn first_words(answer: &Captured) -> String {
+    let lines = answer.err.split(|byte| *byte == b'\n').chain(answer.out.split(|byte| *byte == b'\n'));
+    let words = lines.map(<[u8]>::trim_ascii).find(|line| !line.is_empty());
+    let end = match answer.end {
+        End::Exited(code) => format!("serveradmin ended with code {code}"),
+        End::Killed(signal) => format!("serveradmin was killed by signal {signal}"),
+    };
+    words.map_or_else(|| end.clone(), |words| format!("{end}: {}", shown::line(words)))
+}
+
+fn not_written(folder: &Folder, name: &str, error: &io::Error) -> String {
+    format!("{} could not be written: {}", shown::path(&folder.path().join(name)), shown::reason(error))
+}
+
+fn commit(folder: &Folder, name: &str, dump: DumpFile<'_>) -> Result<(), String> {
+    dump.commit().map_err(|error| not_written(folder, name, &error))?;
+    info!("Dumped to {}.", shown::path(&folder.path().join(name)));
+    Ok(())
+}
+
+fn dump_settings(run: &Run<'_>, tools: &ServerTools, folder: &Folder) -> Result<(), String> {
+    /// Where a property list says that it is one, in bytes.
+    const HEAD: usize = 512;
+    let name = server::SETTINGS;
+    info!("Dumping the settings of all services.");
+    let command = Command::tool(&tools.serveradmin, ["-x", "settings", "all"]);
+    let mut dump =
+        DumpFile::create(folder, name, Encoding::Bzip2).map_err(|error| not_written(folder, name, &error))?;
+    let mut head = Vec::new();
+    // It talks on standard error even when all is well; whether the list is whole is seen in the list.
+    let tail = run_dumper(run, command, |_| true, &mut |bytes| {
+        head.extend_from_slice(&bytes[..bytes.len().min(HEAD - head.len())]);
+        dump.write_all(bytes)
+    })?;
+    let is_list = String::from_utf8_lossy(&head).contains("<plist");
+    if !is_list || !tail.trim_ascii_end().ends_with(b"</plist>") {
+        let words = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let told = if is_list {
+            "it does not end as one".to_owned()
+        } else {
+            format!("it begins with \"{}\"", shown::line(words))
+        };
+        return Err(format!("what serveradmin printed is no whole property list: {told}"));
+    }
+    commit(folder, name, dump)
 }

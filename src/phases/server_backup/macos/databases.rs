@@ -1,0 +1,183 @@
+//! The instances of `PostgreSQL` that a server runs.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::{Path, PathBuf};
+
+use log::info;
+
+use super::{ask, commit, first_words, not_written};
+use crate::failure::Failure;
+use crate::host::folder::Folder;
+use crate::host::platform::MacOsVersion;
+use crate::macos::server::{self, DatabaseNames, Instance, ServerTools, Service, Sign};
+use crate::phases::Run;
+use crate::phases::server_backup::dump::{DumpFile, Encoding, run_dumper};
+use crate::process::Command;
+use crate::shown;
+
+/// An instance that runs, and where it is reached.
+pub(super) struct Found {
+    pub(super) instance: Instance,
+    /// Where no socket is named, the dumper finds it by itself.
+    socket: Option<Socket>,
+}
+
+struct Socket {
+    folder: PathBuf,
+    port: u16,
+}
+
+/// The instances that run.
+pub(super) fn find_instances(
+    run: &Run<'_>,
+    version: MacOsVersion,
+    tools: &ServerTools,
+) -> Result<Vec<Found>, Failure> {
+    let mut found = Vec::new();
+    for instance in server::instances(version) {
+        run.go_on()?;
+        let one = find_instance(run, tools, instance)
+            .map_err(|why| Failure::DatabaseNotDumped { server: instance.name.to_owned(), why })?;
+        found.extend(one);
+    }
+    Ok(found)
+}
+
+fn find_instance(run: &Run<'_>, tools: &ServerTools, instance: Instance) -> Result<Option<Found>, String> {
+    let below = |folder: &str| run.host.tools.system_root.join(folder);
+    match instance.sign {
+        Sign::Service(service) => {
+            Ok(is_running(run, tools, instance, service)?.then_some(Found { instance, socket: None }))
+        }
+        Sign::Socket(folder) => {
+            let folder = below(folder);
+            let socket = find_socket(&folder)?;
+            if socket.is_none() {
+                info!("{} has no socket in {}, so it is not dumped.", instance.name, shown::path(&folder));
+            }
+            Ok(socket.map(|socket| Found { instance, socket: Some(socket) }))
+        }
+        Sign::ServiceSocket { service, folder, prefix, otherwise } => {
+            if !is_running(run, tools, instance, service)? {
+                return Ok(None);
+            }
+            let folder = below(folder);
+            match find_newest_socket(&folder, prefix)? {
+                Some(socket) => Ok(Some(Found { instance, socket: Some(socket) })),
+                None => match find_socket(&folder.join(otherwise))? {
+                    Some(socket) => Ok(Some(Found { instance, socket: Some(socket) })),
+                    None => Err(format!(
+                        "the service {service} is running, but there is no socket below {}",
+                        shown::path(&folder)
+                    )),
+                },
+            }
+        }
+    }
+}
+
+/// Whether a service runs. An answer that cannot be read is an error: a database must not be left out for that.
+fn is_running(run: &Run<'_>, tools: &ServerTools, instance: Instance, service: &str) -> Result<bool, String> {
+    let answer = ask(run, tools, ["status", service])?;
+    match server::read_status(&answer.out, service) {
+        Service::Running => return Ok(true),
+        Service::Resting(state) => info!(
+            "{} is not dumped: the service {service} is {}.",
+            instance.name,
+            shown::line(state.as_bytes())
+        ),
+        Service::Gone => info!("{} is not dumped: this server has no service {service}.", instance.name),
+        Service::Unknown(Some(error)) => {
+            return Err(format!("serveradmin status {service}: {}", shown::line(error.as_bytes())));
+        }
+        Service::Unknown(None) => {
+            return Err(format!("whether {service} is running cannot be told ({})", first_words(&answer)));
+        }
+    }
+    Ok(false)
+}
+
+/// The socket of `PostgreSQL` in a folder; none when the folder is not there.
+fn find_socket(folder: &Path) -> Result<Option<Socket>, String> {
+    let unreadable = |error: io::Error| format!("{}: {}", shown::path(folder), shown::reason(&error));
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(unreadable(error)),
+    };
+    for entry in entries {
+        let entry = entry.map_err(unreadable)?;
+        if let Some(port) = entry.file_name().to_str().and_then(server::socket_port)
+            && entry.file_type().map_err(unreadable)?.is_socket()
+        {
+            return Ok(Some(Socket { folder: folder.to_owned(), port }));
+        }
+    }
+    Ok(None)
+}
+
+/// The socket in the newest of the folders whose names begin so: each start of the service makes another one.
+fn find_newest_socket(parent: &Path, prefix: &str) -> Result<Option<Socket>, String> {
+    let Ok(entries) = fs::read_dir(parent) else { return Ok(None) };
+    let mut folders: Vec<_> = entries
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_name().as_encoded_bytes().starts_with(prefix.as_bytes()))
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .collect();
+    folders.sort();
+    for (_, folder) in folders.iter().rev() {
+        if let Some(socket) = find_socket(folder)? {
+            return Ok(Some(socket));
+        }
+    }
+    Ok(None)
+}
+
+/// Dumps every database of an instance into one file.
+pub(super) fn dump_instance(
+    run: &Run<'_>,
+    tools: &ServerTools,
+    folder: &Folder,
+    found: &Found,
+) -> Result<(), String> {
+    let Instance { name, file, user, .. } = found.instance;
+    let numbers = run
+        .host
+        .user(user)
+        .map_err(|error| format!("the user {user} cannot be looked up: {}", shown::reason(&error)))?
+        .ok_or_else(|| format!("there is no user {user}"))?;
+    let mut arguments = vec![OsString::from("--no-password")];
+    if let Some(Socket { folder, port }) = &found.socket {
+        info!("Dumping {name}, as {user}, from {}.", shown::path(folder));
+        arguments.extend(["-h".into(), folder.into(), "-p".into(), port.to_string().into()]);
+    } else {
+        info!("Dumping {name}, as {user}.");
+    }
+    let mut command = Command::tool(&tools.pg_dumpall, arguments);
+    command.user = Some(numbers);
+    let mut dump =
+        DumpFile::create(folder, file, Encoding::Bzip2).map_err(|error| not_written(folder, file, &error))?;
+    let mut names = DatabaseNames::default();
+    let tail = run_dumper(run, command, is_notice, &mut |bytes| {
+        names.push(bytes);
+        dump.write_all(bytes)
+    })?;
+    if !String::from_utf8_lossy(&tail).contains(server::DUMP_END) {
+        return Err(format!("the dump does not end with \"{}\", so it is not whole", server::DUMP_END));
+    }
+    commit(folder, file, dump)?;
+    for database in names.found() {
+        info!("{name}: the database {} is in {file}.", shown::line(database.as_bytes()));
+    }
+    Ok(())
+}
+
+/// A notice of `PostgreSQL` is neither a warning nor an error.
+fn is_notice(line: &[u8]) -> bool {
+    String::from_utf8_lossy(line).contains("NOTICE:")
+}

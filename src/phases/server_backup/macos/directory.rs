@@ -1,0 +1,177 @@
+//! The archive of Open Directory, encrypted with the password.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use log::info;
+use zeroize::Zeroizing;
+
+use super::{ask, first_words, not_run};
+use crate::host::folder::{Folder, random_hex};
+use crate::logging::warning;
+use crate::macos::server::{self, Directory, ServerTools};
+use crate::phases::Run;
+use crate::process::{Command, End, capture};
+use crate::secret::Secret;
+use crate::shown;
+
+/// The longest that the directory's archive may take.
+const ARCHIVE_LIMIT: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// The beginning of the name of an archive that is being made.
+const UNFINISHED: &str = "OpenDirectory.tmp-";
+
+/// Archives the directory where this server is its master.
+pub(super) fn archive_directory(
+    run: &Run<'_>,
+    tools: &ServerTools,
+    folder: &Folder,
+    password: &Secret,
+) -> Result<(), String> {
+    let answer = ask(run, tools, ["fullstatus", "dirserv"])?;
+    match server::read_directory(&answer.out) {
+        Directory::Master => archive(run, tools, folder, password),
+        Directory::Other(kind) => {
+            info!(
+                "The directory is not archived: this server is no master of one ({}).",
+                shown::line(kind.as_bytes())
+            );
+            Ok(())
+        }
+        Directory::Gone => {
+            info!("The directory is not archived: this server has no directory service.");
+            Ok(())
+        }
+        Directory::Unknown(Some(error)) => {
+            Err(format!("serveradmin fullstatus dirserv: {}", shown::line(error.as_bytes())))
+        }
+        Directory::Unknown(None) => {
+            Err(format!("what this server is in the directory cannot be told ({})", first_words(&answer)))
+        }
+    }
+}
+
+/// The archive is made under a name of its own, so that the last good one stays until there is a new one.
+fn archive(run: &Run<'_>, tools: &ServerTools, folder: &Folder, password: &Secret) -> Result<(), String> {
+    info!("Archiving the directory.");
+    remove_left_over(folder);
+    let stem = random_hex(4).map(|random| format!("{UNFINISHED}{random}"));
+    let stem = stem.map_err(|error| format!("no name for the archive: {}", shown::reason(&error)))?;
+    let done = make_archive(run, tools, &folder.path().join(format!("{stem}.sparsebundle")), password)
+        .and_then(|()| take_archive(folder, &stem));
+    for name in made_names(&stem) {
+        remove(folder, &name);
+    }
+    done
+}
+
+/// A run that was killed leaves its unfinished archive; one that is younger may be another run's.
+fn remove_left_over(folder: &Folder) {
+    let is_old = |name: &OsStr| {
+        let changed = fs::symlink_metadata(folder.path().join(name)).and_then(|found| found.modified());
+        changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age > 2 * ARCHIVE_LIMIT))
+    };
+    for name in folder.names().unwrap_or_default() {
+        if name.as_encoded_bytes().starts_with(UNFINISHED.as_bytes()) && is_old(&name) {
+            remove(folder, &name);
+        }
+    }
+}
+
+fn remove(folder: &Folder, name: &OsStr) {
+    if let Err(error) = folder.remove(name) {
+        let path = folder.path().join(name);
+        warning(format!("{} is left over: {}.", shown::path(&path), shown::reason(&error)));
+    }
+}
+
+/// The server may put its own suffix behind the name that it is given, or in the place of ours.
+fn made_names(stem: &str) -> [OsString; 5] {
+    [".sparsebundle", ".sparsebundle.sparsebundle", ".sparsebundle.sparseimage", ".sparseimage", ""]
+        .map(|suffix| format!("{stem}{suffix}").into())
+}
+
+fn make_archive(run: &Run<'_>, tools: &ServerTools, path: &Path, password: &Secret) -> Result<(), String> {
+    let mut command = Command::tool(&tools.serveradmin, ["command"]);
+    command.input = server::archive_commands(path, password).map_err(|(what, why)| {
+        format!("the {what} {why}, which cannot be handed to serveradmin. Choose another one")
+    })?;
+    let answer = capture(&command, run.interrupts, ARCHIVE_LIMIT)
+        .map_err(|error| not_run(&tools.serveradmin, &error))?;
+    let (out, err) = (text(answer.out), text(answer.err));
+    for line in out.lines().chain(err.lines()).filter(|line| !repeats(line, password)) {
+        info!("serveradmin: {}", shown::line(line.as_bytes()));
+    }
+    let words = server::refusal(&out, &err).map(|line| showable(line, password));
+    match (answer.end, words) {
+        (End::Exited(0), None) => Ok(()),
+        (End::Exited(0), Some(words)) => Err(format!("serveradmin refused: {words}")),
+        (End::Exited(code), Some(words)) => Err(format!("serveradmin ended with code {code}: {words}")),
+        (End::Exited(code), None) => {
+            let said = err.lines().chain(out.lines()).next();
+            let words = said.map(|line| ": ".to_owned() + &showable(line, password)).unwrap_or_default();
+            Err(format!("serveradmin ended with code {code}{words}"))
+        }
+        (End::Killed(signal), _) => Err(format!("serveradmin was killed by signal {signal}")),
+    }
+}
+
+/// What was printed, without the parameter that is the password.
+fn text(printed: Vec<u8>) -> Zeroizing<String> {
+    let printed = Zeroizing::new(printed);
+    let all = Zeroizing::new(String::from_utf8_lossy(&printed).into_owned());
+    let mut kept = Zeroizing::new(String::with_capacity(all.len() + 1));
+    for line in all.lines().filter(|line| !line.contains("archivePassword")) {
+        kept.push_str(line);
+        kept.push('\n');
+    }
+    kept
+}
+
+/// Whether a line holds the password, by whatever key.
+fn repeats(line: &str, password: &Secret) -> bool {
+    password.expose_text().is_none_or(|password| line.contains(password))
+}
+
+fn showable(line: &str, password: &Secret) -> String {
+    if repeats(line, password) {
+        "its words repeat the password, so they are not shown".to_owned()
+    } else {
+        shown::line(line.as_bytes()).to_string()
+    }
+}
+
+/// Finds what the server has made and puts it into its place.
+fn take_archive(folder: &Folder, stem: &str) -> Result<(), String> {
+    let failed = |error: io::Error| format!("the archive could not be kept: {}", shown::reason(&error));
+    for made in made_names(stem) {
+        let path = folder.path().join(&made);
+        let Ok(found) = fs::symlink_metadata(&path) else { continue };
+        let (name, other, mode, is_empty) = if found.is_dir() {
+            let is_empty = fs::read_dir(&path).map_err(failed)?.next().is_none();
+            (server::ARCHIVE, server::ARCHIVE_FILE, 0o700, is_empty)
+        } else if found.is_file() {
+            (server::ARCHIVE_FILE, server::ARCHIVE, 0o600, found.len() == 0)
+        } else {
+            continue;
+        };
+        if is_empty {
+            return Err(format!("serveradmin left an empty archive at {}", shown::path(&path)));
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).map_err(failed)?;
+        folder.flush_filesystem().map_err(failed)?;
+        folder.commit_made(&made, OsStr::new(name)).map_err(failed)?;
+        // One of the other form is older than this one.
+        folder.remove(OsStr::new(other)).map_err(failed)?;
+        info!("Archived to {}.", shown::path(&folder.path().join(name)));
+        return Ok(());
+    }
+    Err(format!(
+        "serveradmin reported no error, but there is no archive at {}",
+        shown::path(&folder.path().join(format!("{stem}.sparsebundle")))
+    ))
+}

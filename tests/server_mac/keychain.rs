@@ -1,0 +1,139 @@
+//! The password in the keychain: what is stored comes back, or is refused.
+
+use counterpart::host::Host;
+use counterpart::phases::password::keychain::{delete, load, save};
+use counterpart::process::interrupts::Interrupts;
+use counterpart::secret::Secret;
+
+use crate::mac::{Mac, PASSWORD};
+
+const SERVICE: &str = "me.jedda.counterpart";
+
+struct Keychain {
+    mac: Mac,
+    host: Host,
+    interrupts: Interrupts,
+}
+
+impl Keychain {
+    fn new() -> Self {
+        let mac = Mac::server("10.9.5");
+        let mut host = Host::native().unwrap();
+        host.tools.security = mac.sandbox.host().join("tools/security");
+        Self { mac, host, interrupts: Interrupts::default() }
+    }
+
+    fn save(&self, password: &[u8]) -> Result<(), String> {
+        let secret = Secret::new(password.to_vec());
+        save(&self.host, &self.interrupts, SERVICE, &secret).map_err(|error| error.to_string())
+    }
+
+    fn load(&self) -> Result<Vec<u8>, String> {
+        load(&self.host, &self.interrupts, SERVICE)
+            .map(|secret| secret.expose().to_vec())
+            .map_err(|error| error.to_string())
+    }
+
+    fn delete(&self) -> Result<bool, String> {
+        delete(&self.host, &self.interrupts, SERVICE).map_err(|error| error.to_string())
+    }
+}
+
+#[test]
+fn any_password_comes_back_exactly() {
+    let keychain = Keychain::new();
+    let all: Vec<u8> = (1..=255).filter(|byte| *byte != b'\n').collect();
+    let long = "x\"\\ ".repeat(125);
+    let hostile =
+        ["a", " ", "\"", "\\", "'", "a b", " a ", "=", "ü🔑", "-w", "0x41", "414243", "a\\\"", "a\tb\rc"];
+    let passwords = hostile.map(str::as_bytes).into_iter().chain([long.as_bytes(), &all]);
+    for password in passwords {
+        keychain.save(password).unwrap();
+        assert_eq!(keychain.load().unwrap(), password);
+    }
+    assert_eq!(long.len(), 500);
+    let records = std::fs::read_to_string(keychain.mac.file("records")).unwrap();
+    assert!(!records.contains("x\\\"") && !records.contains("414243"), "{records}");
+}
+
+#[test]
+fn what_the_tool_cannot_take_is_refused_and_the_old_one_stays() {
+    let keychain = Keychain::new();
+    keychain.save(b"old").unwrap();
+    for (password, why) in [
+        (b"a\nb".as_slice(), "the password holds a line end"),
+        (b"a\n", "the password holds a line end"),
+        (b"a\0b", "the password holds a zero byte"),
+        (b"", "the password is empty"),
+        (&[b'x'; 5000], "the password is too long"),
+    ] {
+        let error = keychain.save(password).unwrap_err();
+        assert!(error.starts_with(why), "{error}");
+        assert_eq!(keychain.load().unwrap(), b"old");
+    }
+}
+
+#[test]
+fn a_password_that_the_keychain_alters_is_not_taken_for_stored() {
+    let mut keychain = Keychain::new();
+    keychain.mac.set("alters", true);
+    assert!(keychain.save(b"secret").unwrap_err().contains("gave another password back"));
+}
+
+#[test]
+fn deleting_says_whether_there_was_one() {
+    let keychain = Keychain::new();
+    assert_eq!(keychain.delete(), Ok(false));
+    keychain.save(b"secret").unwrap();
+    assert_eq!(keychain.delete(), Ok(true));
+    assert_eq!(
+        keychain.load().unwrap_err(),
+        "the keychain /Library/Keychains/System.keychain holds no item me.jedda.counterpart"
+    );
+}
+
+#[test]
+fn each_refusal_has_its_words() {
+    let mut keychain = Keychain::new();
+    for (code, words) in
+        [(36, "is locked"), (50, "does not exist"), (51, "refused the access"), (7, "code 7")]
+    {
+        keychain.mac.set("keychain", code);
+        for error in [
+            keychain.load().unwrap_err(),
+            keychain.save(b"secret").unwrap_err(),
+            keychain.delete().unwrap_err(),
+        ] {
+            assert!(error.contains(words), "{code}: {error}");
+        }
+    }
+    keychain.host.tools.security = "/nowhere/security".into();
+    assert_eq!(keychain.load().unwrap_err(), "/nowhere/security could not be run: No such file or directory");
+}
+
+#[test]
+fn a_clone_takes_its_password_from_the_keychain() {
+    let keychain = Keychain::new();
+    keychain.save(PASSWORD.as_bytes()).unwrap();
+    keychain.mac.ledger();
+    keychain.mac.sandbox.clone(&["-B"]).assert_code(0).assert_no_log("list of processes");
+    let ledger = keychain.mac.ledger();
+    assert_eq!(ledger[0], "security find-generic-password counterpart me.jedda.counterpart");
+    assert_eq!(ledger.last().unwrap(), "rsync");
+    let told = std::fs::read_to_string(keychain.mac.file("told")).unwrap();
+    assert!(told.contains(&format!("archivePassword = \"{PASSWORD}\"\n")), "{told}");
+}
+
+#[test]
+fn a_clone_without_a_stored_password_ends_before_anything_is_touched() {
+    let mut keychain = Keychain::new();
+    let run = |mac: &Mac, why: &str| {
+        mac.sandbox.clone(&["-B", "-g", "org.site"]).assert_code(92).assert_log(why);
+        assert!(!mac.ledger().iter().any(|line| line == "rsync" || line.starts_with("serveradmin")));
+        assert!(!mac.backup().exists());
+    };
+    let sentence = "holds no item org.site.counterpart. Store one with: counterpart setpass -g org.site";
+    run(&keychain.mac, sentence);
+    keychain.mac.set("keychain", 36);
+    run(&keychain.mac, "could not be read: it is locked");
+}
