@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_counterpart_global_optspecs
-    string join \n s/source= d/destination= e/exclude-from= p/pre-script= o/post-script= g/organisation-prefix= t/test-run rsync= log-dir= adopt strict-scripts allow-non-root h/help V/version
+    string join \n s/source= d/destination= e/exclude-from= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run rsync= log-dir= adopt strict-scripts allow-non-root h/help V/version
 end
 
 function __fish_counterpart_needs_command
@@ -27,16 +27,25 @@ end
 complete -c counterpart -n "__fish_counterpart_needs_command" -s s -l source -d 'What to clone: its contents become the destination\'s contents, with or without a trailing slash' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -s d -l destination -d 'Where to; must exist' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -s e -l exclude-from -d 'Exclusion patterns, in rsync\'s syntax, added to the built-in ones' -r -F
+complete -c counterpart -n "__fish_counterpart_needs_command" -s b -l backup-password -d 'Back up directory and database servers before the clone, with this password. Every user can see it in the list of processes: -B is better' -r
+complete -c counterpart -n "__fish_counterpart_needs_command" -l backup-dir -d 'Where the server backup goes, instead of /var/backups/counterpart' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -s p -l pre-script -d 'Executable run before the clone, its output logged' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -s o -l post-script -d 'Executable run after a successful clone, its output logged' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -s g -l organisation-prefix -d 'Reverse-domain prefix of the files left at the destination: letters, digits, \'-\', \'.\', \'_\', no leading dot' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -l rsync -d 'The rsync to use, instead of searching' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -l log-dir -d 'The log folder, instead of the default one' -r -F
+complete -c counterpart -n "__fish_counterpart_needs_command" -s B -l backup-keychain -d 'The same, with the password that `counterpart setpass` has stored'
 complete -c counterpart -n "__fish_counterpart_needs_command" -s t -l test-run -d 'Verbose dry run: logs what would change, changes nothing at all, exits with 70'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l adopt -d 'Let the first clone delete what the destination already holds'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l strict-scripts -d 'A failing pre-clone script stops the run (81), a failing post-clone script fails it (82)'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l allow-non-root -d 'Clone without root; ownership and special files are then not kept, and the log says so'
 complete -c counterpart -n "__fish_counterpart_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c counterpart -n "__fish_counterpart_needs_command" -s V -l version -d 'Print version'
+complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "setpass" -d 'Stores the password of the server backup in the system\'s keychain or credential store'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "generate" -d 'Prints the man page or a shell\'s completions'
+complete -c counterpart -n "__fish_counterpart_using_subcommand setpass" -s g -l organisation-prefix -d 'The prefix that the clone is run with' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand setpass" -l stdin -d 'Take the password from standard input instead of asking for it'
+complete -c counterpart -n "__fish_counterpart_using_subcommand setpass" -l delete -d 'Delete the stored password'
+complete -c counterpart -n "__fish_counterpart_using_subcommand setpass" -l check -d 'Only tell whether a password is stored and can be read'
+complete -c counterpart -n "__fish_counterpart_using_subcommand setpass" -s h -l help -d 'Print help'
 complete -c counterpart -n "__fish_counterpart_using_subcommand generate" -s h -l help -d 'Print help (see more with \'--help\')'

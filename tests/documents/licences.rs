@@ -24,6 +24,7 @@ const COMPATIBLE: [&str; 16] = [
     "Unlicense",
     "WTFPL",
     "Zlib",
+    "bzip2-1.0.6",
 ];
 
 /// Whether an expression of licences leaves a way to comply: one side of each `OR` and both of each `AND`.
