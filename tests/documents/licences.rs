@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{read, root, succeed};
 
 /// Licences whose works may be part of one under the GNU GPL, version 3.
-const COMPATIBLE: [&str; 16] = [
+const COMPATIBLE: [&str; 17] = [
     "0BSD",
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",
