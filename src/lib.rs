@@ -72,7 +72,7 @@ fn clone(plan: &plan::Plan, host: &Host, interrupts: &Interrupts) -> ExitCode {
 }
 
 fn say_goodbye(code: ExitCode) {
-    log::info!("Counterpart exited with code {}.", code.number());
+    logging::close(format_args!("Counterpart exited with code {}.", code.number()));
 }
 
 fn finish(result: anyhow::Result<()>) -> u8 {

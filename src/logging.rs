@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -114,6 +115,15 @@ pub fn warning(message: impl Display) {
     log::warn!("Warning: {message}");
 }
 
+/// Whether the last line is written.
+static CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// Writes the log's last line: whatever another thread still says after it is not logged.
+pub fn close(last: impl Display) {
+    log::info!("{last}");
+    CLOSED.store(true, Ordering::SeqCst);
+}
+
 /// Says on standard error what cannot be said in the log.
 pub fn complain(message: &str) {
     let _ = writeln!(io::stderr(), "counterpart: {message}");
@@ -168,6 +178,10 @@ struct Lines {
 
 impl Lines {
     fn finish_line(&mut self) {
+        if CLOSED.load(Ordering::SeqCst) {
+            self.line.clear();
+            return;
+        }
         let mut whole = self.start.now().to_vec();
         whole.append(&mut self.line);
         whole.push(b'\n');

@@ -41,7 +41,6 @@ impl Interrupts {
                 let is_first =
                     listener.0.first.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst).is_ok();
                 if !is_first && signal == SIGINT {
-                    listener.stop_child();
                     // The main thread may hold the log's lock while it hangs: never wait for it without a bound.
                     let (done, wait) = mpsc::channel();
                     let last_words = Arc::clone(&last_words);
@@ -50,6 +49,8 @@ impl Interrupts {
                         let _ = done.send(());
                     });
                     let _ = wait.recv_timeout(Duration::from_millis(500));
+                    // Only now, or the main thread would go on and say more.
+                    listener.stop_child();
                     std::process::exit(i32::from(ExitCode::INTERRUPTED.number()));
                 }
                 listener.forward(signal);

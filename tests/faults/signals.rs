@@ -172,6 +172,26 @@ fn a_signal_during_the_post_clone_script_ends_it() {
     assert_clone_but_for_the_roots_time(&sandbox);
 }
 
+/// nohup has SIGHUP ignored, and an administrator who logs out then does not mean the clone.
+#[test]
+fn a_signal_that_the_caller_had_ignored_does_not_end_the_run() {
+    let sandbox = Sandbox::new();
+    sandbox.write("file", "content");
+    let began = sandbox.path().join("began");
+    let script = sandbox.script("pre", &format!(": >'{}'; exec sleep 1", text(&began)));
+    let mut command = std::process::Command::new("env");
+    let product = sandbox.command(sandbox.arguments(["-p", &text(&script)]));
+    command.arg("--ignore-signal=HUP").args(product.get_args().skip(1));
+    command.env("COUNTERPART_FAKE_HOST", sandbox.host()).stdin(std::process::Stdio::null());
+    let run =
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    wait_for(&began);
+    let process = nix::unistd::Pid::from_raw(i32::try_from(run.id()).unwrap());
+    nix::sys::signal::kill(process, Signal::SIGHUP).unwrap();
+    crate::sandbox::Finished::from(run.wait_with_output().unwrap()).assert_code(0);
+    assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+}
+
 /// Marks written after the end of a clone may change the time of the destination's root.
 fn assert_clone_but_for_the_roots_time(sandbox: &Sandbox) {
     let options = crate::audit::Options { root_mtime: false, ..crate::audit::Options::default() };

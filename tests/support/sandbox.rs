@@ -97,8 +97,10 @@ impl Sandbox {
 
     /// The product with these arguments, on the fake host.
     pub fn command(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
-        let mut command = Command::new(FAKE_HOST);
-        command.args(arguments).env("COUNTERPART_FAKE_HOST", self.host()).stdin(Stdio::null());
+        // Whoever runs the tests may have had a signal ignored, as nohup does; env becomes the product.
+        let mut command = Command::new("env");
+        command.arg("--default-signal=HUP,INT,TERM").arg(FAKE_HOST).args(arguments);
+        command.env("COUNTERPART_FAKE_HOST", self.host()).stdin(Stdio::null());
         command
     }
 
