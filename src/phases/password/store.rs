@@ -1,6 +1,8 @@
 //! Where the password is stored.
 
+use super::credentials;
 use crate::host::Host;
+use crate::host::platform::Platform;
 use crate::plan::Prefix;
 use crate::process::interrupts::Interrupts;
 use crate::secret::Secret;
@@ -12,6 +14,35 @@ pub struct StoreError(pub String);
 
 /// Reads the stored password.
 pub fn load(host: &Host, interrupts: &Interrupts, prefix: &Prefix) -> Result<Secret, StoreError> {
-    let _ = (host, interrupts, prefix);
-    Err(StoreError("not written yet".into()))
+    match host.platform {
+        Platform::MacOs(_) => keychain(),
+        Platform::Linux => credentials::load(host, interrupts, prefix),
+    }
+}
+
+/// Stores a password in the place of an earlier one, and says where.
+pub fn save(
+    host: &Host,
+    interrupts: &Interrupts,
+    prefix: &Prefix,
+    secret: &Secret,
+) -> Result<String, StoreError> {
+    match host.platform {
+        Platform::MacOs(_) => keychain(),
+        Platform::Linux => credentials::save(host, interrupts, prefix, secret),
+    }
+}
+
+/// Deletes the stored password; false when there was none.
+pub fn delete(host: &Host, interrupts: &Interrupts, prefix: &Prefix) -> Result<bool, StoreError> {
+    let _ = interrupts;
+    match host.platform {
+        Platform::MacOs(_) => keychain(),
+        Platform::Linux => credentials::delete(host, prefix),
+    }
+}
+
+/// The place of the System keychain.
+fn keychain<T>() -> Result<T, StoreError> {
+    Err(StoreError("the System keychain is not supported yet".into()))
 }
