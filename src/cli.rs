@@ -199,9 +199,11 @@ fn plan(args: CloneArgs) -> Result<Plan, String> {
         destination: absolute(&args.destination, "--destination")?,
         exclude_from: optional(args.exclude_from, "--exclude-from")?,
         backup: match (args.backup_password, args.backup_keychain) {
-            (Some(secret), _) if secret.is_empty() => return Err("--backup-password is empty".to_owned()),
             (Some(secret), _) => {
                 hide_argument(&secret);
+                if let Some(why) = secret.objection() {
+                    return Err(format!("--backup-password {why}"));
+                }
                 Some(BackupPassword::Given(secret))
             }
             (None, true) => Some(BackupPassword::Stored),

@@ -2,4 +2,10 @@
 
 pub mod blocked;
 pub mod exclusions;
+pub mod line_starts;
 pub mod mounts;
+pub mod mysql;
+pub mod names;
+pub mod openldap;
+pub mod postgres;
+pub mod sockets;

@@ -4,6 +4,9 @@ use std::fmt;
 
 use zeroize::{Zeroize as _, Zeroizing};
 
+/// The longest password, in bytes: every store keeps it whole and every prompt takes it.
+pub const LONGEST: usize = 1000;
+
 /// A password.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<Vec<u8>>);
@@ -33,6 +36,23 @@ impl Secret {
         self.0.is_empty()
     }
 
+    /// Why it cannot serve as a password, as the end of a sentence: what cannot be typed again when something is to be
+    /// restored would lock its owner out.
+    #[must_use]
+    pub fn objection(&self) -> Option<&'static str> {
+        if self.is_empty() {
+            return Some("is empty");
+        }
+        if self.0.len() > LONGEST {
+            return Some("is longer than 1000 bytes");
+        }
+        let Some(text) = self.expose_text() else { return Some("is not UTF-8") };
+        if text.contains(['\n', '\r']) {
+            return Some("has more than one line");
+        }
+        text.contains(char::is_control).then_some("holds a control character, which no prompt takes")
+    }
+
     /// Takes one line end away, as a file or a pipe has behind its only line.
     pub fn strip_line_end(&mut self) {
         if self.0.last() == Some(&b'\n') {
@@ -52,7 +72,19 @@ impl fmt::Debug for Secret {
 
 #[cfg(test)]
 mod tests {
-    use super::Secret;
+    use super::{LONGEST, Secret};
+
+    #[test]
+    fn what_cannot_be_typed_is_objected_to() {
+        let of = |bytes: &[u8]| Secret::new(bytes.to_vec()).objection();
+        for fine in ["x", " a \"b\" 'c'=$d\\ ", "Pässwörd\u{2603}", &"x".repeat(LONGEST)] {
+            assert_eq!(of(fine.as_bytes()), None, "{fine}");
+        }
+        let long = vec![b'x'; LONGEST + 1];
+        for bad in [b"".as_slice(), b"a\nb", b"a\r", b"a\tb", b"\0", b"\xff", &long] {
+            assert!(of(bad).is_some(), "{bad:?}");
+        }
+    }
 
     #[test]
     fn it_is_never_shown() {

@@ -1,13 +1,104 @@
 //! `counterpart setpass`: stores the password of the server backup.
 
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
+
 use crate::cli::SetpassArgs;
 use crate::exit_code::ExitCode;
 use crate::host::Host;
+use crate::logging::complain;
+use crate::phases::password::store::{self, StoreError};
 use crate::process::interrupts::Interrupts;
+use crate::secret::{LONGEST, Secret};
+
+/// Why nothing was done: the exit code and the sentence.
+struct Refusal(ExitCode, String);
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self(ExitCode::NO_PASSWORD, format!("The password store cannot be used: {error}."))
+    }
+}
 
 /// Does what was asked for and returns the exit code.
 #[must_use]
 pub fn run(args: &SetpassArgs, host: &Host, interrupts: &Interrupts) -> ExitCode {
-    let _ = (args, host, interrupts);
-    ExitCode::NOT_ROOT_OR_INTERNAL
+    match act(args, host, interrupts) {
+        Ok(sentence) => {
+            // A closed output must not make a stored password look like a failure.
+            let _ = writeln!(io::stdout(), "{sentence}");
+            ExitCode::SUCCESS
+        }
+        Err(Refusal(code, sentence)) => {
+            complain(&sentence);
+            code
+        }
+    }
+}
+
+fn act(args: &SetpassArgs, host: &Host, interrupts: &Interrupts) -> Result<String, Refusal> {
+    if !host.is_root() {
+        let why = "setpass must be run as root: the password is stored for the whole system.";
+        return Err(Refusal(ExitCode::NOT_ROOT_OR_INTERNAL, why.to_owned()));
+    }
+    let prefix = &args.organisation_prefix;
+    if args.delete {
+        return if store::delete(host, interrupts, prefix)? {
+            Ok(format!("The password of {prefix} is deleted."))
+        } else {
+            Err(Refusal(ExitCode::NO_PASSWORD, format!("No password of {prefix} is stored.")))
+        };
+    }
+    if args.check {
+        store::load(host, interrupts, prefix)?;
+        return Ok(format!("A password of {prefix} is stored and can be read."));
+    }
+    let secret = if args.stdin { from_standard_input()? } else { from_terminal(interrupts)? };
+    if let Some(why) = secret.objection() {
+        return Err(refused(&format!("The password {why}. Nothing was stored.")));
+    }
+    let place = store::save(host, interrupts, prefix, &secret)?;
+    Ok(format!("The password of {prefix} is stored {place}."))
+}
+
+fn refused(sentence: &str) -> Refusal {
+    Refusal(ExitCode::USAGE, sentence.to_owned())
+}
+
+/// One line; its end is no part of the password, and everything else is.
+fn from_standard_input() -> Result<Secret, Refusal> {
+    // Room for all of it from the start: a vector that grows would leave copies behind.
+    let most = LONGEST + 2;
+    let mut bytes = Vec::with_capacity(most);
+    let read = io::stdin().lock().take(u64::try_from(most).unwrap_or(0)).read_to_end(&mut bytes);
+    let mut secret = Secret::new(bytes);
+    read.map_err(|error| refused(&format!("The password could not be read: {error}.")))?;
+    secret.strip_line_end();
+    Ok(secret)
+}
+
+fn from_terminal(interrupts: &Interrupts) -> Result<Secret, Refusal> {
+    if !io::stdin().is_terminal() {
+        return Err(refused("Standard input is no terminal. To take the password from it, use --stdin."));
+    }
+    let first = ask("Password of the server backup: ", interrupts)?;
+    let second = ask("The same again: ", interrupts)?;
+    if first.expose() == second.expose() {
+        Ok(first)
+    } else {
+        Err(refused("The two passwords are not the same. Nothing was stored."))
+    }
+}
+
+fn ask(prompt: &str, interrupts: &Interrupts) -> Result<Secret, Refusal> {
+    let typed = rpassword::prompt_password(prompt);
+    if interrupts.received().is_some() {
+        return Err(Refusal(ExitCode::INTERRUPTED, "Interrupted. Nothing was stored.".to_owned()));
+    }
+    match typed {
+        Ok(text) => Ok(Secret::new(text.into_bytes())),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+            Err(Refusal(ExitCode::INTERRUPTED, "Interrupted. Nothing was stored.".to_owned()))
+        }
+        Err(error) => Err(refused(&format!("The password could not be read: {error}."))),
+    }
 }

@@ -17,6 +17,10 @@ pub struct Tools {
     pub systemd_creds: PathBuf,
     /// Prints the databases of `OpenLDAP`.
     pub slapcat: PathBuf,
+    /// Where `slapd` keeps its configuration when it is not told otherwise, best first.
+    pub slapd_configurations: Vec<PathBuf>,
+    /// Below which the programs of database servers are: `bin`, `lib/postgresql/VERSION/bin`, `pgsql-VERSION/bin`.
+    pub usr: PathBuf,
     /// `Server.app`'s own root, below which `usr/sbin/serveradmin` and `usr/bin/pg_dumpall` are on 10.8 and later.
     pub server_root: PathBuf,
     /// The system's root, below which both are on 10.7, and below which the services keep their sockets.
@@ -34,6 +38,15 @@ impl Tools {
             security: "/usr/bin/security".into(),
             systemd_creds: "/usr/bin/systemd-creds".into(),
             slapcat: "/usr/sbin/slapcat".into(),
+            slapd_configurations: [
+                "/etc/ldap/slapd.d",
+                "/etc/openldap/slapd.d",
+                "/etc/ldap/slapd.conf",
+                "/etc/openldap/slapd.conf",
+            ]
+            .map(PathBuf::from)
+            .into(),
+            usr: "/usr".into(),
             server_root: "/Applications/Server.app/Contents/ServerRoot".into(),
             system_root: "/".into(),
         }

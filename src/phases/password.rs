@@ -1,5 +1,6 @@
 //! The password of the server backup: from the command line, or from where `setpass` has stored it.
 
+mod credentials;
 pub mod keychain;
 pub mod store;
 

@@ -30,6 +30,8 @@ fn fake_host() -> anyhow::Result<Host> {
         security: tool("security"),
         systemd_creds: tool("systemd-creds"),
         slapcat: tool("slapcat"),
+        slapd_configurations: vec![root.join("slapd.d"), root.join("slapd.conf")],
+        usr: root.join("usr"),
         server_root: root.join("server-app"),
         system_root: root.join("system-root"),
     };

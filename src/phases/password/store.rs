@@ -1,6 +1,6 @@
-//! Where the password is stored.
+//! Where the password is stored: the System keychain of a Mac, systemd's credentials on Linux.
 
-use super::keychain;
+use super::{credentials, keychain};
 use crate::host::Host;
 use crate::host::platform::Platform;
 use crate::plan::Prefix;
@@ -16,6 +16,28 @@ pub struct StoreError(pub String);
 pub fn load(host: &Host, interrupts: &Interrupts, prefix: &Prefix) -> Result<Secret, StoreError> {
     match host.platform {
         Platform::MacOs(_) => keychain::load(host, interrupts, &prefix.service()),
-        Platform::Linux => Err(StoreError("not written yet".into())),
+        Platform::Linux => credentials::load(host, interrupts, prefix),
+    }
+}
+
+/// Stores a password in the place of an earlier one, and says where.
+pub fn save(
+    host: &Host,
+    interrupts: &Interrupts,
+    prefix: &Prefix,
+    secret: &Secret,
+) -> Result<String, StoreError> {
+    match host.platform {
+        Platform::MacOs(_) => keychain::save(host, interrupts, &prefix.service(), secret)
+            .map(|()| "in the System keychain".to_owned()),
+        Platform::Linux => credentials::save(host, interrupts, prefix, secret),
+    }
+}
+
+/// Deletes the stored password; false when there was none.
+pub fn delete(host: &Host, interrupts: &Interrupts, prefix: &Prefix) -> Result<bool, StoreError> {
+    match host.platform {
+        Platform::MacOs(_) => keychain::delete(host, interrupts, &prefix.service()),
+        Platform::Linux => credentials::delete(host, prefix),
     }
 }

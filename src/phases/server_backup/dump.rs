@@ -4,8 +4,10 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 
 use log::info;
+use nix::fcntl::{Flock, FlockArg, OFlag};
 
 use super::parallel_bzip2::ParallelBzip2;
 use crate::host::folder::Folder;
@@ -37,14 +39,19 @@ pub struct DumpFile<'a> {
     name: OsString,
     temporary: OsString,
     encoder: Option<Encoder>,
+    _lock: Flock<File>,
 }
 
 impl<'a> DumpFile<'a> {
     /// Begins the dump `name` in `folder`.
     pub fn create(folder: &'a Folder, name: &str, encoding: Encoding<'_>) -> io::Result<Self> {
         let name = OsString::from(name);
+        // What cannot be removed takes room, and that is told when there is none.
+        let _ = remove_leftovers(folder, &name);
         let (file, temporary) = folder.temporary(&name, MODE)?;
-        let mut dump = Self { folder, name, temporary, encoder: None };
+        let lock = Flock::lock(file.try_clone()?, FlockArg::LockExclusiveNonblock)
+            .map_err(|(_, error)| io::Error::from(error))?;
+        let mut dump = Self { folder, name, temporary, encoder: None, _lock: lock };
         dump.encoder = Some(match encoding {
             Encoding::Bzip2 => Encoder::Bzip2(Box::new(ParallelBzip2::new(file))),
             Encoding::Age(secret) => {
@@ -66,6 +73,28 @@ impl<'a> DumpFile<'a> {
         };
         self.folder.commit(&file, &self.temporary, &self.name)
     }
+}
+
+impl DumpFile<'_> {
+    /// Commits it, and says so in the log, or why not in words.
+    pub fn put_into_place(self) -> Result<(), String> {
+        let path = self.folder.path().join(&self.name);
+        self.commit().map_err(|error| not_written(&path, &error))?;
+        info!("Dumped to {}.", shown::path(&path));
+        Ok(())
+    }
+}
+
+/// Removes what a run that was killed has left of a dump of this name. One that is still being written is locked.
+fn remove_leftovers(folder: &Folder, target: &OsStr) -> io::Result<()> {
+    for name in folder.names()?.iter().filter(|name| Folder::is_temporary(name, target)) {
+        let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let file = File::options().read(true).custom_flags(flags.bits()).open(folder.path().join(name))?;
+        if Flock::lock(file, FlockArg::LockExclusiveNonblock).is_ok() {
+            folder.remove(name)?;
+        }
+    }
+    Ok(())
 }
 
 impl Write for DumpFile<'_> {
@@ -152,15 +181,31 @@ pub fn dump_compressed(
     is_harmless: fn(&[u8]) -> bool,
     ending: &str,
 ) -> Result<(), String> {
-    let not_written = |error: io::Error| {
-        format!("{} could not be written: {}", shown::path(&folder.path().join(name)), shown::reason(&error))
-    };
-    let mut dump = DumpFile::create(folder, name, Encoding::Bzip2).map_err(not_written)?;
-    let tail = run_dumper(run, command, is_harmless, &mut |bytes| dump.write_all(bytes))?;
+    write_compressed(run, folder, name, command, is_harmless, ending, &mut |_| {})?.put_into_place()
+}
+
+/// The same, but `watch` sees every piece, and the caller decides whether the dump is put into its place.
+pub fn write_compressed<'a>(
+    run: &Run<'_>,
+    folder: &'a Folder,
+    name: &str,
+    command: Command,
+    is_harmless: fn(&[u8]) -> bool,
+    ending: &str,
+    watch: &mut dyn FnMut(&[u8]),
+) -> Result<DumpFile<'a>, String> {
+    let mut dump = DumpFile::create(folder, name, Encoding::Bzip2)
+        .map_err(|error| not_written(&folder.path().join(name), &error))?;
+    let tail = run_dumper(run, command, is_harmless, &mut |bytes| {
+        watch(bytes);
+        dump.write_all(bytes)
+    })?;
     if !String::from_utf8_lossy(&tail).contains(ending) {
         return Err(format!("the dump does not end with \"{ending}\", so it is not whole"));
     }
-    dump.commit().map_err(not_written)?;
-    info!("Dumped to {}.", shown::path(&folder.path().join(OsStr::new(name))));
-    Ok(())
+    Ok(dump)
+}
+
+fn not_written(path: &std::path::Path, error: &io::Error) -> String {
+    format!("{} could not be written: {}", shown::path(path), shown::reason(error))
 }

@@ -1,11 +1,85 @@
-//! The server backup of a Linux server.
+//! The server backup of a Linux server: each service is found by looking, and skipped where it is absent.
+
+mod mysql;
+mod openldap;
+mod postgres;
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use log::info;
+use nix::fcntl::OFlag;
 
 use crate::failure::Failure;
+use crate::linux::sockets::{self, FIRST_ORDINARY_USER};
 use crate::phases::Run;
 use crate::secret::Secret;
+use crate::shown;
 
 /// Dumps what runs here.
 pub fn run(run: &Run<'_>, password: &Secret) -> Result<(), Failure> {
-    let _ = (run, password);
-    Err(Failure::BackupUnsupported { why: "not written yet".into() })
+    let table = std::fs::read("/proc/net/unix").map_err(|error| Failure::BackupUnsupported {
+        why: format!("/proc/net/unix: {}", shown::reason(&error)),
+    })?;
+    let sockets = sockets::listening(&table);
+    let clusters = postgres::find(&sockets)?;
+    let directories = openldap::find(run)?;
+    let databases = mysql::find(&sockets);
+    if clusters.is_empty() && directories.is_empty() && databases.is_empty() {
+        return Err(Failure::BackupUnsupported {
+            why: "no PostgreSQL, OpenLDAP, MariaDB or MySQL server was found on this machine".to_owned(),
+        });
+    }
+    let folder = super::folder(run)?;
+    postgres::dump(run, &folder, &clusters)?;
+    openldap::dump(run, &folder, &directories, password)?;
+    mysql::dump(run, &folder, &databases)
+}
+
+/// The user and the group that a server's socket belongs to.
+///
+/// None, and a line in the log, for what is no socket of a system's user: whatever an ordinary user puts up must not
+/// be able to fail or delay the backup of the machine.
+fn system_owner(kind: &str, socket: &Path) -> Option<(u32, u32)> {
+    let skip = |why: &str| {
+        info!("{kind} at {} is skipped: {why}.", shown::path(socket));
+        None
+    };
+    match std::fs::symlink_metadata(socket) {
+        Err(error) => skip(&shown::reason(&error)),
+        Ok(found) if !found.file_type().is_socket() => skip("it is no socket here"),
+        Ok(found) if found.uid() >= FIRST_ORDINARY_USER => skip("it belongs to an ordinary user"),
+        Ok(found) => Some((found.uid(), primary_group(found.uid()).unwrap_or(found.gid()))),
+    }
+}
+
+fn primary_group(user: u32) -> Option<u32> {
+    nix::unistd::User::from_uid(user.into()).ok().flatten().map(|user| user.gid.as_raw())
+}
+
+/// The longest file that is read whole, in bytes.
+const SMALL: u64 = 1 << 16;
+
+/// Reads a small file that a server has written: neither a link nor a pipe in its place can lead or hold us up.
+fn read_small(path: &Path) -> io::Result<Vec<u8>> {
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let file = File::options().read(true).custom_flags(flags.bits()).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
+    let mut content = Vec::new();
+    file.take(SMALL).read_to_end(&mut content)?;
+    Ok(content)
+}
+
+/// A signal that reached us has also ended the dumper, and is the reason to tell.
+fn unless_interrupted<T>(
+    run: &Run<'_>,
+    result: Result<T, String>,
+    failure: impl FnOnce(String) -> Failure,
+) -> Result<T, Failure> {
+    run.go_on()?;
+    result.map_err(failure)
 }

@@ -1,0 +1,135 @@
+//! What is known of `OpenLDAP`: how slapd is told its configuration, and how slapcat is asked.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+/// Where slapd keeps its configuration.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Configuration {
+    /// A folder: the database cn=config.
+    Folder(PathBuf),
+    /// A text file, the older form.
+    File(PathBuf),
+}
+
+/// slapd's options that take a value, as one letter each.
+const WITH_VALUE: &[u8] = b"cdfFhnosTugrl";
+
+impl Configuration {
+    /// What a running slapd was told, from `/proc/PID/cmdline`; `None` when it was left to its defaults.
+    #[must_use]
+    pub fn of_command_line(line: &[u8], current_folder: &Path) -> Option<Self> {
+        let (mut folder, mut file) = (None, None);
+        let mut arguments = line.split(|byte| *byte == 0).skip(1);
+        while let Some(argument) = arguments.next() {
+            let [b'-', letter, rest @ ..] = argument else { continue };
+            if !WITH_VALUE.contains(letter) {
+                continue;
+            }
+            let value = if rest.is_empty() { arguments.next().unwrap_or_default() } else { rest };
+            let path = current_folder.join(OsStr::from_bytes(value));
+            match letter {
+                b'F' => folder = Some(path),
+                b'f' => file = Some(path),
+                _ => {}
+            }
+        }
+        // With both slapd converts the file into the folder, and the folder is what it then lives by.
+        folder.map(Self::Folder).or(file.map(Self::File))
+    }
+
+    /// Its path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Folder(path) | Self::File(path) => path,
+        }
+    }
+
+    /// What slapcat is given to print one database.
+    #[must_use]
+    pub fn arguments(&self, database: u32) -> Vec<OsString> {
+        let option = match self {
+            Self::Folder(_) => "-F",
+            Self::File(_) => "-f",
+        };
+        [option.into(), self.path().into(), "-n".into(), database.to_string().into()].into()
+    }
+}
+
+/// The effective user and group of a process, from `/proc/PID/status`.
+#[must_use]
+pub fn owner(status: &str) -> Option<(u32, u32)> {
+    let effective = |key: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+        line.split_ascii_whitespace().nth(1)?.parse().ok()
+    };
+    Some((effective("Uid:")?, effective("Gid:")?))
+}
+
+/// A number that no database has: slapcat answers with the range of those that are there.
+pub const NO_DATABASE: u32 = 1_000_000;
+
+/// The number of the last database, from `Must be in the range 0 to 2 (the number of configured databases)`.
+#[must_use]
+pub fn last_database(printed: &str) -> Option<u32> {
+    let (_, rest) = printed.split_once("Must be in the range 0 to ")?;
+    rest.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()
+}
+
+/// Whether slapcat says that this database holds nothing of its own, such as a monitor or a proxy.
+#[must_use]
+pub fn holds_nothing(words: &str) -> bool {
+    words.contains("support necessary operations") || words.contains("do not allow slapcat")
+}
+
+/// The line before each database in the file, which LDIF reads as a comment.
+#[must_use]
+pub fn separator(database: u32) -> String {
+    format!("# Counterpart: database {database}\n")
+}
+
+/// Whether a line of standard error is no complaint.
+#[must_use]
+pub fn is_harmless(line: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(line).to_lowercase();
+    text.trim().is_empty() || text.contains("warning") || text.contains("config file testing succeeded")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Configuration, last_database, owner};
+    use std::path::Path;
+
+    #[test]
+    fn the_configuration_is_read_as_slapd_reads_it() {
+        let of = |line: &str| {
+            let line = line.replace(' ', "\0");
+            Configuration::of_command_line(line.as_bytes(), Path::new("/srv"))
+        };
+        let folder = |path: &str| Some(Configuration::Folder(path.into()));
+        let file = |path: &str| Some(Configuration::File(path.into()));
+        assert_eq!(
+            of("slapd -h ldapi:/// -g openldap -u openldap -F /etc/ldap/slapd.d"),
+            folder("/etc/ldap/slapd.d")
+        );
+        assert_eq!(of("slapd -4 -f slapd.conf -d -f"), file("/srv/slapd.conf"));
+        assert_eq!(of("slapd -f/a -F b"), folder("/srv/b"));
+        assert_eq!(of("slapd -n -F"), None, "the name of the service is -F");
+        assert_eq!(of("slapd"), None);
+    }
+
+    #[test]
+    fn the_effective_owner_is_read() {
+        assert_eq!(owner("Name:\tslapd\nUid:\t0\t103\t0\t0\nGid:\t0\t106\t0\t0\n"), Some((103, 106)));
+        assert_eq!(owner("Name:\tslapd\n"), None);
+    }
+
+    #[test]
+    fn slapcat_tells_how_many_databases_there_are() {
+        let printed = "Database number selected via -n is out of range\nMust be in the range 0 to 2 (the number of configured databases)\n";
+        assert_eq!(last_database(printed), Some(2));
+        assert_eq!(last_database("slapcat: bad configuration file!\n"), None);
+    }
+}
