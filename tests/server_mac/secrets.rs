@@ -67,8 +67,6 @@ fn what_serveradmin_cannot_take_is_refused_and_never_altered() {
     for (password, why) in [
         ("a\"b", "the password holds a quotation mark (\") or a backslash"),
         ("a\\b", "the password holds a quotation mark (\") or a backslash"),
-        ("a\nb", "the password holds a line end or another control character"),
-        ("a\tb", "the password holds a line end or another control character"),
     ] {
         let mac = Mac::server("10.9.5");
         let finished = mac.sandbox.clone(&["-b", password]);

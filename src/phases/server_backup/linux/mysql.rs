@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use log::info;
 
-use super::super::dump::write_compressed;
 use super::{system_owner, unless_interrupted};
 use crate::failure::Failure;
 use crate::host::TOOL_LIMIT;
@@ -13,6 +12,7 @@ use crate::host::folder::Folder;
 use crate::linux::mysql::{self as known, Databases};
 use crate::linux::names::{sanitised, told_apart};
 use crate::phases::Run;
+use crate::phases::server_backup::dump::write_compressed;
 use crate::process::{Command, End, capture};
 use crate::shown;
 

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use log::info;
 
-use super::super::dump::{DumpFile, Encoding, run_dumper};
 use super::unless_interrupted;
 use crate::failure::Failure;
 use crate::host::TOOL_LIMIT;
@@ -14,6 +13,7 @@ use crate::linux::names::{sanitised, told_apart};
 use crate::linux::openldap::{self as known, Configuration};
 use crate::linux::sockets::FIRST_ORDINARY_USER;
 use crate::phases::Run;
+use crate::phases::server_backup::dump::{DumpFile, Encoding, run_dumper};
 use crate::process::{Command, capture};
 use crate::secret::Secret;
 use crate::shown;
