@@ -14,8 +14,10 @@ use crate::{DOCUMENTS, code, files_below, product, read};
 fn options() -> BTreeSet<String> {
     let mut definition = definition();
     definition.build();
-    let arguments = definition.get_arguments();
-    arguments
+    let commands = definition.get_subcommands().flat_map(clap::Command::get_arguments);
+    definition
+        .get_arguments()
+        .chain(commands)
         .flat_map(|argument| {
             let short = argument.get_short().map(|short| format!("-{short}"));
             let long = argument.get_long().map(|long| format!("--{long}"));
