@@ -47,7 +47,8 @@ impl Pipe {
         let mut emit = |bytes: &[u8], transient| on_line(Line { stream, bytes, transient });
         match &mut self.lines {
             Some(lines) => lines.push(&buffer[..count], &mut emit),
-            None => emit(&buffer[..count], false),
+            None if count > 0 => emit(&buffer[..count], false),
+            None => {}
         }
         self.since_end += count;
         Ok(count > 0)

@@ -193,11 +193,13 @@ pub struct MariaDb {
 impl MariaDb {
     /// Makes a data folder and starts a server on it.
     pub fn start(sandbox: &Sandbox, name: &str) -> Self {
-        let data = folder(&sandbox.path().join(format!("mariadb {name}")), "mysql");
+        let data = folder(&sandbox.path().join(format!("mariadb-{name}")), "mysql");
         fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).unwrap();
-        let socket = data.join("mysqld.sock");
+        // A server that starts removes the temporary tables of every other one in the same folder.
+        let temporary = folder(&sandbox.path().join(format!("tmp-{name}")), "mysql");
         succeed(
             Command::new("mariadb-install-db")
+                .env("TMPDIR", &temporary)
                 .args([
                     "--no-defaults",
                     "--user=mysql",
@@ -207,7 +209,9 @@ impl MariaDb {
                 .arg(format!("--datadir={}", data.display()))
                 .stdin(Stdio::null()),
         );
+        let socket = folder(&sandbox.path().join(format!("run {name}")), "mysql").join("mysqld.sock");
         let process = as_user("mysql", "/usr/sbin/mariadbd")
+            .env("TMPDIR", &temporary)
             .args(["--no-defaults", "--skip-networking", "--innodb-flush-log-at-trx-commit=0"])
             .arg(format!("--datadir={}", data.display()))
             .arg(format!("--socket={}", socket.display()))
@@ -252,19 +256,11 @@ impl Slapd {
         let database = folder(&base.join("db"), "openldap");
         let text = format!(
             "include /etc/ldap/schema/core.schema\nmodulepath /usr/lib/ldap\nmoduleload back_mdb\nmoduleload back_monitor\n\
-             pidfile {0}/pid\ndatabase monitor\ndatabase mdb\nsuffix \"dc=example\"\nrootdn \"cn=admin,dc=example\"\n\
+             pidfile {0}/db/pid\ndatabase monitor\ndatabase mdb\nsuffix \"dc=example\"\nrootdn \"cn=admin,dc=example\"\n\
              rootpw secret\ndirectory {0}/db\n",
             base.display()
         );
         fs::write(base.join("slapd.conf"), text).unwrap();
-        succeed(
-            as_user("openldap", "/usr/sbin/slaptest")
-                .arg("-u")
-                .arg("-f")
-                .arg(base.join("slapd.conf"))
-                .arg("-F")
-                .arg(&configuration),
-        );
         let mut entries = String::from(
             "dn: dc=example\nobjectClass: dcObject\nobjectClass: organization\no: x\ndc: example\n\n",
         );
@@ -276,10 +272,17 @@ impl Slapd {
         fs::write(base.join("entries.ldif"), entries).unwrap();
         succeed(
             as_user("openldap", "/usr/sbin/slapadd")
-                .args(["-n", "2", "-F"])
-                .arg(&configuration)
+                .args(["-n", "2", "-f"])
+                .arg(base.join("slapd.conf"))
                 .arg("-l")
                 .arg(base.join("entries.ldif")),
+        );
+        succeed(
+            as_user("openldap", "/usr/sbin/slaptest")
+                .arg("-f")
+                .arg(base.join("slapd.conf"))
+                .arg("-F")
+                .arg(&configuration),
         );
         let uri = format!("ldapi://{}", base.join("db/ldapi").display().to_string().replace('/', "%2F"));
         let process = as_user("openldap", "/usr/sbin/slapd")
