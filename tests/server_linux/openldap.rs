@@ -47,21 +47,7 @@ fn decrypted_by_age(path: &Path, to: &Path, password: &str) -> Vec<u8> {
 }
 
 fn slapcat(configuration: &Path, database: &str) -> String {
-    succeed(
-        as_user("openldap", "/usr/sbin/slapcat")
-            .args(["-o", "ldif-wrap=no", "-n", database, "-F"])
-            .arg(configuration),
-    )
-}
-
-/// The entries of a dump, each with its attributes in order: slapadd may write them in another one.
-fn entries(text: &str) -> Vec<Vec<&str>> {
-    let sorted = |entry| {
-        let mut lines: Vec<&str> = str::lines(entry).collect();
-        lines.sort_unstable();
-        lines
-    };
-    text.split("\n\n").map(sorted).collect()
+    succeed(as_user("openldap", "/usr/sbin/slapcat").args(["-n", database, "-F"]).arg(configuration))
 }
 
 /// The parts of a dump by the number of the database.
@@ -89,7 +75,7 @@ fn the_configuration_and_the_entries_come_back() {
     finished.assert_code(0).assert_err("").assert_log("Database 1 holds nothing of its own.");
     let path = dump(&sandbox, "OpenLDAP.ldif.age");
     let text = decrypted(&path, PASSWORD);
-    assert_eq!(decrypted_by_age(&path, &sandbox.path().join("by-age"), PASSWORD), text);
+    assert!(decrypted_by_age(&path, &sandbox.path().join("by-age"), PASSWORD) == text);
     let before = ["0", "2"].map(|number| slapcat(&slapd.configuration, number));
     slapd.stop();
 
@@ -99,13 +85,12 @@ fn the_configuration_and_the_entries_come_back() {
     assert_eq!(parts.iter().map(|(number, _)| *number).collect::<Vec<_>>(), ["0", "2"]);
     fs::remove_dir_all(&slapd.database).unwrap();
     folder(&slapd.database, "openldap");
-    let empty = folder(&sandbox.path().join("ldap/restored.d"), "openldap");
+    fs::remove_dir_all(&slapd.configuration).unwrap();
+    let empty = folder(&slapd.configuration, "openldap");
     for (number, part) in parts {
         load(&sandbox, number, part, &empty);
     }
-    for (number, before) in ["0", "2"].into_iter().zip(before) {
-        assert!(entries(&slapcat(&empty, number)) == entries(&before), "database {number} differs");
-    }
+    assert!(["0", "2"].map(|number| slapcat(&empty, number)) == before, "something is lost");
 }
 
 #[test]

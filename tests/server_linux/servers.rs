@@ -195,8 +195,11 @@ impl MariaDb {
     pub fn start(sandbox: &Sandbox, name: &str) -> Self {
         let data = folder(&sandbox.path().join(format!("mariadb-{name}")), "mysql");
         fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).unwrap();
+        // A server that starts removes the temporary tables of every other one in the same folder.
+        let temporary = folder(&sandbox.path().join(format!("tmp-{name}")), "mysql");
         succeed(
             Command::new("mariadb-install-db")
+                .env("TMPDIR", &temporary)
                 .args([
                     "--no-defaults",
                     "--user=mysql",
@@ -206,8 +209,9 @@ impl MariaDb {
                 .arg(format!("--datadir={}", data.display()))
                 .stdin(Stdio::null()),
         );
-        let socket = folder(&data.join("the socket"), "mysql").join("mysqld.sock");
+        let socket = folder(&sandbox.path().join(format!("run {name}")), "mysql").join("mysqld.sock");
         let process = as_user("mysql", "/usr/sbin/mariadbd")
+            .env("TMPDIR", &temporary)
             .args(["--no-defaults", "--skip-networking", "--innodb-flush-log-at-trx-commit=0"])
             .arg(format!("--datadir={}", data.display()))
             .arg(format!("--socket={}", socket.display()))

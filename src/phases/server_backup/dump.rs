@@ -147,7 +147,7 @@ pub fn run_dumper(
             let text = shown::line(line.bytes).to_string();
             info!("{name}: {text}");
             if !is_harmless(line.bytes) && complaints.len() < KEPT_LINES {
-                complaints.push(text);
+                complaints.push(text.trim_end_matches('.').to_owned());
             }
         }
     });
