@@ -1,4 +1,4 @@
-//! OpenLDAP: dumped, decrypted with the stock tool, loaded into an empty folder, and compared.
+//! `OpenLDAP`: dumped, decrypted with the stock tool, loaded into an empty folder, and compared.
 
 use std::fs;
 use std::io::{Read as _, Write as _};

@@ -54,9 +54,12 @@ fn every_password_is_stored_exactly_or_refused() {
         if encrypted {
             with_systemd(&sandbox);
         }
-        let read = || match encrypted {
-            true => stored(&sandbox),
-            false => fs::read(sandbox.host().join("credstore").join(NAME)).unwrap(),
+        let read = || {
+            if encrypted {
+                stored(&sandbox)
+            } else {
+                fs::read(sandbox.host().join("credstore").join(NAME)).unwrap()
+            }
         };
         let long = "ö".repeat(250);
         for secret in ["x", " a 'b' \"c\" $d `e` \\ ", "a=b", "Pässwörd\u{2603}", long.as_str(), PASSWORD] {

@@ -265,9 +265,9 @@ impl Slapd {
             "dn: dc=example\nobjectClass: dcObject\nobjectClass: organization\no: x\ndc: example\n\n",
         );
         for number in 0..200 {
-            entries.push_str(&format!(
+            entries += &format!(
                 "dn: cn=person {number},dc=example\nobjectClass: person\ncn: person {number}\nsn:: w7Zs\n\n"
-            ));
+            );
         }
         fs::write(base.join("entries.ldif"), entries).unwrap();
         succeed(
