@@ -1,4 +1,4 @@
-//! MariaDB: dumped, restored into an empty server, and compared.
+//! `MariaDB`: dumped, restored into an empty server, and compared.
 
 use std::process::Stdio;
 

@@ -1,4 +1,4 @@
-//! PostgreSQL: dumped, restored into an empty cluster, and compared.
+//! `PostgreSQL`: dumped, restored into an empty cluster, and compared.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
