@@ -25,8 +25,10 @@ current=
 say() { printf '%s\n' "$*"; }
 die() { say "run: $*" >&2; exit 1; }
 
+policy=
 at_exit() {
     local status=$?
+    [ -z "$policy" ] || rm -f "$policy"
     if [ "$status" != 0 ]; then say "run: the step \"$current\" failed with code $status." >&2; fi
 }
 
@@ -56,16 +58,14 @@ apt_install() {
 
 # The tests start servers of their own: none is left running by the installation.
 install_quietly() {
-    local policy=/usr/sbin/policy-rc.d status=0
-    if [ -e "$policy" ]; then
-        apt_install "$@"
-        return
+    if [ ! -e /usr/sbin/policy-rc.d ]; then
+        policy=/usr/sbin/policy-rc.d
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod 755 "$policy"
     fi
-    printf '#!/bin/sh\nexit 101\n' >"$policy"
-    chmod 755 "$policy"
-    apt_install "$@" || status=$?
-    rm -f "$policy"
-    return "$status"
+    apt_install "$@"
+    [ -z "$policy" ] || rm -f "$policy"
+    policy=
 }
 
 install_packages() {

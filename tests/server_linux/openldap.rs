@@ -64,6 +64,16 @@ fn entries(text: &str) -> Vec<Vec<&str>> {
     text.split("\n\n").map(sorted).collect()
 }
 
+/// The entries with their attributes in order: slapadd may keep those of the configuration in another one.
+fn entries(ldif: &str) -> Vec<Vec<String>> {
+    let sorted = |entry: &str| {
+        let mut lines: Vec<String> = entry.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    ldif.replace("\n ", "").split("\n\n").map(sorted).collect()
+}
+
 /// The parts of a dump by the number of the database.
 fn parts(text: &str) -> Vec<(&str, &str)> {
     text.split("# Counterpart: database ").skip(1).map(|part| part.split_once('\n').unwrap()).collect()
@@ -103,8 +113,11 @@ fn the_configuration_and_the_entries_come_back() {
     for (number, part) in parts {
         load(&sandbox, number, part, &empty);
     }
-    for (number, before) in ["0", "2"].into_iter().zip(before) {
-        assert!(entries(&slapcat(&empty, number)) == entries(&before), "database {number} differs");
+    for (number, before) in ["0", "2"].iter().zip(&before) {
+        let after = slapcat(&empty, number);
+        let (before, after) = (entries(before), entries(&after));
+        assert_eq!(before.len(), after.len());
+        assert_eq!(before.iter().zip(&after).find(|(one, other)| one != other), None);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Real servers, each stopped when its guard is dropped.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Read as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -265,9 +266,11 @@ impl Slapd {
             "dn: dc=example\nobjectClass: dcObject\nobjectClass: organization\no: x\ndc: example\n\n",
         );
         for number in 0..200 {
-            entries += &format!(
+            write!(
+                entries,
                 "dn: cn=person {number},dc=example\nobjectClass: person\ncn: person {number}\nsn:: w7Zs\n\n"
-            );
+            )
+            .unwrap();
         }
         fs::write(base.join("entries.ldif"), entries).unwrap();
         succeed(
