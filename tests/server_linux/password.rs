@@ -253,7 +253,7 @@ fn nobody_sees_the_password_during_a_run() {
     let _cluster = Postgres::start(&sandbox, "main", 5701);
     assert_eq!(setpass(&sandbox, &["--stdin"], secret.as_bytes()).code, 0);
     // Something to look at while the clone itself goes on.
-    let script = sandbox.script("pre", "sleep 1; env; tr '\\0' ' ' </proc/$PPID/cmdline");
+    let script = sandbox.script("pre", "sleep 4; env; tr '\\0' ' ' </proc/$PPID/cmdline");
     for options in [["-b", secret].as_slice(), &["-B"]] {
         let logs = sandbox.logs().len();
         let more: Vec<&str> = options.iter().copied().chain(["-p", script.to_str().unwrap()]).collect();
