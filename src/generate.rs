@@ -33,6 +33,7 @@ fn man_page(text: &mut Vec<u8>) -> io::Result<()> {
     writeln!(text, "{SYNOPSIS}")?;
     page.render_description_section(text)?;
     page.render_options_section(text)?;
+    writeln!(text, "{SETPASS}")?;
     writeln!(text, ".SH EXIT STATUS")?;
     for row in exit_code::TABLE {
         writeln!(text, ".TP\n\\fB{}\\fR\n{}: {}.", roff(row.code), roff(row.meaning), roff(row.remedy))?;
@@ -51,7 +52,25 @@ const SYNOPSIS: &str = r".SH SYNOPSIS
 .B counterpart
 \fB\-s\fR \fISOURCE\fR
 \fB\-d\fR \fIDESTINATION\fR
-[\fIoptions\fR]";
+[\fIoptions\fR]
+.br
+.B counterpart setpass
+[\fB\-\-stdin\fR | \fB\-\-delete\fR | \fB\-\-check\fR] [\fB\-g\fR \fIPREFIX\fR]";
+
+/// What the subcommand does.
+const SETPASS: &str = r".SH STORING THE PASSWORD
+.B counterpart setpass
+asks twice for the password of the server backup and stores it, on a Mac in the System keychain, on Linux in systemd's
+encrypted credential store. From then on \fB\-B\fR finds it. The same \fB\-g\fR has to be given to both.
+.TP
+.B \-\-stdin
+Take the password, one line, from standard input.
+.TP
+.B \-\-delete
+Delete the stored password.
+.TP
+.B \-\-check
+Only tell whether a password is stored and can be read: 0 or 92.";
 
 /// The files that a run leaves.
 const FILES: &str = r"

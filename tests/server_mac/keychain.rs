@@ -137,3 +137,31 @@ fn a_clone_without_a_stored_password_ends_before_anything_is_touched() {
     keychain.mac.set("keychain", 36);
     run(&keychain.mac, "could not be read: it is locked");
 }
+
+#[test]
+fn setpass_stores_what_the_clone_then_finds() {
+    use std::io::Write as _;
+    let mac = Mac::server("10.9.5");
+    let setpass = |option: &str, input: &str| {
+        let mut command = mac.sandbox.command(["setpass", option]);
+        let mut child = command
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        // One that refuses its option does not read.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        crate::sandbox::Finished::from(child.wait_with_output().unwrap())
+    };
+    assert_eq!(setpass("--check", "").code, 92);
+    mac.sandbox.clone(&["-B"]).assert_code(92).assert_log("counterpart setpass -g me.jedda");
+    let stored = setpass("--stdin", &format!("{PASSWORD}\n"));
+    assert_eq!(stored.code, 0, "{stored}");
+    assert_eq!(stored.out, "The password of me.jedda is stored in the System keychain.\n");
+    assert_eq!(setpass("--check", "").code, 0);
+    mac.sandbox.clone(&["-B"]).assert_code(0).assert_no_log(PASSWORD);
+    assert_eq!(setpass("--delete", "").code, 0);
+    assert_eq!(setpass("--delete", "").code, 92);
+    mac.sandbox.clone(&["-B"]).assert_code(92);
+}
