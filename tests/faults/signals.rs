@@ -179,7 +179,7 @@ fn a_signal_that_the_caller_had_ignored_does_not_end_the_run() {
     sandbox.write("file", "content");
     let began = sandbox.path().join("began");
     let script = sandbox.script("pre", &format!(": >'{}'; exec sleep 1", text(&began)));
-    let mut command = std::process::Command::new("env");
+    let mut command = std::process::Command::new("/usr/bin/env");
     let product = sandbox.command(sandbox.arguments(["-p", &text(&script)]));
     command.arg("--ignore-signal=HUP").args(product.get_args().skip(1));
     command.env("COUNTERPART_FAKE_HOST", sandbox.host()).stdin(std::process::Stdio::null());
