@@ -224,6 +224,17 @@ fn flush(file: &File) -> io::Result<()> {
     file.sync_all()
 }
 
+/// Drops the file from the page cache, so that the next read asks the device.
+#[cfg(target_os = "linux")]
+pub fn forget_cached(file: &File) {
+    // Advice only: a filesystem that ignores it answers from memory, and the source counts as readable.
+    let _ = nix::fcntl::posix_fadvise(file, 0, 0, nix::fcntl::PosixFadviseAdvice::POSIX_FADV_DONTNEED);
+}
+
+/// Elsewhere there is no such call, and what is cached answers.
+#[cfg(not(target_os = "linux"))]
+pub fn forget_cached(_file: &File) {}
+
 /// `bytes` random bytes as lower-case hexadecimal digits.
 pub fn random_hex(bytes: usize) -> io::Result<String> {
     let mut buffer = vec![0; bytes];

@@ -12,7 +12,7 @@ use super::endpoints::{Destination, Endpoints, Source};
 use super::transfer::Report;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
-use crate::host::folder::FileIdentity;
+use crate::host::folder::{FileIdentity, forget_cached};
 use crate::process::End;
 use crate::rsync::exit_status;
 use crate::shown;
@@ -173,19 +173,9 @@ fn sample(root: &Path) -> io::Result<()> {
 
 fn read_uncached(path: &PathBuf) -> io::Result<()> {
     let mut file = File::open(path)?;
-    forget(&file);
+    forget_cached(&file);
     file.read(&mut [0; 1]).map(|_| ())
 }
-
-/// Drops the file from the page cache, so that the next read asks the device.
-#[cfg(target_os = "linux")]
-fn forget(file: &File) {
-    // Advice only: a filesystem that ignores it answers from memory, and the source counts as readable.
-    let _ = nix::fcntl::posix_fadvise(file, 0, 0, nix::fcntl::PosixFadviseAdvice::POSIX_FADV_DONTNEED);
-}
-
-#[cfg(not(target_os = "linux"))]
-fn forget(_file: &File) {}
 
 /// Writes a small file and flushes it.
 fn probe_destination(run: &Run<'_>, destination: &Destination) -> io::Result<()> {
