@@ -3,6 +3,7 @@
 pub mod folder;
 pub mod lock;
 pub mod platform;
+pub mod space;
 pub mod tools;
 
 use std::collections::BTreeMap;

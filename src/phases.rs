@@ -1,6 +1,7 @@
 //! The phases of a run, each in its own file, and what they share.
 
 pub mod adoption;
+pub mod census;
 pub mod endpoints;
 pub mod exclusions;
 pub mod granularity;
@@ -17,7 +18,7 @@ pub mod transfer;
 pub mod verdict;
 pub mod watchdog;
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 
 use chrono::{DateTime, Local};
 
@@ -41,6 +42,8 @@ pub struct Run<'a> {
     pub started: DateTime<Local>,
     log: OnceCell<Log>,
     reserve: RefCell<Option<Reserve>>,
+    /// How many entries the source had at the last complete clone to this destination, as the census has found.
+    last_complete: Cell<Option<u64>>,
 }
 
 impl<'a> Run<'a> {
@@ -54,6 +57,7 @@ impl<'a> Run<'a> {
             started: Local::now(),
             log: OnceCell::new(),
             reserve: RefCell::new(None),
+            last_complete: Cell::new(None),
         }
     }
 

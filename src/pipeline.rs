@@ -5,8 +5,8 @@ use crate::host::Host;
 use crate::outcome::Outcome;
 use crate::phases::endpoints::Endpoints;
 use crate::phases::{
-    Run, adoption, endpoints, exclusions, introduction, markers, password, preflight, script, server_backup,
-    transfer, verdict,
+    Run, adoption, census, endpoints, exclusions, introduction, markers, password, preflight, script,
+    server_backup, transfer, verdict,
 };
 use crate::plan::Plan;
 use crate::process::interrupts::Interrupts;
@@ -33,6 +33,7 @@ fn walk(run: &Run<'_>, claimed: &mut Option<Endpoints>) -> Result<Outcome, Failu
     let rules = exclusions::gather(run, ends)?;
     script::check(run)?;
     let password = password::resolve(run)?;
+    census::judge(run, ends, &rules)?;
     adoption::judge(run, &rsync, ends, &rules)?;
     if run.plan.test_run {
         transfer::list_changes(run, &rsync, ends, &rules)?;
