@@ -49,7 +49,7 @@ fn a_full_btrfs_is_74() {
     let disk = LoopDisk::new("btrfs", 115, &["--mixed"], "");
     let sandbox = nearly_full(disk.path(), 24 << 20);
     quarter_megabytes(&sandbox, 192);
-    let run = sandbox.clone(&[]);
+    let run = sandbox.clone(&["--no-space-check"]);
     run.assert_code(74).assert_log("No space left on device (28)");
     // A rename needs room there too, so the reason may have to stay in the log, which then says so.
     let is_told =
@@ -78,7 +78,7 @@ fn full_on(disk: &Path, left: u64) {
             text(disk)
         ),
     );
-    let run = sandbox.clone(&[]);
+    let run = sandbox.clone(&["--no-space-check"]);
     run.assert_code(74);
     let sentence = sentence(&run).to_owned();
     let start = format!("The destination {} is full: rsync: ", text(&sandbox.destination));
@@ -114,7 +114,7 @@ fn a_destination_without_inodes_is_74() {
     let disk = LoopDisk::new("ext4", 32, &["-N", "128"], "");
     let sandbox = sandbox_on(disk.path());
     thousands(&sandbox, 200);
-    let run = sandbox.clone(&[]);
+    let run = sandbox.clone(&["--no-space-check"]);
     run.assert_code(74).assert_log("No space left on device (28)");
     run.assert_log(": rsync ended with code 23: some files or attributes were not transferred.\n");
     let sentence = sentence(&run).to_owned();

@@ -3,6 +3,8 @@
 Usage: faulty.py BACKING MOUNT_POINT CONTROL. Each line of the file CONTROL is one of
     fail /path    reading this file, or with "*" any file, fails with EIO
     hang /path    reading this file blocks for as long as the line is there
+A folder is named with a slash at its end; then its list of names is what fails or blocks,
+and from then on the file CONTROL.hangs is there.
 """
 
 import errno
@@ -25,7 +27,15 @@ class Faulty(ownerless.Ownerless):
                 lines = control.read().splitlines()
         except FileNotFoundError:
             return False
-        return f"{fault} {path}" in lines or f"{fault} *" in lines
+        return f"{fault} {path}" in lines or not path.endswith("/") and f"{fault} *" in lines
+
+    def readdir(self, path, fh):
+        while self.is_told("hang", path + "/"):
+            open(self.control + ".hangs", "w").close()
+            time.sleep(0.05)
+        if self.is_told("fail", path + "/"):
+            raise OSError(errno.EIO, "told to fail")
+        return super().readdir(path, fh)
 
     def read(self, path, size, offset, fh):
         while self.is_told("hang", path):

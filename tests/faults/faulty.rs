@@ -31,7 +31,12 @@ impl FaultyFuse {
         self.fuse.path()
     }
 
-    /// Sets the faults: lines such as `fail /file`, `fail *` or `hang /file`.
+    /// Whether somebody waits, or has waited, for a folder's list of names.
+    pub fn is_hanging(&self) -> bool {
+        self.folder.path().join("control.hangs").exists()
+    }
+
+    /// Sets the faults: lines such as `fail /file`, `fail *`, `hang /file` or `fail /folder/`.
     pub fn tell(&self, faults: &str) {
         let new = self.folder.path().join("new");
         fs::write(&new, faults).unwrap();
