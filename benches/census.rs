@@ -1,7 +1,6 @@
 //! Counts the folder that is named, as a run does before the clone, and prints how long that took; see `census.sh`.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a measurement that cannot be set up has failed")]
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -19,5 +18,5 @@ fn main() {
     let begin = Instant::now();
     let census = census::count(&folder, &LeftOut::default(), &Interrupts::default()).unwrap();
     let seconds = begin.elapsed().as_secs_f64();
-    writeln!(std::io::stdout(), "{seconds:.6} {}", census.entries).unwrap();
+    println!("{seconds:.6} {}", census.entries);
 }

@@ -13,7 +13,6 @@ mod sandbox;
 mod tree;
 
 #[path = "faults/faulty.rs"]
-#[allow(dead_code, reason = "this test crate uses a part")]
 mod faulty;
 #[path = "faults/scene.rs"]
 #[allow(dead_code, reason = "this test crate uses a part")]

@@ -1,4 +1,5 @@
 //! A filesystem whose faults are told while it is mounted, by way of FUSE and Python's fusepy.
+#![allow(dead_code, reason = "each test crate uses a part")]
 
 use std::ffi::OsStr;
 use std::fs;

@@ -196,12 +196,13 @@ fn planted_statistics_are_neither_followed_nor_waited_for() {
     sandbox.write("file", "content");
     let planted = sandbox.path().join("planted");
     fs::write(&planted, "Number of files: 500000\nClone Completed: 1\nExit Code: 0\n").unwrap();
-    let plant: [&dyn Fn(&Path); 3] =
-        [&|mark| symlink(&planted, mark).unwrap(), &|mark| mkfifo(mark, Mode::S_IRWXU).unwrap(), &|mark| {
-            fs::create_dir(mark).unwrap()
-        }];
-    for plant in plant {
-        plant(&sandbox.mark("stats"));
+    let plant = |what: usize, mark: &Path| match what {
+        0 => symlink(&planted, mark).unwrap(),
+        1 => mkfifo(mark, Mode::S_IRWXU).unwrap(),
+        _ => fs::create_dir(mark).unwrap(),
+    };
+    for what in 0..3 {
+        plant(what, &sandbox.mark("stats"));
         sandbox.clone(&["--adopt"]).assert_code(0).assert_err("");
         fs::remove_file(sandbox.mark("stats")).unwrap();
     }

@@ -38,18 +38,21 @@ pub fn judge(run: &Run<'_>, ends: &Endpoints, census: &Census, is_exact: bool) -
     let folder = &ends.destination.folder;
     let kept = keeping(run, folder);
     // A filesystem without a size of its own fills the memory, or whatever lies behind it.
-    let Some(space) = Space::of(folder).ok().filter(|space| kept.bytes && space.total > 0) else {
+    let space = || Space::of(folder).ok().filter(|space| kept.bytes && space.total > 0);
+    let Some(now) = space() else {
         info!("Whether the clone fits is not checked: the destination's filesystem does not tell.");
         return Ok(());
     };
-    let free = Room { bytes: space.free_for(run.host.is_root()), inodes: space.free_inodes };
     let need = Room { bytes: census.content, inodes: if kept.inodes { census.inodes } else { 0 } };
-    if need.fits(free) {
+    if need.lack(free(run, &now)).is_none() {
         return Ok(());
     }
-    let held = held(run, folder, &space);
+    // btrfs counts what was just deleted as free only when that is on the disk. Should the flush fail, what is told
+    // before it has to do.
+    let _ = folder.flush_filesystem();
+    let now = space().unwrap_or(now);
+    let room = free(run, &now).and(held(run, folder, &now));
     run.go_on()?;
-    let room = Room { bytes: free.bytes + held.bytes, inodes: free.inodes + held.inodes };
     let Some(what) = need.lack(room) else { return Ok(()) };
     let failure = Failure::NoRoom { path: run.plan.destination.clone(), what };
     if is_exact {
@@ -60,8 +63,8 @@ pub fn judge(run: &Run<'_>, ends: &Endpoints, census: &Census, is_exact: bool) -
 }
 
 impl Room {
-    fn fits(self, room: Self) -> bool {
-        self.bytes <= room.bytes && self.inodes <= room.inodes
+    fn and(self, more: Self) -> Self {
+        Self { bytes: self.bytes.saturating_add(more.bytes), inodes: self.inodes.saturating_add(more.inodes) }
     }
 
     /// What of it `room` has too little of, in words.
@@ -100,6 +103,10 @@ fn keeping(run: &Run<'_>, folder: &Folder) -> Keeping {
             }),
         Platform::MacOs(_) => Keeping { bytes: true, inodes: false },
     }
+}
+
+fn free(run: &Run<'_>, space: &Space) -> Room {
+    Room { bytes: space.free_for(run.host.is_root()), inodes: space.free_inodes }
 }
 
 /// What the destination holds, and this clone may replace.
