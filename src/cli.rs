@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
@@ -129,6 +130,15 @@ struct CloneArgs {
     /// Clone without root; ownership and special files are then not kept, and the log says so
     #[arg(long)]
     allow_non_root: bool,
+    /// Try the transfer again, so often, after a failure that may pass: rsync's 10, 12, 30 and 35, and vanished files
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=100))]
+    retries: u32,
+    /// The pause before another attempt: 90s, 5min, 1h
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_wait)]
+    retry_wait: Duration,
+    /// Exit with 0, not 24, when files vanished from the source while they were copied
+    #[arg(long)]
+    vanished_ok: bool,
 }
 
 /// What the command line asks for.
@@ -179,6 +189,14 @@ fn parse_secret(text: &str) -> Result<Secret, std::convert::Infallible> {
     Ok(Secret::new(text.as_bytes().to_vec()))
 }
 
+/// The longest pause between two attempts: by then the next night's run is due.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn parse_wait(text: &str) -> Result<Duration, String> {
+    let wait = humantime::parse_duration(text).map_err(|error| format!("{error}; write 90s, 5min or 1h"))?;
+    if wait <= LONGEST_WAIT { Ok(wait) } else { Err("it is longer than a day".to_owned()) }
+}
+
 /// A word too many is most often the rest of a path that lacks quotes; clap takes it for a subcommand.
 fn explain(error: clap::Error, definition: &mut clap::Command) -> clap::Error {
     let word = match error.get(ContextKind::InvalidSubcommand) {
@@ -219,6 +237,9 @@ fn plan(args: CloneArgs) -> Result<Plan, String> {
         adopt: args.adopt,
         strict_scripts: args.strict_scripts,
         allow_non_root: args.allow_non_root,
+        retries: args.retries,
+        retry_wait: args.retry_wait,
+        vanished_ok: args.vanished_ok,
     })
 }
 

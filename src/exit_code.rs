@@ -19,6 +19,8 @@ impl ExitCode {
     pub const DIAGNOSTICS: Self = Self(13);
     /// The run was interrupted; rsync's own number for it.
     pub const INTERRUPTED: Self = Self(20);
+    /// The clone is complete but for files that vanished while it was made; rsync's own number for it.
+    pub const VANISHED: Self = Self(24);
     /// The source cannot be read, or is empty.
     pub const SOURCE: Self = Self(65);
     /// The destination cannot be written.
@@ -118,7 +120,8 @@ pub const TABLE: &[Row] = &[
     row("2", "usage", "read the message and `counterpart --help`"),
     row(
         "3–35",
-        "rsync's own code, where nothing more exact is known; 20 also when Counterpart itself was interrupted",
+        "rsync's own code, where nothing more exact is known; 20 also when Counterpart itself was interrupted; \
+         24, files vanished during the clone, which is complete otherwise",
         "read the failing paths at the end of the log; see rsync(1), \"EXIT VALUES\"",
     ),
     row(

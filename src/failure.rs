@@ -224,8 +224,11 @@ pub enum Failure {
         source: io::Error,
     },
     /// rsync claims success without its account of the run.
-    #[error("rsync ended with 0 but its statistics are missing, so it is not known what was copied.")]
-    StatisticsMissing,
+    #[error("rsync ended with {code} but its statistics are missing, so it is not known what was copied.")]
+    StatisticsMissing {
+        /// rsync's code.
+        code: i32,
+    },
     /// Data that rsync wrote did not reach the device.
     #[error("The destination {} could not be flushed to its disk: {why}. Check the disk.", shown::path(path))]
     FlushFailed {
@@ -364,7 +367,7 @@ impl Failure {
             Self::Interrupted { .. } => ExitCode::INTERRUPTED,
             Self::Rsync { code, .. } => *code,
             Self::RsyncKilled { signal } => ExitCode::from_signal(*signal),
-            Self::StatisticsMissing => ExitCode::DIAGNOSTICS,
+            Self::StatisticsMissing { .. } => ExitCode::DIAGNOSTICS,
             Self::FlushFailed { .. } => ExitCode::FILE_IO,
         }
     }
@@ -398,7 +401,7 @@ impl Failure {
             | Self::RsyncUnusable { .. }
             | Self::RsyncKilled { .. }
             | Self::RsyncNotRun { .. }
-            | Self::StatisticsMissing
+            | Self::StatisticsMissing { .. }
             | Self::FlushFailed { .. }
             | Self::BackupFolder { .. }
             | Self::NoPassword { .. }

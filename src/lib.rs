@@ -15,6 +15,7 @@ pub mod phases;
 pub mod pipeline;
 pub mod plan;
 pub mod process;
+pub mod record;
 pub mod rsync;
 pub mod secret;
 pub mod setpass;

@@ -1,10 +1,13 @@
 //! The phases of a run, each in its own file, and what they share.
 
 pub mod adoption;
+pub mod attempts;
+pub mod conclusion;
 pub mod endpoints;
 pub mod exclusions;
 pub mod granularity;
 pub mod introduction;
+pub mod journal;
 pub mod markers;
 pub mod mounts;
 pub mod overlap;
@@ -18,6 +21,7 @@ pub mod verdict;
 pub mod watchdog;
 
 use std::cell::{OnceCell, RefCell};
+use std::time::Instant;
 
 use chrono::{DateTime, Local};
 
@@ -26,6 +30,7 @@ use crate::host::Host;
 use crate::logging::{self, Log, Screen};
 use crate::plan::Plan;
 use crate::process::interrupts::Interrupts;
+use journal::Journal;
 use markers::Reserve;
 
 /// One run, as every phase sees it.
@@ -39,7 +44,10 @@ pub struct Run<'a> {
     pub interrupts: &'a Interrupts,
     /// When the run began.
     pub started: DateTime<Local>,
+    /// The same moment by a clock that nobody sets.
+    pub began: Instant,
     log: OnceCell<Log>,
+    journal: RefCell<Journal>,
     reserve: RefCell<Option<Reserve>>,
 }
 
@@ -52,6 +60,8 @@ impl<'a> Run<'a> {
             host,
             interrupts,
             started: Local::now(),
+            began: Instant::now(),
+            journal: RefCell::default(),
             log: OnceCell::new(),
             reserve: RefCell::new(None),
         }

@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::secret::Secret;
 
@@ -38,6 +39,12 @@ pub struct Plan {
     pub strict_scripts: bool,
     /// Clone without root.
     pub allow_non_root: bool,
+    /// How often the transfer is tried again when its failure may pass.
+    pub retries: u32,
+    /// The pause before another attempt.
+    pub retry_wait: Duration,
+    /// Files that vanish during the clone do not change its exit code.
+    pub vanished_ok: bool,
 }
 
 /// Where the password of a server backup comes from.

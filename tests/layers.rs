@@ -17,7 +17,7 @@ const LAYERS: [&[&str]; 12] = [
     &["host"],
     &["process"],
     &["outcome"],
-    &["plan", "failure"],
+    &["plan", "failure", "record"],
     &["secret"],
     &["exit_code", "shown"],
 ];

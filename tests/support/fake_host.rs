@@ -1,7 +1,7 @@
 //! Runs the product on a host that a test has made: the folder named by `COUNTERPART_FAKE_HOST`.
 //!
 //! That folder holds `system` ("macos" or "linux"), `tools/` with the system's tools, `rsync/` as the one folder that is
-//! searched before `PATH`, may hold `users`, and gets `log/` and `lock/`. The shipped binary reads no such variable.
+//! searched before `PATH`, may hold `users`, and gets `log/`, `lock/` and `state/`. The shipped binary reads no such variable.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -42,6 +42,7 @@ fn fake_host() -> anyhow::Result<Host> {
         search_path: std::env::var_os("PATH").unwrap_or_default(),
         log_dir: root.join("log"),
         lock_dir: root.join("lock"),
+        state_dir: root.join("state"),
         backup_dir: root.join("backup"),
         encrypted_credentials: root.join("credstore.encrypted"),
         plain_credentials: root.join("credstore"),
