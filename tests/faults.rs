@@ -1,6 +1,10 @@
-//! What goes wrong in the middle: real filesystems that fill up, break or go away, signals, kills and rivals. Needs root.
-#![cfg(target_os = "linux")]
+//! The matrix of faults: what goes wrong before, during and after a clone, on real filesystems that fill up, break or go
+//! away. Each row is run, judged by one and the same judge, and told in a table at the end. Needs root.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
+#![cfg_attr(
+    not(target_os = "linux"),
+    allow(dead_code, unused_imports, reason = "the faults are made on Linux")
+)]
 
 #[path = "support/audit.rs"]
 mod audit;
@@ -13,6 +17,8 @@ mod tree;
 
 #[path = "faults/destination.rs"]
 mod destination;
+#[path = "faults/evidence.rs"]
+mod evidence;
 #[path = "faults/faulty.rs"]
 mod faulty;
 #[path = "faults/fidelity.rs"]
@@ -21,11 +27,19 @@ mod fidelity;
 mod kills;
 #[path = "faults/lock.rs"]
 mod lock;
+#[path = "faults/matrix.rs"]
+mod matrix;
 #[path = "faults/planted.rs"]
 mod planted;
+#[path = "faults/runner.rs"]
+mod runner;
 #[path = "faults/scene.rs"]
 mod scene;
 #[path = "faults/signals.rs"]
 mod signals;
 #[path = "faults/source.rs"]
 mod source;
+
+fn main() -> std::process::ExitCode {
+    runner::main(matrix::FAULTS)
+}

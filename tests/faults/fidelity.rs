@@ -5,35 +5,31 @@ use std::path::Path;
 
 use crate::audit::{Options, assert_same};
 use crate::disk::{LoopDisk, Tmpfs};
+use crate::evidence::Evidence;
 use crate::sandbox::Sandbox;
 use crate::tree::{edit_in_the_same_second, hostile_tree, over_long_path, remove_tree, set_mtime};
 
-#[test]
-fn ext4_holds_an_exact_clone() {
-    exact_on(LoopDisk::new("ext4", 320, &[], "").path(), true);
+pub fn ext4_holds_an_exact_clone(evidence: &mut Evidence) {
+    exact_on(evidence, LoopDisk::new("ext4", 320, &[], "").path(), true);
 }
 
-#[test]
-fn xfs_holds_an_exact_clone() {
-    exact_on(LoopDisk::new("xfs", 320, &[], "").path(), true);
+pub fn xfs_holds_an_exact_clone(evidence: &mut Evidence) {
+    exact_on(evidence, LoopDisk::new("xfs", 320, &[], "").path(), true);
 }
 
-#[test]
-fn btrfs_holds_an_exact_clone() {
-    exact_on(LoopDisk::new("btrfs", 320, &[], "").path(), true);
+pub fn btrfs_holds_an_exact_clone(evidence: &mut Evidence) {
+    exact_on(evidence, LoopDisk::new("btrfs", 320, &[], "").path(), true);
 }
 
-#[test]
-fn tmpfs_holds_an_exact_clone() {
-    exact_on(Tmpfs::new("size=320m").path(), true);
+pub fn tmpfs_holds_an_exact_clone(evidence: &mut Evidence) {
+    exact_on(evidence, Tmpfs::new("size=320m").path(), true);
 }
 
-#[test]
-fn a_disk_of_whole_seconds_holds_all_but_the_nanoseconds() {
-    exact_on(LoopDisk::new("ext4", 320, &["-I", "128"], "").path(), false);
+pub fn a_disk_of_whole_seconds_holds_all_but_the_nanoseconds(evidence: &mut Evidence) {
+    exact_on(evidence, LoopDisk::new("ext4", 320, &["-I", "128"], "").path(), false);
 }
 
-fn exact_on(disk: &Path, nanoseconds: bool) {
+fn exact_on(evidence: &mut Evidence, disk: &Path, nanoseconds: bool) {
     let mut sandbox = Sandbox::new();
     sandbox.destination = disk.into();
     hostile_tree(&sandbox.source);
@@ -42,15 +38,21 @@ fn exact_on(disk: &Path, nanoseconds: bool) {
         set_mtime(&sandbox.source.join("contents/after 2038"), 2_000_000_000, 5);
         set_mtime(&sandbox.source.join("contents"), 2_000_000_000, 5);
     }
+    evidence.options = Options { nanoseconds, sparse_slack: 256 * 1024, ..Options::default() };
+    let options = evidence.options.clone();
     let same = || {
-        let options = Options { nanoseconds, sparse_slack: 256 * 1024, ..Options::default() };
         assert_same(&sandbox.source, &sandbox.destination, &options);
         assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
     };
-    sandbox.clone(&[]).assert_code(0).assert_err("");
+    evidence.watch(&sandbox);
+    let first = sandbox.clone(&[]);
+    first.assert_code(0).assert_err("");
+    evidence.judge(&sandbox, &first);
     same();
 
+    evidence.watch(&sandbox);
     let second = sandbox.clone(&[]);
+    evidence.judge(&sandbox, &second);
     second.assert_code(0).assert_err("");
     second.assert_log(": Number of regular files transferred: 0\n");
     second.assert_log(": Number of created files: 0\n").assert_log(": Number of deleted files: 0\n");
@@ -63,18 +65,18 @@ fn exact_on(disk: &Path, nanoseconds: bool) {
         edit_in_the_same_second(&sandbox.source.join("contents/large"));
     }
     fs::write(sandbox.source.join("new"), "new").unwrap();
-    sandbox.clone(&[]).assert_code(0).assert_err("");
-    same();
+    evidence.mend(&sandbox);
     assert!(!sandbox.destination.join("names").exists() && !sandbox.destination.join("levels").exists());
 }
 
-#[test]
-fn a_path_that_is_too_long_for_the_system_is_named() {
+pub fn a_path_that_is_too_long_for_the_system_is_named(evidence: &mut Evidence) {
     let sandbox = Sandbox::new();
     sandbox.write("file", "content");
     sandbox.write_destination("file", "old");
     let path = over_long_path(&sandbox.source);
+    evidence.watch(&sandbox);
     let run = sandbox.clone(&["--adopt"]);
+    evidence.judge(&sandbox, &run);
     run.assert_code(23);
     run.assert_err(
         "counterpart: rsync ended with code 23: some files or attributes were not transferred. \
@@ -88,4 +90,6 @@ fn a_path_that_is_too_long_for_the_system_is_named() {
     assert!(named.contains(&path[..3500]), "{named} is not {path}");
     assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
     assert_eq!(fs::read_to_string(sandbox.destination.join("file")).unwrap(), "content");
+    remove_tree(&sandbox.source.join("over-long"));
+    evidence.mend(&sandbox);
 }

@@ -4,7 +4,7 @@
 #[path = "disk/ownerless.rs"]
 mod ownerless;
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -115,6 +115,43 @@ impl LoopDisk {
     /// Mounts the filesystem again where it was.
     pub fn mount_again(&self) {
         must("mount again", run("mount", [self.device().as_os_str(), self.path().as_os_str()]));
+    }
+
+    /// Unmounts the filesystem, mends what is wrong with it, and mounts it again: what is unwritten is lost.
+    pub fn repair(&self) {
+        must("unmount", run("umount", [self.path()]));
+        let check = [OsStr::new("-f"), OsStr::new("-y"), self.device().as_os_str()];
+        // It ends with 1 when it has mended something; what has no ext filesystem is left to the mount.
+        let _ = run("e2fsck", check);
+        self.mount_again();
+    }
+
+    /// Copies the image as it is on the disk.
+    pub fn save(&self) -> PathBuf {
+        must("write the caches", run("sync", [OsStr::new("-f"), self.path().as_os_str()]));
+        let copy = self.folder.path().join("saved");
+        let sparse = OsStr::new("--sparse=always");
+        must("save the image", run("cp", [sparse, self.image().as_os_str(), copy.as_os_str()]));
+        copy
+    }
+
+    /// Gives a lost device back as it was saved.
+    pub fn give_back(&self, saved: &Path) {
+        // What is unwritten cannot be written to what is left of the device.
+        let _ = run("umount", [self.path()]);
+        let size = must("measure the saved image", fs::metadata(saved)).len();
+        let image = must("open the image", OpenOptions::new().write(true).open(self.image()));
+        must("size the image", image.set_len(size));
+        let end = |name: &str, path: &Path| {
+            let mut argument = OsString::from(name);
+            argument.push(path);
+            argument
+        };
+        let how = ["conv=notrunc,sparse", "bs=64K", "status=none"].map(OsString::from);
+        let ends = [end("if=", saved), end("of=", &self.image())];
+        must("restore the image", run("dd", how.into_iter().chain(ends)));
+        must("forget the device", run("blockdev", [OsStr::new("--flushbufs"), self.device().as_os_str()]));
+        self.mount_again();
     }
 
     /// Shuts the filesystem down, as after a fatal error: every access fails from now on, mostly with EIO. Works for
