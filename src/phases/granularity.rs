@@ -8,14 +8,15 @@ use std::time::{Duration, SystemTime};
 
 use super::Run;
 use super::endpoints::Destination;
+use crate::host::folder::Folder;
 
 /// A time whose every digit below the second counts.
 const FINE: Duration = Duration::new(1_000_000_001, 123_456_789);
 
 /// Whether the destination keeps nanoseconds: a file there is given some and asked for them.
 ///
-/// With `--modify-window=-1` on a filesystem that keeps coarser times, rsync would copy everything at every run. A full
-/// destination cannot be asked; a coarser comparison is what every rsync does by default.
+/// With `--modify-window=-1` on a filesystem that keeps coarser times, rsync would copy everything at every run; without
+/// it an edit within the same second is missed. Where there is no room for a file, the destination's own time is tried.
 #[must_use]
 pub fn keeps_nanoseconds(run: &Run<'_>, destination: &Destination) -> bool {
     measure(run, destination).unwrap_or(false)
@@ -29,12 +30,23 @@ pub fn shows_nanoseconds(destination: &Destination) -> bool {
 
 fn measure(run: &Run<'_>, destination: &Destination) -> io::Result<bool> {
     let folder = &destination.folder;
-    let (file, name) = folder.temporary(OsStr::new(&(run.plan.prefix.stem() + "probe")), 0o600)?;
+    let probe = folder.temporary(OsStr::new(&(run.plan.prefix.stem() + "probe")), 0o600);
+    let Ok((file, name)) = probe else { return measure_folder(folder) };
     let kept = file
         .set_times(FileTimes::new().set_modified(SystemTime::UNIX_EPOCH + FINE))
         .and_then(|()| file.metadata())
         .map(|now| now.mtime_nsec() == i64::from(FINE.subsec_nanos()));
     folder.remove(&name)?;
+    kept
+}
+
+/// A folder's time is kept as a file's is; rsync sets that of the root anew in any case.
+fn measure_folder(folder: &Folder) -> io::Result<bool> {
+    let before = folder.metadata()?;
+    let (seconds, nanoseconds) = (i64::try_from(FINE.as_secs()), i64::from(FINE.subsec_nanos()));
+    folder.set_modified(seconds.map_err(io::Error::other)?, nanoseconds)?;
+    let kept = folder.metadata().map(|now| now.mtime_nsec() == nanoseconds);
+    folder.set_modified(before.mtime(), before.mtime_nsec())?;
     kept
 }
 

@@ -13,7 +13,7 @@ use crate::scene::{
     RSYNC, Running, assert_clone, assert_failure, assert_no_rsync, assert_nothing_extra, folder, on_transfer,
     quarter_megabytes, sentence, slow_down, text, thousands, tool, wait_for_files,
 };
-use crate::tree::{acl, assert_unchanged, noise, snapshot_with_ctime};
+use crate::tree::{acl, assert_unchanged, edit_in_the_same_second, noise, snapshot_with_ctime};
 
 fn sandbox_on(destination: &Path) -> Sandbox {
     let mut sandbox = Sandbox::new();
@@ -324,5 +324,27 @@ pub fn an_immutable_file_at_the_destination_is_23_and_named(evidence: &mut Evide
     tool("chattr", &[OsStr::new("-i"), stubborn.as_os_str()]);
     run.assert_code(23).assert_log("]: Failing paths:\n").assert_log("]:   gone\n");
     assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
+    evidence.mend(&sandbox);
+}
+
+/// Where not even a probe can be made, nothing may be compared by whole seconds.
+pub fn without_inodes_an_edit_within_a_second_is_copied(evidence: &mut Evidence) {
+    let disk = LoopDisk::new("ext4", 32, &["-N", "128"], "");
+    let sandbox = sandbox_on(&folder(disk.path(), "clone"));
+    thousands(&sandbox, 20);
+    sandbox.clone(&[]).assert_code(0);
+    let inodes = folder(disk.path(), "filler");
+    let number = (0..1000).find(|number| fs::write(inodes.join(number.to_string()), "").is_err());
+    assert!(number.is_some(), "there are inodes without end");
+    edit_in_the_same_second(&sandbox.source.join("0000/00000007"));
+    // What the clone deletes makes room for what it copies.
+    for name in ["0000/00000001", "0000/00000002"] {
+        fs::remove_file(sandbox.source.join(name)).unwrap();
+    }
+    evidence.watch(&sandbox);
+    let run = sandbox.clone(&[]);
+    run.assert_err("");
+    evidence.judge(&sandbox, &run);
+    fs::remove_dir_all(inodes).unwrap();
     evidence.mend(&sandbox);
 }

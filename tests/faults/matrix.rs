@@ -46,6 +46,8 @@ faults! {
         => 74; "error id" | "error id stats"; SOURCE;
     destination::a_destination_without_inodes_is_74: "destination out of inodes", Copying
         => 74; "error id"; SOURCE;
+    destination::without_inodes_an_edit_within_a_second_is_copied: "destination out of inodes, and a small edit", Before
+        => 0; "completed id stats"; SOURCE;
     destination::an_error_in_the_destinations_filesystem_is_72: "destination turns read-only after an error", Copying
         => 72; "error.tmp id"; SOURCE;
     destination::a_destination_that_shuts_down_is_72: "destination's filesystem shuts down", Copying
