@@ -15,8 +15,14 @@ mod sandbox;
 #[path = "support/tree.rs"]
 mod tree;
 
+#[path = "faults/calls.rs"]
+mod calls;
+#[path = "faults/clock.rs"]
+mod clock;
 #[path = "faults/destination.rs"]
 mod destination;
+#[path = "faults/devices.rs"]
+mod devices;
 #[path = "faults/evidence.rs"]
 mod evidence;
 #[path = "faults/faulty.rs"]
@@ -25,10 +31,14 @@ mod faulty;
 mod fidelity;
 #[path = "faults/kills.rs"]
 mod kills;
+#[path = "faults/liars.rs"]
+mod liars;
 #[path = "faults/lock.rs"]
 mod lock;
 #[path = "faults/matrix.rs"]
 mod matrix;
+#[path = "faults/moving.rs"]
+mod moving;
 #[path = "faults/planted.rs"]
 mod planted;
 #[path = "faults/runner.rs"]
@@ -39,6 +49,8 @@ mod scene;
 mod signals;
 #[path = "faults/source.rs"]
 mod source;
+#[path = "faults/space.rs"]
+mod space;
 
 fn main() -> std::process::ExitCode {
     runner::main(matrix::FAULTS)

@@ -16,10 +16,11 @@ const FINE: Duration = Duration::new(1_000_000_001, 123_456_789);
 /// Whether the destination keeps nanoseconds: a file there is given some and asked for them.
 ///
 /// With `--modify-window=-1` on a filesystem that keeps coarser times, rsync would copy everything at every run; without
-/// it an edit within the same second is missed. Where there is no room for a file, the destination's own time is tried.
+/// it an edit within the same second is missed. Where a file cannot be tried, the time of the destination itself is.
 #[must_use]
 pub fn keeps_nanoseconds(run: &Run<'_>, destination: &Destination) -> bool {
-    measure(run, destination).unwrap_or(false)
+    let folder = &destination.folder;
+    measure(run, folder).or_else(|_| measure_folder(folder)).unwrap_or(false)
 }
 
 /// Whether what is there shows nanoseconds, for a run that writes nothing: NTFS keeps steps of 100 ns, exFAT of 10 ms.
@@ -28,10 +29,8 @@ pub fn shows_nanoseconds(destination: &Destination) -> bool {
     look(destination).unwrap_or(false)
 }
 
-fn measure(run: &Run<'_>, destination: &Destination) -> io::Result<bool> {
-    let folder = &destination.folder;
-    let probe = folder.temporary(OsStr::new(&(run.plan.prefix.stem() + "probe")), 0o600);
-    let Ok((file, name)) = probe else { return measure_folder(folder) };
+fn measure(run: &Run<'_>, folder: &Folder) -> io::Result<bool> {
+    let (file, name) = folder.temporary(OsStr::new(&(run.plan.prefix.stem() + "probe")), 0o600)?;
     let kept = file
         .set_times(FileTimes::new().set_modified(SystemTime::UNIX_EPOCH + FINE))
         .and_then(|()| file.metadata())

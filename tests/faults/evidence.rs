@@ -141,6 +141,11 @@ impl Evidence {
         before.bystanders.push((folder.into(), snapshot(folder)));
     }
 
+    /// Forgets what is watched: the fault did not happen.
+    pub fn forget(&mut self) {
+        self.before = None;
+    }
+
     /// Compares what a run returned and left with what it should have, and both ends with what they were.
     #[track_caller]
     pub fn judge(&mut self, sandbox: &Sandbox, run: &Finished) {

@@ -1,12 +1,16 @@
 //! The clone is exact on every filesystem, and a second run finds nothing to do.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use crate::audit::{Options, assert_same};
 use crate::disk::{LoopDisk, Tmpfs};
 use crate::evidence::Evidence;
 use crate::sandbox::Sandbox;
+use crate::scene::tool;
 use crate::tree::{edit_in_the_same_second, hostile_tree, over_long_path, remove_tree, set_mtime};
 
 pub fn ext4_holds_an_exact_clone(evidence: &mut Evidence) {
@@ -91,5 +95,32 @@ pub fn a_path_that_is_too_long_for_the_system_is_named(evidence: &mut Evidence) 
     assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
     assert_eq!(fs::read_to_string(sandbox.destination.join("file")).unwrap(), "content");
     remove_tree(&sandbox.source.join("over-long"));
+    evidence.mend(&sandbox);
+}
+
+pub fn names_of_every_byte_are_cloned_and_shown_harmlessly(evidence: &mut Evidence) {
+    let sandbox = Sandbox::new();
+    for byte in (1..=255_u8).filter(|byte| *byte != b'/') {
+        let folder = sandbox.source.join(OsStr::from_bytes(&[b'd', byte, byte, b'd']));
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join(OsStr::from_bytes(&[byte, b'f', byte])), [byte]).unwrap();
+        symlink(OsStr::from_bytes(&[byte]), folder.join("link")).unwrap();
+    }
+    // Nobody can delete these, so the log has to name each of them.
+    let stubborn = |sandbox: &Sandbox| sandbox.destination.join("stubborn");
+    fs::create_dir(sandbox.source.join("stubborn")).unwrap();
+    sandbox.clone(&[]).assert_code(0);
+    for byte in (1..=255_u8).filter(|byte| *byte != b'/') {
+        fs::write(stubborn(&sandbox).join(OsStr::from_bytes(&[b'x', byte])), "").unwrap();
+    }
+    tool("chattr", &[OsStr::new("+i"), stubborn(&sandbox).as_os_str()]);
+    evidence.watch(&sandbox);
+    let run = sandbox.clone(&[]);
+    tool("chattr", &[OsStr::new("-i"), stubborn(&sandbox).as_os_str()]);
+    evidence.judge(&sandbox, &run);
+    let is_harmless = |character: char| ['\n', '\t'].contains(&character) || !character.is_control();
+    let harmful = run.out.chars().chain(run.err.chars()).find(|character| !is_harmless(*character));
+    assert_eq!(harmful, None, "{run:?}");
+    run.assert_log("  and ");
     evidence.mend(&sandbox);
 }

@@ -99,7 +99,7 @@ pub fn a_kill_after_a_complete_run_takes_no_false_completion_along(evidence: &mu
 
 pub fn timed_kills_are_mended(evidence: &mut Evidence) {
     let mut sandbox = Sandbox::new();
-    thousands(&sandbox, 2000);
+    thousands(&sandbox, 1200);
     let undisturbed = Instant::now();
     sandbox.clone(&[]).assert_code(0);
     let whole = undisturbed.elapsed();

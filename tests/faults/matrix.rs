@@ -20,6 +20,7 @@ macro_rules! faults {
 }
 
 const SOURCE: Unchanged = Unchanged::Source;
+const MOVING: Unchanged = Unchanged::SourceBut(&["folder", "a slow file"]);
 const FILES: Unchanged = Unchanged::Files;
 const BOTH: Unchanged = Unchanged::Both;
 
@@ -34,6 +35,13 @@ faults! {
     kills::a_kill_before_each_change_of_a_later_clone_is_mended: "killed before each change of a later clone", AnyTime
         => 0, KILLED; "id stats" | "error.tmp id stats" | "error.tmp id probe.tmp stats" | "id stats stats.tmp"
         | "completed.tmp id stats" | "completed id stats"; SOURCE;
+
+    calls::each_call_that_fails_with_eio_is_told: "each change that we make fails once, EIO", AnyTime
+        => 0, 11, 66, 72; "" | "error id stats" | "error error.tmp id stats" | "completed id stats"
+        | "completed id probe.tmp stats"; SOURCE;
+    calls::each_call_that_fails_with_enospc_is_told: "each change that we make fails once, ENOSPC", AnyTime
+        => 0, 66, 74; "" | "error id stats" | "error error.tmp id stats" | "completed id stats"
+        | "completed id probe.tmp stats"; SOURCE;
 
     // The destination.
     destination::a_full_ext4_is_74: "destination full, ext4", Copying
@@ -85,7 +93,85 @@ faults! {
     source::a_source_that_is_gone_from_the_start_does_not_wipe_the_destination: "source unmounted", Before
         => 65; "error id stats"; FILES;
 
+    // Disks.
+    devices::a_detached_source_is_copied_to_the_end: "source's loop device detached", Copying
+        => 0; "completed id stats"; SOURCE;
+    devices::a_detached_destination_is_written_to_the_end: "destination's loop device detached", Copying
+        => 0; "completed id stats"; SOURCE;
+    devices::an_unmounted_source_is_copied_to_the_end: "source unmounted", Copying
+        => 0; "completed id stats"; SOURCE;
+    devices::a_source_that_turns_read_only_is_copied: "source remounted read-only", Copying
+        => 0; "completed id stats"; SOURCE;
+    devices::a_destination_in_use_is_not_remounted: "destination remounted read-only: refused", Copying
+        => 0; "completed id stats"; SOURCE;
+    devices::a_destination_whose_device_is_cut_off_is_no_success: "destination's device cut off", Copying
+        => 11, 72; "id" | "error.tmp id" | "error id" | "unreadable"; SOURCE;
+    devices::a_folder_that_cannot_be_listed_loses_nothing: "one folder of the source cannot be listed", Before
+        => 23; "error id stats"; SOURCE;
+    devices::an_entry_without_properties_loses_nothing: "one entry of the source has no properties", Before
+        => 23; "error id stats"; SOURCE;
+    devices::slow_reads_are_waited_for: "the source reads slowly", Before
+        => 0; "completed id stats"; SOURCE;
+    devices::a_hang_that_ends_is_waited_for: "the source hangs for a while", Copying
+        => 0; "completed id stats"; SOURCE;
+
+    // Room.
+    space::a_disk_without_room_for_attributes_is_74: "no room for attributes", Copying
+        => 74; "error id" | "error id stats"; SOURCE;
+    space::a_full_disk_has_room_for_the_marks: "no room but for our marks", AfterCopying
+        => 0; "completed id stats"; SOURCE;
+    space::a_disk_without_inodes_for_the_marks_is_74: "no inodes for our marks", AfterCopying
+        => 74; "error id"; SOURCE;
+    space::a_lock_without_room_is_taken_on_the_destination: "no room for the lock", Before
+        => 0; "completed id stats"; SOURCE;
+
+    // A source that changes.
+    moving::a_file_that_grows_is_copied: "files grow", Copying
+        => 0; "completed id stats"; MOVING;
+    moving::a_file_that_shrinks_is_never_padded: "files shrink", Copying
+        => 23; "error id stats"; MOVING;
+    moving::a_file_that_is_overwritten_is_mended_by_the_next_run: "a file is overwritten", Copying
+        => 0; "completed id stats"; MOVING;
+    moving::a_file_that_vanishes_is_24: "a file vanishes", Copying
+        => 24; "error id stats"; MOVING;
+    moving::a_folder_that_vanishes_is_24: "a folder vanishes", Copying
+        => 24; "error id stats"; MOVING;
+    moving::a_file_that_becomes_a_link_is_not_followed: "a file becomes a link", Copying
+        => 23; "error id stats"; MOVING;
+    moving::a_folder_that_becomes_a_link_is_not_followed: "a folder becomes a link", Copying
+        => 23; "error id stats"; MOVING;
+    moving::a_file_that_becomes_a_folder_is_told: "a file becomes a folder", Copying
+        => 23; "error id stats"; MOVING;
+    moving::a_file_that_becomes_a_fifo_does_not_hang_the_run: "a file becomes a FIFO", Copying
+        => 0; "completed id stats"; MOVING;
+
+    // Clocks.
+    clock::a_clock_a_year_back_makes_no_difference: "clock a year back", Before
+        => 0; "completed id stats"; SOURCE;
+    clock::a_clock_that_begins_in_1970_makes_no_difference: "clock begins in 1970", Before
+        => 0; "completed id stats"; SOURCE;
+    clock::a_clock_that_is_set_back_in_between_makes_no_difference: "clock set back by two hours", Copying
+        => 0; "completed id stats"; SOURCE;
+    clock::marks_and_files_of_the_future_make_no_difference: "marks and files from 2100", Before
+        => 0; "completed id stats"; SOURCE;
+
+    // An rsync that lies.
+    liars::success_without_statistics_is_13: "rsync: 0 without statistics", Copying
+        => 13; "error id stats"; SOURCE;
+    liars::statistics_do_not_make_a_success_of_1: "rsync: statistics and 1", Copying
+        => 1; "error id stats"; SOURCE;
+    liars::closed_outputs_are_no_success: "rsync closes its outputs", Copying
+        => 13; "error id stats"; SOURCE;
+    liars::a_code_that_rsync_does_not_have_is_86: "rsync: a code that it does not have", Copying
+        => 86; "error id stats"; FILES;
+    liars::names_that_look_like_errors_are_none: "rsync: a name that looks like an error", Copying
+        => 23; "error id stats"; FILES;
+    liars::endless_output_is_read_in_bounded_memory: "rsync: endless output, then TERM", Copying
+        => 20; "error id stats"; FILES;
+
     // What is awkward to copy.
+    fidelity::names_of_every_byte_are_cloned_and_shown_harmlessly: "names of every byte, in folders that refuse", Before
+        => 23; "error id stats"; SOURCE;
     fidelity::ext4_holds_an_exact_clone: "a hostile tree, names of every byte among it, to ext4", Before
         => 0; "completed id stats"; SOURCE;
     fidelity::xfs_holds_an_exact_clone: "the same to xfs", Before
@@ -133,7 +219,18 @@ faults! {
     planted::a_first_clone_to_planted_links_is_right: "the same at an empty destination", Before
         => 0; "completed id stats"; SOURCE;
 
+    planted::links_in_the_place_of_the_clones_folders_are_not_followed: "links planted as the clone's folders", Before
+        => 0; "completed id stats"; SOURCE;
+    planted::a_destination_that_is_a_link_is_refused: "the destination is a link", Before
+        => 66; ""; BOTH;
+
     // Signals.
+    signals::a_signal_to_rsync_is_no_success: "TERM, INT, HUP, KILL to rsync", Copying
+        => 20, 137; "error id"; SOURCE;
+    signals::a_signal_to_rsyncs_child_is_no_success: "the same to its child", Copying
+        => 12, 20; "error id" | "error id stats"; SOURCE;
+    signals::a_signal_to_rsyncs_grandchild_is_no_success: "the same to its grandchild", Copying
+        => 10, 12, 20; "error id" | "error id stats"; SOURCE;
     signals::a_signal_during_the_transfer_ends_it_with_20: "INT, TERM, HUP to Counterpart", Copying
         => 20; "error id"; SOURCE;
     signals::a_signal_takes_the_completion_of_an_earlier_run_away_with_it: "TERM in a later clone", Copying

@@ -175,3 +175,33 @@ pub fn a_first_clone_to_planted_links_is_right(evidence: &mut Evidence) {
         assert_clone(&scene.sandbox);
     }
 }
+
+pub fn links_in_the_place_of_the_clones_folders_are_not_followed(evidence: &mut Evidence) {
+    let scene = Scene::new();
+    for name in ["folder/file", "folder/below/file", "other/file"] {
+        scene.sandbox.write(name, "content");
+    }
+    scene.sandbox.clone(&[]).assert_code(0);
+    for (name, victim) in [("folder/below", "folder"), ("other", ""), ("file", "file")] {
+        let path = scene.sandbox.destination.join(name);
+        let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path));
+        symlink(scene.victims.join(victim), &path).unwrap();
+    }
+    evidence.watch(&scene.sandbox);
+    evidence.watch_bystander(&scene.victims);
+    let run = scene.sandbox.clone(&[]);
+    run.assert_err("");
+    evidence.judge(&scene.sandbox, &run);
+    evidence.mend(&scene.sandbox);
+}
+
+pub fn a_destination_that_is_a_link_is_refused(evidence: &mut Evidence) {
+    let mut scene = Scene::new();
+    let link = scene.sandbox.path().join("link");
+    symlink(scene.victims.join("folder"), &link).unwrap();
+    scene.sandbox.destination = link;
+    evidence.watch(&scene.sandbox);
+    evidence.watch_bystander(&scene.victims);
+    let run = scene.sandbox.clone(&["--adopt"]);
+    evidence.judge(&scene.sandbox, &run);
+}

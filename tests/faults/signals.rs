@@ -239,11 +239,45 @@ pub fn an_rsync_that_is_killed_is_128_and_the_signal(evidence: &mut Evidence) {
 
 /// The rsync that the run itself has started.
 fn main_rsync(sandbox: &Sandbox, run: &Running) -> nix::unistd::Pid {
-    let parent = format!("PPid:\t{}\n", run.id());
+    child_of(sandbox, run.id())
+}
+
+/// The rsync that a process has started.
+fn child_of(sandbox: &Sandbox, process: nix::unistd::Pid) -> nix::unistd::Pid {
+    let parent = format!("PPid:\t{process}\n");
     let is_child = |id: &nix::unistd::Pid| {
         fs::read_to_string(format!("/proc/{id}/status")).is_ok_and(|status| status.contains(&parent))
     };
     rsyncs(sandbox).into_iter().find(is_child).expect("there is no rsync")
+}
+
+/// Sends each signal to the rsync of this generation, which the run itself begins.
+fn signal_generation(evidence: &mut Evidence, generation: usize) {
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGKILL] {
+        let sandbox = slow_sandbox();
+        evidence.watch(&sandbox);
+        let run = Running::start(&sandbox, &[]);
+        wait_for_files(&sandbox);
+        let process = (0..generation).fold(run.id(), |parent, _| child_of(&sandbox, parent));
+        kill(process, signal).unwrap();
+        let run = run.finish();
+        assert_no_rsync(&sandbox);
+        evidence.judge(&sandbox, &run);
+        on_transfer(&sandbox, "");
+        evidence.mend(&sandbox);
+    }
+}
+
+pub fn a_signal_to_rsync_is_no_success(evidence: &mut Evidence) {
+    signal_generation(evidence, 1);
+}
+
+pub fn a_signal_to_rsyncs_child_is_no_success(evidence: &mut Evidence) {
+    signal_generation(evidence, 2);
+}
+
+pub fn a_signal_to_rsyncs_grandchild_is_no_success(evidence: &mut Evidence) {
+    signal_generation(evidence, 3);
 }
 
 pub fn an_rsync_whose_child_is_killed_hands_its_code_on(evidence: &mut Evidence) {
