@@ -61,8 +61,8 @@ fn changing(source: &Path) -> PathBuf {
 pub fn a_file_that_grows_is_copied(evidence: &mut Evidence) {
     let (sandbox, _) = meanwhile(evidence, |source| {
         let append = |path: PathBuf| OpenOptions::new().append(true).open(path).unwrap();
-        append(changing(source)).write_all(&[b'y'; 50_000]).unwrap();
-        append(source.join("a slow file")).write_all(&[b'y'; 50_000]).unwrap();
+        append(changing(source)).write_all(&noise(9, 50_000)).unwrap();
+        append(source.join("a slow file")).write_all(&noise(9, 50_000)).unwrap();
     });
     then_mend(evidence, &sandbox);
 }

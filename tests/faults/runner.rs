@@ -2,6 +2,7 @@
 //! test runner as far as they mean something here.
 
 use std::cell::RefCell;
+use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -19,7 +20,7 @@ thread_local! {
 }
 
 /// What was asked for.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 struct Request {
     filters: Vec<String>,
     skipped: Vec<String>,
@@ -42,7 +43,9 @@ pub fn main(faults: &'static [Fault]) -> ExitCode {
     let request = Request::read(std::env::args().skip(1));
     let faults: Vec<&'static Fault> = faults.iter().filter(|fault| request.wants(fault.name)).collect();
     if request.list {
-        faults.iter().for_each(|fault| println!("{}: test", fault.name));
+        for fault in &faults {
+            println!("{}: test", fault.name);
+        }
         return ExitCode::SUCCESS;
     }
     println!("\nrunning {} faults", faults.len());
@@ -64,7 +67,11 @@ pub fn main(faults: &'static [Fault]) -> ExitCode {
 }
 
 fn run(faults: &[&'static Fault], at_a_time: usize) -> Vec<Row> {
-    set_hook(Box::new(|panic| PANIC.with_borrow_mut(|text| *text += &format!("{panic}\n"))));
+    set_hook(Box::new(|panic| {
+        PANIC.with_borrow_mut(|text| {
+            let _ = writeln!(text, "{panic}");
+        })
+    }));
     let next = AtomicUsize::new(0);
     let rows = Mutex::new(Vec::new());
     std::thread::scope(|scope| {

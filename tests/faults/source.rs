@@ -17,7 +17,7 @@ const PARTIAL: &str = "rsync ended with code 23: some files or attributes were n
 pub fn a_source_whose_device_goes_away_is_71(evidence: &mut Evidence) {
     let disk = LoopDisk::new("ext4", 64, &[], "");
     let mut sandbox = Sandbox::new();
-    sandbox.source = disk.path().to_owned();
+    sandbox.source = disk.path().into();
     quarter_megabytes(&sandbox, 40);
     slow_down(&sandbox, 1500);
     let image = disk.save();
@@ -41,7 +41,7 @@ pub fn a_source_whose_device_goes_away_is_71(evidence: &mut Evidence) {
 pub fn a_source_that_shuts_down_is_71(evidence: &mut Evidence) {
     let disk = LoopDisk::new("xfs", 300, &[], "");
     let mut sandbox = Sandbox::new();
-    sandbox.source = disk.path().to_owned();
+    sandbox.source = disk.path().into();
     quarter_megabytes(&sandbox, 40);
     slow_down(&sandbox, 1500);
     // What has not reached the disk before would be lost by the shutdown, not by the run.
@@ -102,7 +102,7 @@ pub fn only_one_file_and_that_cannot_be_read_is_71(evidence: &mut Evidence) {
 pub fn a_damaged_inode_is_23_and_named(evidence: &mut Evidence) {
     let disk = LoopDisk::new("ext4", 64, &["-O", "metadata_csum"], "");
     let mut sandbox = Sandbox::new();
-    sandbox.source = disk.path().to_owned();
+    sandbox.source = disk.path().into();
     quarter_megabytes(&sandbox, 4);
     evidence.watch(&sandbox);
     disk.unmount_lazily();
@@ -141,7 +141,7 @@ pub fn a_source_that_is_emptied_in_between_is_71(evidence: &mut Evidence) {
 pub fn a_source_that_is_gone_from_the_start_does_not_wipe_the_destination(evidence: &mut Evidence) {
     let disk = LoopDisk::new("ext4", 32, &[], "");
     let mut sandbox = Sandbox::new();
-    sandbox.source = disk.path().to_owned();
+    sandbox.source = disk.path().into();
     quarter_megabytes(&sandbox, 2);
     sandbox.clone(&[]).assert_code(0);
     evidence.watch(&sandbox);
