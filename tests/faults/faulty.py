@@ -3,6 +3,9 @@
 Usage: faulty.py BACKING MOUNT_POINT CONTROL. Each line of the file CONTROL is one of
     fail /path    reading this file, or with "*" any file, fails with EIO
     hang /path    reading this file blocks for as long as the line is there
+    slow /path    each read of this file takes a twentieth of a second
+    list /path    listing this folder fails with EIO
+    stat /path    asking for the properties of this entry fails with EIO
 """
 
 import errno
@@ -27,8 +30,20 @@ class Faulty(ownerless.Ownerless):
             return False
         return f"{fault} {path}" in lines or f"{fault} *" in lines
 
+    def getattr(self, path, fh=None):
+        if self.is_told("stat", path):
+            raise OSError(errno.EIO, "told to fail")
+        return super().getattr(path, fh)
+
+    def readdir(self, path, fh):
+        if self.is_told("list", path):
+            raise OSError(errno.EIO, "told to fail")
+        return super().readdir(path, fh)
+
     def read(self, path, size, offset, fh):
         while self.is_told("hang", path):
+            time.sleep(0.05)
+        if self.is_told("slow", path):
             time.sleep(0.05)
         if self.is_told("fail", path):
             raise OSError(errno.EIO, "told to fail")

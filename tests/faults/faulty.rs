@@ -31,6 +31,11 @@ impl FaultyFuse {
         self.fuse.path()
     }
 
+    /// The folder that holds its contents, without any fault.
+    pub fn backing(&self) -> PathBuf {
+        self.fuse.backing()
+    }
+
     /// Sets the faults: lines such as `fail /file`, `fail *` or `hang /file`.
     pub fn tell(&self, faults: &str) {
         let new = self.folder.path().join("new");
