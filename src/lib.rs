@@ -20,6 +20,7 @@ pub mod rsync;
 pub mod secret;
 pub mod setpass;
 pub mod shown;
+pub mod stats_file;
 
 use std::process::ExitCode as ProcessExitCode;
 
