@@ -1,8 +1,9 @@
 //! Disks that take turns, are swapped, unmounted, formatted anew or copied.
 
+use std::ffi::OsStr;
 use std::fs;
 
-use crate::disk::supported;
+use crate::disk::{LoopDisk, supported};
 use crate::mounted::Mounted;
 use crate::sandbox::{Sandbox, marks_of, names_of};
 use crate::scene::{Plugged, disk, id, id_lines, known, refused, run, sandbox, state, uuid};
@@ -144,15 +145,17 @@ fn an_old_clone_in_the_folder_below_does_not_stand_in_for_the_disk() {
 
 #[test]
 fn the_same_filesystem_seen_as_a_mount_and_as_a_folder_is_the_same() {
-    let sandbox = sandbox();
-    let below = sandbox.path().join("below");
-    fs::create_dir(&below).unwrap();
-    let bound = Mounted::bind(&below, &sandbox.destination);
+    let (mut sandbox, disk) = (sandbox(), disk("ext4"));
+    let point = sandbox.path().join("point");
+    fs::create_dir(&point).unwrap();
+    let _plugged = Plugged::at(&point, &disk);
+    sandbox.destination = point.join("clone");
+    fs::create_dir(&sandbox.destination).unwrap();
+    // As a service does that shows its folders as mounts of their own.
+    let bound = Mounted::bind(&sandbox.destination, &sandbox.destination);
     clones(&sandbox);
+    assert_eq!(state(&sandbox)["disks"][0]["mount_point"], sandbox.destination.to_str().unwrap());
     drop(bound);
-    // As after a service that shows its folders as mounts of their own.
-    fs::remove_dir(&sandbox.destination).unwrap();
-    fs::rename(below, &sandbox.destination).unwrap();
     clones(&sandbox);
     assert_eq!(known(&sandbox).len(), 1);
 }
@@ -201,18 +204,21 @@ fn a_clone_that_was_copied_to_another_disk_is_another_disk() {
 
 #[test]
 fn the_image_of_a_disk_is_that_disk_unless_it_gets_a_uuid_of_its_own() {
-    let (sandbox, disk) = (sandbox(), disk("ext4"));
+    // With checksums of its metadata a new UUID would need a check first.
+    let (sandbox, disk) = (sandbox(), LoopDisk::new("ext4", 64, &["-O", "^metadata_csum"], ""));
     let plugged = Plugged::at(&sandbox.destination, &disk);
     clones(&sandbox);
     run("sync", &["-f".as_ref(), disk.path().as_os_str()]);
     drop(plugged);
     let image = sandbox.path().join("image");
     run("cp", &["--sparse=always".as_ref(), disk.image().as_os_str(), image.as_os_str()]);
-    run("e2fsck", &["-fp".as_ref(), image.as_os_str()]);
     let plugged = Plugged::image(&sandbox.destination, &image);
     clones(&sandbox);
     drop(plugged);
-    run("tune2fs", &["-U".as_ref(), "random".as_ref(), image.as_os_str()]);
+    run(
+        "tune2fs",
+        &["-f", "-U", "random"].map(OsStr::new).into_iter().chain([image.as_os_str()]).collect::<Vec<_>>(),
+    );
     let _plugged = Plugged::image(&sandbox.destination, &image);
     refused(&sandbox, &["its id was given on the filesystem "]);
 }
