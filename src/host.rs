@@ -3,7 +3,9 @@
 pub mod folder;
 pub mod lock;
 pub mod platform;
+pub mod removal;
 pub mod tools;
+pub mod walk;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

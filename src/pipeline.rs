@@ -5,8 +5,8 @@ use crate::host::Host;
 use crate::outcome::Outcome;
 use crate::phases::endpoints::Endpoints;
 use crate::phases::{
-    Run, adoption, endpoints, exclusions, introduction, markers, password, preflight, script, server_backup,
-    transfer, verdict,
+    Run, adoption, endpoints, exclusions, introduction, markers, password, preflight, safety_net, script,
+    server_backup, transfer, verdict,
 };
 use crate::plan::Plan;
 use crate::process::interrupts::Interrupts;
@@ -40,6 +40,7 @@ fn walk(run: &Run<'_>, claimed: &mut Option<Endpoints>) -> Result<Outcome, Failu
     }
     server_backup::run(run, password.as_ref())?;
     script::run_pre_clone(run)?;
+    safety_net::make_ready(run, &ends.destination)?;
     markers::begin(run, ends)?;
     let report = transfer::clone(run, &rsync, ends, &rules)?;
     let judgement = verdict::judge(run, ends, &report);
