@@ -1,0 +1,147 @@
+//! What goes wrong with a net: nothing that a clone was to keep is lost.
+
+use std::fs;
+use std::process::Stdio;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::disk::LoopDisk;
+use crate::sandbox::{Finished, Sandbox, wait_until};
+use crate::scene::{nets, nets_folder, only_net};
+use crate::tree;
+
+/// The contents of a file that is either still at its place or in one of the nets.
+fn kept(sandbox: &Sandbox, name: &str) -> Vec<Vec<u8>> {
+    let folders = nets(sandbox).into_iter().map(|net| nets_folder(sandbox).join(net));
+    folders
+        .chain([sandbox.destination.clone()])
+        .filter_map(|folder| fs::read(folder.join(name)).ok())
+        .collect()
+}
+
+#[test]
+fn a_disk_without_room_for_old_and_new_is_74_and_the_old_is_kept() {
+    for kind in ["ext4", "xfs"] {
+        let size = if kind == "xfs" { 300 } else { 32 };
+        let disk = LoopDisk::new(kind, size, &[], "");
+        let mut sandbox = Sandbox::new();
+        sandbox.destination = disk.path().join("clone");
+        fs::create_dir(&sandbox.destination).unwrap();
+        let megabytes = if kind == "xfs" { 150 } else { 18 };
+        let (old, new) = (tree::noise(1, megabytes << 20), tree::noise(2, megabytes << 20));
+        for name in ["a", "b"] {
+            fs::write(sandbox.source.join(name), &old[..old.len() / 2]).unwrap();
+        }
+        sandbox.clone(&[]).assert_code(0);
+        for name in ["a", "b"] {
+            fs::write(sandbox.source.join(name), &new[..new.len() / 2 + 1]).unwrap();
+        }
+        let run = sandbox.clone(&["--safety-net"]);
+        run.assert_code(74);
+        assert_eq!(sandbox.marks(), ["error", "id", "safety-net", "stats"], "{run}");
+        for name in ["a", "b"] {
+            assert!(
+                kept(&sandbox, name).iter().any(|found| *found == old[..old.len() / 2]),
+                "{kind}: {name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_net_for_which_there_is_no_inode_is_74() {
+    let disk = LoopDisk::new("ext4", 16, &["-N", "64"], "");
+    let mut sandbox = Sandbox::new();
+    sandbox.destination = disk.path().into();
+    for folder in 0..12 {
+        sandbox.write(format!("{folder}/file"), "content");
+    }
+    sandbox.write("stays", "content");
+    sandbox.clone(&[]).assert_code(0);
+    for number in 0.. {
+        if fs::write(disk.path().join(format!("12{number}")), "").is_err() {
+            break;
+        }
+        sandbox.write(format!("12{number}"), "");
+    }
+    fs::remove_file(disk.path().join("121")).unwrap();
+    fs::remove_file(disk.path().join("122")).unwrap();
+    fs::remove_file(disk.path().join("123")).unwrap();
+    fs::remove_file(sandbox.source.join("121")).unwrap();
+    fs::remove_file(sandbox.source.join("122")).unwrap();
+    fs::remove_file(sandbox.source.join("123")).unwrap();
+    for folder in 0..12 {
+        fs::remove_dir_all(sandbox.source.join(folder.to_string())).unwrap();
+    }
+    let run = sandbox.clone(&["--safety-net"]);
+    run.assert_code(74).assert_log("No space left on device (28)");
+    for folder in 0..12 {
+        assert_eq!(kept(&sandbox, &format!("{folder}/file")), [b"content"], "{folder}: {run}");
+    }
+}
+
+#[test]
+fn a_run_that_fails_keeps_its_net_and_the_next_one_has_another() {
+    let sandbox = Sandbox::new();
+    for name in ["a", "stays"] {
+        sandbox.write(name, "first");
+    }
+    sandbox.clone(&[]).assert_code(0);
+    sandbox
+        .rsync("/usr/bin/rsync \"$@\"; code=$?; case \" $* \" in *' --stats '*) exit 23 ;; esac; exit $code");
+    sandbox.write("a", "second one");
+    sandbox.clone(&["--safety-net"]).assert_code(23);
+    let first = only_net(&sandbox);
+    assert_eq!(fs::read_to_string(first.join("a")).unwrap(), "first");
+    fs::remove_file(sandbox.host().join("rsync/rsync")).unwrap();
+    fs::remove_file(sandbox.source.join("a")).unwrap();
+    sandbox.clone(&["--safety-net"]).assert_code(0);
+    assert_eq!(nets(&sandbox).len(), 2);
+    assert_eq!(kept(&sandbox, "a"), [&b"first"[..], b"second one"]);
+}
+
+#[test]
+fn a_run_that_fails_without_having_taken_anything_leaves_no_net() {
+    let sandbox = Sandbox::new();
+    sandbox.write("file", "content");
+    sandbox.rsync("case \" $* \" in *' --stats '*) exit 11 ;; esac; exec /usr/bin/rsync \"$@\"");
+    sandbox.clone(&["--safety-net"]).assert_code(11);
+    assert_eq!(nets(&sandbox), [] as [&str; 0]);
+    sandbox.rsync("case \" $* \" in *' --stats '*) exec /nowhere/rsync ;; esac; exec /usr/bin/rsync \"$@\"");
+    assert_ne!(sandbox.clone(&["--safety-net"]).code, 0);
+    assert_eq!(nets(&sandbox), [] as [&str; 0]);
+}
+
+#[test]
+fn an_interrupted_run_keeps_what_it_has_taken_with_its_properties() {
+    let sandbox = Sandbox::new();
+    sandbox.write("aa/empty/file", "content");
+    fs::remove_file(sandbox.source.join("aa/empty/file")).unwrap();
+    sandbox.write("aa/file", "content");
+    sandbox.write("stays", "content");
+    tree::set_mtime(&sandbox.source.join("aa/empty"), 1_234_567_890, 5);
+    tree::set_mtime(&sandbox.source.join("aa"), 1_234_567_891, 5);
+    sandbox.clone(&[]).assert_code(0);
+    fs::remove_dir_all(sandbox.source.join("aa")).unwrap();
+    fs::write(sandbox.source.join("zz"), tree::noise(1, 8 << 20)).unwrap();
+    sandbox.rsync("case \" $* \" in *' --stats '*) exec /usr/bin/rsync --bwlimit=200 \"$@\" ;; esac\nexec /usr/bin/rsync \"$@\"");
+    let mut command = sandbox.command(sandbox.arguments(["--safety-net"]));
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let is_taken = || !sandbox.destination.join("aa").exists();
+    assert!(wait_until(is_taken));
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGTERM).unwrap();
+    let run = Finished::from(child.wait_with_output().unwrap());
+    run.assert_code(20).assert_log("What was deleted or overwritten is in the safety net");
+    let net = only_net(&sandbox);
+    let original = crate::scene::beside(&sandbox, "original").join("aa");
+    fs::create_dir_all(original.join("empty")).unwrap();
+    fs::write(original.join("file"), "content").unwrap();
+    for (name, seconds) in [("empty", 1_234_567_890), ("", 1_234_567_891)] {
+        tree::set_mtime(&original.join(name), seconds, 5);
+    }
+    let file = fs::metadata(net.join("aa/file")).unwrap();
+    use std::os::unix::fs::MetadataExt as _;
+    tree::set_mtime(&original.join("file"), file.mtime(), file.mtime_nsec());
+    crate::audit::assert_same(&original, &net.join("aa"), &crate::audit::Options::default());
+}
