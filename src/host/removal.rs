@@ -62,8 +62,10 @@ pub fn remove_tree(folder: &Folder, name: &OsStr, goes_on: &dyn Fn() -> bool) ->
     }
     let mut remover = Remover { removal: Removal::default(), goes_on };
     walk(&tree, &mut remover)?;
-    if remover.removal.problem.is_none() {
-        folder.remove_empty(name)?;
+    let mut removal = remover.removal;
+    if removal.problem.is_none() && !folder.remove_empty(name)? {
+        let why = "another filesystem is mounted in it, or something came in meanwhile";
+        removal.problem = Some((PathBuf::new(), io::Error::other(why)));
     }
-    Ok(remover.removal)
+    Ok(removal)
 }

@@ -26,7 +26,9 @@ pub fn judge(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<(), Fai
     run.go_on()?;
     match report.end {
         // Before 3.1.3 a deletion that fails does not show in the code; from then on it does.
-        End::Exited(0) if report.diagnostics.undeleted => Err(reason(run, ends, report, PARTIAL)),
+        End::Exited(0) if report.diagnostics.undeleted || report.diagnostics.unsaved => {
+            Err(reason(run, ends, report, PARTIAL))
+        }
         End::Exited(0) => complete(run, ends, report),
         End::Exited(code) => {
             info!("rsync ended with code {code}: {}.", exit_status::meaning(code));

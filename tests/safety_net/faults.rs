@@ -1,11 +1,14 @@
 //! What goes wrong with a net: nothing that a clone was to keep is lost.
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::path::Path;
 use std::process::Stdio;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::audit::folder::Folder;
 use crate::disk::LoopDisk;
 use crate::sandbox::{Finished, Sandbox, wait_until};
 use crate::scene::{nets, nets_folder, only_net};
@@ -54,30 +57,63 @@ fn a_net_for_which_there_is_no_inode_is_74() {
     let disk = LoopDisk::new("ext4", 16, &["-N", "64"], "");
     let mut sandbox = Sandbox::new();
     sandbox.destination = disk.path().into();
-    for folder in 0..12 {
-        sandbox.write(format!("{folder}/file"), "content");
-    }
+    // The net needs an inode for each folder on the way before the first of these gives its own back.
+    let path = (0..20).fold("gone".to_owned(), |path, number| format!("{path}/{number}")) + "/file";
+    sandbox.write(&path, "content");
     sandbox.write("stays", "content");
     sandbox.clone(&[]).assert_code(0);
-    for number in 0.. {
-        if fs::write(disk.path().join(format!("12{number}")), "").is_err() {
-            break;
-        }
-        sandbox.write(format!("12{number}"), "");
+    let fillers: Vec<String> = (0..64).map(|number| format!("filler {number}")).collect();
+    for name in &fillers {
+        let _ = fs::write(sandbox.destination.join(name), "");
     }
-    fs::remove_file(disk.path().join("121")).unwrap();
-    fs::remove_file(disk.path().join("122")).unwrap();
-    fs::remove_file(disk.path().join("123")).unwrap();
-    fs::remove_file(sandbox.source.join("121")).unwrap();
-    fs::remove_file(sandbox.source.join("122")).unwrap();
-    fs::remove_file(sandbox.source.join("123")).unwrap();
-    for folder in 0..12 {
-        fs::remove_dir_all(sandbox.source.join(folder.to_string())).unwrap();
+    for name in fillers.iter().filter(|name| sandbox.destination.join(name).exists()).skip(8) {
+        sandbox.write(name, "");
     }
+    fillers[..8].iter().for_each(|name| fs::remove_file(sandbox.destination.join(name)).unwrap());
+    fs::remove_dir_all(sandbox.source.join("gone")).unwrap();
     let run = sandbox.clone(&["--safety-net"]);
     run.assert_code(74).assert_log("No space left on device (28)");
-    for folder in 0..12 {
-        assert_eq!(kept(&sandbox, &format!("{folder}/file")), [b"content"], "{folder}: {run}");
+    assert_eq!(kept(&sandbox, &path), [b"content"], "{run}");
+}
+
+/// The folder that holds a file at the end of a long path.
+fn folder_of(root: &Path, path: &Path) -> Folder {
+    path.parent()
+        .unwrap()
+        .components()
+        .fold(Folder::open(root).unwrap(), |folder, part| folder.enter(part.as_os_str()).unwrap())
+}
+
+#[test]
+fn what_has_too_long_a_path_for_a_net_stays_and_the_run_does_not_succeed() {
+    // rsync ends at the first file, and passes over a link without a word in its code.
+    for (is_link, code) in [(false, 11), (true, 23)] {
+        let sandbox = Sandbox::new();
+        let path = tree::deep_file(&sandbox.source, "deep", 4060);
+        let source = folder_of(&sandbox.source, &path);
+        let name = path.file_name().unwrap();
+        if is_link {
+            fs::remove_file(source.at(name)).unwrap();
+            symlink("old", source.at(name)).unwrap();
+        }
+        sandbox.write("stays", "content");
+        sandbox.clone(&[]).assert_code(0);
+        fs::remove_file(source.at(name)).unwrap();
+        if is_link {
+            symlink("new", source.at(name)).unwrap()
+        } else {
+            fs::write(source.at(name), "newer").unwrap()
+        }
+        sandbox.clone(&["--safety-net"]).assert_code(code).assert_log("backup filename too long");
+        let folder = folder_of(&sandbox.destination, &path);
+        let clone = folder.at(name);
+        if is_link {
+            assert_eq!(fs::read_link(&clone).unwrap(), Path::new("old"));
+        } else {
+            assert_eq!(fs::read_to_string(&clone).unwrap(), "deep");
+        }
+        assert_eq!(nets(&sandbox), [] as [&str; 0]);
+        sandbox.clone(&[]).assert_code(0);
     }
 }
 
@@ -141,7 +177,6 @@ fn an_interrupted_run_keeps_what_it_has_taken_with_its_properties() {
         tree::set_mtime(&original.join(name), seconds, 5);
     }
     let file = fs::metadata(net.join("aa/file")).unwrap();
-    use std::os::unix::fs::MetadataExt as _;
     tree::set_mtime(&original.join("file"), file.mtime(), file.mtime_nsec());
     crate::audit::assert_same(&original, &net.join("aa"), &crate::audit::Options::default());
 }

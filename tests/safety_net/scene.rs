@@ -31,7 +31,9 @@ pub fn make_net(sandbox: &Sandbox, name: &str) -> PathBuf {
     let folder = nets_folder(sandbox);
     let net = folder.join(name);
     fs::create_dir_all(&net).unwrap();
-    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+    for private in [&folder, &net] {
+        fs::set_permissions(private, fs::Permissions::from_mode(0o700)).unwrap();
+    }
     fs::write(net.join("file"), name).unwrap();
     net
 }

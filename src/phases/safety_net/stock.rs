@@ -74,8 +74,12 @@ impl Stock {
 
     /// The nets, the oldest first.
     pub fn names(&self) -> io::Result<Vec<NetName>> {
-        let mut names: Vec<NetName> =
-            self.folder.names()?.iter().filter_map(|name| NetName::read(name)).collect();
+        let mut names = Vec::new();
+        for name in self.folder.names()? {
+            if self.folder.kind(&name)? == Some(SFlag::S_IFDIR) {
+                names.extend(NetName::read(&name));
+            }
+        }
         names.sort();
         Ok(names)
     }
@@ -96,9 +100,10 @@ impl Stock {
     /// Removes what killed runs have left: empty nets, and those whose removal had begun. Anything else is left alone.
     pub fn tidy(&self, run: &Run<'_>) -> io::Result<()> {
         for name in self.folder.names()? {
-            if NetName::read(&name).is_some() && self.folder.kind(&name)? == Some(SFlag::S_IFDIR) {
+            let is_folder = self.folder.kind(&name)? == Some(SFlag::S_IFDIR);
+            if is_folder && NetName::read(&name).is_some() {
                 self.folder.remove_empty(&name)?;
-            } else if NetName::is_removing(&name) {
+            } else if is_folder && NetName::is_removing(&name) {
                 self.remove(run, &name);
             } else {
                 let path = self.folder.path().join(&name);
