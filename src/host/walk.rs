@@ -58,9 +58,9 @@ struct Level {
 /// because a folder was moved meanwhile.
 pub fn walk(root: impl AsFd, visitor: &mut dyn Visitor) -> io::Result<()> {
     let mut here = open(root, OsStr::new("."))?;
-    let device = identity(&here)?.device;
+    let root = identity(&here)?;
     let mut path = PathBuf::new();
-    let mut levels = vec![arrive(&here, OsStr::new(""), &path, visitor)?];
+    let mut levels = vec![arrive(&here, root, OsStr::new(""), &path, visitor)?];
     while let Some(level) = levels.last_mut() {
         if visitor.stops() {
             return Err(io::ErrorKind::Interrupted.into());
@@ -69,8 +69,8 @@ pub fn walk(root: impl AsFd, visitor: &mut dyn Visitor) -> io::Result<()> {
             let below = path.join(&name);
             match open(&here, &name).and_then(|folder| Ok((identity(&folder)?, folder))) {
                 // What is mounted there is none of ours.
-                Ok((found, _)) if found.device != device => {}
-                Ok((_, folder)) => match arrive(&folder, &name, &below, visitor) {
+                Ok((found, _)) if found.device != root.device => {}
+                Ok((found, folder)) => match arrive(&folder, found, &name, &below, visitor) {
                     Ok(level) => {
                         levels.push(level);
                         (here, path) = (folder, below);
@@ -111,8 +111,13 @@ fn climb(here: &File, expected: FileIdentity) -> io::Result<File> {
 }
 
 /// Reads a folder and visits all in it but the folders, which are kept for later.
-fn arrive(folder: &File, name: &OsStr, path: &Path, visitor: &mut dyn Visitor) -> io::Result<Level> {
-    let identity = identity(folder)?;
+fn arrive(
+    folder: &File,
+    identity: FileIdentity,
+    name: &OsStr,
+    path: &Path,
+    visitor: &mut dyn Visitor,
+) -> io::Result<Level> {
     // All names first: what is removed meanwhile must not make others be passed over.
     let entries = entries(folder)?;
     if let Err(error) = visitor.enter(folder, name) {

@@ -17,7 +17,7 @@ use nix::errno::Errno;
 use super::Run;
 use super::endpoints::Destination;
 use crate::failure::Failure;
-use crate::host::folder::{Folder, Room};
+use crate::host::folder::Folder;
 use crate::logging::warning;
 use crate::shown;
 use folders::Folders;
@@ -40,24 +40,19 @@ const SHORT: u64 = 20;
 pub fn make_ready(run: &Run<'_>, destination: &Destination) -> Result<(), Failure> {
     let Some(days) = run.plan.safety_net else { return Ok(()) };
     run.go_on()?;
-    let tidied = || -> io::Result<()> {
+    let tidied = || -> io::Result<u64> {
         let stock = Stock::open_or_make(&destination.folder, &run.plan.prefix)?;
         stock.tidy(run)?;
         stock.expire(run, days)?;
-        stock.trim(run, &|_| destination.folder.room().map(|room| !is_short(room)))?;
-        Ok(())
+        Ok(destination.folder.room()?.bytes / SHORT)
     };
-    tidied().map_err(|error| unusable(run, &error))?;
+    let wanted = tidied().map_err(|error| unusable(run, &error))?;
+    make_room(run, destination, wanted);
     run.go_on()
 }
 
-fn is_short(room: Room) -> bool {
-    room.free < room.bytes / SHORT || room.free_inodes < room.inodes / SHORT
-}
-
-/// Removes the oldest nets until `wanted` bytes are free at the destination, and never the newest one; returns how many
-/// bytes that has freed. Without `--safety-net` none is removed.
-#[must_use]
+/// Removes the oldest nets until `wanted` bytes and a twentieth of the inodes are free at the destination, and never the
+/// newest one; returns how many bytes that has freed. Without `--safety-net` none is removed.
 pub fn make_room(run: &Run<'_>, destination: &Destination, wanted: u64) -> u64 {
     if run.plan.safety_net.is_none() {
         return 0;
@@ -65,8 +60,11 @@ pub fn make_room(run: &Run<'_>, destination: &Destination, wanted: u64) -> u64 {
     let trimmed = || -> io::Result<u64> {
         let before = destination.folder.room()?.free;
         let Some(stock) = Stock::open(&destination.folder, &run.plan.prefix)? else { return Ok(0) };
-        // A filesystem may give room back later than it says that a file is gone.
-        stock.trim(run, &|freed| Ok(destination.folder.room()?.free.max(before + freed) >= wanted))
+        stock.trim(run, &|freed| {
+            let room = destination.folder.room()?;
+            // A filesystem may give room back later than it says that a file is gone.
+            Ok(room.free.max(before + freed) >= wanted && room.free_inodes >= room.inodes / SHORT)
+        })
     };
     trimmed().unwrap_or_else(|error| {
         warning(format_args!("no room could be made in the safety nets: {}.", shown::reason(&error)));

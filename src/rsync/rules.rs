@@ -132,6 +132,7 @@ mod tests {
             ".x.counterpart.id",
             ".x.counterpart.error.tmp-01234567",
             ".x.counterpart.probe.tmp-01234567",
+            ".x.counterpart.safety-net",
         ] {
             assert!(hides(&prefix, OsStr::new(ours)), "{ours}");
         }

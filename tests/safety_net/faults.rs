@@ -38,7 +38,7 @@ fn a_disk_without_room_for_old_and_new_is_74_and_the_old_is_kept() {
         }
         sandbox.clone(&[]).assert_code(0);
         for name in ["a", "b"] {
-            fs::write(sandbox.source.join(name), &new[..new.len() / 2 + 1]).unwrap();
+            fs::write(sandbox.source.join(name), &new[..=new.len() / 2]).unwrap();
         }
         let run = sandbox.clone(&["--safety-net"]);
         run.assert_code(74);
@@ -69,7 +69,9 @@ fn a_net_for_which_there_is_no_inode_is_74() {
     for name in fillers.iter().filter(|name| sandbox.destination.join(name).exists()).skip(8) {
         sandbox.write(name, "");
     }
-    fillers[..8].iter().for_each(|name| fs::remove_file(sandbox.destination.join(name)).unwrap());
+    for name in &fillers[..8] {
+        fs::remove_file(sandbox.destination.join(name)).unwrap();
+    }
     fs::remove_dir_all(sandbox.source.join("gone")).unwrap();
     let run = sandbox.clone(&["--safety-net"]);
     run.assert_code(74).assert_log("No space left on device (28)");
@@ -100,9 +102,9 @@ fn what_has_too_long_a_path_for_a_net_stays_and_the_run_does_not_succeed() {
         sandbox.clone(&[]).assert_code(0);
         fs::remove_file(source.at(name)).unwrap();
         if is_link {
-            symlink("new", source.at(name)).unwrap()
+            symlink("new", source.at(name)).unwrap();
         } else {
-            fs::write(source.at(name), "newer").unwrap()
+            fs::write(source.at(name), "newer").unwrap();
         }
         sandbox.clone(&["--safety-net"]).assert_code(code).assert_log("backup filename too long");
         let folder = folder_of(&sandbox.destination, &path);

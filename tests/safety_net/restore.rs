@@ -338,7 +338,9 @@ fn folders_on_the_way_have_their_properties_too() {
     sandbox.write("home/anna/letters/first", "dear");
     sandbox.write("home/anna/letters/second", "dear");
     let folders = ["home/anna/letters", "home/anna", "home"];
-    folders.iter().for_each(|folder| mark(&sandbox.source.join(folder)));
+    for folder in folders {
+        mark(&sandbox.source.join(folder));
+    }
     sandbox.clone(&[]).assert_code(0);
     fs::remove_file(sandbox.source.join("home/anna/letters/first")).unwrap();
     sandbox.clone(&["--safety-net"]).assert_code(0);

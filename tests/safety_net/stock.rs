@@ -132,7 +132,7 @@ fn a_removal_copes_with_depth_names_links_and_closed_folders() {
     symlink(&victims, net.join("link")).unwrap();
     fs::create_dir(net.join("folder")).unwrap();
     symlink(&victims, net.join("folder/link")).unwrap();
-    fs::set_permissions(net.join("folder"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(net.join("folder"), fs::Permissions::from_mode(0o000)).unwrap();
     fs::hard_link(victims.join("file"), net.join("hard")).unwrap();
     tree::over_long_path(&net);
     let mut deep = Folder::open(&net).unwrap();
