@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
@@ -18,7 +19,8 @@ Files at the destination's root:
   .PREFIX.counterpart.completed  exists while the clone is complete; its time is the completion
   .PREFIX.counterpart.error      the reason of the last failure, in one line
   .PREFIX.counterpart.stats      the statistics of the last run
-  .PREFIX.counterpart.id         says that this destination is a clone of ours
+  .PREFIX.counterpart.id         names this destination, its filesystem, and what is cloned to it
+  .PREFIX.counterpart.safety-net a folder with what clones with --safety-net have deleted or overwritten
 The log is Counterpart_YY-MM-DD_HH-MM-SS in /Library/Logs/Counterpart (macOS) or /var/log/counterpart (Linux).";
 
 /// Makes an exact, where possible bootable, clone of a live system with rsync.
@@ -56,10 +58,38 @@ pub struct SetpassArgs {
     pub organisation_prefix: Prefix,
 }
 
+/// `counterpart restore`: what is brought back from the safety nets.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RestoreArgs {
+    /// The destination of the clone whose safety nets are meant
+    #[arg(short, long, value_name = "DIR")]
+    pub destination: PathBuf,
+    /// The prefix that the clone is run with
+    #[arg(short = 'g', long, value_name = "PREFIX", default_value = DEFAULT_PREFIX)]
+    pub organisation_prefix: Prefix,
+    /// Only list the safety nets, or those that hold the given paths
+    #[arg(long, conflicts_with_all = ["at", "to"])]
+    pub list: bool,
+    /// Take it from this net: YYYY-MM-DD, YYYY-MM-DD_HH-MM-SS or latest, instead of the newest that holds it
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
+    /// Where to, instead of the current folder; must exist
+    #[arg(long, value_name = "DIR")]
+    pub to: Option<PathBuf>,
+    /// The rsync to use, instead of searching
+    #[arg(long, value_name = "FILE")]
+    pub rsync: Option<PathBuf>,
+    /// What to bring back, counted from the top of the clone, with or without a leading slash
+    #[arg(value_name = "PATH", required_unless_present = "list")]
+    pub paths: Vec<PathBuf>,
+}
+
 #[derive(Debug, Subcommand)]
 enum Commands {
     /// Stores the password of the server backup in the system's keychain or credential store
     Setpass(SetpassArgs),
+    /// Brings back what a clone with --safety-net has deleted or overwritten
+    Restore(RestoreArgs),
     /// Prints the man page or a shell's completions
     #[command(hide = true)]
     Generate {
@@ -120,7 +150,7 @@ struct CloneArgs {
     /// The log folder, instead of the default one
     #[arg(long, value_name = "DIR")]
     log_dir: Option<PathBuf>,
-    /// Let the first clone delete what the destination already holds
+    /// Let the first clone delete what the destination already holds, and accept another disk than before
     #[arg(long)]
     adopt: bool,
     /// Let the source have lost more than half of its entries since the last complete clone
@@ -130,12 +160,28 @@ struct CloneArgs {
     /// preallocated blocks
     #[arg(long)]
     no_space_check: bool,
+    /// Clone into a folder of /mnt, /media or /Volumes though no disk is mounted there
+    #[arg(long)]
+    allow_folder: bool,
     /// A failing pre-clone script stops the run (81), a failing post-clone script fails it (82)
     #[arg(long)]
     strict_scripts: bool,
     /// Clone without root; ownership and special files are then not kept, and the log says so
     #[arg(long)]
     allow_non_root: bool,
+    /// Try the transfer again, so often, after a failure that may pass: rsync's 10, 12, 30 and 35, and vanished files
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=100))]
+    retries: u32,
+    /// The pause before another attempt: 90s, 5min, 1h
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_wait)]
+    retry_wait: Duration,
+    /// Exit with 0, not 24, when files vanished from the source while they were copied
+    #[arg(long)]
+    vanished_ok: bool,
+    /// Keep what the clone deletes or overwrites at the destination for DAYS days, 30 if no number is given
+    #[arg(long, value_name = "DAYS", num_args = 0..=1, require_equals = true, default_missing_value = "30",
+        value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    safety_net: Option<u32>,
 }
 
 /// What the command line asks for.
@@ -145,6 +191,8 @@ pub enum Action {
     Clone(Box<Plan>),
     /// Store, delete or check the password of the server backup.
     Setpass(SetpassArgs),
+    /// Bring files back from the safety nets.
+    Restore(RestoreArgs),
     /// Print a generated document.
     Generate(Generated),
 }
@@ -169,6 +217,9 @@ pub fn parse() -> Result<Action, clap::Error> {
     let args = <Args as clap::FromArgMatches>::from_arg_matches(&matches)?;
     match (args.command, args.clone) {
         (Some(Commands::Setpass(args)), _) => Ok(Action::Setpass(args)),
+        (Some(Commands::Restore(args)), _) => resolve(args)
+            .map(Action::Restore)
+            .map_err(|message| definition.error(ErrorKind::ValueValidation, message)),
         (Some(Commands::Generate { what }), _) => Ok(Action::Generate(what)),
         (None, Some(clone)) => plan(clone)
             .map(|plan| Action::Clone(Box::new(plan)))
@@ -184,6 +235,14 @@ pub fn parse() -> Result<Action, clap::Error> {
 #[allow(clippy::unnecessary_wraps, reason = "the form of clap's value parsers")]
 fn parse_secret(text: &str) -> Result<Secret, std::convert::Infallible> {
     Ok(Secret::new(text.as_bytes().to_vec()))
+}
+
+/// The longest pause between two attempts: by then the next night's run is due.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn parse_wait(text: &str) -> Result<Duration, String> {
+    let wait = humantime::parse_duration(text).map_err(|error| format!("{error}; write 90s, 5min or 1h"))?;
+    if wait <= LONGEST_WAIT { Ok(wait) } else { Err("it is longer than a day".to_owned()) }
 }
 
 /// A word too many is most often the rest of a path that lacks quotes; clap takes it for a subcommand.
@@ -226,9 +285,23 @@ fn plan(args: CloneArgs) -> Result<Plan, String> {
         adopt: args.adopt,
         allow_shrink: args.allow_shrink,
         no_space_check: args.no_space_check,
+        allow_folder: args.allow_folder,
         strict_scripts: args.strict_scripts,
         allow_non_root: args.allow_non_root,
+        retries: args.retries,
+        retry_wait: args.retry_wait,
+        vanished_ok: args.vanished_ok,
+        safety_net: args.safety_net,
     })
+}
+
+fn resolve(mut args: RestoreArgs) -> Result<RestoreArgs, String> {
+    args.destination = absolute(&args.destination, "--destination")?;
+    if !args.list {
+        args.to = Some(absolute(args.to.as_deref().unwrap_or(Path::new(".")), "--to")?);
+    }
+    args.rsync = args.rsync.map(|path| absolute(&path, "--rsync")).transpose()?;
+    Ok(args)
 }
 
 /// Children run in `/`, so a relative path is resolved where it was typed. Trailing slashes and `.` go: `link/` would

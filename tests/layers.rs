@@ -10,14 +10,14 @@ use regex::Regex;
 const LAYERS: [&[&str]; 12] = [
     &["main"],
     &["lib"],
-    &["generate", "pipeline", "setpass"],
+    &["generate", "pipeline", "restore", "setpass"],
     &["cli"],
     &["phases"],
     &["rsync", "macos", "linux", "logging", "stats_file"],
     &["host"],
     &["process"],
     &["outcome"],
-    &["plan", "failure"],
+    &["plan", "failure", "record", "identity"],
     &["secret"],
     &["exit_code", "shown"],
 ];

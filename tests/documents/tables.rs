@@ -124,6 +124,12 @@ fn the_table_of_options_is_the_programs() {
         let short = argument.get_short().map(|short| format!("-{short}, ")).unwrap_or_default();
         let long = argument.get_long().expect("an argument without a long name");
         let value = match argument.get_value_names() {
+            Some(names)
+                if argument.get_action().takes_values()
+                    && argument.get_num_args().is_some_and(|range| range.min_values() == 0) =>
+            {
+                format!("[={}]", names[0])
+            }
             Some(names) if argument.get_action().takes_values() => format!(" {}", names[0]),
             _ => String::new(),
         };
@@ -132,7 +138,7 @@ fn the_table_of_options_is_the_programs() {
         if let [default] = argument.get_default_values()
             && argument.get_action().takes_values()
         {
-            assert_eq!(default, DEFAULT_PREFIX);
+            assert!(argument.get_long() != Some("organisation-prefix") || default == DEFAULT_PREFIX);
             help = format!("{help} [default: {}]", default.display());
         }
         known.push(vec![format!("`{short}--{long}{value}`"), help]);
@@ -161,9 +167,9 @@ const STEPS: [(&str, &str); 19] = [
     ("transfer::list_changes", "A test run"),
     ("server_backup::run", "The server backup"),
     ("script::run_pre_clone", "The pre-clone script"),
+    ("safety_net::make_ready", "Old safety nets"),
     ("markers::begin", "The marks are made ready"),
-    ("transfer::clone", "rsync"),
-    ("verdict::judge", "The verdict."),
+    ("attempts::clone", "rsync"),
     ("markers::write", "The marks are written"),
     ("script::run_post_clone", "The post-clone script"),
 ];

@@ -32,6 +32,11 @@ impl FaultyFuse {
         self.fuse.path()
     }
 
+    /// The folder that holds its contents, without any fault.
+    pub fn backing(&self) -> PathBuf {
+        self.fuse.backing()
+    }
+
     /// Whether somebody waits, or has waited, for a folder's list of names.
     pub fn is_hanging(&self) -> bool {
         self.folder.path().join("control.hangs").exists()
