@@ -10,14 +10,14 @@ use regex::Regex;
 const LAYERS: [&[&str]; 12] = [
     &["main"],
     &["lib"],
-    &["generate", "pipeline", "setpass"],
+    &["check", "generate", "pipeline", "setpass"],
     &["cli"],
     &["phases"],
     &["rsync", "macos", "linux", "logging"],
     &["host"],
     &["process"],
     &["outcome"],
-    &["plan", "failure", "record"],
+    &["plan", "failure", "record", "stats_file"],
     &["secret"],
     &["exit_code", "shown"],
 ];

@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
@@ -179,6 +179,30 @@ impl Folder {
     /// The type of `name`, links not followed.
     pub fn kind(&self, name: &OsStr) -> io::Result<Option<SFlag>> {
         Ok(self.stat(name)?.map(|stat| SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits())))
+    }
+
+    /// Reads a file and tells what it is; `None` when nothing is called `name`.
+    ///
+    /// Errors when it is no regular file or has more than `most` bytes. A link is not followed, and a FIFO or a device
+    /// in its place is not waited for.
+    pub fn read_file(&self, name: &OsStr, most: u64) -> io::Result<Option<(Metadata, Vec<u8>)>> {
+        match self.kind(name)? {
+            None => return Ok(None),
+            Some(SFlag::S_IFREG) => {}
+            Some(_) => return Err(io::Error::other("it is not a regular file")),
+        }
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let file = File::from(openat(&self.file, name, flags, Mode::empty())?);
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::Error::other("it is not a regular file"));
+        }
+        let mut content = Vec::new();
+        file.take(most.saturating_add(1)).read_to_end(&mut content)?;
+        if content.len() as u64 > most {
+            return Err(io::Error::other(format!("it has more than {most} bytes")));
+        }
+        Ok(Some((metadata, content)))
     }
 
     /// The names in the folder. It is read by its path, so the path must still lead to it.

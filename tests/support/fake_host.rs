@@ -1,7 +1,8 @@
 //! Runs the product on a host that a test has made: the folder named by `COUNTERPART_FAKE_HOST`.
 //!
 //! That folder holds `system` ("macos" or "linux"), `tools/` with the system's tools, `rsync/` as the one folder that is
-//! searched before `PATH`, may hold `users`, and gets `log/`, `lock/` and `state/`. The shipped binary reads no such variable.
+//! searched before `PATH`, may hold `users`, and gets `log/`, `lock/` and `state/`; `system-state/` is what
+//! root remembers. The shipped binary reads no such variable.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -43,6 +44,7 @@ fn fake_host() -> anyhow::Result<Host> {
         log_dir: root.join("log"),
         lock_dir: root.join("lock"),
         state_dir: root.join("state"),
+        system_state_dir: root.join("system-state"),
         backup_dir: root.join("backup"),
         encrypted_credentials: root.join("credstore.encrypted"),
         plain_credentials: root.join("credstore"),
