@@ -14,7 +14,7 @@ use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use crate::cli::check::CheckArgs;
+use crate::cli::check::{CheckArgs, LOOK};
 use crate::host::Host;
 use crate::process::{Command, ask_all};
 use crate::shown;
@@ -38,8 +38,8 @@ pub fn run(args: &CheckArgs, find_host: impl FnOnce() -> anyhow::Result<Host>) -
 pub fn explain(error: &clap::Error) -> Status {
     let text = error.render().to_string();
     if error.use_stderr() {
-        let first = text.lines().next().unwrap_or_default();
-        let sentence = first.strip_prefix("error: ").unwrap_or(first);
+        let first = text.split("\n\n").next().unwrap_or_default();
+        let sentence = first.strip_prefix("error: ").unwrap_or(first).trim_end();
         say(&plain(Status::Unknown, &format!("{sentence}; see --help")));
     } else {
         say(&text);
@@ -91,7 +91,7 @@ fn look_at_all(args: &CheckArgs, subjects: &[Subject], deadline: Instant) -> Vec
     let command = |subject: &Subject| {
         let target = subject.target.as_ref()?;
         let (destination, prefix) = (target.destination.clone().into(), target.prefix.to_string().into());
-        let arguments: [OsString; 5] = ["look".into(), "-d".into(), destination, "-g".into(), prefix];
+        let arguments: [OsString; 5] = [LOOK.into(), "-d".into(), destination, "-g".into(), prefix];
         // It is this very program for this very user, so it gets this very environment.
         Some(Command { environment: std::env::vars_os().collect(), ..Command::tool(&program, arguments) })
     };

@@ -13,5 +13,17 @@ mod tree;
 #[path = "faults/faulty.rs"]
 mod faulty;
 
+#[path = "check/hostile.rs"]
+mod hostile;
 #[path = "check/judgement.rs"]
 mod judgement;
+#[path = "check/memory.rs"]
+mod memory;
+#[path = "check/monitors.rs"]
+mod monitors;
+#[path = "check/runs.rs"]
+mod runs;
+#[path = "check/scene.rs"]
+mod scene;
+#[path = "check/usage.rs"]
+mod usage;

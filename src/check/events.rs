@@ -58,9 +58,9 @@ impl<'a> History<'a> {
         let told = marks.and_then(|marks| marks.record.present());
         let records = [told, last, state.and_then(|state| state.last_success.as_ref())];
         let records: Vec<&Record> = records.into_iter().flatten().collect();
-        let success = last_success(marks, &records);
-        let failure = last_failure(marks, &records)
-            .filter(|failure| success.is_none_or(|success| success.at <= failure.at || success.at > latest));
+        let success = last_success(marks, state, &records);
+        let here = marks.map(|marks| of_marks(marks, &records)).unwrap_or_default();
+        let failure = last_failure(here, state.map(of_state).unwrap_or_default(), latest);
         let has_marks = marks.is_some_and(|marks| {
             !marks.identity.is_absent() || !marks.statistics.is_absent() || !marks.completed.is_absent()
         });
@@ -75,30 +75,39 @@ fn is_success(record: &Record) -> bool {
     }
 }
 
-fn last_success<'a>(marks: Option<&'a Marks>, records: &[&'a Record]) -> Option<Success<'a>> {
-    let good = || records.iter().copied().filter(|record| is_success(record));
-    let of_record =
-        |record: &'a Record| Success { at: record.ended.epoch, record: Some(record), statistics: None };
-    let known = good().max_by_key(|record| record.ended.epoch).map(of_record);
-    // The mark's time is the completion itself; its run went on until the post-clone script had ended.
-    let marked = marks.and_then(|marks| marks.completed.present()).map(|at| Success {
-        at: *at,
-        record: good().find(|record| made(record, *at)),
-        statistics: marks.and_then(|marks| marks.statistics.present()).filter(|file| tells_of(file, *at)),
-    });
-    // While a run is under way `.completed` is gone, and the statistics are those of the run before.
-    let counted = marks.and_then(|marks| marks.statistics.present()).and_then(|file| {
-        let at = file.completed.filter(|_| file.exit_code.is_some_and(is_complete))?;
-        Some(Success { at, record: good().find(|record| made(record, at)), statistics: Some(file) })
-    });
-    // The later one; of the same run what stands nearer to the end of this list.
-    let same_run = |one: &Success<'a>, other: &Success<'a>| {
-        one.is_at(other.at) || one.record.is_some() && one.record == other.record
+/// The later one of what the marks and the memory tell; of the same run the mark's, whose time is the completion itself,
+/// while the run went on until the post-clone script had ended.
+fn last_success<'a>(
+    marks: Option<&'a Marks>,
+    state: Option<&'a State>,
+    records: &[&'a Record],
+) -> Option<Success<'a>> {
+    let known = state.and_then(|state| state.last_success.as_ref()).map(of_good_run);
+    let marked = marks.and_then(|marks| marked_success(marks, records));
+    match (known, marked) {
+        (Some(known), Some(marked)) if known.at > marked.at && !known.is_at(marked.at) => Some(known),
+        (known, marked) => marked.or(known),
+    }
+}
+
+fn of_good_run(record: &Record) -> Success<'_> {
+    Success { at: record.ended.epoch, record: Some(record), statistics: None }
+}
+
+/// `.completed`; while a run is under way it is gone, and the statistics are those of the run before.
+fn marked_success<'a>(marks: &'a Marks, records: &[&'a Record]) -> Option<Success<'a>> {
+    let file = marks.statistics.present();
+    let of = |at: i64| Success {
+        at,
+        record: records.iter().copied().find(|record| is_success(record) && made(record, at)),
+        statistics: file.filter(|file| tells_of(file, at)),
     };
-    [known, counted, marked]
-        .into_iter()
-        .flatten()
-        .reduce(|best, next| if next.at >= best.at || same_run(&best, &next) { next } else { best })
+    if let Some(at) = marks.completed.present() {
+        return Some(of(*at));
+    }
+    let told = marks.record.present().filter(|record| is_success(record)).map(of_good_run);
+    let counted = file.filter(|file| file.exit_code.is_some_and(is_complete)).and_then(|file| file.completed);
+    told.or(counted.map(of))
 }
 
 /// Whether a completion at this time belongs to this run.
@@ -116,19 +125,61 @@ fn is_complete(code: u8) -> bool {
     matches!(code, 0 | 24)
 }
 
-fn last_failure<'a>(marks: Option<&'a Marks>, records: &[&'a Record]) -> Option<Failure<'a>> {
-    let of_record = |record: &'a Record| Failure {
+/// What one source says of the last run: by itself it knows the order of its runs, whatever the clocks did.
+#[derive(Debug, Clone, Copy, Default)]
+struct Verdicts<'a> {
+    /// The last run failed.
+    failure: Option<Failure<'a>>,
+    /// The last run succeeded, at this time.
+    success: Option<i64>,
+}
+
+fn of_record(record: &Record) -> Failure<'_> {
+    Failure {
         at: record.ended.epoch,
         reason: record.reason.as_deref().unwrap_or_default(),
         record: Some(record),
-    };
-    let failed = || records.iter().copied().filter(|record| record.outcome == Verdict::Failed);
-    let known = failed().max_by_key(|record| record.ended.epoch).map(of_record);
-    let marked = marks.and_then(|marks| marks.error.present()).map(|mark| Failure {
+    }
+}
+
+fn of_state(state: &State) -> Verdicts<'_> {
+    match state.last.as_ref().filter(|last| last.outcome == Verdict::Failed) {
+        Some(last) => Verdicts { failure: Some(of_record(last)), success: None },
+        None => {
+            let success = state.last_success.as_ref().map(|success| success.ended.epoch);
+            Verdicts { failure: None, success }
+        }
+    }
+}
+
+/// An error removes the completion and a completion the error; the original could leave both.
+fn of_marks<'a>(marks: &'a Marks, records: &[&'a Record]) -> Verdicts<'a> {
+    let failed = |record: &&Record| record.outcome == Verdict::Failed;
+    let error = marks.error.present().map(|mark| Failure {
         at: mark.at,
         reason: &mark.reason,
-        record: failed().find(|record| made(record, mark.at)),
+        record: records.iter().copied().filter(failed).find(|record| made(record, mark.at)),
     });
-    // Where both tell of the same run the record knows more.
-    [marked, known].into_iter().flatten().reduce(|best, next| if next.at >= best.at { next } else { best })
+    let told = marks.record.present().filter(failed).map(of_record);
+    let failure = later(error, told);
+    let completed = marks.completed.present().copied();
+    match (failure, completed) {
+        (Some(failure), Some(at)) if at > failure.at => Verdicts { failure: None, success: Some(at) },
+        (Some(_), _) => Verdicts { failure, success: None },
+        (None, _) => Verdicts { failure: None, success: completed },
+    }
+}
+
+/// The failure of one source, unless the other knows of a success after it.
+fn last_failure<'a>(here: Verdicts<'a>, there: Verdicts<'a>, latest: i64) -> Option<Failure<'a>> {
+    let stands = |failure: &Failure<'_>, rival: Option<i64>| {
+        rival.is_none_or(|success| success <= failure.at || success > latest)
+    };
+    let here_stands = here.failure.filter(|failure| stands(failure, there.success));
+    later(here_stands, there.failure.filter(|failure| stands(failure, here.success)))
+}
+
+/// The later of two; of the same second the second, which knows more.
+fn later<'a>(one: Option<Failure<'a>>, other: Option<Failure<'a>>) -> Option<Failure<'a>> {
+    [one, other].into_iter().flatten().reduce(|best, next| if next.at >= best.at { next } else { best })
 }

@@ -12,6 +12,9 @@ pub const PLUGIN: &str = "check_counterpart_clone";
 /// The word that makes it the plugin under its own name.
 const SUBCOMMAND: &str = "check";
 
+/// The word that makes it the process that touches the destination in the plugin's place.
+pub const LOOK: &str = "look";
+
 /// A longer age is no age at all, and would not fit what computes with it: a thousand years.
 const LONGEST: Duration = Duration::from_secs(1000 * 365 * 24 * 60 * 60);
 
@@ -61,12 +64,13 @@ impl CheckArgs {
 /// The arguments as the program's own name wants them, and whether they are those of the plugin.
 pub fn arguments(given: impl IntoIterator<Item = OsString>) -> (Vec<OsString>, bool) {
     let mut arguments: Vec<OsString> = given.into_iter().collect();
-    let is_check = |word: Option<&OsString>| word.is_some_and(|word| word == SUBCOMMAND);
     let name = arguments.first().and_then(|name| Path::new(name).file_name());
-    if name == Some(OsStr::new(PLUGIN)) && !is_check(arguments.get(1)) {
+    if name == Some(OsStr::new(PLUGIN))
+        && !arguments.get(1).is_some_and(|word| word == SUBCOMMAND || word == LOOK)
+    {
         arguments.insert(1, SUBCOMMAND.into());
     }
-    let is_plugin = is_check(arguments.get(1));
+    let is_plugin = arguments.get(1).is_some_and(|word| word == SUBCOMMAND);
     (arguments, is_plugin)
 }
 
@@ -139,6 +143,10 @@ mod tests {
         );
         assert_eq!(of(&["check_counterpart_clone"]).0.len(), 2);
         assert_eq!(of(&["check_counterpart_clone", "check", "-V"]).0.len(), 3);
+        assert!(
+            !of(&["check_counterpart_clone", "look", "-d", "/"]).1,
+            "the plugin's own child has its name"
+        );
         assert_eq!(of(&["counterpart", "check"]), (["counterpart", "check"].map(Into::into).into(), true));
         assert!(!of(&["counterpart", "-s", "check"]).1);
         assert!(!of(&["check_counterpart_clone2"]).1);

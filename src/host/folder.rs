@@ -52,8 +52,14 @@ impl Folder {
             std::fs::create_dir_all(parent)?;
         }
         match std::fs::DirBuilder::new().mode(mode).create(path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-            _ => Self::open(path),
+            Ok(()) => {
+                let folder = Self::open(path)?;
+                // The caller's umask has taken rights from it; a filesystem without modes keeps what it shows.
+                let _ = fchmod(&folder.file, mode_of(mode));
+                Ok(folder)
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Self::open(path),
+            Err(error) => Err(error),
         }
     }
 
@@ -84,13 +90,7 @@ impl Folder {
     /// Makes a new file for writing; fails when anything of that name is there.
     pub fn create_new(&self, name: &OsStr, mode: u32) -> io::Result<File> {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        // The cast is lossless: `mode_t` is 16 bits on Apple's systems and modes have 12.
-        #[allow(
-            clippy::cast_possible_truncation,
-            clippy::unnecessary_cast,
-            reason = "mode_t differs by system"
-        )]
-        let mode = Mode::from_bits_truncate(mode as nix::libc::mode_t);
+        let mode = mode_of(mode);
         let file = File::from(openat(&self.file, name, flags, mode)?);
         // The caller's umask would take rights from it; a filesystem without modes keeps what it shows.
         let _ = fchmod(&file, mode);
@@ -234,6 +234,12 @@ impl AsFd for Folder {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         self.file.as_fd()
     }
+}
+
+/// The cast is lossless: `mode_t` is 16 bits on Apple's systems and modes have 12.
+#[allow(clippy::cast_possible_truncation, clippy::unnecessary_cast, reason = "mode_t differs by system")]
+fn mode_of(mode: u32) -> Mode {
+    Mode::from_bits_truncate(mode as nix::libc::mode_t)
 }
 
 #[cfg(target_os = "linux")]
