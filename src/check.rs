@@ -24,6 +24,7 @@ use marks::{LARGEST_ANSWER, Place};
 use subjects::{Subject, gather};
 
 /// Judges what was asked for, prints the answer and returns the status.
+#[must_use]
 pub fn run(args: &CheckArgs, find_host: impl FnOnce() -> anyhow::Result<Host>) -> Status {
     let deadline = Instant::now() + args.timeout;
     let (status, text) = match find_host() {
@@ -35,6 +36,7 @@ pub fn run(args: &CheckArgs, find_host: impl FnOnce() -> anyhow::Result<Host>) -
 }
 
 /// Answers a command line that asks for help or makes no sense: UNKNOWN in both cases, as the guidelines have it.
+#[must_use]
 pub fn explain(error: &clap::Error) -> Status {
     let text = error.render().to_string();
     if error.use_stderr() {

@@ -205,11 +205,10 @@ fn label(name: &str) -> String {
 }
 
 fn unique(label: String, taken: &[String]) -> String {
-    let is_free = |label: &str| !taken.contains(&format!("{label}_"));
-    if is_free(&label) {
-        return label;
-    }
-    (2..).map(|number: u32| format!("{label}_{number}")).find(|label| is_free(label)).unwrap_or(label)
+    let is_free = |label: &String| !taken.contains(&format!("{label}_"));
+    // One more than there are others is enough.
+    let numbered = (2..=taken.len() + 1).map(|number| format!("{label}_{number}"));
+    std::iter::once(label.clone()).chain(numbered).find(is_free).unwrap_or(label)
 }
 
 #[cfg(test)]

@@ -143,13 +143,11 @@ fn of_record(record: &Record) -> Failure<'_> {
 }
 
 fn of_state(state: &State) -> Verdicts<'_> {
-    match state.last.as_ref().filter(|last| last.outcome == Verdict::Failed) {
-        Some(last) => Verdicts { failure: Some(of_record(last)), success: None },
-        None => {
-            let success = state.last_success.as_ref().map(|success| success.ended.epoch);
-            Verdicts { failure: None, success }
-        }
+    if let Some(last) = state.last.as_ref().filter(|last| last.outcome == Verdict::Failed) {
+        return Verdicts { failure: Some(of_record(last)), success: None };
     }
+    let success = state.last_success.as_ref().map(|success| success.ended.epoch);
+    Verdicts { failure: None, success }
 }
 
 /// An error removes the completion and a completion the error; the original could leave both.

@@ -92,7 +92,7 @@ fn a_damaged_memory_is_unknown() {
     second(&sandbox, "other", &[]);
     assert_answer(&sandbox.run(["check"]), 3, &["2 clones: 1 UNKNOWN, 1 OK"]);
     fs::remove_file(&memories(&sandbox)[0]).unwrap();
-    fs::create_dir(&memories(&sandbox)[0].with_extension("x.json")).unwrap();
+    fs::create_dir(memories(&sandbox)[0].with_extension("x.json")).unwrap();
     assert_answer(&sandbox.run(["check"]), 3, &["it is not a file"]);
 }
 
