@@ -204,7 +204,7 @@ mod tests {
         symlink(&target, at("completed")).unwrap();
         nix::unistd::mkfifo(&at("error"), nix::sys::stat::Mode::S_IRWXU).unwrap();
         symlink(&target, at("stats")).unwrap();
-        std::fs::write(at("stats.json"), vec![b' '; (super::LARGEST + 1) as usize]).unwrap();
+        std::fs::File::create(at("stats.json")).unwrap().set_len(super::LARGEST + 1).unwrap();
         let marks = seen(folder.path());
         let no_file = "it is not a regular file".to_owned();
         assert_eq!(marks.completed, Found::Damaged(no_file.clone()));

@@ -145,10 +145,11 @@ define host {
 fn nagios_configuration(folder: &Path) -> String {
     let at = |name: &str| folder.join(name).display().to_string();
     let files =
-        ["log_file", "object_cache_file", "precached_object_file", "status_file", "temp_file", "lock_file"];
-    let files: String = files.iter().map(|name| format!("{name}={}\n", at(name))).collect();
+        ["log_file", "object_cache_file", "precached_object_file", "status_file", "temp_file", "lock_file"]
+            .map(|name| format!("{name}={}", at(name)))
+            .join("\n");
     format!(
-        "cfg_file={}\n{files}temp_path={}\ncheck_result_path={}\ncheck_external_commands=0\ninterval_length=1\n\
+        "cfg_file={}\n{files}\ntemp_path={}\ncheck_result_path={}\ncheck_external_commands=0\ninterval_length=1\n\
          status_update_interval=1\nservice_inter_check_delay_method=n\nhost_inter_check_delay_method=n\n\
          retain_state_information=0\nenable_notifications=0\ncheck_for_updates=0\nillegal_macro_output_chars=`~$&|'\"<>\n\
          nagios_user={ACCOUNT}\nnagios_group={ACCOUNT}\nquery_socket={}\n",

@@ -20,9 +20,9 @@ fn cloned() -> Sandbox {
 
 /// Runs a line of a document by a shell, with the sandbox's paths in the place of the usual ones.
 fn shell(sandbox: &Sandbox, line: &str) -> Finished {
-    let link = sandbox.path().join("check_counterpart_clone");
+    let plugin = sandbox.path().join("check_counterpart_clone");
     let line = line
-        .replace("/usr/lib/nagios/plugins/check_counterpart_clone", link.to_str().unwrap())
+        .replace("/usr/lib/nagios/plugins/check_counterpart_clone", plugin.to_str().unwrap())
         .replace("/mnt/clone", sandbox.destination.to_str().unwrap())
         .replace("/usr/local/sbin/counterpart", FAKE_HOST);
     let line = match line.strip_prefix("counterpart ") {
@@ -127,9 +127,9 @@ fn the_link_and_the_line_for_nrpe_work_as_they_stand() {
     assert_eq!(shell(&sandbox, &link[0]).code, 0, "{link:?}");
     assert!(fs::read_link(sandbox.path().join("check_counterpart_clone")).is_ok());
     let told = read("README.md");
-    let line =
+    let command =
         told.lines().find_map(|line| line.trim().strip_prefix("command[check_counterpart_clone]=")).unwrap();
-    let run = shell(&sandbox, line);
+    let run = shell(&sandbox, command);
     assert_eq!(run.code, 0, "{run}");
     assert!(run.out.contains("s;93600;180000;0 "), "{run}");
     // The examples link it from the same place.
