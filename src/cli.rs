@@ -133,6 +133,13 @@ struct CloneArgs {
     /// Let the first clone delete what the destination already holds
     #[arg(long)]
     adopt: bool,
+    /// Let the source have lost more than half of its entries since the last complete clone
+    #[arg(long)]
+    allow_shrink: bool,
+    /// Do not check beforehand whether the clone fits: for sources and destinations with shared, compressed or
+    /// preallocated blocks
+    #[arg(long)]
+    no_space_check: bool,
     /// A failing pre-clone script stops the run (81), a failing post-clone script fails it (82)
     #[arg(long)]
     strict_scripts: bool,
@@ -257,6 +264,8 @@ fn plan(args: CloneArgs) -> Result<Plan, String> {
         rsync: optional(args.rsync, "--rsync")?,
         log_dir: optional(args.log_dir, "--log-dir")?,
         adopt: args.adopt,
+        allow_shrink: args.allow_shrink,
+        no_space_check: args.no_space_check,
         strict_scripts: args.strict_scripts,
         allow_non_root: args.allow_non_root,
         retries: args.retries,

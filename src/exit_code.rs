@@ -164,12 +164,14 @@ pub const TABLE: &[Row] = &[
     row(
         "74",
         "destination full",
-        "make room at the destination (space or inodes), exclude more, or use a larger disk",
+        "make room at the destination (space or inodes), exclude more, or use a larger disk; if the clone would fit \
+         after all, `--no-space-check`",
     ),
     row(
         "76",
         "the clone would delete more than it may",
-        "make sure that this is the right disk; then allow it once with `--adopt`",
+        "make sure that this is the right disk and that the source is all there; then allow it once with `--adopt` \
+         or `--allow-shrink`, as the message says",
     ),
     row(
         "80",

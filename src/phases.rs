@@ -2,6 +2,7 @@
 
 pub mod adoption;
 pub mod attempts;
+pub mod census;
 pub mod conclusion;
 pub mod endpoints;
 pub mod exclusions;
@@ -20,7 +21,7 @@ pub mod transfer;
 pub mod verdict;
 pub mod watchdog;
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::time::Instant;
 
 use chrono::{DateTime, Local};
@@ -49,6 +50,8 @@ pub struct Run<'a> {
     log: OnceCell<Log>,
     journal: RefCell<Journal>,
     reserve: RefCell<Option<Reserve>>,
+    /// How many entries the source had at the last complete clone to this destination, as the census has found.
+    last_complete: Cell<Option<u64>>,
 }
 
 impl<'a> Run<'a> {
@@ -64,6 +67,7 @@ impl<'a> Run<'a> {
             journal: RefCell::default(),
             log: OnceCell::new(),
             reserve: RefCell::new(None),
+            last_complete: Cell::new(None),
         }
     }
 

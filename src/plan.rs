@@ -35,6 +35,10 @@ pub struct Plan {
     pub log_dir: Option<PathBuf>,
     /// The first clone may delete what the destination holds.
     pub adopt: bool,
+    /// The source may have lost most of its entries since the last complete clone.
+    pub allow_shrink: bool,
+    /// Do not check beforehand whether the clone fits.
+    pub no_space_check: bool,
     /// A failing script fails the run.
     pub strict_scripts: bool,
     /// Clone without root.

@@ -13,7 +13,7 @@ const LAYERS: [&[&str]; 12] = [
     &["check", "generate", "pipeline", "setpass"],
     &["cli"],
     &["phases"],
-    &["rsync", "macos", "linux", "logging"],
+    &["rsync", "macos", "linux", "logging", "stats_file"],
     &["host"],
     &["process"],
     &["outcome"],

@@ -106,7 +106,7 @@ fn marked_success<'a>(marks: &'a Marks, records: &[&'a Record]) -> Option<Succes
         return Some(of(*at));
     }
     let told = marks.record.present().filter(|record| is_success(record)).map(of_good_run);
-    let counted = file.filter(|file| file.exit_code.is_some_and(is_complete)).and_then(|file| file.completed);
+    let counted = file.filter(|file| file.exit_code.is_some_and(is_complete)).and_then(completed);
     told.or(counted.map(of))
 }
 
@@ -115,13 +115,18 @@ fn made(record: &Record, at: i64) -> bool {
     record.started.epoch.saturating_sub(COARSE) <= at && at <= record.ended.epoch.saturating_add(COARSE)
 }
 
+/// What is beyond all times of files is no time.
+fn completed(file: &StatsFile) -> Option<i64> {
+    file.completed.and_then(|time| i64::try_from(time).ok())
+}
+
 fn tells_of(file: &StatsFile, at: i64) -> bool {
     let is_in_time = |completed: i64| completed <= at.saturating_add(COARSE);
-    file.completed.is_some_and(is_in_time) && file.exit_code.is_none_or(is_complete)
+    completed(file).is_some_and(is_in_time) && file.exit_code.is_none_or(is_complete)
 }
 
 /// 0, and 24, after which only what vanished is missing. The original wrote no code.
-fn is_complete(code: u8) -> bool {
+fn is_complete(code: u64) -> bool {
     matches!(code, 0 | 24)
 }
 

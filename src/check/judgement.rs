@@ -33,7 +33,7 @@ pub struct Facts<'a> {
 const AHEAD: i64 = 60;
 
 /// The code of a run during which files vanished.
-const VANISHED: u8 = 24;
+const VANISHED: u64 = 24;
 
 /// Judges a clone.
 #[must_use]

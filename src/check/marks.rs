@@ -129,10 +129,9 @@ fn look(destination: &Path, prefix: &Prefix) -> Place {
             file.map(|(metadata, content)| ErrorMark { at: metadata.mtime(), reason: first_line(&content) })
         })),
         statistics: Found::from_io(text(Mark::Statistics.suffix()).and_then(|file| {
-            let parse = |content: &[u8]| {
-                StatsFile::parse(content).ok_or_else(|| io::Error::other("it holds no statistics"))
-            };
-            file.map(|(_, content)| parse(&content)).transpose()
+            let Some((_, content)) = file else { return Ok(None) };
+            let read = StatsFile::read(&content);
+            if read.is_empty() { Err(io::Error::other("it holds no statistics")) } else { Ok(Some(read)) }
         })),
         record: Found::from_io(
             text(RECORD).and_then(|file| file.map(|(_, content)| parse_record(&content)).transpose()),

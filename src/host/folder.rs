@@ -1,9 +1,9 @@
 //! A folder that is held open: what is made, renamed or removed in it never follows a link that somebody planted.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CStr, OsStr, OsString};
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -186,17 +186,11 @@ impl Folder {
     /// Errors when it is no regular file or has more than `most` bytes. A link is not followed, and a FIFO or a device
     /// in its place is not waited for.
     pub fn read_file(&self, name: &OsStr, most: u64) -> io::Result<Option<(Metadata, Vec<u8>)>> {
-        match self.kind(name)? {
-            None => return Ok(None),
-            Some(SFlag::S_IFREG) => {}
-            Some(_) => return Err(io::Error::other("it is not a regular file")),
+        if self.kind(name)?.is_none() {
+            return Ok(None);
         }
-        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        let file = File::from(openat(&self.file, name, flags, Mode::empty())?);
+        let file = self.open_regular(name)?.ok_or_else(|| io::Error::other("it is not a regular file"))?;
         let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Err(io::Error::other("it is not a regular file"));
-        }
         let mut content = Vec::new();
         file.take(most.saturating_add(1)).read_to_end(&mut content)?;
         if content.len() as u64 > most {
@@ -208,6 +202,25 @@ impl Folder {
     /// The names in the folder. It is read by its path, so the path must still lead to it.
     pub fn names(&self) -> io::Result<Vec<OsString>> {
         std::fs::read_dir(&self.path)?.map(|entry| entry.map(|entry| entry.file_name())).collect()
+    }
+
+    /// The content of the regular file `name`, up to `limit` bytes; `None` where there is none. Never follows a link and
+    /// never waits for a FIFO.
+    pub fn read(&self, name: &OsStr, limit: u64) -> io::Result<Option<Vec<u8>>> {
+        let Some(file) = self.open_regular(name)? else { return Ok(None) };
+        let mut content = Vec::new();
+        file.take(limit).read_to_end(&mut content)?;
+        Ok(Some(content))
+    }
+
+    /// Opens `name` for reading if it is a regular file.
+    fn open_regular(&self, name: &OsStr) -> io::Result<Option<File>> {
+        if self.kind(name)? != Some(SFlag::S_IFREG) {
+            return Ok(None);
+        }
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let file = File::from(openat(&self.file, name, flags, Mode::empty())?);
+        Ok(file.metadata()?.is_file().then_some(file))
     }
 
     /// Sets the folder's own modification time, in seconds and nanoseconds since 1970.
@@ -241,6 +254,26 @@ impl AsFd for Folder {
 fn mode_of(mode: u32) -> Mode {
     Mode::from_bits_truncate(mode as nix::libc::mode_t)
 }
+
+/// Opens a folder below an open one for reading, links not followed, and where it can without a trace in its access
+/// time.
+pub fn open_subfolder(parent: impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    match openat(&parent, name, flags | UNNOTICED, Mode::empty()) {
+        // Only its owner and root may read it so.
+        Err(nix::errno::Errno::EPERM) if !UNNOTICED.is_empty() => {
+            Ok(openat(&parent, name, flags, Mode::empty())?)
+        }
+        opened => Ok(opened?),
+    }
+}
+
+#[cfg(target_os = "linux")]
+const UNNOTICED: OFlag = OFlag::O_NOATIME;
+
+/// Elsewhere no such flag exists.
+#[cfg(not(target_os = "linux"))]
+const UNNOTICED: OFlag = OFlag::empty();
 
 #[cfg(target_os = "linux")]
 fn flush(file: &File) -> io::Result<()> {

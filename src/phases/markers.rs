@@ -25,6 +25,7 @@ use crate::plan::{Mark, Prefix};
 use crate::process::End;
 use crate::rsync::exit_status;
 use crate::shown;
+use crate::stats_file::LAST_COMPLETE;
 
 /// Everybody may read the marks: a monitoring system does so without being root.
 const MODE: u32 = 0o644;
@@ -165,6 +166,10 @@ fn write_statistics(
     lines(&mut text, report.statistics.further_lines());
     let code = end.unwrap_or_else(Failure::exit_code);
     let _ = writeln!(text, "Exit Code: {}", code.number());
+    // The next run compares its source with the last one that was cloned as a whole.
+    if let Some(entries) = run.last_complete.get().filter(|_| end.is_err()) {
+        let _ = writeln!(text, "{LAST_COMPLETE}: {entries}");
+    }
     folder.replace(&run.plan.prefix.mark(Mark::Statistics), MODE, text.as_bytes())
 }
 

@@ -82,10 +82,10 @@ fn complete(ago: i64) -> Marks {
     }
 }
 
-fn statistics(ago: i64, exit_code: Option<u8>) -> StatsFile {
+fn statistics(ago: i64, exit_code: Option<u64>) -> StatsFile {
     StatsFile {
-        started: Some(NOW - ago - 60),
-        completed: Some(NOW - ago),
+        started: u64::try_from(NOW - ago - 60).ok(),
+        completed: u64::try_from(NOW - ago).ok(),
         files: Some(10),
         transferred: Some(3),
         exit_code,
