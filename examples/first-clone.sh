@@ -54,9 +54,9 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/first-clone.XXXXXX")
 # Some of the copied folders may be read-only, which only an ordinary user notices.
 # What this machine remembers of the clone goes too: counterpart check would miss the clone for ever.
 forget() {
-    local memory
-    for memory in /var/lib/counterpart /var/db/counterpart "${HOME:-/}/Library/Logs/Counterpart/state"; do
-        for memory in "$memory"/clone-*.json; do
+    local folder memory
+    for folder in /var/lib/counterpart /var/db/counterpart "${HOME:-/}/Library/Logs/Counterpart/state"; do
+        for memory in "$folder"/clone-*.json; do
             if grep -qsF "\"$work/clone\"" "$memory"; then rm -f "$memory"; fi
         done
     done

@@ -54,16 +54,11 @@ fn processes(path: &Path, word: &str) -> Vec<Pid> {
     let numbers = fs::read_dir("/proc").unwrap().filter_map(|entry| {
         let number: i32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
         let line = fs::read(format!("/proc/{number}/cmdline")).ok()?;
-        let mut arguments = line.split(|byte| *byte == 0);
-        let has = |wanted: &[u8]| arguments.any(|argument| argument == wanted);
-        let both = [word.as_bytes(), path.as_os_str().as_bytes()].into_iter().all(has_in_order(has));
+        let arguments: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
+        let both = [word.as_bytes(), path.as_os_str().as_bytes()].iter().all(|part| arguments.contains(part));
         both.then_some(Pid::from_raw(number))
     });
     numbers.collect()
-}
-
-fn has_in_order<'a>(mut has: impl FnMut(&[u8]) -> bool + 'a) -> impl FnMut(&'a [u8]) -> bool {
-    move |wanted| has(wanted)
 }
 
 #[test]
