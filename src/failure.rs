@@ -199,6 +199,49 @@ pub enum Failure {
         /// The destination.
         destination: PathBuf,
     },
+    /// A folder of the source or of the running system would be emptied through a mount.
+    #[error(
+        "Below the destination {} a folder of the source or of the running system is mounted, at {}; the clone would \
+         delete what it holds. Unmount it.",
+        shown::path(destination),
+        shown::path(point)
+    )]
+    PartInsideDestination {
+        /// Where it is mounted.
+        point: PathBuf,
+        /// The destination.
+        destination: PathBuf,
+    },
+    /// The running system's own root would be overwritten.
+    #[error(
+        "The destination {} holds the running system's root; a clone to it would destroy this machine. Check -d.",
+        shown::path(path)
+    )]
+    HoldsSystem {
+        /// The destination.
+        path: PathBuf,
+    },
+    /// Another disk or folder than before is at the destination's path.
+    #[error("The destination {} is not the one it was: {why}", shown::path(path))]
+    DestinationChanged {
+        /// The destination.
+        path: PathBuf,
+        /// What was expected, what was found, and what to do; whole sentences.
+        why: String,
+    },
+    /// The destination lies where disks are mounted, and none is.
+    #[error(
+        "No disk is mounted at the destination {}: it is a folder of the filesystem of {}. Mount the disk, or use \
+         --allow-folder if a plain folder is meant.",
+        shown::path(path),
+        shown::path(mount_point)
+    )]
+    NoDiskMounted {
+        /// The destination.
+        path: PathBuf,
+        /// Where the filesystem that it lies on is mounted.
+        mount_point: PathBuf,
+    },
     /// The destination cannot keep the owners of files.
     #[error("The destination {} ignores ownership: {why}", shown::path(path))]
     IgnoresOwnership {
@@ -320,6 +363,26 @@ pub enum Failure {
         /// The reason.
         why: String,
     },
+    /// The safety net cannot be used.
+    #[error("The safety net {} cannot be used: {why}.", shown::path(path))]
+    SafetyNet {
+        /// Its folder.
+        path: PathBuf,
+        /// The reason.
+        why: String,
+    },
+    /// An rsync that loses what it was to keep.
+    #[error(
+        "{} is rsync {version}, which loses files that it moves into a safety net. \
+         Install rsync 3.1.2 or later, or leave --safety-net out.",
+        shown::path(path)
+    )]
+    LosesBackups {
+        /// The rsync.
+        path: PathBuf,
+        /// Its version.
+        version: String,
+    },
     /// A mark could not be written.
     #[error("{} could not be written at the destination: {why}.", shown::path(path))]
     MarkNotWritten {
@@ -373,16 +436,23 @@ impl Failure {
                 Moment::PostClone => ExitCode::POST_SCRIPT_FAILED,
             },
             Self::SourceLost { .. } => ExitCode::SOURCE_LOST,
-            Self::DestinationLost { .. } | Self::MarkNotWritten { .. } => ExitCode::DESTINATION_LOST,
+            Self::DestinationLost { .. } | Self::MarkNotWritten { .. } | Self::SafetyNet { .. } => {
+                ExitCode::DESTINATION_LOST
+            }
             Self::MissingUser { .. } => ExitCode::MISSING_USER,
             Self::DestinationFull { .. } | Self::NoRoom { .. } => ExitCode::DESTINATION_FULL,
             Self::WouldDelete { .. } | Self::Shrunken { .. } => ExitCode::WOULD_DELETE,
             Self::Locked { .. } => ExitCode::LOCKED,
             Self::RsyncNotFound { .. } => ExitCode::RSYNC_NOT_FOUND,
-            Self::WrongRsync { .. } | Self::RsyncNotRun { .. } | Self::RsyncUnusable { .. } => {
-                ExitCode::WRONG_RSYNC
-            }
-            Self::SameFolder { .. } | Self::SourceInsideDestination { .. } => ExitCode::OVERLAP,
+            Self::WrongRsync { .. }
+            | Self::LosesBackups { .. }
+            | Self::RsyncNotRun { .. }
+            | Self::RsyncUnusable { .. } => ExitCode::WRONG_RSYNC,
+            Self::SameFolder { .. }
+            | Self::SourceInsideDestination { .. }
+            | Self::PartInsideDestination { .. }
+            | Self::HoldsSystem { .. } => ExitCode::OVERLAP,
+            Self::DestinationChanged { .. } | Self::NoDiskMounted { .. } => ExitCode::CHANGED_DESTINATION,
             Self::IgnoresOwnership { .. } => ExitCode::IGNORES_OWNERSHIP,
             Self::SealedSystem { .. } => ExitCode::SEALED_SYSTEM,
             Self::NoPassword { .. } => ExitCode::NO_PASSWORD,
@@ -411,6 +481,10 @@ impl Failure {
             | Self::Locked { .. }
             | Self::SameFolder { .. }
             | Self::SourceInsideDestination { .. }
+            | Self::PartInsideDestination { .. }
+            | Self::HoldsSystem { .. }
+            | Self::DestinationChanged { .. }
+            | Self::NoDiskMounted { .. }
             | Self::IgnoresOwnership { .. }
             | Self::SealedSystem { .. }
             | Self::NotRoot => true,
@@ -442,6 +516,8 @@ impl Failure {
             | Self::DatabaseNotDumped { .. }
             | Self::DirectoryNotArchived { .. }
             | Self::SettingsNotDumped { .. }
+            | Self::SafetyNet { .. }
+            | Self::LosesBackups { .. }
             | Self::MarkNotWritten { .. } => false,
         }
     }

@@ -34,6 +34,7 @@ fn man_page(text: &mut Vec<u8>) -> io::Result<()> {
     page.render_description_section(text)?;
     page.render_options_section(text)?;
     writeln!(text, "{SETPASS}")?;
+    writeln!(text, "{RESTORE}")?;
     writeln!(text, "{CHECK}")?;
     writeln!(text, ".SH EXIT STATUS")?;
     for row in exit_code::TABLE {
@@ -60,7 +61,11 @@ const SYNOPSIS: &str = r".SH SYNOPSIS
 .br
 .B counterpart check
 [\fB\-d\fR \fIDESTINATION\fR] [\fB\-w\fR \fIAGE\fR] [\fB\-c\fR \fIAGE\fR] [\fB\-g\fR \fIPREFIX\fR]
-[\fB\-t\fR \fITIME\fR]";
+[\fB\-t\fR \fITIME\fR]
+.br
+.B counterpart restore
+\fB\-d\fR \fIDESTINATION\fR
+[\fB\-g\fR \fIPREFIX\fR] [\fB\-\-list\fR | [\fB\-\-at\fR \fITIME\fR] [\fB\-\-to\fR \fIDIR\fR]] [\fIPATH\fR ...]";
 
 /// What the subcommand does.
 const SETPASS: &str = r".SH STORING THE PASSWORD
@@ -76,6 +81,24 @@ Delete the stored password.
 .TP
 .B \-\-check
 Only tell whether a password is stored and can be read: 0 or 92.";
+
+/// What the other subcommand does.
+const RESTORE: &str = r".SH BRINGING FILES BACK
+.B counterpart restore
+copies what a clone with \fB\-\-safety\-net\fR has deleted or overwritten, with all its properties, to the current
+folder. A path counts from the top of the clone. Nothing that exists is overwritten.
+.TP
+.B \-\-list
+Only list the nets, or those that hold the given paths.
+.TP
+\fB\-\-at\fR \fITIME\fR
+Take it from the net of this time, YYYY\-MM\-DD or more of it, or \fBlatest\fR; otherwise from the newest that holds it.
+.TP
+\fB\-\-to\fR \fIDIR\fR
+Where to, instead of the current folder; must exist.
+.TP
+\fB\-\-rsync\fR \fIFILE\fR
+The rsync to use, instead of searching.";
 
 /// What the plugin does.
 const CHECK: &str = r".SH MONITORING
@@ -114,6 +137,9 @@ At the destination's root: the statistics of the last run.
 .TP
 .I .PREFIX.counterpart.id
 At the destination's root: says that this destination is a clone of ours.
+.TP
+.I .PREFIX.counterpart.safety\-net/
+At the destination's root: what clones with \fB\-\-safety\-net\fR have deleted or overwritten.
 .TP
 .I /var/lib/counterpart/
 What this machine remembers of each destination; in /var/db/counterpart on macOS.

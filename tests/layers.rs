@@ -10,14 +10,14 @@ use regex::Regex;
 const LAYERS: [&[&str]; 12] = [
     &["main"],
     &["lib"],
-    &["check", "generate", "pipeline", "setpass"],
+    &["check", "generate", "pipeline", "restore", "setpass"],
     &["cli"],
     &["phases"],
     &["rsync", "macos", "linux", "logging", "stats_file"],
     &["host"],
     &["process"],
     &["outcome"],
-    &["plan", "failure", "record", "stats_file"],
+    &["plan", "failure", "record", "identity"],
     &["secret"],
     &["exit_code", "shown"],
 ];
