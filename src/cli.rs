@@ -1,5 +1,7 @@
 //! The command line: what may be typed, and how it becomes a [`Plan`].
 
+pub mod check;
+
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
@@ -12,6 +14,7 @@ use crate::plan::{BackupPassword, DEFAULT_PREFIX, Plan, Prefix};
 use crate::process::hide_argument;
 use crate::secret::Secret;
 use crate::shown;
+use check::{CheckArgs, LookArgs};
 
 /// What is shown below the options.
 const FILES: &str = "\
@@ -88,6 +91,12 @@ pub struct RestoreArgs {
 enum Commands {
     /// Stores the password of the server backup in the system's keychain or credential store
     Setpass(SetpassArgs),
+    /// Judges clones for a monitoring system: a plugin by the monitoring-plugins guidelines
+    #[command(version)]
+    Check(CheckArgs),
+    /// Prints what the marks at a destination say, for the plugin
+    #[command(hide = true)]
+    Look(LookArgs),
     /// Brings back what a clone with --safety-net has deleted or overwritten
     Restore(RestoreArgs),
     /// Prints the man page or a shell's completions
@@ -191,6 +200,12 @@ pub enum Action {
     Clone(Box<Plan>),
     /// Store, delete or check the password of the server backup.
     Setpass(SetpassArgs),
+    /// Judge clones for a monitoring system.
+    Check(CheckArgs),
+    /// Answer a monitoring system that has asked for help, or in a way that makes no sense.
+    ExplainCheck(clap::Error),
+    /// Print what the marks at a destination say.
+    Look(LookArgs),
     /// Bring files back from the safety nets.
     Restore(RestoreArgs),
     /// Print a generated document.
@@ -210,13 +225,20 @@ fn after_help() -> String {
 /// Parses the process's arguments. The error is clap's, and prints itself: help and version are "errors" with code 0.
 pub fn parse() -> Result<Action, clap::Error> {
     let mut definition = definition();
-    let matches = match definition.try_get_matches_from_mut(std::env::args_os()) {
+    let (arguments, is_check) = check::arguments(std::env::args_os());
+    let matches = match definition.try_get_matches_from_mut(arguments) {
         Ok(matches) => matches,
+        Err(error) if is_check => return Ok(Action::ExplainCheck(error)),
         Err(error) => return Err(explain(error, &mut definition)),
     };
     let args = <Args as clap::FromArgMatches>::from_arg_matches(&matches)?;
     match (args.command, args.clone) {
         (Some(Commands::Setpass(args)), _) => Ok(Action::Setpass(args)),
+        (Some(Commands::Check(args)), _) => Ok(args.resolve().map_or_else(
+            |message| Action::ExplainCheck(definition.error(ErrorKind::ValueValidation, message)),
+            Action::Check,
+        )),
+        (Some(Commands::Look(args)), _) => Ok(Action::Look(args)),
         (Some(Commands::Restore(args)), _) => resolve(args)
             .map(Action::Restore)
             .map_err(|message| definition.error(ErrorKind::ValueValidation, message)),

@@ -35,6 +35,7 @@ fn man_page(text: &mut Vec<u8>) -> io::Result<()> {
     page.render_options_section(text)?;
     writeln!(text, "{SETPASS}")?;
     writeln!(text, "{RESTORE}")?;
+    writeln!(text, "{CHECK}")?;
     writeln!(text, ".SH EXIT STATUS")?;
     for row in exit_code::TABLE {
         writeln!(text, ".TP\n\\fB{}\\fR\n{}: {}.", roff(row.code), roff(row.meaning), roff(row.remedy))?;
@@ -57,6 +58,10 @@ const SYNOPSIS: &str = r".SH SYNOPSIS
 .br
 .B counterpart setpass
 [\fB\-\-stdin\fR | \fB\-\-delete\fR | \fB\-\-check\fR] [\fB\-g\fR \fIPREFIX\fR]
+.br
+.B counterpart check
+[\fB\-d\fR \fIDESTINATION\fR] [\fB\-w\fR \fIAGE\fR] [\fB\-c\fR \fIAGE\fR] [\fB\-g\fR \fIPREFIX\fR]
+[\fB\-t\fR \fITIME\fR]
 .br
 .B counterpart restore
 \fB\-d\fR \fIDESTINATION\fR
@@ -95,6 +100,28 @@ Where to, instead of the current folder; must exist.
 \fB\-\-rsync\fR \fIFILE\fR
 The rsync to use, instead of searching.";
 
+/// What the plugin does.
+const CHECK: &str = r".SH MONITORING
+.B counterpart check
+is a plugin for Nagios, Icinga and their like. It says on one line how a clone stands, with performance data, and ends
+with 0 (OK), 1 (WARNING), 2 (CRITICAL) or 3 (UNKNOWN). It writes nothing and needs no root. A link to the program whose name
+is \fBcheck_counterpart_clone\fR is the same.
+.TP
+.BR \-d ,\  \-\-destination \ \fIDIR\fR
+The destination of the clone; without it, every destination that this machine remembers.
+.TP
+.BR \-w ,\  \-\-warning \ \fIAGE\fR
+Warn when the last success is older: minutes, or 26h, 2d, 90min. 26h without it.
+.TP
+.BR \-c ,\  \-\-critical \ \fIAGE\fR
+Be critical when the last success is older. 50h without it.
+.TP
+.BR \-g ,\  \-\-organisation\-prefix \ \fIPREFIX\fR
+The prefix that the clone is run with.
+.TP
+.BR \-t ,\  \-\-timeout \ \fITIME\fR
+Give up after so long, with UNKNOWN. 10s without it.";
+
 /// The files that a run leaves.
 const FILES: &str = r"
 .SH FILES
@@ -113,6 +140,9 @@ At the destination's root: says that this destination is a clone of ours.
 .TP
 .I .PREFIX.counterpart.safety\-net/
 At the destination's root: what clones with \fB\-\-safety\-net\fR have deleted or overwritten.
+.TP
+.I /var/lib/counterpart/
+What this machine remembers of each destination; in /var/db/counterpart on macOS.
 .TP
 .I /var/log/counterpart/Counterpart_YY\-MM\-DD_HH\-MM\-SS
 The log of a run; in /Library/Logs/Counterpart on macOS.

@@ -2,6 +2,7 @@
 //!
 //! The flow: argv → `cli` → [`plan::Plan`] → [`pipeline::run`] → [`outcome::Outcome`] → exit code.
 
+pub mod check;
 pub mod cli;
 pub mod exit_code;
 pub mod failure;
@@ -44,6 +45,9 @@ pub fn main_on(find_host: impl FnOnce() -> anyhow::Result<Host>) -> ProcessExitC
             u8::try_from(error.exit_code()).unwrap_or(ExitCode::USAGE.number())
         }
         Ok(cli::Action::Generate(what)) => finish(generate::run(what)),
+        Ok(cli::Action::Check(args)) => check::run(&args, find_host).number(),
+        Ok(cli::Action::ExplainCheck(error)) => check::explain(&error).number(),
+        Ok(cli::Action::Look(args)) => finish(check::marks::print(&args)),
         Ok(cli::Action::Setpass(args)) => match ready(find_host) {
             Err(error) => finish(Err(error)),
             Ok((host, interrupts)) => setpass::run(&args, &host, &interrupts).number(),

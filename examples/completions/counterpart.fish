@@ -49,6 +49,8 @@ complete -c counterpart -n "__fish_counterpart_needs_command" -l vanished-ok -d 
 complete -c counterpart -n "__fish_counterpart_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c counterpart -n "__fish_counterpart_needs_command" -s V -l version -d 'Print version'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "setpass" -d 'Stores the password of the server backup in the system\'s keychain or credential store'
+complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "check" -d 'Judges clones for a monitoring system: a plugin by the monitoring-plugins guidelines'
+complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "look" -d 'Prints what the marks at a destination say, for the plugin'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "restore" -d 'Brings back what a clone with --safety-net has deleted or overwritten'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "generate" -d 'Prints the man page or a shell\'s completions'
 complete -c counterpart -n "__fish_counterpart_using_subcommand setpass" -s g -l organisation-prefix -d 'The prefix that the clone is run with' -r
@@ -56,6 +58,16 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand setpass" -l stdi
 complete -c counterpart -n "__fish_counterpart_using_subcommand setpass" -l delete -d 'Delete the stored password'
 complete -c counterpart -n "__fish_counterpart_using_subcommand setpass" -l check -d 'Only tell whether a password is stored and can be read'
 complete -c counterpart -n "__fish_counterpart_using_subcommand setpass" -s h -l help -d 'Print help'
+complete -c counterpart -n "__fish_counterpart_using_subcommand check" -s d -l destination -d 'The destination of the clone; without it, every destination that this machine remembers' -r -F
+complete -c counterpart -n "__fish_counterpart_using_subcommand check" -s w -l warning -d 'Warn when the last success is older: minutes, or 26h, 2d, 90min' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand check" -s c -l critical -d 'Be critical when the last success is older: minutes, or 50h, 3d' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand check" -s g -l organisation-prefix -d 'The prefix that the clone is run with [default: me.jedda; without -d, all of them]' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand check" -s t -l timeout -d 'Give up after so long with UNKNOWN: seconds, or 10s, 1min' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand check" -s h -l help -d 'Print help'
+complete -c counterpart -n "__fish_counterpart_using_subcommand check" -s V -l version -d 'Print version'
+complete -c counterpart -n "__fish_counterpart_using_subcommand look" -s d -l destination -d 'The destination, absolute' -r -F
+complete -c counterpart -n "__fish_counterpart_using_subcommand look" -s g -l organisation-prefix -d 'The prefix of its marks' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand look" -s h -l help -d 'Print help'
 complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -s d -l destination -d 'The destination of the clone whose safety nets are meant' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -s g -l organisation-prefix -d 'The prefix that the clone is run with' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -l at -d 'Take it from this net: YYYY-MM-DD, YYYY-MM-DD_HH-MM-SS or latest, instead of the newest that holds it' -r

@@ -67,8 +67,14 @@ impl Folder {
             std::fs::create_dir_all(parent)?;
         }
         match std::fs::DirBuilder::new().mode(mode).create(path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-            _ => Self::open(path),
+            Ok(()) => {
+                let folder = Self::open(path)?;
+                // The caller's umask has taken rights from it; a filesystem without modes keeps what it shows.
+                let _ = fchmod(&folder.file, mode_of(mode));
+                Ok(folder)
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Self::open(path),
+            Err(error) => Err(error),
         }
     }
 
@@ -143,13 +149,7 @@ impl Folder {
     /// Makes a new file for writing; fails when anything of that name is there.
     pub fn create_new(&self, name: &OsStr, mode: u32) -> io::Result<File> {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        // The cast is lossless: `mode_t` is 16 bits on Apple's systems and modes have 12.
-        #[allow(
-            clippy::cast_possible_truncation,
-            clippy::unnecessary_cast,
-            reason = "mode_t differs by system"
-        )]
-        let mode = Mode::from_bits_truncate(mode as nix::libc::mode_t);
+        let mode = mode_of(mode);
         let file = File::from(openat(&self.file, name, flags, mode)?);
         // The caller's umask would take rights from it; a filesystem without modes keeps what it shows.
         let _ = fchmod(&file, mode);
@@ -240,6 +240,24 @@ impl Folder {
         Ok(self.stat(name)?.map(|stat| SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits())))
     }
 
+    /// Reads a file and tells what it is; `None` when nothing is called `name`.
+    ///
+    /// Errors when it is no regular file or has more than `most` bytes. A link is not followed, and a FIFO or a device
+    /// in its place is not waited for.
+    pub fn read_file(&self, name: &OsStr, most: u64) -> io::Result<Option<(Metadata, Vec<u8>)>> {
+        if self.kind(name)?.is_none() {
+            return Ok(None);
+        }
+        let file = self.open_regular(name)?.ok_or_else(|| io::Error::other("it is not a regular file"))?;
+        let metadata = file.metadata()?;
+        let mut content = Vec::new();
+        file.take(most.saturating_add(1)).read_to_end(&mut content)?;
+        if content.len() as u64 > most {
+            return Err(io::Error::other(format!("it has more than {most} bytes")));
+        }
+        Ok(Some((metadata, content)))
+    }
+
     /// The names in the folder. It is read by its path, so the path must still lead to it.
     pub fn names(&self) -> io::Result<Vec<OsString>> {
         std::fs::read_dir(&self.path)?.map(|entry| entry.map(|entry| entry.file_name())).collect()
@@ -248,6 +266,14 @@ impl Folder {
     /// The content of the regular file `name`, up to `limit` bytes; `None` where there is none. Never follows a link and
     /// never waits for a FIFO.
     pub fn read(&self, name: &OsStr, limit: u64) -> io::Result<Option<Vec<u8>>> {
+        let Some(file) = self.open_regular(name)? else { return Ok(None) };
+        let mut content = Vec::new();
+        file.take(limit).read_to_end(&mut content)?;
+        Ok(Some(content))
+    }
+
+    /// Opens `name` for reading if it is a regular file.
+    fn open_regular(&self, name: &OsStr) -> io::Result<Option<File>> {
         // Opening a device may already do something.
         if self.kind(name)? != Some(SFlag::S_IFREG) {
             return Ok(None);
@@ -261,12 +287,7 @@ impl Folder {
             }
             Err(error) => return Err(error.into()),
         };
-        if !file.metadata()?.is_file() {
-            return Ok(None);
-        }
-        let mut content = Vec::new();
-        file.take(limit).read_to_end(&mut content)?;
-        Ok(Some(content))
+        Ok(file.metadata()?.is_file().then_some(file))
     }
 
     /// Sets the folder's own modification time, in seconds and nanoseconds since 1970.
@@ -293,6 +314,12 @@ impl AsFd for Folder {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         self.file.as_fd()
     }
+}
+
+/// The cast is lossless: `mode_t` is 16 bits on Apple's systems and modes have 12.
+#[allow(clippy::cast_possible_truncation, clippy::unnecessary_cast, reason = "mode_t differs by system")]
+fn mode_of(mode: u32) -> Mode {
+    Mode::from_bits_truncate(mode as nix::libc::mode_t)
 }
 
 /// Opens a folder below an open one for reading, links not followed, and where it can without a trace in its access
