@@ -70,7 +70,7 @@ fn run(faults: &[&'static Fault], at_a_time: usize) -> Vec<Row> {
     set_hook(Box::new(|panic| {
         PANIC.with_borrow_mut(|text| {
             let _ = writeln!(text, "{panic}");
-        })
+        });
     }));
     let next = AtomicUsize::new(0);
     let rows = Mutex::new(Vec::new());
