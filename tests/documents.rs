@@ -12,6 +12,8 @@ mod filesystems;
 mod licences;
 #[path = "documents/paths.rs"]
 mod paths;
+#[path = "documents/security.rs"]
+mod security;
 #[path = "documents/statistics.rs"]
 mod statistics;
 #[path = "documents/tables.rs"]
@@ -22,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Every document at the top of the project.
-const DOCUMENTS: [&str; 3] = ["README.md", "INSTALL.md", "SCHEDULING.md"];
+const DOCUMENTS: [&str; 4] = ["README.md", "INSTALL.md", "SCHEDULING.md", "SECURITY.md"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -61,6 +61,8 @@ const OF_OTHERS: [&str; 29] = [
     "--folder",
     "--bootinfo",
     "--bootefi",
+    "--fuzz-dir",
+    "--test",
 ];
 
 /// The words of a text that look like long options.
