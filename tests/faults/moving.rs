@@ -30,7 +30,7 @@ fn meanwhile(evidence: &mut Evidence, happening: fn(&Path)) -> (Sandbox, Finishe
     for name in ["changing", "kept", "secret"] {
         fs::write(outside.join(name), "secret").unwrap();
     }
-    slow_down(&sandbox, 1024);
+    slow_down(&sandbox, 512);
     evidence.watch(&sandbox);
     evidence.watch_bystander(&outside);
     let run = Running::start(&sandbox, &[]);
