@@ -53,7 +53,7 @@ fn feed(name: &str, parser: Parser, data: &[u8], origin: &Path) {
 /// The data with some bytes changed, put in, left out or doubled.
 fn mutated(data: &[u8], dice: &mut Dice) -> Vec<u8> {
     let mut data = data.to_vec();
-    for _ in 0..1 + dice.below(4) {
+    for _ in 0..=dice.below(4) {
         let at = dice.below(data.len() + 1);
         let end = at + dice.below((data.len() - at).min(16) + 1);
         match dice.below(5) {
