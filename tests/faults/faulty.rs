@@ -1,4 +1,5 @@
 //! A filesystem whose faults are told while it is mounted, by way of FUSE and Python's fusepy.
+#![allow(dead_code, reason = "each test crate uses a part")]
 
 use std::ffi::OsStr;
 use std::fs;
@@ -36,7 +37,12 @@ impl FaultyFuse {
         self.fuse.backing()
     }
 
-    /// Sets the faults: lines such as `fail /file`, `fail *` or `hang /file`.
+    /// Whether somebody waits, or has waited, for a folder's list of names.
+    pub fn is_hanging(&self) -> bool {
+        self.folder.path().join("control.hangs").exists()
+    }
+
+    /// Sets the faults: lines such as `fail /file`, `fail *`, `hang /file` or `fail /folder/`.
     pub fn tell(&self, faults: &str) {
         let new = self.folder.path().join("new");
         fs::write(&new, faults).unwrap();
