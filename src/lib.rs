@@ -17,6 +17,7 @@ pub mod pipeline;
 pub mod plan;
 pub mod process;
 pub mod record;
+pub mod restore;
 pub mod rsync;
 pub mod secret;
 pub mod setpass;
@@ -46,6 +47,10 @@ pub fn main_on(find_host: impl FnOnce() -> anyhow::Result<Host>) -> ProcessExitC
         Ok(cli::Action::Setpass(args)) => match ready(find_host) {
             Err(error) => finish(Err(error)),
             Ok((host, interrupts)) => setpass::run(&args, &host, &interrupts).number(),
+        },
+        Ok(cli::Action::Restore(args)) => match ready(find_host) {
+            Err(error) => finish(Err(error)),
+            Ok((host, interrupts)) => restore::run(&args, &host, &interrupts).number(),
         },
         Ok(cli::Action::Clone(plan)) => match ready(find_host) {
             Err(error) => finish(Err(error)),
