@@ -1,4 +1,5 @@
-//! What the fuzzer has found worth keeping, in `tests/fixtures/fuzz`, and mutations of it: no parser ever panics.
+//! What the fuzzer has found worth keeping, in `tests/fixtures/fuzz`, and mutations of it: no parser ever panics, and what
+//! `tests/fuzz/parsers.rs` asserts of each holds.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
 #[allow(dead_code, reason = "the random tree uses more of it")]
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 use dice::Dice;
 use parsers::{PARSERS, Parser};
 
-/// So many mutations are made of each file.
+/// So many mutations are made of each file, unless `COUNTERPART_MUTATIONS` says otherwise.
 const MUTATIONS: usize = 100;
 
 /// What mutations are made with besides random bytes: words that some parser looks for.
@@ -81,11 +82,12 @@ fn no_parser_panics_at_what_the_fuzzer_found() {
 
 #[test]
 fn no_parser_panics_at_mutations() {
+    let count = std::env::var("COUNTERPART_MUTATIONS").map_or(MUTATIONS, |text| text.parse().unwrap());
     for (name, parser) in PARSERS {
         let mut dice = Dice::new(1);
         for file in files(&root().join("tests/fixtures/fuzz").join(name)) {
             let data = fs::read(&file).unwrap();
-            for _ in 0..MUTATIONS {
+            for _ in 0..count {
                 feed(name, parser, &mutated(&data, &mut dice), &file);
             }
         }

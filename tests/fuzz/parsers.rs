@@ -6,27 +6,33 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use counterpart::host::platform::MacOsVersion;
+use counterpart::host::state::State;
+use counterpart::identity::{Identity, read_uuid};
 use counterpart::linux::blocked::{BlockedCall, process_group};
 use counterpart::linux::{mounts, mysql, openldap, postgres, sockets};
 use counterpart::macos::{keychain, ownership, server};
+use counterpart::phases::safety_net::name::NetName;
 use counterpart::rsync::diagnostics::Diagnostics;
 use counterpart::rsync::itemized::Item;
 use counterpart::rsync::progress::Progress;
 use counterpart::rsync::statistics::Statistics;
 use counterpart::rsync::{rules, version};
 use counterpart::shown;
+use counterpart::stats_file::StatsFile;
 
 /// A parser, fed with anything.
 pub type Parser = fn(&[u8]);
 
 /// Every parser by its name, which is also that of its fuzz target and of its corpus in `tests/fixtures/fuzz`.
-pub const PARSERS: [(&str, Parser); 17] = [
+pub const PARSERS: [(&str, Parser); 21] = [
     ("blocked", blocked),
     ("diagnostics", diagnostics),
+    ("identity", identity),
     ("itemized", itemized),
     ("keychain", keychain),
     ("mounts", mounts),
     ("mysql", mysql),
+    ("net_name", net_name),
     ("openldap", openldap),
     ("ownership", ownership),
     ("postgres", postgres),
@@ -35,7 +41,9 @@ pub const PARSERS: [(&str, Parser); 17] = [
     ("server", server),
     ("shown", shown),
     ("sockets", sockets),
+    ("state", state),
     ("statistics", statistics),
+    ("stats_file", stats_file),
     ("version", version),
     ("version_of_macos", version_of_macos),
 ];
@@ -123,6 +131,16 @@ pub fn mounts(data: &[u8]) {
     let table = mounts::read(data);
     let text = String::from_utf8_lossy(data);
     let id = mounts::mount_id(&text).unwrap_or(1);
+    let _ = mounts::device_name(&text);
+    for mount in &table {
+        let _ = (
+            mount.layers(),
+            mount.upper_layer(),
+            mount.ownership(),
+            mount.keeps_sizes(),
+            mount.has_fixed_inodes(),
+        );
+    }
     for source in ["/", "/home", "relative"] {
         assert!(mounts::left_out(&table, id, Path::new(source)).len() <= table.len());
         let _ = mounts::locate(&table, id, Path::new(source));
@@ -194,4 +212,38 @@ pub fn server(data: &[u8]) {
     let _ = (server::value(data, "postgres:state"), server::read_status(data, "postgres"));
     let _ = (server::is_gone(data, "wiki"), server::read_directory(data));
     let _ = (server::refusal(&text, ""), server::refusal("", &text), server::socket_port(&text));
+}
+
+/// The identity at a destination, and the UUID that a tool printed.
+pub fn identity(data: &[u8]) {
+    if let Some(identity) = Identity::read(data) {
+        assert_eq!(identity.id.len(), 32);
+        let again = Identity::read(identity.to_string().as_bytes());
+        assert_eq!(again.as_ref(), Some(&identity), "what is written is read");
+    }
+    if let Some(uuid) = read_uuid(&String::from_utf8_lossy(data)) {
+        assert!(uuid.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'));
+    }
+}
+
+/// The statistics at a destination, ours or the original's.
+pub fn stats_file(data: &[u8]) {
+    let _ = StatsFile::read(data);
+}
+
+/// What is remembered of a destination.
+pub fn state(data: &[u8]) {
+    if let Ok(state) = State::parse(data) {
+        assert!(state.disks.iter().all(|disk| data.len() > disk.id.len()));
+    }
+}
+
+/// The name of a safety net.
+pub fn net_name(data: &[u8]) {
+    let name = OsStr::from_bytes(data);
+    if let Some(net) = NetName::read(name) {
+        assert_eq!(net.to_os_string(), name, "no other form is accepted");
+        assert!(NetName::is_removing(&net.removing()));
+    }
+    assert!(!(NetName::is_removing(name) && NetName::read(name).is_some()));
 }
