@@ -89,7 +89,9 @@ pub fn unescape(printed: &[u8]) -> Vec<u8> {
 }
 
 fn octal_value(digits: [u8; 3]) -> Option<u8> {
-    std::str::from_utf8(&digits).ok().and_then(|digits| u8::from_str_radix(digits, 8).ok())
+    // The standard library would read a sign as well.
+    let text = std::str::from_utf8(&digits).ok().filter(|text| !text.starts_with('+'))?;
+    u8::from_str_radix(text, 8).ok()
 }
 
 #[cfg(test)]
@@ -108,5 +110,6 @@ mod tests {
     fn rsyncs_escapes_are_turned_back() {
         assert_eq!(unescape(b"a\\#012b\\#134#012\\#9\\#"), b"a\nb\\#012\\#9\\#");
         assert_eq!(unescape(b"\\#777"), b"\\#777", "no byte has that value");
+        assert_eq!(unescape(b"\\#+12"), b"\\#+12", "a sign is no digit");
     }
 }

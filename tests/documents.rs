@@ -14,6 +14,8 @@ mod licences;
 mod monitoring;
 #[path = "documents/paths.rs"]
 mod paths;
+#[path = "documents/security.rs"]
+mod security;
 #[path = "documents/statistics.rs"]
 mod statistics;
 #[path = "documents/tables.rs"]
@@ -24,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Every document at the top of the project.
-const DOCUMENTS: [&str; 3] = ["README.md", "INSTALL.md", "SCHEDULING.md"];
+const DOCUMENTS: [&str; 4] = ["README.md", "INSTALL.md", "SCHEDULING.md", "SECURITY.md"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

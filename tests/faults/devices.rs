@@ -7,7 +7,9 @@ use crate::disk::LoopDisk;
 use crate::evidence::Evidence;
 use crate::faulty::FaultyFuse;
 use crate::sandbox::Sandbox;
-use crate::scene::{RSYNC, Running, on_transfer, quarter_megabytes, slow_down, text, tool, wait_for_files};
+use crate::scene::{
+    RSYNC, Running, meanwhile, on_transfer, quarter_megabytes, slow_down, text, tool, wait_for_files,
+};
 use crate::tree::remove_tree;
 
 /// A sandbox with one end on a disk, and a transfer slow enough to be disturbed.
@@ -31,7 +33,7 @@ fn disturb(evidence: &mut Evidence, sandbox: &Sandbox, disturbance: impl FnOnce(
     evidence.watch(sandbox);
     let run = Running::start(sandbox, &[]);
     wait_for_files(sandbox);
-    disturbance();
+    meanwhile(sandbox, disturbance);
     let run = run.finish();
     evidence.judge_end(sandbox, &run);
 }

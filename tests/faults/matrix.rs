@@ -133,9 +133,9 @@ faults! {
     moving::a_file_that_is_overwritten_is_mended_by_the_next_run: "a file is overwritten", Copying
         => 0; "completed id stats"; MOVING;
     moving::a_file_that_vanishes_is_24: "a file vanishes", Copying
-        => 24; "error id stats"; MOVING;
+        => 24; "completed id stats"; MOVING;
     moving::a_folder_that_vanishes_is_24: "a folder vanishes", Copying
-        => 24; "error id stats"; MOVING;
+        => 24; "completed id stats"; MOVING;
     moving::a_file_that_becomes_a_link_is_not_followed: "a file becomes a link", Copying
         => 23; "error id stats"; MOVING;
     moving::a_folder_that_becomes_a_link_is_not_followed: "a folder becomes a link", Copying

@@ -117,6 +117,18 @@ pub fn rsyncs(sandbox: &Sandbox) -> Vec<Pid> {
     found
 }
 
+/// Lets something happen while the rsyncs of a run stand still, however long it takes.
+pub fn meanwhile(sandbox: &Sandbox, happening: impl FnOnce()) {
+    let stopped = rsyncs(sandbox);
+    for id in &stopped {
+        kill(*id, Signal::SIGSTOP).unwrap();
+    }
+    happening();
+    for id in &stopped {
+        kill(*id, Signal::SIGCONT).unwrap();
+    }
+}
+
 /// Asserts that no rsync of this sandbox is left, or only for a moment.
 #[track_caller]
 pub fn assert_no_rsync(sandbox: &Sandbox) {
