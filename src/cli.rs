@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
@@ -18,7 +19,7 @@ Files at the destination's root:
   .PREFIX.counterpart.completed  exists while the clone is complete; its time is the completion
   .PREFIX.counterpart.error      the reason of the last failure, in one line
   .PREFIX.counterpart.stats      the statistics of the last run
-  .PREFIX.counterpart.id         says that this destination is a clone of ours
+  .PREFIX.counterpart.id         names this destination, its filesystem, and what is cloned to it
   .PREFIX.counterpart.safety-net a folder with what clones with --safety-net have deleted or overwritten
 The log is Counterpart_YY-MM-DD_HH-MM-SS in /Library/Logs/Counterpart (macOS) or /var/log/counterpart (Linux).";
 
@@ -149,15 +150,34 @@ struct CloneArgs {
     /// The log folder, instead of the default one
     #[arg(long, value_name = "DIR")]
     log_dir: Option<PathBuf>,
-    /// Let the first clone delete what the destination already holds
+    /// Let the first clone delete what the destination already holds, and accept another disk than before
     #[arg(long)]
     adopt: bool,
+    /// Let the source have lost more than half of its entries since the last complete clone
+    #[arg(long)]
+    allow_shrink: bool,
+    /// Do not check beforehand whether the clone fits: for sources and destinations with shared, compressed or
+    /// preallocated blocks
+    #[arg(long)]
+    no_space_check: bool,
+    /// Clone into a folder of /mnt, /media or /Volumes though no disk is mounted there
+    #[arg(long)]
+    allow_folder: bool,
     /// A failing pre-clone script stops the run (81), a failing post-clone script fails it (82)
     #[arg(long)]
     strict_scripts: bool,
     /// Clone without root; ownership and special files are then not kept, and the log says so
     #[arg(long)]
     allow_non_root: bool,
+    /// Try the transfer again, so often, after a failure that may pass: rsync's 10, 12, 30 and 35, and vanished files
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=100))]
+    retries: u32,
+    /// The pause before another attempt: 90s, 5min, 1h
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_wait)]
+    retry_wait: Duration,
+    /// Exit with 0, not 24, when files vanished from the source while they were copied
+    #[arg(long)]
+    vanished_ok: bool,
     /// Keep what the clone deletes or overwrites at the destination for DAYS days, 30 if no number is given
     #[arg(long, value_name = "DAYS", num_args = 0..=1, require_equals = true, default_missing_value = "30",
         value_parser = clap::value_parser!(u32).range(1..=36_500))]
@@ -217,6 +237,14 @@ fn parse_secret(text: &str) -> Result<Secret, std::convert::Infallible> {
     Ok(Secret::new(text.as_bytes().to_vec()))
 }
 
+/// The longest pause between two attempts: by then the next night's run is due.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn parse_wait(text: &str) -> Result<Duration, String> {
+    let wait = humantime::parse_duration(text).map_err(|error| format!("{error}; write 90s, 5min or 1h"))?;
+    if wait <= LONGEST_WAIT { Ok(wait) } else { Err("it is longer than a day".to_owned()) }
+}
+
 /// A word too many is most often the rest of a path that lacks quotes; clap takes it for a subcommand.
 fn explain(error: clap::Error, definition: &mut clap::Command) -> clap::Error {
     let word = match error.get(ContextKind::InvalidSubcommand) {
@@ -255,8 +283,14 @@ fn plan(args: CloneArgs) -> Result<Plan, String> {
         rsync: optional(args.rsync, "--rsync")?,
         log_dir: optional(args.log_dir, "--log-dir")?,
         adopt: args.adopt,
+        allow_shrink: args.allow_shrink,
+        no_space_check: args.no_space_check,
+        allow_folder: args.allow_folder,
         strict_scripts: args.strict_scripts,
         allow_non_root: args.allow_non_root,
+        retries: args.retries,
+        retry_wait: args.retry_wait,
+        vanished_ok: args.vanished_ok,
         safety_net: args.safety_net,
     })
 }

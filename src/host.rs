@@ -4,6 +4,8 @@ pub mod folder;
 pub mod lock;
 pub mod platform;
 pub mod removal;
+pub mod space;
+pub mod state;
 pub mod tools;
 pub mod walk;
 
@@ -36,6 +38,8 @@ pub struct Host {
     pub log_dir: PathBuf,
     /// A folder of ours for locks.
     pub lock_dir: PathBuf,
+    /// What is remembered of each destination.
+    pub state_dir: PathBuf,
     /// The default folder of a server backup.
     pub backup_dir: PathBuf,
     /// The system's encrypted credential store (Linux).
@@ -44,6 +48,8 @@ pub struct Host {
     pub plain_credentials: PathBuf,
     /// Where a service manager has put this job's credentials.
     pub job_credentials: Option<PathBuf>,
+    /// Where disks are mounted: a folder in one of these that is no mount point is most likely a missing disk.
+    pub mount_folders: Vec<PathBuf>,
     /// The effective user's number; 0 is root.
     pub effective_uid: u32,
     /// The machine's name.
@@ -73,11 +79,13 @@ impl Host {
             rsync_folders: rsync_folders(system),
             search_path: std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into()),
             log_dir: log_dir(system, effective_uid, home.clone()),
-            lock_dir: lock_dir(system, effective_uid, home),
+            lock_dir: lock_dir(system, effective_uid, home.clone()),
+            state_dir: state_dir(system, effective_uid, home),
             backup_dir: "/var/backups/counterpart".into(),
             encrypted_credentials: "/etc/credstore.encrypted".into(),
             plain_credentials: "/etc/credstore".into(),
             job_credentials: absolute_folder("CREDENTIALS_DIRECTORY"),
+            mount_folders: mount_folders(system),
             effective_uid,
             name: name(),
             users: BTreeMap::new(),
@@ -126,6 +134,15 @@ pub fn rsync_folders(system: System) -> Vec<PathBuf> {
     }
 }
 
+/// Where disks are mounted by hand and by the desktop.
+#[must_use]
+pub fn mount_folders(system: System) -> Vec<PathBuf> {
+    match system {
+        System::MacOs => vec!["/Volumes".into()],
+        System::Linux => ["/mnt", "/media", "/run/media"].map(PathBuf::from).into(),
+    }
+}
+
 /// A folder that the environment names; a relative one would be another one for every caller.
 fn absolute_folder(variable: &str) -> Option<PathBuf> {
     std::env::var_os(variable).map(PathBuf::from).filter(|folder| folder.is_absolute())
@@ -148,6 +165,14 @@ fn lock_dir(system: System, uid: u32, home: Option<PathBuf>) -> PathBuf {
         (System::MacOs, 0) => "/var/run/counterpart".into(),
         (System::Linux, 0) => "/run/counterpart".into(),
         _ => log_dir(system, uid, home).join("lock"),
+    }
+}
+
+fn state_dir(system: System, uid: u32, home: Option<PathBuf>) -> PathBuf {
+    match (system, uid) {
+        (System::MacOs, 0) => "/var/db/counterpart".into(),
+        (System::Linux, 0) => "/var/lib/counterpart".into(),
+        _ => log_dir(system, uid, home).join("state"),
     }
 }
 

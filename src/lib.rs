@@ -7,6 +7,7 @@ pub mod exit_code;
 pub mod failure;
 pub mod generate;
 pub mod host;
+pub mod identity;
 pub mod linux;
 pub mod logging;
 pub mod macos;
@@ -15,11 +16,13 @@ pub mod phases;
 pub mod pipeline;
 pub mod plan;
 pub mod process;
+pub mod record;
 pub mod restore;
 pub mod rsync;
 pub mod secret;
 pub mod setpass;
 pub mod shown;
+pub mod stats_file;
 
 use std::process::ExitCode as ProcessExitCode;
 

@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::secret::Secret;
 
@@ -32,12 +33,24 @@ pub struct Plan {
     pub rsync: Option<PathBuf>,
     /// The log folder, instead of the default one.
     pub log_dir: Option<PathBuf>,
-    /// The first clone may delete what the destination holds.
+    /// The first clone may delete what the destination holds, and the destination may be another one than it was.
     pub adopt: bool,
+    /// The source may have lost most of its entries since the last complete clone.
+    pub allow_shrink: bool,
+    /// Do not check beforehand whether the clone fits.
+    pub no_space_check: bool,
+    /// The destination may be a plain folder where disks are mounted otherwise.
+    pub allow_folder: bool,
     /// A failing script fails the run.
     pub strict_scripts: bool,
     /// Clone without root.
     pub allow_non_root: bool,
+    /// How often the transfer is tried again when its failure may pass.
+    pub retries: u32,
+    /// The pause before another attempt.
+    pub retry_wait: Duration,
+    /// Files that vanish during the clone do not change its exit code.
+    pub vanished_ok: bool,
     /// Keep what the clone deletes or overwrites, for so many days.
     pub safety_net: Option<u32>,
 }

@@ -32,7 +32,7 @@ _counterpart() {
 
     case "${cmd}" in
         counterpart)
-            opts="-s -d -e -b -B -p -o -g -t -h -V --source --destination --exclude-from --backup-password --backup-keychain --backup-dir --pre-script --post-script --organisation-prefix --test-run --rsync --log-dir --adopt --strict-scripts --allow-non-root --safety-net --help --version setpass restore generate"
+            opts="-s -d -e -b -B -p -o -g -t -h -V --source --destination --exclude-from --backup-password --backup-keychain --backup-dir --pre-script --post-script --organisation-prefix --test-run --rsync --log-dir --adopt --allow-shrink --no-space-check --allow-folder --strict-scripts --allow-non-root --retries --retry-wait --vanished-ok --safety-net --help --version setpass restore generate"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -103,6 +103,14 @@ _counterpart() {
                     return 0
                     ;;
                 --log-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retries)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-wait)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
