@@ -18,6 +18,7 @@ use super::Run;
 use super::endpoints::Destination;
 use crate::failure::Failure;
 use crate::host::folder::Folder;
+use crate::host::space::Space;
 use crate::logging::warning;
 use crate::shown;
 use folders::Folders;
@@ -50,7 +51,7 @@ pub fn make_ready(run: &Run<'_>, destination: &Destination) -> Result<(), Failur
         let stock = Stock::open_or_make(&destination.folder, &run.plan.prefix)?;
         stock.tidy(run)?;
         stock.expire(run, days)?;
-        Ok(MOST_BYTES.min(destination.folder.room()?.bytes / SHORT))
+        Ok(MOST_BYTES.min(Space::of(&destination.folder)?.total / SHORT))
     };
     let wanted = tidied().map_err(|error| unusable(run, &error))?;
     make_room(run, destination, wanted);
@@ -64,13 +65,13 @@ pub fn make_room(run: &Run<'_>, destination: &Destination, wanted: u64) -> u64 {
         return 0;
     }
     let trimmed = || -> io::Result<u64> {
-        let before = destination.folder.room()?.free;
+        let before = Space::of(&destination.folder)?.available;
         let Some(stock) = Stock::open(&destination.folder, &run.plan.prefix)? else { return Ok(0) };
         stock.trim(run, &|freed| {
-            let room = destination.folder.room()?;
+            let space = Space::of(&destination.folder)?;
             // A filesystem may give room back later than it says that a file is gone.
-            let inodes = MOST_INODES.min(room.inodes / SHORT);
-            Ok(room.free.max(before + freed) >= wanted && room.free_inodes >= inodes)
+            let inodes = MOST_INODES.min(space.inodes / SHORT);
+            Ok(space.available.max(before + freed) >= wanted && space.free_inodes >= inodes)
         })
     };
     trimmed().unwrap_or_else(|error| {
