@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstatat, futimens, mkdirat};
-use nix::sys::statvfs::fstatvfs;
 use nix::sys::time::{TimeSpec, TimeValLike as _};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
@@ -31,19 +30,6 @@ impl From<&Metadata> for FileIdentity {
     fn from(metadata: &Metadata) -> Self {
         Self { device: metadata.dev(), inode: metadata.ino() }
     }
-}
-
-/// The room on a filesystem. A filesystem that makes inodes as they are needed has none of them to count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
-    /// Its size in bytes.
-    pub bytes: u64,
-    /// The bytes that are left for everybody.
-    pub free: u64,
-    /// How many inodes it has; 0 if that is not fixed.
-    pub inodes: u64,
-    /// How many of them are left.
-    pub free_inodes: u64,
 }
 
 /// A folder, held open for reading.
@@ -132,18 +118,6 @@ impl Folder {
             Err(Errno::ENOTEMPTY | Errno::EEXIST) => Ok(false),
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// How much room the folder's filesystem has, and how much is left.
-    pub fn room(&self) -> io::Result<Room> {
-        let found = fstatvfs(&self.file)?;
-        // The numbers have 32 bits on Apple's systems.
-        #[allow(clippy::useless_conversion, reason = "the types differ by system")]
-        let [size, free, inodes, free_inodes] =
-            [found.blocks(), found.blocks_available(), found.files(), found.files_available()].map(u64::from);
-        #[allow(clippy::useless_conversion, reason = "the types differ by system")]
-        let unit = u64::from(found.fragment_size());
-        Ok(Room { bytes: size * unit, free: free * unit, inodes, free_inodes })
     }
 
     /// Makes a new file for writing; fails when anything of that name is there.

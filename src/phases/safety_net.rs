@@ -18,6 +18,7 @@ use super::Run;
 use super::endpoints::Destination;
 use crate::failure::Failure;
 use crate::host::folder::Folder;
+use crate::host::space::Space;
 use crate::logging::warning;
 use crate::shown;
 use folders::Folders;
@@ -33,8 +34,14 @@ pub struct Net {
     before: Folders,
 }
 
-/// Room is short when less than this part of the destination is free.
+/// Room is short when less than this part of the destination is free,
 const SHORT: u64 = 20;
+
+/// and less than so many bytes: a twentieth of a large disk is plenty,
+const MOST_BYTES: u64 = 10 << 30;
+
+/// or than so many inodes.
+const MOST_INODES: u64 = 100_000;
 
 /// Removes the nets that are too old, and the oldest while room is short; the newest always stays.
 pub fn make_ready(run: &Run<'_>, destination: &Destination) -> Result<(), Failure> {
@@ -44,26 +51,27 @@ pub fn make_ready(run: &Run<'_>, destination: &Destination) -> Result<(), Failur
         let stock = Stock::open_or_make(&destination.folder, &run.plan.prefix)?;
         stock.tidy(run)?;
         stock.expire(run, days)?;
-        Ok(destination.folder.room()?.bytes / SHORT)
+        Ok(MOST_BYTES.min(Space::of(&destination.folder)?.total / SHORT))
     };
     let wanted = tidied().map_err(|error| unusable(run, &error))?;
     make_room(run, destination, wanted);
     run.go_on()
 }
 
-/// Removes the oldest nets until `wanted` bytes and a twentieth of the inodes are free at the destination, and never the
+/// Removes the oldest nets until `wanted` bytes and some of the inodes are free at the destination, and never the
 /// newest one; returns how many bytes that has freed. Without `--safety-net` none is removed.
 pub fn make_room(run: &Run<'_>, destination: &Destination, wanted: u64) -> u64 {
     if run.plan.safety_net.is_none() {
         return 0;
     }
     let trimmed = || -> io::Result<u64> {
-        let before = destination.folder.room()?.free;
+        let before = Space::of(&destination.folder)?.available;
         let Some(stock) = Stock::open(&destination.folder, &run.plan.prefix)? else { return Ok(0) };
         stock.trim(run, &|freed| {
-            let room = destination.folder.room()?;
+            let space = Space::of(&destination.folder)?;
             // A filesystem may give room back later than it says that a file is gone.
-            Ok(room.free.max(before + freed) >= wanted && room.free_inodes >= room.inodes / SHORT)
+            let inodes = MOST_INODES.min(space.inodes / SHORT);
+            Ok(space.available.max(before + freed) >= wanted && space.free_inodes >= inodes)
         })
     };
     trimmed().unwrap_or_else(|error| {

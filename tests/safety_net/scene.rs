@@ -6,7 +6,31 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::disk::Tmpfs;
 use crate::sandbox::{Sandbox, names_of};
+
+/// A sandbox whose destination has room whatever the machine's own disks have: nets go where it is short.
+pub struct Roomy {
+    sandbox: Sandbox,
+    _disk: Tmpfs,
+}
+
+impl Roomy {
+    /// An empty source and an empty disk.
+    pub fn new() -> Self {
+        let (mut sandbox, disk) = (Sandbox::new(), Tmpfs::new("size=256m"));
+        sandbox.destination = disk.path().into();
+        Self { sandbox, _disk: disk }
+    }
+}
+
+impl std::ops::Deref for Roomy {
+    type Target = Sandbox;
+
+    fn deref(&self) -> &Sandbox {
+        &self.sandbox
+    }
+}
 
 /// The folder of the nets.
 pub fn nets_folder(sandbox: &Sandbox) -> PathBuf {

@@ -11,12 +11,12 @@ use nix::unistd::mkfifo;
 use crate::audit::folder::Folder;
 use crate::disk::LoopDisk;
 use crate::sandbox::{Sandbox, names_of};
-use crate::scene::{MountedThere, beside, make_net, nets, nets_folder};
+use crate::scene::{MountedThere, Roomy, beside, make_net, nets, nets_folder};
 use crate::tree;
 
 /// A clone that has been made, and a source that a further clone would change nothing by.
-fn cloned() -> Sandbox {
-    let sandbox = Sandbox::new();
+fn cloned() -> Roomy {
+    let sandbox = Roomy::new();
     sandbox.write("file", "content");
     sandbox.clone(&[]).assert_code(0);
     sandbox
@@ -133,7 +133,7 @@ fn a_removal_copes_with_depth_names_links_and_closed_folders() {
     fs::create_dir(net.join("folder")).unwrap();
     symlink(&victims, net.join("folder/link")).unwrap();
     fs::set_permissions(net.join("folder"), fs::Permissions::from_mode(0o000)).unwrap();
-    fs::hard_link(victims.join("file"), net.join("hard")).unwrap();
+    fs::hard_link(sandbox.destination.join("file"), net.join("hard")).unwrap();
     tree::over_long_path(&net);
     let mut deep = Folder::open(&net).unwrap();
     for _ in 0..3000 {
@@ -144,6 +144,7 @@ fn a_removal_copes_with_depth_names_links_and_closed_folders() {
     sandbox.clone(&["--safety-net"]).assert_code(0).assert_err("").assert_no_log("Warning: /");
     assert_eq!(nets(&sandbox), ["2001-02-04_04-05-06"]);
     assert_eq!(fs::read_to_string(victims.join("file")).unwrap(), "mine");
+    assert_eq!(fs::read_to_string(sandbox.destination.join("file")).unwrap(), "content");
 }
 
 #[test]

@@ -34,12 +34,12 @@ pub fn is_before(version: &str, other: &str) -> bool {
 }
 
 /// Runs a test with each of them.
-pub fn with_each(test: impl Fn(&Sandbox, &str)) {
+pub fn with_each(test: impl Fn(&mut Sandbox, &str)) {
     for (version, rsync) in fetched() {
         eprintln!("rsync {version}");
-        let sandbox = Sandbox::new();
+        let mut sandbox = Sandbox::new();
         // By its own path: some of them find their libraries from there.
         write_script(&sandbox.host().join("rsync/rsync"), &format!("exec '{}' \"$@\"", rsync.display()));
-        test(&sandbox, &version);
+        test(&mut sandbox, &version);
     }
 }
