@@ -42,6 +42,16 @@ pub enum Failure {
         /// The reason.
         why: String,
     },
+    /// There is nothing at the destination's path.
+    #[error(
+        "The destination {} cannot be written: it does not exist, and Counterpart does not make it. Perhaps its disk \
+         is not mounted.",
+        shown::path(path)
+    )]
+    DestinationMissing {
+        /// The destination.
+        path: PathBuf,
+    },
     /// The exclusion file cannot be used.
     #[error("The excludes file {} cannot be read: {why}. Check -e.", shown::path(path))]
     ExcludesUnreadable {
@@ -312,6 +322,8 @@ pub enum Moment {
     PreClone,
     /// After a successful clone.
     PostClone,
+    /// After any failure.
+    OnError,
 }
 
 impl std::fmt::Display for Moment {
@@ -319,6 +331,7 @@ impl std::fmt::Display for Moment {
         formatter.write_str(match self {
             Self::PreClone => "pre-clone",
             Self::PostClone => "post-clone",
+            Self::OnError => "on-error",
         })
     }
 }
@@ -333,15 +346,18 @@ impl Failure {
                 ExitCode::NOT_ROOT_OR_INTERNAL
             }
             Self::SourceUnreadable { .. } | Self::SourceEmpty { .. } => ExitCode::SOURCE,
-            Self::DestinationUnusable { .. } => ExitCode::DESTINATION,
+            Self::DestinationUnusable { .. } | Self::DestinationMissing { .. } => ExitCode::DESTINATION,
             Self::ExcludesUnreadable { .. } => ExitCode::EXCLUDES,
             Self::ScriptNotExecutable { which, .. } => match which {
                 Moment::PreClone => ExitCode::PRE_SCRIPT,
                 Moment::PostClone => ExitCode::POST_SCRIPT,
+                Moment::OnError => ExitCode::USAGE,
             },
             Self::ScriptFailed { which, .. } => match which {
                 Moment::PreClone => ExitCode::PRE_SCRIPT_FAILED,
                 Moment::PostClone => ExitCode::POST_SCRIPT_FAILED,
+                // It runs when the run has failed already, and changes nothing about that.
+                Moment::OnError => ExitCode::NOT_ROOT_OR_INTERNAL,
             },
             Self::SourceLost { .. } => ExitCode::SOURCE_LOST,
             Self::DestinationLost { .. } | Self::MarkNotWritten { .. } => ExitCode::DESTINATION_LOST,
@@ -377,6 +393,7 @@ impl Failure {
     pub fn refuses_destination(&self) -> bool {
         match self {
             Self::DestinationUnusable { .. }
+            | Self::DestinationMissing { .. }
             | Self::WouldDelete { .. }
             | Self::Locked { .. }
             | Self::SameFolder { .. }
@@ -396,6 +413,50 @@ impl Failure {
             | Self::DestinationFull { .. }
             | Self::RsyncNotFound { .. }
             | Self::WrongRsync { .. }
+            | Self::Interrupted { .. }
+            | Self::Rsync { .. }
+            | Self::RsyncUnusable { .. }
+            | Self::RsyncKilled { .. }
+            | Self::RsyncNotRun { .. }
+            | Self::StatisticsMissing { .. }
+            | Self::FlushFailed { .. }
+            | Self::BackupFolder { .. }
+            | Self::NoPassword { .. }
+            | Self::BackupUnsupported { .. }
+            | Self::ServeradminNotFound { .. }
+            | Self::PgDumpallNotFound { .. }
+            | Self::DatabaseNotDumped { .. }
+            | Self::DirectoryNotArchived { .. }
+            | Self::SettingsNotDumped { .. }
+            | Self::MarkNotWritten { .. } => false,
+        }
+    }
+
+    /// Whether the destination is simply not there, as it is when its disk lies in the cupboard.
+    #[must_use]
+    pub fn means_missing(&self) -> bool {
+        match self {
+            Self::DestinationMissing { .. } => true,
+            Self::NotRoot
+            | Self::Internal(_)
+            | Self::SourceUnreadable { .. }
+            | Self::SourceEmpty { .. }
+            | Self::DestinationUnusable { .. }
+            | Self::ExcludesUnreadable { .. }
+            | Self::ScriptNotExecutable { .. }
+            | Self::ScriptFailed { .. }
+            | Self::SourceLost { .. }
+            | Self::DestinationLost { .. }
+            | Self::MissingUser { .. }
+            | Self::DestinationFull { .. }
+            | Self::WouldDelete { .. }
+            | Self::Locked { .. }
+            | Self::RsyncNotFound { .. }
+            | Self::WrongRsync { .. }
+            | Self::SameFolder { .. }
+            | Self::SourceInsideDestination { .. }
+            | Self::IgnoresOwnership { .. }
+            | Self::SealedSystem { .. }
             | Self::Interrupted { .. }
             | Self::Rsync { .. }
             | Self::RsyncUnusable { .. }

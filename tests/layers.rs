@@ -13,12 +13,12 @@ const LAYERS: [&[&str]; 12] = [
     &["generate", "pipeline", "setpass"],
     &["cli"],
     &["phases"],
-    &["rsync", "macos", "linux", "logging"],
+    &["rsync", "macos", "linux", "logging", "metrics"],
     &["host"],
     &["process"],
     &["outcome"],
     &["plan", "failure", "record"],
-    &["secret"],
+    &["address", "secret"],
     &["exit_code", "shown"],
 ];
 
