@@ -77,7 +77,11 @@ mod tests {
     fn the_query_stays_behind_the_path() {
         for (text, start, plain) in [
             ("https://hc-ping.com/uuid", "https://hc-ping.com/uuid/start", "https://hc-ping.com/uuid"),
-            ("http://h:8000/a/b/?create=1", "http://h:8000/a/b/start?create=1", "http://h:8000/a/b/?create=1"),
+            (
+                "http://h:8000/a/b/?create=1",
+                "http://h:8000/a/b/start?create=1",
+                "http://h:8000/a/b/?create=1",
+            ),
             ("https://h", "https://h/start", "https://h/"),
             ("https://u:p@h/x", "https://u:p@h/x/start", "https://u:p@h/x"),
             ("http://[::1]:80/x", "http://[::1]:80/x/start", "http://[::1]:80/x"),

@@ -112,7 +112,10 @@ mod tests {
         let written = text(&record(), None);
         assert!(written.contains("outcome=\"failed\"} 1\n"), "{written}");
         assert_eq!(written.matches(",outcome=").count(), 4);
-        assert_eq!(written.lines().filter(|line| line.contains(",outcome=") && line.ends_with(" 1")).count(), 1);
+        assert_eq!(
+            written.lines().filter(|line| line.contains(",outcome=") && line.ends_with(" 1")).count(),
+            1
+        );
         assert!(written.contains("counterpart_exit_code{destination=\"/mnt/clone\"} 74\n"), "{written}");
     }
 }

@@ -141,8 +141,7 @@ pub enum Mark {
 
 impl Mark {
     /// All marks.
-    pub const ALL: [Self; 5] =
-        [Self::Completed, Self::Error, Self::Statistics, Self::Identity, Self::Record];
+    pub const ALL: [Self; 5] = [Self::Completed, Self::Error, Self::Statistics, Self::Identity, Self::Record];
 
     /// The marks that make a destination known as ours; an error alone does not.
     pub const OWNING: [Self; 3] = [Self::Identity, Self::Completed, Self::Statistics];

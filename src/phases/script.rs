@@ -135,12 +135,7 @@ fn environment() -> Vec<(OsString, OsString)> {
 }
 
 /// A script that is a part of the clone: with `--strict-scripts` the run fails with it.
-fn run_in_clone(
-    run: &Run<'_>,
-    which: Moment,
-    path: &Path,
-    outcome: Option<&Outcome>,
-) -> Result<(), Failure> {
+fn run_in_clone(run: &Run<'_>, which: Moment, path: &Path, outcome: Option<&Outcome>) -> Result<(), Failure> {
     run.go_on()?;
     let _phase = run.phase(match which {
         Moment::PreClone => "pre-clone script",
