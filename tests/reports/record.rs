@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use chrono::DateTime;
 use serde_json::{Value, json};
 
-use crate::disk::Disk;
+use crate::disk::LoopDisk;
 use crate::fakes;
 use crate::sandbox::{FAKE_HOST, Finished, RECORD, STEM, Sandbox, names_of};
 
@@ -352,7 +352,7 @@ fn what_names_hold_is_escaped() {
 #[test]
 fn a_disk_that_is_full_after_the_clone_costs_only_the_record() {
     let mut sandbox = Sandbox::new();
-    let disk = Disk::new("ext4", 16, &["-m", "0"], "");
+    let disk = LoopDisk::new("ext4", 16, &["-m", "0"], "");
     sandbox.destination = disk.path().to_owned();
     sandbox.write("file", "content");
     sandbox.clone(&[]).assert_code(0);
