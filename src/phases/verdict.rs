@@ -42,7 +42,7 @@ pub fn judge(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<Complet
         End::Exited(0) => complete(run, ends, report, 0).map(|()| Completion::Whole),
         // A source that went away as a whole has not lost some files only.
         End::Exited(VANISHED) if report.diagnostics.vanished > 0 => {
-            probe(run, ends, report)?;
+            probe_source_of(run, ends, report)?;
             complete(run, ends, report, VANISHED).map(|()| Completion::Vanished)
         }
         End::Exited(code) => {
@@ -115,8 +115,7 @@ fn reason(run: &Run<'_>, ends: &Endpoints, report: &Report, code: i32) -> Failur
 
 /// Whether both ends are still what they were.
 fn probe(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<(), Failure> {
-    probe_source(&ends.source, report.diagnostics.device_gone)
-        .map_err(|error| Failure::SourceLost { path: run.plan.source.clone(), why: shown::reason(&error) })?;
+    probe_source_of(run, ends, report)?;
     probe_destination(run, &ends.destination).map_err(|error| {
         let path = run.plan.destination.clone();
         if is_no_room(&error) {
@@ -125,6 +124,11 @@ fn probe(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<(), Failure
             Failure::DestinationLost { path, why: shown::reason(&error) }
         }
     })
+}
+
+fn probe_source_of(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<(), Failure> {
+    probe_source(&ends.source, report.diagnostics.device_gone)
+        .map_err(|error| Failure::SourceLost { path: run.plan.source.clone(), why: shown::reason(&error) })
 }
 
 fn is_no_room(error: &io::Error) -> bool {

@@ -82,6 +82,16 @@ impl LoopDisk {
         Self { mounted, attached, folder }
     }
 
+    /// Mounts the filesystem that an image holds already, as after a power cut; the image is not removed with it.
+    pub fn of_image(kind: &str, image: &Path, mount_options: &str) -> Self {
+        let folder = must("make a temporary folder", tempfile::tempdir());
+        let attached = Attached::new(image);
+        let point = folder.path().join("mounted");
+        must("make the mount point", fs::create_dir(&point));
+        let mounted = Mounted::new(kind, attached.device.as_os_str(), &point, mount_options);
+        Self { mounted, attached, folder }
+    }
+
     /// Where it is mounted.
     pub fn path(&self) -> &Path {
         &self.mounted.point
