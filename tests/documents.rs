@@ -12,6 +12,8 @@ mod filesystems;
 mod licences;
 #[path = "documents/paths.rs"]
 mod paths;
+#[path = "documents/reports.rs"]
+mod reports;
 #[path = "documents/statistics.rs"]
 mod statistics;
 #[path = "documents/tables.rs"]

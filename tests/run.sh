@@ -14,6 +14,8 @@ packages=(
     systemd
     # The servers that are backed up, what encrypts them, and a terminal for what asks.
     age bsdutils ldap-utils mariadb-server postgresql slapd
+    # What reads our metrics and our record, and makes certificates.
+    openssl prometheus prometheus-node-exporter python3-jsonschema
     # To fetch other versions of rsync.
     debian-archive-keyring patchelf
 )

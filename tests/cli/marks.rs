@@ -1,5 +1,6 @@
 //! The files at the destination's root.
 
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -267,8 +268,10 @@ fn another_prefix_names_other_files() {
     let sandbox = sandbox();
     sandbox.clone(&["-g", "org.example-1_x"]).assert_code(0);
     let stem = ".org.example-1_x.counterpart.";
-    let expected = |marks: [&str; 4]| marks.map(|mark| format!("{stem}{mark}")).to_vec();
-    let marks_and_file = |marks| [expected(marks), vec!["file".to_owned()]].concat();
+    let marks_and_file = |marks: [&str; 4]| {
+        let names = marks.map(|mark| OsString::from(format!("{stem}{mark}")));
+        [names.to_vec(), vec!["file".into()]].concat()
+    };
     let names = names_of(&sandbox.destination);
     assert_eq!(names, marks_and_file(["completed", "id", "stats", "stats.json"]));
     sandbox.clone(&["-g", "org.example-1_x", "-e", "/nonexistent"]).assert_code(67);

@@ -27,7 +27,7 @@ fn options() -> BTreeSet<String> {
 }
 
 /// Options that the documents name and that belong to other programs.
-const OF_OTHERS: [&str; 29] = [
+const OF_OTHERS: [&str; 30] = [
     // rsync
     "--acls",
     "--archive",
@@ -61,6 +61,8 @@ const OF_OTHERS: [&str; 29] = [
     "--folder",
     "--bootinfo",
     "--bootefi",
+    // prometheus-node-exporter
+    "--collector",
 ];
 
 /// The words of a text that look like long options.
