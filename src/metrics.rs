@@ -7,8 +7,11 @@ use crate::record::{Figures, Record, Verdict};
 /// The name of the metric that has to outlive a failed run.
 const LAST_SUCCESS: &str = "counterpart_last_success_timestamp_seconds";
 
-/// What rsync counted: each name, what it is, and where to find it.
-const FIGURES: [(&str, &str, fn(&Figures) -> Option<u64>); 8] = [
+/// A metric of what rsync counted: its name, what it is, and where to find it.
+type Figure = (&'static str, &'static str, fn(&Figures) -> Option<u64>);
+
+/// What rsync counted.
+const FIGURES: [Figure; 8] = [
     ("counterpart_files", "Entries of every kind in the source.", |found| found.files),
     ("counterpart_created_files", "Entries made at the destination.", |found| found.created),
     ("counterpart_deleted_files", "Entries deleted at the destination.", |found| found.deleted),

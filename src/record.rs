@@ -228,11 +228,11 @@ pub struct Record {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(crate) mod tests {
     use super::{Lines, Moment, Record, SCHEMA, Verdict};
 
     /// A run that failed.
-    pub fn record() -> Record {
+    pub(crate) fn record() -> Record {
         let moment = Moment { rfc3339: "2026-11-23T01:48:46+01:00".to_owned(), epoch: 1_795_394_926 };
         Record {
             schema: SCHEMA,

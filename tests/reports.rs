@@ -5,8 +5,10 @@
 #[path = "support/disk.rs"]
 mod disk;
 #[path = "cli/fakes.rs"]
+#[allow(dead_code, reason = "each test crate uses a part")]
 mod fakes;
 #[path = "cli/nobody.rs"]
+#[allow(dead_code, reason = "each test crate uses a part")]
 mod nobody;
 #[path = "support/sandbox.rs"]
 mod sandbox;

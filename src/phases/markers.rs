@@ -113,7 +113,7 @@ pub fn write(
         Err(failure) => {
             let keeps = matches!(report.end, End::Exited(code) if exit_status::keeps_statistics(code));
             if keeps {
-                rewrite_statistics(run, folder, counted, &failure);
+                rewrite_statistics(run, folder, &counted, &failure);
             }
             return Err(failure);
         }
@@ -124,7 +124,7 @@ pub fn write(
     };
     // From here on the file may tell of a success: a failure that comes later has to write it again.
     run.note(|journal| journal.counted = Some(counted));
-    succeed(run, folder, counted, outcome.exit_code())
+    succeed(run, folder, &counted, outcome.exit_code())
         .map_err(|(mark, error)| not_written(run, &run.plan.prefix.mark(mark), &error))?;
     if completion == Completion::Vanished {
         run.warn("files vanished from the source while they were copied; they are not in the clone.");
@@ -136,7 +136,7 @@ pub fn write(
 fn succeed(
     run: &Run<'_>,
     folder: &Folder,
-    counted: Counted,
+    counted: &Counted,
     code: ExitCode,
 ) -> Result<(), (Mark, io::Error)> {
     let prefix = &run.plan.prefix;
@@ -153,7 +153,7 @@ fn succeed(
     folder.sync().map_err(of(Mark::Completed))
 }
 
-fn rewrite_statistics(run: &Run<'_>, folder: &Folder, counted: Counted, failure: &Failure) {
+fn rewrite_statistics(run: &Run<'_>, folder: &Folder, counted: &Counted, failure: &Failure) {
     if let Err(error) = write_statistics(run, folder, counted, Err(failure)) {
         warning(format_args!("the statistics could not be written: {}.", shown::reason(&error)));
     }
@@ -162,7 +162,7 @@ fn rewrite_statistics(run: &Run<'_>, folder: &Folder, counted: Counted, failure:
 fn write_statistics(
     run: &Run<'_>,
     folder: &Folder,
-    counted: Counted,
+    counted: &Counted,
     end: Result<ExitCode, &Failure>,
 ) -> io::Result<()> {
     let mut text = format!("Clone Started: {}\n", run.started.timestamp());
@@ -204,7 +204,7 @@ pub fn record_failure(run: &Run<'_>, destination: &Destination, failure: &Failur
     let mut counted = None;
     run.note(|journal| counted = journal.counted.take());
     if let Some(counted) = counted {
-        rewrite_statistics(run, &destination.folder, counted, failure);
+        rewrite_statistics(run, &destination.folder, &counted, failure);
     }
 }
 

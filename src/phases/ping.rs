@@ -138,26 +138,29 @@ fn too_late() -> String {
 
 /// In our own words: the library's could hold the address.
 fn explain(error: &Error) -> String {
-    if let Error::StatusCode(code) = error {
-        return format!("it answered with status {code}");
-    }
-    if let Error::Io(error) = error {
-        return shown::line(shown::reason(error).as_bytes()).to_string();
-    }
-    if let Error::Rustls(error) = error {
-        return shown::line(error.to_string().as_bytes()).to_string();
-    }
-    if let Error::Tls(why) = error {
-        return (*why).to_owned();
-    }
-    match error {
-        Error::Timeout(_) => too_late(),
-        Error::HostNotFound => "no machine of this name is known".to_owned(),
-        Error::ConnectionFailed => "no connection".to_owned(),
-        Error::TooManyRedirects => "it redirects too often".to_owned(),
-        Error::RequireHttpsOnly(_) => "it redirects to an address that is not encrypted".to_owned(),
-        _ => "its answer is not understood".to_owned(),
-    }
+    let words = match error {
+        Error::StatusCode(code) => return format!("it answered with status {code}"),
+        Error::Io(error) => return shown::line(shown::reason(error).as_bytes()).to_string(),
+        Error::Rustls(error) => return shown::line(error.to_string().as_bytes()).to_string(),
+        Error::Timeout(_) => return too_late(),
+        Error::Tls(why) => why,
+        Error::HostNotFound => "no machine of this name is known",
+        Error::ConnectionFailed => "no connection",
+        Error::TooManyRedirects => "it redirects too often",
+        Error::RequireHttpsOnly(_) => "it redirects to an address that is not encrypted",
+        Error::InvalidProxyUrl | Error::ConnectProxyFailed(_) => "the proxy cannot be used",
+        Error::Http(_)
+        | Error::BadUri(_)
+        | Error::Protocol(_)
+        | Error::RedirectFailed
+        | Error::BodyExceedsLimit(_)
+        | Error::Pem(_)
+        | Error::LargeResponseHeader(..)
+        | Error::TlsRequired
+        | Error::Other(_)
+        | _ => "its answer is not understood",
+    };
+    words.to_owned()
 }
 
 #[cfg(test)]

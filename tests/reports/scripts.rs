@@ -55,12 +55,12 @@ fn assert_told(sandbox: &Sandbox, seen: &Path, more: &[(&str, &str)]) {
     path("SOURCE", &sandbox.source);
     path("DESTINATION", &sandbox.destination);
     path("STATS", &sandbox.mark("stats"));
-    let shown = |map: &BTreeMap<String, Vec<u8>>| {
-        map.iter()
-            .map(|(name, value)| format!("{name}={}\n", String::from_utf8_lossy(value)))
-            .collect::<String>()
+    let shown = |map: BTreeMap<String, Vec<u8>>| {
+        let lines =
+            map.into_iter().map(|(name, value)| format!("{name}={}", String::from_utf8_lossy(&value)));
+        lines.collect::<Vec<String>>()
     };
-    assert_eq!(shown(&told), shown(&expected));
+    assert_eq!(shown(told), shown(expected));
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn without_a_log_none_is_named() {
 fn every_failure_runs_it_refusals_too() {
     let sandbox = sandbox();
     let (error, saw) = witness(&sandbox, "error", "echo said; echo more >&2");
-    let mut fails = |code: i32, more: &[&str]| {
+    let fails = |code: i32, more: &[&str]| {
         let finished = sandbox.clone(&[&["--on-error", &error], more].concat());
         finished
             .assert_code(code)
