@@ -125,6 +125,8 @@ pub struct Figures {
     pub literal: Option<u64>,
     /// Bytes that the destination had already.
     pub matched: Option<u64>,
+    /// Blocks of 4 KiB that were looked at; rsync 3.5.1 and later.
+    pub touched_blocks: Option<u64>,
     /// [`Figures::files`] by their kind.
     pub files_by_kind: Option<Kinds>,
     /// [`Figures::created`] by their kind.

@@ -151,6 +151,7 @@ impl From<&Statistics> for Figures {
             transferred_size: statistics.transferred_size,
             literal: statistics.literal,
             matched: statistics.matched,
+            touched_blocks: statistics.touched_blocks,
             files_by_kind: statistics.files_by_kind,
             created_by_kind: statistics.created_by_kind,
             deleted_by_kind: statistics.deleted_by_kind,

@@ -21,6 +21,8 @@ pub struct Statistics {
     pub literal: Option<u64>,
     /// Bytes that the destination had already.
     pub matched: Option<u64>,
+    /// Blocks of 4 KiB that were touched; 3.5.1 and later.
+    pub touched_blocks: Option<u64>,
     /// The entries of the source by their kind; this and the next two 3.1.0 and later.
     pub files_by_kind: Option<Kinds>,
     /// The entries that were made by their kind.
@@ -62,6 +64,7 @@ impl Statistics {
             "Total transferred file size" => &mut self.transferred_size,
             "Literal data" => &mut self.literal,
             "Matched data" => &mut self.matched,
+            "Number of 4 KiB logical blocks touched" => &mut self.touched_blocks,
             "File list size" => &mut self.list_size,
             "Total bytes sent" => &mut self.sent,
             "Total bytes received" => &mut self.received,
@@ -217,8 +220,10 @@ mod tests {
         assert_eq!(oldest.list_size, Some(18609));
         assert_eq!((oldest.list_generation_ms, oldest.list_transfer_ms), (Some(1), Some(0)));
         assert_eq!((oldest.sent, oldest.received), (Some(12_444_309), Some(28_563)));
+        assert_eq!(captured!("3.5.1", "statistics").touched_blocks, Some(4516));
         // How rsync talks to itself differs by version.
         let of_the_files = |found: Statistics| Statistics {
+            touched_blocks: None,
             list_size: None,
             list_generation_ms: None,
             list_transfer_ms: None,
