@@ -21,7 +21,8 @@ Files at the destination's root:
   .PREFIX.counterpart.error      the reason of the last failure, in one line
   .PREFIX.counterpart.stats      the statistics of the last run
   .PREFIX.counterpart.stats.json all that is known of the last run, for programs
-  .PREFIX.counterpart.id         says that this destination is a clone of ours
+  .PREFIX.counterpart.id         names this destination, its filesystem, and what is cloned to it
+  .PREFIX.counterpart.safety-net a folder with what clones with --safety-net have deleted or overwritten
 The log is Counterpart_YY-MM-DD_HH-MM-SS in /Library/Logs/Counterpart (macOS) or /var/log/counterpart (Linux).";
 
 /// Makes an exact, where possible bootable, clone of a live system with rsync.
@@ -59,10 +60,38 @@ pub struct SetpassArgs {
     pub organisation_prefix: Prefix,
 }
 
+/// `counterpart restore`: what is brought back from the safety nets.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RestoreArgs {
+    /// The destination of the clone whose safety nets are meant
+    #[arg(short, long, value_name = "DIR")]
+    pub destination: PathBuf,
+    /// The prefix that the clone is run with
+    #[arg(short = 'g', long, value_name = "PREFIX", default_value = DEFAULT_PREFIX)]
+    pub organisation_prefix: Prefix,
+    /// Only list the safety nets, or those that hold the given paths
+    #[arg(long, conflicts_with_all = ["at", "to"])]
+    pub list: bool,
+    /// Take it from this net: YYYY-MM-DD, YYYY-MM-DD_HH-MM-SS or latest, instead of the newest that holds it
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
+    /// Where to, instead of the current folder; must exist
+    #[arg(long, value_name = "DIR")]
+    pub to: Option<PathBuf>,
+    /// The rsync to use, instead of searching
+    #[arg(long, value_name = "FILE")]
+    pub rsync: Option<PathBuf>,
+    /// What to bring back, counted from the top of the clone, with or without a leading slash
+    #[arg(value_name = "PATH", required_unless_present = "list")]
+    pub paths: Vec<PathBuf>,
+}
+
 #[derive(Debug, Subcommand)]
 enum Commands {
     /// Stores the password of the server backup in the system's keychain or credential store
     Setpass(SetpassArgs),
+    /// Brings back what a clone with --safety-net has deleted or overwritten
+    Restore(RestoreArgs),
     /// Prints the man page or a shell's completions
     #[command(hide = true)]
     Generate {
@@ -123,9 +152,19 @@ struct CloneArgs {
     /// The log folder, instead of the default one
     #[arg(long, value_name = "DIR")]
     log_dir: Option<PathBuf>,
-    /// Let the first clone delete what the destination already holds
+    /// Let the first clone delete what the destination already holds, and accept another disk than before
     #[arg(long)]
     adopt: bool,
+    /// Let the source have lost more than half of its entries since the last complete clone
+    #[arg(long)]
+    allow_shrink: bool,
+    /// Do not check beforehand whether the clone fits: for sources and destinations with shared, compressed or
+    /// preallocated blocks
+    #[arg(long)]
+    no_space_check: bool,
+    /// Clone into a folder of /mnt, /media or /Volumes though no disk is mounted there
+    #[arg(long)]
+    allow_folder: bool,
     /// A failing pre-clone script stops the run (81), a failing post-clone script fails it (82)
     #[arg(long)]
     strict_scripts: bool,
@@ -150,9 +189,13 @@ struct CloneArgs {
     /// Executable run after any failure, its output logged
     #[arg(long, value_name = "FILE")]
     on_error: Option<PathBuf>,
-    /// End with 0, having done nothing, when the destination does not exist
+    /// End with 0, having done nothing, when the destination does not exist or its disk is not mounted
     #[arg(long)]
     skip_if_missing: bool,
+    /// Keep what the clone deletes or overwrites at the destination for DAYS days, 30 if no number is given
+    #[arg(long, value_name = "DAYS", num_args = 0..=1, require_equals = true, default_missing_value = "30",
+        value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    safety_net: Option<u32>,
 }
 
 /// What the command line asks for.
@@ -162,6 +205,8 @@ pub enum Action {
     Clone(Box<Plan>),
     /// Store, delete or check the password of the server backup.
     Setpass(SetpassArgs),
+    /// Bring files back from the safety nets.
+    Restore(RestoreArgs),
     /// Print a generated document.
     Generate(Generated),
 }
@@ -186,6 +231,9 @@ pub fn parse() -> Result<Action, clap::Error> {
     let args = <Args as clap::FromArgMatches>::from_arg_matches(&matches)?;
     match (args.command, args.clone) {
         (Some(Commands::Setpass(args)), _) => Ok(Action::Setpass(args)),
+        (Some(Commands::Restore(args)), _) => resolve(args)
+            .map(Action::Restore)
+            .map_err(|message| definition.error(ErrorKind::ValueValidation, message)),
         (Some(Commands::Generate { what }), _) => Ok(Action::Generate(what)),
         (None, Some(clone)) => plan(clone)
             .map(|plan| Action::Clone(Box::new(plan)))
@@ -249,6 +297,9 @@ fn plan(args: CloneArgs) -> Result<Plan, String> {
         rsync: optional(args.rsync, "--rsync")?,
         log_dir: optional(args.log_dir, "--log-dir")?,
         adopt: args.adopt,
+        allow_shrink: args.allow_shrink,
+        no_space_check: args.no_space_check,
+        allow_folder: args.allow_folder,
         strict_scripts: args.strict_scripts,
         allow_non_root: args.allow_non_root,
         retries: args.retries,
@@ -258,6 +309,7 @@ fn plan(args: CloneArgs) -> Result<Plan, String> {
         ping: args.ping,
         on_error: optional(args.on_error, "--on-error")?,
         skip_if_missing: args.skip_if_missing,
+        safety_net: args.safety_net,
     })
 }
 
@@ -269,6 +321,15 @@ fn metrics_file(path: Option<PathBuf>) -> Result<Option<PathBuf>, String> {
         (Some(extension), Some(_)) if extension == "prom" => Ok(Some(path)),
         _ => Err("--metrics-file must end in .prom: the textfile collector reads no other file".to_owned()),
     }
+}
+
+fn resolve(mut args: RestoreArgs) -> Result<RestoreArgs, String> {
+    args.destination = absolute(&args.destination, "--destination")?;
+    if !args.list {
+        args.to = Some(absolute(args.to.as_deref().unwrap_or(Path::new(".")), "--to")?);
+    }
+    args.rsync = args.rsync.map(|path| absolute(&path, "--rsync")).transpose()?;
+    Ok(args)
 }
 
 /// Children run in `/`, so a relative path is resolved where it was typed. Trailing slashes and `.` go: `link/` would

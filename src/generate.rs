@@ -34,6 +34,7 @@ fn man_page(text: &mut Vec<u8>) -> io::Result<()> {
     page.render_description_section(text)?;
     page.render_options_section(text)?;
     writeln!(text, "{SETPASS}")?;
+    writeln!(text, "{RESTORE}")?;
     writeln!(text, ".SH EXIT STATUS")?;
     for row in exit_code::TABLE {
         writeln!(text, ".TP\n\\fB{}\\fR\n{}: {}.", roff(row.code), roff(row.meaning), roff(row.remedy))?;
@@ -55,7 +56,11 @@ const SYNOPSIS: &str = r".SH SYNOPSIS
 [\fIoptions\fR]
 .br
 .B counterpart setpass
-[\fB\-\-stdin\fR | \fB\-\-delete\fR | \fB\-\-check\fR] [\fB\-g\fR \fIPREFIX\fR]";
+[\fB\-\-stdin\fR | \fB\-\-delete\fR | \fB\-\-check\fR] [\fB\-g\fR \fIPREFIX\fR]
+.br
+.B counterpart restore
+\fB\-d\fR \fIDESTINATION\fR
+[\fB\-g\fR \fIPREFIX\fR] [\fB\-\-list\fR | [\fB\-\-at\fR \fITIME\fR] [\fB\-\-to\fR \fIDIR\fR]] [\fIPATH\fR ...]";
 
 /// What the subcommand does.
 const SETPASS: &str = r".SH STORING THE PASSWORD
@@ -71,6 +76,24 @@ Delete the stored password.
 .TP
 .B \-\-check
 Only tell whether a password is stored and can be read: 0 or 92.";
+
+/// What the other subcommand does.
+const RESTORE: &str = r".SH BRINGING FILES BACK
+.B counterpart restore
+copies what a clone with \fB\-\-safety\-net\fR has deleted or overwritten, with all its properties, to the current
+folder. A path counts from the top of the clone. Nothing that exists is overwritten.
+.TP
+.B \-\-list
+Only list the nets, or those that hold the given paths.
+.TP
+\fB\-\-at\fR \fITIME\fR
+Take it from the net of this time, YYYY\-MM\-DD or more of it, or \fBlatest\fR; otherwise from the newest that holds it.
+.TP
+\fB\-\-to\fR \fIDIR\fR
+Where to, instead of the current folder; must exist.
+.TP
+\fB\-\-rsync\fR \fIFILE\fR
+The rsync to use, instead of searching.";
 
 /// The files that a run leaves.
 const FILES: &str = r"
@@ -90,6 +113,9 @@ At the destination's root: all that is known of the last run, for programs.
 .TP
 .I .PREFIX.counterpart.id
 At the destination's root: says that this destination is a clone of ours.
+.TP
+.I .PREFIX.counterpart.safety\-net/
+At the destination's root: what clones with \fB\-\-safety\-net\fR have deleted or overwritten.
 .TP
 .I /var/log/counterpart/Counterpart_YY\-MM\-DD_HH\-MM\-SS
 The log of a run; in /Library/Logs/Counterpart on macOS.

@@ -8,6 +8,7 @@ pub mod exit_code;
 pub mod failure;
 pub mod generate;
 pub mod host;
+pub mod identity;
 pub mod linux;
 pub mod logging;
 pub mod macos;
@@ -18,10 +19,12 @@ pub mod pipeline;
 pub mod plan;
 pub mod process;
 pub mod record;
+pub mod restore;
 pub mod rsync;
 pub mod secret;
 pub mod setpass;
 pub mod shown;
+pub mod stats_file;
 
 use std::process::ExitCode as ProcessExitCode;
 
@@ -46,6 +49,10 @@ pub fn main_on(find_host: impl FnOnce() -> anyhow::Result<Host>) -> ProcessExitC
         Ok(cli::Action::Setpass(args)) => match ready(find_host) {
             Err(error) => finish(Err(error)),
             Ok((host, interrupts)) => setpass::run(&args, &host, &interrupts).number(),
+        },
+        Ok(cli::Action::Restore(args)) => match ready(find_host) {
+            Err(error) => finish(Err(error)),
+            Ok((host, interrupts)) => restore::run(&args, &host, &interrupts).number(),
         },
         Ok(cli::Action::Clone(plan)) => match ready(find_host) {
             Err(error) => finish(Err(error)),

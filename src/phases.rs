@@ -2,10 +2,13 @@
 
 pub mod adoption;
 pub mod attempts;
+pub mod census;
 pub mod conclusion;
 pub mod endpoints;
 pub mod exclusions;
+pub mod filesystem;
 pub mod granularity;
+pub mod identity;
 pub mod introduction;
 pub mod journal;
 pub mod markers;
@@ -16,13 +19,14 @@ pub mod ownership;
 pub mod password;
 pub mod ping;
 pub mod preflight;
+pub mod safety_net;
 pub mod script;
 pub mod server_backup;
 pub mod transfer;
 pub mod verdict;
 pub mod watchdog;
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::path::Path;
 use std::time::Instant;
 
@@ -54,6 +58,8 @@ pub struct Run<'a> {
     journal: RefCell<Journal>,
     reserve: RefCell<Option<Reserve>>,
     announcement: RefCell<Option<Request>>,
+    /// How many entries the source had at the last complete clone to this destination, as the census has found.
+    last_complete: Cell<Option<u64>>,
 }
 
 impl<'a> Run<'a> {
@@ -70,6 +76,7 @@ impl<'a> Run<'a> {
             log: OnceCell::new(),
             reserve: RefCell::new(None),
             announcement: RefCell::new(None),
+            last_complete: Cell::new(None),
         }
     }
 

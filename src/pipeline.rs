@@ -5,8 +5,8 @@ use crate::host::Host;
 use crate::outcome::Outcome;
 use crate::phases::endpoints::Endpoints;
 use crate::phases::{
-    Run, adoption, attempts, conclusion, endpoints, exclusions, introduction, markers, password, ping,
-    preflight, script, server_backup, transfer,
+    Run, adoption, attempts, census, conclusion, endpoints, exclusions, introduction, markers, password,
+    ping, preflight, safety_net, script, server_backup, transfer,
 };
 use crate::plan::Plan;
 use crate::process::interrupts::Interrupts;
@@ -34,6 +34,7 @@ fn walk(run: &Run<'_>, claimed: &mut Option<Endpoints>) -> Result<Outcome, Failu
     let rules = exclusions::gather(run, ends)?;
     script::check(run)?;
     let password = password::resolve(run)?;
+    census::judge(run, ends, &rules)?;
     adoption::judge(run, &rsync, ends, &rules)?;
     if run.plan.test_run {
         transfer::list_changes(run, &rsync, ends, &rules)?;
@@ -41,6 +42,7 @@ fn walk(run: &Run<'_>, claimed: &mut Option<Endpoints>) -> Result<Outcome, Failu
     }
     server_backup::run(run, password.as_ref())?;
     script::run_pre_clone(run)?;
+    safety_net::make_ready(run, &ends.destination)?;
     markers::begin(run, ends)?;
     let (report, judgement) = attempts::clone(run, &rsync, ends, &rules)?;
     let outcome = markers::write(run, ends, &report, judgement)?;

@@ -34,8 +34,14 @@ pub struct Plan {
     pub rsync: Option<PathBuf>,
     /// The log folder, instead of the default one.
     pub log_dir: Option<PathBuf>,
-    /// The first clone may delete what the destination holds.
+    /// The first clone may delete what the destination holds, and the destination may be another one than it was.
     pub adopt: bool,
+    /// The source may have lost most of its entries since the last complete clone.
+    pub allow_shrink: bool,
+    /// Do not check beforehand whether the clone fits.
+    pub no_space_check: bool,
+    /// The destination may be a plain folder where disks are mounted otherwise.
+    pub allow_folder: bool,
     /// A failing script fails the run.
     pub strict_scripts: bool,
     /// Clone without root.
@@ -54,6 +60,8 @@ pub struct Plan {
     pub on_error: Option<PathBuf>,
     /// A destination that is not there makes no failure.
     pub skip_if_missing: bool,
+    /// Keep what the clone deletes or overwrites, for so many days.
+    pub safety_net: Option<u32>,
 }
 
 /// Where the password of a server backup comes from.
@@ -124,6 +132,9 @@ impl Default for Prefix {
     }
 }
 
+/// The last part of the name of the folder that holds the safety nets.
+pub const SAFETY_NET: &str = "safety-net";
+
 /// One of the files that are left at the destination's root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
@@ -170,6 +181,12 @@ impl Prefix {
     #[must_use]
     pub fn mark(&self, mark: Mark) -> OsString {
         OsString::from(self.stem() + mark.suffix())
+    }
+
+    /// The name of the folder that holds the safety nets.
+    #[must_use]
+    pub fn safety_net(&self) -> OsString {
+        OsString::from(self.stem() + SAFETY_NET)
     }
 
     /// The name under which the keychain or the credential store keeps the password.

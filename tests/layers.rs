@@ -10,14 +10,14 @@ use regex::Regex;
 const LAYERS: [&[&str]; 12] = [
     &["main"],
     &["lib"],
-    &["generate", "pipeline", "setpass"],
+    &["generate", "pipeline", "restore", "setpass"],
     &["cli"],
     &["phases"],
-    &["rsync", "macos", "linux", "logging", "metrics"],
+    &["rsync", "macos", "linux", "logging", "metrics", "stats_file"],
     &["host"],
     &["process"],
     &["outcome"],
-    &["plan", "failure", "record"],
+    &["plan", "failure", "record", "identity"],
     &["address", "secret"],
     &["exit_code", "shown"],
 ];

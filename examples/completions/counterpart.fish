@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_counterpart_global_optspecs
-    string join \n s/source= d/destination= e/exclude-from= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run rsync= log-dir= adopt strict-scripts allow-non-root retries= retry-wait= vanished-ok metrics-file= ping= on-error= skip-if-missing h/help V/version
+    string join \n s/source= d/destination= e/exclude-from= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run rsync= log-dir= adopt allow-shrink no-space-check allow-folder strict-scripts allow-non-root retries= retry-wait= vanished-ok metrics-file= ping= on-error= skip-if-missing safety-net= h/help V/version
 end
 
 function __fish_counterpart_needs_command
@@ -39,20 +39,32 @@ complete -c counterpart -n "__fish_counterpart_needs_command" -l retry-wait -d '
 complete -c counterpart -n "__fish_counterpart_needs_command" -l metrics-file -d 'Write how the run went for Prometheus\' textfile collector; the name must end in .prom' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -l ping -d 'Tell this address, as healthchecks.io has it: URL/start at the beginning, then URL, or URL/fail' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -l on-error -d 'Executable run after any failure, its output logged' -r -F
+complete -c counterpart -n "__fish_counterpart_needs_command" -l safety-net -d 'Keep what the clone deletes or overwrites at the destination for DAYS days, 30 if no number is given' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -s B -l backup-keychain -d 'The same, with the password that `counterpart setpass` has stored'
 complete -c counterpart -n "__fish_counterpart_needs_command" -s t -l test-run -d 'Verbose dry run: logs what would change, changes nothing at all, exits with 70'
-complete -c counterpart -n "__fish_counterpart_needs_command" -l adopt -d 'Let the first clone delete what the destination already holds'
+complete -c counterpart -n "__fish_counterpart_needs_command" -l adopt -d 'Let the first clone delete what the destination already holds, and accept another disk than before'
+complete -c counterpart -n "__fish_counterpart_needs_command" -l allow-shrink -d 'Let the source have lost more than half of its entries since the last complete clone'
+complete -c counterpart -n "__fish_counterpart_needs_command" -l no-space-check -d 'Do not check beforehand whether the clone fits: for sources and destinations with shared, compressed or preallocated blocks'
+complete -c counterpart -n "__fish_counterpart_needs_command" -l allow-folder -d 'Clone into a folder of /mnt, /media or /Volumes though no disk is mounted there'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l strict-scripts -d 'A failing pre-clone script stops the run (81), a failing post-clone script fails it (82)'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l allow-non-root -d 'Clone without root; ownership and special files are then not kept, and the log says so'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l vanished-ok -d 'Exit with 0, not 24, when files vanished from the source while they were copied'
-complete -c counterpart -n "__fish_counterpart_needs_command" -l skip-if-missing -d 'End with 0, having done nothing, when the destination does not exist'
+complete -c counterpart -n "__fish_counterpart_needs_command" -l skip-if-missing -d 'End with 0, having done nothing, when the destination does not exist or its disk is not mounted'
 complete -c counterpart -n "__fish_counterpart_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c counterpart -n "__fish_counterpart_needs_command" -s V -l version -d 'Print version'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "setpass" -d 'Stores the password of the server backup in the system\'s keychain or credential store'
+complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "restore" -d 'Brings back what a clone with --safety-net has deleted or overwritten'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "generate" -d 'Prints the man page or a shell\'s completions'
 complete -c counterpart -n "__fish_counterpart_using_subcommand setpass" -s g -l organisation-prefix -d 'The prefix that the clone is run with' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand setpass" -l stdin -d 'Take the password from standard input instead of asking for it'
 complete -c counterpart -n "__fish_counterpart_using_subcommand setpass" -l delete -d 'Delete the stored password'
 complete -c counterpart -n "__fish_counterpart_using_subcommand setpass" -l check -d 'Only tell whether a password is stored and can be read'
 complete -c counterpart -n "__fish_counterpart_using_subcommand setpass" -s h -l help -d 'Print help'
+complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -s d -l destination -d 'The destination of the clone whose safety nets are meant' -r -F
+complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -s g -l organisation-prefix -d 'The prefix that the clone is run with' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -l at -d 'Take it from this net: YYYY-MM-DD, YYYY-MM-DD_HH-MM-SS or latest, instead of the newest that holds it' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -l to -d 'Where to, instead of the current folder; must exist' -r -F
+complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -l rsync -d 'The rsync to use, instead of searching' -r -F
+complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -l list -d 'Only list the safety nets, or those that hold the given paths'
+complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -s h -l help -d 'Print help'
 complete -c counterpart -n "__fish_counterpart_using_subcommand generate" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -1,15 +1,17 @@
 //! A folder that is held open: what is made, renamed or removed in it never follows a link that somebody planted.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CStr, OsStr, OsString};
 use std::fs::{File, Metadata};
-use std::io::{self, Write as _};
-use std::os::fd::AsFd;
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstatat, futimens};
+use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstatat, futimens, mkdirat};
+use nix::sys::statvfs::fstatvfs;
 use nix::sys::time::{TimeSpec, TimeValLike as _};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
@@ -29,6 +31,19 @@ impl From<&Metadata> for FileIdentity {
     fn from(metadata: &Metadata) -> Self {
         Self { device: metadata.dev(), inode: metadata.ino() }
     }
+}
+
+/// The room on a filesystem. A filesystem that makes inodes as they are needed has none of them to count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// The bytes that are left for everybody.
+    pub free: u64,
+    /// How many inodes it has; 0 if that is not fixed.
+    pub inodes: u64,
+    /// How many of them are left.
+    pub free_inodes: u64,
 }
 
 /// A folder, held open for reading.
@@ -71,6 +86,12 @@ impl Folder {
         &self.path
     }
 
+    /// The open folder.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
     /// What is known of the folder itself.
     pub fn metadata(&self) -> io::Result<Metadata> {
         self.file.metadata()
@@ -79,6 +100,44 @@ impl Folder {
     /// Which folder it is.
     pub fn identity(&self) -> io::Result<FileIdentity> {
         self.metadata().map(|metadata| FileIdentity::from(&metadata))
+    }
+
+    /// Opens the folder `name` in this one; a symbolic link of that name is an error.
+    pub fn enter(&self, name: &OsStr) -> io::Result<Self> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let file = File::from(openat(&self.file, name, flags, Mode::empty())?);
+        Ok(Self { path: self.path.join(name), file })
+    }
+
+    /// Makes a folder that only its owner can enter; fails when anything of that name is there.
+    pub fn make_folder(&self, name: &OsStr) -> io::Result<()> {
+        Ok(mkdirat(&self.file, name, Mode::S_IRWXU)?)
+    }
+
+    /// Gives an entry another name in the same folder; what had that name is replaced.
+    pub fn rename(&self, name: &OsStr, new: &OsStr) -> io::Result<()> {
+        Ok(renameat(&self.file, name, &self.file, new)?)
+    }
+
+    /// Removes the folder `name` if there is nothing in it; says whether it is gone.
+    pub fn remove_empty(&self, name: &OsStr) -> io::Result<bool> {
+        match unlinkat(&self.file, name, UnlinkatFlags::RemoveDir) {
+            Ok(()) => Ok(true),
+            Err(Errno::ENOTEMPTY | Errno::EEXIST) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// How much room the folder's filesystem has, and how much is left.
+    pub fn room(&self) -> io::Result<Room> {
+        let found = fstatvfs(&self.file)?;
+        // The numbers have 32 bits on Apple's systems.
+        #[allow(clippy::useless_conversion, reason = "the types differ by system")]
+        let [size, free, inodes, free_inodes] =
+            [found.blocks(), found.blocks_available(), found.files(), found.files_available()].map(u64::from);
+        #[allow(clippy::useless_conversion, reason = "the types differ by system")]
+        let unit = u64::from(found.fragment_size());
+        Ok(Room { bytes: size * unit, free: free * unit, inodes, free_inodes })
     }
 
     /// Makes a new file for writing; fails when anything of that name is there.
@@ -171,7 +230,7 @@ impl Folder {
     pub fn stat(&self, name: &OsStr) -> io::Result<Option<FileStat>> {
         match fstatat(&self.file, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat)),
-            Err(nix::errno::Errno::ENOENT) => Ok(None),
+            Err(Errno::ENOENT) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
@@ -184,6 +243,30 @@ impl Folder {
     /// The names in the folder. It is read by its path, so the path must still lead to it.
     pub fn names(&self) -> io::Result<Vec<OsString>> {
         std::fs::read_dir(&self.path)?.map(|entry| entry.map(|entry| entry.file_name())).collect()
+    }
+
+    /// The content of the regular file `name`, up to `limit` bytes; `None` where there is none. Never follows a link and
+    /// never waits for a FIFO.
+    pub fn read(&self, name: &OsStr, limit: u64) -> io::Result<Option<Vec<u8>>> {
+        // Opening a device may already do something.
+        if self.kind(name)? != Some(SFlag::S_IFREG) {
+            return Ok(None);
+        }
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let file = match openat(&self.file, name, flags, Mode::empty()) {
+            Ok(file) => File::from(file),
+            // Somebody has replaced it just now.
+            Err(Errno::ENOENT | Errno::ELOOP | Errno::ENXIO | Errno::ENODEV | Errno::EOPNOTSUPP) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if !file.metadata()?.is_file() {
+            return Ok(None);
+        }
+        let mut content = Vec::new();
+        file.take(limit).read_to_end(&mut content)?;
+        Ok(Some(content))
     }
 
     /// Sets the folder's own modification time, in seconds and nanoseconds since 1970.
@@ -211,6 +294,26 @@ impl AsFd for Folder {
         self.file.as_fd()
     }
 }
+
+/// Opens a folder below an open one for reading, links not followed, and where it can without a trace in its access
+/// time.
+pub fn open_subfolder(parent: impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    match openat(&parent, name, flags | UNNOTICED, Mode::empty()) {
+        // Only its owner and root may read it so.
+        Err(nix::errno::Errno::EPERM) if !UNNOTICED.is_empty() => {
+            Ok(openat(&parent, name, flags, Mode::empty())?)
+        }
+        opened => Ok(opened?),
+    }
+}
+
+#[cfg(target_os = "linux")]
+const UNNOTICED: OFlag = OFlag::O_NOATIME;
+
+/// Elsewhere no such flag exists.
+#[cfg(not(target_os = "linux"))]
+const UNNOTICED: OFlag = OFlag::empty();
 
 #[cfg(target_os = "linux")]
 fn flush(file: &File) -> io::Result<()> {

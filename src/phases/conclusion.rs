@@ -83,6 +83,7 @@ fn remember(run: &Run<'_>, was_claimed: bool, record: &Record) -> Option<i64> {
         state.last_success = Some(record.clone());
     }
     state.last = Some(record.clone());
+    run.note(|journal| journal.disk.take().into_iter().for_each(|disk| state.see(disk)));
     if let Err(error) = store.save(path, prefix, &state) {
         warning(format_args!(
             "the state of this run could not be kept in {}: {}.",

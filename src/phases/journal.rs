@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Local};
 
 use super::{Run, preflight};
+use crate::host::state::Disk;
 use crate::logging::warning;
 use crate::outcome::Outcome;
 use crate::record::{Figures, Lines, Phase, Record, Rsync, SCHEMA, Script, Verdict};
@@ -29,6 +30,8 @@ pub struct Journal {
     pub failing_paths: Lines,
     /// What the statistics file was written from.
     pub counted: Option<Counted>,
+    /// The destination, once it is accepted.
+    pub disk: Option<Disk>,
 }
 
 /// What rsync counted, and when it ended.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
+use crate::disk::LoopDisk;
 use crate::sandbox::{Sandbox, names_of};
 
 fn sandbox() -> Sandbox {
@@ -92,4 +93,24 @@ fn a_test_run_is_skipped_too_and_leaves_nothing() {
     sandbox.clone(&["-t", "--skip-if-missing"]).assert_code(0).assert_err("");
     assert!(!names_of(sandbox.path()).contains(&"destination".into()));
     assert_eq!(state(&sandbox), None);
+}
+
+#[test]
+fn an_unmounted_disk_is_missing_and_its_mount_point_stays_empty() {
+    let mut sandbox = sandbox();
+    let disk = LoopDisk::new("ext4", 16, &[], "");
+    sandbox.destination = disk.path().to_owned();
+    sandbox.clone(&[]).assert_code(0);
+    disk.unmount_lazily();
+    let before = names_of(&sandbox.destination);
+    sandbox.clone(&[]).assert_code(88);
+    sandbox
+        .clone(&["--skip-if-missing"])
+        .assert_code(0)
+        .assert_err("")
+        .assert_log("Nothing is cloned (--skip-if-missing).");
+    assert_eq!(names_of(&sandbox.destination), before);
+    assert_eq!(state(&sandbox).unwrap()["last"]["outcome"], "skipped");
+    disk.mount_again();
+    sandbox.clone(&["--skip-if-missing"]).assert_code(0).assert_log("The clone is complete.");
 }
