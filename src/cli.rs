@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
+use crate::address::Address;
 use crate::exit_code;
 use crate::plan::{BackupPassword, DEFAULT_PREFIX, Plan, Prefix};
 use crate::process::hide_argument;
@@ -22,6 +23,7 @@ Files at the destination's root:
   .PREFIX.counterpart.completed  exists while the clone is complete; its time is the completion
   .PREFIX.counterpart.error      the reason of the last failure, in one line
   .PREFIX.counterpart.stats      the statistics of the last run
+  .PREFIX.counterpart.stats.json all that is known of the last run, for programs
   .PREFIX.counterpart.id         names this destination, its filesystem, and what is cloned to it
   .PREFIX.counterpart.safety-net a folder with what clones with --safety-net have deleted or overwritten
 The log is Counterpart_YY-MM-DD_HH-MM-SS in /Library/Logs/Counterpart (macOS) or /var/log/counterpart (Linux).";
@@ -187,6 +189,18 @@ struct CloneArgs {
     /// Exit with 0, not 24, when files vanished from the source while they were copied
     #[arg(long)]
     vanished_ok: bool,
+    /// Write how the run went for Prometheus' textfile collector; the name must end in .prom
+    #[arg(long, value_name = "FILE")]
+    metrics_file: Option<PathBuf>,
+    /// Tell this address, as healthchecks.io has it: URL/start at the beginning, then URL, or URL/fail
+    #[arg(long, value_name = "URL")]
+    ping: Option<Address>,
+    /// Executable run after any failure, its output logged
+    #[arg(long, value_name = "FILE")]
+    on_error: Option<PathBuf>,
+    /// End with 0, having done nothing, when the destination does not exist or its disk is not mounted
+    #[arg(long)]
+    skip_if_missing: bool,
     /// Keep what the clone deletes or overwrites at the destination for DAYS days, 30 if no number is given
     #[arg(long, value_name = "DAYS", num_args = 0..=1, require_equals = true, default_missing_value = "30",
         value_parser = clap::value_parser!(u32).range(1..=36_500))]
@@ -313,8 +327,22 @@ fn plan(args: CloneArgs) -> Result<Plan, String> {
         retries: args.retries,
         retry_wait: args.retry_wait,
         vanished_ok: args.vanished_ok,
+        metrics_file: metrics_file(args.metrics_file)?,
+        ping: args.ping,
+        on_error: optional(args.on_error, "--on-error")?,
+        skip_if_missing: args.skip_if_missing,
         safety_net: args.safety_net,
     })
+}
+
+/// The collector reads no other files: with another name nobody would ever notice that nothing arrives.
+fn metrics_file(path: Option<PathBuf>) -> Result<Option<PathBuf>, String> {
+    let Some(path) = path else { return Ok(None) };
+    let path = absolute(&path, "--metrics-file")?;
+    match (path.extension(), path.file_stem()) {
+        (Some(extension), Some(_)) if extension == "prom" => Ok(Some(path)),
+        _ => Err("--metrics-file must end in .prom: the textfile collector reads no other file".to_owned()),
+    }
 }
 
 fn resolve(mut args: RestoreArgs) -> Result<RestoreArgs, String> {

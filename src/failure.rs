@@ -42,6 +42,16 @@ pub enum Failure {
         /// The reason.
         why: String,
     },
+    /// There is nothing at the destination's path.
+    #[error(
+        "The destination {} cannot be written: it does not exist, and Counterpart does not make it. Perhaps its disk \
+         is not mounted.",
+        shown::path(path)
+    )]
+    DestinationMissing {
+        /// The destination.
+        path: PathBuf,
+    },
     /// The exclusion file cannot be used.
     #[error("The excludes file {} cannot be read: {why}. Check -e.", shown::path(path))]
     ExcludesUnreadable {
@@ -229,6 +239,14 @@ pub enum Failure {
         /// What was expected, what was found, and what to do; whole sentences.
         why: String,
     },
+    /// A disk was mounted at the destination's path at the last clone, and now there is the folder below it.
+    #[error("The destination {} is not the one it was: {why}", shown::path(path))]
+    DiskUnmounted {
+        /// The destination.
+        path: PathBuf,
+        /// What was expected, what was found, and what to do; whole sentences.
+        why: String,
+    },
     /// The destination lies where disks are mounted, and none is.
     #[error(
         "No disk is mounted at the destination {}: it is a folder of the filesystem of {}. Mount the disk, or use \
@@ -404,6 +422,8 @@ pub enum Moment {
     PreClone,
     /// After a successful clone.
     PostClone,
+    /// After any failure.
+    OnError,
 }
 
 impl std::fmt::Display for Moment {
@@ -411,6 +431,7 @@ impl std::fmt::Display for Moment {
         formatter.write_str(match self {
             Self::PreClone => "pre-clone",
             Self::PostClone => "post-clone",
+            Self::OnError => "on-error",
         })
     }
 }
@@ -425,15 +446,18 @@ impl Failure {
                 ExitCode::NOT_ROOT_OR_INTERNAL
             }
             Self::SourceUnreadable { .. } | Self::SourceEmpty { .. } => ExitCode::SOURCE,
-            Self::DestinationUnusable { .. } => ExitCode::DESTINATION,
+            Self::DestinationUnusable { .. } | Self::DestinationMissing { .. } => ExitCode::DESTINATION,
             Self::ExcludesUnreadable { .. } => ExitCode::EXCLUDES,
             Self::ScriptNotExecutable { which, .. } => match which {
                 Moment::PreClone => ExitCode::PRE_SCRIPT,
                 Moment::PostClone => ExitCode::POST_SCRIPT,
+                Moment::OnError => ExitCode::USAGE,
             },
             Self::ScriptFailed { which, .. } => match which {
                 Moment::PreClone => ExitCode::PRE_SCRIPT_FAILED,
                 Moment::PostClone => ExitCode::POST_SCRIPT_FAILED,
+                // It runs when the run has failed already, and changes nothing about that.
+                Moment::OnError => ExitCode::NOT_ROOT_OR_INTERNAL,
             },
             Self::SourceLost { .. } => ExitCode::SOURCE_LOST,
             Self::DestinationLost { .. } | Self::MarkNotWritten { .. } | Self::SafetyNet { .. } => {
@@ -452,7 +476,9 @@ impl Failure {
             | Self::SourceInsideDestination { .. }
             | Self::PartInsideDestination { .. }
             | Self::HoldsSystem { .. } => ExitCode::OVERLAP,
-            Self::DestinationChanged { .. } | Self::NoDiskMounted { .. } => ExitCode::CHANGED_DESTINATION,
+            Self::DestinationChanged { .. } | Self::DiskUnmounted { .. } | Self::NoDiskMounted { .. } => {
+                ExitCode::CHANGED_DESTINATION
+            }
             Self::IgnoresOwnership { .. } => ExitCode::IGNORES_OWNERSHIP,
             Self::SealedSystem { .. } => ExitCode::SEALED_SYSTEM,
             Self::NoPassword { .. } => ExitCode::NO_PASSWORD,
@@ -476,6 +502,7 @@ impl Failure {
     pub fn refuses_destination(&self) -> bool {
         match self {
             Self::DestinationUnusable { .. }
+            | Self::DestinationMissing { .. }
             | Self::WouldDelete { .. }
             | Self::Shrunken { .. }
             | Self::Locked { .. }
@@ -484,6 +511,7 @@ impl Failure {
             | Self::PartInsideDestination { .. }
             | Self::HoldsSystem { .. }
             | Self::DestinationChanged { .. }
+            | Self::DiskUnmounted { .. }
             | Self::NoDiskMounted { .. }
             | Self::IgnoresOwnership { .. }
             | Self::SealedSystem { .. }
@@ -518,6 +546,57 @@ impl Failure {
             | Self::SettingsNotDumped { .. }
             | Self::SafetyNet { .. }
             | Self::LosesBackups { .. }
+            | Self::MarkNotWritten { .. } => false,
+        }
+    }
+
+    /// Whether the destination is simply not there, as it is when its disk lies in the cupboard.
+    #[must_use]
+    pub fn means_missing(&self) -> bool {
+        match self {
+            Self::DestinationMissing { .. } | Self::DiskUnmounted { .. } | Self::NoDiskMounted { .. } => true,
+            Self::NotRoot
+            | Self::Internal(_)
+            | Self::NoRoom { .. }
+            | Self::Shrunken { .. }
+            | Self::PartInsideDestination { .. }
+            | Self::HoldsSystem { .. }
+            | Self::DestinationChanged { .. }
+            | Self::SafetyNet { .. }
+            | Self::LosesBackups { .. }
+            | Self::SourceUnreadable { .. }
+            | Self::SourceEmpty { .. }
+            | Self::DestinationUnusable { .. }
+            | Self::ExcludesUnreadable { .. }
+            | Self::ScriptNotExecutable { .. }
+            | Self::ScriptFailed { .. }
+            | Self::SourceLost { .. }
+            | Self::DestinationLost { .. }
+            | Self::MissingUser { .. }
+            | Self::DestinationFull { .. }
+            | Self::WouldDelete { .. }
+            | Self::Locked { .. }
+            | Self::RsyncNotFound { .. }
+            | Self::WrongRsync { .. }
+            | Self::SameFolder { .. }
+            | Self::SourceInsideDestination { .. }
+            | Self::IgnoresOwnership { .. }
+            | Self::SealedSystem { .. }
+            | Self::Interrupted { .. }
+            | Self::Rsync { .. }
+            | Self::RsyncUnusable { .. }
+            | Self::RsyncKilled { .. }
+            | Self::RsyncNotRun { .. }
+            | Self::StatisticsMissing { .. }
+            | Self::FlushFailed { .. }
+            | Self::BackupFolder { .. }
+            | Self::NoPassword { .. }
+            | Self::BackupUnsupported { .. }
+            | Self::ServeradminNotFound { .. }
+            | Self::PgDumpallNotFound { .. }
+            | Self::DatabaseNotDumped { .. }
+            | Self::DirectoryNotArchived { .. }
+            | Self::SettingsNotDumped { .. }
             | Self::MarkNotWritten { .. } => false,
         }
     }

@@ -135,6 +135,9 @@ At the destination's root: the reason of the last failure, in one line.
 .I .PREFIX.counterpart.stats
 At the destination's root: the statistics of the last run.
 .TP
+.I .PREFIX.counterpart.stats.json
+At the destination's root: all that is known of the last run, for programs.
+.TP
 .I .PREFIX.counterpart.id
 At the destination's root: says that this destination is a clone of ours.
 .TP

@@ -2,6 +2,7 @@
 //!
 //! The flow: argv → `cli` → [`plan::Plan`] → [`pipeline::run`] → [`outcome::Outcome`] → exit code.
 
+pub mod address;
 pub mod check;
 pub mod cli;
 pub mod exit_code;
@@ -12,6 +13,7 @@ pub mod identity;
 pub mod linux;
 pub mod logging;
 pub mod macos;
+pub mod metrics;
 pub mod outcome;
 pub mod phases;
 pub mod pipeline;

@@ -1,5 +1,6 @@
 //! The run's log: one file a run, and the same lines on standard output.
 
+use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::fs::File;
@@ -68,6 +69,36 @@ impl Screen {
     }
 }
 
+/// The log's last lines, for those who are told how a run went.
+#[derive(Debug, Clone, Default)]
+pub struct Tail(Arc<Mutex<VecDeque<String>>>);
+
+impl Tail {
+    /// How many lines are kept.
+    const LINES: usize = 50;
+
+    /// How much of each, in bytes.
+    const LENGTH: usize = 1000;
+
+    fn kept(&self) -> MutexGuard<'_, VecDeque<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, line: &[u8]) {
+        let mut kept = self.kept();
+        if kept.len() == Self::LINES {
+            kept.pop_front();
+        }
+        kept.push_back(String::from_utf8_lossy(&line[..line.len().min(Self::LENGTH)]).into_owned());
+    }
+
+    /// The lines, without their ends.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        self.kept().iter().cloned().collect()
+    }
+}
+
 /// The open log.
 #[derive(Debug)]
 pub struct Log {
@@ -75,6 +106,8 @@ pub struct Log {
     pub path: Option<PathBuf>,
     /// Where its lines are shown.
     pub screen: Screen,
+    /// Its last lines, whether it can be written or not.
+    pub tail: Tail,
 }
 
 /// Opens the log in `dir` and sends every later message there.
@@ -83,7 +116,7 @@ pub struct Log {
 /// clone.
 #[must_use]
 pub fn start(dir: &Path, now: DateTime<Local>) -> Log {
-    let screen = Screen::default();
+    let (screen, tail) = (Screen::default(), Tail::default());
     let (file, path) = match create(dir, now) {
         Ok((file, path)) => (Some(file), Some(path)),
         Err(error) => {
@@ -95,19 +128,27 @@ pub fn start(dir: &Path, now: DateTime<Local>) -> Log {
             (None, None)
         }
     };
-    let writer =
-        Lines { file, path: path.clone(), screen: screen.clone(), start: Start::default(), line: Vec::new() };
+    let writer = Lines {
+        file,
+        path: path.clone(),
+        screen: screen.clone(),
+        tail: tail.clone(),
+        start: Start::default(),
+        line: Vec::new(),
+    };
     let plain = ConfigBuilder::new()
         .set_max_level(LevelFilter::Off)
         .set_time_level(LevelFilter::Off)
         .set_thread_level(LevelFilter::Off)
         .set_target_level(LevelFilter::Off)
         .set_location_level(LevelFilter::Off)
+        // What a library has to say is not ours, and may hold an address that is secret.
+        .add_filter_allow_str("counterpart")
         .build();
     if let Err(error) = WriteLogger::init(LevelFilter::Info, plain, writer) {
         complain(&format!("The log cannot be started: {error}."));
     }
-    Log { path, screen }
+    Log { path, screen, tail }
 }
 
 /// Logs something that the administrator should look at, though the run goes on.
@@ -172,6 +213,7 @@ struct Lines {
     file: Option<File>,
     path: Option<PathBuf>,
     screen: Screen,
+    tail: Tail,
     start: Start,
     line: Vec<u8>,
 }
@@ -184,6 +226,7 @@ impl Lines {
         }
         let mut whole = self.start.now().to_vec();
         whole.append(&mut self.line);
+        self.tail.push(&whole);
         whole.push(b'\n');
         self.screen.print(&whole);
         if let Some(Err(error)) = self.file.as_mut().map(|file| file.write_all(&whole)) {

@@ -12,10 +12,12 @@ pub mod identity;
 pub mod introduction;
 pub mod journal;
 pub mod markers;
+pub mod metrics;
 pub mod mounts;
 pub mod overlap;
 pub mod ownership;
 pub mod password;
+pub mod ping;
 pub mod preflight;
 pub mod safety_net;
 pub mod script;
@@ -25,6 +27,7 @@ pub mod verdict;
 pub mod watchdog;
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::path::Path;
 use std::time::Instant;
 
 use chrono::{DateTime, Local};
@@ -36,6 +39,7 @@ use crate::plan::Plan;
 use crate::process::interrupts::Interrupts;
 use journal::Journal;
 use markers::Reserve;
+use ping::Request;
 
 /// One run, as every phase sees it.
 #[derive(Debug)]
@@ -53,6 +57,7 @@ pub struct Run<'a> {
     log: OnceCell<Log>,
     journal: RefCell<Journal>,
     reserve: RefCell<Option<Reserve>>,
+    announcement: RefCell<Option<Request>>,
     /// How many entries the source had at the last complete clone to this destination, as the census has found.
     last_complete: Cell<Option<u64>>,
 }
@@ -70,6 +75,7 @@ impl<'a> Run<'a> {
             journal: RefCell::default(),
             log: OnceCell::new(),
             reserve: RefCell::new(None),
+            announcement: RefCell::new(None),
             last_complete: Cell::new(None),
         }
     }
@@ -84,6 +90,18 @@ impl<'a> Run<'a> {
     #[must_use]
     pub fn screen(&self) -> Screen {
         self.log.get().map(|log| log.screen.clone()).unwrap_or_default()
+    }
+
+    /// The log's path, if there is a log.
+    #[must_use]
+    pub fn log_path(&self) -> Option<&Path> {
+        self.log.get()?.path.as_deref()
+    }
+
+    /// The log's last lines.
+    #[must_use]
+    pub fn log_tail(&self) -> Vec<String> {
+        self.log.get().map(|log| log.tail.lines()).unwrap_or_default()
     }
 
     /// An error if a signal has asked us to end.

@@ -6,7 +6,7 @@ use crate::outcome::Outcome;
 use crate::phases::endpoints::Endpoints;
 use crate::phases::{
     Run, adoption, attempts, census, conclusion, endpoints, exclusions, introduction, markers, password,
-    preflight, safety_net, script, server_backup, transfer,
+    ping, preflight, safety_net, script, server_backup, transfer,
 };
 use crate::plan::Plan;
 use crate::process::interrupts::Interrupts;
@@ -16,7 +16,8 @@ use crate::process::interrupts::Interrupts;
 pub fn run(plan: &Plan, host: &Host, interrupts: &Interrupts) -> Outcome {
     let run = Run::new(plan, host, interrupts);
     let mut claimed = None;
-    let outcome = walk(&run, &mut claimed).unwrap_or_else(Outcome::Failed);
+    let outcome =
+        walk(&run, &mut claimed).unwrap_or_else(|failure| conclusion::failed_or_skipped(&run, failure));
     conclusion::conclude(&run, claimed, &outcome);
     outcome
 }
@@ -28,6 +29,7 @@ fn walk(run: &Run<'_>, claimed: &mut Option<Endpoints>) -> Result<Outcome, Failu
     let rsync = preflight::rsync(run)?;
     introduction::log(run, &rsync);
     let ends: &Endpoints = claimed.insert(endpoints::claim(run)?);
+    ping::announce(run);
     introduction::log_what_is_left_out(run, ends);
     let rules = exclusions::gather(run, ends)?;
     script::check(run)?;
@@ -44,6 +46,6 @@ fn walk(run: &Run<'_>, claimed: &mut Option<Endpoints>) -> Result<Outcome, Failu
     markers::begin(run, ends)?;
     let (report, judgement) = attempts::clone(run, &rsync, ends, &rules)?;
     let outcome = markers::write(run, ends, &report, judgement)?;
-    script::run_post_clone(run)?;
+    script::run_post_clone(run, &outcome)?;
     Ok(outcome)
 }

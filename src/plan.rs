@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::address::Address;
 use crate::secret::Secret;
 
 /// Everything that one run of the clone has to know. Paths are absolute.
@@ -51,6 +52,14 @@ pub struct Plan {
     pub retry_wait: Duration,
     /// Files that vanish during the clone do not change its exit code.
     pub vanished_ok: bool,
+    /// The file for Prometheus' textfile collector.
+    pub metrics_file: Option<PathBuf>,
+    /// Told when the run begins and how it ended.
+    pub ping: Option<Address>,
+    /// Run after a failure.
+    pub on_error: Option<PathBuf>,
+    /// A destination that is not there makes no failure.
+    pub skip_if_missing: bool,
     /// Keep what the clone deletes or overwrites, for so many days.
     pub safety_net: Option<u32>,
 }
@@ -137,11 +146,13 @@ pub enum Mark {
     Statistics,
     /// Says that this destination is a clone of ours.
     Identity,
+    /// Holds all that is known of the last run, for programs.
+    Record,
 }
 
 impl Mark {
     /// All marks.
-    pub const ALL: [Self; 4] = [Self::Completed, Self::Error, Self::Statistics, Self::Identity];
+    pub const ALL: [Self; 5] = [Self::Completed, Self::Error, Self::Statistics, Self::Identity, Self::Record];
 
     /// The marks that make a destination known as ours; an error alone does not.
     pub const OWNING: [Self; 3] = [Self::Identity, Self::Completed, Self::Statistics];
@@ -154,6 +165,7 @@ impl Mark {
             Self::Error => "error",
             Self::Statistics => "stats",
             Self::Identity => "id",
+            Self::Record => "stats.json",
         }
     }
 }

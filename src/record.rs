@@ -25,6 +25,31 @@ pub enum Verdict {
     Skipped,
 }
 
+impl Verdict {
+    /// Each of them.
+    pub const ALL: [Self; 4] = [Self::Success, Self::Warning, Self::Failed, Self::Skipped];
+
+    /// The word for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Warning => "warning",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+        }
+    }
+
+    /// Whether the clone is complete.
+    #[must_use]
+    pub const fn is_complete(self) -> bool {
+        match self {
+            Self::Success | Self::Warning => true,
+            Self::Failed | Self::Skipped => false,
+        }
+    }
+}
+
 /// A moment, for people and for programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moment {
@@ -66,6 +91,21 @@ pub struct Rsync {
     pub signal: Option<i32>,
 }
 
+/// Entries by their kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kinds {
+    /// Regular files.
+    pub files: u64,
+    /// Folders.
+    pub folders: u64,
+    /// Symbolic links.
+    pub links: u64,
+    /// Devices.
+    pub devices: u64,
+    /// FIFOs and sockets.
+    pub special: u64,
+}
+
 /// What rsync counted; nothing where it did not tell.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Figures {
@@ -85,6 +125,24 @@ pub struct Figures {
     pub literal: Option<u64>,
     /// Bytes that the destination had already.
     pub matched: Option<u64>,
+    /// Blocks of 4 KiB that were looked at; rsync 3.5.1 and later.
+    pub touched_blocks: Option<u64>,
+    /// [`Figures::files`] by their kind.
+    pub files_by_kind: Option<Kinds>,
+    /// [`Figures::created`] by their kind.
+    pub created_by_kind: Option<Kinds>,
+    /// [`Figures::deleted`] by their kind.
+    pub deleted_by_kind: Option<Kinds>,
+    /// The size of the list of files, in bytes.
+    pub list_size: Option<u64>,
+    /// How long rsync took to make the list, in milliseconds.
+    pub list_generation_ms: Option<u64>,
+    /// How long rsync took to send the list, in milliseconds.
+    pub list_transfer_ms: Option<u64>,
+    /// Bytes from the reading to the writing side of rsync, its own talk included.
+    pub sent: Option<u64>,
+    /// Bytes from the writing to the reading side of rsync.
+    pub received: Option<u64>,
 }
 
 /// How a script ended.
@@ -169,4 +227,43 @@ pub struct Record {
     pub failing_paths: Lines,
     /// The log's path, if there is a log.
     pub log: Option<String>,
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::{Lines, Moment, Record, SCHEMA, Verdict};
+
+    /// A run that failed.
+    pub(crate) fn record() -> Record {
+        let moment = Moment { rfc3339: "2026-11-23T01:48:46+01:00".to_owned(), epoch: 1_795_394_926 };
+        Record {
+            schema: SCHEMA,
+            counterpart: "2.0.0".to_owned(),
+            host: "testhost".to_owned(),
+            system: "Linux".to_owned(),
+            source: "/".to_owned(),
+            destination: "/mnt/clone".to_owned(),
+            prefix: "me.jedda".to_owned(),
+            outcome: Verdict::Failed,
+            exit_code: 74,
+            reason: Some("The destination is full.".to_owned()),
+            warnings: Lines::default(),
+            started: moment.clone(),
+            ended: moment,
+            seconds: 1.5,
+            phases: Vec::new(),
+            rsync: None,
+            statistics: None,
+            scripts: Vec::new(),
+            failing_paths: Lines::default(),
+            log: None,
+        }
+    }
+
+    #[test]
+    fn the_words_are_those_that_are_written() {
+        for verdict in Verdict::ALL {
+            assert_eq!(serde_json::to_value(verdict).unwrap(), verdict.word());
+        }
+    }
 }

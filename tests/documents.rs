@@ -14,6 +14,8 @@ mod licences;
 mod monitoring;
 #[path = "documents/paths.rs"]
 mod paths;
+#[path = "documents/reports.rs"]
+mod reports;
 #[path = "documents/security.rs"]
 mod security;
 #[path = "documents/statistics.rs"]

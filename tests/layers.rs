@@ -13,12 +13,12 @@ const LAYERS: [&[&str]; 12] = [
     &["check", "generate", "pipeline", "restore", "setpass"],
     &["cli"],
     &["phases"],
-    &["rsync", "macos", "linux", "logging", "stats_file"],
+    &["rsync", "macos", "linux", "logging", "metrics", "stats_file"],
     &["host"],
     &["process"],
     &["outcome"],
     &["plan", "failure", "record", "identity"],
-    &["secret"],
+    &["address", "secret"],
     &["exit_code", "shown"],
 ];
 

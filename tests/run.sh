@@ -16,6 +16,8 @@ packages=(
     icinga2-bin nagios4-core
     # The servers that are backed up, what encrypts them, and a terminal for what asks.
     age bsdutils ldap-utils mariadb-server postgresql slapd
+    # What reads our metrics and our record, and makes certificates.
+    openssl prometheus prometheus-node-exporter python3-jsonschema
     # To fetch other versions of rsync.
     debian-archive-keyring patchelf
 )

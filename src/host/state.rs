@@ -153,7 +153,9 @@ impl Store {
     }
 }
 
-fn read(path: &Path) -> io::Result<Vec<u8>> {
+/// Reads a file of at most 1 MiB, the rest of a longer one left out. Errors when it is no regular file: a link is not
+/// followed, and a FIFO not waited for.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let file =
         File::options().read(true).custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits()).open(path)?;

@@ -1,30 +1,70 @@
 //! The end of every run, whatever became of it: what is left for those who look at it afterwards.
 
-use super::endpoints::Endpoints;
-use super::{Run, markers};
+use log::{error, info};
+
+use super::endpoints::{Destination, Endpoints, claim_destination};
+use super::{Run, markers, metrics, ping, script};
+use crate::failure::Failure;
 use crate::host::state::{State, Store};
 use crate::logging::warning;
 use crate::outcome::Outcome;
-use crate::record::Verdict;
+use crate::record::Record;
 use crate::shown;
 
-/// Leaves the reason of a failure at the destination, and the record of the run where it belongs.
+/// What a failure means for the run: a destination that is not there may be none.
+#[must_use]
+pub fn failed_or_skipped(run: &Run<'_>, failure: Failure) -> Outcome {
+    if run.plan.skip_if_missing && failure.means_missing() {
+        info!("{failure}");
+        info!("Nothing is cloned (--skip-if-missing).");
+        return Outcome::Skipped;
+    }
+    Outcome::Failed(failure)
+}
+
+/// Leaves the reason of a failure at the destination and the record of the run where it belongs, and tells those who
+/// want to know.
 pub fn conclude(run: &Run<'_>, claimed: Option<Endpoints>, outcome: &Outcome) {
-    let was_claimed = claimed.is_some();
     if let Outcome::Failed(failure) = outcome {
-        markers::record_failure(run, claimed, failure);
+        error!("Error: {failure}");
     }
     // A test run changes nothing at all.
     if run.plan.test_run {
         return;
     }
-    remember(run, was_claimed, outcome);
+    let was_claimed = claimed.is_some();
+    let destination = writable(run, claimed, outcome);
+    if let (Outcome::Failed(failure), Some(destination)) = (outcome, &destination) {
+        markers::record_failure(run, destination, failure);
+    }
+    let record = run.record(outcome);
+    if let Some(destination) = &destination {
+        markers::write_record(run, destination, &record);
+    }
+    let last_success = remember(run, was_claimed, &record);
+    // The disk may be unmounted from here on, and the next run may begin.
+    drop(destination);
+    metrics::write(run, &record, last_success);
+    // The signal that ended the clone is not for those who are told of it.
+    run.interrupts.answered();
+    ping::finish(run, &record);
+    script::run_on_error(run, outcome);
 }
 
-/// Keeps the run in mind on this machine.
+/// The destination, if this end of the run may be written there.
+fn writable(run: &Run<'_>, claimed: Option<Endpoints>, outcome: &Outcome) -> Option<Destination> {
+    match outcome {
+        Outcome::Failed(failure) if failure.refuses_destination() => None,
+        Outcome::Failed(_) => claimed.map(|ends| ends.destination).or_else(|| claim_destination(run)),
+        Outcome::Completed | Outcome::Vanished => claimed.map(|ends| ends.destination),
+        Outcome::TestRun | Outcome::Skipped => None,
+    }
+}
+
+/// Keeps the run in mind on this machine, and returns when the last success that is known of ended.
 ///
 /// A destination that was never accepted gets no place there: a mistyped path would be watched for ever.
-fn remember(run: &Run<'_>, was_claimed: bool, outcome: &Outcome) {
+fn remember(run: &Run<'_>, was_claimed: bool, record: &Record) -> Option<i64> {
     let (path, prefix) = (&run.plan.destination, &run.plan.prefix);
     let store = Store::new(&run.host.state_dir);
     let known = store.load(path, prefix).unwrap_or_else(|error| {
@@ -36,15 +76,13 @@ fn remember(run: &Run<'_>, was_claimed: bool, outcome: &Outcome) {
         None
     });
     if known.is_none() && !was_claimed {
-        return;
+        return None;
     }
     let mut state = known.unwrap_or_else(|| State::new(path, prefix));
-    let record = run.record(outcome);
-    match record.outcome {
-        Verdict::Success | Verdict::Warning => state.last_success = Some(record.clone()),
-        Verdict::Failed | Verdict::Skipped => {}
+    if record.outcome.is_complete() {
+        state.last_success = Some(record.clone());
     }
-    state.last = Some(record);
+    state.last = Some(record.clone());
     run.note(|journal| journal.disk.take().into_iter().for_each(|disk| state.see(disk)));
     if let Err(error) = store.save(path, prefix, &state) {
         warning(format_args!(
@@ -53,4 +91,5 @@ fn remember(run: &Run<'_>, was_claimed: bool, outcome: &Outcome) {
             shown::reason(&error)
         ));
     }
+    state.last_success.map(|success| success.ended.epoch)
 }

@@ -144,11 +144,11 @@ fn destination(run: &Run<'_>) -> Result<Folder, Failure> {
     let path = &run.plan.destination;
     let unusable = |why: String| Failure::DestinationUnusable { path: path.clone(), why };
     let found = std::fs::symlink_metadata(path).map_err(|error| {
-        unusable(if error.kind() == io::ErrorKind::NotFound {
-            "it does not exist, and Counterpart does not make it. Perhaps its disk is not mounted".to_owned()
+        if error.kind() == io::ErrorKind::NotFound {
+            Failure::DestinationMissing { path: path.clone() }
         } else {
-            shown::reason(&error)
-        })
+            unusable(shown::reason(&error))
+        }
     })?;
     if found.file_type().is_symlink() {
         return Err(unusable("it is a symbolic link; name the folder that it leads to".to_owned()));

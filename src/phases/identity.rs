@@ -130,7 +130,7 @@ fn unmounted(run: &Run<'_>, found: &Found, known: &[Disk]) -> Option<Failure> {
     let is_same = last.filesystem.is_some()
         && last.filesystem == found.filesystem.uuid
         && found.identity.as_ref().is_some_and(|identity| identity.id == last.id);
-    (is_above && !is_same && !run.plan.adopt).then(|| Failure::DestinationChanged {
+    (is_above && !is_same && !run.plan.adopt).then(|| Failure::DiskUnmounted {
         path: run.plan.destination.clone(),
         why: format!(
             "{} was mounted at {} at the last clone, and now the folder lies on the filesystem of {now}. Mount the \

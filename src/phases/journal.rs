@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use chrono::Local;
+use chrono::{DateTime, Local};
 
 use super::{Run, preflight};
 use crate::host::state::Disk;
@@ -28,8 +28,19 @@ pub struct Journal {
     pub scripts: Vec<Script>,
     /// The paths that rsync complained about.
     pub failing_paths: Lines,
+    /// What the statistics file was written from.
+    pub counted: Option<Counted>,
     /// The destination, once it is accepted.
     pub disk: Option<Disk>,
+}
+
+/// What rsync counted, and when it ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Counted {
+    /// What it counted.
+    pub statistics: Statistics,
+    /// When it ended.
+    pub ended: DateTime<Local>,
 }
 
 /// Notes a phase's duration when it is over.
@@ -71,6 +82,21 @@ impl Run<'_> {
         self.note(|journal| journal.warnings.push(message));
     }
 
+    /// What this end of the run is called.
+    #[must_use]
+    pub fn verdict(&self, outcome: &Outcome) -> Verdict {
+        match outcome {
+            Outcome::Failed(_) => Verdict::Failed,
+            Outcome::Skipped => Verdict::Skipped,
+            Outcome::Completed | Outcome::Vanished | Outcome::TestRun
+                if self.journal.borrow().warnings.is_empty() =>
+            {
+                Verdict::Success
+            }
+            Outcome::Completed | Outcome::Vanished | Outcome::TestRun => Verdict::Warning,
+        }
+    }
+
     /// What is known of the run, which ends now in this way.
     #[must_use]
     pub fn record(&self, outcome: &Outcome) -> Record {
@@ -83,14 +109,7 @@ impl Run<'_> {
             source: shown::path(&self.plan.source).to_string(),
             destination: shown::path(&self.plan.destination).to_string(),
             prefix: self.plan.prefix.to_string(),
-            outcome: match outcome {
-                Outcome::Failed(_) => Verdict::Failed,
-                Outcome::Skipped => Verdict::Skipped,
-                Outcome::Completed | Outcome::Vanished | Outcome::TestRun if journal.warnings.is_empty() => {
-                    Verdict::Success
-                }
-                Outcome::Completed | Outcome::Vanished | Outcome::TestRun => Verdict::Warning,
-            },
+            outcome: self.verdict(outcome),
             exit_code: outcome.exit_code().number(),
             reason: match outcome {
                 Outcome::Failed(failure) => Some(failure.to_string()),
@@ -105,7 +124,7 @@ impl Run<'_> {
             statistics: journal.statistics.clone(),
             scripts: journal.scripts.clone(),
             failing_paths: journal.failing_paths.clone(),
-            log: self.log.get().and_then(|log| log.path.as_deref()).map(|path| shown::path(path).to_string()),
+            log: self.log_path().map(|path| shown::path(path).to_string()),
         }
     }
 }
@@ -135,6 +154,15 @@ impl From<&Statistics> for Figures {
             transferred_size: statistics.transferred_size,
             literal: statistics.literal,
             matched: statistics.matched,
+            touched_blocks: statistics.touched_blocks,
+            files_by_kind: statistics.files_by_kind,
+            created_by_kind: statistics.created_by_kind,
+            deleted_by_kind: statistics.deleted_by_kind,
+            list_size: statistics.list_size,
+            list_generation_ms: statistics.list_generation_ms,
+            list_transfer_ms: statistics.list_transfer_ms,
+            sent: statistics.sent,
+            received: statistics.received,
         }
     }
 }

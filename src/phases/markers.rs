@@ -8,10 +8,11 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
-use log::{error, info};
+use log::info;
 use nix::errno::Errno;
 
-use super::endpoints::{Destination, Endpoints, claim_destination};
+use super::endpoints::{Destination, Endpoints};
+use super::journal::Counted;
 use super::transfer::Report;
 use super::verdict::Completion;
 use super::{Run, identity};
@@ -22,6 +23,7 @@ use crate::logging::warning;
 use crate::outcome::Outcome;
 use crate::plan::{Mark, Prefix};
 use crate::process::End;
+use crate::record::Record;
 use crate::rsync::exit_status;
 use crate::shown;
 use crate::stats_file::LAST_COMPLETE;
@@ -101,12 +103,13 @@ pub fn write(
     judgement: Result<Completion, Failure>,
 ) -> Result<Outcome, Failure> {
     let folder = &ends.destination.folder;
+    let counted = Counted { statistics: report.statistics, ended: report.ended };
     let completion = match judgement {
         Ok(completion) => completion,
         Err(failure) => {
             let keeps = matches!(report.end, End::Exited(code) if exit_status::keeps_statistics(code));
-            if keeps && let Err(error) = write_statistics(run, folder, report, Err(&failure)) {
-                warning(format_args!("the statistics could not be written: {}.", shown::reason(&error)));
+            if keeps {
+                rewrite_statistics(run, folder, &counted, &failure);
             }
             return Err(failure);
         }
@@ -115,7 +118,9 @@ pub fn write(
         Completion::Vanished if !run.plan.vanished_ok => Outcome::Vanished,
         Completion::Whole | Completion::Vanished => Outcome::Completed,
     };
-    succeed(run, folder, report, outcome.exit_code())
+    // From here on the file may tell of a success: a failure that comes later has to write it again.
+    run.note(|journal| journal.counted = Some(counted));
+    succeed(run, folder, &counted, outcome.exit_code())
         .map_err(|(mark, error)| not_written(run, &run.plan.prefix.mark(mark), &error))?;
     if completion == Completion::Vanished {
         run.warn("files vanished from the source while they were copied; they are not in the clone.");
@@ -124,7 +129,12 @@ pub fn write(
     Ok(outcome)
 }
 
-fn succeed(run: &Run<'_>, folder: &Folder, report: &Report, code: ExitCode) -> Result<(), (Mark, io::Error)> {
+fn succeed(
+    run: &Run<'_>,
+    folder: &Folder,
+    counted: &Counted,
+    code: ExitCode,
+) -> Result<(), (Mark, io::Error)> {
     let prefix = &run.plan.prefix;
     let of = |mark: Mark| move |error| (mark, error);
     // Our marks must not change the time that the source's root has.
@@ -133,16 +143,22 @@ fn succeed(run: &Run<'_>, folder: &Folder, report: &Report, code: ExitCode) -> R
         folder.remove(&reserve.name).map_err(of(Mark::Error))?;
     }
     folder.remove(&prefix.mark(Mark::Error)).map_err(of(Mark::Error))?;
-    write_statistics(run, folder, report, Ok(code)).map_err(of(Mark::Statistics))?;
+    write_statistics(run, folder, counted, Ok(code)).map_err(of(Mark::Statistics))?;
     folder.replace(&prefix.mark(Mark::Completed), MODE, b"").map_err(of(Mark::Completed))?;
     folder.set_modified(root.mtime(), root.mtime_nsec()).map_err(of(Mark::Completed))?;
     folder.sync().map_err(of(Mark::Completed))
 }
 
+fn rewrite_statistics(run: &Run<'_>, folder: &Folder, counted: &Counted, failure: &Failure) {
+    if let Err(error) = write_statistics(run, folder, counted, Err(failure)) {
+        warning(format_args!("the statistics could not be written: {}.", shown::reason(&error)));
+    }
+}
+
 fn write_statistics(
     run: &Run<'_>,
     folder: &Folder,
-    report: &Report,
+    counted: &Counted,
     end: Result<ExitCode, &Failure>,
 ) -> io::Result<()> {
     let mut text = format!("Clone Started: {}\n", run.started.timestamp());
@@ -154,11 +170,11 @@ fn write_statistics(
             }
         }
     };
-    lines(&mut text, report.statistics.original_lines());
+    lines(&mut text, counted.statistics.original_lines());
     // A clone that failed never says "completed", not even here.
     let ended = if end.is_ok() { "Clone Completed" } else { "Clone Ended" };
-    let _ = writeln!(text, "{ended}: {}", report.ended.timestamp());
-    lines(&mut text, report.statistics.further_lines());
+    let _ = writeln!(text, "{ended}: {}", counted.ended.timestamp());
+    lines(&mut text, counted.statistics.further_lines());
     let code = end.unwrap_or_else(Failure::exit_code);
     let _ = writeln!(text, "Exit Code: {}", code.number());
     // The next run compares its source with the last one that was cloned as a whole.
@@ -177,21 +193,45 @@ fn not_written(run: &Run<'_>, mark: &OsStr, error: &io::Error) -> Failure {
     Failure::MarkNotWritten { path: run.plan.destination.join(mark), why: shown::reason(error) }
 }
 
-/// Logs a failure, and leaves it at the destination unless that was refused or this is a test run.
-pub fn record_failure(run: &Run<'_>, claimed: Option<Endpoints>, failure: &Failure) {
-    error!("Error: {failure}");
-    if run.plan.test_run || failure.refuses_destination() {
-        return;
-    }
-    let Some(destination) = claimed.map(|ends| ends.destination).or_else(|| claim_destination(run)) else {
-        return;
-    };
-    if let Err(error) = write_error(run, &destination, failure) {
+/// Leaves the reason of a failure at the destination.
+pub fn record_failure(run: &Run<'_>, destination: &Destination, failure: &Failure) {
+    if let Err(error) = write_error(run, destination, failure) {
         warning(format_args!(
             "the reason could not be written to the destination: {}.",
             shown::reason(&error)
         ));
     }
+    let mut counted = None;
+    run.note(|journal| counted = journal.counted.take());
+    if let Some(counted) = counted {
+        rewrite_statistics(run, &destination.folder, &counted, failure);
+    }
+}
+
+/// Leaves all that is known of the run for programs; where that cannot be done, nothing older stays in its place.
+pub fn write_record(run: &Run<'_>, destination: &Destination, record: &Record) {
+    if let Err(error) = write_record_in(&destination.folder, &run.plan.prefix.mark(Mark::Record), record) {
+        warning(format_args!(
+            "the record of this run could not be written to the destination: {}.",
+            shown::reason(&error)
+        ));
+    }
+}
+
+fn write_record_in(folder: &Folder, mark: &OsStr, record: &Record) -> io::Result<()> {
+    let mut text = serde_json::to_vec_pretty(record).map_err(io::Error::other)?;
+    text.push(b'\n');
+    // Our marks must not change the time that the source's root has.
+    let root = folder.metadata()?;
+    let mut written = folder.replace(mark, MODE, &text);
+    if written.is_err() {
+        folder.remove(mark)?;
+        // On a full disk there may be room for it now.
+        written = folder.replace(mark, MODE, &text);
+    }
+    folder.set_modified(root.mtime(), root.mtime_nsec())?;
+    folder.sync()?;
+    written
 }
 
 fn write_error(run: &Run<'_>, destination: &Destination, failure: &Failure) -> io::Result<()> {

@@ -1,4 +1,4 @@
-//! The pre-clone and the post-clone script.
+//! The pre-clone, the post-clone and the on-error script.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -11,6 +11,9 @@ use nix::unistd::{AccessFlags, access};
 
 use super::Run;
 use crate::failure::{Failure, Moment};
+use crate::logging::warning;
+use crate::outcome::Outcome;
+use crate::plan::Mark;
 use crate::process::{Command, End, stream};
 use crate::record::Script;
 use crate::shown;
@@ -21,11 +24,13 @@ const PASSED_ON: [&str; 7] = ["HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", 
 /// How much of a script's first line is looked at, in bytes; Linux itself reads 256.
 const FIRST_LINE: u64 = 256;
 
-/// Checks both scripts before anything else runs.
+/// Checks the scripts before anything else runs.
 pub fn check(run: &Run<'_>) -> Result<(), Failure> {
-    for (which, script) in
-        [(Moment::PreClone, &run.plan.pre_script), (Moment::PostClone, &run.plan.post_script)]
-    {
+    for (which, script) in [
+        (Moment::PreClone, &run.plan.pre_script),
+        (Moment::PostClone, &run.plan.post_script),
+        (Moment::OnError, &run.plan.on_error),
+    ] {
         if let Some(path) = script {
             check_one(path).map_err(|why| Failure::ScriptNotExecutable { which, path: path.clone(), why })?;
         }
@@ -35,12 +40,27 @@ pub fn check(run: &Run<'_>) -> Result<(), Failure> {
 
 /// Runs the pre-clone script, if there is one.
 pub fn run_pre_clone(run: &Run<'_>) -> Result<(), Failure> {
-    run.plan.pre_script.as_deref().map_or(Ok(()), |path| execute(run, Moment::PreClone, path))
+    let Some(path) = run.plan.pre_script.as_deref() else { return Ok(()) };
+    run_in_clone(run, Moment::PreClone, path, None)
 }
 
 /// Runs the post-clone script, if there is one.
-pub fn run_post_clone(run: &Run<'_>) -> Result<(), Failure> {
-    run.plan.post_script.as_deref().map_or(Ok(()), |path| execute(run, Moment::PostClone, path))
+pub fn run_post_clone(run: &Run<'_>, outcome: &Outcome) -> Result<(), Failure> {
+    let Some(path) = run.plan.post_script.as_deref() else { return Ok(()) };
+    run_in_clone(run, Moment::PostClone, path, Some(outcome))
+}
+
+/// Runs the on-error script, if there is one and the run has failed. How it ends changes nothing.
+pub fn run_on_error(run: &Run<'_>, outcome: &Outcome) {
+    let (Some(path), Outcome::Failed(failure)) = (run.plan.on_error.as_deref(), outcome) else { return };
+    if matches!(failure, Failure::ScriptNotExecutable { which: Moment::OnError, .. }) {
+        return;
+    }
+    match execute(run, Moment::OnError, path, Some(outcome)) {
+        Ok(End::Exited(0)) => {}
+        Ok(end) => warning(failed(Moment::OnError, path, end)),
+        Err(failure) => warning(failure),
+    }
 }
 
 fn check_one(path: &Path) -> Result<(), String> {
@@ -87,6 +107,26 @@ fn check_interpreter(start: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
+/// What each script is told of the run. Before the clone nothing is known of its end.
+fn told(run: &Run<'_>, outcome: Option<&Outcome>) -> Vec<(OsString, OsString)> {
+    let plan = run.plan;
+    let statistics = plan.destination.join(plan.prefix.mark(Mark::Statistics));
+    let mut told = vec![
+        ("COUNTERPART_SOURCE", plan.source.clone().into_os_string()),
+        ("COUNTERPART_DESTINATION", plan.destination.clone().into_os_string()),
+        ("COUNTERPART_STATS", statistics.into_os_string()),
+    ];
+    told.extend(run.log_path().map(|path| ("COUNTERPART_LOG", path.as_os_str().to_owned())));
+    if let Some(outcome) = outcome {
+        told.push(("COUNTERPART_OUTCOME", run.verdict(outcome).word().into()));
+        told.push(("COUNTERPART_EXIT_CODE", outcome.exit_code().number().to_string().into()));
+        if let Outcome::Failed(failure) = outcome {
+            told.push(("COUNTERPART_REASON", failure.to_string().into()));
+        }
+    }
+    told.into_iter().map(|(name, value)| (name.into(), value)).collect()
+}
+
 fn environment() -> Vec<(OsString, OsString)> {
     let path = crate::process::tool_environment().into_iter().filter(|(name, _)| name == "PATH");
     let passed_on =
@@ -94,15 +134,33 @@ fn environment() -> Vec<(OsString, OsString)> {
     path.chain(passed_on).collect()
 }
 
-fn execute(run: &Run<'_>, which: Moment, path: &Path) -> Result<(), Failure> {
+/// A script that is a part of the clone: with `--strict-scripts` the run fails with it.
+fn run_in_clone(run: &Run<'_>, which: Moment, path: &Path, outcome: Option<&Outcome>) -> Result<(), Failure> {
     run.go_on()?;
     let _phase = run.phase(match which {
         Moment::PreClone => "pre-clone script",
         Moment::PostClone => "post-clone script",
+        Moment::OnError => "on-error script",
     });
+    let end = execute(run, which, path, outcome)?;
+    run.note(|journal| journal.scripts.push(record(which, path, end)));
+    run.go_on()?;
+    if end == End::Exited(0) {
+        return Ok(());
+    }
+    let failure = failed(which, path, end);
+    if run.plan.strict_scripts {
+        return Err(failure);
+    }
+    run.warn(format_args!("{failure} The run goes on (see --strict-scripts)."));
+    Ok(())
+}
+
+fn execute(run: &Run<'_>, which: Moment, path: &Path, outcome: Option<&Outcome>) -> Result<End, Failure> {
     info!("Running the {which} script {}.", shown::path(path));
     let mut command = Command::tool(path, [] as [&str; 0]);
     command.environment = environment();
+    command.environment.extend(told(run, outcome));
     let end = stream(&command, run.interrupts, &mut |line| {
         info!("{which} script: {}", shown::line(line.bytes));
     });
@@ -111,22 +169,18 @@ fn execute(run: &Run<'_>, which: Moment, path: &Path) -> Result<(), Failure> {
         path: path.to_owned(),
         why: shown::reason(&error),
     })?;
-    run.note(|journal| journal.scripts.push(record(which, path, end)));
-    run.go_on()?;
+    if end == End::Exited(0) {
+        info!("The {which} script ended with exit code 0.");
+    }
+    Ok(end)
+}
+
+fn failed(which: Moment, path: &Path, end: End) -> Failure {
     let how = match end {
-        End::Exited(0) => {
-            info!("The {which} script ended with exit code 0.");
-            return Ok(());
-        }
         End::Exited(code) => format!("it ended with exit code {code}"),
         End::Killed(signal) => format!("it was killed by signal {signal}"),
     };
-    let failure = Failure::ScriptFailed { which, path: path.to_owned(), how };
-    if run.plan.strict_scripts {
-        return Err(failure);
-    }
-    run.warn(format_args!("{failure} The run goes on (see --strict-scripts)."));
-    Ok(())
+    Failure::ScriptFailed { which, path: path.to_owned(), how }
 }
 
 fn record(which: Moment, path: &Path, end: End) -> Script {

@@ -70,6 +70,11 @@ impl Interrupts {
         }
     }
 
+    /// What has reached us is dealt with: a program that is started from now on does not get it.
+    pub fn answered(&self) {
+        self.0.first.store(0, Ordering::SeqCst);
+    }
+
     /// Sleeps that long, or until a signal reaches us.
     pub fn sleep(&self, duration: Duration) {
         let end = Instant::now() + duration;

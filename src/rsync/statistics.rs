@@ -1,5 +1,7 @@
 //! The statistics block that rsync prints at its end.
 
+use crate::record::Kinds;
+
 /// What rsync counted. A value is missing where this rsync does not print it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Statistics {
@@ -19,6 +21,24 @@ pub struct Statistics {
     pub literal: Option<u64>,
     /// Bytes that the destination had already.
     pub matched: Option<u64>,
+    /// Blocks of 4 KiB that were touched; 3.5.1 and later.
+    pub touched_blocks: Option<u64>,
+    /// The entries of the source by their kind; this and the next two 3.1.0 and later.
+    pub files_by_kind: Option<Kinds>,
+    /// The entries that were made by their kind.
+    pub created_by_kind: Option<Kinds>,
+    /// The entries that were deleted by their kind.
+    pub deleted_by_kind: Option<Kinds>,
+    /// The size of the list of files, in bytes.
+    pub list_size: Option<u64>,
+    /// How long it took to make the list, in milliseconds.
+    pub list_generation_ms: Option<u64>,
+    /// How long it took to send the list, in milliseconds.
+    pub list_transfer_ms: Option<u64>,
+    /// Bytes that the sender sent.
+    pub sent: Option<u64>,
+    /// Bytes that the sender received.
+    pub received: Option<u64>,
 }
 
 impl Statistics {
@@ -28,6 +48,12 @@ impl Statistics {
         else {
             return false;
         };
+        match label {
+            "Number of files" => self.files_by_kind = kinds(value),
+            "Number of created files" => self.created_by_kind = kinds(value),
+            "Number of deleted files" => self.deleted_by_kind = kinds(value),
+            _ => {}
+        }
         let field = match label {
             "Number of files" => &mut self.files,
             "Number of created files" => &mut self.created,
@@ -38,6 +64,18 @@ impl Statistics {
             "Total transferred file size" => &mut self.transferred_size,
             "Literal data" => &mut self.literal,
             "Matched data" => &mut self.matched,
+            "Number of 4 KiB logical blocks touched" => &mut self.touched_blocks,
+            "File list size" => &mut self.list_size,
+            "Total bytes sent" => &mut self.sent,
+            "Total bytes received" => &mut self.received,
+            "File list generation time" => {
+                self.list_generation_ms = milliseconds(value);
+                return self.list_generation_ms.is_some();
+            }
+            "File list transfer time" => {
+                self.list_transfer_ms = milliseconds(value);
+                return self.list_transfer_ms.is_some();
+            }
             _ => return false,
         };
         *field = plain_number(value);
@@ -82,9 +120,39 @@ fn plain_number(value: &str) -> Option<u64> {
     digits.parse().ok()
 }
 
+/// `0.001 seconds` is 1: rsync prints three decimals, behind a comma in some locales.
+fn milliseconds(value: &str) -> Option<u64> {
+    let (whole, decimals) = value.strip_suffix(" seconds")?.split_once(['.', ','])?;
+    if decimals.len() != 3 {
+        return None;
+    }
+    whole.parse::<u64>().ok()?.checked_mul(1000)?.checked_add(decimals.parse().ok()?)
+}
+
+/// `4 (reg: 1, dir: 2, special: 1)`: what is none is left out, and without brackets nothing is known unless it is 0.
+fn kinds(value: &str) -> Option<Kinds> {
+    let mut kinds = Kinds::default();
+    let Some((_, list)) = value.split_once(" (") else {
+        return (plain_number(value) == Some(0)).then_some(kinds);
+    };
+    for (name, number) in list.strip_suffix(')')?.split(", ").filter_map(|item| item.split_once(": ")) {
+        let field = match name {
+            "reg" => &mut kinds.files,
+            "dir" => &mut kinds.folders,
+            "link" => &mut kinds.links,
+            "dev" => &mut kinds.devices,
+            "special" => &mut kinds.special,
+            _ => return None,
+        };
+        *field = plain_number(number)?;
+    }
+    Some(kinds)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Statistics;
+    use super::{Statistics, kinds, milliseconds};
+    use crate::record::Kinds;
 
     fn read(block: &str) -> Statistics {
         let mut statistics = Statistics::default();
@@ -102,6 +170,22 @@ mod tests {
         assert_eq!(of("Number of files: 1.507 (reg: 1.502, dir: 2)"), Some(1507));
         assert_eq!(of("Number of files: "), None);
         assert_eq!(of("Number of files: 99999999999999999999999"), None);
+    }
+
+    #[test]
+    fn kinds_and_times_are_read_in_every_form() {
+        let grouped = Kinds { files: 1502, folders: 2, special: 1, ..Kinds::default() };
+        assert_eq!(kinds("1,505 (reg: 1,502, dir: 2, special: 1)"), Some(grouped));
+        assert_eq!(kinds("1.505 (reg: 1.502, dir: 2, special: 1)"), Some(grouped));
+        assert_eq!(kinds("0"), Some(Kinds::default()));
+        for unknown in ["5", "", "5 (reg: 5", "5 (reg: x)", "5 (door: 5)"] {
+            assert_eq!(kinds(unknown), None, "{unknown:?}");
+        }
+        assert_eq!(milliseconds("12.345 seconds"), Some(12_345));
+        assert_eq!(milliseconds("0,001 seconds"), Some(1));
+        for unknown in ["1 seconds", "1.5 seconds", "0.001", "", "99999999999999999999.000 seconds"] {
+            assert_eq!(milliseconds(unknown), None, "{unknown:?}");
+        }
     }
 
     #[test]
@@ -127,9 +211,29 @@ mod tests {
             transferred_size: Some(12_359_584),
             literal: Some(12_359_584),
             matched: Some(0),
+            files_by_kind: Some(Kinds { files: 1502, folders: 2, links: 1, devices: 1, special: 1 }),
+            created_by_kind: Some(Kinds { files: 1502, folders: 1, links: 1, devices: 1, special: 1 }),
+            deleted_by_kind: Some(Kinds { files: 1, ..Kinds::default() }),
+            ..Statistics::default()
         };
         let oldest = captured!("3.0.9", "statistics");
-        assert_eq!(oldest, Statistics { created: None, deleted: None, ..expected });
+        assert_eq!(oldest.list_size, Some(18609));
+        assert_eq!((oldest.list_generation_ms, oldest.list_transfer_ms), (Some(1), Some(0)));
+        assert_eq!((oldest.sent, oldest.received), (Some(12_444_309), Some(28_563)));
+        assert_eq!(captured!("3.5.1", "statistics").touched_blocks, Some(4516));
+        // How rsync talks to itself differs by version.
+        let of_the_files = |found: Statistics| Statistics {
+            touched_blocks: None,
+            list_size: None,
+            list_generation_ms: None,
+            list_transfer_ms: None,
+            sent: None,
+            received: None,
+            ..found
+        };
+        let without = Statistics { created: None, deleted: None, files_by_kind: None, ..expected };
+        let without = Statistics { created_by_kind: None, deleted_by_kind: None, ..without };
+        assert_eq!(of_the_files(oldest), without);
         assert!(oldest.is_complete() && expected.is_complete());
         for found in [
             captured!("3.1.0", "statistics"),
@@ -137,7 +241,8 @@ mod tests {
             // With a line between the literal and the matched data.
             captured!("3.5.1", "statistics"),
         ] {
-            assert_eq!(found, expected);
+            assert_eq!(found.list_transfer_ms, Some(0));
+            assert_eq!(of_the_files(found), expected);
         }
     }
 

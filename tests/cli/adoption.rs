@@ -166,7 +166,7 @@ fn an_error_of_the_default_prefix_is_nobodys_loss() {
     sandbox.write("file", "content");
     sandbox.write_destination(format!("{STEM}error"), "The last reason.\n");
     sandbox.clone(&["-g", "org.example"]).assert_code(0).assert_err("");
-    assert_eq!(sandbox.names().len(), 1 + 3);
+    assert_eq!(sandbox.names().len(), 1 + 4);
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn marks_survive(excludes: Option<&[u8]>) {
     let sandbox = Sandbox::new();
     sandbox.write("file", "content");
     for stem in [STEM, ".org.example.counterpart.", ".org.other.counterpart."] {
-        for suffix in ["id", "completed", "error", "stats"] {
+        for suffix in ["id", "completed", "error", "stats", "stats.json"] {
             for temporary in ["", ".tmp-01234567"] {
                 sandbox.write(format!("{stem}{suffix}{temporary}"), "of the source\n");
             }
@@ -94,14 +94,16 @@ fn marks_survive(excludes: Option<&[u8]>) {
             .iter()
             .map(|name| name.to_str().unwrap().to_owned())
             .collect();
-        let ours =
-            ["completed", "id", "note", "stats"].map(|suffix| format!(".org.example.counterpart.{suffix}"));
-        assert_eq!(names[..4], ours, "{names:?}");
-        assert!(names[4..].iter().all(|name| ["file", "folder"].contains(&name.as_str())), "{names:?}");
+        let ours = ["completed", "id", "note", "stats", "stats.json"]
+            .map(|suffix| format!(".org.example.counterpart.{suffix}"));
+        assert_eq!(names[..5], ours, "{names:?}");
+        assert!(names[5..].iter().all(|name| ["file", "folder"].contains(&name.as_str())), "{names:?}");
         let read = |name: &str| fs::read_to_string(sandbox.destination.join(name)).unwrap();
         assert!(read(id).starts_with(own), "{}", read(id));
         assert_eq!(read(foreign), "of the destination\n");
-        assert!(!read(".org.example.counterpart.stats").contains("of the source"));
+        for mark in ["stats", "stats.json"] {
+            assert!(!read(&format!(".org.example.counterpart.{mark}")).contains("of the source"));
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The files at the destination's root.
 
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -269,11 +270,15 @@ fn another_prefix_names_other_files() {
     let sandbox = sandbox();
     sandbox.clone(&["-g", "org.example-1_x"]).assert_code(0);
     let stem = ".org.example-1_x.counterpart.";
+    let marks_and_file = |marks: [&str; 4]| {
+        let names = marks.map(|mark| OsString::from(format!("{stem}{mark}")));
+        [names.to_vec(), vec!["file".into()]].concat()
+    };
     let names = names_of(&sandbox.destination);
-    assert_eq!(names, [&format!("{stem}completed"), &format!("{stem}id"), &format!("{stem}stats"), "file"]);
+    assert_eq!(names, marks_and_file(["completed", "id", "stats", "stats.json"]));
     sandbox.clone(&["-g", "org.example-1_x", "-e", "/nonexistent"]).assert_code(67);
     let names = names_of(&sandbox.destination);
-    assert_eq!(names, [&format!("{stem}error"), &format!("{stem}id"), &format!("{stem}stats"), "file"]);
+    assert_eq!(names, marks_and_file(["error", "id", "stats", "stats.json"]));
     let long = "x".repeat(100);
     sandbox.clone(&["--organisation-prefix", &long, "--adopt"]).assert_code(0);
     assert!(sandbox.destination.join(format!(".{long}.counterpart.completed")).exists());

@@ -27,7 +27,7 @@ fn options() -> BTreeSet<String> {
 }
 
 /// Options that the documents name and that belong to other programs.
-const OF_OTHERS: [&str; 31] = [
+const OF_OTHERS: [&str; 32] = [
     // rsync
     "--acls",
     "--archive",
@@ -63,6 +63,8 @@ const OF_OTHERS: [&str; 31] = [
     "--bootefi",
     "--fuzz-dir",
     "--test",
+    // prometheus-node-exporter
+    "--collector",
 ];
 
 /// The words of a text that look like long options.

@@ -152,12 +152,13 @@ fn the_table_of_options_is_the_programs() {
 }
 
 /// Each step of the pipeline, and what the README calls it.
-const STEPS: [(&str, &str); 19] = [
+const STEPS: [(&str, &str); 20] = [
     ("preflight::rights", "Rights."),
     ("run.start_log", "The log"),
     ("preflight::rsync", "rsync"),
     ("introduction::log", "The introduction"),
     ("endpoints::claim", "Source and destination"),
+    ("ping::announce", "The beginning is told"),
     ("introduction::log_what_is_left_out", "What is left out"),
     ("exclusions::gather", "Exclusions"),
     ("script::check", "Scripts"),

@@ -13,6 +13,9 @@ use tempfile::TempDir;
 /// The prefix of our files at a destination's root, by default.
 pub const STEM: &str = ".me.jedda.counterpart.";
 
+/// The suffix of the record of the last run.
+pub const RECORD: &str = "stats.json";
+
 /// The test executable: the product on a fake host.
 pub const FAKE_HOST: &str = env!("CARGO_BIN_EXE_counterpart-fake-host");
 
@@ -144,6 +147,12 @@ impl Sandbox {
         marks_of(&self.destination)
     }
 
+    /// The record of the last run at the destination, if there is one: it is not among the [`Sandbox::marks`].
+    pub fn record(&self) -> Option<serde_json::Value> {
+        let text = fs::read_to_string(self.mark(RECORD)).ok()?;
+        Some(serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}")))
+    }
+
     /// The paths of the logs so far, in order.
     pub fn logs(&self) -> Vec<PathBuf> {
         let Ok(entries) = fs::read_dir(self.host().join("log")) else { return Vec::new() };
@@ -161,10 +170,13 @@ impl Sandbox {
     }
 }
 
-/// The suffixes of the marks in a folder, in order.
+/// The suffixes of the marks in a folder, in order. The record is left out: nearly every run leaves one, and
+/// `reports` looks after it.
 pub fn marks_of(folder: &Path) -> Vec<String> {
     let names = names_of(folder);
-    names.iter().filter_map(|name| name.to_string_lossy().strip_prefix(STEM).map(str::to_owned)).collect()
+    let suffixes =
+        names.iter().filter_map(|name| name.to_string_lossy().strip_prefix(STEM).map(str::to_owned));
+    suffixes.filter(|suffix| suffix != RECORD).collect()
 }
 
 /// All names in a folder, in order.

@@ -1,0 +1,54 @@
+//! Leaves a run for Prometheus' textfile collector. Nothing that happens here changes the run.
+
+use std::io;
+use std::path::Path;
+
+use nix::sys::stat::SFlag;
+
+use super::Run;
+use crate::host::folder::Folder;
+use crate::host::state;
+use crate::logging::warning;
+use crate::metrics;
+use crate::record::Record;
+use crate::shown;
+
+/// The collector runs as another user.
+const MODE: u32 = 0o644;
+
+/// Writes the file of `--metrics-file`, if there is one. `last_success` is what the machine remembers; what the file
+/// itself said before stands in for it.
+pub fn write(run: &Run<'_>, record: &Record, last_success: Option<i64>) {
+    if let Some(path) = &run.plan.metrics_file
+        && let Err(error) = write_to(path, record, last_success)
+    {
+        warning(format_args!(
+            "the metrics could not be written to {}: {}.",
+            shown::path(path),
+            shown::reason(&error)
+        ));
+    }
+}
+
+fn write_to(path: &Path, record: &Record, last_success: Option<i64>) -> io::Result<()> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::InvalidFilename.into());
+    };
+    let folder = Folder::open(&std::fs::canonicalize(parent)?)?;
+    if folder.kind(name)? == Some(SFlag::S_IFDIR) {
+        return Err(io::Error::other("it is a folder"));
+    }
+    // What a killed run left behind; the collector does not read it, for its name ends otherwise.
+    for leftover in folder.names()?.iter().filter(|found| Folder::is_temporary(found, name)) {
+        folder.remove(leftover)?;
+    }
+    let last_success = if record.outcome.is_complete() {
+        Some(record.ended.epoch)
+    } else {
+        last_success.or_else(|| {
+            let earlier = state::read(&folder.path().join(name)).ok()?;
+            metrics::last_success(&String::from_utf8_lossy(&earlier), &record.destination)
+        })
+    };
+    folder.replace(name, MODE, metrics::text(record, last_success).as_bytes())
+}

@@ -1,0 +1,182 @@
+//! Tells a watching service that a run begins and how it ended, as healthchecks.io has it. Nothing that happens here
+//! changes the run.
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use ureq::tls::{RootCerts, TlsConfig};
+use ureq::{Agent, Error};
+
+use super::Run;
+use crate::address::Address;
+use crate::logging::warning;
+use crate::record::{Record, Verdict};
+use crate::shown;
+
+/// The longest that one request may take, from the look-up of the name to the answer.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// How many redirects are followed.
+const REDIRECTS: u32 = 5;
+
+/// The most that is sent of the log, in bytes: the services keep no more.
+const MOST: usize = 10_000;
+
+/// How often a signal is looked for while an answer is awaited.
+const TICK: Duration = Duration::from_millis(50);
+
+/// A request that is under way.
+#[derive(Debug)]
+pub struct Request {
+    answer: Receiver<Result<(), String>>,
+    deadline: Instant,
+}
+
+impl Request {
+    /// Sends it by a thread of its own: whatever the network does, the clone does not wait for it.
+    fn send(address: &Address, more: &str, body: Option<String>) -> Self {
+        let (sender, answer) = mpsc::channel();
+        let (url, encrypted) = (address.with(more), address.is_encrypted());
+        std::thread::spawn(move || {
+            // Nobody waits for the answer any more when the run is over.
+            let _ = sender.send(request(&url, encrypted, body.as_deref()));
+        });
+        Self { answer, deadline: Instant::now() + LIMIT }
+    }
+
+    /// Waits for the answer, until the time is over or a signal reaches us.
+    fn wait(&self, run: &Run<'_>) -> Result<(), String> {
+        loop {
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            match self.answer.recv_timeout(left.min(TICK)) {
+                Ok(answer) => return answer,
+                Err(RecvTimeoutError::Disconnected) => return Err("the request broke off".to_owned()),
+                Err(RecvTimeoutError::Timeout) if left.is_zero() => return Err(too_late()),
+                Err(RecvTimeoutError::Timeout) => {
+                    if let Some(signal) = run.interrupts.received() {
+                        return Err(format!("{signal} came while the answer was awaited"));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Says that the run begins. The answer is awaited at the end.
+pub fn announce(run: &Run<'_>) {
+    if let Some(address) = run.plan.ping.as_ref().filter(|_| !run.plan.test_run) {
+        *run.announcement.borrow_mut() = Some(Request::send(address, "/start", None));
+    }
+}
+
+/// Says how the run ended. Of a run that was skipped nothing is said: neither a success nor a failure would be true.
+pub fn finish(run: &Run<'_>, record: &Record) {
+    let Some(address) = &run.plan.ping else { return };
+    let more = match record.outcome {
+        Verdict::Success | Verdict::Warning => "",
+        Verdict::Failed => "/fail",
+        Verdict::Skipped => return,
+    };
+    // The service must not hear of the end first.
+    if let Some(announcement) = run.announcement.borrow_mut().take() {
+        complain(address, "the beginning", announcement.wait(run));
+    }
+    let body = body(record, &run.log_tail());
+    complain(address, "the end", Request::send(address, more, Some(body)).wait(run));
+}
+
+fn complain(address: &Address, of: &str, answer: Result<(), String>) {
+    if let Err(why) = answer {
+        warning(format_args!("{address} could not be told of {of} of the run: {why}."));
+    }
+}
+
+/// The exit code and the reason, then as many of the last lines as fit.
+fn body(record: &Record, lines: &[String]) -> String {
+    let mut head = format!("Exit code {}, {}.\n", record.exit_code, record.outcome.word());
+    if let Some(reason) = &record.reason {
+        head = head + reason + "\n";
+    }
+    let mut room = MOST.saturating_sub(head.len());
+    let fitting = lines.iter().rev().take_while(|line| {
+        let fits = line.len() < room;
+        room = room.saturating_sub(line.len() + 1);
+        fits
+    });
+    let count = fitting.count();
+    lines[lines.len() - count..].iter().fold(head, |text, line| text + line.trim_end() + "\n")
+}
+
+fn request(url: &str, encrypted: bool, body: Option<&str>) -> Result<(), String> {
+    let tls = TlsConfig::builder()
+        .root_certs(RootCerts::PlatformVerifier)
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .build();
+    let agent: Agent = Agent::config_builder()
+        .timeout_global(Some(LIMIT))
+        .max_redirects(REDIRECTS)
+        .https_only(encrypted)
+        .user_agent(concat!("counterpart/", env!("CARGO_PKG_VERSION")))
+        .tls_config(tls)
+        .build()
+        .into();
+    let answer = match body {
+        None => agent.get(url).call(),
+        // A 307 or 308 wants the body once more, elsewhere: that the address is called counts more than the body.
+        Some(body) => match agent.post(url).content_type("text/plain; charset=utf-8").send(body) {
+            Err(Error::RedirectFailed) => agent.get(url).call(),
+            answer => answer,
+        },
+    };
+    answer.map(|_| ()).map_err(|error| explain(&error))
+}
+
+fn too_late() -> String {
+    format!("there was no answer within {} seconds", LIMIT.as_secs())
+}
+
+/// In our own words: the library's could hold the address.
+fn explain(error: &Error) -> String {
+    let words = match error {
+        Error::StatusCode(code) => return format!("it answered with status {code}"),
+        Error::Io(error) => return shown::line(shown::reason(error).as_bytes()).to_string(),
+        Error::Rustls(error) => return shown::line(error.to_string().as_bytes()).to_string(),
+        Error::Timeout(_) => return too_late(),
+        Error::Tls(why) => why,
+        Error::HostNotFound => "no machine of this name is known",
+        Error::ConnectionFailed => "no connection",
+        Error::TooManyRedirects => "it redirects too often",
+        Error::RequireHttpsOnly(_) => "it redirects to an address that is not encrypted",
+        Error::InvalidProxyUrl | Error::ConnectProxyFailed(_) => "the proxy cannot be used",
+        Error::Http(_)
+        | Error::BadUri(_)
+        | Error::Protocol(_)
+        | Error::RedirectFailed
+        | Error::BodyExceedsLimit(_)
+        | Error::Pem(_)
+        | Error::LargeResponseHeader(..)
+        | Error::TlsRequired
+        | Error::Other(_)
+        | _ => "its answer is not understood",
+    };
+    words.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MOST;
+
+    #[test]
+    fn a_long_log_is_cut_at_its_beginning() {
+        let record = crate::record::tests::record();
+        let lines: Vec<String> = (0..50).map(|number| format!("{number} {}\n", "x".repeat(900))).collect();
+        let body = super::body(&record, &lines);
+        assert!(body.len() <= MOST, "{}", body.len());
+        assert!(body.starts_with("Exit code 74, failed.\nThe destination is full.\n"), "{body}");
+        let kept: Vec<&str> = body.lines().skip(2).map(|line| line.split(' ').next().unwrap()).collect();
+        assert_eq!(kept, ["40", "41", "42", "43", "44", "45", "46", "47", "48", "49"]);
+        let short = super::body(&record, &["one\n".to_owned(), "two\n".to_owned()]);
+        assert!(short.ends_with("full.\none\ntwo\n"), "{short}");
+    }
+}

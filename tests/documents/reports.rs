@@ -1,0 +1,73 @@
+//! What is told of the record, the metrics and the scripts' variables is what a real run leaves.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use serde_json::Value;
+
+use crate::sandbox::Sandbox;
+use crate::{read, section, table};
+
+/// The words between backquotes in the first cells of a table.
+fn first_cells(text: &str) -> BTreeSet<String> {
+    let cells: Vec<String> = table(text).into_iter().map(|row| row[0].clone()).collect();
+    cells.iter().flat_map(|cell| cell.split('`').skip(1).step_by(2).map(str::to_owned)).collect()
+}
+
+#[test]
+fn the_fields_of_the_record_are_told_and_described() {
+    let sandbox = Sandbox::new();
+    sandbox.write("file", "content");
+    sandbox.clone(&[]).assert_code(0);
+    let record = sandbox.record().unwrap();
+    let keys: BTreeSet<String> = record.as_object().unwrap().keys().cloned().collect();
+    assert_eq!(first_cells(&section("README.md", "### The record")), keys);
+    let schema: Value = serde_json::from_str(&read("examples/stats.schema.json")).unwrap();
+    let described: BTreeSet<String> = schema["properties"].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(described, keys);
+    for (name, field) in schema["properties"].as_object().unwrap() {
+        assert!(field["description"].as_str().is_some_and(|text| text.ends_with('.')), "{name}");
+    }
+}
+
+#[test]
+fn the_metrics_are_told() {
+    let sandbox = Sandbox::new();
+    sandbox.write("file", "content");
+    let file = sandbox.path().join("clone.prom");
+    sandbox.clone(&["--metrics-file", file.to_str().unwrap()]).assert_code(0);
+    let text = fs::read_to_string(file).unwrap();
+    let names = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" gauge"));
+    let names: BTreeSet<String> = names.map(str::to_owned).collect();
+    assert!(names.len() > 12, "{text}");
+    let told = section("README.md", "### Prometheus");
+    assert_eq!(first_cells(&told), names);
+    // The alert uses names that exist.
+    let alert = told.lines().find(|line| line.contains("time() - ")).expect("no alert");
+    let words = alert.split(|c: char| !(c.is_ascii_lowercase() || c == '_'));
+    assert_eq!(words.filter(|word| word.starts_with("counterpart_") && names.contains(*word)).count(), 2);
+}
+
+#[test]
+fn the_variables_of_scripts_are_told() {
+    let sandbox = Sandbox::new();
+    sandbox.write("file", "content");
+    let seen = |script: &str| {
+        let text = fs::read_to_string(sandbox.path().join(script)).unwrap_or_default();
+        let names = text.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name.to_owned());
+        names.filter(|name| name.starts_with("COUNTERPART_")).collect::<BTreeSet<String>>()
+    };
+    let script = |name: &str| {
+        let path = sandbox.path().join(name);
+        sandbox.script(&format!("{name}.sh"), &format!("env >'{}'", path.display())).display().to_string()
+    };
+    let (pre, post, error) = (script("pre"), script("post"), script("error"));
+    sandbox.clone(&["-p", &pre, "-o", &post]).assert_code(0);
+    sandbox.clone(&["--on-error", &error, "-e", "/nonexistent"]).assert_code(67);
+    let rows = table(&section("README.md", "## Scripts"));
+    for (column, name) in [(2, "pre"), (3, "post"), (4, "error")] {
+        let told = rows.iter().filter(|row| row[column] == "yes");
+        let told: BTreeSet<String> = told.map(|row| row[0].trim_matches('`').to_owned()).collect();
+        assert_eq!(told, seen(name), "{name}");
+    }
+}
