@@ -1,6 +1,7 @@
 //! The command line: what may be typed, and how it becomes a [`Plan`].
 
 use std::ffi::OsStr;
+use std::num::NonZeroUsize;
 use std::path::{Component, Path, PathBuf};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -120,6 +121,9 @@ struct CloneArgs {
     /// The log folder, instead of the default one
     #[arg(long, value_name = "DIR")]
     log_dir: Option<PathBuf>,
+    /// How many logs stay in the log folder, this run's included; 0 keeps them all
+    #[arg(long, value_name = "N", default_value = "60")]
+    keep_logs: usize,
     /// Let the first clone delete what the destination already holds
     #[arg(long)]
     adopt: bool,
@@ -216,6 +220,7 @@ fn plan(args: CloneArgs) -> Result<Plan, String> {
         test_run: args.test_run,
         rsync: optional(args.rsync, "--rsync")?,
         log_dir: optional(args.log_dir, "--log-dir")?,
+        keep_logs: NonZeroUsize::new(args.keep_logs),
         adopt: args.adopt,
         strict_scripts: args.strict_scripts,
         allow_non_root: args.allow_non_root,

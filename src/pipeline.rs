@@ -5,8 +5,8 @@ use crate::host::Host;
 use crate::outcome::Outcome;
 use crate::phases::endpoints::Endpoints;
 use crate::phases::{
-    Run, adoption, endpoints, exclusions, introduction, markers, password, preflight, script, server_backup,
-    transfer, verdict,
+    Run, adoption, awake, endpoints, exclusions, introduction, markers, password, preflight, script,
+    server_backup, transfer, verdict,
 };
 use crate::plan::Plan;
 use crate::process::interrupts::Interrupts;
@@ -38,6 +38,7 @@ fn walk(run: &Run<'_>, claimed: &mut Option<Endpoints>) -> Result<Outcome, Failu
         transfer::list_changes(run, &rsync, ends, &rules)?;
         return Ok(Outcome::TestRun);
     }
+    let _awake = awake::hold(run);
     server_backup::run(run, password.as_ref())?;
     script::run_pre_clone(run)?;
     markers::begin(run, ends)?;

@@ -1,6 +1,7 @@
 //! The one door for starting other programs: an absolute path, an argument vector and never a shell, a chosen
 //! environment, a process group of its own, both pipes drained with bounded memory, signals passed on.
 
+pub mod background;
 mod drain;
 pub mod interrupts;
 mod lines;
@@ -73,13 +74,17 @@ impl Command {
     }
 
     fn spawn(&self) -> io::Result<Child> {
+        self.spawn_with(if self.input.is_empty() { Stdio::null() } else { Stdio::piped() })
+    }
+
+    fn spawn_with(&self, input: Stdio) -> io::Result<Child> {
         let mut command = std::process::Command::new(&self.program);
         command
             .args(&self.arguments)
             .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir("/")
-            .stdin(if self.input.is_empty() { Stdio::null() } else { Stdio::piped() })
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_counterpart_global_optspecs
-    string join \n s/source= d/destination= e/exclude-from= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run rsync= log-dir= adopt strict-scripts allow-non-root h/help V/version
+    string join \n s/source= d/destination= e/exclude-from= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run rsync= log-dir= keep-logs= adopt strict-scripts allow-non-root h/help V/version
 end
 
 function __fish_counterpart_needs_command
@@ -34,6 +34,7 @@ complete -c counterpart -n "__fish_counterpart_needs_command" -s o -l post-scrip
 complete -c counterpart -n "__fish_counterpart_needs_command" -s g -l organisation-prefix -d 'Reverse-domain prefix of the files left at the destination: letters, digits, \'-\', \'.\', \'_\', no leading dot' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -l rsync -d 'The rsync to use, instead of searching' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -l log-dir -d 'The log folder, instead of the default one' -r -F
+complete -c counterpart -n "__fish_counterpart_needs_command" -l keep-logs -d 'How many logs stay in the log folder, this run\'s included; 0 keeps them all' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -s B -l backup-keychain -d 'The same, with the password that `counterpart setpass` has stored'
 complete -c counterpart -n "__fish_counterpart_needs_command" -s t -l test-run -d 'Verbose dry run: logs what would change, changes nothing at all, exits with 70'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l adopt -d 'Let the first clone delete what the destination already holds'

@@ -1,7 +1,7 @@
 //! Runs the product on a host that a test has made: the folder named by `COUNTERPART_FAKE_HOST`.
 //!
 //! That folder holds `system` ("macos" or "linux"), `tools/` with the system's tools, `rsync/` as the one folder that is
-//! searched before `PATH`, may hold `users`, and gets `log/` and `lock/`. The shipped binary reads no such variable.
+//! searched before `PATH`, may hold `users`, and gets `log/`, `lock/` and `jobs/`. The shipped binary reads no such variable.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,6 +29,11 @@ fn fake_host() -> anyhow::Result<Host> {
         diskutil: tool("diskutil"),
         security: tool("security"),
         systemd_creds: tool("systemd-creds"),
+        caffeinate: tool("caffeinate"),
+        systemd_inhibit: tool("systemd-inhibit"),
+        cat: "/bin/cat".into(),
+        launchctl: tool("launchctl"),
+        systemctl: tool("systemctl"),
         slapcat: tool("slapcat"),
         slapd_configurations: vec![root.join("slapd.d"), root.join("slapd.conf")],
         usr: root.join("usr"),
@@ -40,6 +45,7 @@ fn fake_host() -> anyhow::Result<Host> {
         tools,
         rsync_folders: vec![root.join("rsync")],
         search_path: std::env::var_os("PATH").unwrap_or_default(),
+        job_dir: root.join("jobs"),
         log_dir: root.join("log"),
         lock_dir: root.join("lock"),
         backup_dir: root.join("backup"),
