@@ -1,11 +1,13 @@
 //! The command line: what may be typed, and how it becomes a [`Plan`].
 
-use std::ffi::OsStr;
+pub mod schedule;
+
+use std::ffi::{OsStr, OsString};
 use std::num::NonZeroUsize;
 use std::path::{Component, Path, PathBuf};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{ArgMatches, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::exit_code;
 use crate::plan::{BackupPassword, DEFAULT_PREFIX, Plan, Prefix};
@@ -61,6 +63,8 @@ pub struct SetpassArgs {
 enum Commands {
     /// Stores the password of the server backup in the system's keychain or credential store
     Setpass(SetpassArgs),
+    /// Installs, shows, starts or removes clones that the system makes by itself
+    Schedule(schedule::ScheduleArgs),
     /// Prints the man page or a shell's completions
     #[command(hide = true)]
     Generate {
@@ -142,6 +146,8 @@ pub enum Action {
     Clone(Box<Plan>),
     /// Store, delete or check the password of the server backup.
     Setpass(SetpassArgs),
+    /// Install, show, start or remove a schedule.
+    Schedule(schedule::Action),
     /// Print a generated document.
     Generate(Generated),
 }
@@ -159,13 +165,11 @@ fn after_help() -> String {
 /// Parses the process's arguments. The error is clap's, and prints itself: help and version are "errors" with code 0.
 pub fn parse() -> Result<Action, clap::Error> {
     let mut definition = definition();
-    let matches = match definition.try_get_matches_from_mut(std::env::args_os()) {
-        Ok(matches) => matches,
-        Err(error) => return Err(explain(error, &mut definition)),
-    };
+    let matches = read(&mut definition, std::env::args_os())?;
     let args = <Args as clap::FromArgMatches>::from_arg_matches(&matches)?;
     match (args.command, args.clone) {
         (Some(Commands::Setpass(args)), _) => Ok(Action::Setpass(args)),
+        (Some(Commands::Schedule(args)), _) => args.resolve(&mut definition).map(Action::Schedule),
         (Some(Commands::Generate { what }), _) => Ok(Action::Generate(what)),
         (None, Some(clone)) => plan(clone)
             .map(|plan| Action::Clone(Box::new(plan)))
@@ -175,6 +179,13 @@ pub fn parse() -> Result<Action, clap::Error> {
             "the source (-s) and the destination (-d) are required",
         )),
     }
+}
+
+fn read(
+    definition: &mut clap::Command,
+    words: impl IntoIterator<Item = OsString>,
+) -> Result<ArgMatches, clap::Error> {
+    definition.try_get_matches_from_mut(words).map_err(|error| explain(error, definition))
 }
 
 /// A password is bytes to us; clap hands over text.

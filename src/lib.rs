@@ -7,6 +7,7 @@ pub mod exit_code;
 pub mod failure;
 pub mod generate;
 pub mod host;
+pub mod job;
 pub mod linux;
 pub mod logging;
 pub mod macos;
@@ -16,6 +17,7 @@ pub mod pipeline;
 pub mod plan;
 pub mod process;
 pub mod rsync;
+pub mod schedule;
 pub mod secret;
 pub mod setpass;
 pub mod shown;
@@ -43,6 +45,10 @@ pub fn main_on(find_host: impl FnOnce() -> anyhow::Result<Host>) -> ProcessExitC
         Ok(cli::Action::Setpass(args)) => match ready(find_host) {
             Err(error) => finish(Err(error)),
             Ok((host, interrupts)) => setpass::run(&args, &host, &interrupts).number(),
+        },
+        Ok(cli::Action::Schedule(action)) => match ready(find_host) {
+            Err(error) => finish(Err(error)),
+            Ok((host, interrupts)) => schedule::run(&action, &host, &interrupts).number(),
         },
         Ok(cli::Action::Clone(plan)) => match ready(find_host) {
             Err(error) => finish(Err(error)),

@@ -10,14 +10,14 @@ use regex::Regex;
 const LAYERS: [&[&str]; 12] = [
     &["main"],
     &["lib"],
-    &["generate", "pipeline", "setpass"],
+    &["generate", "pipeline", "schedule", "setpass"],
     &["cli"],
     &["phases"],
     &["rsync", "macos", "linux", "logging"],
     &["host"],
     &["process"],
     &["outcome"],
-    &["plan", "failure"],
+    &["plan", "failure", "job"],
     &["secret"],
     &["exit_code", "shown"],
 ];

@@ -78,6 +78,12 @@ pub fn claim_destination(run: &Run<'_>) -> Option<Destination> {
     lock(run, folder).ok()
 }
 
+/// The source alone, where there is no destination to go with it.
+pub fn judge_source(run: &Run<'_>) -> Result<(), Failure> {
+    run.go_on()?;
+    refuse_sealed(run, &source(run)?)
+}
+
 fn source(run: &Run<'_>) -> Result<Source, Failure> {
     let source = open_source(run)?;
     refuse_empty(run, &source)?;
