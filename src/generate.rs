@@ -34,6 +34,7 @@ fn man_page(text: &mut Vec<u8>) -> io::Result<()> {
     page.render_description_section(text)?;
     page.render_options_section(text)?;
     writeln!(text, "{SETPASS}")?;
+    writeln!(text, "{SCHEDULE}")?;
     writeln!(text, ".SH EXIT STATUS")?;
     for row in exit_code::TABLE {
         writeln!(text, ".TP\n\\fB{}\\fR\n{}: {}.", roff(row.code), roff(row.meaning), roff(row.remedy))?;
@@ -55,7 +56,15 @@ const SYNOPSIS: &str = r".SH SYNOPSIS
 [\fIoptions\fR]
 .br
 .B counterpart setpass
-[\fB\-\-stdin\fR | \fB\-\-delete\fR | \fB\-\-check\fR] [\fB\-g\fR \fIPREFIX\fR]";
+[\fB\-\-stdin\fR | \fB\-\-delete\fR | \fB\-\-check\fR] [\fB\-g\fR \fIPREFIX\fR]
+.br
+.B counterpart schedule install
+[\fB\-\-daily\fR \fIHH:MM\fR | \fB\-\-weekly\fR \fIDAY HH:MM\fR | \fB\-\-every\fR \fIINTERVAL\fR]
+[\fB\-\-name\fR \fINAME\fR] [\fB\-\-replace\fR] [\fB\-\-print\fR]
+\fB\-\- \-s\fR \fISOURCE\fR \fB\-d\fR \fIDESTINATION\fR [\fIoptions\fR]
+.br
+.B counterpart schedule
+\fBlist\fR | \fBshow\fR [\fINAME\fR] | \fBrun\fR \fINAME\fR | \fBremove\fR \fINAME\fR";
 
 /// What the subcommand does.
 const SETPASS: &str = r".SH STORING THE PASSWORD
@@ -71,6 +80,38 @@ Delete the stored password.
 .TP
 .B \-\-check
 Only tell whether a password is stored and can be read: 0 or 92.";
+
+/// What the other subcommand does.
+const SCHEDULE: &str = r".SH SCHEDULING
+.B counterpart schedule
+has launchd or systemd make a clone by itself.
+.TP
+.B install
+Checks the arguments behind the two hyphens as a clone would, writes a job of launchd or a service and a timer of systemd,
+and loads it. Every day at 03:30, or as
+.BR \-\-daily ,
+.B \-\-weekly
+or
+.B \-\-every
+says; an interval must divide a day or an hour evenly, such as 2h or 15m. The name is clone, or that of
+.BR \-\-name .
+A schedule of that name gives way with
+.BR \-\-replace .
+With
+.B \-\-print
+the files are only printed.
+.TP
+.B list
+Tells of each schedule when it runs next and how the last run ended.
+.TP
+.B show
+Shows the same of one of them, and its files.
+.TP
+.B run
+Starts a clone now and does not wait for its end.
+.TP
+.B remove
+Removes a schedule. Clones and logs stay.";
 
 /// The files that a run leaves.
 const FILES: &str = r"

@@ -10,8 +10,8 @@ packages=(
     acl attr btrfs-progs strace groff-base man-db e2fsprogs libcap2-bin mount rsync util-linux xfsprogs
     # The filesystem that fails on purpose.
     fuse3 python3 python3-fusepy
-    # systemd-analyze.
-    systemd
+    # systemd-analyze; a container that is booted, with a logind to keep it awake.
+    dbus systemd systemd-container
     # The servers that are backed up, what encrypts them, and a terminal for what asks.
     age bsdutils ldap-utils mariadb-server postgresql slapd
     # To fetch other versions of rsync.

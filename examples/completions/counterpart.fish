@@ -43,10 +43,28 @@ complete -c counterpart -n "__fish_counterpart_needs_command" -l allow-non-root 
 complete -c counterpart -n "__fish_counterpart_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c counterpart -n "__fish_counterpart_needs_command" -s V -l version -d 'Print version'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "setpass" -d 'Stores the password of the server backup in the system\'s keychain or credential store'
+complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "schedule" -d 'Installs, shows, starts or removes clones that the system makes by itself'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "generate" -d 'Prints the man page or a shell\'s completions'
 complete -c counterpart -n "__fish_counterpart_using_subcommand setpass" -s g -l organisation-prefix -d 'The prefix that the clone is run with' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand setpass" -l stdin -d 'Take the password from standard input instead of asking for it'
 complete -c counterpart -n "__fish_counterpart_using_subcommand setpass" -l delete -d 'Delete the stored password'
 complete -c counterpart -n "__fish_counterpart_using_subcommand setpass" -l check -d 'Only tell whether a password is stored and can be read'
 complete -c counterpart -n "__fish_counterpart_using_subcommand setpass" -s h -l help -d 'Print help'
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and not __fish_seen_subcommand_from install show list run remove" -s h -l help -d 'Print help'
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and not __fish_seen_subcommand_from install show list run remove" -f -a "install" -d 'Checks a clone\'s arguments and has the system make that clone from now on'
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and not __fish_seen_subcommand_from install show list run remove" -f -a "show" -d 'Shows the files, the next run and the last result of a schedule'
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and not __fish_seen_subcommand_from install show list run remove" -f -a "list" -d 'Lists all schedules with their next run and last result'
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and not __fish_seen_subcommand_from install show list run remove" -f -a "run" -d 'Starts a schedule\'s clone now, and does not wait for its end'
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and not __fish_seen_subcommand_from install show list run remove" -f -a "remove" -d 'Removes a schedule'
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l daily -d 'Every day at this time; at 03:30 when nothing else is asked for' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l weekly -d 'Every week at this day and time: Sun 03:30' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l every -d 'So many hours or minutes apart, which must divide a day or an hour evenly: 2h, 15m' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l name -d 'The schedule\'s name: letters, digits, \'-\' and \'_\'' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l replace -d 'Replace a schedule of that name'
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l print -d 'Only print the files that would be written'
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -s h -l help -d 'Print help'
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from run" -s h -l help -d 'Print help'
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
 complete -c counterpart -n "__fish_counterpart_using_subcommand generate" -s h -l help -d 'Print help (see more with \'--help\')'
