@@ -12,7 +12,7 @@ use crate::process::background::{Background, NotReady, background};
 use crate::shown;
 
 /// How long the system may take to promise it.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What keeps the machine awake until it is dropped; none where the system has nothing for that.
 ///

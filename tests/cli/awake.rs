@@ -92,7 +92,7 @@ fn without_the_tool_or_against_its_will_the_clone_is_made() {
     sandbox.tool("systemd-inhibit", "exit 1");
     goes_on_without(&sandbox.clone(&[]), &format!("{tool} ended at once"));
     sandbox.tool("systemd-inhibit", "exec sleep 1000");
-    goes_on_without(&sandbox.clone(&[]), &format!("{tool} did not answer within 5 seconds"));
+    goes_on_without(&sandbox.clone(&[]), &format!("{tool} did not answer within 10 seconds"));
 }
 
 #[test]

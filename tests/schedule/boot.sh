@@ -9,6 +9,17 @@ if [ "$(stat -f -c %T /sys/fs/cgroup)" != cgroup2fs ]; then
     umount -R /sys/fs/cgroup 2>/dev/null || true
     mount -t cgroup2 none /sys/fs/cgroup
 fi
+# Groups of its own, which are gone afterwards: the hierarchy is the machine's.
+group=/sys/fs/cgroup/counterpart-test-$$
+home=/sys/fs/cgroup$(sed -n 's/^0:://p' /proc/self/cgroup)
+mkdir "$group"
+echo $$ >"$group/cgroup.procs"
+leave() {
+    echo $$ >"$home/cgroup.procs"
+    find "$group" -depth -type d -exec rmdir {} +
+}
+trap leave EXIT
+
 # systemd-nspawn looks for it, even when it registers nothing.
 mkdir -p /run/systemd/system
 
@@ -39,5 +50,5 @@ StandardOutput=append:/results/inside.log
 StandardError=append:/results/inside.log
 TimeoutStartSec=240
 UNIT
-exec systemd-nspawn --quiet --directory="$root" --machine="counterpart-test-$$" --register=no --keep-unit \
+systemd-nspawn --quiet --directory="$root" --machine="counterpart-test-$$" --register=no --keep-unit \
     --console=read-only --private-network --bind="$folder/results:/results" --boot systemd.unit=inside.service
