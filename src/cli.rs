@@ -5,6 +5,7 @@ pub mod schedule;
 use std::ffi::{OsStr, OsString};
 use std::num::NonZeroUsize;
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, CommandFactory as _, Parser, Subcommand, ValueEnum};
@@ -131,12 +132,28 @@ struct CloneArgs {
     /// Let the first clone delete what the destination already holds
     #[arg(long)]
     adopt: bool,
+    /// Let the source have lost more than half of its entries since the last complete clone
+    #[arg(long)]
+    allow_shrink: bool,
+    /// Do not check beforehand whether the clone fits: for sources and destinations with shared, compressed or
+    /// preallocated blocks
+    #[arg(long)]
+    no_space_check: bool,
     /// A failing pre-clone script stops the run (81), a failing post-clone script fails it (82)
     #[arg(long)]
     strict_scripts: bool,
     /// Clone without root; ownership and special files are then not kept, and the log says so
     #[arg(long)]
     allow_non_root: bool,
+    /// Try the transfer again, so often, after a failure that may pass: rsync's 10, 12, 30 and 35, and vanished files
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=100))]
+    retries: u32,
+    /// The pause before another attempt: 90s, 5min, 1h
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_wait)]
+    retry_wait: Duration,
+    /// Exit with 0, not 24, when files vanished from the source while they were copied
+    #[arg(long)]
+    vanished_ok: bool,
 }
 
 /// What the command line asks for.
@@ -194,6 +211,14 @@ fn parse_secret(text: &str) -> Result<Secret, std::convert::Infallible> {
     Ok(Secret::new(text.as_bytes().to_vec()))
 }
 
+/// The longest pause between two attempts: by then the next night's run is due.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn parse_wait(text: &str) -> Result<Duration, String> {
+    let wait = humantime::parse_duration(text).map_err(|error| format!("{error}; write 90s, 5min or 1h"))?;
+    if wait <= LONGEST_WAIT { Ok(wait) } else { Err("it is longer than a day".to_owned()) }
+}
+
 /// A word too many is most often the rest of a path that lacks quotes; clap takes it for a subcommand.
 fn explain(error: clap::Error, definition: &mut clap::Command) -> clap::Error {
     let word = match error.get(ContextKind::InvalidSubcommand) {
@@ -233,8 +258,13 @@ fn plan(args: CloneArgs) -> Result<Plan, String> {
         log_dir: optional(args.log_dir, "--log-dir")?,
         keep_logs: NonZeroUsize::new(args.keep_logs),
         adopt: args.adopt,
+        allow_shrink: args.allow_shrink,
+        no_space_check: args.no_space_check,
         strict_scripts: args.strict_scripts,
         allow_non_root: args.allow_non_root,
+        retries: args.retries,
+        retry_wait: args.retry_wait,
+        vanished_ok: args.vanished_ok,
     })
 }
 

@@ -19,6 +19,8 @@ impl ExitCode {
     pub const DIAGNOSTICS: Self = Self(13);
     /// The run was interrupted; rsync's own number for it.
     pub const INTERRUPTED: Self = Self(20);
+    /// The clone is complete but for files that vanished while it was made; rsync's own number for it.
+    pub const VANISHED: Self = Self(24);
     /// The source cannot be read, or is empty.
     pub const SOURCE: Self = Self(65);
     /// The destination cannot be written.
@@ -118,7 +120,8 @@ pub const TABLE: &[Row] = &[
     row("2", "usage", "read the message and `counterpart --help`"),
     row(
         "3–35",
-        "rsync's own code, where nothing more exact is known; 20 also when Counterpart itself was interrupted",
+        "rsync's own code, where nothing more exact is known; 20 also when Counterpart itself was interrupted; \
+         24, files vanished during the clone, which is complete otherwise",
         "read the failing paths at the end of the log; see rsync(1), \"EXIT VALUES\"",
     ),
     row(
@@ -161,12 +164,14 @@ pub const TABLE: &[Row] = &[
     row(
         "74",
         "destination full",
-        "make room at the destination (space or inodes), exclude more, or use a larger disk",
+        "make room at the destination (space or inodes), exclude more, or use a larger disk; if the clone would fit \
+         after all, `--no-space-check`",
     ),
     row(
         "76",
         "the clone would delete more than it may",
-        "make sure that this is the right disk; then allow it once with `--adopt`",
+        "make sure that this is the right disk and that the source is all there; then allow it once with `--adopt` \
+         or `--allow-shrink`, as the message says",
     ),
     row(
         "80",

@@ -110,6 +110,35 @@ pub enum Failure {
         /// What could not be written.
         what: String,
     },
+    /// The clone cannot fit at the destination; nothing was copied.
+    #[error(
+        "The destination {} is too small for this clone: {what}. Nothing \
+         was copied. Make room there, exclude more, or use a larger disk; --no-space-check lets rsync try.",
+        shown::path(path)
+    )]
+    NoRoom {
+        /// The destination.
+        path: PathBuf,
+        /// What is needed and what there is.
+        what: String,
+    },
+    /// The source has lost most of what it held at the last complete clone.
+    #[error(
+        "The source {} holds {now} entries, and the last complete clone to {} had {before}: this clone would delete \
+         most of it. Is everything mounted? If the source is right, run once with --allow-shrink.",
+        shown::path(path),
+        shown::path(destination)
+    )]
+    Shrunken {
+        /// The source.
+        path: PathBuf,
+        /// The destination.
+        destination: PathBuf,
+        /// How many entries it has.
+        now: u64,
+        /// How many it had.
+        before: u64,
+    },
     /// The destination holds what the first clone would delete or overwrite.
     #[error(
         "The destination {} bears no mark of Counterpart, and this clone would delete or overwrite {} and {} there, \
@@ -224,8 +253,11 @@ pub enum Failure {
         source: io::Error,
     },
     /// rsync claims success without its account of the run.
-    #[error("rsync ended with 0 but its statistics are missing, so it is not known what was copied.")]
-    StatisticsMissing,
+    #[error("rsync ended with {code} but its statistics are missing, so it is not known what was copied.")]
+    StatisticsMissing {
+        /// rsync's code.
+        code: i32,
+    },
     /// Data that rsync wrote did not reach the device.
     #[error("The destination {} could not be flushed to its disk: {why}. Check the disk.", shown::path(path))]
     FlushFailed {
@@ -343,8 +375,8 @@ impl Failure {
             Self::SourceLost { .. } => ExitCode::SOURCE_LOST,
             Self::DestinationLost { .. } | Self::MarkNotWritten { .. } => ExitCode::DESTINATION_LOST,
             Self::MissingUser { .. } => ExitCode::MISSING_USER,
-            Self::DestinationFull { .. } => ExitCode::DESTINATION_FULL,
-            Self::WouldDelete { .. } => ExitCode::WOULD_DELETE,
+            Self::DestinationFull { .. } | Self::NoRoom { .. } => ExitCode::DESTINATION_FULL,
+            Self::WouldDelete { .. } | Self::Shrunken { .. } => ExitCode::WOULD_DELETE,
             Self::Locked { .. } => ExitCode::LOCKED,
             Self::RsyncNotFound { .. } => ExitCode::RSYNC_NOT_FOUND,
             Self::WrongRsync { .. } | Self::RsyncNotRun { .. } | Self::RsyncUnusable { .. } => {
@@ -364,7 +396,7 @@ impl Failure {
             Self::Interrupted { .. } => ExitCode::INTERRUPTED,
             Self::Rsync { code, .. } => *code,
             Self::RsyncKilled { signal } => ExitCode::from_signal(*signal),
-            Self::StatisticsMissing => ExitCode::DIAGNOSTICS,
+            Self::StatisticsMissing { .. } => ExitCode::DIAGNOSTICS,
             Self::FlushFailed { .. } => ExitCode::FILE_IO,
         }
     }
@@ -375,6 +407,7 @@ impl Failure {
         match self {
             Self::DestinationUnusable { .. }
             | Self::WouldDelete { .. }
+            | Self::Shrunken { .. }
             | Self::Locked { .. }
             | Self::SameFolder { .. }
             | Self::SourceInsideDestination { .. }
@@ -391,6 +424,7 @@ impl Failure {
             | Self::DestinationLost { .. }
             | Self::MissingUser { .. }
             | Self::DestinationFull { .. }
+            | Self::NoRoom { .. }
             | Self::RsyncNotFound { .. }
             | Self::WrongRsync { .. }
             | Self::Interrupted { .. }
@@ -398,7 +432,7 @@ impl Failure {
             | Self::RsyncUnusable { .. }
             | Self::RsyncKilled { .. }
             | Self::RsyncNotRun { .. }
-            | Self::StatisticsMissing
+            | Self::StatisticsMissing { .. }
             | Self::FlushFailed { .. }
             | Self::BackupFolder { .. }
             | Self::NoPassword { .. }

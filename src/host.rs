@@ -3,6 +3,8 @@
 pub mod folder;
 pub mod lock;
 pub mod platform;
+pub mod space;
+pub mod state;
 pub mod tools;
 
 use std::collections::BTreeMap;
@@ -36,6 +38,8 @@ pub struct Host {
     pub log_dir: PathBuf,
     /// A folder of ours for locks.
     pub lock_dir: PathBuf,
+    /// What is remembered of each destination.
+    pub state_dir: PathBuf,
     /// The default folder of a server backup.
     pub backup_dir: PathBuf,
     /// The system's encrypted credential store (Linux).
@@ -74,7 +78,8 @@ impl Host {
             search_path: std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into()),
             job_dir: job_dir(system),
             log_dir: log_dir(system, effective_uid, home.clone()),
-            lock_dir: lock_dir(system, effective_uid, home),
+            lock_dir: lock_dir(system, effective_uid, home.clone()),
+            state_dir: state_dir(system, effective_uid, home),
             backup_dir: "/var/backups/counterpart".into(),
             encrypted_credentials: "/etc/credstore.encrypted".into(),
             plain_credentials: "/etc/credstore".into(),
@@ -156,6 +161,14 @@ fn lock_dir(system: System, uid: u32, home: Option<PathBuf>) -> PathBuf {
         (System::MacOs, 0) => "/var/run/counterpart".into(),
         (System::Linux, 0) => "/run/counterpart".into(),
         _ => log_dir(system, uid, home).join("lock"),
+    }
+}
+
+fn state_dir(system: System, uid: u32, home: Option<PathBuf>) -> PathBuf {
+    match (system, uid) {
+        (System::MacOs, 0) => "/var/db/counterpart".into(),
+        (System::Linux, 0) => "/var/lib/counterpart".into(),
+        _ => log_dir(system, uid, home).join("state"),
     }
 }
 

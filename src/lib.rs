@@ -16,11 +16,13 @@ pub mod phases;
 pub mod pipeline;
 pub mod plan;
 pub mod process;
+pub mod record;
 pub mod rsync;
 pub mod schedule;
 pub mod secret;
 pub mod setpass;
 pub mod shown;
+pub mod stats_file;
 
 use std::process::ExitCode as ProcessExitCode;
 

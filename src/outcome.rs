@@ -8,8 +8,12 @@ use crate::failure::Failure;
 pub enum Outcome {
     /// The clone is complete.
     Completed,
+    /// The clone is complete, but for files that vanished from the source while it was read.
+    Vanished,
     /// A test run: nothing was changed.
     TestRun,
+    /// The destination was not there, which was allowed.
+    Skipped,
     /// The run failed.
     Failed(Failure),
 }
@@ -19,7 +23,8 @@ impl Outcome {
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Completed => ExitCode::SUCCESS,
+            Self::Completed | Self::Skipped => ExitCode::SUCCESS,
+            Self::Vanished => ExitCode::VANISHED,
             Self::TestRun => ExitCode::TEST_RUN,
             Self::Failed(failure) => failure.exit_code(),
         }

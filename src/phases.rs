@@ -1,11 +1,15 @@
 //! The phases of a run, each in its own file, and what they share.
 
 pub mod adoption;
+pub mod attempts;
 pub mod awake;
+pub mod census;
+pub mod conclusion;
 pub mod endpoints;
 pub mod exclusions;
 pub mod granularity;
 pub mod introduction;
+pub mod journal;
 pub mod markers;
 pub mod mounts;
 pub mod overlap;
@@ -18,7 +22,8 @@ pub mod transfer;
 pub mod verdict;
 pub mod watchdog;
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::time::Instant;
 
 use chrono::{DateTime, Local};
 
@@ -27,6 +32,7 @@ use crate::host::Host;
 use crate::logging::{self, Log, Screen};
 use crate::plan::Plan;
 use crate::process::interrupts::Interrupts;
+use journal::Journal;
 use markers::Reserve;
 
 /// One run, as every phase sees it.
@@ -40,8 +46,13 @@ pub struct Run<'a> {
     pub interrupts: &'a Interrupts,
     /// When the run began.
     pub started: DateTime<Local>,
+    /// The same moment by a clock that nobody sets.
+    pub began: Instant,
     log: OnceCell<Log>,
+    journal: RefCell<Journal>,
     reserve: RefCell<Option<Reserve>>,
+    /// How many entries the source had at the last complete clone to this destination, as the census has found.
+    last_complete: Cell<Option<u64>>,
 }
 
 impl<'a> Run<'a> {
@@ -53,8 +64,11 @@ impl<'a> Run<'a> {
             host,
             interrupts,
             started: Local::now(),
+            began: Instant::now(),
+            journal: RefCell::default(),
             log: OnceCell::new(),
             reserve: RefCell::new(None),
+            last_complete: Cell::new(None),
         }
     }
 

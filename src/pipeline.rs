@@ -5,8 +5,8 @@ use crate::host::Host;
 use crate::outcome::Outcome;
 use crate::phases::endpoints::Endpoints;
 use crate::phases::{
-    Run, adoption, awake, endpoints, exclusions, introduction, markers, password, preflight, script,
-    server_backup, transfer, verdict,
+    Run, adoption, attempts, awake, census, conclusion, endpoints, exclusions, introduction, markers,
+    password, preflight, script, server_backup, transfer,
 };
 use crate::plan::Plan;
 use crate::process::interrupts::Interrupts;
@@ -16,10 +16,9 @@ use crate::process::interrupts::Interrupts;
 pub fn run(plan: &Plan, host: &Host, interrupts: &Interrupts) -> Outcome {
     let run = Run::new(plan, host, interrupts);
     let mut claimed = None;
-    walk(&run, &mut claimed).unwrap_or_else(|failure| {
-        markers::record_failure(&run, claimed, &failure);
-        Outcome::Failed(failure)
-    })
+    let outcome = walk(&run, &mut claimed).unwrap_or_else(Outcome::Failed);
+    conclusion::conclude(&run, claimed, &outcome);
+    outcome
 }
 
 /// The phases in order. `claimed` is set as soon as the destination may be written.
@@ -33,6 +32,7 @@ fn walk(run: &Run<'_>, claimed: &mut Option<Endpoints>) -> Result<Outcome, Failu
     let rules = exclusions::gather(run, ends)?;
     script::check(run)?;
     let password = password::resolve(run)?;
+    census::judge(run, ends, &rules)?;
     adoption::judge(run, &rsync, ends, &rules)?;
     if run.plan.test_run {
         transfer::list_changes(run, &rsync, ends, &rules)?;
@@ -42,9 +42,8 @@ fn walk(run: &Run<'_>, claimed: &mut Option<Endpoints>) -> Result<Outcome, Failu
     server_backup::run(run, password.as_ref())?;
     script::run_pre_clone(run)?;
     markers::begin(run, ends)?;
-    let report = transfer::clone(run, &rsync, ends, &rules)?;
-    let judgement = verdict::judge(run, ends, &report);
-    markers::write(run, ends, &report, judgement)?;
+    let (report, judgement) = attempts::clone(run, &rsync, ends, &rules)?;
+    let outcome = markers::write(run, ends, &report, judgement)?;
     script::run_post_clone(run)?;
-    Ok(Outcome::Completed)
+    Ok(outcome)
 }

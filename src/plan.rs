@@ -5,6 +5,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::secret::Secret;
 
@@ -37,10 +38,20 @@ pub struct Plan {
     pub keep_logs: Option<NonZeroUsize>,
     /// The first clone may delete what the destination holds.
     pub adopt: bool,
+    /// The source may have lost most of its entries since the last complete clone.
+    pub allow_shrink: bool,
+    /// Do not check beforehand whether the clone fits.
+    pub no_space_check: bool,
     /// A failing script fails the run.
     pub strict_scripts: bool,
     /// Clone without root.
     pub allow_non_root: bool,
+    /// How often the transfer is tried again when its failure may pass.
+    pub retries: u32,
+    /// The pause before another attempt.
+    pub retry_wait: Duration,
+    /// Files that vanish during the clone do not change its exit code.
+    pub vanished_ok: bool,
 }
 
 /// Where the password of a server backup comes from.

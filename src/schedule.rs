@@ -171,7 +171,7 @@ impl Scheduler<'_> {
 
     fn files(&self, job: &Job) -> Result<Vec<File>, Refusal> {
         match self.host.platform {
-            Platform::Linux => Ok(systemd::files(job)),
+            Platform::Linux => systemd::files(job),
             Platform::MacOs(_) => launchd::files(job),
         }
     }

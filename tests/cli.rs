@@ -41,6 +41,8 @@ mod marks;
 mod names;
 #[path = "cli/scripts.rs"]
 mod scripts;
+#[path = "cli/state.rs"]
+mod state;
 #[path = "cli/test_run.rs"]
 mod test_run;
 #[path = "cli/usage.rs"]

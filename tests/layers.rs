@@ -13,11 +13,11 @@ const LAYERS: [&[&str]; 12] = [
     &["generate", "pipeline", "schedule", "setpass"],
     &["cli"],
     &["phases"],
-    &["rsync", "macos", "linux", "logging"],
+    &["rsync", "macos", "linux", "logging", "stats_file"],
     &["host"],
     &["process"],
     &["outcome"],
-    &["plan", "failure", "job"],
+    &["plan", "failure", "job", "record"],
     &["secret"],
     &["exit_code", "shown"],
 ];

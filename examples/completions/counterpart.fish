@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_counterpart_global_optspecs
-    string join \n s/source= d/destination= e/exclude-from= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run rsync= log-dir= keep-logs= adopt strict-scripts allow-non-root h/help V/version
+    string join \n s/source= d/destination= e/exclude-from= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run rsync= log-dir= keep-logs= adopt allow-shrink no-space-check strict-scripts allow-non-root retries= retry-wait= vanished-ok h/help V/version
 end
 
 function __fish_counterpart_needs_command
@@ -35,11 +35,16 @@ complete -c counterpart -n "__fish_counterpart_needs_command" -s g -l organisati
 complete -c counterpart -n "__fish_counterpart_needs_command" -l rsync -d 'The rsync to use, instead of searching' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -l log-dir -d 'The log folder, instead of the default one' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -l keep-logs -d 'How many logs stay in the log folder, this run\'s included; 0 keeps them all' -r
+complete -c counterpart -n "__fish_counterpart_needs_command" -l retries -d 'Try the transfer again, so often, after a failure that may pass: rsync\'s 10, 12, 30 and 35, and vanished files' -r
+complete -c counterpart -n "__fish_counterpart_needs_command" -l retry-wait -d 'The pause before another attempt: 90s, 5min, 1h' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -s B -l backup-keychain -d 'The same, with the password that `counterpart setpass` has stored'
 complete -c counterpart -n "__fish_counterpart_needs_command" -s t -l test-run -d 'Verbose dry run: logs what would change, changes nothing at all, exits with 70'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l adopt -d 'Let the first clone delete what the destination already holds'
+complete -c counterpart -n "__fish_counterpart_needs_command" -l allow-shrink -d 'Let the source have lost more than half of its entries since the last complete clone'
+complete -c counterpart -n "__fish_counterpart_needs_command" -l no-space-check -d 'Do not check beforehand whether the clone fits: for sources and destinations with shared, compressed or preallocated blocks'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l strict-scripts -d 'A failing pre-clone script stops the run (81), a failing post-clone script fails it (82)'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l allow-non-root -d 'Clone without root; ownership and special files are then not kept, and the log says so'
+complete -c counterpart -n "__fish_counterpart_needs_command" -l vanished-ok -d 'Exit with 0, not 24, when files vanished from the source while they were copied'
 complete -c counterpart -n "__fish_counterpart_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c counterpart -n "__fish_counterpart_needs_command" -s V -l version -d 'Print version'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "setpass" -d 'Stores the password of the server backup in the system\'s keychain or credential store'

@@ -1,9 +1,9 @@
 //! A folder that is held open: what is made, renamed or removed in it never follows a link that somebody planted.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CStr, OsStr, OsString};
 use std::fs::{File, Metadata};
-use std::io::{self, Write as _};
-use std::os::fd::AsFd;
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -191,6 +191,22 @@ impl Folder {
         std::fs::read_dir(&self.path)?.map(|entry| entry.map(|entry| entry.file_name())).collect()
     }
 
+    /// The content of the regular file `name`, up to `limit` bytes; `None` where there is none. Never follows a link and
+    /// never waits for a FIFO.
+    pub fn read(&self, name: &OsStr, limit: u64) -> io::Result<Option<Vec<u8>>> {
+        if self.kind(name)? != Some(SFlag::S_IFREG) {
+            return Ok(None);
+        }
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let file = File::from(openat(&self.file, name, flags, Mode::empty())?);
+        if !file.metadata()?.is_file() {
+            return Ok(None);
+        }
+        let mut content = Vec::new();
+        file.take(limit).read_to_end(&mut content)?;
+        Ok(Some(content))
+    }
+
     /// Sets the folder's own modification time, in seconds and nanoseconds since 1970.
     pub fn set_modified(&self, seconds: i64, nanoseconds: i64) -> io::Result<()> {
         let modified = TimeSpec::seconds(seconds) + TimeSpec::nanoseconds(nanoseconds);
@@ -216,6 +232,26 @@ impl AsFd for Folder {
         self.file.as_fd()
     }
 }
+
+/// Opens a folder below an open one for reading, links not followed, and where it can without a trace in its access
+/// time.
+pub fn open_subfolder(parent: impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    match openat(&parent, name, flags | UNNOTICED, Mode::empty()) {
+        // Only its owner and root may read it so.
+        Err(nix::errno::Errno::EPERM) if !UNNOTICED.is_empty() => {
+            Ok(openat(&parent, name, flags, Mode::empty())?)
+        }
+        opened => Ok(opened?),
+    }
+}
+
+#[cfg(target_os = "linux")]
+const UNNOTICED: OFlag = OFlag::O_NOATIME;
+
+/// Elsewhere no such flag exists.
+#[cfg(not(target_os = "linux"))]
+const UNNOTICED: OFlag = OFlag::empty();
 
 #[cfg(target_os = "linux")]
 fn flush(file: &File) -> io::Result<()> {

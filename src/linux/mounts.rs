@@ -124,6 +124,29 @@ impl Mount {
     }
 }
 
+/// Filesystems that store what they are given, each byte in a place of its own.
+const STORES_AS_GIVEN: [&str; 11] =
+    ["ext2", "ext3", "ext4", "xfs", "btrfs", "tmpfs", "f2fs", "jfs", "nilfs2", "reiserfs", "hfsplus"];
+
+/// Filesystems whose number of inodes is fixed; others make them as long as there is room.
+const FIXED_INODES: [&str; 4] = ["ext2", "ext3", "ext4", "tmpfs"];
+
+impl Mount {
+    /// Whether a file takes up about as much as it holds: nothing is compressed or stored only once behind our back, as
+    /// zfs does, and what is behind a network or FUSE may.
+    #[must_use]
+    pub fn keeps_sizes(&self) -> bool {
+        let compresses = |option: &str| option.starts_with("compress") && option != "compress=no";
+        STORES_AS_GIVEN.contains(&self.kind.as_str()) && !self.options.split(',').any(compresses)
+    }
+
+    /// Whether the number of free inodes that it tells is all that there will be.
+    #[must_use]
+    pub fn has_fixed_inodes(&self) -> bool {
+        FIXED_INODES.contains(&self.kind.as_str())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Mount, Ownership, left_out, locate, mount_id, read};
@@ -153,6 +176,17 @@ mod tests {
         assert_eq!(of(31), Ownership::Unknown);
         assert!(matches!(of(32), Ownership::Ignored(_)));
         assert_eq!(of(33), Ownership::Unknown);
+    }
+
+    #[test]
+    fn what_may_compress_is_told() {
+        let of = |kind: &str, options: &str| {
+            Mount { kind: kind.to_owned(), options: options.to_owned(), ..find(22) }.keeps_sizes()
+        };
+        assert!(of("ext4", "rw") && of("xfs", "rw") && of("btrfs", "rw,relatime,subvol=/"));
+        assert!(!of("btrfs", "rw,compress=zstd:3") && !of("btrfs", "rw,compress-force=lzo"));
+        assert!(!of("f2fs", "rw,compress_algorithm=lz4") && !of("zfs", "rw") && !of("fuse.sshfs", "rw"));
+        assert!(find(22).has_fixed_inodes() && !find(30).has_fixed_inodes());
     }
 
     #[test]

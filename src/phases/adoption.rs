@@ -25,6 +25,7 @@ pub fn judge(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -> R
     if run.plan.test_run || !needs_leave(run, &ends.destination)? {
         return Ok(());
     }
+    let _phase = run.phase("adoption");
     let mut losses = Losses::default();
     transfer::list(run, rsync, ends, rules, &mut |item| losses.see(&item, ends.destination.folder.path()))?;
     losses.refusal(&run.plan.destination).map_or(Ok(()), Err)

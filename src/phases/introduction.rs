@@ -4,7 +4,7 @@ use log::info;
 
 use super::endpoints::Endpoints;
 use super::preflight::Rsync;
-use super::{Run, mounts};
+use super::{Run, journal, mounts};
 use crate::host::platform::Platform;
 use crate::linux::mounts::left_out;
 use crate::logging::warning;
@@ -14,6 +14,7 @@ use crate::shown;
 /// Writes them.
 pub fn log(run: &Run<'_>, rsync: &Rsync) {
     let plan = run.plan;
+    run.note(|notes| notes.rsync = Some(journal::describe(rsync)));
     info!("Counterpart {} on {}, {}.", env!("CARGO_PKG_VERSION"), run.host.name, run.host.platform);
     info!("rsync: {}, version {}.", shown::path(&rsync.path), rsync.version);
     info!("Source: {}", shown::path(&plan.source));

@@ -15,13 +15,17 @@ use nix::sys::stat::SFlag;
 use super::Run;
 use super::endpoints::{Destination, Endpoints, claim_destination};
 use super::transfer::Report;
+use super::verdict::Completion;
+use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::host::folder::{Folder, random_hex};
 use crate::logging::warning;
+use crate::outcome::Outcome;
 use crate::plan::{Mark, Prefix};
 use crate::process::End;
 use crate::rsync::exit_status;
 use crate::shown;
+use crate::stats_file::LAST_COMPLETE;
 
 /// Everybody may read the marks: a monitoring system does so without being root.
 const MODE: u32 = 0o644;
@@ -39,12 +43,16 @@ const RESERVE: usize = 4096;
 /// Makes the destination ours just before rsync starts: from here on it does not look complete.
 pub fn begin(run: &Run<'_>, ends: &Endpoints) -> Result<(), Failure> {
     run.go_on()?;
-    let destination = &ends.destination;
-    destination.is_in_place().map_err(|error| Failure::DestinationLost {
+    still_in_place(run, ends)?;
+    begin_in(run, &ends.destination.folder).map_err(|(mark, error)| not_written(run, &mark, &error))
+}
+
+/// A failure if the destination's path leads elsewhere by now: rsync is given the path.
+pub fn still_in_place(run: &Run<'_>, ends: &Endpoints) -> Result<(), Failure> {
+    ends.destination.is_in_place().map_err(|error| Failure::DestinationLost {
         path: run.plan.destination.clone(),
         why: shown::reason(&error),
-    })?;
-    begin_in(run, &destination.folder).map_err(|(mark, error)| not_written(run, &mark, &error))
+    })
 }
 
 fn begin_in(run: &Run<'_>, folder: &Folder) -> Result<(), (OsString, io::Error)> {
@@ -95,23 +103,33 @@ pub fn write(
     run: &Run<'_>,
     ends: &Endpoints,
     report: &Report,
-    judgement: Result<(), Failure>,
-) -> Result<(), Failure> {
+    judgement: Result<Completion, Failure>,
+) -> Result<Outcome, Failure> {
     let folder = &ends.destination.folder;
-    if let Err(failure) = judgement {
-        let keeps = matches!(report.end, End::Exited(code) if exit_status::keeps_statistics(code));
-        if keeps && let Err(error) = write_statistics(run, folder, report, Some(&failure)) {
-            warning(format_args!("the statistics could not be written: {}.", shown::reason(&error)));
+    let completion = match judgement {
+        Ok(completion) => completion,
+        Err(failure) => {
+            let keeps = matches!(report.end, End::Exited(code) if exit_status::keeps_statistics(code));
+            if keeps && let Err(error) = write_statistics(run, folder, report, Err(&failure)) {
+                warning(format_args!("the statistics could not be written: {}.", shown::reason(&error)));
+            }
+            return Err(failure);
         }
-        return Err(failure);
-    }
-    succeed(run, folder, report)
+    };
+    let outcome = match completion {
+        Completion::Vanished if !run.plan.vanished_ok => Outcome::Vanished,
+        Completion::Whole | Completion::Vanished => Outcome::Completed,
+    };
+    succeed(run, folder, report, outcome.exit_code())
         .map_err(|(mark, error)| not_written(run, &run.plan.prefix.mark(mark), &error))?;
+    if completion == Completion::Vanished {
+        run.warn("files vanished from the source while they were copied; they are not in the clone.");
+    }
     info!("The clone is complete.");
-    Ok(())
+    Ok(outcome)
 }
 
-fn succeed(run: &Run<'_>, folder: &Folder, report: &Report) -> Result<(), (Mark, io::Error)> {
+fn succeed(run: &Run<'_>, folder: &Folder, report: &Report, code: ExitCode) -> Result<(), (Mark, io::Error)> {
     let prefix = &run.plan.prefix;
     let of = |mark: Mark| move |error| (mark, error);
     // Our marks must not change the time that the source's root has.
@@ -120,7 +138,7 @@ fn succeed(run: &Run<'_>, folder: &Folder, report: &Report) -> Result<(), (Mark,
         folder.remove(&reserve.name).map_err(of(Mark::Error))?;
     }
     folder.remove(&prefix.mark(Mark::Error)).map_err(of(Mark::Error))?;
-    write_statistics(run, folder, report, None).map_err(of(Mark::Statistics))?;
+    write_statistics(run, folder, report, Ok(code)).map_err(of(Mark::Statistics))?;
     folder.replace(&prefix.mark(Mark::Completed), MODE, b"").map_err(of(Mark::Completed))?;
     folder.set_modified(root.mtime(), root.mtime_nsec()).map_err(of(Mark::Completed))?;
     folder.sync().map_err(of(Mark::Completed))
@@ -130,7 +148,7 @@ fn write_statistics(
     run: &Run<'_>,
     folder: &Folder,
     report: &Report,
-    failure: Option<&Failure>,
+    end: Result<ExitCode, &Failure>,
 ) -> io::Result<()> {
     let mut text = format!("Clone Started: {}\n", run.started.timestamp());
     let lines = |text: &mut String, lines: [(&str, Option<u64>, &str); 4]| {
@@ -143,11 +161,15 @@ fn write_statistics(
     };
     lines(&mut text, report.statistics.original_lines());
     // A clone that failed never says "completed", not even here.
-    let ended = if failure.is_none() { "Clone Completed" } else { "Clone Ended" };
+    let ended = if end.is_ok() { "Clone Completed" } else { "Clone Ended" };
     let _ = writeln!(text, "{ended}: {}", report.ended.timestamp());
     lines(&mut text, report.statistics.further_lines());
-    let code = failure.map_or(crate::exit_code::ExitCode::SUCCESS, Failure::exit_code);
+    let code = end.unwrap_or_else(Failure::exit_code);
     let _ = writeln!(text, "Exit Code: {}", code.number());
+    // The next run compares its source with the last one that was cloned as a whole.
+    if let Some(entries) = run.last_complete.get().filter(|_| end.is_err()) {
+        let _ = writeln!(text, "{LAST_COMPLETE}: {entries}");
+    }
     folder.replace(&run.plan.prefix.mark(Mark::Statistics), MODE, text.as_bytes())
 }
 

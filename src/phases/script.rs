@@ -11,8 +11,8 @@ use nix::unistd::{AccessFlags, access};
 
 use super::Run;
 use crate::failure::{Failure, Moment};
-use crate::logging::warning;
 use crate::process::{Command, End, stream};
+use crate::record::Script;
 use crate::shown;
 
 /// What a script finds in its environment if we have it; `PATH` is fixed, and everything else is left out.
@@ -96,6 +96,10 @@ fn environment() -> Vec<(OsString, OsString)> {
 
 fn execute(run: &Run<'_>, which: Moment, path: &Path) -> Result<(), Failure> {
     run.go_on()?;
+    let _phase = run.phase(match which {
+        Moment::PreClone => "pre-clone script",
+        Moment::PostClone => "post-clone script",
+    });
     info!("Running the {which} script {}.", shown::path(path));
     let mut command = Command::tool(path, [] as [&str; 0]);
     command.environment = environment();
@@ -107,6 +111,7 @@ fn execute(run: &Run<'_>, which: Moment, path: &Path) -> Result<(), Failure> {
         path: path.to_owned(),
         why: shown::reason(&error),
     })?;
+    run.note(|journal| journal.scripts.push(record(which, path, end)));
     run.go_on()?;
     let how = match end {
         End::Exited(0) => {
@@ -120,6 +125,14 @@ fn execute(run: &Run<'_>, which: Moment, path: &Path) -> Result<(), Failure> {
     if run.plan.strict_scripts {
         return Err(failure);
     }
-    warning(format_args!("{failure} The run goes on (see --strict-scripts)."));
+    run.warn(format_args!("{failure} The run goes on (see --strict-scripts)."));
     Ok(())
+}
+
+fn record(which: Moment, path: &Path, end: End) -> Script {
+    let (exit_code, signal) = match end {
+        End::Exited(code) => (Some(code), None),
+        End::Killed(signal) => (None, Some(signal)),
+    };
+    Script { which: which.to_string(), path: shown::path(path).to_string(), exit_code, signal }
 }

@@ -19,6 +19,7 @@ use crate::shown;
 pub fn run(run: &Run<'_>, password: Option<&Secret>) -> Result<(), Failure> {
     let Some(password) = password else { return Ok(()) };
     run.go_on()?;
+    let _phase = run.phase("server backup");
     match run.host.platform {
         Platform::MacOs(version) => macos::run(run, version, password),
         Platform::Linux => linux::run(run, password),

@@ -20,14 +20,31 @@ use crate::shown;
 /// rsync's code for a clone that lacks something.
 const PARTIAL: i32 = 23;
 
+/// rsync's code for files that vanished and nothing worse: 23 comes before it (measured from 3.0.9 to 3.5.1).
+const VANISHED: i32 = 24;
+
+/// In which way a clone is complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Completion {
+    /// Everything is there.
+    Whole,
+    /// But for files that were deleted from the source while it was read: no moment had all of them.
+    Vanished,
+}
+
 /// Decides whether the clone is complete, and if not, why.
-pub fn judge(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<(), Failure> {
+pub fn judge(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<Completion, Failure> {
     log_failing_paths(report);
     run.go_on()?;
     match report.end {
         // Before 3.1.3 a deletion that fails does not show in the code; from then on it does.
-        End::Exited(0) if report.diagnostics.undeleted => Err(reason(run, ends, report, PARTIAL)),
-        End::Exited(0) => complete(run, ends, report),
+        End::Exited(0 | VANISHED) if report.diagnostics.undeleted => Err(reason(run, ends, report, PARTIAL)),
+        End::Exited(0) => complete(run, ends, report, 0).map(|()| Completion::Whole),
+        // A source that went away as a whole has not lost some files only.
+        End::Exited(VANISHED) if report.diagnostics.vanished > 0 => {
+            probe_source_of(run, ends, report)?;
+            complete(run, ends, report, VANISHED).map(|()| Completion::Vanished)
+        }
         End::Exited(code) => {
             info!("rsync ended with code {code}: {}.", exit_status::meaning(code));
             Err(reason(run, ends, report, code))
@@ -64,9 +81,10 @@ fn log_failing_paths(report: &Report) {
 }
 
 /// rsync says that all is well: its account must be there, and its data must reach the disk at the right place.
-fn complete(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<(), Failure> {
+fn complete(run: &Run<'_>, ends: &Endpoints, report: &Report, code: i32) -> Result<(), Failure> {
+    let _phase = run.phase("flush");
     if !report.statistics.is_complete() {
-        return Err(probe(run, ends, report).err().unwrap_or(Failure::StatisticsMissing));
+        return Err(probe(run, ends, report).err().unwrap_or(Failure::StatisticsMissing { code }));
     }
     let path = || run.plan.destination.clone();
     ends.destination.folder.flush_filesystem().map_err(|error| {
@@ -97,8 +115,7 @@ fn reason(run: &Run<'_>, ends: &Endpoints, report: &Report, code: i32) -> Failur
 
 /// Whether both ends are still what they were.
 fn probe(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<(), Failure> {
-    probe_source(&ends.source, report.diagnostics.device_gone)
-        .map_err(|error| Failure::SourceLost { path: run.plan.source.clone(), why: shown::reason(&error) })?;
+    probe_source_of(run, ends, report)?;
     probe_destination(run, &ends.destination).map_err(|error| {
         let path = run.plan.destination.clone();
         if is_no_room(&error) {
@@ -107,6 +124,11 @@ fn probe(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<(), Failure
             Failure::DestinationLost { path, why: shown::reason(&error) }
         }
     })
+}
+
+fn probe_source_of(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<(), Failure> {
+    probe_source(&ends.source, report.diagnostics.device_gone)
+        .map_err(|error| Failure::SourceLost { path: run.plan.source.clone(), why: shown::reason(&error) })
 }
 
 fn is_no_room(error: &io::Error) -> bool {

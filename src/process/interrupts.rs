@@ -4,7 +4,7 @@ use std::io;
 use std::process::Child;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
@@ -67,6 +67,18 @@ impl Interrupts {
             SIGINT => Some("SIGINT"),
             SIGTERM => Some("SIGTERM"),
             _ => Some("SIGHUP"),
+        }
+    }
+
+    /// Sleeps that long, or until a signal reaches us.
+    pub fn sleep(&self, duration: Duration) {
+        let end = Instant::now() + duration;
+        while self.received().is_none() {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            std::thread::sleep(left.min(Duration::from_millis(50)));
         }
     }
 

@@ -22,6 +22,8 @@ pub struct Diagnostics {
     pub paths: Vec<String>,
     /// How many messages named a failing path.
     pub failing: u64,
+    /// How many files and folders vanished from the source while it was read.
+    pub vanished: u64,
     /// The first message about missing room at the destination.
     pub no_room: Option<String>,
     /// Something could not be read as if its device were gone.
@@ -50,7 +52,10 @@ static IN_PARENTHESES: LazyLock<Option<Regex>> = LazyLock::new(|| {
 impl Diagnostics {
     /// Reads a line of rsync's standard error.
     pub fn read_line(&mut self, line: &[u8]) {
-        if let Some(path) = nameless(line) {
+        if let Some(path) = vanished(line) {
+            self.vanished += 1;
+            self.count(path);
+        } else if let Some(path) = nameless(line) {
             self.count(path);
         } else if let Some(message) = message(line) {
             self.read_message(line, message);
@@ -110,10 +115,13 @@ fn nameless(line: &[u8]) -> Option<&[u8]> {
     if let Some(rest) = line.strip_prefix(b"filename overflows max-path len") {
         return after(rest, b": ");
     }
-    if let Some(rest) = line.strip_prefix(b"file has vanished: \"") {
-        return rest.strip_suffix(b"\"");
-    }
     line.strip_prefix(b"ERROR: ")?.strip_suffix(b" failed verification -- update discarded.")
+}
+
+/// The path in `file has vanished: "P"`; a folder is called `directory`.
+fn vanished(line: &[u8]) -> Option<&[u8]> {
+    let rest = line.strip_prefix(b"file").or_else(|| line.strip_prefix(b"directory"))?;
+    rest.strip_prefix(b" has vanished: \"")?.strip_suffix(b"\"")
 }
 
 /// The number in the parentheses at the very end: a name that looks like an error cannot stand there.

@@ -31,6 +31,12 @@ pub fn meaning(code: i32) -> &'static str {
     }
 }
 
+/// Whether the cause of a code may be gone a little later: the data stream broke off, or something took too long.
+#[must_use]
+pub fn may_pass(code: i32) -> bool {
+    matches!(code, 10 | 12 | 30 | 35)
+}
+
 /// Whether rsync may have printed statistics that are worth keeping.
 #[must_use]
 pub fn keeps_statistics(code: i32) -> bool {

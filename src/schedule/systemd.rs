@@ -22,11 +22,20 @@ pub fn file_names(name: &Name) -> Vec<OsString> {
     vec![service_name(name).into(), timer_name(name).into()]
 }
 
+/// What systemd accepts in no program's path, however it is quoted (measured with 252), and what `$` would become.
+const UNFIT: [char; 4] = ['\'', '"', '\\', '$'];
+
 /// The files of a job.
-pub fn files(job: &Job) -> Vec<File> {
+pub fn files(job: &Job) -> Result<Vec<File>, Refusal> {
+    if job.program.contains(UNFIT) {
+        return Err(Refusal::new(format!(
+            "systemd starts no program whose path holds quotes, backslashes or dollars: {}. Move it.",
+            shown::path(Path::new(&job.program))
+        )));
+    }
     let contents = [systemd::service(job), systemd::timer(job)];
     let named = file_names(&job.name).into_iter().zip(contents);
-    named.map(|(name, content)| File { name, content: content.into_bytes() }).collect()
+    Ok(named.map(|(name, content)| File { name, content: content.into_bytes() }).collect())
 }
 
 /// Writes the files and starts the timer. When systemd refuses, a new schedule is taken back.

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::disk::Tmpfs;
 use crate::machine::{Machine, done, refused};
-use crate::sandbox::FAKE_HOST;
+use crate::sandbox::{FAKE_HOST, Finished};
 use crate::tree::{assert_unchanged, snapshot_with_ctime};
 
 const UNITS: [&str; 2] = ["counterpart-clone.service", "counterpart-clone.timer"];
@@ -110,6 +110,42 @@ fn systemd_reads_every_unit_without_a_word() {
     let quoted = "it's 100%% of $$HOME; \\\"\\\\n\\\" \\\\ ü -x/exclude\"";
     assert!(command.contains(quoted), "{command}");
     assert!(command.ends_with("--organisation-prefix=-x --keep-logs 5 --strict-scripts"), "{command}");
+}
+
+#[test]
+fn a_program_that_systemd_would_not_start_is_refused() {
+    let machine = Machine::linux();
+    for (folder, is_fit) in
+        [("it's", false), ("a\"b", false), ("$HOME", false), ("a\\b", false), ("100% a;b", true)]
+    {
+        let folder = machine.sandbox.path().join(folder);
+        fs::create_dir(&folder).unwrap();
+        let program = folder.join("counterpart");
+        if fs::hard_link(FAKE_HOST, &program).is_err() {
+            fs::copy(FAKE_HOST, &program).unwrap();
+        }
+        let mut command = Command::new(&program);
+        command.args(["schedule", "install", "--"]).args(machine.sandbox.arguments([] as [&str; 0]));
+        let finished =
+            Finished::from(command.env("COUNTERPART_FAKE_HOST", machine.sandbox.host()).output().unwrap());
+        if is_fit {
+            done(&finished);
+            let mut verify = Command::new("systemd-analyze");
+            let output = verify
+                .args(["verify", "--man=no", "--recursive-errors=no"])
+                .arg(machine.job(UNITS[0]))
+                .output();
+            let output = output.unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        } else {
+            refused(
+                &finished,
+                1,
+                "systemd starts no program whose path holds quotes, backslashes or dollars",
+            );
+            assert_eq!(machine.jobs(), [] as [&str; 0]);
+        }
+    }
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Runs the product on a host that a test has made: the folder named by `COUNTERPART_FAKE_HOST`.
 //!
 //! That folder holds `system` ("macos" or "linux"), `tools/` with the system's tools, `rsync/` as the one folder that is
-//! searched before `PATH`, may hold `users`, and gets `log/`, `lock/` and `jobs/`. The shipped binary reads no such variable.
+//! searched before `PATH`, may hold `users`, and gets `log/`, `lock/`, `state/` and `jobs/`. The shipped binary reads no
+//! such variable.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -48,6 +49,7 @@ fn fake_host() -> anyhow::Result<Host> {
         job_dir: root.join("jobs"),
         log_dir: root.join("log"),
         lock_dir: root.join("lock"),
+        state_dir: root.join("state"),
         backup_dir: root.join("backup"),
         encrypted_credentials: root.join("credstore.encrypted"),
         plain_credentials: root.join("credstore"),

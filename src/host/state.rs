@@ -1,0 +1,184 @@
+//! What this machine remembers of its destinations: one small file each, in a folder of ours.
+//!
+//! A destination that is unplugged can so be judged, and a failure that could not be written to it is still seen.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::folder::Folder;
+use crate::plan::Prefix;
+use crate::record::{Record, SCHEMA};
+use crate::shown;
+
+/// The most that is read of a state file, in bytes; ours have a few thousand.
+const LARGEST: u64 = 1 << 20;
+
+/// Everybody may read what we know, as monitoring does without root.
+const MODE: u32 = 0o644;
+
+/// How the name of each state file ends.
+const ENDING: &str = ".json";
+
+/// What is known of one destination under one prefix.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// The version of this form.
+    pub schema: u32,
+    /// The destination's path, as shown.
+    pub destination: String,
+    /// The prefix of our files there.
+    pub prefix: String,
+    /// The last run, whatever became of it.
+    pub last: Option<Record>,
+    /// The last run that made a complete clone.
+    pub last_success: Option<Record>,
+}
+
+impl State {
+    /// Nothing is known yet.
+    #[must_use]
+    pub fn new(destination: &Path, prefix: &Prefix) -> Self {
+        Self {
+            schema: SCHEMA,
+            destination: shown::path(destination).to_string(),
+            prefix: prefix.to_string(),
+            last: None,
+            last_success: None,
+        }
+    }
+
+    /// Reads what [`Store::save`] wrote. Errors when it is damaged or of a later form; never panics.
+    pub fn parse(bytes: &[u8]) -> io::Result<Self> {
+        let state: Self = serde_json::from_slice(bytes).map_err(io::Error::other)?;
+        if state.schema > SCHEMA {
+            return Err(io::Error::other("a later version of Counterpart wrote it"));
+        }
+        Ok(state)
+    }
+}
+
+/// The folder of the state files.
+#[derive(Debug, Clone)]
+pub struct Store {
+    dir: PathBuf,
+}
+
+impl Store {
+    /// The store in this folder, which need not exist.
+    #[must_use]
+    pub fn new(dir: &Path) -> Self {
+        Self { dir: dir.to_owned() }
+    }
+
+    /// The state of a destination; `None` when nothing is known of it.
+    pub fn load(&self, destination: &Path, prefix: &Prefix) -> io::Result<Option<State>> {
+        match read(&self.dir.join(name(destination, prefix))) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            read => read.and_then(|bytes| State::parse(&bytes)).map(Some),
+        }
+    }
+
+    /// Keeps the state of a destination, in one step.
+    pub fn save(&self, destination: &Path, prefix: &Prefix, state: &State) -> io::Result<()> {
+        let text = serde_json::to_vec_pretty(state).map_err(io::Error::other)?;
+        Folder::open_or_create(&self.dir, 0o755)?.replace(&name(destination, prefix), MODE, &text)
+    }
+
+    /// Every state file, in the order of their names, with what it holds or why it cannot be read. Errors when the
+    /// folder cannot be read; one that is not there holds nothing.
+    pub fn all(&self) -> io::Result<Vec<(PathBuf, io::Result<State>)>> {
+        let entries = match std::fs::read_dir(&self.dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let mut names: Vec<OsString> =
+            entries.map(|entry| entry.map(|entry| entry.file_name())).collect::<io::Result<_>>()?;
+        names.retain(|name| name.as_bytes().ends_with(ENDING.as_bytes()));
+        names.sort();
+        Ok(names
+            .iter()
+            .map(|name| self.dir.join(name))
+            .map(|path| {
+                let state = read(&path).and_then(|bytes| State::parse(&bytes));
+                (path, state)
+            })
+            .collect())
+    }
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file =
+        File::options().read(true).custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits()).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    file.take(LARGEST).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The last part of the path for people, and a digest of path and prefix, which tells all of them apart.
+fn name(destination: &Path, prefix: &Prefix) -> OsString {
+    let mut digest = Sha256::new();
+    digest.update(destination.as_os_str().as_bytes());
+    digest.update([0]);
+    digest.update(prefix.to_string());
+    let digest =
+        digest.finalize().iter().take(8).fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+    let is_plain = |character: &char| character.is_ascii_alphanumeric() || "-_".contains(*character);
+    let last = destination.file_name().unwrap_or(OsStr::new("root")).to_string_lossy().into_owned();
+    let last: String = last.chars().filter(is_plain).take(64).collect();
+    OsString::from(format!("{last}-{digest}{ENDING}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{State, Store, name};
+    use crate::plan::Prefix;
+
+    #[test]
+    fn each_destination_and_prefix_has_a_file_of_its_own() {
+        let (one, other) = (Prefix::default(), "org.example".parse::<Prefix>().unwrap());
+        let names = [
+            name(Path::new("/mnt/a"), &one),
+            name(Path::new("/mnt/a"), &other),
+            name(Path::new("/media/a"), &one),
+            name(Path::new("/mnt/ä/../x y"), &one),
+            name(Path::new("/"), &one),
+        ];
+        for (at, name) in names.iter().enumerate() {
+            assert!(!names[..at].contains(name), "{name:?}");
+            let text = name.to_str().unwrap();
+            assert!(text.ends_with(super::ENDING) && !text.contains('/') && text.len() < 100, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_was_kept_is_found_again_and_damage_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, prefix) = (Store::new(&folder.path().join("state")), Prefix::default());
+        let destination = Path::new("/mnt/clone");
+        assert_eq!(store.load(destination, &prefix).unwrap(), None);
+        assert!(store.all().unwrap().is_empty());
+        let state = State::new(destination, &prefix);
+        store.save(destination, &prefix, &state).unwrap();
+        assert_eq!(store.load(destination, &prefix).unwrap(), Some(state));
+        let (path, _) = store.all().unwrap().remove(0);
+        std::fs::write(&path, "{").unwrap();
+        assert!(store.load(destination, &prefix).is_err());
+        assert!(store.all().unwrap().remove(0).1.is_err());
+        std::fs::write(&path, r#"{"schema":2,"destination":"","prefix":"","last":null,"last_success":null}"#)
+            .unwrap();
+        assert!(store.load(destination, &prefix).unwrap_err().to_string().contains("later version"));
+    }
+}

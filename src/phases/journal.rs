@@ -1,0 +1,137 @@
+//! What a run notes down about itself for those who look at it afterwards.
+
+use std::time::{Duration, Instant};
+
+use chrono::Local;
+
+use super::{Run, preflight};
+use crate::logging::warning;
+use crate::outcome::Outcome;
+use crate::record::{Figures, Lines, Phase, Record, Rsync, SCHEMA, Script, Verdict};
+use crate::rsync::capabilities::Optional;
+use crate::rsync::statistics::Statistics;
+use crate::shown;
+
+/// The notes of a run.
+#[derive(Debug, Default)]
+pub struct Journal {
+    /// What somebody should look at.
+    pub warnings: Lines,
+    /// The phases that are over.
+    pub phases: Vec<Phase>,
+    /// The rsync.
+    pub rsync: Option<Rsync>,
+    /// What it counted.
+    pub statistics: Option<Figures>,
+    /// The scripts that ran.
+    pub scripts: Vec<Script>,
+    /// The paths that rsync complained about.
+    pub failing_paths: Lines,
+}
+
+/// Notes a phase's duration when it is over.
+#[derive(Debug)]
+pub struct PhaseTimer<'a> {
+    run: &'a Run<'a>,
+    name: &'static str,
+    began: Instant,
+}
+
+impl Drop for PhaseTimer<'_> {
+    fn drop(&mut self) {
+        let seconds = rounded(self.began.elapsed());
+        self.run.note(|journal| journal.phases.push(Phase { name: self.name.to_owned(), seconds }));
+    }
+}
+
+/// Milliseconds are enough, and shorter to read.
+fn rounded(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+impl Run<'_> {
+    /// Writes something into the journal.
+    pub fn note(&self, write: impl FnOnce(&mut Journal)) {
+        write(&mut self.journal.borrow_mut());
+    }
+
+    /// Measures the phase that begins now, until what is returned is dropped.
+    #[must_use]
+    pub fn phase(&self, name: &'static str) -> PhaseTimer<'_> {
+        PhaseTimer { run: self, name, began: Instant::now() }
+    }
+
+    /// Logs a warning that makes the success of this run one with warnings.
+    pub fn warn(&self, message: impl std::fmt::Display) {
+        let message = message.to_string();
+        warning(&message);
+        self.note(|journal| journal.warnings.push(message));
+    }
+
+    /// What is known of the run, which ends now in this way.
+    #[must_use]
+    pub fn record(&self, outcome: &Outcome) -> Record {
+        let journal = self.journal.borrow();
+        Record {
+            schema: SCHEMA,
+            counterpart: env!("CARGO_PKG_VERSION").to_owned(),
+            host: self.host.name.clone(),
+            system: self.host.platform.to_string(),
+            source: shown::path(&self.plan.source).to_string(),
+            destination: shown::path(&self.plan.destination).to_string(),
+            prefix: self.plan.prefix.to_string(),
+            outcome: match outcome {
+                Outcome::Failed(_) => Verdict::Failed,
+                Outcome::Skipped => Verdict::Skipped,
+                Outcome::Completed | Outcome::Vanished | Outcome::TestRun if journal.warnings.is_empty() => {
+                    Verdict::Success
+                }
+                Outcome::Completed | Outcome::Vanished | Outcome::TestRun => Verdict::Warning,
+            },
+            exit_code: outcome.exit_code().number(),
+            reason: match outcome {
+                Outcome::Failed(failure) => Some(failure.to_string()),
+                Outcome::Completed | Outcome::Vanished | Outcome::TestRun | Outcome::Skipped => None,
+            },
+            warnings: journal.warnings.clone(),
+            started: self.started.into(),
+            ended: Local::now().into(),
+            seconds: rounded(self.began.elapsed()),
+            phases: journal.phases.clone(),
+            rsync: journal.rsync.clone(),
+            statistics: journal.statistics.clone(),
+            scripts: journal.scripts.clone(),
+            failing_paths: journal.failing_paths.clone(),
+            log: self.log.get().and_then(|log| log.path.as_deref()).map(|path| shown::path(path).to_string()),
+        }
+    }
+}
+
+/// The rsync of a run before it has transferred anything.
+#[must_use]
+pub fn describe(rsync: &preflight::Rsync) -> Rsync {
+    let options = rsync.capabilities.lacks.iter().copied().map(Optional::argument);
+    Rsync {
+        path: shown::path(&rsync.path).to_string(),
+        version: rsync.version.to_string(),
+        dropped_options: options.map(str::to_owned).collect(),
+        attempts: 0,
+        exit_code: None,
+        signal: None,
+    }
+}
+
+impl From<&Statistics> for Figures {
+    fn from(statistics: &Statistics) -> Self {
+        Self {
+            files: statistics.files,
+            created: statistics.created,
+            deleted: statistics.deleted,
+            transferred: statistics.transferred,
+            total_size: statistics.total_size,
+            transferred_size: statistics.transferred_size,
+            literal: statistics.literal,
+            matched: statistics.matched,
+        }
+    }
+}
