@@ -62,7 +62,7 @@ fn the_list_in_the_guide_looks_like_ours() {
         done(&machine.install(&["--name", name], &[]));
     }
     let of = |unit: &str, text: &str| {
-        fs::write(machine.sandbox.path().join(format!("state-counterpart-{unit}")), text).unwrap()
+        fs::write(machine.sandbox.path().join(format!("state-counterpart-{unit}")), text).unwrap();
     };
     of("clone.service", "Result=success\nExecMainExitTimestamp=Mon 2026-11-23 03:41:12 UTC\n");
     of(
