@@ -22,7 +22,7 @@ Files at the destination's root:
   .PREFIX.counterpart.completed  exists while the clone is complete; its time is the completion
   .PREFIX.counterpart.error      the reason of the last failure, in one line
   .PREFIX.counterpart.stats      the statistics of the last run
-  .PREFIX.counterpart.id         says that this destination is a clone of ours
+  .PREFIX.counterpart.id         names this destination, its filesystem, and what is cloned to it
 The log is Counterpart_YY-MM-DD_HH-MM-SS in /Library/Logs/Counterpart (macOS) or /var/log/counterpart (Linux).";
 
 /// Makes an exact, where possible bootable, clone of a live system with rsync.
@@ -129,7 +129,7 @@ struct CloneArgs {
     /// How many logs stay in the log folder, this run's included; 0 keeps them all
     #[arg(long, value_name = "N", default_value = "60")]
     keep_logs: usize,
-    /// Let the first clone delete what the destination already holds
+    /// Let the first clone delete what the destination already holds, and accept another disk than before
     #[arg(long)]
     adopt: bool,
     /// Let the source have lost more than half of its entries since the last complete clone
@@ -139,6 +139,9 @@ struct CloneArgs {
     /// preallocated blocks
     #[arg(long)]
     no_space_check: bool,
+    /// Clone into a folder of /mnt, /media or /Volumes though no disk is mounted there
+    #[arg(long)]
+    allow_folder: bool,
     /// A failing pre-clone script stops the run (81), a failing post-clone script fails it (82)
     #[arg(long)]
     strict_scripts: bool,
@@ -260,6 +263,7 @@ fn plan(args: CloneArgs) -> Result<Plan, String> {
         adopt: args.adopt,
         allow_shrink: args.allow_shrink,
         no_space_check: args.no_space_check,
+        allow_folder: args.allow_folder,
         strict_scripts: args.strict_scripts,
         allow_non_root: args.allow_non_root,
         retries: args.retries,

@@ -199,6 +199,49 @@ pub enum Failure {
         /// The destination.
         destination: PathBuf,
     },
+    /// A folder of the source or of the running system would be emptied through a mount.
+    #[error(
+        "Below the destination {} a folder of the source or of the running system is mounted, at {}; the clone would \
+         delete what it holds. Unmount it.",
+        shown::path(destination),
+        shown::path(point)
+    )]
+    PartInsideDestination {
+        /// Where it is mounted.
+        point: PathBuf,
+        /// The destination.
+        destination: PathBuf,
+    },
+    /// The running system's own root would be overwritten.
+    #[error(
+        "The destination {} holds the running system's root; a clone to it would destroy this machine. Check -d.",
+        shown::path(path)
+    )]
+    HoldsSystem {
+        /// The destination.
+        path: PathBuf,
+    },
+    /// Another disk or folder than before is at the destination's path.
+    #[error("The destination {} is not the one it was: {why}", shown::path(path))]
+    DestinationChanged {
+        /// The destination.
+        path: PathBuf,
+        /// What was expected, what was found, and what to do; whole sentences.
+        why: String,
+    },
+    /// The destination lies where disks are mounted, and none is.
+    #[error(
+        "No disk is mounted at the destination {}: it is a folder of the filesystem of {}. Mount the disk, or use \
+         --allow-folder if a plain folder is meant.",
+        shown::path(path),
+        shown::path(mount_point)
+    )]
+    NoDiskMounted {
+        /// The destination.
+        path: PathBuf,
+        /// Where the filesystem that it lies on is mounted.
+        mount_point: PathBuf,
+    },
     /// The destination cannot keep the owners of files.
     #[error("The destination {} ignores ownership: {why}", shown::path(path))]
     IgnoresOwnership {
@@ -382,7 +425,11 @@ impl Failure {
             Self::WrongRsync { .. } | Self::RsyncNotRun { .. } | Self::RsyncUnusable { .. } => {
                 ExitCode::WRONG_RSYNC
             }
-            Self::SameFolder { .. } | Self::SourceInsideDestination { .. } => ExitCode::OVERLAP,
+            Self::SameFolder { .. }
+            | Self::SourceInsideDestination { .. }
+            | Self::PartInsideDestination { .. }
+            | Self::HoldsSystem { .. } => ExitCode::OVERLAP,
+            Self::DestinationChanged { .. } | Self::NoDiskMounted { .. } => ExitCode::CHANGED_DESTINATION,
             Self::IgnoresOwnership { .. } => ExitCode::IGNORES_OWNERSHIP,
             Self::SealedSystem { .. } => ExitCode::SEALED_SYSTEM,
             Self::NoPassword { .. } => ExitCode::NO_PASSWORD,
@@ -411,6 +458,10 @@ impl Failure {
             | Self::Locked { .. }
             | Self::SameFolder { .. }
             | Self::SourceInsideDestination { .. }
+            | Self::PartInsideDestination { .. }
+            | Self::HoldsSystem { .. }
+            | Self::DestinationChanged { .. }
+            | Self::NoDiskMounted { .. }
             | Self::IgnoresOwnership { .. }
             | Self::SealedSystem { .. }
             | Self::NotRoot => true,

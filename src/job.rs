@@ -59,8 +59,6 @@ pub struct Job {
     pub search_path: String,
     /// The clone's destination.
     pub destination: PathBuf,
-    /// Where the disk that holds the destination is mounted, if that is not `/` and is known.
-    pub disk: Option<PathBuf>,
 }
 
 /// How a scheduled job stands, as its system tells it.

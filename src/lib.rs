@@ -7,6 +7,7 @@ pub mod exit_code;
 pub mod failure;
 pub mod generate;
 pub mod host;
+pub mod identity;
 pub mod job;
 pub mod linux;
 pub mod logging;

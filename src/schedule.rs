@@ -18,7 +18,6 @@ use crate::host::platform::Platform;
 use crate::host::{Host, TOOL_LIMIT};
 use crate::job::{self, Job, Name, State};
 use crate::logging::complain;
-use crate::phases::endpoints::mount_point;
 use crate::process::interrupts::Interrupts;
 use crate::process::{Captured, Command, End, capture, tool_environment};
 use crate::shown;
@@ -282,8 +281,6 @@ fn job_of(install: &Install) -> Result<Job, Refusal> {
     let program = std::env::current_exe().map_err(|error| unwritable(shown::reason(&error)))?;
     let text = job::text(program.as_os_str()).map_err(|error| unwritable(error.to_string()))?;
     let search_path = tool_environment().into_iter().find(|(name, _)| name == "PATH").map(|(_, value)| value);
-    // A disk that is not there now leaves no trace of where it will be.
-    let disk = std::fs::canonicalize(&install.plan.destination).ok().map(|path| mount_point(&path));
     Ok(Job {
         name: install.name.clone(),
         when: install.when,
@@ -291,7 +288,6 @@ fn job_of(install: &Install) -> Result<Job, Refusal> {
         arguments: install.arguments.clone(),
         search_path: search_path.unwrap_or_default().to_string_lossy().into_owned(),
         destination: install.plan.destination.clone(),
-        disk: disk.filter(|disk| disk != Path::new("/")),
     })
 }
 

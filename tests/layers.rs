@@ -17,7 +17,7 @@ const LAYERS: [&[&str]; 12] = [
     &["host"],
     &["process"],
     &["outcome"],
-    &["plan", "failure", "job", "record"],
+    &["plan", "failure", "job", "record", "identity"],
     &["secret"],
     &["exit_code", "shown"],
 ];

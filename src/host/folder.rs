@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstatat, futimens};
 use nix::sys::time::{TimeSpec, TimeValLike as _};
@@ -176,7 +177,7 @@ impl Folder {
     pub fn stat(&self, name: &OsStr) -> io::Result<Option<FileStat>> {
         match fstatat(&self.file, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat)),
-            Err(nix::errno::Errno::ENOENT) => Ok(None),
+            Err(Errno::ENOENT) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
@@ -194,11 +195,19 @@ impl Folder {
     /// The content of the regular file `name`, up to `limit` bytes; `None` where there is none. Never follows a link and
     /// never waits for a FIFO.
     pub fn read(&self, name: &OsStr, limit: u64) -> io::Result<Option<Vec<u8>>> {
+        // Opening a device may already do something.
         if self.kind(name)? != Some(SFlag::S_IFREG) {
             return Ok(None);
         }
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        let file = File::from(openat(&self.file, name, flags, Mode::empty())?);
+        let file = match openat(&self.file, name, flags, Mode::empty()) {
+            Ok(file) => File::from(file),
+            // Somebody has replaced it just now.
+            Err(Errno::ENOENT | Errno::ELOOP | Errno::ENXIO | Errno::ENODEV | Errno::EOPNOTSUPP) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        };
         if !file.metadata()?.is_file() {
             return Ok(None);
         }

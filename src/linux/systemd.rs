@@ -28,7 +28,6 @@ pub fn name_of(file: &OsStr) -> Option<Name> {
 pub fn service(job: &Job) -> String {
     let mounts: Vec<String> = job.destination.ancestors().filter_map(mount_unit).collect();
     let mounts = mounts.join(" ");
-    let disk = job.disk.as_deref().map(on_its_disk_only).unwrap_or_default();
     let words = std::iter::once(&job.program).chain(&job.arguments).map(|word| quote(word));
     let command = words.collect::<Vec<_>>().join(" ");
     format!(
@@ -38,13 +37,14 @@ pub fn service(job: &Job) -> String {
 [Unit]
 Description=Scheduled clone ({name})
 Documentation=man:counterpart(8)
-# The disk is mounted first if /etc/fstab knows it, even when it is marked noauto there.
+# The disk is mounted first if /etc/fstab knows it, even when it is marked noauto there. Where none can be mounted,
+# Counterpart itself refuses to clone, and tells so.
 Wants={mounts}
 After={mounts}
 
 [Service]
 Type=oneshot
-{disk}ExecStart={command}
+ExecStart={command}
 Environment=PATH={path}
 
 # Only 0 is success: after any other code the clone bears no completion mark, and systemd must say the same.
@@ -67,18 +67,6 @@ UMask=0077
         name = job.name,
         path = quote(&job.search_path),
     )
-}
-
-/// Without its disk, the destination is a folder of the system disk, and the clone would fill that one.
-fn on_its_disk_only(disk: &Path) -> String {
-    match disk.to_str() {
-        Some(disk) => format!(
-            "# Without its disk this is a folder of the system disk: a failed unit, which can be seen.\n\
-             ExecStartPre=/usr/bin/mountpoint -q {}\n",
-            quote(disk)
-        ),
-        None => String::new(),
-    }
 }
 
 /// The timer that starts the service.
@@ -189,8 +177,6 @@ fn last<'a>(of: &impl Fn(&str) -> &'a str) -> String {
         "success" if ended.is_empty() => "no run since the machine was started".to_owned(),
         "success" => format!("success, {ended}"),
         "" => "unknown".to_owned(),
-        // The command before Counterpart failed, and that one looks for the disk.
-        "exit-code" if status == "0" => format!("failed, {changed}: not started, its disk is not mounted"),
         "exit-code" => format!("failed with code {status}, {ended}"),
         "signal" | "core-dump" => format!("killed by signal {status}, {ended}"),
         other => format!("failed ({other}), {changed}"),
@@ -249,10 +235,6 @@ mod tests {
             (
                 format!("Result=exit-code\nExecMainStatus=74\n{at}"),
                 "failed with code 74, Mon 2026-11-23 03:30:09 UTC",
-            ),
-            (
-                "Result=exit-code\nExecMainStatus=0\nStateChangeTimestamp=Mon".to_owned(),
-                "failed, Mon: not started, its disk is not mounted",
             ),
             (
                 format!("Result=signal\nExecMainStatus=9\n{at}"),

@@ -194,7 +194,6 @@ mod tests {
             arguments: ["-s", "/", "-d", "/Volumes/A & <B>"].map(str::to_owned).into(),
             search_path: "/usr/bin".to_owned(),
             destination: "/Volumes/A & <B>".into(),
-            disk: None,
         };
         job(&described).unwrap()
     }

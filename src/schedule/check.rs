@@ -4,19 +4,20 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::host::Host;
 use crate::job::Job;
-use crate::phases::{Run, adoption, endpoints, exclusions, password, preflight, script};
+use crate::phases::{Run, adoption, endpoints, exclusions, identity, password, preflight, script};
 use crate::plan::Plan;
 use crate::process::interrupts::Interrupts;
 use crate::process::tool_environment;
 use crate::shown;
 
 /// Fails as the clone would; returns what speaks against it without making it impossible. Nothing is changed.
-pub fn judge(plan: &Plan, host: &Host, interrupts: &Interrupts) -> Result<Vec<String>, Failure> {
+pub fn judge(given: &Plan, host: &Host, interrupts: &Interrupts) -> Result<Vec<String>, Failure> {
     // A test run takes no lock and tries nothing out at the destination.
-    let plan = Plan { test_run: true, ..plan.clone() };
+    let plan = Plan { test_run: true, ..given.clone() };
     let mut host = host.clone();
     // What the job will have, not what whoever installs it has.
     if let Some((_, path)) = tool_environment().into_iter().find(|(name, _)| name == "PATH") {
@@ -33,7 +34,16 @@ pub fn judge(plan: &Plan, host: &Host, interrupts: &Interrupts) -> Result<Vec<St
         ));
     } else {
         let ends = endpoints::claim(&run)?;
-        warnings.extend(of_destination(&run, &ends)?);
+        // A test run would only log it.
+        let real = Run::new(given, &host, interrupts);
+        match identity::check(&real, &ends.destination.folder) {
+            Ok(_) => warnings.extend(of_destination(&run, &ends)?),
+            // Disks take turns: the one that is there now need not be the one at night.
+            Err(refusal) if refusal.exit_code() == ExitCode::CHANGED_DESTINATION => {
+                warnings.push(format!("a clone would be refused with 88 now. {refusal}"));
+            }
+            Err(failure) => return Err(failure),
+        }
     }
     exclusions::check(&run)?;
     script::check(&run)?;
@@ -58,8 +68,8 @@ fn of_destination(run: &Run<'_>, ends: &endpoints::Endpoints) -> Result<Vec<Stri
     let path = ends.destination.folder.path();
     if endpoints::mount_point(path) == Path::new("/") {
         warnings.push(format!(
-            "no disk of its own is mounted at {}. Mount the disk and install once more with --replace; then the job looks \
-             for it before each clone.",
+            "no disk of its own is mounted at {}. If one belongs there, mount it and make the first clone by hand: from \
+             then on a clone without it is refused with 88.",
             shown::path(path)
         ));
     }

@@ -161,30 +161,42 @@ fn paths_are_absolute_wherever_the_job_starts() {
 }
 
 #[test]
-fn a_disk_of_its_own_is_looked_for_before_each_clone() {
+fn the_disk_is_mounted_before_each_clone() {
     let machine = Machine::linux();
     let disk = Tmpfs::new("size=1m");
-    let (source, at) = (machine.sandbox.source.to_str().unwrap(), disk.path().to_str().unwrap());
-    let inner = disk.path().join("inner");
-    for destination in [at, inner.to_str().unwrap()] {
-        fs::create_dir_all(destination).unwrap();
-        let finished = machine.schedule(&["install", "--replace", "--", "-s", source, "-d", destination]);
-        done(&finished);
-        assert!(!finished.err.contains("no disk of its own"), "{finished}");
-        let service = read(&machine, UNITS[0]);
-        assert_eq!(value(&service, "ExecStartPre"), format!("/usr/bin/mountpoint -q {at}"));
-        let named = Command::new("systemd-escape").args(["--path", "--suffix=mount", at]).output().unwrap();
+    let inner = disk.path().join("my clone-1");
+    fs::create_dir(&inner).unwrap();
+    let (source, at) = (machine.sandbox.source.to_str().unwrap(), inner.to_str().unwrap());
+    let finished = machine.schedule(&["install", "--", "-s", source, "-d", at]);
+    done(&finished);
+    assert!(!finished.err.contains("no disk of its own"), "{finished}");
+    let service = read(&machine, UNITS[0]);
+    for path in [&inner, disk.path()] {
+        let mut escape = Command::new("systemd-escape");
+        let named = escape.args(["--path", "--suffix=mount"]).arg(path).output().unwrap();
         let named = String::from_utf8(named.stdout).unwrap();
         for key in ["Wants", "After"] {
-            assert!(value(&service, key).split(' ').any(|unit| unit == named.trim_end()), "{service}");
+            let value = value(&service, key);
+            assert!(value.split(' ').any(|unit| unit == named.trim_end()), "{named} {value}");
         }
     }
-    let finished = machine.install(&["--replace"], &[]);
-    // The tests' own folder is on the system's disk, or on one that is mounted below it.
-    assert_eq!(
-        finished.err.contains("no disk of its own"),
-        !read(&machine, UNITS[0]).contains("ExecStartPre")
-    );
+}
+
+#[test]
+fn a_place_without_its_disk_is_a_warning() {
+    let machine = Machine::linux();
+    let place = machine.sandbox.host().join("mnt/clone");
+    fs::create_dir_all(&place).unwrap();
+    let (source, at) = (machine.sandbox.source.to_str().unwrap(), place.to_str().unwrap());
+    let finished = machine.schedule(&["install", "--", "-s", source, "-d", at]);
+    assert_eq!(finished.code, 0, "{finished}");
+    let warning =
+        format!("Warning: a clone would be refused with 88 now. No disk is mounted at the destination {at}");
+    assert!(finished.err.contains(&warning), "{finished}");
+    let finished =
+        machine.schedule(&["install", "--replace", "--", "-s", source, "-d", at, "--allow-folder"]);
+    assert!(finished.code == 0 && !finished.err.contains("88 now"), "{finished}");
+    assert_eq!(fs::read_dir(&place).unwrap().count(), 0);
 }
 
 #[test]
