@@ -23,6 +23,7 @@ Files at the destination's root:
   .PREFIX.counterpart.error      the reason of the last failure, in one line
   .PREFIX.counterpart.stats      the statistics of the last run
   .PREFIX.counterpart.id         names this destination, its filesystem, and what is cloned to it
+  .PREFIX.counterpart.safety-net a folder with what clones with --safety-net have deleted or overwritten
 The log is Counterpart_YY-MM-DD_HH-MM-SS in /Library/Logs/Counterpart (macOS) or /var/log/counterpart (Linux).";
 
 /// Makes an exact, where possible bootable, clone of a live system with rsync.
@@ -60,12 +61,40 @@ pub struct SetpassArgs {
     pub organisation_prefix: Prefix,
 }
 
+/// `counterpart restore`: what is brought back from the safety nets.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RestoreArgs {
+    /// The destination of the clone whose safety nets are meant
+    #[arg(short, long, value_name = "DIR")]
+    pub destination: PathBuf,
+    /// The prefix that the clone is run with
+    #[arg(short = 'g', long, value_name = "PREFIX", default_value = DEFAULT_PREFIX)]
+    pub organisation_prefix: Prefix,
+    /// Only list the safety nets, or those that hold the given paths
+    #[arg(long, conflicts_with_all = ["at", "to"])]
+    pub list: bool,
+    /// Take it from this net: YYYY-MM-DD, YYYY-MM-DD_HH-MM-SS or latest, instead of the newest that holds it
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
+    /// Where to, instead of the current folder; must exist
+    #[arg(long, value_name = "DIR")]
+    pub to: Option<PathBuf>,
+    /// The rsync to use, instead of searching
+    #[arg(long, value_name = "FILE")]
+    pub rsync: Option<PathBuf>,
+    /// What to bring back, counted from the top of the clone, with or without a leading slash
+    #[arg(value_name = "PATH", required_unless_present = "list")]
+    pub paths: Vec<PathBuf>,
+}
+
 #[derive(Debug, Subcommand)]
 enum Commands {
     /// Stores the password of the server backup in the system's keychain or credential store
     Setpass(SetpassArgs),
     /// Installs, shows, starts or removes clones that the system makes by itself
     Schedule(schedule::ScheduleArgs),
+    /// Brings back what a clone with --safety-net has deleted or overwritten
+    Restore(RestoreArgs),
     /// Prints the man page or a shell's completions
     #[command(hide = true)]
     Generate {
@@ -157,6 +186,10 @@ struct CloneArgs {
     /// Exit with 0, not 24, when files vanished from the source while they were copied
     #[arg(long)]
     vanished_ok: bool,
+    /// Keep what the clone deletes or overwrites at the destination for DAYS days, 30 if no number is given
+    #[arg(long, value_name = "DAYS", num_args = 0..=1, require_equals = true, default_missing_value = "30",
+        value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    safety_net: Option<u32>,
 }
 
 /// What the command line asks for.
@@ -168,6 +201,8 @@ pub enum Action {
     Setpass(SetpassArgs),
     /// Install, show, start or remove a schedule.
     Schedule(schedule::Action),
+    /// Bring files back from the safety nets.
+    Restore(RestoreArgs),
     /// Print a generated document.
     Generate(Generated),
 }
@@ -190,6 +225,9 @@ pub fn parse() -> Result<Action, clap::Error> {
     match (args.command, args.clone) {
         (Some(Commands::Setpass(args)), _) => Ok(Action::Setpass(args)),
         (Some(Commands::Schedule(args)), _) => args.resolve(&mut definition).map(Action::Schedule),
+        (Some(Commands::Restore(args)), _) => resolve(args)
+            .map(Action::Restore)
+            .map_err(|message| definition.error(ErrorKind::ValueValidation, message)),
         (Some(Commands::Generate { what }), _) => Ok(Action::Generate(what)),
         (None, Some(clone)) => plan(clone)
             .map(|plan| Action::Clone(Box::new(plan)))
@@ -269,7 +307,17 @@ fn plan(args: CloneArgs) -> Result<Plan, String> {
         retries: args.retries,
         retry_wait: args.retry_wait,
         vanished_ok: args.vanished_ok,
+        safety_net: args.safety_net,
     })
+}
+
+fn resolve(mut args: RestoreArgs) -> Result<RestoreArgs, String> {
+    args.destination = absolute(&args.destination, "--destination")?;
+    if !args.list {
+        args.to = Some(absolute(args.to.as_deref().unwrap_or(Path::new(".")), "--to")?);
+    }
+    args.rsync = args.rsync.map(|path| absolute(&path, "--rsync")).transpose()?;
+    Ok(args)
 }
 
 /// Children run in `/`, so a relative path is resolved where it was typed. Trailing slashes and `.` go: `link/` would

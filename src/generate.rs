@@ -34,6 +34,7 @@ fn man_page(text: &mut Vec<u8>) -> io::Result<()> {
     page.render_description_section(text)?;
     page.render_options_section(text)?;
     writeln!(text, "{SETPASS}")?;
+    writeln!(text, "{RESTORE}")?;
     writeln!(text, "{SCHEDULE}")?;
     writeln!(text, ".SH EXIT STATUS")?;
     for row in exit_code::TABLE {
@@ -64,7 +65,11 @@ const SYNOPSIS: &str = r".SH SYNOPSIS
 \fB\-\- \-s\fR \fISOURCE\fR \fB\-d\fR \fIDESTINATION\fR [\fIoptions\fR]
 .br
 .B counterpart schedule
-\fBlist\fR | \fBshow\fR [\fINAME\fR] | \fBrun\fR \fINAME\fR | \fBremove\fR \fINAME\fR";
+\fBlist\fR | \fBshow\fR [\fINAME\fR] | \fBrun\fR \fINAME\fR | \fBremove\fR \fINAME\fR
+.br
+.B counterpart restore
+\fB\-d\fR \fIDESTINATION\fR
+[\fB\-g\fR \fIPREFIX\fR] [\fB\-\-list\fR | [\fB\-\-at\fR \fITIME\fR] [\fB\-\-to\fR \fIDIR\fR]] [\fIPATH\fR ...]";
 
 /// What the subcommand does.
 const SETPASS: &str = r".SH STORING THE PASSWORD
@@ -82,6 +87,24 @@ Delete the stored password.
 Only tell whether a password is stored and can be read: 0 or 92.";
 
 /// What the other subcommand does.
+const RESTORE: &str = r".SH BRINGING FILES BACK
+.B counterpart restore
+copies what a clone with \fB\-\-safety\-net\fR has deleted or overwritten, with all its properties, to the current
+folder. A path counts from the top of the clone. Nothing that exists is overwritten.
+.TP
+.B \-\-list
+Only list the nets, or those that hold the given paths.
+.TP
+\fB\-\-at\fR \fITIME\fR
+Take it from the net of this time, YYYY\-MM\-DD or more of it, or \fBlatest\fR; otherwise from the newest that holds it.
+.TP
+\fB\-\-to\fR \fIDIR\fR
+Where to, instead of the current folder; must exist.
+.TP
+\fB\-\-rsync\fR \fIFILE\fR
+The rsync to use, instead of searching.";
+
+/// What the third one does.
 const SCHEDULE: &str = r".SH SCHEDULING
 .B counterpart schedule
 has launchd or systemd make a clone by itself.
@@ -128,6 +151,9 @@ At the destination's root: the statistics of the last run.
 .TP
 .I .PREFIX.counterpart.id
 At the destination's root: says that this destination is a clone of ours.
+.TP
+.I .PREFIX.counterpart.safety\-net/
+At the destination's root: what clones with \fB\-\-safety\-net\fR have deleted or overwritten.
 .TP
 .I /var/log/counterpart/Counterpart_YY\-MM\-DD_HH\-MM\-SS
 The log of a run; in /Library/Logs/Counterpart on macOS.

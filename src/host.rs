@@ -3,9 +3,11 @@
 pub mod folder;
 pub mod lock;
 pub mod platform;
+pub mod removal;
 pub mod space;
 pub mod state;
 pub mod tools;
+pub mod walk;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -18,6 +18,7 @@ pub mod pipeline;
 pub mod plan;
 pub mod process;
 pub mod record;
+pub mod restore;
 pub mod rsync;
 pub mod schedule;
 pub mod secret;
@@ -52,6 +53,10 @@ pub fn main_on(find_host: impl FnOnce() -> anyhow::Result<Host>) -> ProcessExitC
         Ok(cli::Action::Schedule(action)) => match ready(find_host) {
             Err(error) => finish(Err(error)),
             Ok((host, interrupts)) => schedule::run(&action, &host, &interrupts).number(),
+        },
+        Ok(cli::Action::Restore(args)) => match ready(find_host) {
+            Err(error) => finish(Err(error)),
+            Ok((host, interrupts)) => restore::run(&args, &host, &interrupts).number(),
         },
         Ok(cli::Action::Clone(plan)) => match ready(find_host) {
             Err(error) => finish(Err(error)),

@@ -10,7 +10,7 @@ use regex::Regex;
 const LAYERS: [&[&str]; 12] = [
     &["main"],
     &["lib"],
-    &["generate", "pipeline", "schedule", "setpass"],
+    &["generate", "pipeline", "restore", "schedule", "setpass"],
     &["cli"],
     &["phases"],
     &["rsync", "macos", "linux", "logging", "stats_file"],

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstatat, futimens};
+use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstatat, futimens, mkdirat};
+use nix::sys::statvfs::fstatvfs;
 use nix::sys::time::{TimeSpec, TimeValLike as _};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
@@ -30,6 +31,19 @@ impl From<&Metadata> for FileIdentity {
     fn from(metadata: &Metadata) -> Self {
         Self { device: metadata.dev(), inode: metadata.ino() }
     }
+}
+
+/// The room on a filesystem. A filesystem that makes inodes as they are needed has none of them to count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// The bytes that are left for everybody.
+    pub free: u64,
+    /// How many inodes it has; 0 if that is not fixed.
+    pub inodes: u64,
+    /// How many of them are left.
+    pub free_inodes: u64,
 }
 
 /// A folder, held open for reading.
@@ -72,6 +86,12 @@ impl Folder {
         &self.path
     }
 
+    /// The open folder.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
     /// What is known of the folder itself.
     pub fn metadata(&self) -> io::Result<Metadata> {
         self.file.metadata()
@@ -80,6 +100,44 @@ impl Folder {
     /// Which folder it is.
     pub fn identity(&self) -> io::Result<FileIdentity> {
         self.metadata().map(|metadata| FileIdentity::from(&metadata))
+    }
+
+    /// Opens the folder `name` in this one; a symbolic link of that name is an error.
+    pub fn enter(&self, name: &OsStr) -> io::Result<Self> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let file = File::from(openat(&self.file, name, flags, Mode::empty())?);
+        Ok(Self { path: self.path.join(name), file })
+    }
+
+    /// Makes a folder that only its owner can enter; fails when anything of that name is there.
+    pub fn make_folder(&self, name: &OsStr) -> io::Result<()> {
+        Ok(mkdirat(&self.file, name, Mode::S_IRWXU)?)
+    }
+
+    /// Gives an entry another name in the same folder; what had that name is replaced.
+    pub fn rename(&self, name: &OsStr, new: &OsStr) -> io::Result<()> {
+        Ok(renameat(&self.file, name, &self.file, new)?)
+    }
+
+    /// Removes the folder `name` if there is nothing in it; says whether it is gone.
+    pub fn remove_empty(&self, name: &OsStr) -> io::Result<bool> {
+        match unlinkat(&self.file, name, UnlinkatFlags::RemoveDir) {
+            Ok(()) => Ok(true),
+            Err(Errno::ENOTEMPTY | Errno::EEXIST) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// How much room the folder's filesystem has, and how much is left.
+    pub fn room(&self) -> io::Result<Room> {
+        let found = fstatvfs(&self.file)?;
+        // The numbers have 32 bits on Apple's systems.
+        #[allow(clippy::useless_conversion, reason = "the types differ by system")]
+        let [size, free, inodes, free_inodes] =
+            [found.blocks(), found.blocks_available(), found.files(), found.files_available()].map(u64::from);
+        #[allow(clippy::useless_conversion, reason = "the types differ by system")]
+        let unit = u64::from(found.fragment_size());
+        Ok(Room { bytes: size * unit, free: free * unit, inodes, free_inodes })
     }
 
     /// Makes a new file for writing; fails when anything of that name is there.
