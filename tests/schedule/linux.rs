@@ -110,7 +110,10 @@ fn systemd_reads_every_unit_without_a_word() {
     let command = value(&service, "ExecStart");
     let quoted = "it's 100%% of $$HOME; \\\"\\\\n\\\" \\\\ ü -x/exclude\"";
     assert!(command.contains(quoted), "{command}");
-    assert!(command.ends_with("--organisation-prefix=-x --keep-logs 5 --strict-scripts --safety-net=30"), "{command}");
+    assert!(
+        command.ends_with("--organisation-prefix=-x --keep-logs 5 --strict-scripts --safety-net=30"),
+        "{command}"
+    );
 }
 
 #[test]
