@@ -1,13 +1,15 @@
 //! The command line: what may be typed, and how it becomes a [`Plan`].
 
 pub mod check;
+pub mod schedule;
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::num::NonZeroUsize;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{ArgMatches, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::address::Address;
 use crate::exit_code;
@@ -99,6 +101,8 @@ enum Commands {
     /// Prints what the marks at a destination say, for the plugin
     #[command(hide = true)]
     Look(LookArgs),
+    /// Installs, shows, starts or removes clones that the system makes by itself
+    Schedule(schedule::ScheduleArgs),
     /// Brings back what a clone with --safety-net has deleted or overwritten
     Restore(RestoreArgs),
     /// Prints the man page or a shell's completions
@@ -161,6 +165,9 @@ struct CloneArgs {
     /// The log folder, instead of the default one
     #[arg(long, value_name = "DIR")]
     log_dir: Option<PathBuf>,
+    /// How many logs stay in the log folder, this run's included; 0 keeps them all
+    #[arg(long, value_name = "N", default_value = "60")]
+    keep_logs: usize,
     /// Let the first clone delete what the destination already holds, and accept another disk than before
     #[arg(long)]
     adopt: bool,
@@ -220,6 +227,8 @@ pub enum Action {
     ExplainCheck(clap::Error),
     /// Print what the marks at a destination say.
     Look(LookArgs),
+    /// Install, show, start or remove a schedule.
+    Schedule(schedule::Action),
     /// Bring files back from the safety nets.
     Restore(RestoreArgs),
     /// Print a generated document.
@@ -253,6 +262,7 @@ pub fn parse() -> Result<Action, clap::Error> {
             Action::Check,
         )),
         (Some(Commands::Look(args)), _) => Ok(Action::Look(args)),
+        (Some(Commands::Schedule(args)), _) => args.resolve(&mut definition).map(Action::Schedule),
         (Some(Commands::Restore(args)), _) => resolve(args)
             .map(Action::Restore)
             .map_err(|message| definition.error(ErrorKind::ValueValidation, message)),
@@ -265,6 +275,13 @@ pub fn parse() -> Result<Action, clap::Error> {
             "the source (-s) and the destination (-d) are required",
         )),
     }
+}
+
+fn read(
+    definition: &mut clap::Command,
+    words: impl IntoIterator<Item = OsString>,
+) -> Result<ArgMatches, clap::Error> {
+    definition.try_get_matches_from_mut(words).map_err(|error| explain(error, definition))
 }
 
 /// A password is bytes to us; clap hands over text.
@@ -318,6 +335,7 @@ fn plan(args: CloneArgs) -> Result<Plan, String> {
         test_run: args.test_run,
         rsync: optional(args.rsync, "--rsync")?,
         log_dir: optional(args.log_dir, "--log-dir")?,
+        keep_logs: NonZeroUsize::new(args.keep_logs),
         adopt: args.adopt,
         allow_shrink: args.allow_shrink,
         no_space_check: args.no_space_check,

@@ -36,6 +36,7 @@ fn man_page(text: &mut Vec<u8>) -> io::Result<()> {
     writeln!(text, "{SETPASS}")?;
     writeln!(text, "{RESTORE}")?;
     writeln!(text, "{CHECK}")?;
+    writeln!(text, "{SCHEDULE}")?;
     writeln!(text, ".SH EXIT STATUS")?;
     for row in exit_code::TABLE {
         writeln!(text, ".TP\n\\fB{}\\fR\n{}: {}.", roff(row.code), roff(row.meaning), roff(row.remedy))?;
@@ -62,6 +63,14 @@ const SYNOPSIS: &str = r".SH SYNOPSIS
 .B counterpart check
 [\fB\-d\fR \fIDESTINATION\fR] [\fB\-w\fR \fIAGE\fR] [\fB\-c\fR \fIAGE\fR] [\fB\-g\fR \fIPREFIX\fR]
 [\fB\-t\fR \fITIME\fR]
+.br
+.B counterpart schedule install
+[\fB\-\-daily\fR \fIHH:MM\fR | \fB\-\-weekly\fR \fIDAY HH:MM\fR | \fB\-\-every\fR \fIINTERVAL\fR]
+[\fB\-\-name\fR \fINAME\fR] [\fB\-\-replace\fR] [\fB\-\-print\fR]
+\fB\-\- \-s\fR \fISOURCE\fR \fB\-d\fR \fIDESTINATION\fR [\fIoptions\fR]
+.br
+.B counterpart schedule
+\fBlist\fR | \fBshow\fR [\fINAME\fR] | \fBrun\fR \fINAME\fR | \fBremove\fR \fINAME\fR
 .br
 .B counterpart restore
 \fB\-d\fR \fIDESTINATION\fR
@@ -121,6 +130,38 @@ The prefix that the clone is run with.
 .TP
 .BR \-t ,\  \-\-timeout \ \fITIME\fR
 Give up after so long, with UNKNOWN. 10s without it.";
+
+/// What `schedule` does.
+const SCHEDULE: &str = r".SH SCHEDULING
+.B counterpart schedule
+has launchd or systemd make a clone by itself.
+.TP
+.B install
+Checks the arguments behind the two hyphens as a clone would, writes a job of launchd or a service and a timer of systemd,
+and loads it. Every day at 03:30, or as
+.BR \-\-daily ,
+.B \-\-weekly
+or
+.B \-\-every
+says; an interval must divide a day or an hour evenly, such as 2h or 15m. The name is clone, or that of
+.BR \-\-name .
+A schedule of that name gives way with
+.BR \-\-replace .
+With
+.B \-\-print
+the files are only printed.
+.TP
+.B list
+Tells of each schedule when it runs next and how the last run ended.
+.TP
+.B show
+Shows the same of one of them, and its files.
+.TP
+.B run
+Starts a clone now and does not wait for its end.
+.TP
+.B remove
+Removes a schedule. Clones and logs stay.";
 
 /// The files that a run leaves.
 const FILES: &str = r"

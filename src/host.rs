@@ -34,6 +34,8 @@ pub struct Host {
     pub rsync_folders: Vec<PathBuf>,
     /// `PATH`, in which rsync is searched last.
     pub search_path: OsString,
+    /// Where the system looks for scheduled jobs: launchd's daemons, systemd's units.
+    pub job_dir: PathBuf,
     /// The default log folder.
     pub log_dir: PathBuf,
     /// A folder of ours for locks.
@@ -80,6 +82,7 @@ impl Host {
             tools,
             rsync_folders: rsync_folders(system),
             search_path: std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into()),
+            job_dir: job_dir(system),
             log_dir: log_dir(system, effective_uid, home.clone()),
             lock_dir: lock_dir(system, effective_uid, home.clone()),
             state_dir: state_dir(system, effective_uid, home),
@@ -149,6 +152,13 @@ pub fn mount_folders(system: System) -> Vec<PathBuf> {
 /// A folder that the environment names; a relative one would be another one for every caller.
 fn absolute_folder(variable: &str) -> Option<PathBuf> {
     std::env::var_os(variable).map(PathBuf::from).filter(|folder| folder.is_absolute())
+}
+
+fn job_dir(system: System) -> PathBuf {
+    match system {
+        System::MacOs => "/Library/LaunchDaemons".into(),
+        System::Linux => "/etc/systemd/system".into(),
+    }
 }
 
 fn log_dir(system: System, uid: u32, home: Option<PathBuf>) -> PathBuf {

@@ -10,6 +10,7 @@ pub mod failure;
 pub mod generate;
 pub mod host;
 pub mod identity;
+pub mod job;
 pub mod linux;
 pub mod logging;
 pub mod macos;
@@ -22,6 +23,7 @@ pub mod process;
 pub mod record;
 pub mod restore;
 pub mod rsync;
+pub mod schedule;
 pub mod secret;
 pub mod setpass;
 pub mod shown;
@@ -53,6 +55,10 @@ pub fn main_on(find_host: impl FnOnce() -> anyhow::Result<Host>) -> ProcessExitC
         Ok(cli::Action::Setpass(args)) => match ready(find_host) {
             Err(error) => finish(Err(error)),
             Ok((host, interrupts)) => setpass::run(&args, &host, &interrupts).number(),
+        },
+        Ok(cli::Action::Schedule(action)) => match ready(find_host) {
+            Err(error) => finish(Err(error)),
+            Ok((host, interrupts)) => schedule::run(&action, &host, &interrupts).number(),
         },
         Ok(cli::Action::Restore(args)) => match ready(find_host) {
             Err(error) => finish(Err(error)),

@@ -9,3 +9,4 @@ pub mod names;
 pub mod openldap;
 pub mod postgres;
 pub mod sockets;
+pub mod systemd;

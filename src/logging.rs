@@ -1,10 +1,13 @@
 //! The run's log: one file a run, and the same lines on standard output.
 
+mod old;
+
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -113,9 +116,9 @@ pub struct Log {
 /// Opens the log in `dir` and sends every later message there.
 ///
 /// When it cannot be written the run goes on with a warning on standard error: a full system disk must not stop a
-/// clone.
+/// clone. Of our older logs there, only so many stay that `keep` are left with this one; without a number all do.
 #[must_use]
-pub fn start(dir: &Path, now: DateTime<Local>) -> Log {
+pub fn start(dir: &Path, now: DateTime<Local>, keep: Option<NonZeroUsize>) -> Log {
     let (screen, tail) = (Screen::default(), Tail::default());
     let (file, path) = match create(dir, now) {
         Ok((file, path)) => (Some(file), Some(path)),
@@ -147,6 +150,9 @@ pub fn start(dir: &Path, now: DateTime<Local>) -> Log {
         .build();
     if let Err(error) = WriteLogger::init(LevelFilter::Info, plain, writer) {
         complain(&format!("The log cannot be started: {error}."));
+    }
+    if let (Some(path), Some(keep)) = (&path, keep) {
+        old::remove(path, keep);
     }
     Log { path, screen, tail }
 }

@@ -2,5 +2,6 @@
 
 pub mod exclusions;
 pub mod keychain;
+pub mod launchd;
 pub mod ownership;
 pub mod server;

@@ -2,6 +2,7 @@
 
 pub mod adoption;
 pub mod attempts;
+pub mod awake;
 pub mod census;
 pub mod conclusion;
 pub mod endpoints;
@@ -83,7 +84,9 @@ impl<'a> Run<'a> {
     /// Starts the log, in the folder that was asked for or else the host's.
     pub fn start_log(&self) {
         let dir = self.plan.log_dir.as_deref().unwrap_or(&self.host.log_dir);
-        let _ = self.log.get_or_init(|| logging::start(dir, self.started));
+        // A test run changes nothing, apart from writing its own log.
+        let keep = self.plan.keep_logs.filter(|_| !self.plan.test_run);
+        let _ = self.log.get_or_init(|| logging::start(dir, self.started, keep));
     }
 
     /// Where progress is shown.

@@ -5,8 +5,8 @@ use crate::host::Host;
 use crate::outcome::Outcome;
 use crate::phases::endpoints::Endpoints;
 use crate::phases::{
-    Run, adoption, attempts, census, conclusion, endpoints, exclusions, introduction, markers, password,
-    ping, preflight, safety_net, script, server_backup, transfer,
+    Run, adoption, attempts, awake, census, conclusion, endpoints, exclusions, introduction, markers,
+    password, ping, preflight, safety_net, script, server_backup, transfer,
 };
 use crate::plan::Plan;
 use crate::process::interrupts::Interrupts;
@@ -40,6 +40,7 @@ fn walk(run: &Run<'_>, claimed: &mut Option<Endpoints>) -> Result<Outcome, Failu
         transfer::list_changes(run, &rsync, ends, &rules)?;
         return Ok(Outcome::TestRun);
     }
+    let _awake = awake::hold(run);
     server_backup::run(run, password.as_ref())?;
     script::run_pre_clone(run)?;
     safety_net::make_ready(run, &ends.destination)?;

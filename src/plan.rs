@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -34,6 +35,8 @@ pub struct Plan {
     pub rsync: Option<PathBuf>,
     /// The log folder, instead of the default one.
     pub log_dir: Option<PathBuf>,
+    /// How many logs stay, this run's included; none is ever removed without a number.
+    pub keep_logs: Option<NonZeroUsize>,
     /// The first clone may delete what the destination holds, and the destination may be another one than it was.
     pub adopt: bool,
     /// The source may have lost most of its entries since the last complete clone.

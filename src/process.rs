@@ -2,6 +2,7 @@
 //! environment, a process group of its own, both pipes drained with bounded memory, signals passed on.
 
 mod abandon;
+pub mod background;
 mod drain;
 pub mod interrupts;
 mod lines;
@@ -75,13 +76,17 @@ impl Command {
     }
 
     fn spawn(&self) -> io::Result<Child> {
+        self.spawn_with(if self.input.is_empty() { Stdio::null() } else { Stdio::piped() })
+    }
+
+    fn spawn_with(&self, input: Stdio) -> io::Result<Child> {
         let mut command = std::process::Command::new(&self.program);
         command
             .args(&self.arguments)
             .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir("/")
-            .stdin(if self.input.is_empty() { Stdio::null() } else { Stdio::piped() })
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);

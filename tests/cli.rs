@@ -19,6 +19,8 @@ mod nobody;
 
 #[path = "cli/adoption.rs"]
 mod adoption;
+#[path = "cli/awake.rs"]
+mod awake;
 #[path = "cli/clone.rs"]
 mod clone;
 #[path = "cli/destination_inside.rs"]
@@ -27,6 +29,8 @@ mod destination_inside;
 mod endpoints;
 #[path = "cli/exclusions.rs"]
 mod exclusions;
+#[path = "cli/keep_logs.rs"]
+mod keep_logs;
 #[path = "cli/log.rs"]
 mod log;
 #[path = "cli/lying_rsync.rs"]

@@ -10,14 +10,14 @@ use regex::Regex;
 const LAYERS: [&[&str]; 12] = [
     &["main"],
     &["lib"],
-    &["check", "generate", "pipeline", "restore", "setpass"],
+    &["check", "generate", "pipeline", "restore", "schedule", "setpass"],
     &["cli"],
     &["phases"],
     &["rsync", "macos", "linux", "logging", "metrics", "stats_file"],
     &["host"],
     &["process"],
     &["outcome"],
-    &["plan", "failure", "record", "identity"],
+    &["plan", "failure", "job", "record", "identity"],
     &["address", "secret"],
     &["exit_code", "shown"],
 ];

@@ -10,10 +10,10 @@ packages=(
     acl attr btrfs-progs strace groff-base man-db e2fsprogs libcap2-bin mount rsync util-linux xfsprogs
     # The filesystem that fails on purpose, and the clock that is wrong on purpose.
     fuse3 libfaketime python3 python3-fusepy
-    # systemd-analyze.
-    systemd
     # What runs the monitoring plugin.
     icinga2-bin nagios4-core
+    # systemd-analyze; a container that is booted, with a logind to keep it awake.
+    dbus systemd systemd-container
     # The servers that are backed up, what encrypts them, and a terminal for what asks.
     age bsdutils ldap-utils mariadb-server postgresql slapd
     # What reads our metrics and our record, and makes certificates.

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_counterpart_global_optspecs
-    string join \n s/source= d/destination= e/exclude-from= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run rsync= log-dir= adopt allow-shrink no-space-check allow-folder strict-scripts allow-non-root retries= retry-wait= vanished-ok metrics-file= ping= on-error= skip-if-missing safety-net= h/help V/version
+    string join \n s/source= d/destination= e/exclude-from= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run rsync= log-dir= keep-logs= adopt allow-shrink no-space-check allow-folder strict-scripts allow-non-root retries= retry-wait= vanished-ok metrics-file= ping= on-error= skip-if-missing safety-net= h/help V/version
 end
 
 function __fish_counterpart_needs_command
@@ -34,6 +34,7 @@ complete -c counterpart -n "__fish_counterpart_needs_command" -s o -l post-scrip
 complete -c counterpart -n "__fish_counterpart_needs_command" -s g -l organisation-prefix -d 'Reverse-domain prefix of the files left at the destination: letters, digits, \'-\', \'.\', \'_\', no leading dot' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -l rsync -d 'The rsync to use, instead of searching' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -l log-dir -d 'The log folder, instead of the default one' -r -F
+complete -c counterpart -n "__fish_counterpart_needs_command" -l keep-logs -d 'How many logs stay in the log folder, this run\'s included; 0 keeps them all' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -l retries -d 'Try the transfer again, so often, after a failure that may pass: rsync\'s 10, 12, 30 and 35, and vanished files' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -l retry-wait -d 'The pause before another attempt: 90s, 5min, 1h' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -l metrics-file -d 'Write how the run went for Prometheus\' textfile collector; the name must end in .prom' -r -F
@@ -55,6 +56,7 @@ complete -c counterpart -n "__fish_counterpart_needs_command" -s V -l version -d
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "setpass" -d 'Stores the password of the server backup in the system\'s keychain or credential store'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "check" -d 'Judges clones for a monitoring system: a plugin by the monitoring-plugins guidelines'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "look" -d 'Prints what the marks at a destination say, for the plugin'
+complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "schedule" -d 'Installs, shows, starts or removes clones that the system makes by itself'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "restore" -d 'Brings back what a clone with --safety-net has deleted or overwritten'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "generate" -d 'Prints the man page or a shell\'s completions'
 complete -c counterpart -n "__fish_counterpart_using_subcommand setpass" -s g -l organisation-prefix -d 'The prefix that the clone is run with' -r
@@ -72,6 +74,23 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand check" -s V -l v
 complete -c counterpart -n "__fish_counterpart_using_subcommand look" -s d -l destination -d 'The destination, absolute' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand look" -s g -l organisation-prefix -d 'The prefix of its marks' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand look" -s h -l help -d 'Print help'
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and not __fish_seen_subcommand_from install show list run remove" -s h -l help -d 'Print help'
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and not __fish_seen_subcommand_from install show list run remove" -f -a "install" -d 'Checks a clone\'s arguments and has the system make that clone from now on'
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and not __fish_seen_subcommand_from install show list run remove" -f -a "show" -d 'Shows the files, the next run and the last result of a schedule'
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and not __fish_seen_subcommand_from install show list run remove" -f -a "list" -d 'Lists all schedules with their next run and last result'
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and not __fish_seen_subcommand_from install show list run remove" -f -a "run" -d 'Starts a schedule\'s clone now, and does not wait for its end'
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and not __fish_seen_subcommand_from install show list run remove" -f -a "remove" -d 'Removes a schedule'
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l daily -d 'Every day at this time; at 03:30 when nothing else is asked for' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l weekly -d 'Every week at this day and time: Sun 03:30' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l every -d 'So many hours or minutes apart, which must divide a day or an hour evenly: 2h, 15m' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l name -d 'The schedule\'s name: letters, digits, \'-\' and \'_\'' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l replace -d 'Replace a schedule of that name'
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l print -d 'Only print the files that would be written'
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -s h -l help -d 'Print help'
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from run" -s h -l help -d 'Print help'
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
 complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -s d -l destination -d 'The destination of the clone whose safety nets are meant' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -s g -l organisation-prefix -d 'The prefix that the clone is run with' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -l at -d 'Take it from this net: YYYY-MM-DD, YYYY-MM-DD_HH-MM-SS or latest, instead of the newest that holds it' -r

@@ -200,6 +200,11 @@ impl Folder {
         }
     }
 
+    /// Removes a file or a link; a folder is an error.
+    pub fn remove_file(&self, name: &OsStr) -> io::Result<()> {
+        Ok(unlinkat(&self.file, name, UnlinkatFlags::NoRemoveDir)?)
+    }
+
     /// What `name` is, links not followed.
     pub fn stat(&self, name: &OsStr) -> io::Result<Option<FileStat>> {
         match fstatat(&self.file, name, AtFlags::AT_SYMLINK_NOFOLLOW) {

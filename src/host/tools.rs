@@ -17,6 +17,16 @@ pub struct Tools {
     pub security: PathBuf,
     /// Encrypts and decrypts systemd's credentials.
     pub systemd_creds: PathBuf,
+    /// Holds sleep off on macOS while another program runs.
+    pub caffeinate: PathBuf,
+    /// Holds sleep off on Linux, through logind, while another program runs.
+    pub systemd_inhibit: PathBuf,
+    /// Repeats what it reads.
+    pub cat: PathBuf,
+    /// Loads, starts and removes the jobs of macOS.
+    pub launchctl: PathBuf,
+    /// The same for systemd.
+    pub systemctl: PathBuf,
     /// Prints the databases of `OpenLDAP`.
     pub slapcat: PathBuf,
     /// Where `slapd` keeps its configuration when it is not told otherwise, best first.
@@ -40,6 +50,11 @@ impl Tools {
             blkid: first_of("/usr/sbin/blkid", "/sbin/blkid"),
             security: "/usr/bin/security".into(),
             systemd_creds: "/usr/bin/systemd-creds".into(),
+            caffeinate: "/usr/bin/caffeinate".into(),
+            systemd_inhibit: "/usr/bin/systemd-inhibit".into(),
+            cat: "/bin/cat".into(),
+            launchctl: "/bin/launchctl".into(),
+            systemctl: "/usr/bin/systemctl".into(),
             slapcat: "/usr/sbin/slapcat".into(),
             slapd_configurations: [
                 "/etc/ldap/slapd.d",

@@ -90,6 +90,12 @@ fn accept(run: &Run<'_>, folder: Folder) -> Result<Destination, Failure> {
     Ok(Destination { folder, lock, acceptance })
 }
 
+/// The source alone, where there is no destination to go with it.
+pub fn judge_source(run: &Run<'_>) -> Result<(), Failure> {
+    run.go_on()?;
+    refuse_sealed(run, &source(run)?)
+}
+
 fn source(run: &Run<'_>) -> Result<Source, Failure> {
     let source = open_source(run)?;
     refuse_empty(run, &source)?;

@@ -54,6 +54,11 @@ pub fn gather(run: &Run<'_>, ends: &Endpoints) -> Result<Rules, Failure> {
     Ok(Rules { ours, built_in, users })
 }
 
+/// Checks the user's file alone.
+pub fn check(run: &Run<'_>) -> Result<(), Failure> {
+    run.plan.exclude_from.as_deref().map_or(Ok(()), |path| read(path).map(|_| ()))
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let unreadable = |why: String| Failure::ExcludesUnreadable { path: path.to_owned(), why };
     let metadata = std::fs::metadata(path).map_err(|error| unreadable(shown::reason(&error)))?;

@@ -120,7 +120,7 @@ fn a_log_of_the_same_second_is_not_written_over() {
         fs::write(folder.join(time.format("Counterpart_%y-%m-%d_%H-%M-%S").to_string()), "another's")
             .unwrap();
     }
-    sandbox.clone(&[]).assert_code(0).assert_err("");
+    sandbox.clone(&["--keep-logs", "0"]).assert_code(0).assert_err("");
     let (others, ours): (Vec<_>, Vec<_>) =
         sandbox.logs().into_iter().partition(|log| fs::read_to_string(log).unwrap() == "another's");
     assert_eq!((others.len(), ours.len()), (60, 1));

@@ -14,10 +14,14 @@ use crate::{DOCUMENTS, code, files_below, product, read};
 fn options() -> BTreeSet<String> {
     let mut definition = definition();
     definition.build();
-    let commands = definition.get_subcommands().flat_map(clap::Command::get_arguments);
-    definition
-        .get_arguments()
-        .chain(commands)
+    let mut commands = vec![&definition];
+    let mut arguments = Vec::new();
+    while let Some(command) = commands.pop() {
+        arguments.extend(command.get_arguments());
+        commands.extend(command.get_subcommands());
+    }
+    arguments
+        .into_iter()
         .flat_map(|argument| {
             let short = argument.get_short().map(|short| format!("-{short}"));
             let long = argument.get_long().map(|long| format!("--{long}"));
@@ -114,14 +118,14 @@ fn every_command_line_is_one_that_the_program_takes() {
     for document in DOCUMENTS {
         for line in code(document) {
             let Some(arguments) = arguments(&line) else { continue };
-            for option in arguments.iter().filter(|argument| argument.starts_with('-')) {
+            for option in arguments.iter().filter(|word| word.starts_with('-') && *word != "--") {
                 let option = option.split('=').next().unwrap();
                 assert!(known.contains(option), "{document}: {option} in {line}");
             }
             let ends = arguments
                 .iter()
                 .filter(|argument| ["-s", "-d", "--source", "--destination"].contains(&argument.as_str()));
-            let needs_none = ["--version", "--help", "generate", "restore", "setpass", "check"];
+            let needs_none = ["--version", "--help", "generate", "restore", "schedule", "setpass", "check"];
             if ends.count() != 2 {
                 let first = arguments.first().map(String::as_str);
                 assert!(first.is_none_or(|first| needs_none.contains(&first)), "{document}: {line}");

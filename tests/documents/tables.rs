@@ -152,7 +152,7 @@ fn the_table_of_options_is_the_programs() {
 }
 
 /// Each step of the pipeline, and what the README calls it.
-const STEPS: [(&str, &str); 20] = [
+const STEPS: [(&str, &str); 21] = [
     ("preflight::rights", "Rights."),
     ("run.start_log", "The log"),
     ("preflight::rsync", "rsync"),
@@ -166,6 +166,7 @@ const STEPS: [(&str, &str); 20] = [
     ("census::judge", "The census"),
     ("adoption::judge", "The first clone"),
     ("transfer::list_changes", "A test run"),
+    ("awake::hold", "No sleep"),
     ("server_backup::run", "The server backup"),
     ("script::run_pre_clone", "The pre-clone script"),
     ("safety_net::make_ready", "Old safety nets"),

@@ -2,7 +2,7 @@
 //!
 //! That folder holds `system` ("macos" or "linux"), `tools/` with the system's tools, `rsync/` as the one folder that is
 //! searched before `PATH`, may hold `users`, `name` (the machine's) and the folders where disks are mounted (`mnt/`, `Volumes/`),
-//! and gets `log/`, `lock/` and `state/`; `system-state/` is what root remembers. The shipped binary reads no such variable.
+//! and gets `log/`, `lock/`, `state/` and `jobs/`; `system-state/` is what root remembers. The shipped binary reads no such variable.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -31,6 +31,11 @@ fn fake_host() -> anyhow::Result<Host> {
         blkid: tool("blkid"),
         security: tool("security"),
         systemd_creds: tool("systemd-creds"),
+        caffeinate: tool("caffeinate"),
+        systemd_inhibit: tool("systemd-inhibit"),
+        cat: "/bin/cat".into(),
+        launchctl: tool("launchctl"),
+        systemctl: tool("systemctl"),
         slapcat: tool("slapcat"),
         slapd_configurations: vec![root.join("slapd.d"), root.join("slapd.conf")],
         usr: root.join("usr"),
@@ -47,6 +52,7 @@ fn fake_host() -> anyhow::Result<Host> {
         tools,
         rsync_folders: vec![root.join("rsync")],
         search_path: std::env::var_os("PATH").unwrap_or_default(),
+        job_dir: root.join("jobs"),
         log_dir: root.join("log"),
         lock_dir: root.join("lock"),
         state_dir: root.join("state"),

@@ -1,0 +1,190 @@
+//! `counterpart schedule …`: what may be typed. The clone's own arguments are read as a clone would read them.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Command, FromArgMatches as _, Subcommand};
+
+use super::{Args, absolute, plan, read};
+use crate::job::when::When;
+use crate::job::{self, DEFAULT_NAME, Name};
+use crate::plan::{BackupPassword, Plan};
+use crate::shown;
+
+/// What is typed behind `schedule`.
+#[derive(Debug, clap::Args)]
+#[command(disable_help_subcommand = true)]
+pub struct ScheduleArgs {
+    #[command(subcommand)]
+    command: Commands,
+}
+
+#[derive(Debug, Subcommand)]
+enum Commands {
+    /// Checks a clone's arguments and has the system make that clone from now on
+    Install(InstallArgs),
+    /// Shows the files, the next run and the last result of a schedule
+    Show {
+        /// Which schedule
+        #[arg(default_value = DEFAULT_NAME)]
+        name: Name,
+    },
+    /// Lists all schedules with their next run and last result
+    List,
+    /// Starts a schedule's clone now, and does not wait for its end
+    Run {
+        /// Which schedule
+        name: Name,
+    },
+    /// Removes a schedule
+    Remove {
+        /// Which schedule
+        name: Name,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct InstallArgs {
+    /// Every day at this time; at 03:30 when nothing else is asked for
+    #[arg(long, value_name = "HH:MM", group = "when")]
+    daily: Option<String>,
+    /// Every week at this day and time: Sun 03:30
+    #[arg(long, num_args = 2, value_names = ["DAY", "HH:MM"], group = "when")]
+    weekly: Option<Vec<String>>,
+    /// So many hours or minutes apart, which must divide a day or an hour evenly: 2h, 15m
+    #[arg(long, value_name = "INTERVAL", group = "when")]
+    every: Option<String>,
+    /// The schedule's name: letters, digits, '-' and '_'
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_NAME)]
+    name: Name,
+    /// Replace a schedule of that name
+    #[arg(long)]
+    replace: bool,
+    /// Only print the files that would be written
+    #[arg(long)]
+    print: bool,
+    /// The clone's arguments, after two hyphens: -- -s / -d /mnt/clone
+    #[arg(last = true, required = true, value_name = "ARGUMENTS")]
+    arguments: Vec<OsString>,
+}
+
+/// What is to be done with which schedule.
+#[derive(Debug)]
+pub enum Action {
+    /// Install one.
+    Install(Box<Install>),
+    /// Show one.
+    Show(Name),
+    /// List all.
+    List,
+    /// Start one now.
+    Run(Name),
+    /// Remove one.
+    Remove(Name),
+}
+
+/// A schedule to be installed.
+#[derive(Debug)]
+pub struct Install {
+    /// Its name.
+    pub name: Name,
+    /// Its times.
+    pub when: When,
+    /// One of that name gives way.
+    pub replace: bool,
+    /// Only show the files.
+    pub print: bool,
+    /// What the clone will do.
+    pub plan: Plan,
+    /// The clone's arguments as they are written into the job: long options, absolute paths.
+    pub arguments: Vec<String>,
+}
+
+impl ScheduleArgs {
+    /// Reads the times and the clone's arguments; the error is clap's.
+    pub(super) fn resolve(self, definition: &mut Command) -> Result<Action, clap::Error> {
+        Ok(match self.command {
+            Commands::Install(args) => Action::Install(Box::new(args.resolve(definition)?)),
+            Commands::Show { name } => Action::Show(name),
+            Commands::List => Action::List,
+            Commands::Run { name } => Action::Run(name),
+            Commands::Remove { name } => Action::Remove(name),
+        })
+    }
+}
+
+impl InstallArgs {
+    fn resolve(self, definition: &mut Command) -> Result<Install, clap::Error> {
+        let words = std::iter::once(OsString::from("counterpart")).chain(self.arguments.iter().cloned());
+        let matches = read(definition, words)?;
+        let wrong = |definition: &mut Command, why: String| definition.error(ErrorKind::ValueValidation, why);
+        let clone = Args::from_arg_matches(&matches)?.clone;
+        let clone = clone.ok_or_else(|| wrong(definition, NOT_A_CLONE.to_owned()))?;
+        let plan = plan(clone).map_err(|why| wrong(definition, why))?;
+        if let Some(why) = objection(&plan) {
+            return Err(definition.error(ErrorKind::ArgumentConflict, why));
+        }
+        let arguments = long_arguments(definition, &matches).map_err(|why| wrong(definition, why))?;
+        let when = self.when().map_err(|why| wrong(definition, why))?;
+        Ok(Install { name: self.name, when, replace: self.replace, print: self.print, plan, arguments })
+    }
+
+    fn when(&self) -> Result<When, String> {
+        let read =
+            |option, read: Result<When, job::when::NotATime>| read.map_err(|why| format!("{option}: {why}"));
+        match (&self.daily, self.weekly.as_deref(), &self.every) {
+            (Some(time), _, _) => read("--daily", time.parse().map(When::Daily)),
+            (_, Some([day, time]), _) => read("--weekly", When::weekly(day, time)),
+            (_, _, Some(interval)) => read("--every", When::every(interval)),
+            _ => Ok(When::default()),
+        }
+    }
+}
+
+const NOT_A_CLONE: &str = "behind the two hyphens stand the arguments of a clone: -- -s / -d /mnt/clone";
+
+/// What a clone by hand may have and a job may not.
+fn objection(plan: &Plan) -> Option<&'static str> {
+    if matches!(plan.backup, Some(BackupPassword::Given(_))) {
+        return Some(
+            "-b cannot be scheduled: the password would stand in a file. Store it with counterpart setpass and use -B",
+        );
+    }
+    plan.test_run.then_some("-t cannot be scheduled: a job that only tests never makes a clone")
+}
+
+/// The arguments that were given, in the order of their definition.
+///
+/// Every option that takes a path gets it as an absolute one: a job starts in another folder.
+fn long_arguments(definition: &Command, matches: &ArgMatches) -> Result<Vec<String>, String> {
+    let mut written = Vec::new();
+    for argument in definition.get_arguments() {
+        let id = argument.get_id().as_str();
+        let is_given = matches!(matches.try_contains_id(id), Ok(true))
+            && matches.value_source(id) == Some(ValueSource::CommandLine);
+        let Some(long) = argument.get_long().filter(|_| is_given) else { continue };
+        let option = format!("--{long}");
+        if !argument.get_action().takes_values() {
+            written.push(option);
+            continue;
+        }
+        let is_path = matches.try_get_one::<PathBuf>(id).is_ok();
+        let may_lack_value = argument.get_num_args().is_some_and(|number| number.min_values() == 0);
+        for value in matches.get_raw(id).into_iter().flatten() {
+            let value = if is_path { absolute(Path::new(value), &option)?.into() } else { value.to_owned() };
+            let text = writable(&value, &option)?;
+            if may_lack_value || text.starts_with('-') {
+                written.push(format!("{option}={text}"));
+            } else {
+                written.extend([option.clone(), text]);
+            }
+        }
+    }
+    Ok(written)
+}
+
+fn writable(value: &OsStr, option: &str) -> Result<String, String> {
+    job::text(value).map_err(|why| format!("{option} {}: {why}", shown::name(value)))
+}

@@ -1,0 +1,100 @@
+//! A scheduled clone: its name, its times, what is started then, and how it stands.
+
+pub mod when;
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use when::When;
+
+/// The name of a schedule. It becomes part of the names of files and of the system's jobs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Name(String);
+
+/// The name where none is given.
+pub const DEFAULT_NAME: &str = "clone";
+
+/// The longest name, in bytes.
+const LONGEST_NAME: usize = 64;
+
+/// A text that names no schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a name has 1 to {LONGEST_NAME} letters, digits, '-' and '_', and begins with a letter or a digit")]
+pub struct NotAName;
+
+impl FromStr for Name {
+    type Err = NotAName;
+
+    fn from_str(text: &str) -> Result<Self, NotAName> {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        let begins_well = text.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric);
+        if begins_well && text.len() <= LONGEST_NAME && text.bytes().all(fits) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NotAName)
+        }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// What is started, and when.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// Its name.
+    pub name: Name,
+    /// Its times.
+    pub when: When,
+    /// The program, by its absolute path.
+    pub program: String,
+    /// The program's arguments; paths in them are absolute.
+    pub arguments: Vec<String>,
+    /// `PATH` of the program.
+    pub search_path: String,
+    /// The clone's destination.
+    pub destination: PathBuf,
+}
+
+/// How a scheduled job stands, as its system tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// Whether the system knows the job.
+    pub loaded: bool,
+    /// Whether it runs at this moment.
+    pub running: bool,
+    /// When it runs next; none when the system does not intend to.
+    pub next: Option<String>,
+    /// How the last run ended.
+    pub last: String,
+}
+
+/// A text that cannot stand in a job's file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it holds control characters or is not UTF-8, and cannot stand in the file of a job; rename it")]
+pub struct Unwritable;
+
+/// The text of an argument or a path as it can stand in a job's file.
+pub fn text(argument: &OsStr) -> Result<String, Unwritable> {
+    let text = argument.to_str().ok_or(Unwritable)?;
+    if text.chars().any(char::is_control) { Err(Unwritable) } else { Ok(text.to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Name, NotAName};
+
+    #[test]
+    fn names_that_could_mean_another_file_are_refused() {
+        let of = str::parse::<Name>;
+        assert!(of("clone").is_ok() && of("Disk_2-weekly").is_ok() && of(&"x".repeat(64)).is_ok());
+        for bad in ["", "-x", "_x", "a.b", "a/b", "a b", "a@b", "a%n", "\u{fc}", "a\n", &"x".repeat(65)] {
+            assert_eq!(of(bad), Err(NotAName), "{bad:?}");
+        }
+    }
+}

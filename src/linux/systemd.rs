@@ -1,0 +1,255 @@
+//! systemd's units: how ours are written, and what `systemctl show` says about them.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use crate::job::when::When;
+use crate::job::{Job, Name, State};
+
+/// The first line of every unit that `schedule` writes; no other unit is ever changed or removed.
+pub const OURS: &str = "# Written by counterpart schedule.";
+
+/// The name of the units of a schedule, without `.service` or `.timer`.
+#[must_use]
+pub fn unit(name: &Name) -> String {
+    format!("counterpart-{name}")
+}
+
+/// The name of the schedule that a timer's file name belongs to.
+#[must_use]
+pub fn name_of(file: &OsStr) -> Option<Name> {
+    file.to_str()?.strip_prefix("counterpart-")?.strip_suffix(".timer")?.parse().ok()
+}
+
+/// The service that makes the clone.
+#[must_use]
+pub fn service(job: &Job) -> String {
+    let mounts: Vec<String> = job.destination.ancestors().filter_map(mount_unit).collect();
+    let mounts = mounts.join(" ");
+    let words = std::iter::once(&job.program).chain(&job.arguments).map(|word| quote(word));
+    let command = words.collect::<Vec<_>>().join(" ");
+    format!(
+        "\
+{OURS} To change it, install it once more with --replace: what is changed here is lost then.
+
+[Unit]
+Description=Scheduled clone ({name})
+Documentation=man:counterpart(8)
+# The disk is mounted first if /etc/fstab knows it, even when it is marked noauto there. Where none can be mounted,
+# Counterpart itself refuses to clone, and tells so.
+Wants={mounts}
+After={mounts}
+
+[Service]
+Type=oneshot
+ExecStart={command}
+Environment=PATH={path}
+
+# Only 0 is success: after any other code the clone bears no completion mark, and systemd must say the same.
+# A stop is told to Counterpart alone; it stops rsync, marks the clone as unfinished and exits with 20.
+KillMode=mixed
+TimeoutStopSec=2min
+
+# Give way to everything else.
+Nice=10
+IOSchedulingClass=idle
+CPUSchedulingPolicy=batch
+
+# The walls that a clone can live with: any that hides, replaces or locks files would be cloned along.
+CapabilityBoundingSet=~CAP_SYS_MODULE CAP_SYS_BOOT CAP_SYS_TIME CAP_SYS_RAWIO CAP_SYS_PTRACE CAP_NET_ADMIN
+LockPersonality=yes
+RestrictRealtime=yes
+SystemCallArchitectures=native
+UMask=0077
+",
+        name = job.name,
+        path = quote(&job.search_path),
+    )
+}
+
+/// The timer that starts the service.
+#[must_use]
+pub fn timer(job: &Job) -> String {
+    format!(
+        "\
+{OURS} To change it, install it once more with --replace: what is changed here is lost then.
+
+[Unit]
+Description=Starts a scheduled clone ({name}), {when}
+
+[Timer]
+OnCalendar={calendar}
+AccuracySec=1s
+# A run missed while the machine was off is made up for soon after the next start.
+Persistent=true
+
+[Install]
+WantedBy=timers.target
+",
+        name = job.name,
+        when = job.when,
+        calendar = calendar(job.when),
+    )
+}
+
+fn calendar(when: When) -> String {
+    match when {
+        When::Daily(time) => format!("*-*-* {time}:00"),
+        When::Weekly(day, time) => format!("{day} *-*-* {time}:00"),
+        When::Hours(24) => "*-*-* 00:00:00".to_owned(),
+        When::Hours(hours) => format!("*-*-* 00/{hours}:00:00"),
+        When::Minutes(minutes) => format!("*-*-* *:00/{minutes}:00"),
+    }
+}
+
+/// A word of a command line in a unit. The text holds no control characters (`job::text`).
+///
+/// `%` begins a specifier and `$` a variable everywhere, quoted or not; systemd.unit(5), systemd.service(5).
+fn quote(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:,=@".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    let mut quoted = String::with_capacity(word.len() + 2);
+    quoted.push('"');
+    for character in word.chars() {
+        match character {
+            '"' | '\\' => quoted.push('\\'),
+            '%' => quoted.push('%'),
+            '$' => quoted.push('$'),
+            _ => {}
+        }
+        quoted.push(character);
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// The unit that mounts a folder, as systemd-escape(1) names it; none for `/`.
+fn mount_unit(folder: &Path) -> Option<String> {
+    let inner = folder.as_os_str().as_bytes().strip_prefix(b"/").filter(|inner| !inner.is_empty())?;
+    let mut name = String::new();
+    for (at, byte) in inner.iter().enumerate() {
+        match byte {
+            b'/' => name.push('-'),
+            b'.' if at == 0 => name.push_str("\\x2e"),
+            byte if byte.is_ascii_alphanumeric() || b":_.".contains(byte) => name.push(char::from(*byte)),
+            byte => name.extend(["\\x", &format!("{byte:02x}")]),
+        }
+    }
+    Some(name + ".mount")
+}
+
+/// The properties of a service that [`state`] wants.
+pub const SERVICE_PROPERTIES: &str = "LoadState,FragmentPath,ActiveState,Result,ExecMainCode,ExecMainStatus,\
+                                      ExecMainStartTimestamp,ExecMainExitTimestamp,StateChangeTimestamp";
+
+/// The properties of a timer that [`state`] wants.
+pub const TIMER_PROPERTIES: &str = "LoadState,ActiveState,NextElapseUSecRealtime";
+
+/// What `systemctl show` printed: `Name=value` a line.
+#[must_use]
+pub fn properties(printed: &str) -> HashMap<&str, &str> {
+    printed.lines().filter_map(|line| line.split_once('=')).collect()
+}
+
+/// How a schedule stands, from what is known of its service and of its timer.
+#[must_use]
+pub fn state(service: &str, timer: &str) -> State {
+    let (service, timer) = (properties(service), properties(timer));
+    let of = |name: &str| service.get(name).copied().unwrap_or_default();
+    let running = matches!(of("ActiveState"), "activating" | "active" | "deactivating" | "reloading");
+    let next = timer.get("NextElapseUSecRealtime").copied().unwrap_or_default();
+    State {
+        loaded: timer.get("LoadState") == Some(&"loaded") && timer.get("ActiveState") == Some(&"active"),
+        running,
+        next: (!matches!(next, "" | "n/a" | "infinity")).then(|| next.to_owned()),
+        last: if running { format!("running since {}", of("ExecMainStartTimestamp")) } else { last(&of) },
+    }
+}
+
+fn last<'a>(of: &impl Fn(&str) -> &'a str) -> String {
+    let (ended, changed, status) =
+        (of("ExecMainExitTimestamp"), of("StateChangeTimestamp"), of("ExecMainStatus"));
+    match of("Result") {
+        "success" if ended.is_empty() => "no run since the machine was started".to_owned(),
+        "success" => format!("success, {ended}"),
+        "" => "unknown".to_owned(),
+        "exit-code" => format!("failed with code {status}, {ended}"),
+        "signal" | "core-dump" => format!("killed by signal {status}, {ended}"),
+        other => format!("failed ({other}), {changed}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{calendar, mount_unit, quote, state};
+    use crate::job::when::When;
+
+    #[test]
+    fn words_are_quoted() {
+        for (word, quoted) in [
+            ("/usr/local/sbin/counterpart", "/usr/local/sbin/counterpart"),
+            ("", "\"\""),
+            ("a b", "\"a b\""),
+            ("100%", "\"100%%\""),
+            ("$HOME", "\"$$HOME\""),
+            ("a\"b\\c", "\"a\\\"b\\\\c\""),
+            ("it's", "\"it's\""),
+            (";", "\";\""),
+            ("\u{fc}", "\"\u{fc}\""),
+        ] {
+            assert_eq!(quote(word), quoted);
+        }
+    }
+
+    #[test]
+    fn mounts_are_named_as_systemd_names_them() {
+        let of = |path: &str| mount_unit(path.as_ref());
+        assert_eq!(of("/"), None);
+        assert_eq!(of("/mnt/clone").unwrap(), "mnt-clone.mount");
+        assert_eq!(of("/mnt/my-clone").unwrap(), "mnt-my\\x2dclone.mount");
+        assert_eq!(of("/.hidden/a b.c").unwrap(), "\\x2ehidden-a\\x20b.c.mount");
+    }
+
+    #[test]
+    fn times_are_written_for_systemd() {
+        let of = |text| calendar(When::every(text).unwrap());
+        assert_eq!(calendar(When::default()), "*-*-* 03:30:00");
+        assert_eq!(calendar(When::weekly("Sun", "4:05").unwrap()), "Sun *-*-* 04:05:00");
+        assert_eq!(
+            [of("1h"), of("24h"), of("15m")],
+            ["*-*-* 00/1:00:00", "*-*-* 00:00:00", "*-*-* *:00/15:00"]
+        );
+    }
+
+    #[test]
+    fn each_end_of_a_run_has_its_words() {
+        let of = |service: &str| state(service, "LoadState=loaded\nActiveState=active\n");
+        let at = "ExecMainExitTimestamp=Mon 2026-11-23 03:30:09 UTC\nStateChangeTimestamp=Mon 2026-11-23 03:30:10 UTC";
+        for (service, words) in [
+            ("Result=success\nExecMainExitTimestamp=\n".to_owned(), "no run since the machine was started"),
+            (format!("Result=success\n{at}"), "success, Mon 2026-11-23 03:30:09 UTC"),
+            (
+                format!("Result=exit-code\nExecMainStatus=74\n{at}"),
+                "failed with code 74, Mon 2026-11-23 03:30:09 UTC",
+            ),
+            (
+                format!("Result=signal\nExecMainStatus=9\n{at}"),
+                "killed by signal 9, Mon 2026-11-23 03:30:09 UTC",
+            ),
+            (format!("Result=resources\n{at}"), "failed (resources), Mon 2026-11-23 03:30:10 UTC"),
+            ("ActiveState=activating\nExecMainStartTimestamp=Tue".to_owned(), "running since Tue"),
+            (String::new(), "unknown"),
+        ] {
+            assert_eq!(of(&service).last, words);
+        }
+        assert!(of("ActiveState=activating").running && !of("ActiveState=inactive").running);
+        let next = |value: &str| state("", &format!("NextElapseUSecRealtime={value}\n")).next;
+        assert_eq!((next(""), next("n/a")), (None, None));
+        assert_eq!(next("Tue 2026-11-24 03:30:00 UTC").unwrap(), "Tue 2026-11-24 03:30:00 UTC");
+        assert!(!state("", "LoadState=loaded\nActiveState=inactive").loaded);
+    }
+}

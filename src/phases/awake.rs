@@ -1,0 +1,52 @@
+//! Keeps the machine from falling asleep while the clone is made.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use log::info;
+
+use super::Run;
+use crate::host::platform::Platform;
+use crate::process::Command;
+use crate::process::background::{Background, NotReady, background};
+use crate::shown;
+
+/// How long the system may take to promise it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What keeps the machine awake until it is dropped; none where the system has nothing for that.
+///
+/// A machine that may fall asleep is no reason not to clone: that is one line of the log.
+pub fn hold(run: &Run<'_>) -> Option<Background> {
+    let tools = &run.host.tools;
+    let (tool, mut arguments) = match run.host.platform {
+        // Against idle sleep of the system, idle sleep of disks, and sleep on mains power.
+        Platform::MacOs(_) => (&tools.caffeinate, ["-i", "-m", "-s"].map(OsString::from).to_vec()),
+        Platform::Linux => (
+            &tools.systemd_inhibit,
+            ["--what=sleep:idle", "--who=Counterpart", "--why=A clone is being made", "--mode=block"]
+                .map(OsString::from)
+                .to_vec(),
+        ),
+    };
+    // Both hold sleep off while another program runs. This one runs until its input ends, which we hold.
+    arguments.push(tools.cat.clone().into());
+    let name = shown::path(tool);
+    let why = match background(&Command::tool(tool, arguments), PATIENCE) {
+        Ok(held) => {
+            info!("The machine is kept from falling asleep until the clone has ended.");
+            return Some(held);
+        }
+        Err(NotReady::Failed(error)) => format!("{name} could not be run: {}", shown::reason(&error)),
+        Err(NotReady::Silent) => format!("{name} did not answer within {} seconds", PATIENCE.as_secs()),
+        Err(NotReady::Ended(said)) => {
+            let first = said.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty());
+            match first {
+                Some(words) => format!("{name} says: {}", shown::line(words.trim_ascii())),
+                None => format!("{name} ended at once"),
+            }
+        }
+    };
+    info!("The machine is not kept from falling asleep: {why}.");
+    None
+}

@@ -1,0 +1,300 @@
+//! `counterpart schedule`: has launchd or systemd make a clone, shows how that stands, and takes it back.
+
+mod check;
+mod files;
+mod launchd;
+mod systemd;
+
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use chrono::Local;
+
+use crate::cli::schedule::{Action, Install};
+use crate::exit_code::ExitCode;
+use crate::failure::Failure;
+use crate::host::platform::Platform;
+use crate::host::{Host, TOOL_LIMIT};
+use crate::job::{self, Job, Name, State};
+use crate::logging::complain;
+use crate::process::interrupts::Interrupts;
+use crate::process::{Captured, Command, End, capture, tool_environment};
+use crate::shown;
+use files::File;
+
+/// Why nothing was done, or not all: the exit code and the sentence.
+#[derive(Debug)]
+struct Refusal(ExitCode, String);
+
+impl Refusal {
+    fn new(sentence: impl Into<String>) -> Self {
+        Self(ExitCode::NOT_ROOT_OR_INTERNAL, sentence.into())
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self(failure.exit_code(), failure.to_string())
+    }
+}
+
+/// Does what was asked for and returns the exit code.
+#[must_use]
+pub fn run(action: &Action, host: &Host, interrupts: &Interrupts) -> ExitCode {
+    let scheduler = Scheduler { host, interrupts };
+    let done = match action {
+        Action::Install(install) if install.print => scheduler.print(install),
+        Action::Install(install) => scheduler.install(install),
+        Action::Show(name) => scheduler.show(name),
+        Action::List => scheduler.list(),
+        Action::Run(name) => scheduler.start(name),
+        Action::Remove(name) => scheduler.remove(name),
+    };
+    match done {
+        Ok(text) => {
+            // A closed output must not make what was done look like a failure.
+            let _ = io::stdout().lock().write_all(text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Err(Refusal(code, sentence)) => {
+            complain(&sentence);
+            code
+        }
+    }
+}
+
+/// The system's own scheduler, as we reach it.
+struct Scheduler<'a> {
+    host: &'a Host,
+    interrupts: &'a Interrupts,
+}
+
+impl Scheduler<'_> {
+    fn print(&self, install: &Install) -> Result<String, Refusal> {
+        let files = self.files(&job_of(install)?)?;
+        Ok(files.iter().map(|file| file.shown(&self.host.job_dir)).collect::<Vec<_>>().join("\n"))
+    }
+
+    fn install(&self, install: &Install) -> Result<String, Refusal> {
+        let name = &install.name;
+        self.needs_root("install", "; --print shows the files without")?;
+        let warnings = check::judge(&install.plan, self.host, self.interrupts)?;
+        let job = job_of(install)?;
+        let files = self.files(&job)?;
+        let before = files::find(&self.host.job_dir, files.iter().map(|file| &*file.name))?;
+        if !before.is_empty() {
+            if !install.replace {
+                return Err(Refusal::new(format!(
+                    "There is a schedule {name} already. Replace it with --replace, or choose another --name."
+                )));
+            }
+            self.refuse_while_it_runs(name)?;
+        }
+        for warning in warnings.iter().chain(&check::program(&job)) {
+            complain(&format!("Warning: {warning}"));
+        }
+        match self.host.platform {
+            Platform::Linux => systemd::install(self, name, &files, &before)?,
+            Platform::MacOs(version) => launchd::install(self, version, name, &files, &before)?,
+        }
+        Ok(self.told(&job, &files, &self.state(name)?))
+    }
+
+    fn show(&self, name: &Name) -> Result<String, Refusal> {
+        let files = self.existing(name)?;
+        let State { loaded, next, last, .. } = self.state(name)?;
+        let mut text =
+            format!("Schedule:    {name}\nNext run:    {}\nLast result: {last}\n", upcoming(loaded, next));
+        for file in files {
+            text += "\n";
+            text += &file.shown(&self.host.job_dir);
+        }
+        Ok(text)
+    }
+
+    fn list(&self) -> Result<String, Refusal> {
+        let mut rows = vec![["NAME", "NEXT RUN", "LAST RESULT"].map(str::to_owned)];
+        for name in self.names()? {
+            let State { loaded, next, last, .. } = self.state(&name)?;
+            rows.push([name.to_string(), upcoming(loaded, next), last]);
+        }
+        if rows.len() == 1 {
+            return Ok("No clone is scheduled.\n".to_owned());
+        }
+        let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+        let (first, second) = (width(0), width(1));
+        let lines = rows.iter().map(|[name, next, last]| format!("{name:first$}  {next:second$}  {last}\n"));
+        Ok(lines.collect())
+    }
+
+    fn start(&self, name: &Name) -> Result<String, Refusal> {
+        self.needs_root("run", "")?;
+        self.existing(name)?;
+        self.refuse_while_it_runs(name)?;
+        match self.host.platform {
+            Platform::Linux => systemd::start(self, name)?,
+            Platform::MacOs(version) => launchd::start(self, version, name)?,
+        }
+        Ok(format!(
+            "The clone {name} is started. Its log tells how it goes; see also: counterpart schedule list\n"
+        ))
+    }
+
+    fn remove(&self, name: &Name) -> Result<String, Refusal> {
+        self.needs_root("remove", "")?;
+        let files = self.existing(name)?;
+        self.refuse_while_it_runs(name)?;
+        match self.host.platform {
+            Platform::Linux => systemd::remove(self, name, &files)?,
+            Platform::MacOs(version) => launchd::remove(self, version, name, &files)?,
+        }
+        Ok(format!("The schedule {name} is removed. Its clones and logs stay.\n"))
+    }
+
+    fn needs_root(&self, what: &str, more: &str) -> Result<(), Refusal> {
+        if self.host.is_root() {
+            return Ok(());
+        }
+        Err(Refusal::new(format!("schedule {what} must be run as root{more}.")))
+    }
+
+    fn refuse_while_it_runs(&self, name: &Name) -> Result<(), Refusal> {
+        if self.state(name)?.running {
+            return Err(Refusal::new(format!(
+                "The clone {name} is running at this moment. Wait for its end."
+            )));
+        }
+        Ok(())
+    }
+
+    fn files(&self, job: &Job) -> Result<Vec<File>, Refusal> {
+        match self.host.platform {
+            Platform::Linux => systemd::files(job),
+            Platform::MacOs(_) => launchd::files(job),
+        }
+    }
+
+    /// The files of a schedule that must be there.
+    fn existing(&self, name: &Name) -> Result<Vec<File>, Refusal> {
+        let names = match self.host.platform {
+            Platform::Linux => systemd::file_names(name),
+            Platform::MacOs(_) => launchd::file_names(name),
+        };
+        let found = files::find(&self.host.job_dir, names.iter().map(|name| &**name))?;
+        if found.is_empty() {
+            return Err(Refusal::new(format!("There is no schedule {name}. See: counterpart schedule list")));
+        }
+        Ok(found)
+    }
+
+    /// The names of all schedules, in order.
+    fn names(&self) -> Result<Vec<Name>, Refusal> {
+        let name_of = match self.host.platform {
+            Platform::Linux => crate::linux::systemd::name_of,
+            Platform::MacOs(_) => crate::macos::launchd::name_of,
+        };
+        let mut names = Vec::new();
+        for file in files::names(&self.host.job_dir)? {
+            if let Some(name) = name_of(&file)
+                && files::is_ours(&self.host.job_dir, &file)
+            {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn state(&self, name: &Name) -> Result<State, Refusal> {
+        match self.host.platform {
+            Platform::Linux => systemd::state(self, name),
+            Platform::MacOs(version) => launchd::state(self, version, name, Local::now().naive_local()),
+        }
+    }
+
+    /// What is said after an installation.
+    fn told(&self, job: &Job, files: &[File], state: &State) -> String {
+        let (name, next) = (&job.name, upcoming(state.loaded, state.next.clone()));
+        let list =
+            |title: &str, lines: Vec<String>| format!("{title:<12} {}\n", lines.join("\n             "));
+        let paths =
+            files.iter().map(|file| shown::path(&self.host.job_dir.join(&file.name)).to_string()).collect();
+        let see = match self.host.platform {
+            Platform::Linux => systemd::how_to_see(name),
+            Platform::MacOs(version) => launchd::how_to_see(version, name),
+        };
+        let mut text = format!("The clone {name} is scheduled: {}.\n", job.when);
+        text += &list("Next run:", vec![next]);
+        text += &list("Files:", paths);
+        text +=
+            &list("See it:", [format!("counterpart schedule show {name}")].into_iter().chain(see).collect());
+        text += &list("Run it now:", vec![format!("sudo counterpart schedule run {name}")]);
+        text += &list("Remove it:", vec![format!("sudo counterpart schedule remove {name}")]);
+        text
+    }
+
+    /// Runs a tool that must succeed; its own words are part of the refusal.
+    fn tool<'b>(
+        &self,
+        program: &Path,
+        arguments: impl IntoIterator<Item = &'b str>,
+    ) -> Result<String, Refusal> {
+        let arguments: Vec<OsString> = arguments.into_iter().map(OsString::from).collect();
+        let called =
+            shown::path(program).to_string() + " " + &shown::name(&arguments.join(" ".as_ref())).to_string();
+        let Captured { end, out, err } = self.ask(program, arguments)?;
+        if end == End::Exited(0) {
+            return Ok(String::from_utf8_lossy(&out).into_owned());
+        }
+        let said = err.split(|byte| *byte == b'\n').chain(out.split(|byte| *byte == b'\n'));
+        let words: Vec<String> = said
+            .filter(|line| !line.trim_ascii().is_empty())
+            .map(|line| shown::line(line.trim_ascii()).to_string())
+            .collect();
+        let how = match end {
+            End::Exited(code) => format!("ended with code {code}"),
+            End::Killed(signal) => format!("was killed by signal {signal}"),
+        };
+        Err(Refusal::new(format!("{called} {how}: {}", words.join(" "))))
+    }
+
+    /// Runs a tool, however it ends.
+    fn ask(&self, program: &Path, arguments: Vec<OsString>) -> Result<Captured, Refusal> {
+        capture(&Command::tool(program, arguments), self.interrupts, TOOL_LIMIT).map_err(|error| {
+            let tool = shown::path(program);
+            Refusal::new(match self.host.platform {
+                Platform::Linux if error.kind() == io::ErrorKind::NotFound => {
+                    format!("{tool} was not found. Scheduling needs systemd; without it use cron, as SCHEDULING.md shows.")
+                }
+                Platform::Linux | Platform::MacOs(_) => {
+                    format!("{tool} could not be run: {}.", shown::reason(&error))
+                }
+            })
+        })
+    }
+}
+
+/// The job that is to be installed.
+fn job_of(install: &Install) -> Result<Job, Refusal> {
+    let unwritable = |why: String| Refusal::new(format!("The path of this program cannot be used: {why}."));
+    let program = std::env::current_exe().map_err(|error| unwritable(shown::reason(&error)))?;
+    let text = job::text(program.as_os_str()).map_err(|error| unwritable(error.to_string()))?;
+    let search_path = tool_environment().into_iter().find(|(name, _)| name == "PATH").map(|(_, value)| value);
+    Ok(Job {
+        name: install.name.clone(),
+        when: install.when,
+        program: text,
+        arguments: install.arguments.clone(),
+        search_path: search_path.unwrap_or_default().to_string_lossy().into_owned(),
+        destination: install.plan.destination.clone(),
+    })
+}
+
+fn upcoming(loaded: bool, next: Option<String>) -> String {
+    match next {
+        Some(next) if loaded => next,
+        None if loaded => "none".to_owned(),
+        Some(_) | None => "none, the system has not loaded it".to_owned(),
+    }
+}

@@ -1,0 +1,103 @@
+//! Looks at a clone's arguments as the clone will: what would make every night fail is found now.
+
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use crate::exit_code::ExitCode;
+use crate::failure::Failure;
+use crate::host::Host;
+use crate::job::Job;
+use crate::phases::{Run, adoption, endpoints, exclusions, identity, password, preflight, script};
+use crate::plan::Plan;
+use crate::process::interrupts::Interrupts;
+use crate::process::tool_environment;
+use crate::shown;
+
+/// Fails as the clone would; returns what speaks against it without making it impossible. Nothing is changed.
+pub fn judge(given: &Plan, host: &Host, interrupts: &Interrupts) -> Result<Vec<String>, Failure> {
+    // A test run takes no lock and tries nothing out at the destination.
+    let plan = Plan { test_run: true, ..given.clone() };
+    let mut host = host.clone();
+    // What the job will have, not what whoever installs it has.
+    if let Some((_, path)) = tool_environment().into_iter().find(|(name, _)| name == "PATH") {
+        host.search_path = path;
+    }
+    let run = Run::new(&plan, &host, interrupts);
+    preflight::rsync(&run)?;
+    let mut warnings = Vec::new();
+    if is_missing(&plan.destination) {
+        endpoints::judge_source(&run)?;
+        warnings.push(format!(
+            "the destination {} is not there now. As long as it is missing, the job fails.",
+            shown::path(&plan.destination)
+        ));
+    } else {
+        let ends = endpoints::claim(&run)?;
+        // A test run would only log it.
+        let real = Run::new(given, &host, interrupts);
+        match identity::check(&real, &ends.destination.folder) {
+            Ok(_) => warnings.extend(of_destination(&run, &ends)?),
+            // Disks take turns: the one that is there now need not be the one at night.
+            Err(refusal) if refusal.exit_code() == ExitCode::CHANGED_DESTINATION => {
+                warnings.push(format!("a clone would be refused with 88 now. {refusal}"));
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+    exclusions::check(&run)?;
+    script::check(&run)?;
+    password::resolve(&run)?;
+    if plan.adopt {
+        warnings.push(
+            "--adopt in a job lets it take over whatever disk is there. Use it once, by hand, and leave it out here."
+                .to_owned(),
+        );
+    }
+    let files = [&plan.exclude_from, &plan.pre_script, &plan.post_script, &plan.rsync];
+    warnings.extend(files.into_iter().flatten().filter_map(|file| open_to_others(file)));
+    Ok(warnings)
+}
+
+fn is_missing(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
+fn of_destination(run: &Run<'_>, ends: &endpoints::Endpoints) -> Result<Vec<String>, Failure> {
+    let mut warnings = Vec::new();
+    let path = ends.destination.folder.path();
+    if endpoints::mount_point(path) == Path::new("/") {
+        warnings.push(format!(
+            "no disk of its own is mounted at {}. If one belongs there, mount it and make the first clone by hand: from \
+             then on a clone without it is refused with 88.",
+            shown::path(path)
+        ));
+    }
+    // The plan is a test run, so nothing was asked yet.
+    if adoption::needs_leave(run, &ends.destination)? {
+        warnings.push(format!(
+            "{} holds something and bears no mark of a clone. If a clone would delete any of it, the job fails with \
+             76: make the first clone by hand.",
+            shown::path(path)
+        ));
+    }
+    Ok(warnings)
+}
+
+/// Warns of a program that somebody else could change: root will run it.
+pub fn program(job: &Job) -> Option<String> {
+    open_to_others(Path::new(&job.program))
+}
+
+fn open_to_others(file: &Path) -> Option<String> {
+    let real = std::fs::canonicalize(file).ok()?;
+    let changeable = real.ancestors().find(|path| {
+        // In a folder like /tmp nobody can replace what is another's, but what is above such a file can be anybody's.
+        std::fs::metadata(path).is_ok_and(|found| found.uid() != 0 || found.mode() & 0o022 != 0)
+    })?;
+    Some(format!(
+        "{} can be changed by others than root ({}), and the job uses it as root. Keep it where only root can write.",
+        shown::path(&real),
+        shown::path(changeable)
+    ))
+}

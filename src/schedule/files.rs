@@ -1,0 +1,131 @@
+//! The files of a schedule: ours are known by a line that no other file has.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt::Write as _;
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
+
+use super::Refusal;
+use crate::host::folder::Folder;
+use crate::linux::systemd;
+use crate::macos::launchd;
+use crate::shown;
+
+/// The largest file that could be ours, in bytes.
+const LARGEST: u64 = 1 << 20;
+
+/// A file of a schedule.
+#[derive(Debug)]
+pub struct File {
+    /// Its name in the system's folder of jobs.
+    pub name: OsString,
+    /// What it holds.
+    pub content: Vec<u8>,
+}
+
+impl File {
+    /// The file as it is printed, below its path.
+    pub fn shown(&self, dir: &Path) -> String {
+        let mut text = format!("# {}\n", shown::path(&dir.join(&self.name)));
+        for line in self.content.strip_suffix(b"\n").unwrap_or(&self.content).split(|byte| *byte == b'\n') {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{}", shown::line(line));
+        }
+        text
+    }
+}
+
+/// Those of the named files that exist. Errors when one of them is not ours.
+pub fn find<'a>(dir: &Path, names: impl Iterator<Item = &'a OsStr>) -> Result<Vec<File>, Refusal> {
+    let mut found = Vec::new();
+    for name in names {
+        let path = dir.join(name);
+        match read(&path) {
+            Ok(content) if has_our_line(&content) => found.push(File { name: name.to_owned(), content }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Ok(_) => return Err(foreign(&path, "it was not written by counterpart schedule")),
+            Err(error) => return Err(foreign(&path, &shown::reason(&error))),
+        }
+    }
+    Ok(found)
+}
+
+fn foreign(path: &Path, why: &str) -> Refusal {
+    Refusal::new(format!("{} is left alone: {why}. Choose another --name.", shown::path(path)))
+}
+
+/// Whether a file of the folder is one of ours.
+pub fn is_ours(dir: &Path, name: &OsStr) -> bool {
+    read(&dir.join(name)).is_ok_and(|content| has_our_line(&content))
+}
+
+fn has_our_line(content: &[u8]) -> bool {
+    content
+        .split(|byte| *byte == b'\n')
+        .any(|line| line.starts_with(systemd::OURS.as_bytes()) || line == launchd::OURS.as_bytes())
+}
+
+/// A link is never ours: systemd masks a unit by one.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let file = std::fs::File::options().read(true).custom_flags(flags.bits()).open(path).map_err(
+        |error| match error.raw_os_error() {
+            Some(code) if code == nix::errno::Errno::ELOOP as i32 => {
+                io::Error::other("it is a symbolic link")
+            }
+            _ => error,
+        },
+    )?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    let mut content = Vec::new();
+    file.take(LARGEST).read_to_end(&mut content)?;
+    Ok(content)
+}
+
+/// The names in the system's folder of jobs; none where there is no such folder.
+pub fn names(dir: &Path) -> Result<Vec<OsString>, Refusal> {
+    match std::fs::read_dir(dir).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
+        Ok(entries) => Ok(entries.into_iter().map(|entry| entry.file_name()).collect()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(unusable(dir, &error)),
+    }
+}
+
+/// Writes all of them, readable by everybody, each in one step.
+pub fn write(dir: &Path, files: &[File]) -> Result<(), Refusal> {
+    let folder = open(dir)?;
+    for file in files {
+        folder
+            .replace(&file.name, 0o644, &file.content)
+            .map_err(|error| unusable(&dir.join(&file.name), &error))?;
+    }
+    Ok(())
+}
+
+/// Removes all of them; one that is gone already is no error.
+pub fn remove(dir: &Path, files: &[File]) -> Result<(), Refusal> {
+    let folder = open(dir)?;
+    for file in files {
+        match folder.remove_file(&file.name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(unusable(&dir.join(&file.name), &error));
+            }
+            _ => {}
+        }
+    }
+    folder.sync().map_err(|error| unusable(dir, &error))
+}
+
+fn open(dir: &Path) -> Result<Folder, Refusal> {
+    let real: io::Result<PathBuf> = std::fs::canonicalize(dir);
+    real.and_then(|real| Folder::open(&real)).map_err(|error| unusable(dir, &error))
+}
+
+fn unusable(path: &Path, error: &io::Error) -> Refusal {
+    Refusal::new(format!("{} cannot be used: {}.", shown::path(path), shown::reason(error)))
+}

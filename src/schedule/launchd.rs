@@ -1,0 +1,205 @@
+//! launchd: one property list among the system's daemons.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use chrono::NaiveDateTime;
+
+use super::files::{self, File};
+use super::{Refusal, Scheduler};
+use crate::host::platform::MacOsVersion;
+use crate::job::{Job, Name, State};
+use crate::macos::launchd::{self, error_file, label, next_run};
+use crate::process::End;
+use crate::shown;
+
+/// The first version of macOS with `bootstrap`, `bootout`, `kickstart` and `print`.
+const DOMAINS: MacOsVersion = MacOsVersion { major: 10, minor: 10 };
+
+/// How long launchd may take to forget a job.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What `bootout` ends with when it has begun and will go on: EINPROGRESS of macOS.
+const IN_PROGRESS: i32 = 36;
+
+/// The name of a schedule's file.
+pub fn file_names(name: &Name) -> Vec<OsString> {
+    vec![(label(name) + ".plist").into()]
+}
+
+/// The file of a job.
+pub fn files(job: &Job) -> Result<Vec<File>, Refusal> {
+    let content = launchd::job(job)
+        .map_err(|error| Refusal::new(format!("The job cannot be written as a property list: {error}.")))?;
+    Ok(file_names(&job.name).into_iter().map(|name| File { name, content: content.clone() }).collect())
+}
+
+/// Writes the file and loads it. When launchd refuses, a new schedule is taken back.
+pub fn install(
+    scheduler: &Scheduler<'_>,
+    version: MacOsVersion,
+    name: &Name,
+    files: &[File],
+    before: &[File],
+) -> Result<(), Refusal> {
+    let dir = &scheduler.host.job_dir;
+    if told(scheduler, version, name)?.is_some() {
+        if before.is_empty() {
+            return Err(Refusal::new(format!(
+                "launchd has a job {} already, from another file. Choose another --name.",
+                label(name)
+            )));
+        }
+        unload(scheduler, version, name, before)?;
+    }
+    files::write(dir, files)?;
+    load(scheduler, version, name, files).map_err(|Refusal(code, why)| {
+        let undone = files::remove(dir, files).and_then(|()| files::write(dir, before));
+        Refusal(
+            code,
+            match undone {
+                Ok(()) if before.is_empty() => format!("{why} Nothing was installed."),
+                Ok(()) => format!(
+                    "{why} The earlier file is back, but not loaded: install it once more with --replace."
+                ),
+                Err(Refusal(_, more)) => format!("{why} {more}"),
+            },
+        )
+    })
+}
+
+fn load(
+    scheduler: &Scheduler<'_>,
+    version: MacOsVersion,
+    name: &Name,
+    files: &[File],
+) -> Result<(), Refusal> {
+    for file in files {
+        let path = path(&scheduler.host.job_dir, file)?;
+        if version >= DOMAINS {
+            // A job that was switched off once would be refused.
+            control(scheduler, &["enable", &target(name)])?;
+            control(scheduler, &["bootstrap", "system", &path])?;
+        } else {
+            control(scheduler, &["load", "-w", &path])?;
+        }
+    }
+    // The older one ends with 0 whatever happens.
+    if told(scheduler, version, name)?.is_some() {
+        return Ok(());
+    }
+    Err(Refusal::new(format!("launchd has not loaded {}.", label(name))))
+}
+
+fn unload(
+    scheduler: &Scheduler<'_>,
+    version: MacOsVersion,
+    name: &Name,
+    files: &[File],
+) -> Result<(), Refusal> {
+    if version >= DOMAINS {
+        let arguments = ["bootout".into(), target(name).into()].into();
+        match scheduler.ask(&scheduler.host.tools.launchctl, arguments)?.end {
+            End::Exited(0 | IN_PROGRESS) => {}
+            End::Exited(_) | End::Killed(_) => control(scheduler, &["bootout", &target(name)])?,
+        }
+    } else {
+        for file in files {
+            control(scheduler, &["unload", "-w", &path(&scheduler.host.job_dir, file)?])?;
+        }
+    }
+    let deadline = Instant::now() + PATIENCE;
+    while told(scheduler, version, name)?.is_some() {
+        if Instant::now() > deadline {
+            return Err(Refusal::new(format!("launchd does not unload {}.", label(name))));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
+}
+
+/// Unloads the job and removes its file.
+pub fn remove(
+    scheduler: &Scheduler<'_>,
+    version: MacOsVersion,
+    name: &Name,
+    files: &[File],
+) -> Result<(), Refusal> {
+    if told(scheduler, version, name)?.is_some() {
+        unload(scheduler, version, name, files)?;
+    }
+    files::remove(&scheduler.host.job_dir, files)
+}
+
+/// Starts the job, without waiting.
+pub fn start(scheduler: &Scheduler<'_>, version: MacOsVersion, name: &Name) -> Result<(), Refusal> {
+    if version >= DOMAINS {
+        control(scheduler, &["kickstart", &target(name)])
+    } else {
+        control(scheduler, &["start", &label(name)])
+    }
+}
+
+/// How the schedule stands. launchd does not tell when a job runs next, so that comes from the job's own file.
+pub fn state(
+    scheduler: &Scheduler<'_>,
+    version: MacOsVersion,
+    name: &Name,
+    now: NaiveDateTime,
+) -> Result<State, Refusal> {
+    let names = file_names(name);
+    let files = files::find(&scheduler.host.job_dir, names.iter().map(|name| &**name))?;
+    let next = files.first().and_then(|file| next_run(&file.content, now));
+    let told = told(scheduler, version, name)?;
+    Ok(State {
+        loaded: told.is_some(),
+        running: told.as_ref().is_some_and(|told| told.running),
+        next: next.map(|next| next.format("%a %Y-%m-%d %H:%M").to_string()),
+        last: match told {
+            Some(told) if told.running => format!("running; before that: {}", told.last),
+            Some(told) => told.last,
+            None => "unknown".to_owned(),
+        },
+    })
+}
+
+/// What launchd says about a job; none when it does not know it.
+fn told(
+    scheduler: &Scheduler<'_>,
+    version: MacOsVersion,
+    name: &Name,
+) -> Result<Option<launchd::Told>, Refusal> {
+    let (arguments, read): (Vec<OsString>, fn(&str) -> launchd::Told) = if version >= DOMAINS {
+        (vec!["print".into(), target(name).into()], launchd::read_print)
+    } else {
+        (vec!["list".into(), label(name).into()], launchd::read_list)
+    };
+    let printed = scheduler.ask(&scheduler.host.tools.launchctl, arguments)?;
+    let lines = printed.out.split(|byte| *byte == b'\n');
+    let text: String = lines.map(|line| shown::line(line).to_string() + "\n").collect();
+    Ok((printed.end == End::Exited(0)).then(|| read(&text)))
+}
+
+/// launchd's own commands that show a schedule.
+pub fn how_to_see(version: MacOsVersion, name: &Name) -> Vec<String> {
+    let state = if version >= DOMAINS {
+        format!("sudo launchctl print {}", target(name))
+    } else {
+        format!("sudo launchctl list {}", label(name))
+    };
+    vec![state, format!("cat {}", error_file(name).display())]
+}
+
+fn target(name: &Name) -> String {
+    format!("system/{}", label(name))
+}
+
+fn path(dir: &Path, file: &File) -> Result<String, Refusal> {
+    let path = dir.join(&file.name).into_os_string().into_string();
+    path.map_err(|path| Refusal::new(format!("{} is no text.", shown::name(&path))))
+}
+
+fn control(scheduler: &Scheduler<'_>, arguments: &[&str]) -> Result<(), Refusal> {
+    scheduler.tool(&scheduler.host.tools.launchctl, arguments.iter().copied()).map(|_| ())
+}

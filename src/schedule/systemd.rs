@@ -1,0 +1,142 @@
+//! systemd: a service and a timer in its folder for the administrator's units.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use super::files::{self, File};
+use super::{Refusal, Scheduler};
+use crate::job::{Job, Name, State};
+use crate::linux::systemd::{self, SERVICE_PROPERTIES, TIMER_PROPERTIES, unit};
+use crate::shown;
+
+fn service_name(name: &Name) -> String {
+    unit(name) + ".service"
+}
+
+fn timer_name(name: &Name) -> String {
+    unit(name) + ".timer"
+}
+
+/// The names of a schedule's files.
+pub fn file_names(name: &Name) -> Vec<OsString> {
+    vec![service_name(name).into(), timer_name(name).into()]
+}
+
+/// What systemd accepts in no program's path, however it is quoted (measured with 252), and what `$` would become.
+const UNFIT: [char; 4] = ['\'', '"', '\\', '$'];
+
+/// The files of a job.
+pub fn files(job: &Job) -> Result<Vec<File>, Refusal> {
+    if job.program.contains(UNFIT) {
+        return Err(Refusal::new(format!(
+            "systemd starts no program whose path holds quotes, backslashes or dollars: {}. Move it.",
+            shown::path(Path::new(&job.program))
+        )));
+    }
+    let contents = [systemd::service(job), systemd::timer(job)];
+    let named = file_names(&job.name).into_iter().zip(contents);
+    Ok(named.map(|(name, content)| File { name, content: content.into_bytes() }).collect())
+}
+
+/// Writes the files and starts the timer. When systemd refuses, a new schedule is taken back.
+pub fn install(
+    scheduler: &Scheduler<'_>,
+    name: &Name,
+    files: &[File],
+    before: &[File],
+) -> Result<(), Refusal> {
+    let dir = &scheduler.host.job_dir;
+    refuse_shadowing(scheduler, name)?;
+    files::write(dir, files)?;
+    load(scheduler, name).map_err(|Refusal(code, why)| {
+        Refusal(code, format!("{why} {}", take_back(scheduler, name, files, before)))
+    })
+}
+
+fn load(scheduler: &Scheduler<'_>, name: &Name) -> Result<(), Refusal> {
+    let timer = timer_name(name);
+    control(scheduler, &["daemon-reload"])?;
+    control(scheduler, &["enable", &timer])?;
+    // A timer that is active already goes on with its old times until it is restarted.
+    control(scheduler, &["restart", &timer])
+}
+
+/// Undoes an installation that systemd refused, and says what is there then.
+fn take_back(scheduler: &Scheduler<'_>, name: &Name, files: &[File], before: &[File]) -> String {
+    let (dir, timer) = (&scheduler.host.job_dir, timer_name(name));
+    // How far systemd came is not known, and the refusal is told already: each step is tried.
+    let _ = control(scheduler, &["disable", "--now", &timer]);
+    let undone = files::remove(dir, files).and_then(|()| files::write(dir, before));
+    let _ = control(scheduler, &["daemon-reload"]);
+    if let Err(Refusal(_, why)) = undone {
+        return why;
+    }
+    if before.is_empty() {
+        return "Nothing was installed.".to_owned();
+    }
+    match load(scheduler, name) {
+        Ok(()) => "The earlier schedule is back.".to_owned(),
+        Err(_) => "The earlier files are back, but not loaded: install once more with --replace.".to_owned(),
+    }
+}
+
+/// A unit of the same name from elsewhere would be hidden by ours.
+fn refuse_shadowing(scheduler: &Scheduler<'_>, name: &Name) -> Result<(), Refusal> {
+    for unit in [service_name(name), timer_name(name)] {
+        let shown = show(scheduler, "FragmentPath", &unit)?;
+        let path = systemd::properties(&shown).get("FragmentPath").copied().unwrap_or_default().to_owned();
+        if !path.is_empty() && Path::new(&path) != scheduler.host.job_dir.join(&unit) {
+            return Err(Refusal::new(format!(
+                "{} is a unit of that name already. Choose another --name.",
+                shown::path(Path::new(&path))
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Stops the timer and removes the files.
+pub fn remove(scheduler: &Scheduler<'_>, name: &Name, files: &[File]) -> Result<(), Refusal> {
+    let (service, timer) = (service_name(name), timer_name(name));
+    if files.iter().any(|file| file.name == *timer) {
+        control(scheduler, &["disable", "--now", &timer])?;
+        // Or a schedule of that name would one day start with a run that this one has missed. Older ones have no `clean`.
+        let _ = control(scheduler, &["clean", "--what=state", &timer]);
+    }
+    // A failed run would be listed for ever; systemctl refuses where there was none.
+    let _ = control(scheduler, &["reset-failed", &service]);
+    files::remove(&scheduler.host.job_dir, files)?;
+    control(scheduler, &["daemon-reload"])
+}
+
+/// Starts the service, without waiting.
+pub fn start(scheduler: &Scheduler<'_>, name: &Name) -> Result<(), Refusal> {
+    control(scheduler, &["start", "--no-block", &service_name(name)])
+}
+
+/// How the schedule stands.
+pub fn state(scheduler: &Scheduler<'_>, name: &Name) -> Result<State, Refusal> {
+    let service = show(scheduler, SERVICE_PROPERTIES, &service_name(name))?;
+    let timer = show(scheduler, TIMER_PROPERTIES, &timer_name(name))?;
+    Ok(systemd::state(&shown_lines(&service), &shown_lines(&timer)))
+}
+
+/// systemd's own commands that show a schedule.
+pub fn how_to_see(name: &Name) -> Vec<String> {
+    vec![
+        format!("systemctl list-timers {}", timer_name(name)),
+        format!("sudo journalctl -u {}", service_name(name)),
+    ]
+}
+
+fn show(scheduler: &Scheduler<'_>, properties: &str, unit: &str) -> Result<String, Refusal> {
+    scheduler.tool(&scheduler.host.tools.systemctl, ["show", "--no-pager", "--property", properties, unit])
+}
+
+fn shown_lines(text: &str) -> String {
+    text.lines().map(|line| shown::line(line.as_bytes()).to_string() + "\n").collect()
+}
+
+fn control(scheduler: &Scheduler<'_>, arguments: &[&str]) -> Result<(), Refusal> {
+    scheduler.tool(&scheduler.host.tools.systemctl, arguments.iter().copied()).map(|_| ())
+}

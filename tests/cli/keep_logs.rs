@@ -1,0 +1,139 @@
+//! `--keep-logs`: our own older logs go, and nothing else.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+
+use nix::unistd::{Gid, Uid, chown};
+
+use crate::sandbox::{Sandbox, names_of};
+use crate::tree::{assert_unchanged, snapshot_with_ctime};
+
+/// A sandbox with logs of these seconds of a minute long ago.
+fn sandbox(seconds: std::ops::Range<u32>) -> (Sandbox, PathBuf) {
+    let sandbox = Sandbox::new();
+    sandbox.write("file", "content");
+    let folder = sandbox.host().join("log");
+    fs::create_dir(&folder).unwrap();
+    for second in seconds {
+        fs::write(folder.join(format!("Counterpart_20-01-02_03-04-{second:02}")), "an old log\n").unwrap();
+    }
+    (sandbox, folder)
+}
+
+fn names(folder: &std::path::Path) -> Vec<String> {
+    names_of(folder).iter().map(|name| name.to_string_lossy().into_owned()).collect()
+}
+
+#[test]
+fn the_newest_stay_this_runs_included() {
+    let (sandbox, folder) = sandbox(0..5);
+    fs::write(folder.join("Counterpart_20-01-02_03-04-04_2"), "").unwrap();
+    fs::write(folder.join("Counterpart_20-01-02_03-04-04_10"), "").unwrap();
+    sandbox.clone(&["--keep-logs", "3"]).assert_code(0).assert_err("").assert_no_log("Warning");
+    let left = names(&folder);
+    assert_eq!(left[..2], ["Counterpart_20-01-02_03-04-04_10", "Counterpart_20-01-02_03-04-04_2"]);
+    assert_eq!(left.len(), 3);
+    sandbox.clone(&["--keep-logs", "1"]).assert_code(0).assert_err("");
+    let left = names(&folder);
+    assert!(left.len() == 1 && !left[0].starts_with("Counterpart_20-"), "{left:?}");
+}
+
+#[test]
+fn sixty_stay_when_nothing_is_said_and_all_with_zero() {
+    let (sandbox, folder) = sandbox(0..60);
+    sandbox.clone(&["--keep-logs", "0"]).assert_code(0);
+    assert_eq!(names(&folder).len(), 61);
+    sandbox.clone(&[]).assert_code(0);
+    let left = names(&folder);
+    assert_eq!(left.len(), 60);
+    assert_eq!(left[0], "Counterpart_20-01-02_03-04-02");
+}
+
+#[test]
+fn what_is_not_a_log_of_ours_stays() {
+    let (sandbox, folder) = sandbox(0..2);
+    let outside = sandbox.path().join("outside");
+    fs::write(&outside, "outside").unwrap();
+    for name in
+        ["Counterpart_20-01-02_03-04-00.gz", "Counterpart_20-01-02_03-04-00_1", "notes", "Counterpart_"]
+    {
+        fs::write(folder.join(name), "").unwrap();
+    }
+    symlink(&outside, folder.join("Counterpart_20-01-02_03-04-10")).unwrap();
+    fs::create_dir(folder.join("Counterpart_20-01-02_03-04-11")).unwrap();
+    let others = folder.join("Counterpart_20-01-02_03-04-12");
+    fs::write(&others, "").unwrap();
+    chown(&others, Some(Uid::from_raw(4711)), Some(Gid::from_raw(4711))).unwrap();
+    sandbox.clone(&["--keep-logs", "1"]).assert_code(0).assert_err("").assert_no_log("Warning");
+    let left = names(&folder);
+    assert_eq!(
+        left[..7],
+        [
+            "Counterpart_",
+            "Counterpart_20-01-02_03-04-00.gz",
+            "Counterpart_20-01-02_03-04-00_1",
+            "Counterpart_20-01-02_03-04-10",
+            "Counterpart_20-01-02_03-04-11",
+            "Counterpart_20-01-02_03-04-12",
+            left[6].as_str(),
+        ]
+    );
+    assert_eq!((left.len(), left[7].as_str()), (8, "notes"));
+    assert_eq!(fs::read_to_string(outside).unwrap(), "outside");
+}
+
+#[test]
+fn after_the_clock_was_set_back_this_runs_log_stays() {
+    let (sandbox, folder) = sandbox(0..0);
+    for year in [97, 98, 99] {
+        fs::write(folder.join(format!("Counterpart_{year}-01-02_03-04-05")), "").unwrap();
+    }
+    let finished = sandbox.clone(&["--keep-logs", "2"]);
+    finished.assert_code(0);
+    let left = names(&folder);
+    assert_eq!((left.len(), left[1].as_str()), (2, "Counterpart_99-01-02_03-04-05"));
+    assert_eq!(fs::read_to_string(folder.join(&left[0])).unwrap(), finished.out);
+}
+
+#[test]
+fn a_test_run_removes_none() {
+    let (sandbox, folder) = sandbox(0..3);
+    sandbox.clone(&["--keep-logs", "1", "-t"]).assert_code(70);
+    let left = names(&folder);
+    assert_eq!(left.len(), 4);
+    for name in &left[..3] {
+        assert_eq!(fs::read_to_string(folder.join(name)).unwrap(), "an old log\n");
+    }
+}
+
+#[test]
+fn a_log_that_cannot_be_removed_is_a_warning() {
+    let (sandbox, folder) = sandbox(0..1);
+    let log = folder.join("Counterpart_20-01-02_03-04-00");
+    let chattr = |flag: &str| {
+        std::process::Command::new("chattr").arg(flag).arg(&log).status().is_ok_and(|status| status.success())
+    };
+    // A filesystem without that flag, such as tmpfs, cannot refuse root anything.
+    if !chattr("+i") {
+        return;
+    }
+    let finished = sandbox.clone(&["--keep-logs", "1"]);
+    chattr("-i");
+    finished.assert_code(0).assert_err("").assert_log(&format!(
+        "Warning: the old log {} cannot be removed: Operation not permitted.",
+        log.display()
+    ));
+}
+
+#[test]
+fn a_number_that_is_none_is_a_wrong_command_line() {
+    let (sandbox, folder) = sandbox(0..1);
+    let before = snapshot_with_ctime(&folder);
+    for bad in ["", "-1", "many", "1.5"] {
+        let finished = sandbox.clone(&[&format!("--keep-logs={bad}")]);
+        assert_eq!((finished.code, finished.out.as_str()), (2, ""), "{finished}");
+        assert!(finished.err.contains("--keep-logs <N>"), "{finished}");
+    }
+    assert_unchanged(&before, &snapshot_with_ctime(&folder));
+}
