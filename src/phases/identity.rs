@@ -112,7 +112,8 @@ fn known(run: &Run<'_>) -> Vec<Disk> {
         Ok(state) => state.map(|state| state.disks).unwrap_or_default(),
         Err(error) => {
             run.warn(format_args!(
-                "it cannot be read which disks belong to {} ({}); whichever is there now is taken for the right one.",
+                "what was known of {} cannot be read ({}) and is written anew. Whichever disk is there now is taken for the \
+                 right one.",
                 shown::path(&run.plan.destination),
                 shown::reason(&error)
             ));

@@ -23,7 +23,9 @@ fn a_damaged_memory_is_told_and_the_disk_at_hand_is_taken() {
         fs::write(state_file(&sandbox), damage).unwrap();
         let _plugged = Plugged::at(&sandbox.destination, &other);
         let finished = sandbox.clone(&[]);
-        finished.assert_code(0).assert_log("Warning: it cannot be read which disks belong to ");
+        finished
+            .assert_code(0)
+            .assert_log(" and is written anew. Whichever disk is there now is taken for the right one.");
         assert_eq!(known(&sandbox), [id(&sandbox)]);
         assert_eq!(state(&sandbox)["last"]["outcome"], "warning");
         sandbox.clone(&[]).assert_code(0).assert_no_log("cannot be read");
