@@ -61,6 +61,8 @@ pub struct SetpassArgs {
 enum Commands {
     /// Stores the password of the server backup in the system's keychain or credential store
     Setpass(SetpassArgs),
+    /// Tells, changing nothing, what a clone with these options would meet
+    Doctor(Box<DoctorArgs>),
     /// Prints the man page or a shell's completions
     #[command(hide = true)]
     Generate {
@@ -90,6 +92,28 @@ struct CloneArgs {
     /// Where to; must exist
     #[arg(short, long, value_name = "DIR")]
     destination: PathBuf,
+    #[command(flatten)]
+    options: CloneOptions,
+}
+
+/// `counterpart doctor`: what a clone takes, with ends that need not be named.
+#[derive(Debug, clap::Args)]
+struct DoctorArgs {
+    /// What would be cloned; without it, nothing is told of a source
+    #[arg(short, long, value_name = "DIR")]
+    source: Option<PathBuf>,
+    /// Where to; without it, nothing is told of a destination
+    #[arg(short, long, value_name = "DIR")]
+    destination: Option<PathBuf>,
+    /// Print JSON instead of lines
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    options: CloneOptions,
+}
+
+#[derive(Debug, clap::Args)]
+struct CloneOptions {
     /// Exclusion patterns, in rsync's syntax, added to the built-in ones
     #[arg(short, long, value_name = "FILE")]
     exclude_from: Option<PathBuf>,
@@ -141,6 +165,19 @@ struct CloneArgs {
     vanished_ok: bool,
 }
 
+/// What the doctor is asked.
+#[derive(Debug)]
+pub struct Inquiry {
+    /// The clone that is meant; an end that was not named is an empty path. Always a test run, so that no phase writes.
+    pub plan: Plan,
+    /// A source was named.
+    pub has_source: bool,
+    /// A destination was named.
+    pub has_destination: bool,
+    /// JSON is wanted.
+    pub json: bool,
+}
+
 /// What the command line asks for.
 #[derive(Debug)]
 pub enum Action {
@@ -148,6 +185,8 @@ pub enum Action {
     Clone(Box<Plan>),
     /// Store, delete or check the password of the server backup.
     Setpass(SetpassArgs),
+    /// Tell what a clone would meet.
+    Doctor(Box<Inquiry>),
     /// Print a generated document.
     Generate(Generated),
 }
@@ -172,8 +211,11 @@ pub fn parse() -> Result<Action, clap::Error> {
     let args = <Args as clap::FromArgMatches>::from_arg_matches(&matches)?;
     match (args.command, args.clone) {
         (Some(Commands::Setpass(args)), _) => Ok(Action::Setpass(args)),
+        (Some(Commands::Doctor(args)), _) => inquiry(*args)
+            .map(|inquiry| Action::Doctor(Box::new(inquiry)))
+            .map_err(|message| definition.error(ErrorKind::ValueValidation, message)),
         (Some(Commands::Generate { what }), _) => Ok(Action::Generate(what)),
-        (None, Some(clone)) => plan(clone)
+        (None, Some(clone)) => clone_plan(clone)
             .map(|plan| Action::Clone(Box::new(plan)))
             .map_err(|message| definition.error(ErrorKind::ValueValidation, message)),
         (None, None) => Err(definition.error(
@@ -210,11 +252,29 @@ fn explain(error: clap::Error, definition: &mut clap::Command) -> clap::Error {
     )
 }
 
-fn plan(args: CloneArgs) -> Result<Plan, String> {
+fn clone_plan(args: CloneArgs) -> Result<Plan, String> {
+    let source = absolute(&args.source, "--source")?;
+    plan(source, absolute(&args.destination, "--destination")?, args.options)
+}
+
+fn inquiry(args: DoctorArgs) -> Result<Inquiry, String> {
+    let end = |path: Option<&Path>, option| path.map_or(Ok(PathBuf::new()), |path| absolute(path, option));
+    let source = end(args.source.as_deref(), "--source")?;
+    let destination = end(args.destination.as_deref(), "--destination")?;
+    let plan = Plan { test_run: true, ..plan(source, destination, args.options)? };
+    Ok(Inquiry {
+        plan,
+        has_source: args.source.is_some(),
+        has_destination: args.destination.is_some(),
+        json: args.json,
+    })
+}
+
+fn plan(source: PathBuf, destination: PathBuf, args: CloneOptions) -> Result<Plan, String> {
     let optional = |path: Option<PathBuf>, option| path.map(|path| absolute(&path, option)).transpose();
     Ok(Plan {
-        source: absolute(&args.source, "--source")?,
-        destination: absolute(&args.destination, "--destination")?,
+        source,
+        destination,
         exclude_from: optional(args.exclude_from, "--exclude-from")?,
         backup: match (args.backup_password, args.backup_keychain) {
             (Some(secret), _) => {

@@ -3,6 +3,7 @@
 pub mod folder;
 pub mod lock;
 pub mod platform;
+pub mod space;
 pub mod state;
 pub mod tools;
 

@@ -3,6 +3,7 @@
 //! The flow: argv → `cli` → [`plan::Plan`] → [`pipeline::run`] → [`outcome::Outcome`] → exit code.
 
 pub mod cli;
+pub mod doctor;
 pub mod exit_code;
 pub mod failure;
 pub mod generate;
@@ -44,6 +45,10 @@ pub fn main_on(find_host: impl FnOnce() -> anyhow::Result<Host>) -> ProcessExitC
         Ok(cli::Action::Setpass(args)) => match ready(find_host) {
             Err(error) => finish(Err(error)),
             Ok((host, interrupts)) => setpass::run(&args, &host, &interrupts).number(),
+        },
+        Ok(cli::Action::Doctor(inquiry)) => match ready(find_host) {
+            Err(error) => finish(Err(error)),
+            Ok((host, interrupts)) => doctor::run(&inquiry, &host, &interrupts).number(),
         },
         Ok(cli::Action::Clone(plan)) => match ready(find_host) {
             Err(error) => finish(Err(error)),

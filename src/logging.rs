@@ -1,5 +1,7 @@
 //! The run's log: one file a run, and the same lines on standard output.
 
+pub mod kept;
+
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::fs::File;

@@ -10,7 +10,7 @@ use regex::Regex;
 const LAYERS: [&[&str]; 12] = [
     &["main"],
     &["lib"],
-    &["generate", "pipeline", "setpass"],
+    &["doctor", "generate", "pipeline", "setpass"],
     &["cli"],
     &["phases"],
     &["rsync", "macos", "linux", "logging"],

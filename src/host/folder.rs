@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use nix::dir::Dir;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstatat, futimens};
 use nix::sys::time::{TimeSpec, TimeValLike as _};
@@ -59,10 +60,16 @@ impl Folder {
 
     /// Makes the folder one that only its owner can enter; it must be ours.
     pub fn make_private(&self) -> io::Result<()> {
-        if self.metadata()?.uid() != nix::unistd::geteuid().as_raw() {
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to somebody else"));
-        }
+        self.refuse_strangers()?;
         Ok(fchmod(&self.file, Mode::S_IRWXU)?)
+    }
+
+    /// Errors when the folder is not ours.
+    pub fn refuse_strangers(&self) -> io::Result<()> {
+        if self.metadata()?.uid() == nix::unistd::geteuid().as_raw() {
+            return Ok(());
+        }
+        Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to somebody else"))
     }
 
     /// The path that it was opened by.
@@ -181,9 +188,18 @@ impl Folder {
         Ok(self.stat(name)?.map(|stat| SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits())))
     }
 
-    /// The names in the folder. It is read by its path, so the path must still lead to it.
+    /// The names in the folder, which where possible shows no trace of that in its access time. It is read by its path,
+    /// so the path must still lead to it.
     pub fn names(&self) -> io::Result<Vec<OsString>> {
-        std::fs::read_dir(&self.path)?.map(|entry| entry.map(|entry| entry.file_name())).collect()
+        let open = |flags| Dir::open(&self.path, OFlag::O_RDONLY | OFlag::O_CLOEXEC | flags, Mode::empty());
+        let mut entries = match open(UNNOTICED) {
+            // Only its owner and root may read it so.
+            Err(nix::errno::Errno::EPERM) if !UNNOTICED.is_empty() => open(OFlag::empty())?,
+            opened => opened?,
+        };
+        let names =
+            entries.iter().map(|entry| Ok(OsStr::from_bytes(entry?.file_name().to_bytes()).to_owned()));
+        names.filter(|name| name.as_ref().map_or(true, |name| name != "." && name != "..")).collect()
     }
 
     /// Sets the folder's own modification time, in seconds and nanoseconds since 1970.
@@ -211,6 +227,13 @@ impl AsFd for Folder {
         self.file.as_fd()
     }
 }
+
+#[cfg(target_os = "linux")]
+const UNNOTICED: OFlag = OFlag::O_NOATIME;
+
+/// Elsewhere no such flag exists.
+#[cfg(not(target_os = "linux"))]
+const UNNOTICED: OFlag = OFlag::empty();
 
 #[cfg(target_os = "linux")]
 fn flush(file: &File) -> io::Result<()> {
