@@ -38,6 +38,9 @@ struct Args {
     command: Option<Commands>,
     #[command(flatten)]
     clone: Option<CloneArgs>,
+    // Beside the ends and not in them: a group of arguments within an optional one is not seen.
+    #[command(flatten)]
+    options: CloneOptions,
 }
 
 /// `counterpart setpass`: what is done with the stored password.
@@ -92,8 +95,6 @@ struct CloneArgs {
     /// Where to; must exist
     #[arg(short, long, value_name = "DIR")]
     destination: PathBuf,
-    #[command(flatten)]
-    options: CloneOptions,
 }
 
 /// `counterpart doctor`: what a clone takes, with ends that need not be named.
@@ -215,7 +216,7 @@ pub fn parse() -> Result<Action, clap::Error> {
             .map(|inquiry| Action::Doctor(Box::new(inquiry)))
             .map_err(|message| definition.error(ErrorKind::ValueValidation, message)),
         (Some(Commands::Generate { what }), _) => Ok(Action::Generate(what)),
-        (None, Some(clone)) => clone_plan(clone)
+        (None, Some(clone)) => clone_plan(&clone, args.options)
             .map(|plan| Action::Clone(Box::new(plan)))
             .map_err(|message| definition.error(ErrorKind::ValueValidation, message)),
         (None, None) => Err(definition.error(
@@ -252,9 +253,9 @@ fn explain(error: clap::Error, definition: &mut clap::Command) -> clap::Error {
     )
 }
 
-fn clone_plan(args: CloneArgs) -> Result<Plan, String> {
-    let source = absolute(&args.source, "--source")?;
-    plan(source, absolute(&args.destination, "--destination")?, args.options)
+fn clone_plan(ends: &CloneArgs, options: CloneOptions) -> Result<Plan, String> {
+    let source = absolute(&ends.source, "--source")?;
+    plan(source, absolute(&ends.destination, "--destination")?, options)
 }
 
 fn inquiry(args: DoctorArgs) -> Result<Inquiry, String> {

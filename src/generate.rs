@@ -34,6 +34,7 @@ fn man_page(text: &mut Vec<u8>) -> io::Result<()> {
     page.render_description_section(text)?;
     page.render_options_section(text)?;
     writeln!(text, "{SETPASS}")?;
+    writeln!(text, "{DOCTOR}")?;
     writeln!(text, ".SH EXIT STATUS")?;
     for row in exit_code::TABLE {
         writeln!(text, ".TP\n\\fB{}\\fR\n{}: {}.", roff(row.code), roff(row.meaning), roff(row.remedy))?;
@@ -55,7 +56,10 @@ const SYNOPSIS: &str = r".SH SYNOPSIS
 [\fIoptions\fR]
 .br
 .B counterpart setpass
-[\fB\-\-stdin\fR | \fB\-\-delete\fR | \fB\-\-check\fR] [\fB\-g\fR \fIPREFIX\fR]";
+[\fB\-\-stdin\fR | \fB\-\-delete\fR | \fB\-\-check\fR] [\fB\-g\fR \fIPREFIX\fR]
+.br
+.B counterpart doctor
+[\fB\-s\fR \fISOURCE\fR] [\fB\-d\fR \fIDESTINATION\fR] [\fB\-\-json\fR] [\fIoptions\fR]";
 
 /// What the subcommand does.
 const SETPASS: &str = r".SH STORING THE PASSWORD
@@ -71,6 +75,16 @@ Delete the stored password.
 .TP
 .B \-\-check
 Only tell whether a password is stored and can be read: 0 or 92.";
+
+/// What the other subcommand does.
+const DOCTOR: &str = r".SH ASKING THE DOCTOR
+.B counterpart doctor
+takes the options of a clone and tells, changing nothing, what a clone with them would meet. Each line is OK, WARN or FAIL,
+with what to do about it. It ends with 0 when there is no FAIL, and else with the code of the first FAIL, which is the one
+that the clone would end with. Without \fB\-s\fR or \fB\-d\fR it tells only of the rest.
+.TP
+.B \-\-json
+Print the same as JSON.";
 
 /// The files that a run leaves.
 const FILES: &str = r"

@@ -16,6 +16,9 @@ _counterpart() {
             ",$1")
                 cmd="counterpart"
                 ;;
+            counterpart,doctor)
+                cmd="counterpart__subcmd__doctor"
+                ;;
             counterpart,generate)
                 cmd="counterpart__subcmd__generate"
                 ;;
@@ -29,8 +32,98 @@ _counterpart() {
 
     case "${cmd}" in
         counterpart)
-            opts="-s -d -e -b -B -p -o -g -t -h -V --source --destination --exclude-from --backup-password --backup-keychain --backup-dir --pre-script --post-script --organisation-prefix --test-run --rsync --log-dir --adopt --strict-scripts --allow-non-root --retries --retry-wait --vanished-ok --help --version setpass generate"
+            opts="-s -d -e -b -B -p -o -g -t -h -V --source --destination --exclude-from --backup-password --backup-keychain --backup-dir --pre-script --post-script --organisation-prefix --test-run --rsync --log-dir --adopt --strict-scripts --allow-non-root --retries --retry-wait --vanished-ok --help --version setpass doctor generate"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --source)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -s)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --destination)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -d)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --exclude-from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -e)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --backup-password)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -b)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --backup-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pre-script)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --post-script)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --organisation-prefix)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -g)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rsync)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retries)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        counterpart__subcmd__doctor)
+            opts="-s -d -e -b -B -p -o -g -t -h --source --destination --json --exclude-from --backup-password --backup-keychain --backup-dir --pre-script --post-script --organisation-prefix --test-run --rsync --log-dir --adopt --strict-scripts --allow-non-root --retries --retry-wait --vanished-ok --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

@@ -37,11 +37,12 @@ pub fn rights(exam: &mut Exam<'_>) {
 pub fn rsync(exam: &mut Exam<'_>) -> Option<Rsync> {
     const TOPIC: &str = "rsync";
     let newer = "Use rsync 3.5.1, built with access control lists and extended attributes; INSTALL.md, \"Which rsync\".";
-    let rsync = exam.ask(TOPIC, newer, |run| {
-        let rsync = preflight::rsync(run)?;
-        introduction::warn_of_lacks(&rsync);
-        Ok(rsync)
-    })?;
+    let rsync = exam.ask(TOPIC, "", preflight::rsync)?;
+    let has =
+        if rsync.capabilities.lacks.is_empty() { " and has every option that a clone uses" } else { "" };
+    exam.ok(TOPIC, format!("{} is version {}{has}.", shown::path(&rsync.path), rsync.version));
+    introduction::warn_of_lacks(&rsync);
+    exam.warnings(TOPIC, newer);
     introduction::warn_of_holes(&rsync);
     let holes = format!(
         "Update rsync: CVE-2026-53796, -53797, -53799, -53801, -53802 and -53803 are mended in {}{}. Ask your \
@@ -50,9 +51,6 @@ pub fn rsync(exam: &mut Exam<'_>) -> Option<Rsync> {
         if rsync.version < Version::of(3, 4, 0) { ", CVE-2024-12747 in 3.4.0" } else { "" }
     );
     exam.warnings(TOPIC, &holes);
-    let has =
-        if rsync.capabilities.lacks.is_empty() { " and has every option that a clone uses" } else { "" };
-    exam.ok(TOPIC, format!("{} is version {}{has}.", shown::path(&rsync.path), rsync.version));
     Some(rsync)
 }
 
@@ -81,7 +79,7 @@ fn own_folder(exam: &mut Exam<'_>, topic: &'static str, folder: &Path, remedy: &
     let name = shown::path(folder);
     match look(folder) {
         Err(error) => {
-            exam.warn(topic, format!("{name} cannot be written: {}.", shown::reason(&error)), remedy)
+            exam.warn(topic, format!("{name} cannot be written: {}.", shown::reason(&error)), remedy);
         }
         Ok((_, Some(space))) if space.total > 0 && space.free_for(exam.run.host.is_root()) < SHORT => {
             let free = HumanBytes(space.free_for(exam.run.host.is_root()));

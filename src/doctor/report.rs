@@ -93,7 +93,7 @@ impl Report {
             self.end = code;
             self.exit_code = code.number();
         }
-        let remedy = remedy.or_else(|| Row::of(code).map(|row| format!("{}.", row.remedy)));
+        let remedy = remedy.or_else(|| Row::of(code).map(|row| row.remedy.to_owned()));
         let (exit_code, details) = (Some(code.number()), Vec::new());
         self.add(Check { status: Status::Fail, topic, message, remedy, exit_code, details });
     }

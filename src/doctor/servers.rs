@@ -20,13 +20,13 @@ pub fn examine(exam: &mut Exam<'_>, ends: &Ends) {
             for name in found.names() {
                 exam.warn(
                     TOPIC,
-                    format!("{name} is not dumped, and its files would be copied while they change."),
+                    format!("{name} is not dumped; files of a server that runs are not consistent in a copy."),
                     "Store a password with counterpart setpass and give -B, or dump it in a pre-clone script.",
                 );
             }
         }
         Ok(found) => {
-            exam.ok_with(TOPIC, "none was asked for; it would save what is named below.", found.names())
+            exam.ok_with(TOPIC, "none was asked for; it would save what is named below.", found.names());
         }
         Err(Failure::BackupUnsupported { .. }) => {
             exam.ok_with(TOPIC, "none was asked for, and none is needed: no server was found here.", skipped);
