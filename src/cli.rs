@@ -19,7 +19,7 @@ Files at the destination's root:
   .PREFIX.counterpart.completed  exists while the clone is complete; its time is the completion
   .PREFIX.counterpart.error      the reason of the last failure, in one line
   .PREFIX.counterpart.stats      the statistics of the last run
-  .PREFIX.counterpart.id         says that this destination is a clone of ours
+  .PREFIX.counterpart.id         names this destination, its filesystem, and what is cloned to it
 The log is Counterpart_YY-MM-DD_HH-MM-SS in /Library/Logs/Counterpart (macOS) or /var/log/counterpart (Linux).";
 
 /// Makes an exact, where possible bootable, clone of a live system with rsync.
@@ -146,9 +146,19 @@ struct CloneOptions {
     /// The log folder, instead of the default one
     #[arg(long, value_name = "DIR")]
     log_dir: Option<PathBuf>,
-    /// Let the first clone delete what the destination already holds
+    /// Let the first clone delete what the destination already holds, and accept another disk than before
     #[arg(long)]
     adopt: bool,
+    /// Let the source have lost more than half of its entries since the last complete clone
+    #[arg(long)]
+    allow_shrink: bool,
+    /// Do not check beforehand whether the clone fits: for sources and destinations with shared, compressed or
+    /// preallocated blocks
+    #[arg(long)]
+    no_space_check: bool,
+    /// Clone into a folder of /mnt, /media or /Volumes though no disk is mounted there
+    #[arg(long)]
+    allow_folder: bool,
     /// A failing pre-clone script stops the run (81), a failing post-clone script fails it (82)
     #[arg(long)]
     strict_scripts: bool,
@@ -296,6 +306,9 @@ fn plan(source: PathBuf, destination: PathBuf, args: CloneOptions) -> Result<Pla
         rsync: optional(args.rsync, "--rsync")?,
         log_dir: optional(args.log_dir, "--log-dir")?,
         adopt: args.adopt,
+        allow_shrink: args.allow_shrink,
+        no_space_check: args.no_space_check,
+        allow_folder: args.allow_folder,
         strict_scripts: args.strict_scripts,
         allow_non_root: args.allow_non_root,
         retries: args.retries,

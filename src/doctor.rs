@@ -25,14 +25,14 @@ use report::Report;
 /// Examines everything that was asked for and prints it. Returns success, or the code that the clone would end with.
 #[must_use]
 pub fn run(inquiry: &Inquiry, host: &Host, interrupts: &Interrupts) -> ExitCode {
-    let run = Run::new(&inquiry.plan, host, interrupts);
+    let run = Run::examination(&inquiry.plan, host, interrupts);
     let mut exam = Exam { run: &run, inquiry, kept: Kept::start(), report: Report::new(host, inquiry.json) };
     machine::rights(&mut exam);
     machine::log(&mut exam);
     let rsync = machine::rsync(&mut exam);
     let ends = ends::examine(&mut exam);
     let rules = preparations::examine(&mut exam, &ends);
-    room::examine(&mut exam, &ends);
+    room::examine(&mut exam, &ends, rules.as_ref());
     preparations::first_clone(&mut exam, rsync.as_ref(), &ends, rules.as_ref());
     servers::examine(&mut exam, &ends);
     machine::full_disk_access(&mut exam, &ends);

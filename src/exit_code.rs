@@ -53,8 +53,10 @@ impl ExitCode {
     pub const RSYNC_NOT_FOUND: Self = Self(85);
     /// The rsync found is not one that can make a clone.
     pub const WRONG_RSYNC: Self = Self(86);
-    /// Source and destination are the same, or the source lies inside the destination.
+    /// Source and destination are the same, or the destination holds the source or the running system.
     pub const OVERLAP: Self = Self(87);
+    /// The destination is not the one it was.
+    pub const CHANGED_DESTINATION: Self = Self(88);
     /// The destination ignores ownership.
     pub const IGNORES_OWNERSHIP: Self = Self(90);
     /// The source is a sealed system volume.
@@ -180,12 +182,14 @@ pub const TABLE: &[Row] = &[
     row(
         "74",
         "destination full",
-        "make room at the destination (space or inodes), exclude more, or use a larger disk",
+        "make room at the destination (space or inodes), exclude more, or use a larger disk; if the clone would fit \
+         after all, `--no-space-check`",
     ),
     row(
         "76",
         "the clone would delete more than it may",
-        "make sure that this is the right disk; then allow it once with `--adopt`",
+        "make sure that this is the right disk and that the source is all there; then allow it once with `--adopt` \
+         or `--allow-shrink`, as the message says",
     ),
     row(
         "80",
@@ -202,8 +206,13 @@ pub const TABLE: &[Row] = &[
     row("86", "wrong rsync", "install Samba's rsync 3.0.9 or later; Apple's openrsync cannot make a clone"),
     row(
         "87",
-        "source and destination are the same, or the source lies inside the destination",
+        "source and destination are the same, or the source or the running system lies inside the destination",
         "check `-s` and `-d`",
+    ),
+    row(
+        "88",
+        "the destination is not the one it was, or no disk is mounted there",
+        "mount the right disk; if this one is right, accept it once with `--adopt`, a plain folder with `--allow-folder`",
     ),
     row(
         "90",

@@ -110,6 +110,35 @@ pub enum Failure {
         /// What could not be written.
         what: String,
     },
+    /// The clone cannot fit at the destination; nothing was copied.
+    #[error(
+        "The destination {} is too small for this clone: {what}. Nothing \
+         was copied. Make room there, exclude more, or use a larger disk; --no-space-check lets rsync try.",
+        shown::path(path)
+    )]
+    NoRoom {
+        /// The destination.
+        path: PathBuf,
+        /// What is needed and what there is.
+        what: String,
+    },
+    /// The source has lost most of what it held at the last complete clone.
+    #[error(
+        "The source {} holds {now} entries, and the last complete clone to {} had {before}: this clone would delete \
+         most of it. Is everything mounted? If the source is right, run once with --allow-shrink.",
+        shown::path(path),
+        shown::path(destination)
+    )]
+    Shrunken {
+        /// The source.
+        path: PathBuf,
+        /// The destination.
+        destination: PathBuf,
+        /// How many entries it has.
+        now: u64,
+        /// How many it had.
+        before: u64,
+    },
     /// The destination holds what the first clone would delete or overwrite.
     #[error(
         "The destination {} bears no mark of Counterpart, and this clone would delete or overwrite {} and {} there, \
@@ -169,6 +198,49 @@ pub enum Failure {
         source_folder: PathBuf,
         /// The destination.
         destination: PathBuf,
+    },
+    /// A folder of the source or of the running system would be emptied through a mount.
+    #[error(
+        "Below the destination {} a folder of the source or of the running system is mounted, at {}; the clone would \
+         delete what it holds. Unmount it.",
+        shown::path(destination),
+        shown::path(point)
+    )]
+    PartInsideDestination {
+        /// Where it is mounted.
+        point: PathBuf,
+        /// The destination.
+        destination: PathBuf,
+    },
+    /// The running system's own root would be overwritten.
+    #[error(
+        "The destination {} holds the running system's root; a clone to it would destroy this machine. Check -d.",
+        shown::path(path)
+    )]
+    HoldsSystem {
+        /// The destination.
+        path: PathBuf,
+    },
+    /// Another disk or folder than before is at the destination's path.
+    #[error("The destination {} is not the one it was: {why}", shown::path(path))]
+    DestinationChanged {
+        /// The destination.
+        path: PathBuf,
+        /// What was expected, what was found, and what to do; whole sentences.
+        why: String,
+    },
+    /// The destination lies where disks are mounted, and none is.
+    #[error(
+        "No disk is mounted at the destination {}: it is a folder of the filesystem of {}. Mount the disk, or use \
+         --allow-folder if a plain folder is meant.",
+        shown::path(path),
+        shown::path(mount_point)
+    )]
+    NoDiskMounted {
+        /// The destination.
+        path: PathBuf,
+        /// Where the filesystem that it lies on is mounted.
+        mount_point: PathBuf,
     },
     /// The destination cannot keep the owners of files.
     #[error("The destination {} ignores ownership: {why}", shown::path(path))]
@@ -346,14 +418,18 @@ impl Failure {
             Self::SourceLost { .. } => ExitCode::SOURCE_LOST,
             Self::DestinationLost { .. } | Self::MarkNotWritten { .. } => ExitCode::DESTINATION_LOST,
             Self::MissingUser { .. } => ExitCode::MISSING_USER,
-            Self::DestinationFull { .. } => ExitCode::DESTINATION_FULL,
-            Self::WouldDelete { .. } => ExitCode::WOULD_DELETE,
+            Self::DestinationFull { .. } | Self::NoRoom { .. } => ExitCode::DESTINATION_FULL,
+            Self::WouldDelete { .. } | Self::Shrunken { .. } => ExitCode::WOULD_DELETE,
             Self::Locked { .. } => ExitCode::LOCKED,
             Self::RsyncNotFound { .. } => ExitCode::RSYNC_NOT_FOUND,
             Self::WrongRsync { .. } | Self::RsyncNotRun { .. } | Self::RsyncUnusable { .. } => {
                 ExitCode::WRONG_RSYNC
             }
-            Self::SameFolder { .. } | Self::SourceInsideDestination { .. } => ExitCode::OVERLAP,
+            Self::SameFolder { .. }
+            | Self::SourceInsideDestination { .. }
+            | Self::PartInsideDestination { .. }
+            | Self::HoldsSystem { .. } => ExitCode::OVERLAP,
+            Self::DestinationChanged { .. } | Self::NoDiskMounted { .. } => ExitCode::CHANGED_DESTINATION,
             Self::IgnoresOwnership { .. } => ExitCode::IGNORES_OWNERSHIP,
             Self::SealedSystem { .. } => ExitCode::SEALED_SYSTEM,
             Self::NoPassword { .. } => ExitCode::NO_PASSWORD,
@@ -378,9 +454,14 @@ impl Failure {
         match self {
             Self::DestinationUnusable { .. }
             | Self::WouldDelete { .. }
+            | Self::Shrunken { .. }
             | Self::Locked { .. }
             | Self::SameFolder { .. }
             | Self::SourceInsideDestination { .. }
+            | Self::PartInsideDestination { .. }
+            | Self::HoldsSystem { .. }
+            | Self::DestinationChanged { .. }
+            | Self::NoDiskMounted { .. }
             | Self::IgnoresOwnership { .. }
             | Self::SealedSystem { .. }
             | Self::NotRoot => true,
@@ -394,6 +475,7 @@ impl Failure {
             | Self::DestinationLost { .. }
             | Self::MissingUser { .. }
             | Self::DestinationFull { .. }
+            | Self::NoRoom { .. }
             | Self::RsyncNotFound { .. }
             | Self::WrongRsync { .. }
             | Self::Interrupted { .. }

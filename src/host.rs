@@ -46,6 +46,8 @@ pub struct Host {
     pub plain_credentials: PathBuf,
     /// Where a service manager has put this job's credentials.
     pub job_credentials: Option<PathBuf>,
+    /// Where disks are mounted: a folder in one of these that is no mount point is most likely a missing disk.
+    pub mount_folders: Vec<PathBuf>,
     /// The effective user's number; 0 is root.
     pub effective_uid: u32,
     /// The machine's name.
@@ -81,6 +83,7 @@ impl Host {
             encrypted_credentials: "/etc/credstore.encrypted".into(),
             plain_credentials: "/etc/credstore".into(),
             job_credentials: absolute_folder("CREDENTIALS_DIRECTORY"),
+            mount_folders: mount_folders(system),
             effective_uid,
             name: name(),
             users: BTreeMap::new(),
@@ -126,6 +129,15 @@ pub fn rsync_folders(system: System) -> Vec<PathBuf> {
     match system {
         System::MacOs => ["/opt/homebrew/bin", "/usr/local/bin", "/opt/local/bin"].map(PathBuf::from).into(),
         System::Linux => Vec::new(),
+    }
+}
+
+/// Where disks are mounted by hand and by the desktop.
+#[must_use]
+pub fn mount_folders(system: System) -> Vec<PathBuf> {
+    match system {
+        System::MacOs => vec!["/Volumes".into()],
+        System::Linux => ["/mnt", "/media", "/run/media"].map(PathBuf::from).into(),
     }
 }
 

@@ -8,6 +8,7 @@ pub mod exit_code;
 pub mod failure;
 pub mod generate;
 pub mod host;
+pub mod identity;
 pub mod linux;
 pub mod logging;
 pub mod macos;
@@ -21,6 +22,7 @@ pub mod rsync;
 pub mod secret;
 pub mod setpass;
 pub mod shown;
+pub mod stats_file;
 
 use std::process::ExitCode as ProcessExitCode;
 

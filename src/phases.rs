@@ -2,10 +2,13 @@
 
 pub mod adoption;
 pub mod attempts;
+pub mod census;
 pub mod conclusion;
 pub mod endpoints;
 pub mod exclusions;
+pub mod filesystem;
 pub mod granularity;
+pub mod identity;
 pub mod introduction;
 pub mod journal;
 pub mod markers;
@@ -20,7 +23,7 @@ pub mod transfer;
 pub mod verdict;
 pub mod watchdog;
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::time::Instant;
 
 use chrono::{DateTime, Local};
@@ -42,6 +45,9 @@ pub struct Run<'a> {
     pub host: &'a Host,
     /// Signals that reached us.
     pub interrupts: &'a Interrupts,
+    /// Nobody wants a clone now, only what one would meet: nothing is written, as in a test run, and what would be refused
+    /// is refused.
+    pub is_examination: bool,
     /// When the run began.
     pub started: DateTime<Local>,
     /// The same moment by a clock that nobody sets.
@@ -49,6 +55,8 @@ pub struct Run<'a> {
     log: OnceCell<Log>,
     journal: RefCell<Journal>,
     reserve: RefCell<Option<Reserve>>,
+    /// How many entries the source had at the last complete clone to this destination, as the census has found.
+    last_complete: Cell<Option<u64>>,
 }
 
 impl<'a> Run<'a> {
@@ -59,12 +67,26 @@ impl<'a> Run<'a> {
             plan,
             host,
             interrupts,
+            is_examination: false,
             started: Local::now(),
             began: Instant::now(),
             journal: RefCell::default(),
             log: OnceCell::new(),
             reserve: RefCell::new(None),
+            last_complete: Cell::new(None),
         }
+    }
+
+    /// An examination of what the plan, a test run, would meet as a clone.
+    #[must_use]
+    pub fn examination(plan: &'a Plan, host: &'a Host, interrupts: &'a Interrupts) -> Self {
+        Self { is_examination: true, ..Self::new(plan, host, interrupts) }
+    }
+
+    /// Whether what a real run would refuse is only told, as in a test run.
+    #[must_use]
+    pub fn only_tells(&self) -> bool {
+        self.plan.test_run && !self.is_examination
     }
 
     /// Starts the log, in the folder that was asked for or else the host's.

@@ -5,8 +5,8 @@ use crate::host::Host;
 use crate::outcome::Outcome;
 use crate::phases::endpoints::Endpoints;
 use crate::phases::{
-    Run, adoption, attempts, conclusion, endpoints, exclusions, introduction, markers, password, preflight,
-    script, server_backup, transfer,
+    Run, adoption, attempts, census, conclusion, endpoints, exclusions, introduction, markers, password,
+    preflight, script, server_backup, transfer,
 };
 use crate::plan::Plan;
 use crate::process::interrupts::Interrupts;
@@ -32,6 +32,7 @@ fn walk(run: &Run<'_>, claimed: &mut Option<Endpoints>) -> Result<Outcome, Failu
     let rules = exclusions::gather(run, ends)?;
     script::check(run)?;
     let password = password::resolve(run)?;
+    census::judge(run, ends, &rules)?;
     adoption::judge(run, &rsync, ends, &rules)?;
     if run.plan.test_run {
         transfer::list_changes(run, &rsync, ends, &rules)?;

@@ -33,8 +33,14 @@ pub struct Plan {
     pub rsync: Option<PathBuf>,
     /// The log folder, instead of the default one.
     pub log_dir: Option<PathBuf>,
-    /// The first clone may delete what the destination holds.
+    /// The first clone may delete what the destination holds, and the destination may be another one than it was.
     pub adopt: bool,
+    /// The source may have lost most of its entries since the last complete clone.
+    pub allow_shrink: bool,
+    /// Do not check beforehand whether the clone fits.
+    pub no_space_check: bool,
+    /// The destination may be a plain folder where disks are mounted otherwise.
+    pub allow_folder: bool,
     /// A failing script fails the run.
     pub strict_scripts: bool,
     /// Clone without root.

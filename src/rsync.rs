@@ -5,6 +5,7 @@ pub mod capabilities;
 pub mod diagnostics;
 pub mod exit_status;
 pub mod itemized;
+pub mod left_out;
 pub mod progress;
 pub mod rules;
 pub mod statistics;

@@ -1,6 +1,10 @@
-//! What goes wrong in the middle: real filesystems that fill up, break or go away, signals, kills and rivals. Needs root.
-#![cfg(target_os = "linux")]
+//! The matrix of faults: what goes wrong before, during and after a clone, on real filesystems that fill up, break or go
+//! away. Each row is run, judged by one and the same judge, and told in a table at the end. Needs root.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
+#![cfg_attr(
+    not(target_os = "linux"),
+    allow(dead_code, unused_imports, reason = "the faults are made on Linux")
+)]
 
 #[path = "support/audit.rs"]
 mod audit;
@@ -11,21 +15,43 @@ mod sandbox;
 #[path = "support/tree.rs"]
 mod tree;
 
+#[path = "faults/calls.rs"]
+mod calls;
+#[path = "faults/clock.rs"]
+mod clock;
 #[path = "faults/destination.rs"]
 mod destination;
+#[path = "faults/devices.rs"]
+mod devices;
+#[path = "faults/evidence.rs"]
+mod evidence;
 #[path = "faults/faulty.rs"]
 mod faulty;
 #[path = "faults/fidelity.rs"]
 mod fidelity;
 #[path = "faults/kills.rs"]
 mod kills;
+#[path = "faults/liars.rs"]
+mod liars;
 #[path = "faults/lock.rs"]
 mod lock;
+#[path = "faults/matrix.rs"]
+mod matrix;
+#[path = "faults/moving.rs"]
+mod moving;
 #[path = "faults/planted.rs"]
 mod planted;
+#[path = "faults/runner.rs"]
+mod runner;
 #[path = "faults/scene.rs"]
 mod scene;
 #[path = "faults/signals.rs"]
 mod signals;
 #[path = "faults/source.rs"]
 mod source;
+#[path = "faults/space.rs"]
+mod space;
+
+fn main() -> std::process::ExitCode {
+    runner::main(matrix::FAULTS)
+}

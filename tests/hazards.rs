@@ -1,4 +1,4 @@
-//! Hazards that would cost data or hang a night's run: folders reached by another way, and a file that becomes a FIFO.
+//! Hazards that would cost data: folders reached by another way.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
 #[path = "support/sandbox.rs"]
@@ -8,9 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::sys::stat::Mode;
-use nix::unistd::mkfifo;
-use sandbox::{STEM, Sandbox, names_of, wait_until};
+use sandbox::{Sandbox, names_of};
 
 /// A folder mounted a second time, until it is dropped.
 struct BindMount(PathBuf);
@@ -62,24 +60,4 @@ fn the_same_folder_by_another_mount_is_refused() {
     sandbox.destination.clone_from(&other_way.0);
     sandbox.clone(&["--adopt"]).assert_code(87).assert_log("are the same folder");
     assert_eq!(names_of(&sandbox.source), ["file"]);
-}
-
-#[test]
-fn a_file_that_becomes_a_fifo_does_not_hang_the_run() {
-    let sandbox = Sandbox::new();
-    let slow = sandbox.script("slow", "exec /usr/bin/rsync --bwlimit=8000 \"$@\"");
-    sandbox.write("a", &"x".repeat(24_000_000));
-    sandbox.write("folder/z", "content");
-    let run = sandbox.start(&["--rsync", slow.to_str().unwrap()]);
-    // The list of files is complete when the first of them arrives.
-    let begun = |name: &str| name.starts_with(".a.");
-    assert!(wait_until(|| names_of(&sandbox.destination).iter().any(|name| begun(&name.to_string_lossy()))));
-    let file = sandbox.source.join("folder/z");
-    fs::remove_file(&file).unwrap();
-    mkfifo(&file, Mode::S_IRWXU).unwrap();
-    let finished = sandbox::Finished::from(run.wait_with_output().unwrap());
-    finished
-        .assert_code(0)
-        .assert_log("Warning: z became a FIFO during the clone; rsync waited for a writer");
-    assert!(sandbox.destination.join(format!("{STEM}completed")).exists());
 }

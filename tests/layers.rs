@@ -13,11 +13,11 @@ const LAYERS: [&[&str]; 12] = [
     &["doctor", "generate", "pipeline", "setpass"],
     &["cli"],
     &["phases"],
-    &["rsync", "macos", "linux", "logging"],
+    &["rsync", "macos", "linux", "logging", "stats_file"],
     &["host"],
     &["process"],
     &["outcome"],
-    &["plan", "failure", "record"],
+    &["plan", "failure", "record", "identity"],
     &["secret"],
     &["exit_code", "shown"],
 ];

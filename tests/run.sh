@@ -8,8 +8,8 @@ packages=(
     ca-certificates gcc libc6-dev
     # The filesystems, and what looks at files on them.
     acl attr btrfs-progs strace groff-base man-db e2fsprogs libcap2-bin mount rsync util-linux xfsprogs
-    # The filesystem that fails on purpose.
-    fuse3 python3 python3-fusepy
+    # The filesystem that fails on purpose, and the clock that is wrong on purpose.
+    fuse3 libfaketime python3 python3-fusepy
     # systemd-analyze.
     systemd
     # The servers that are backed up, what encrypts them, and a terminal for what asks.

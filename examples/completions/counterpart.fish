@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_counterpart_global_optspecs
-    string join \n s/source= d/destination= e/exclude-from= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run rsync= log-dir= adopt strict-scripts allow-non-root retries= retry-wait= vanished-ok h/help V/version
+    string join \n s/source= d/destination= e/exclude-from= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run rsync= log-dir= adopt allow-shrink no-space-check allow-folder strict-scripts allow-non-root retries= retry-wait= vanished-ok h/help V/version
 end
 
 function __fish_counterpart_needs_command
@@ -38,7 +38,10 @@ complete -c counterpart -n "__fish_counterpart_needs_command" -l retries -d 'Try
 complete -c counterpart -n "__fish_counterpart_needs_command" -l retry-wait -d 'The pause before another attempt: 90s, 5min, 1h' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -s B -l backup-keychain -d 'The same, with the password that `counterpart setpass` has stored'
 complete -c counterpart -n "__fish_counterpart_needs_command" -s t -l test-run -d 'Verbose dry run: logs what would change, changes nothing at all, exits with 70'
-complete -c counterpart -n "__fish_counterpart_needs_command" -l adopt -d 'Let the first clone delete what the destination already holds'
+complete -c counterpart -n "__fish_counterpart_needs_command" -l adopt -d 'Let the first clone delete what the destination already holds, and accept another disk than before'
+complete -c counterpart -n "__fish_counterpart_needs_command" -l allow-shrink -d 'Let the source have lost more than half of its entries since the last complete clone'
+complete -c counterpart -n "__fish_counterpart_needs_command" -l no-space-check -d 'Do not check beforehand whether the clone fits: for sources and destinations with shared, compressed or preallocated blocks'
+complete -c counterpart -n "__fish_counterpart_needs_command" -l allow-folder -d 'Clone into a folder of /mnt, /media or /Volumes though no disk is mounted there'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l strict-scripts -d 'A failing pre-clone script stops the run (81), a failing post-clone script fails it (82)'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l allow-non-root -d 'Clone without root; ownership and special files are then not kept, and the log says so'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l vanished-ok -d 'Exit with 0, not 24, when files vanished from the source while they were copied'

@@ -43,11 +43,6 @@ pub fn examine(exam: &mut Exam<'_>) -> Ends {
         }
     }
     together(exam, &mut ends);
-    if let Some(folder) = &ends.destination
-        && exam.ask("lock", "", |run| endpoints::look_at_lock(run, folder)).is_some()
-    {
-        exam.ok("lock", "no other Counterpart is cloning to this destination.");
-    }
     if let Some(source) = &ends.source {
         left_out(exam, source, ends.destination.as_ref());
     }
@@ -71,21 +66,27 @@ fn owners(exam: &mut Exam<'_>, folder: &Folder) {
 
 fn together(exam: &mut Exam<'_>, ends: &mut Ends) {
     const TOPIC: &str = "both ends";
-    let Some(source) = &ends.source else { return };
     // What was told of one end alone is not told again.
-    if ends.destination.is_none() || exam.report.has_failed("ownership") {
-        exam.ask(TOPIC, "", |run| endpoints::refuse_sealed(run, source));
-        return;
-    }
-    ends.both = exam.ask(TOPIC, "", endpoints::claim);
-    if let Some(both) = &ends.both {
-        exam.ok(
-            TOPIC,
-            match &both.source.holds_destination {
-                Some(_) => "the destination lies inside the source and is left out of the copy.",
-                None => "neither lies inside the other.",
-            },
-        );
+    let destination = ends.destination.as_ref().filter(|_| !exam.report.has_failed("ownership"));
+    match (&ends.source, destination) {
+        (Some(_), Some(_)) => {
+            let Some(both) = exam.ask(TOPIC, "", endpoints::claim) else { return };
+            exam.ok(
+                TOPIC,
+                match &both.source.holds_destination {
+                    Some(_) => "the destination lies inside the source and is left out of the copy.",
+                    None => "neither lies inside the other, and no other Counterpart is cloning to the destination.",
+                },
+            );
+            ends.both = Some(both);
+        }
+        (Some(source), None) => {
+            exam.ask("source", "", |run| endpoints::refuse_sealed(run, source));
+        }
+        (None, Some(folder)) => {
+            exam.ask("destination", "", |run| endpoints::judge_destination(run, folder));
+        }
+        (None, None) => {}
     }
 }
 

@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use indicatif::HumanBytes;
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;
 use nix::unistd::{AccessFlags, faccessat};
@@ -12,7 +11,6 @@ use nix::unistd::{AccessFlags, faccessat};
 use super::Exam;
 use super::ends::Ends;
 use crate::host::platform::{MacOsVersion, Platform};
-use crate::host::space::Space;
 use crate::phases::preflight::{self, Rsync};
 use crate::phases::{introduction, verdict};
 use crate::process::End;
@@ -54,9 +52,6 @@ pub fn rsync(exam: &mut Exam<'_>) -> Option<Rsync> {
     Some(rsync)
 }
 
-/// Less than this is short for logs, in bytes.
-const SHORT: u64 = 64 << 20;
-
 /// The folder of the log: without one a clone goes on, but nobody can read what it did.
 pub fn log(exam: &mut Exam<'_>) {
     let folder = exam.run.plan.log_dir.as_deref().unwrap_or(&exam.run.host.log_dir);
@@ -77,21 +72,17 @@ pub fn state(exam: &mut Exam<'_>) {
 
 fn own_folder(exam: &mut Exam<'_>, topic: &'static str, folder: &Path, remedy: &str) {
     let name = shown::path(folder);
-    match look(folder) {
+    match is_there(folder) {
         Err(error) => {
             exam.warn(topic, format!("{name} cannot be written: {}.", shown::reason(&error)), remedy);
         }
-        Ok((_, Some(space))) if space.total > 0 && space.free_for(exam.run.host.is_root()) < SHORT => {
-            let free = HumanBytes(space.free_for(exam.run.host.is_root()));
-            exam.warn(topic, format!("{name} has {free} of free space left."), remedy);
-        }
-        Ok((true, _)) => exam.ok(topic, format!("{name} can be written.")),
-        Ok((false, _)) => exam.ok(topic, format!("{name} is not there and can be made.")),
+        Ok(true) => exam.ok(topic, format!("{name} can be written.")),
+        Ok(false) => exam.ok(topic, format!("{name} is not there and can be made.")),
     }
 }
 
-/// Whether the folder is there, and the room on its disk. Errors when it can neither be written nor be made.
-fn look(folder: &Path) -> io::Result<(bool, Option<Space>)> {
+/// Whether the folder is there. Errors when it can neither be written nor be made.
+fn is_there(folder: &Path) -> io::Result<bool> {
     for path in folder.ancestors() {
         match File::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -101,7 +92,7 @@ fn look(folder: &Path) -> io::Result<(bool, Option<Space>)> {
                     return Err(io::Error::other(format!("{} is not a folder", shown::path(path))));
                 }
                 faccessat(&opened, ".", AccessFlags::W_OK | AccessFlags::X_OK, AtFlags::AT_EACCESS)?;
-                return Ok((path == folder, Space::of(&opened).ok()));
+                return Ok(path == folder);
             }
         }
     }

@@ -74,14 +74,14 @@ impl Report {
         self.add(Check { status: Status::Ok, topic, message, remedy: None, exit_code: None, details });
     }
 
-    /// A clone can be made, and somebody should look at this.
+    /// A clone can be made, and somebody should look at this; the message may say all that there is to do.
     pub fn warn(&mut self, topic: &'static str, message: String, remedy: String) {
         let details = Vec::new();
         self.add(Check {
             status: Status::Warn,
             topic,
             message,
-            remedy: Some(remedy),
+            remedy: (!remedy.is_empty()).then_some(remedy),
             exit_code: None,
             details,
         });

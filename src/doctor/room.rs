@@ -1,56 +1,37 @@
-//! Free space at the destination against what the source's filesystem holds.
+//! Whether the clone fits, and whether the source is what it was: the census.
 
 use indicatif::HumanBytes;
 
 use super::Exam;
 use super::ends::Ends;
-use crate::host::folder::Folder;
 use crate::host::space::Space;
-use crate::phases::endpoints::mount_point;
+use crate::phases::census;
+use crate::rsync::rules::Rules;
 
 const TOPIC: &str = "free space";
 
-/// Compares what can be compared without counting files.
-pub fn examine(exam: &mut Exam<'_>, ends: &Ends) {
-    let Some(destination) = &ends.destination else { return };
-    let Some(space) = Space::of(destination).ok().filter(|space| space.total > 0) else {
-        exam.ok(TOPIC, "the destination's filesystem does not tell how much room it has.");
+/// Has the source counted as a clone does where there are both ends; else tells what is free.
+pub fn examine(exam: &mut Exam<'_>, ends: &Ends, rules: Option<&Rules>) {
+    let remedy = "Make room there, or exclude more with -e.";
+    let free = ends.destination.as_ref().and_then(|folder| Space::of(folder).ok());
+    let free = free.filter(|space| space.total > 0).map(|space| space.free_for(exam.run.host.is_root()));
+    let free = free.map_or("an unknown number of bytes".to_owned(), |bytes| HumanBytes(bytes).to_string());
+    if let (Some(both), Some(rules)) = (&ends.both, rules) {
+        if let Some(found) = exam.ask(TOPIC, remedy, |run| census::judge(run, both, rules)) {
+            exam.ok(
+                TOPIC,
+                format!(
+                    "the source holds {} entries, {} in use; {free} are free at the destination.",
+                    found.entries,
+                    HumanBytes(found.bytes)
+                ),
+            );
+        }
         return;
-    };
-    let free = space.free_for(exam.run.host.is_root());
-    let Some(source) = &ends.source else {
-        exam.ok(TOPIC, format!("{} at the destination.", HumanBytes(free)));
-        return;
-    };
-    let held = if is_root_of_filesystem(&source.folder) { Space::of(&source.folder).ok() } else { None };
-    let Some(held) = held.filter(|held| held.total > 0) else {
-        let message = format!(
-            "{} at the destination. The source is a part of its filesystem, so what it holds is not counted.",
-            HumanBytes(free)
-        );
-        exam.ok(TOPIC, message);
-        return;
-    };
-    // What a disk of its own holds now is last night's clone, or will be deleted.
-    let is_own_disk = is_root_of_filesystem(destination);
-    let room = if is_own_disk { space.used().saturating_add(free) } else { free };
-    let included = if is_own_disk { ", what it holds now included" } else { "" };
-    let message = format!(
-        "the source's filesystem holds {}, and the destination has room for {}{included}.",
-        HumanBytes(held.used()),
-        HumanBytes(room)
-    );
-    if held.used() <= room {
-        exam.ok(TOPIC, message);
-    } else {
-        exam.warn(
-            TOPIC,
-            message,
-            "Use a larger disk, or exclude more with -e: a full destination ends a clone with 74.",
-        );
     }
-}
-
-fn is_root_of_filesystem(folder: &Folder) -> bool {
-    mount_point(folder.path()) == folder.path()
+    census::warn_of_short_disks(exam.run);
+    exam.warnings(TOPIC, remedy);
+    if ends.destination.is_some() {
+        exam.ok(TOPIC, format!("{free} are free at the destination."));
+    }
 }

@@ -1,14 +1,15 @@
 //! A folder that is held open: what is made, renamed or removed in it never follows a link that somebody planted.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CStr, OsStr, OsString};
 use std::fs::{File, Metadata};
-use std::io::{self, Write as _};
-use std::os::fd::AsFd;
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use nix::dir::Dir;
+use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstatat, futimens};
 use nix::sys::time::{TimeSpec, TimeValLike as _};
@@ -178,7 +179,7 @@ impl Folder {
     pub fn stat(&self, name: &OsStr) -> io::Result<Option<FileStat>> {
         match fstatat(&self.file, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat)),
-            Err(nix::errno::Errno::ENOENT) => Ok(None),
+            Err(Errno::ENOENT) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
@@ -194,12 +195,36 @@ impl Folder {
         let open = |flags| Dir::open(&self.path, OFlag::O_RDONLY | OFlag::O_CLOEXEC | flags, Mode::empty());
         let mut entries = match open(UNNOTICED) {
             // Only its owner and root may read it so.
-            Err(nix::errno::Errno::EPERM) if !UNNOTICED.is_empty() => open(OFlag::empty())?,
+            Err(Errno::EPERM) if !UNNOTICED.is_empty() => open(OFlag::empty())?,
             opened => opened?,
         };
         let names =
             entries.iter().map(|entry| Ok(OsStr::from_bytes(entry?.file_name().to_bytes()).to_owned()));
         names.filter(|name| name.as_ref().map_or(true, |name| name != "." && name != "..")).collect()
+    }
+
+    /// The content of the regular file `name`, up to `limit` bytes; `None` where there is none. Never follows a link and
+    /// never waits for a FIFO.
+    pub fn read(&self, name: &OsStr, limit: u64) -> io::Result<Option<Vec<u8>>> {
+        // Opening a device may already do something.
+        if self.kind(name)? != Some(SFlag::S_IFREG) {
+            return Ok(None);
+        }
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let file = match openat(&self.file, name, flags, Mode::empty()) {
+            Ok(file) => File::from(file),
+            // Somebody has replaced it just now.
+            Err(Errno::ENOENT | Errno::ELOOP | Errno::ENXIO | Errno::ENODEV | Errno::EOPNOTSUPP) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if !file.metadata()?.is_file() {
+            return Ok(None);
+        }
+        let mut content = Vec::new();
+        file.take(limit).read_to_end(&mut content)?;
+        Ok(Some(content))
     }
 
     /// Sets the folder's own modification time, in seconds and nanoseconds since 1970.
@@ -225,6 +250,19 @@ impl Folder {
 impl AsFd for Folder {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         self.file.as_fd()
+    }
+}
+
+/// Opens a folder below an open one for reading, links not followed, and where it can without a trace in its access
+/// time.
+pub fn open_subfolder(parent: impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    match openat(&parent, name, flags | UNNOTICED, Mode::empty()) {
+        // Only its owner and root may read it so.
+        Err(nix::errno::Errno::EPERM) if !UNNOTICED.is_empty() => {
+            Ok(openat(&parent, name, flags, Mode::empty())?)
+        }
+        opened => Ok(opened?),
     }
 }
 

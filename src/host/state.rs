@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::folder::Folder;
 use crate::plan::Prefix;
-use crate::record::{Record, SCHEMA};
+use crate::record::{Moment, Record, SCHEMA};
 use crate::shown;
 
 /// The most that is read of a state file, in bytes; ours have a few thousand.
@@ -23,6 +23,9 @@ const LARGEST: u64 = 1 << 20;
 
 /// Everybody may read what we know, as monitoring does without root.
 const MODE: u32 = 0o644;
+
+/// How many disks may take turns at one destination; the one that was not seen for the longest time is forgotten.
+const MOST_DISKS: usize = 64;
 
 /// How the name of each state file ends.
 const ENDING: &str = ".json";
@@ -40,6 +43,28 @@ pub struct State {
     pub last: Option<Record>,
     /// The last run that made a complete clone.
     pub last_success: Option<Record>,
+    /// The disks that were accepted as this destination, the last one that was seen at the end.
+    #[serde(default)]
+    pub disks: Vec<Disk>,
+}
+
+/// A disk, or a folder of one, that was accepted as a destination.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disk {
+    /// The id that the destination bears.
+    pub id: String,
+    /// The UUID of its filesystem, where it is known.
+    pub filesystem: Option<String>,
+    /// Where that filesystem was mounted, as shown.
+    pub mount_point: String,
+    /// The machine that was cloned, by its name.
+    pub host: String,
+    /// What was cloned: a path, as shown.
+    pub source: String,
+    /// When it was accepted first.
+    pub first_seen: Moment,
+    /// When it was accepted last.
+    pub last_seen: Moment,
 }
 
 impl State {
@@ -52,7 +77,21 @@ impl State {
             prefix: prefix.to_string(),
             last: None,
             last_success: None,
+            disks: Vec::new(),
         }
+    }
+
+    /// Keeps a disk that was accepted just now in mind, as the last of all; what is known of it already stays known.
+    pub fn see(&mut self, mut disk: Disk) {
+        if let Some(at) = self.disks.iter().position(|known| known.id == disk.id) {
+            let known = self.disks.remove(at);
+            disk.first_seen = known.first_seen;
+            disk.filesystem = disk.filesystem.or(known.filesystem);
+        }
+        if self.disks.len() >= MOST_DISKS {
+            self.disks.remove(0);
+        }
+        self.disks.push(disk);
     }
 
     /// Reads what [`Store::save`] wrote. Errors when it is damaged or of a later form; never panics.
@@ -143,8 +182,9 @@ fn name(destination: &Path, prefix: &Prefix) -> OsString {
 mod tests {
     use std::path::Path;
 
-    use super::{State, Store, name};
+    use super::{Disk, State, Store, name};
     use crate::plan::Prefix;
+    use crate::record::Moment;
 
     #[test]
     fn each_destination_and_prefix_has_a_file_of_its_own() {
@@ -161,6 +201,40 @@ mod tests {
             let text = name.to_str().unwrap();
             assert!(text.ends_with(super::ENDING) && !text.contains('/') && text.len() < 100, "{text}");
         }
+    }
+
+    fn disk(id: &str, filesystem: Option<&str>) -> Disk {
+        let seen = Moment { rfc3339: String::new(), epoch: id.len().try_into().unwrap() };
+        Disk {
+            id: id.to_owned(),
+            filesystem: filesystem.map(str::to_owned),
+            mount_point: "/mnt/clone".to_owned(),
+            host: "host".to_owned(),
+            source: "/".to_owned(),
+            first_seen: seen.clone(),
+            last_seen: seen,
+        }
+    }
+
+    #[test]
+    fn the_last_disk_is_at_the_end_and_loses_nothing() {
+        let mut state = State::new(Path::new("/mnt/clone"), &Prefix::default());
+        state.see(disk("a", Some("u")));
+        state.see(disk("bb", None));
+        let mut again = disk("a", None);
+        again.first_seen.epoch = 99;
+        state.see(again);
+        assert_eq!(state.disks, [disk("bb", None), disk("a", Some("u"))]);
+        for number in 0..100 {
+            state.see(disk(&number.to_string(), None));
+        }
+        assert_eq!((state.disks.len(), state.disks[0].id.as_str()), (super::MOST_DISKS, "36"));
+    }
+
+    #[test]
+    fn a_state_from_before_disks_were_kept_in_mind_is_read() {
+        let old = br#"{"schema":1,"destination":"/d","prefix":"p","last":null,"last_success":null}"#;
+        assert_eq!(State::parse(old).unwrap().disks, []);
     }
 
     #[test]

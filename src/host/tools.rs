@@ -1,6 +1,6 @@
 //! The table of the system's tools: everything that only a Mac has is reached through it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The absolute path of each tool.
 #[derive(Debug, Clone)]
@@ -11,6 +11,8 @@ pub struct Tools {
     pub vsdbutil: PathBuf,
     /// Tells everything about a volume.
     pub diskutil: PathBuf,
+    /// Tells the UUID of a filesystem (Linux).
+    pub blkid: PathBuf,
     /// Reaches the keychains of macOS.
     pub security: PathBuf,
     /// Encrypts and decrypts systemd's credentials.
@@ -35,6 +37,7 @@ impl Tools {
             sw_vers: "/usr/bin/sw_vers".into(),
             vsdbutil: "/usr/sbin/vsdbutil".into(),
             diskutil: "/usr/sbin/diskutil".into(),
+            blkid: first_of("/usr/sbin/blkid", "/sbin/blkid"),
             security: "/usr/bin/security".into(),
             systemd_creds: "/usr/bin/systemd-creds".into(),
             slapcat: "/usr/sbin/slapcat".into(),
@@ -51,4 +54,10 @@ impl Tools {
             system_root: "/".into(),
         }
     }
+}
+
+/// The first, unless only the second is there.
+fn first_of(first: &str, second: &str) -> PathBuf {
+    let is_second = !Path::new(first).exists() && Path::new(second).exists();
+    PathBuf::from(if is_second { second } else { first })
 }

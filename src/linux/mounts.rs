@@ -46,6 +46,28 @@ impl Mount {
         self.device.starts_with('/') || self.device.contains(":/") || self.kind == "zfs"
     }
 
+    /// The folders that an overlay puts together, the writable one among them; none for any other filesystem.
+    #[must_use]
+    pub fn layers(&self) -> Vec<PathBuf> {
+        let lower = self.overlay_option("lowerdir=").chain(self.overlay_option("lowerdir+="));
+        let lower = lower.flat_map(|list| list.split(':')).filter(|path| !path.is_empty()).map(unescape);
+        self.upper_layer().into_iter().chain(lower).collect()
+    }
+
+    /// The folder that an overlay writes to, if it is an overlay and writes anywhere.
+    #[must_use]
+    pub fn upper_layer(&self) -> Vec<PathBuf> {
+        self.overlay_option("upperdir=").map(unescape).collect()
+    }
+
+    fn overlay_option<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let is_overlay = self.kind == "overlay";
+        self.options
+            .split(',')
+            .filter(move |_| is_overlay)
+            .filter_map(move |option| option.strip_prefix(name))
+    }
+
     /// Whether rsync goes on into `other` with `--one-file-system`: to it, each subvolume of btrfs is a filesystem.
     fn goes_on_into(&self, other: &Self) -> bool {
         self.device_number == other.device_number && (self.kind != "btrfs" || self.root == other.root)
@@ -68,6 +90,12 @@ pub fn locate<'a>(table: &'a [Mount], id: u64, path: &Path) -> Option<(&'a str, 
     let mount = table.iter().find(|mount| mount.id == id)?;
     let place = mount.root.join(path.strip_prefix(&mount.point).ok()?);
     Some((&mount.device_number, place))
+}
+
+/// The name below `/dev` of a block device, from its `uevent` in `/sys/dev/block/MAJOR:MINOR`.
+#[must_use]
+pub fn device_name(uevent: &str) -> Option<&str> {
+    uevent.lines().find_map(|line| line.strip_prefix("DEVNAME=")).filter(|name| !name.is_empty())
 }
 
 /// The table writes space, tab, newline and backslash as three octal digits behind a backslash.
@@ -124,9 +152,32 @@ impl Mount {
     }
 }
 
+/// Filesystems that store what they are given, each byte in a place of its own.
+const STORES_AS_GIVEN: [&str; 11] =
+    ["ext2", "ext3", "ext4", "xfs", "btrfs", "tmpfs", "f2fs", "jfs", "nilfs2", "reiserfs", "hfsplus"];
+
+/// Filesystems whose number of inodes is fixed; others make them as long as there is room.
+const FIXED_INODES: [&str; 4] = ["ext2", "ext3", "ext4", "tmpfs"];
+
+impl Mount {
+    /// Whether a file takes up about as much as it holds: nothing is compressed or stored only once behind our back, as
+    /// zfs does, and what is behind a network or FUSE may.
+    #[must_use]
+    pub fn keeps_sizes(&self) -> bool {
+        let compresses = |option: &str| option.starts_with("compress") && option != "compress=no";
+        STORES_AS_GIVEN.contains(&self.kind.as_str()) && !self.options.split(',').any(compresses)
+    }
+
+    /// Whether the number of free inodes that it tells is all that there will be.
+    #[must_use]
+    pub fn has_fixed_inodes(&self) -> bool {
+        FIXED_INODES.contains(&self.kind.as_str())
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Mount, Ownership, left_out, locate, mount_id, read};
+    use super::{Mount, Ownership, device_name, left_out, locate, mount_id, read};
     use std::path::{Path, PathBuf};
 
     const TABLE: &[u8] = b"22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw,errors=remount-ro\n\
@@ -156,6 +207,17 @@ mod tests {
     }
 
     #[test]
+    fn what_may_compress_is_told() {
+        let of = |kind: &str, options: &str| {
+            Mount { kind: kind.to_owned(), options: options.to_owned(), ..find(22) }.keeps_sizes()
+        };
+        assert!(of("ext4", "rw") && of("xfs", "rw") && of("btrfs", "rw,relatime,subvol=/"));
+        assert!(!of("btrfs", "rw,compress=zstd:3") && !of("btrfs", "rw,compress-force=lzo"));
+        assert!(!of("f2fs", "rw,compress_algorithm=lz4") && !of("zfs", "rw") && !of("fuse.sshfs", "rw"));
+        assert!(find(22).has_fixed_inodes() && !find(30).has_fixed_inodes());
+    }
+
+    #[test]
     fn what_a_clone_of_one_filesystem_leaves_out_is_found() {
         let table = read(TABLE);
         let of = |id, source| {
@@ -179,6 +241,26 @@ mod tests {
         assert_eq!(of(22, "/srv/data"), expected);
         assert_eq!(of(34, "/mnt/g/data"), expected);
         assert_eq!(of(34, "/elsewhere"), None);
+    }
+
+    #[test]
+    fn the_layers_of_an_overlay_are_read() {
+        let of =
+            |options: &str| Mount { kind: "overlay".to_owned(), options: options.to_owned(), ..find(22) };
+        let paths = |paths: &[&str]| paths.iter().map(PathBuf::from).collect::<Vec<_>>();
+        let whole = of("rw,lowerdir=/a\\040b:/c,upperdir=/u,workdir=/w");
+        assert_eq!(whole.layers(), paths(&["/u", "/a b", "/c"]));
+        assert_eq!(whole.upper_layer(), paths(&["/u"]));
+        assert_eq!(of("ro,lowerdir+=/a,lowerdir+=/b").layers(), paths(&["/a", "/b"]));
+        assert_eq!(of("ro,lowerdir=/a").upper_layer(), paths(&[]));
+        assert_eq!(Mount { options: "rw,upperdir=/u".to_owned(), ..find(22) }.layers(), paths(&[]));
+    }
+
+    #[test]
+    fn a_devices_name_is_read() {
+        assert_eq!(device_name("MAJOR=7\nMINOR=3\nDEVNAME=loop3\nDEVTYPE=disk\n"), Some("loop3"));
+        assert_eq!(device_name("MAJOR=7\nDEVNAME=\n"), None);
+        assert_eq!(device_name(""), None);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use plist::Value;
 
+use crate::identity::read_uuid;
+
 /// The answer of `vsdbutil -c`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Permissions {
@@ -36,12 +38,14 @@ pub fn read_vsdbutil(out: &[u8], err: &[u8], succeeded: bool) -> Option<Permissi
 }
 
 /// What `diskutil info -plist` says about a volume.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Volume {
     /// Ownership is kept, where that is told.
     pub permissions_enabled: Option<bool>,
     /// The volume is a sealed system volume.
     pub sealed: bool,
+    /// The UUID of its filesystem, where it has one.
+    pub uuid: Option<String>,
 }
 
 impl Volume {
@@ -54,7 +58,8 @@ impl Volume {
             sealed.as_boolean() == Some(true) || sealed.as_string().is_some_and(|sealed| sealed != "No")
         });
         let permissions_enabled = list.get("GlobalPermissionsEnabled").and_then(Value::as_boolean);
-        Some(Self { permissions_enabled, sealed })
+        let uuid = list.get("VolumeUUID").and_then(Value::as_string).and_then(read_uuid);
+        Some(Self { permissions_enabled, sealed, uuid })
     }
 }
 
@@ -90,6 +95,9 @@ mod tests {
         assert!(of("<key>Sealed</key><string>Yes</string>").sealed);
         assert!(of("<key>Sealed</key><string>Broken</string>").sealed);
         assert!(!of("<key>Sealed</key><string>No</string>").sealed);
+        let uuid = "8A7C5C2E-90A5-4B8F-B7E5-0123456789AB";
+        assert_eq!(of(&format!("<key>VolumeUUID</key><string>{uuid}</string>")).uuid.as_deref(), Some(uuid));
+        assert_eq!(of("<key>VolumeUUID</key><string>\n\u{1b}</string>").uuid, None);
         assert_eq!(of(""), Volume::default());
         assert_eq!(Volume::read(b"Could not find disk"), None);
     }

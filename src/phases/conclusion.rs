@@ -45,6 +45,7 @@ fn remember(run: &Run<'_>, was_claimed: bool, outcome: &Outcome) {
         Verdict::Failed | Verdict::Skipped => {}
     }
     state.last = Some(record);
+    run.note(|journal| journal.disk.take().into_iter().for_each(|disk| state.see(disk)));
     if let Err(error) = store.save(path, prefix, &state) {
         warning(format_args!(
             "the state of this run could not be kept in {}: {}.",

@@ -10,6 +10,7 @@ use nix::errno::Errno;
 use nix::fcntl::AtFlags;
 use nix::unistd::{AccessFlags, faccessat};
 
+use super::identity::{self, Acceptance};
 use super::overlap::{self, Relation};
 use super::{Run, ownership};
 use crate::failure::Failure;
@@ -47,6 +48,8 @@ pub struct Destination {
     pub folder: Folder,
     /// None in a test run, which writes nothing.
     pub lock: Option<Lock>,
+    /// As what it was accepted.
+    pub acceptance: Acceptance,
 }
 
 /// Checks both ends and takes the destination's lock.
@@ -56,9 +59,10 @@ pub fn claim(run: &Run<'_>) -> Result<Endpoints, Failure> {
     let folder = destination(run)?;
     ownership::refuse_known(run, &folder)?;
     check_overlap(&mut source, &folder)?;
+    refuse_system(&folder)?;
     refuse_empty(run, &source)?;
     refuse_sealed(run, &source)?;
-    let destination = lock(run, folder)?;
+    let destination = accept(run, folder)?;
     if !run.plan.test_run {
         ownership::refuse_measured(run, &destination.folder)?;
     }
@@ -71,11 +75,26 @@ pub fn claim(run: &Run<'_>) -> Result<Endpoints, Failure> {
 pub fn claim_destination(run: &Run<'_>) -> Option<Destination> {
     let folder = destination(run).ok()?;
     ownership::refuse_known(run, &folder).ok()?;
+    refuse_system(&folder).ok()?;
     if let Ok(mut source) = open_source(run) {
         check_overlap(&mut source, &folder).ok()?;
         refuse_sealed(run, &source).ok()?;
     }
-    lock(run, folder).ok()
+    accept(run, folder).ok()
+}
+
+/// Takes the lock first: a run that has it may be making this destination known just now.
+fn accept(run: &Run<'_>, folder: Folder) -> Result<Destination, Failure> {
+    let lock = lock(run, &folder)?;
+    let acceptance = identity::check(run, &folder)?;
+    Ok(Destination { folder, lock, acceptance })
+}
+
+/// What else speaks against a destination whose source is not known.
+pub fn judge_destination(run: &Run<'_>, folder: &Folder) -> Result<(), Failure> {
+    refuse_system(folder)?;
+    look_at_lock(run, folder)?;
+    identity::check(run, folder).map(|_| ())
 }
 
 /// The source alone: it can be read and holds something.
@@ -172,10 +191,30 @@ fn check_overlap(source: &mut Source, destination: &Folder) -> Result<(), Failur
         Relation::SourceInside => {
             Err(Failure::SourceInsideDestination { source_folder, destination: destination_path })
         }
+        Relation::PartInside(point) => {
+            Err(Failure::PartInsideDestination { point, destination: destination_path })
+        }
         Relation::DestinationInside { relative, is_mount_point } => {
             source.holds_destination = Some((relative, is_mount_point));
             Ok(())
         }
+    }
+}
+
+/// Never, whatever the source is: not by a second mount, and not by a folder above a root that is a subvolume.
+fn refuse_system(destination: &Folder) -> Result<(), Failure> {
+    match Folder::open(Path::new("/")).and_then(|root| overlap::relation(&root, destination)) {
+        Ok(Relation::Apart | Relation::DestinationInside { .. }) => Ok(()),
+        Ok(Relation::Same | Relation::SourceInside) => {
+            Err(Failure::HoldsSystem { path: destination.path().to_owned() })
+        }
+        Ok(Relation::PartInside(point)) => {
+            Err(Failure::PartInsideDestination { point, destination: destination.path().to_owned() })
+        }
+        Err(error) => Err(Failure::Internal(format!(
+            "the destination and the system's root cannot be compared: {}",
+            shown::reason(&error)
+        ))),
     }
 }
 
@@ -205,9 +244,12 @@ pub fn mount_point(path: &Path) -> PathBuf {
     path.ancestors().take_while(|above| device(above) == here).last().unwrap_or(path).to_owned()
 }
 
-fn lock(run: &Run<'_>, folder: Folder) -> Result<Destination, Failure> {
+fn lock(run: &Run<'_>, folder: &Folder) -> Result<Option<Lock>, Failure> {
+    if run.is_examination {
+        look_at_lock(run, folder)?;
+    }
     if run.plan.test_run {
-        return Ok(Destination { folder, lock: None });
+        return Ok(None);
     }
     let dir = shown::path(&run.host.lock_dir);
     let taken = folder.identity().and_then(|identity| Lock::take(&run.host.lock_dir, identity));
@@ -217,7 +259,7 @@ fn lock(run: &Run<'_>, folder: Folder) -> Result<Destination, Failure> {
             if matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::ENOSPC | Errno::EROFS)) =>
         {
             warning(format_args!("the lock in {dir} cannot be written: {}.", shown::reason(&error)));
-            Lock::take_on(&folder)
+            Lock::take_on(folder)
         }
         taken => taken,
     };
@@ -225,13 +267,13 @@ fn lock(run: &Run<'_>, folder: Folder) -> Result<Destination, Failure> {
         Failure::Internal(format!("the lock in {dir} cannot be taken: {}", shown::reason(&error)))
     })?;
     match locked {
-        Some(lock) => Ok(Destination { folder, lock: Some(lock) }),
+        Some(lock) => Ok(Some(lock)),
         None => Err(Failure::Locked { path: run.plan.destination.clone() }),
     }
 }
 
 /// Whether the lock of this destination could be taken now, found out without touching it. Only Linux tells who holds it.
-pub fn look_at_lock(run: &Run<'_>, folder: &Folder) -> Result<(), Failure> {
+fn look_at_lock(run: &Run<'_>, folder: &Folder) -> Result<(), Failure> {
     let held = || {
         let places = [Lock::examine(&run.host.lock_dir, folder.identity()?)?, Some(folder.identity()?)];
         let table = std::fs::read("/proc/locks").unwrap_or_default();

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use chrono::Local;
 
 use super::{Run, preflight};
+use crate::host::state::Disk;
 use crate::logging::warning;
 use crate::outcome::Outcome;
 use crate::record::{Figures, Lines, Phase, Record, Rsync, SCHEMA, Script, Verdict};
@@ -27,6 +28,8 @@ pub struct Journal {
     pub scripts: Vec<Script>,
     /// The paths that rsync complained about.
     pub failing_paths: Lines,
+    /// The destination, once it is accepted.
+    pub disk: Option<Disk>,
 }
 
 /// Notes a phase's duration when it is over.

@@ -10,24 +10,24 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
 use log::{error, info};
 use nix::errno::Errno;
-use nix::sys::stat::SFlag;
 
-use super::Run;
 use super::endpoints::{Destination, Endpoints, claim_destination};
 use super::transfer::Report;
 use super::verdict::Completion;
+use super::{Run, identity};
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
-use crate::host::folder::{Folder, random_hex};
+use crate::host::folder::Folder;
 use crate::logging::warning;
 use crate::outcome::Outcome;
 use crate::plan::{Mark, Prefix};
 use crate::process::End;
 use crate::rsync::exit_status;
 use crate::shown;
+use crate::stats_file::LAST_COMPLETE;
 
 /// Everybody may read the marks: a monitoring system does so without being root.
-const MODE: u32 = 0o644;
+pub const MODE: u32 = 0o644;
 
 /// Room for the reason of a failure, taken before rsync starts: on a full disk there would be none.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ const RESERVE: usize = 4096;
 pub fn begin(run: &Run<'_>, ends: &Endpoints) -> Result<(), Failure> {
     run.go_on()?;
     still_in_place(run, ends)?;
-    begin_in(run, &ends.destination.folder).map_err(|(mark, error)| not_written(run, &mark, &error))
+    begin_in(run, &ends.destination).map_err(|(mark, error)| not_written(run, &mark, &error))
 }
 
 /// A failure if the destination's path leads elsewhere by now: rsync is given the path.
@@ -54,16 +54,12 @@ pub fn still_in_place(run: &Run<'_>, ends: &Endpoints) -> Result<(), Failure> {
     })
 }
 
-fn begin_in(run: &Run<'_>, folder: &Folder) -> Result<(), (OsString, io::Error)> {
-    let prefix = &run.plan.prefix;
+fn begin_in(run: &Run<'_>, destination: &Destination) -> Result<(), (OsString, io::Error)> {
+    let (prefix, folder) = (&run.plan.prefix, &destination.folder);
     let of = |mark: Mark| move |error| (prefix.mark(mark), error);
     sweep(folder, prefix).map_err(|error| (OsString::from(prefix.stem() + "*"), error))?;
     forget_completion(folder, prefix).map_err(of(Mark::Completed))?;
-    let id = prefix.mark(Mark::Identity);
-    if folder.kind(&id).map_err(of(Mark::Identity))? != Some(SFlag::S_IFREG) {
-        let content = random_hex(16).map(|id| format!("{id}\n")).map_err(of(Mark::Identity))?;
-        folder.replace(&id, MODE, content.as_bytes()).map_err(of(Mark::Identity))?;
-    }
+    identity::settle(run, destination).map_err(of(Mark::Identity))?;
     // Without room for it the clone may still succeed by deleting.
     *run.reserve.borrow_mut() = reserve(folder, prefix).ok();
     folder.sync().map_err(of(Mark::Identity))
@@ -165,6 +161,10 @@ fn write_statistics(
     lines(&mut text, report.statistics.further_lines());
     let code = end.unwrap_or_else(Failure::exit_code);
     let _ = writeln!(text, "Exit Code: {}", code.number());
+    // The next run compares its source with the last one that was cloned as a whole.
+    if let Some(entries) = run.last_complete.get().filter(|_| end.is_err()) {
+        let _ = writeln!(text, "{LAST_COMPLETE}: {entries}");
+    }
     folder.replace(&run.plan.prefix.mark(Mark::Statistics), MODE, text.as_bytes())
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::mounts;
 use crate::host::folder::{FileIdentity, Folder};
-use crate::linux::mounts::locate;
+use crate::linux::mounts::{Mount, locate};
 
 /// How two folders lie to each other.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub enum Relation {
     Same,
     /// The destination holds the source: a clone would delete it.
     SourceInside,
+    /// A folder of the source is mounted here, below the destination and as a part of its filesystem: so would this be.
+    PartInside(PathBuf),
     /// The source holds the destination: a copy of it would hold itself.
     DestinationInside {
         /// The destination's path below the source.
@@ -28,11 +30,44 @@ pub enum Relation {
 
 /// Compares by device and inode number and by the table of mounts, so that another way to a folder does not deceive.
 pub fn relation(source: &Folder, destination: &Folder) -> io::Result<Relation> {
+    let related = direct(source, destination)?;
+    if matches!(related, Relation::Same | Relation::SourceInside | Relation::PartInside(_)) {
+        return Ok(related);
+    }
+    // An overlay has device numbers of its own, and what is deleted in a layer of it is gone from it.
+    for layer in layers(source, Mount::layers) {
+        let below = direct(&layer, destination)?;
+        if matches!(below, Relation::Same | Relation::SourceInside) {
+            return Ok(below);
+        }
+    }
+    for layer in layers(destination, Mount::upper_layer) {
+        let below = direct(source, &layer)?;
+        if matches!(below, Relation::Same | Relation::SourceInside) {
+            return Ok(below);
+        }
+    }
+    Ok(related)
+}
+
+/// The folders that an overlay puts together as this one; none where it is not on an overlay or they are out of sight.
+fn layers(folder: &Folder, of: impl Fn(&Mount) -> Vec<PathBuf>) -> Vec<Folder> {
+    let Ok((id, table)) = mounts::of(folder) else { return Vec::new() };
+    let Some(mount) = table.iter().find(|mount| mount.id == id) else { return Vec::new() };
+    let Some((_, place)) = locate(&table, id, folder.path()) else { return Vec::new() };
+    let below = place.strip_prefix("/").unwrap_or(&place);
+    let layers = of(mount).into_iter().map(|layer| layer.join(below));
+    layers.filter_map(|layer| Folder::open(&std::fs::canonicalize(layer).ok()?).ok()).collect()
+}
+
+fn direct(source: &Folder, destination: &Folder) -> io::Result<Relation> {
     let (source_is, destination_is) = (source.identity()?, destination.identity()?);
     Ok(if source_is == destination_is {
         Relation::Same
     } else if path_inside(destination, source)?.is_some() {
         Relation::SourceInside
+    } else if let Some(point) = part_inside(destination, source) {
+        Relation::PartInside(point)
     } else if let Some(relative) = path_inside(source, destination)? {
         let is_mount_point = source_is.device != destination_is.device;
         Relation::DestinationInside { relative: relative.into_os_string(), is_mount_point }
@@ -43,7 +78,8 @@ pub fn relation(source: &Folder, destination: &Folder) -> io::Result<Relation> {
 
 /// The path of `inner` below `outer`, if it lies there.
 fn path_inside(outer: &Folder, inner: &Folder) -> io::Result<Option<PathBuf>> {
-    Ok(by_ancestor(outer, inner)?.or(by_ending(outer, inner)?).or_else(|| by_mounts(outer, inner)))
+    let found = by_ancestor(outer, inner)?.or(by_ending(outer, inner)?);
+    Ok(found.or_else(|| by_mounts(outer, inner)).or_else(|| by_mount_below(outer, inner)))
 }
 
 /// One of the folders above `inner` is `outer`.
@@ -76,6 +112,45 @@ fn by_mounts(outer: &Folder, inner: &Folder) -> Option<PathBuf> {
         return None;
     }
     inner_place.strip_prefix(&outer_place).ok().map(Path::to_owned)
+}
+
+/// A mount below `outer` leads to `inner`, or to a folder above it.
+fn by_mount_below(outer: &Folder, inner: &Folder) -> Option<PathBuf> {
+    let (id, table) = mounts::of(inner).ok()?;
+    let (device, place) = locate(&table, id, inner.path())?;
+    below(&table, outer.path()).find_map(|mount| {
+        let rest = place.strip_prefix(&mount.root).ok().filter(|_| mount.device_number == device)?;
+        Some(mount.point.strip_prefix(outer.path()).ok()?.join(rest))
+    })
+}
+
+/// Where a mount below `outer` shows a folder of `inner` that rsync takes for a part of `outer`'s own filesystem.
+fn part_inside(outer: &Folder, inner: &Folder) -> Option<PathBuf> {
+    let ((outer_mount, table), (inner_mount, _)) = (mounts::of(outer).ok()?, mounts::of(inner).ok()?);
+    let (outer_device, outer_place) = locate(&table, outer_mount, outer.path())?;
+    let (inner_device, inner_place) = locate(&table, inner_mount, inner.path())?;
+    if outer_device != inner_device {
+        return None;
+    }
+    below(&table, outer.path())
+        .find(|mount| {
+            mount.device_number == inner_device
+                && mount.root.starts_with(&inner_place)
+                && !mount.root.starts_with(&outer_place)
+                && is_on(&mount.point, outer)
+        })
+        .map(|mount| mount.point.clone())
+}
+
+/// The mounts below a folder, the folder itself not among them.
+fn below<'a>(table: &'a [Mount], folder: &'a Path) -> impl Iterator<Item = &'a Mount> {
+    table.iter().filter(move |mount| mount.point.starts_with(folder) && mount.point != folder)
+}
+
+/// To rsync a device number is a filesystem, and each subvolume of btrfs has one of its own.
+fn is_on(path: &Path, folder: &Folder) -> bool {
+    let device = std::fs::metadata(path).map(|metadata| FileIdentity::from(&metadata).device).ok();
+    device.is_some() && device == folder.identity().map(|identity| identity.device).ok()
 }
 
 fn is(path: &Path, folder: FileIdentity) -> bool {

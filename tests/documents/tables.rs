@@ -146,7 +146,7 @@ fn the_table_of_options_is_the_programs() {
 }
 
 /// Each step of the pipeline, and what the README calls it.
-const STEPS: [(&str, &str); 17] = [
+const STEPS: [(&str, &str); 18] = [
     ("preflight::rights", "Rights."),
     ("run.start_log", "The log"),
     ("preflight::rsync", "rsync"),
@@ -156,6 +156,7 @@ const STEPS: [(&str, &str); 17] = [
     ("exclusions::gather", "Exclusions"),
     ("script::check", "Scripts"),
     ("password::resolve", "The password"),
+    ("census::judge", "The census"),
     ("adoption::judge", "The first clone"),
     ("transfer::list_changes", "A test run"),
     ("server_backup::run", "The server backup"),

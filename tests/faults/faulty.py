@@ -3,6 +3,11 @@
 Usage: faulty.py BACKING MOUNT_POINT CONTROL. Each line of the file CONTROL is one of
     fail /path    reading this file, or with "*" any file, fails with EIO
     hang /path    reading this file blocks for as long as the line is there
+    slow /path    each read of this file takes a twentieth of a second
+    list /path    listing this folder fails with EIO
+    stat /path    asking for the properties of this entry fails with EIO
+A folder is named with a slash at its end; then its list of names is what fails or blocks,
+and from then on the file CONTROL.hangs is there.
 """
 
 import errno
@@ -25,10 +30,25 @@ class Faulty(ownerless.Ownerless):
                 lines = control.read().splitlines()
         except FileNotFoundError:
             return False
-        return f"{fault} {path}" in lines or f"{fault} *" in lines
+        return f"{fault} {path}" in lines or not path.endswith("/") and f"{fault} *" in lines
+
+    def readdir(self, path, fh):
+        while self.is_told("hang", path + "/"):
+            open(self.control + ".hangs", "w").close()
+            time.sleep(0.05)
+        if self.is_told("fail", path + "/") or self.is_told("list", path):
+            raise OSError(errno.EIO, "told to fail")
+        return super().readdir(path, fh)
+
+    def getattr(self, path, fh=None):
+        if self.is_told("stat", path):
+            raise OSError(errno.EIO, "told to fail")
+        return super().getattr(path, fh)
 
     def read(self, path, size, offset, fh):
         while self.is_told("hang", path):
+            time.sleep(0.05)
+        if self.is_told("slow", path):
             time.sleep(0.05)
         if self.is_told("fail", path):
             raise OSError(errno.EIO, "told to fail")

@@ -1,4 +1,5 @@
 //! A filesystem whose faults are told while it is mounted, by way of FUSE and Python's fusepy.
+#![allow(dead_code, reason = "each test crate uses a part")]
 
 use std::ffi::OsStr;
 use std::fs;
@@ -31,7 +32,17 @@ impl FaultyFuse {
         self.fuse.path()
     }
 
-    /// Sets the faults: lines such as `fail /file`, `fail *` or `hang /file`.
+    /// The folder that holds its contents, without any fault.
+    pub fn backing(&self) -> PathBuf {
+        self.fuse.backing()
+    }
+
+    /// Whether somebody waits, or has waited, for a folder's list of names.
+    pub fn is_hanging(&self) -> bool {
+        self.folder.path().join("control.hangs").exists()
+    }
+
+    /// Sets the faults: lines such as `fail /file`, `fail *`, `hang /file` or `fail /folder/`.
     pub fn tell(&self, faults: &str) {
         let new = self.folder.path().join("new");
         fs::write(&new, faults).unwrap();

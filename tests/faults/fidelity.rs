@@ -1,39 +1,39 @@
 //! The clone is exact on every filesystem, and a second run finds nothing to do.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use crate::audit::{Options, assert_same};
 use crate::disk::{LoopDisk, Tmpfs};
+use crate::evidence::Evidence;
 use crate::sandbox::Sandbox;
+use crate::scene::tool;
 use crate::tree::{edit_in_the_same_second, hostile_tree, over_long_path, remove_tree, set_mtime};
 
-#[test]
-fn ext4_holds_an_exact_clone() {
-    exact_on(LoopDisk::new("ext4", 320, &[], "").path(), true);
+pub fn ext4_holds_an_exact_clone(evidence: &mut Evidence) {
+    exact_on(evidence, LoopDisk::new("ext4", 320, &[], "").path(), true);
 }
 
-#[test]
-fn xfs_holds_an_exact_clone() {
-    exact_on(LoopDisk::new("xfs", 320, &[], "").path(), true);
+pub fn xfs_holds_an_exact_clone(evidence: &mut Evidence) {
+    exact_on(evidence, LoopDisk::new("xfs", 320, &[], "").path(), true);
 }
 
-#[test]
-fn btrfs_holds_an_exact_clone() {
-    exact_on(LoopDisk::new("btrfs", 320, &[], "").path(), true);
+pub fn btrfs_holds_an_exact_clone(evidence: &mut Evidence) {
+    exact_on(evidence, LoopDisk::new("btrfs", 320, &[], "").path(), true);
 }
 
-#[test]
-fn tmpfs_holds_an_exact_clone() {
-    exact_on(Tmpfs::new("size=320m").path(), true);
+pub fn tmpfs_holds_an_exact_clone(evidence: &mut Evidence) {
+    exact_on(evidence, Tmpfs::new("size=320m").path(), true);
 }
 
-#[test]
-fn a_disk_of_whole_seconds_holds_all_but_the_nanoseconds() {
-    exact_on(LoopDisk::new("ext4", 320, &["-I", "128"], "").path(), false);
+pub fn a_disk_of_whole_seconds_holds_all_but_the_nanoseconds(evidence: &mut Evidence) {
+    exact_on(evidence, LoopDisk::new("ext4", 320, &["-I", "128"], "").path(), false);
 }
 
-fn exact_on(disk: &Path, nanoseconds: bool) {
+fn exact_on(evidence: &mut Evidence, disk: &Path, nanoseconds: bool) {
     let mut sandbox = Sandbox::new();
     sandbox.destination = disk.into();
     hostile_tree(&sandbox.source);
@@ -42,15 +42,21 @@ fn exact_on(disk: &Path, nanoseconds: bool) {
         set_mtime(&sandbox.source.join("contents/after 2038"), 2_000_000_000, 5);
         set_mtime(&sandbox.source.join("contents"), 2_000_000_000, 5);
     }
+    evidence.options = Options { nanoseconds, sparse_slack: 256 * 1024, ..Options::default() };
+    let options = evidence.options.clone();
     let same = || {
-        let options = Options { nanoseconds, sparse_slack: 256 * 1024, ..Options::default() };
         assert_same(&sandbox.source, &sandbox.destination, &options);
         assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
     };
-    sandbox.clone(&[]).assert_code(0).assert_err("");
+    evidence.watch(&sandbox);
+    let first = sandbox.clone(&[]);
+    first.assert_code(0).assert_err("");
+    evidence.judge(&sandbox, &first);
     same();
 
+    evidence.watch(&sandbox);
     let second = sandbox.clone(&[]);
+    evidence.judge(&sandbox, &second);
     second.assert_code(0).assert_err("");
     second.assert_log(": Number of regular files transferred: 0\n");
     second.assert_log(": Number of created files: 0\n").assert_log(": Number of deleted files: 0\n");
@@ -63,18 +69,18 @@ fn exact_on(disk: &Path, nanoseconds: bool) {
         edit_in_the_same_second(&sandbox.source.join("contents/large"));
     }
     fs::write(sandbox.source.join("new"), "new").unwrap();
-    sandbox.clone(&[]).assert_code(0).assert_err("");
-    same();
+    evidence.mend(&sandbox);
     assert!(!sandbox.destination.join("names").exists() && !sandbox.destination.join("levels").exists());
 }
 
-#[test]
-fn a_path_that_is_too_long_for_the_system_is_named() {
+pub fn a_path_that_is_too_long_for_the_system_is_named(evidence: &mut Evidence) {
     let sandbox = Sandbox::new();
     sandbox.write("file", "content");
     sandbox.write_destination("file", "old");
     let path = over_long_path(&sandbox.source);
+    evidence.watch(&sandbox);
     let run = sandbox.clone(&["--adopt"]);
+    evidence.judge(&sandbox, &run);
     run.assert_code(23);
     run.assert_err(
         "counterpart: rsync ended with code 23: some files or attributes were not transferred. \
@@ -88,4 +94,33 @@ fn a_path_that_is_too_long_for_the_system_is_named() {
     assert!(named.contains(&path[..3500]), "{named} is not {path}");
     assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
     assert_eq!(fs::read_to_string(sandbox.destination.join("file")).unwrap(), "content");
+    remove_tree(&sandbox.source.join("over-long"));
+    evidence.mend(&sandbox);
+}
+
+pub fn names_of_every_byte_are_cloned_and_shown_harmlessly(evidence: &mut Evidence) {
+    let sandbox = Sandbox::new();
+    for byte in (1..=255_u8).filter(|byte| *byte != b'/') {
+        let folder = sandbox.source.join(OsStr::from_bytes(&[b'd', byte, byte, b'd']));
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join(OsStr::from_bytes(&[byte, b'f', byte])), [byte]).unwrap();
+        symlink(OsStr::from_bytes(&[byte]), folder.join("link")).unwrap();
+    }
+    // Nobody can delete these, so the log has to name each of them.
+    let stubborn = |sandbox: &Sandbox| sandbox.destination.join("stubborn");
+    fs::create_dir(sandbox.source.join("stubborn")).unwrap();
+    sandbox.clone(&[]).assert_code(0);
+    for byte in (1..=255_u8).filter(|byte| *byte != b'/') {
+        fs::write(stubborn(&sandbox).join(OsStr::from_bytes(&[b'x', byte])), "").unwrap();
+    }
+    tool("chattr", &[OsStr::new("+i"), stubborn(&sandbox).as_os_str()]);
+    evidence.watch(&sandbox);
+    let run = sandbox.clone(&[]);
+    tool("chattr", &[OsStr::new("-i"), stubborn(&sandbox).as_os_str()]);
+    evidence.judge(&sandbox, &run);
+    let is_harmless = |character: char| ['\n', '\t'].contains(&character) || !character.is_control();
+    let harmful = run.out.chars().chain(run.err.chars()).find(|character| !is_harmless(*character));
+    assert_eq!(harmful, None, "{run:?}");
+    run.assert_log("  and ");
+    evidence.mend(&sandbox);
 }

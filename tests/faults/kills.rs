@@ -2,33 +2,29 @@
 
 use std::fs;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::sys::signal::Signal;
 
 use crate::audit::{Options, assert_same};
+use crate::evidence::{Evidence, KILLED};
 use crate::sandbox::Sandbox;
-use crate::scene::{RSYNC, Running, assert_clone, on_transfer, text, thousands, wait_for};
+use crate::scene::{RSYNC, Running, assert_no_rsync, on_transfer, text, thousands, wait_for};
 use crate::tree::snapshot;
 
 /// Everything that must hold after a kill.
 #[track_caller]
-fn assert_mended(sandbox: &Sandbox, moment: &str) {
+fn assert_mended(evidence: &mut Evidence, sandbox: &Sandbox, moment: &str) {
+    // What has survived the run may still be writing.
+    assert_no_rsync(sandbox);
     if sandbox.mark("completed").exists() {
         assert_whole(sandbox);
         assert!(!sandbox.mark("error").exists(), "{moment}");
     }
+    evidence.judge_code(sandbox, KILLED, &moment);
+    evidence.judge_loss(sandbox);
     sandbox.rsync(&format!("exec {RSYNC} \"$@\""));
-    let deadline = Instant::now() + Duration::from_secs(10);
-    let mut run = sandbox.clone(&[]);
-    // rsync holds the lock until it has ended too.
-    while run.code == 80 && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(50));
-        run = sandbox.clone(&[]);
-    }
-    assert_eq!((run.code, run.err.as_str()), (0, ""), "killed {moment}: {run}");
-    assert_eq!(sandbox.marks(), ["completed", "id", "stats"], "killed {moment}: {run}");
-    assert_clone(sandbox);
+    evidence.mend(sandbox);
 }
 
 /// Asserts that the clone is exact but for the time of the root itself: the completion is the last file that is written
@@ -40,15 +36,15 @@ fn assert_whole(sandbox: &Sandbox) {
 }
 
 /// Starts a run, waits for a file that says where it is, kills it.
-fn kill_at(sandbox: &Sandbox, began: &std::path::Path, more: &[&str], moment: &str) {
+fn kill_at(evidence: &mut Evidence, sandbox: &Sandbox, began: &std::path::Path, more: &[&str], moment: &str) {
+    evidence.watch(sandbox);
     let run = Running::start(sandbox, more);
     wait_for(began);
     run.signal(Signal::SIGKILL);
     assert_eq!(run.finish().code, -1, "{moment}");
 }
 
-#[test]
-fn a_kill_while_another_program_runs_is_mended() {
+pub fn a_kill_while_another_program_runs_is_mended(evidence: &mut Evidence) {
     let stops = [
         ("while rsync tells its version", "--version"),
         ("during the dry run", "--dry-run"),
@@ -64,62 +60,66 @@ fn a_kill_while_another_program_runs_is_mended() {
             "case \" $* \" in *' {option} '*) : >'{}'; exec sleep 100 ;; esac\nexec {RSYNC} \"$@\"",
             text(&began)
         ));
-        kill_at(&sandbox, &began, &[], moment);
+        kill_at(evidence, &sandbox, &began, &[], moment);
         assert!(!sandbox.mark("completed").exists(), "{moment}");
-        assert_mended(&sandbox, moment);
+        assert_mended(evidence, &sandbox, moment);
     }
     for (option, is_complete) in [("-p", false), ("-o", true)] {
         let sandbox = Sandbox::new();
         thousands(&sandbox, 50);
         let began = sandbox.path().join("began");
         let script = sandbox.script("script", &format!(": >'{}'; exec sleep 100", text(&began)));
-        kill_at(&sandbox, &began, &[option, &text(&script)], option);
+        kill_at(evidence, &sandbox, &began, &[option, &text(&script)], option);
         assert_eq!(sandbox.mark("completed").exists(), is_complete, "{option}");
-        assert_mended(&sandbox, option);
+        assert_mended(evidence, &sandbox, option);
     }
 }
 
-#[test]
-fn a_kill_after_the_transfer_and_before_the_verdict_is_mended() {
+pub fn a_kill_after_the_transfer_and_before_the_verdict_is_mended(evidence: &mut Evidence) {
     let sandbox = Sandbox::new();
     thousands(&sandbox, 50);
     let began = sandbox.path().join("began");
     on_transfer(&sandbox, &format!("{RSYNC} \"$@\"; : >'{}'; exec sleep 100", text(&began)));
-    kill_at(&sandbox, &began, &[], "after the transfer");
+    kill_at(evidence, &sandbox, &began, &[], "after the transfer");
     assert!(!sandbox.mark("completed").exists());
-    assert_mended(&sandbox, "after the transfer");
+    assert_mended(evidence, &sandbox, "after the transfer");
 }
 
-#[test]
-fn a_kill_after_a_complete_run_takes_no_false_completion_along() {
+pub fn a_kill_after_a_complete_run_takes_no_false_completion_along(evidence: &mut Evidence) {
     let sandbox = Sandbox::new();
     thousands(&sandbox, 50);
     sandbox.clone(&[]).assert_code(0);
     fs::write(sandbox.source.join("more"), "more").unwrap();
     let began = sandbox.path().join("began");
     on_transfer(&sandbox, &format!(": >'{}'; exec sleep 100", text(&began)));
-    kill_at(&sandbox, &began, &[], "in the second run");
+    kill_at(evidence, &sandbox, &began, &[], "in the second run");
     assert!(!sandbox.mark("completed").exists(), "the clone is not what the source is any more");
-    assert_mended(&sandbox, "in the second run");
+    assert_mended(evidence, &sandbox, "in the second run");
 }
 
-#[test]
-fn timed_kills_are_mended() {
+pub fn timed_kills_are_mended(evidence: &mut Evidence) {
     let mut sandbox = Sandbox::new();
-    thousands(&sandbox, 2000);
+    thousands(&sandbox, 1200);
     let undisturbed = Instant::now();
     sandbox.clone(&[]).assert_code(0);
     let whole = undisturbed.elapsed();
     let root = sandbox.destination.clone();
     let mut killed = 0;
     for step in 0..16_u32 {
-        sandbox.destination = root.join("..").join(format!("destination-{step}"));
+        sandbox.destination = root.with_file_name(format!("destination-{step}"));
         fs::create_dir(&sandbox.destination).unwrap();
+        evidence.watch(&sandbox);
         let run = Running::start(&sandbox, &[]);
         std::thread::sleep(whole * step / 15);
         run.signal(Signal::SIGKILL);
-        killed += i32::from(run.finish().code == -1);
-        assert_mended(&sandbox, &format!("after {step} fifteenths of {whole:?}"));
+        let moment = format!("after {step} fifteenths of {whole:?}");
+        if run.finish().code == KILLED {
+            killed += 1;
+            assert_mended(evidence, &sandbox, &moment);
+        } else {
+            evidence.judge_code(&sandbox, 0, &moment);
+            evidence.judge_loss(&sandbox);
+        }
         crate::tree::remove_tree(&sandbox.destination);
     }
     assert!(killed >= 8, "only {killed} runs were still running when they were killed");
@@ -128,26 +128,27 @@ fn timed_kills_are_mended() {
 /// The system calls by which Counterpart itself changes a disk, or makes sure that it has.
 const CHANGES: [&str; 7] = ["fsync", "syncfs", "renameat", "unlinkat", "utimensat", "ftruncate", "pwrite64"];
 
-#[test]
-fn a_kill_before_each_change_of_a_first_clone_is_mended() {
+pub fn a_kill_before_each_change_of_a_first_clone_is_mended(evidence: &mut Evidence) {
     let mut moments = 0;
     for call in CHANGES {
         for number in 1.. {
             let sandbox = Sandbox::new();
             thousands(&sandbox, 20);
             fs::create_dir(sandbox.destination.join("0000")).unwrap();
+            evidence.watch(&sandbox);
             if !killed_before(&sandbox, call, number) {
+                evidence.judge_code(&sandbox, 0, &call);
+                evidence.judge_loss(&sandbox);
                 break;
             }
             moments += 1;
-            assert_mended(&sandbox, &format!("before {call} number {number}"));
+            assert_mended(evidence, &sandbox, &format!("before {call} number {number}"));
         }
     }
     assert!(moments >= 12, "only {moments} changes were met");
 }
 
-#[test]
-fn a_kill_before_each_change_of_a_later_clone_is_mended() {
+pub fn a_kill_before_each_change_of_a_later_clone_is_mended(evidence: &mut Evidence) {
     let sandbox = Sandbox::new();
     thousands(&sandbox, 20);
     let mut moments = 0;
@@ -156,7 +157,10 @@ fn a_kill_before_each_change_of_a_later_clone_is_mended() {
             sandbox.clone(&[]).assert_code(0);
             let before = snapshot(&sandbox.destination);
             fs::write(sandbox.source.join("changing"), format!("{call} {number}")).unwrap();
+            evidence.watch(&sandbox);
             if !killed_before(&sandbox, call, number) {
+                evidence.judge_code(&sandbox, 0, &call);
+                evidence.judge_loss(&sandbox);
                 break;
             }
             moments += 1;
@@ -166,8 +170,9 @@ fn a_kill_before_each_change_of_a_later_clone_is_mended() {
             {
                 assert_whole(&sandbox);
             }
-            fs::remove_file(sandbox.mark("completed")).unwrap_or_default();
-            assert_mended(&sandbox, &format!("before {call} number {number}"));
+            evidence.judge_code(&sandbox, KILLED, &call);
+            evidence.judge_loss(&sandbox);
+            evidence.mend(&sandbox);
         }
     }
     assert!(moments >= 10, "only {moments} changes were met");

@@ -4,9 +4,10 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 
 use crate::disk::BindMount;
+use crate::evidence::Evidence;
 use crate::sandbox::{Finished, Sandbox, wait_until};
 use crate::scene::{Running, assert_clone, assert_failure, text, wait_for};
-use crate::tree::{assert_unchanged, snapshot, snapshot_with_ctime};
+use crate::tree::{assert_unchanged, snapshot_with_ctime};
 
 /// A sandbox whose pre-clone script waits, with the options that name the script.
 fn waiting() -> (Sandbox, Vec<String>) {
@@ -38,13 +39,15 @@ fn assert_locked(run: &Finished, destination: &str) {
     ));
 }
 
-#[test]
-fn the_second_of_two_is_80_and_writes_nothing() {
+pub fn the_second_of_two_is_80_and_writes_nothing(evidence: &mut Evidence) {
     let (sandbox, options) = waiting();
     let first = Running::start(&sandbox, &strs(&options));
     wait_for(&sandbox.path().join("began"));
     let before = snapshot_with_ctime(&sandbox.destination);
-    assert_locked(&sandbox.clone(&[]), &text(&sandbox.destination));
+    evidence.watch(&sandbox);
+    let run = sandbox.clone(&[]);
+    assert_locked(&run, &text(&sandbox.destination));
+    evidence.judge(&sandbox, &run);
     // The same folder by way of a bind mount.
     let other = BindMount::new(&sandbox.destination);
     let other_path = text(other.path());
@@ -57,50 +60,60 @@ fn the_second_of_two_is_80_and_writes_nothing() {
     assert_clone(&sandbox);
     assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
     assert_eq!(fs::read_to_string(sandbox.path().join("began")).unwrap(), "one\n");
+    evidence.mend(&sandbox);
 }
 
-#[test]
-fn of_five_at_once_exactly_one_runs() {
+pub fn of_ten_at_once_exactly_one_runs(evidence: &mut Evidence) {
     let (sandbox, options) = waiting();
-    let mut runs: Vec<Running> = (0..5).map(|_| Running::start(&sandbox, &strs(&options))).collect();
+    evidence.watch(&sandbox);
+    let mut runs: Vec<Running> = (0..10).map(|_| Running::start(&sandbox, &strs(&options))).collect();
     let ended =
         |runs: &mut Vec<Running>| runs.iter_mut().filter_map(|run| run.has_ended().then_some(())).count();
-    assert!(wait_until(|| ended(&mut runs) == 4), "four have to give up");
+    assert!(wait_until(|| ended(&mut runs) == 9), "nine have to give up");
     wait_for(&sandbox.path().join("began"));
+    let first = runs.iter_mut().position(|run| !run.has_ended()).expect("nobody runs");
+    let first = runs.swap_remove(first);
+    for run in runs.into_iter().map(Running::finish) {
+        assert_locked(&run, &text(&sandbox.destination));
+        evidence.judge_end(&sandbox, &run);
+    }
+    evidence.judge_loss(&sandbox);
     let_go(&sandbox);
-    let mut runs: Vec<Finished> = runs.into_iter().map(Running::finish).collect();
-    runs.sort_by_key(|run| run.code);
-    runs[0].assert_code(0).assert_err("");
-    runs[1..].iter().for_each(|run| assert_locked(run, &text(&sandbox.destination)));
+    first.finish().assert_code(0).assert_err("");
     assert_eq!(fs::read_to_string(sandbox.path().join("began")).unwrap(), "one\n");
-    assert_eq!(sandbox.logs().len(), 5, "each has a log of its own");
+    assert_eq!(sandbox.logs().len(), 10, "each has a log of its own");
     assert_clone(&sandbox);
+    evidence.mend(&sandbox);
 }
 
-#[test]
-fn a_test_run_needs_no_lock() {
+pub fn a_test_run_needs_no_lock(evidence: &mut Evidence) {
     let (sandbox, options) = waiting();
     let first = Running::start(&sandbox, &strs(&options));
     wait_for(&sandbox.path().join("began"));
-    sandbox.clone(&["-t"]).assert_code(70).assert_log(": Would create file\n");
+    evidence.watch(&sandbox);
+    let run = sandbox.clone(&["-t"]);
+    run.assert_code(70).assert_log(": Would create file\n");
+    evidence.judge(&sandbox, &run);
     let_go(&sandbox);
     first.finish().assert_code(0);
+    evidence.mend(&sandbox);
 }
 
-#[test]
-fn two_destinations_do_not_wait_for_each_other() {
+pub fn two_destinations_do_not_wait_for_each_other(evidence: &mut Evidence) {
     let (sandbox, options) = waiting();
+    evidence.watch(&sandbox);
     let first = Running::start(&sandbox, &strs(&options));
     wait_for(&sandbox.path().join("began"));
     let other = sandbox.path().join("other");
     fs::create_dir(&other).unwrap();
     sandbox.run(["-s", &text(&sandbox.source), "-d", &text(&other)]).assert_code(0);
     let_go(&sandbox);
-    first.finish().assert_code(0);
+    let first = first.finish();
+    first.assert_code(0);
+    evidence.judge(&sandbox, &first);
 }
 
-#[test]
-fn a_lock_folder_of_somebody_else_is_refused() {
+pub fn a_lock_folder_of_somebody_else_is_refused(evidence: &mut Evidence) {
     type Plant = fn(&Sandbox);
     let plants: [(&str, Plant); 4] = [
         ("the lock folder belongs to somebody else", |sandbox| {
@@ -121,20 +134,19 @@ fn a_lock_folder_of_somebody_else_is_refused() {
         let sandbox = Sandbox::new();
         sandbox.write("file", "content");
         plant(&sandbox);
-        let before = snapshot(&sandbox.destination);
+        evidence.watch(&sandbox);
         let run = sandbox.clone(&[]);
+        evidence.judge(&sandbox, &run);
         let lock = text(&sandbox.host().join("lock"));
         run.assert_code(1);
         run.assert_err(&format!("counterpart: Internal error: the lock in {lock} cannot be taken: {why}.\n"));
-        assert_unchanged(&before, &snapshot(&sandbox.destination));
         if let Ok(mut elsewhere) = fs::read_dir(sandbox.path().join("elsewhere")) {
             assert!(elsewhere.next().is_none(), "the link was followed");
         }
     }
 }
 
-#[test]
-fn a_lock_file_that_is_a_link_is_refused() {
+pub fn a_lock_file_that_is_a_link_is_refused(evidence: &mut Evidence) {
     let sandbox = Sandbox::new();
     sandbox.write("file", "content");
     sandbox.clone(&[]).assert_code(0);
@@ -143,15 +155,18 @@ fn a_lock_file_that_is_a_link_is_refused() {
     let victim = sandbox.path().join("victim");
     fs::write(&victim, "mine").unwrap();
     symlink(&victim, &lock).unwrap();
+    evidence.watch(&sandbox);
     let run = sandbox.clone(&[]);
+    evidence.judge(&sandbox, &run);
     run.assert_code(1);
     assert!(run.err.contains("cannot be taken"), "{run}");
     assert_eq!(fs::read_to_string(victim).unwrap(), "mine");
     assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+    fs::remove_file(lock).unwrap();
+    evidence.mend(&sandbox);
 }
 
-#[test]
-fn an_rsync_that_outlives_the_run_keeps_the_lock() {
+pub fn an_rsync_that_outlives_the_run_keeps_the_lock(evidence: &mut Evidence) {
     let sandbox = Sandbox::new();
     sandbox.write("file", "content");
     let (began, go) = (sandbox.path().join("began"), sandbox.path().join("go"));
@@ -167,9 +182,12 @@ fn an_rsync_that_outlives_the_run_keeps_the_lock() {
     wait_for(&began);
     run.signal(nix::sys::signal::Signal::SIGKILL);
     assert_eq!(run.finish().code, -1);
+    evidence.watch(&sandbox);
+    let refused = sandbox.clone(&[]);
+    evidence.judge(&sandbox, &refused);
     assert_failure(
         &sandbox,
-        &sandbox.clone(&[]),
+        &refused,
         80,
         &format!("Another Counterpart is cloning to {}. Wait for it to end.", text(&sandbox.destination)),
         &["id"]
@@ -180,14 +198,5 @@ fn an_rsync_that_outlives_the_run_keeps_the_lock() {
     );
     let_go(&sandbox);
     sandbox.rsync("exec /usr/bin/rsync \"$@\"");
-    let mut last = sandbox.clone(&[]);
-    assert!(wait_until(|| {
-        if last.code == 80 {
-            last = sandbox.clone(&[]);
-        }
-        last.code != 80
-    }));
-    last.assert_code(0);
-    assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
-    assert_clone(&sandbox);
+    evidence.mend(&sandbox);
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use crate::evidence::Evidence;
 use crate::sandbox::Sandbox;
 use crate::scene::{assert_clone, assert_failure, on_transfer, text};
 use crate::tree::{assert_unchanged, snapshot_with_ctime};
@@ -67,18 +68,23 @@ impl Scene {
     }
 }
 
-#[test]
-fn what_is_planted_at_a_clone_gives_way() {
+pub fn what_is_planted_at_a_clone_gives_way(evidence: &mut Evidence) {
     for mark in MARKS {
         for (name, plant) in PLANTS {
             let what = format!("{name} as {mark}");
             let scene = Scene::new();
+            // Without an id, a clone is known by its filesystem.
+            scene.sandbox.tool("blkid", "echo 1234-ABCD");
             scene.sandbox.clone(&[]).assert_code(0);
             scene.plant(mark, plant);
             fs::remove_file(scene.victims.join("linked")).unwrap();
             fs::write(scene.victims.join("linked"), "mine").unwrap();
             let victims = snapshot_with_ctime(&scene.victims);
-            scene.sandbox.clone(&[]).assert_code(0).assert_err("");
+            evidence.watch(&scene.sandbox);
+            evidence.watch_bystander(&scene.victims);
+            let run = scene.sandbox.clone(&[]);
+            run.assert_code(0).assert_err("");
+            evidence.judge(&scene.sandbox, &run);
             assert_unchanged(&victims, &snapshot_with_ctime(&scene.victims));
             scene.assert_right(&["completed", "id", "stats"], &what);
             assert_clone(&scene.sandbox);
@@ -86,8 +92,7 @@ fn what_is_planted_at_a_clone_gives_way() {
     }
 }
 
-#[test]
-fn what_is_planted_gives_way_to_a_failure_as_well() {
+pub fn what_is_planted_gives_way_to_a_failure_as_well(evidence: &mut Evidence) {
     for mark in MARKS {
         for (name, plant) in PLANTS {
             let what = format!("{name} as {mark}");
@@ -102,11 +107,13 @@ fn what_is_planted_gives_way_to_a_failure_as_well() {
                     text(&script)
                 ),
             );
+            evidence.watch(&scene.sandbox);
             let run = crate::scene::Running::start(&scene.sandbox, &[]);
             crate::scene::wait_for(&script);
             scene.plant(mark, plant);
             fs::remove_file(script).unwrap();
             let run = run.finish();
+            evidence.judge(&scene.sandbox, &run);
             let sentence = "rsync ended with code 23: some files or attributes were not transferred. \
                             The failing paths are in the log.";
             let marks: &[&str] = &["error", "id", "stats"];
@@ -122,12 +129,13 @@ fn what_is_planted_gives_way_to_a_failure_as_well() {
             assert_eq!(fs::read_to_string(scene.victims.join("file")).unwrap(), "mine", "{what}");
             assert_eq!(fs::read_to_string(scene.victims.join("folder/file")).unwrap(), "mine", "{what}");
             assert_eq!(fs::read_to_string(scene.victims.join("linked")).unwrap(), "mine", "{what}");
+            on_transfer(&scene.sandbox, "");
+            evidence.mend(&scene.sandbox);
         }
     }
 }
 
-#[test]
-fn planted_marks_do_not_make_a_destination_ours() {
+pub fn planted_marks_do_not_make_a_destination_ours(evidence: &mut Evidence) {
     for (name, plant) in PLANTS.into_iter().filter(|(name, _)| *name != "hard link") {
         let scene = Scene::new();
         scene.sandbox.write_destination("precious", "mine");
@@ -137,8 +145,11 @@ fn planted_marks_do_not_make_a_destination_ours() {
         }
         fs::write(scene.victims.join("linked"), "mine").unwrap();
         let before = snapshot_with_ctime(scene.sandbox.path()).without(Path::new("host"));
+        evidence.watch(&scene.sandbox);
+        evidence.watch_bystander(&scene.victims);
         let run = scene.sandbox.clone(&[]);
         assert_eq!(run.code, 76, "{name}: {run}");
+        evidence.judge(&scene.sandbox, &run);
         let after = snapshot_with_ctime(scene.sandbox.path()).without(Path::new("host"));
         let changes: Vec<_> = before.changes(&after);
         // The probe for nanoseconds and owners comes and goes; the folder's own ctime tells of it.
@@ -147,8 +158,7 @@ fn planted_marks_do_not_make_a_destination_ours() {
     }
 }
 
-#[test]
-fn a_first_clone_to_planted_links_is_right() {
+pub fn a_first_clone_to_planted_links_is_right(evidence: &mut Evidence) {
     for (name, plant) in PLANTS {
         let scene = Scene::new();
         for mark in MARKS {
@@ -157,11 +167,43 @@ fn a_first_clone_to_planted_links_is_right() {
             }
             scene.plant(mark, plant);
         }
+        evidence.watch(&scene.sandbox);
         let run = scene.sandbox.clone(&[]);
         run.assert_code(0).assert_err("");
+        evidence.judge(&scene.sandbox, &run);
         scene.assert_right(&["completed", "id", "stats"], name);
         assert_eq!(fs::read_to_string(scene.victims.join("file")).unwrap(), "mine");
         assert_eq!(fs::read_to_string(scene.victims.join("folder/file")).unwrap(), "mine");
         assert_clone(&scene.sandbox);
     }
+}
+
+pub fn links_in_the_place_of_the_clones_folders_are_not_followed(evidence: &mut Evidence) {
+    let scene = Scene::new();
+    for name in ["folder/file", "folder/below/file", "other/file"] {
+        scene.sandbox.write(name, "content");
+    }
+    scene.sandbox.clone(&[]).assert_code(0);
+    for (name, victim) in [("folder/below", "folder"), ("other", ""), ("file", "file")] {
+        let path = scene.sandbox.destination.join(name);
+        let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path));
+        symlink(scene.victims.join(victim), &path).unwrap();
+    }
+    evidence.watch(&scene.sandbox);
+    evidence.watch_bystander(&scene.victims);
+    let run = scene.sandbox.clone(&[]);
+    run.assert_err("");
+    evidence.judge(&scene.sandbox, &run);
+    evidence.mend(&scene.sandbox);
+}
+
+pub fn a_destination_that_is_a_link_is_refused(evidence: &mut Evidence) {
+    let mut scene = Scene::new();
+    let link = scene.sandbox.path().join("link");
+    symlink(scene.victims.join("folder"), &link).unwrap();
+    scene.sandbox.destination = link;
+    evidence.watch(&scene.sandbox);
+    evidence.watch_bystander(&scene.victims);
+    let run = scene.sandbox.clone(&["--adopt"]);
+    evidence.judge(&scene.sandbox, &run);
 }

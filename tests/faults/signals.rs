@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 
+use crate::evidence::Evidence;
 use crate::faulty::FaultyFuse;
 use crate::sandbox::{Sandbox, wait_until};
 use crate::scene::{
-    RSYNC, Running, assert_clone, assert_failure, assert_no_rsync, assert_nothing_extra, on_transfer,
-    processes_with, quarter_megabytes, rsyncs, slow_down, text, wait_for, wait_for_files,
+    RSYNC, Running, assert_failure, assert_no_rsync, assert_nothing_extra, on_transfer, processes_with,
+    quarter_megabytes, rsyncs, slow_down, text, wait_for, wait_for_files,
 };
 
 fn slow_sandbox() -> Sandbox {
@@ -19,44 +20,45 @@ fn slow_sandbox() -> Sandbox {
     sandbox
 }
 
-#[test]
-fn a_signal_during_the_transfer_ends_it_with_20() {
+pub fn a_signal_during_the_transfer_ends_it_with_20(evidence: &mut Evidence) {
     for (signal, name) in
         [(Signal::SIGINT, "SIGINT"), (Signal::SIGTERM, "SIGTERM"), (Signal::SIGHUP, "SIGHUP")]
     {
         let sandbox = slow_sandbox();
+        evidence.watch(&sandbox);
         let run = Running::start(&sandbox, &[]);
         wait_for_files(&sandbox);
         run.signal(signal);
         let run = run.finish();
+        evidence.judge(&sandbox, &run);
         let sentence = format!("The clone was interrupted ({name}).");
         assert_failure(&sandbox, &run, 20, &sentence, &["error", "id"]);
         assert_no_rsync(&sandbox);
         assert_nothing_extra(&sandbox);
         sandbox.rsync("exec /usr/bin/rsync \"$@\"");
-        sandbox.clone(&[]).assert_code(0);
-        assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
-        assert_clone(&sandbox);
+        evidence.mend(&sandbox);
     }
 }
 
-#[test]
-fn a_signal_takes_the_completion_of_an_earlier_run_away_with_it() {
+pub fn a_signal_takes_the_completion_of_an_earlier_run_away_with_it(evidence: &mut Evidence) {
     let sandbox = slow_sandbox();
     sandbox.rsync("exec /usr/bin/rsync \"$@\"");
     sandbox.clone(&[]).assert_code(0);
     sandbox.write("more", &"x".repeat(1 << 20));
     slow_down(&sandbox, 100);
+    evidence.watch(&sandbox);
     let run = Running::start(&sandbox, &[]);
     assert!(wait_until(|| !sandbox.mark("completed").exists() && !rsyncs(&sandbox).is_empty()));
     run.signal(Signal::SIGTERM);
     let run = run.finish();
+    evidence.judge(&sandbox, &run);
     assert_failure(&sandbox, &run, 20, "The clone was interrupted (SIGTERM).", &["error", "id", "stats"]);
     assert_nothing_extra(&sandbox);
+    on_transfer(&sandbox, "");
+    evidence.mend(&sandbox);
 }
 
-#[test]
-fn a_second_sigint_ends_at_once_whatever_rsync_does() {
+pub fn a_second_sigint_ends_at_once_whatever_rsync_does(evidence: &mut Evidence) {
     let sandbox = Sandbox::new();
     sandbox.write("file", "content");
     let began = sandbox.path().join("began");
@@ -64,6 +66,7 @@ fn a_second_sigint_ends_at_once_whatever_rsync_does() {
         &sandbox,
         &format!("trap '' INT TERM HUP; : >'{}'; while :; do sleep 0.1; done", text(&began)),
     );
+    evidence.watch(&sandbox);
     let mut run = Running::start(&sandbox, &[]);
     wait_for(&began);
     run.signal(Signal::SIGINT);
@@ -72,19 +75,22 @@ fn a_second_sigint_ends_at_once_whatever_rsync_does() {
     let second = Instant::now();
     run.signal(Signal::SIGINT);
     let run = run.finish();
+    evidence.judge(&sandbox, &run);
     assert!(second.elapsed() < Duration::from_secs(5), "it took {:?}", second.elapsed());
     run.assert_code(20);
     assert!(!sandbox.mark("completed").exists());
     assert!(wait_until(|| processes_with(&sandbox.destination).is_empty()), "the fake rsync is still there");
+    on_transfer(&sandbox, "");
+    evidence.mend(&sandbox);
 }
 
-#[test]
-fn a_second_sigint_ends_at_once_while_a_disk_hangs() {
+pub fn a_second_sigint_ends_at_once_while_a_disk_hangs(evidence: &mut Evidence) {
     let fuse = FaultyFuse::new();
     let mut sandbox = Sandbox::new();
     sandbox.source = fuse.path();
     quarter_megabytes(&sandbox, 3);
     fuse.tell("hang /001\n");
+    evidence.watch_at(&fuse.backing(), &sandbox.destination);
     let run = Running::start(&sandbox, &[]);
     wait_for_files(&sandbox);
     std::thread::sleep(Duration::from_millis(300));
@@ -93,17 +99,17 @@ fn a_second_sigint_ends_at_once_while_a_disk_hangs() {
     let second = Instant::now();
     run.signal(Signal::SIGINT);
     let run = run.finish();
+    evidence.judge_end(&sandbox, &run);
     assert!(second.elapsed() < Duration::from_secs(5), "it took {:?}", second.elapsed());
     assert_eq!(run.code, 20, "{run}");
     assert!(!sandbox.mark("completed").exists());
     fuse.tell("");
     assert_no_rsync(&sandbox);
-    sandbox.clone(&[]).assert_code(0);
-    assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+    evidence.judge_loss(&sandbox);
+    evidence.mend(&sandbox);
 }
 
-#[test]
-fn a_second_sigterm_waits_for_rsync() {
+pub fn a_second_sigterm_waits_for_rsync(evidence: &mut Evidence) {
     let sandbox = Sandbox::new();
     sandbox.write("file", "content");
     let (began, go) = (sandbox.path().join("began"), sandbox.path().join("go"));
@@ -115,6 +121,7 @@ fn a_second_sigterm_waits_for_rsync() {
             text(&go)
         ),
     );
+    evidence.watch(&sandbox);
     let mut run = Running::start(&sandbox, &[]);
     wait_for(&began);
     run.signal(Signal::SIGTERM);
@@ -122,24 +129,30 @@ fn a_second_sigterm_waits_for_rsync() {
     std::thread::sleep(Duration::from_millis(700));
     assert!(!run.has_ended());
     fs::write(go, "").unwrap();
-    assert_failure(&sandbox, &run.finish(), 20, "The clone was interrupted (SIGTERM).", &["error", "id"]);
+    let run = run.finish();
+    evidence.judge(&sandbox, &run);
+    on_transfer(&sandbox, "");
+    assert_failure(&sandbox, &run, 20, "The clone was interrupted (SIGTERM).", &["error", "id"]);
+    evidence.mend(&sandbox);
 }
 
-#[test]
-fn a_signal_during_the_pre_clone_script_ends_it_and_nothing_is_cloned() {
+pub fn a_signal_during_the_pre_clone_script_ends_it_and_nothing_is_cloned(evidence: &mut Evidence) {
     let sandbox = Sandbox::new();
     sandbox.write("file", "content");
     let began = sandbox.path().join("began");
     let script = sandbox.script("pre", &format!(": >'{}'; exec sleep 300", text(&began)));
+    evidence.watch(&sandbox);
     let run = Running::start(&sandbox, &["-p", &text(&script)]);
     wait_for(&began);
     run.signal(Signal::SIGINT);
-    assert_failure(&sandbox, &run.finish(), 20, "The clone was interrupted (SIGINT).", &["error"]);
+    let run = run.finish();
+    evidence.judge(&sandbox, &run);
+    assert_failure(&sandbox, &run, 20, "The clone was interrupted (SIGINT).", &["error"]);
     assert!(sandbox.names().is_empty());
+    evidence.mend(&sandbox);
 }
 
-#[test]
-fn a_signal_while_the_losses_are_counted_ends_it_and_nothing_is_lost() {
+pub fn a_signal_while_the_losses_are_counted_ends_it_and_nothing_is_lost(evidence: &mut Evidence) {
     let sandbox = Sandbox::new();
     sandbox.write("file", "content");
     sandbox.write_destination("precious", "mine");
@@ -148,33 +161,39 @@ fn a_signal_while_the_losses_are_counted_ends_it_and_nothing_is_lost() {
         "case \" $* \" in *' --dry-run '*) : >'{}'; exec sleep 300 ;; esac\nexec {RSYNC} \"$@\"",
         text(&began)
     ));
+    evidence.watch(&sandbox);
     let run = Running::start(&sandbox, &[]);
     wait_for(&began);
     run.signal(Signal::SIGTERM);
-    assert_failure(&sandbox, &run.finish(), 20, "The clone was interrupted (SIGTERM).", &["error"]);
+    let run = run.finish();
+    evidence.judge(&sandbox, &run);
+    assert_failure(&sandbox, &run, 20, "The clone was interrupted (SIGTERM).", &["error"]);
     assert_eq!(fs::read_to_string(sandbox.destination.join("precious")).unwrap(), "mine");
     sandbox.rsync("exec /usr/bin/rsync \"$@\"");
     assert_eq!(sandbox.clone(&[]).code, 76, "an error alone does not make a destination ours");
+    evidence.mend_with(&sandbox, &["--adopt"]);
 }
 
-#[test]
-fn a_signal_during_the_post_clone_script_ends_it() {
+pub fn a_signal_during_the_post_clone_script_ends_it(evidence: &mut Evidence) {
     let sandbox = Sandbox::new();
     sandbox.write("file", "content");
     let began = sandbox.path().join("began");
     let script = sandbox.script("post", &format!(": >'{}'; exec sleep 300", text(&began)));
+    evidence.watch(&sandbox);
     let run = Running::start(&sandbox, &["-o", &text(&script)]);
     wait_for(&began);
     assert!(sandbox.mark("completed").exists(), "the clone is complete before the script runs");
     run.signal(Signal::SIGHUP);
     let sentence = "The clone was interrupted (SIGHUP).";
-    assert_failure(&sandbox, &run.finish(), 20, sentence, &["error", "id", "stats"]);
+    let run = run.finish();
+    evidence.judge(&sandbox, &run);
+    assert_failure(&sandbox, &run, 20, sentence, &["error", "id", "stats"]);
     assert_clone_but_for_the_roots_time(&sandbox);
+    evidence.mend(&sandbox);
 }
 
 /// nohup has SIGHUP ignored, and an administrator who logs out then does not mean the clone.
-#[test]
-fn a_signal_that_the_caller_had_ignored_does_not_end_the_run() {
+pub fn a_signal_that_the_caller_had_ignored_does_not_end_the_run(evidence: &mut Evidence) {
     let sandbox = Sandbox::new();
     sandbox.write("file", "content");
     let began = sandbox.path().join("began");
@@ -183,12 +202,15 @@ fn a_signal_that_the_caller_had_ignored_does_not_end_the_run() {
     let product = sandbox.command(sandbox.arguments(["-p", &text(&script)]));
     command.arg("--ignore-signal=HUP").args(product.get_args().skip(1));
     command.env("COUNTERPART_FAKE_HOST", sandbox.host()).stdin(std::process::Stdio::null());
+    evidence.watch(&sandbox);
     let run =
         command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
     wait_for(&began);
     let process = nix::unistd::Pid::from_raw(i32::try_from(run.id()).unwrap());
     nix::sys::signal::kill(process, Signal::SIGHUP).unwrap();
-    crate::sandbox::Finished::from(run.wait_with_output().unwrap()).assert_code(0);
+    let run = crate::sandbox::Finished::from(run.wait_with_output().unwrap());
+    run.assert_code(0);
+    evidence.judge(&sandbox, &run);
     assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
 }
 
@@ -198,34 +220,69 @@ fn assert_clone_but_for_the_roots_time(sandbox: &Sandbox) {
     crate::audit::assert_same(&sandbox.source, &sandbox.destination, &options);
 }
 
-#[test]
-fn an_rsync_that_is_killed_is_128_and_the_signal() {
+pub fn an_rsync_that_is_killed_is_128_and_the_signal(evidence: &mut Evidence) {
     for (signal, code, number) in [(Signal::SIGKILL, 137, 9), (Signal::SIGSEGV, 139, 11)] {
         let sandbox = slow_sandbox();
+        evidence.watch(&sandbox);
         let run = Running::start(&sandbox, &[]);
         wait_for_files(&sandbox);
         kill(main_rsync(&sandbox, &run), signal).unwrap();
         let sentence = format!("rsync was killed by signal {number}.");
-        assert_failure(&sandbox, &run.finish(), code, &sentence, &["error", "id"]);
+        let run = run.finish();
+        assert_failure(&sandbox, &run, code, &sentence, &["error", "id"]);
         assert_no_rsync(&sandbox);
+        evidence.judge(&sandbox, &run);
         sandbox.rsync("exec /usr/bin/rsync \"$@\"");
-        sandbox.clone(&[]).assert_code(0);
-        assert_clone(&sandbox);
+        evidence.mend(&sandbox);
     }
 }
 
 /// The rsync that the run itself has started.
 fn main_rsync(sandbox: &Sandbox, run: &Running) -> nix::unistd::Pid {
-    let parent = format!("PPid:\t{}\n", run.id());
+    child_of(sandbox, run.id())
+}
+
+/// The rsync that a process has started.
+fn child_of(sandbox: &Sandbox, process: nix::unistd::Pid) -> nix::unistd::Pid {
+    let parent = format!("PPid:\t{process}\n");
     let is_child = |id: &nix::unistd::Pid| {
         fs::read_to_string(format!("/proc/{id}/status")).is_ok_and(|status| status.contains(&parent))
     };
     rsyncs(sandbox).into_iter().find(is_child).expect("there is no rsync")
 }
 
-#[test]
-fn an_rsync_whose_child_is_killed_hands_its_code_on() {
+/// Sends each signal to the rsync of this generation, which the run itself begins.
+fn signal_generation(evidence: &mut Evidence, generation: usize) {
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGKILL] {
+        let sandbox = slow_sandbox();
+        evidence.watch(&sandbox);
+        let run = Running::start(&sandbox, &[]);
+        wait_for_files(&sandbox);
+        let process = (0..generation).fold(run.id(), |parent, _| child_of(&sandbox, parent));
+        kill(process, signal).unwrap();
+        let run = run.finish();
+        assert_no_rsync(&sandbox);
+        evidence.judge(&sandbox, &run);
+        on_transfer(&sandbox, "");
+        evidence.mend(&sandbox);
+    }
+}
+
+pub fn a_signal_to_rsync_is_no_success(evidence: &mut Evidence) {
+    signal_generation(evidence, 1);
+}
+
+pub fn a_signal_to_rsyncs_child_is_no_success(evidence: &mut Evidence) {
+    signal_generation(evidence, 2);
+}
+
+pub fn a_signal_to_rsyncs_grandchild_is_no_success(evidence: &mut Evidence) {
+    signal_generation(evidence, 3);
+}
+
+pub fn an_rsync_whose_child_is_killed_hands_its_code_on(evidence: &mut Evidence) {
     let sandbox = slow_sandbox();
+    evidence.watch(&sandbox);
     let run = Running::start(&sandbox, &[]);
     wait_for_files(&sandbox);
     let main = main_rsync(&sandbox, &run);
@@ -238,14 +295,14 @@ fn an_rsync_whose_child_is_killed_hands_its_code_on() {
     assert!(!sandbox.mark("completed").exists());
     assert!(sandbox.read_mark("error").starts_with(&format!("rsync ended with code {}: ", run.code)));
     assert_no_rsync(&sandbox);
+    evidence.judge(&sandbox, &run);
     sandbox.rsync("exec /usr/bin/rsync \"$@\"");
-    sandbox.clone(&[]).assert_code(0);
-    assert_clone(&sandbox);
+    evidence.mend(&sandbox);
 }
 
-#[test]
-fn of_several_signals_the_first_one_is_told() {
+pub fn of_several_signals_the_first_one_is_told(evidence: &mut Evidence) {
     let sandbox = slow_sandbox();
+    evidence.watch(&sandbox);
     let run = Running::start(&sandbox, &[]);
     wait_for_files(&sandbox);
     run.signal(Signal::SIGHUP);
@@ -253,6 +310,10 @@ fn of_several_signals_the_first_one_is_told() {
     std::thread::sleep(Duration::from_millis(200));
     run.signal(Signal::SIGHUP);
     run.signal(Signal::SIGTERM);
-    assert_failure(&sandbox, &run.finish(), 20, "The clone was interrupted (SIGHUP).", &["error", "id"]);
+    let run = run.finish();
+    evidence.judge(&sandbox, &run);
+    assert_failure(&sandbox, &run, 20, "The clone was interrupted (SIGHUP).", &["error", "id"]);
     assert_nothing_extra(&sandbox);
+    on_transfer(&sandbox, "");
+    evidence.mend(&sandbox);
 }

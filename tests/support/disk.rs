@@ -4,7 +4,8 @@
 #[path = "disk/ownerless.rs"]
 mod ownerless;
 
-use std::ffi::OsStr;
+use std::cell::Cell;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -117,6 +118,12 @@ impl LoopDisk {
         self.mounted.remount("rw");
     }
 
+    /// Detaches the loop device, as an administrator would who believes that nobody uses it.
+    pub fn detach(&self) {
+        must("detach the loop device", run("losetup", [OsStr::new("-d"), self.device().as_os_str()]));
+        self.attached.is_given_up.set(true);
+    }
+
     /// Takes the filesystem out of the tree of folders while whoever has something open on it keeps using it.
     pub fn unmount_lazily(&self) {
         must("unmount lazily", run("umount", [OsStr::new("-l"), self.path().as_os_str()]));
@@ -125,6 +132,44 @@ impl LoopDisk {
     /// Mounts the filesystem again where it was.
     pub fn mount_again(&self) {
         must("mount again", run("mount", [self.device().as_os_str(), self.path().as_os_str()]));
+    }
+
+    /// Unmounts the filesystem, mends what is wrong with it, and mounts it again: what is unwritten is lost.
+    pub fn repair(&self) {
+        must("unmount", run("umount", [self.path()]));
+        let check = [OsStr::new("-f"), OsStr::new("-y"), self.device().as_os_str()];
+        // It ends with 1 when it has mended something; what has no ext filesystem is left to the mount.
+        let _ = run("e2fsck", check);
+        self.mount_again();
+    }
+
+    /// Copies the image as it is on the disk.
+    pub fn save(&self) -> PathBuf {
+        must("write the caches", run("sync", [OsStr::new("-f"), self.path().as_os_str()]));
+        let copy = self.folder.path().join("saved");
+        let sparse = OsStr::new("--sparse=always");
+        must("save the image", run("cp", [sparse, self.image().as_os_str(), copy.as_os_str()]));
+        copy
+    }
+
+    /// Gives a lost device back as it was saved.
+    pub fn give_back(&self, saved: &Path) {
+        // What is unwritten cannot be written to what is left of the device.
+        let _ = run("umount", [self.path()]);
+        let size = must("measure the saved image", fs::metadata(saved)).len();
+        let image = must("open the image", OpenOptions::new().write(true).open(self.image()));
+        must("size the image", image.set_len(size));
+        let end = |name: &str, path: &Path| {
+            let mut argument = OsString::from(name);
+            argument.push(path);
+            argument
+        };
+        let how = ["conv=notrunc,sparse", "bs=64K", "status=none"].map(OsString::from);
+        let ends = [end("if=", saved), end("of=", &self.image())];
+        must("restore the image", run("dd", how.into_iter().chain(ends)));
+        must("size the device", run("losetup", [OsStr::new("-c"), self.device().as_os_str()]));
+        must("forget the device", run("blockdev", [OsStr::new("--flushbufs"), self.device().as_os_str()]));
+        self.mount_again();
     }
 
     /// Shuts the filesystem down, as after a fatal error: every access fails from now on, mostly with EIO. Works for
@@ -148,6 +193,13 @@ impl LoopDisk {
         let image = must("open the image", OpenOptions::new().write(true).open(self.image()));
         must("cut the image", image.set_len(bytes));
         drop_caches();
+    }
+
+    /// Makes the device itself smaller than its filesystem: what is written behind its end fails too, while a cut image
+    /// would just grow again.
+    pub fn shrink_device(&self) {
+        self.truncate_image(STUB);
+        must("shrink the device", run("losetup", [OsStr::new("-c"), self.device().as_os_str()]));
     }
 
     /// Takes the device away under the mounted filesystem: contents fail with EIO. Folders and properties do too,
@@ -189,15 +241,19 @@ impl Tmpfs {
 #[derive(Debug)]
 pub struct BindMount {
     mounted: Mounted,
-    folder: TempDir,
+    folder: Option<TempDir>,
 }
 
 impl BindMount {
     /// Shows an existing folder at another path too.
     pub fn new(original: &Path) -> Self {
         let folder = must("make a temporary folder", tempfile::tempdir());
-        let mounted = Mounted::new("none", original.as_os_str(), folder.path(), "bind");
-        Self { mounted, folder }
+        Self { mounted: Self::at(original, folder.path()).mounted, folder: Some(folder) }
+    }
+
+    /// Shows an existing folder at this path too, over the folder that is there.
+    pub fn at(original: &Path, point: &Path) -> Self {
+        Self { mounted: Mounted::new("none", original.as_os_str(), point, "bind"), folder: None }
     }
 
     /// The other path.
@@ -242,6 +298,8 @@ impl Drop for Mounted {
 #[derive(Debug)]
 struct Attached {
     device: PathBuf,
+    /// The kernel gives the device up by itself, and may give its name to another.
+    is_given_up: Cell<bool>,
 }
 
 impl Attached {
@@ -253,13 +311,16 @@ impl Attached {
             attach().ok()
         });
         let output = attached.unwrap_or_else(|| must("attach a loop device", attach()));
-        Self { device: PathBuf::from(String::from_utf8_lossy(&output.stdout).trim_end()) }
+        let device = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim_end());
+        Self { device, is_given_up: Cell::new(false) }
     }
 }
 
 impl Drop for Attached {
     fn drop(&mut self) {
-        if let Err(error) = run("losetup", [OsStr::new("-d"), self.device.as_os_str()]) {
+        if !self.is_given_up.get()
+            && let Err(error) = run("losetup", [OsStr::new("-d"), self.device.as_os_str()])
+        {
             eprintln!("{} stays attached: {error}", self.device.display());
         }
     }

@@ -1,7 +1,8 @@
 //! Runs the product on a host that a test has made: the folder named by `COUNTERPART_FAKE_HOST`.
 //!
 //! That folder holds `system` ("macos" or "linux"), `tools/` with the system's tools, `rsync/` as the one folder that is
-//! searched before `PATH`, may hold `users`, and gets `log/`, `lock/` and `state/`. The shipped binary reads no such variable.
+//! searched before `PATH`, may hold `users`, `name` (the machine's) and the folders where disks are mounted (`mnt/`, `Volumes/`),
+//! and gets `log/`, `lock/` and `state/`. The shipped binary reads no such variable.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,7 @@ fn fake_host() -> anyhow::Result<Host> {
         sw_vers: tool("sw_vers"),
         vsdbutil: tool("vsdbutil"),
         diskutil: tool("diskutil"),
+        blkid: tool("blkid"),
         security: tool("security"),
         systemd_creds: tool("systemd-creds"),
         slapcat: tool("slapcat"),
@@ -35,8 +37,13 @@ fn fake_host() -> anyhow::Result<Host> {
         server_root: root.join("server-app"),
         system_root: root.join("system-root"),
     };
+    let mount_folders = match system {
+        System::MacOs => vec![root.join("Volumes")],
+        System::Linux => ["mnt", "media", "run/media"].map(|name| root.join(name)).into(),
+    };
     Ok(Host {
         platform: platform(system, &tools)?,
+        mount_folders,
         tools,
         rsync_folders: vec![root.join("rsync")],
         search_path: std::env::var_os("PATH").unwrap_or_default(),
@@ -48,7 +55,7 @@ fn fake_host() -> anyhow::Result<Host> {
         plain_credentials: root.join("credstore"),
         job_credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
         effective_uid: nix::unistd::geteuid().as_raw(),
-        name: "testhost".to_owned(),
+        name: std::fs::read_to_string(root.join("name")).unwrap_or_else(|_| "testhost".to_owned()),
         users: users(&root.join("users")),
     })
 }

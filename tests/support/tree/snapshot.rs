@@ -68,6 +68,17 @@ impl Snapshot {
         self
     }
 
+    /// Says whether there was an entry at a relative path.
+    pub fn has(&self, path: &Path) -> bool {
+        self.entries.contains_key(path)
+    }
+
+    /// A hash of the contents of the file at a relative path; nothing for whatever is no file.
+    pub fn contents(&self, path: &Path) -> Option<&str> {
+        let (_, contents) = self.entries.get(path)?.iter().find(|(name, _)| *name == "contents")?;
+        Some(contents.as_str()).filter(|contents| !contents.is_empty())
+    }
+
     /// The relative paths in the snapshot, the root's own empty one included.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.entries.keys().map(PathBuf::as_path)

@@ -1,0 +1,86 @@
+//! The census: what the source holds, counted before anything is written, and what speaks against a clone of it.
+//!
+//! It looks at every entry once and reads nothing, so it costs a small part of the run of rsync that follows;
+//! `benches/census.sh` measures how small.
+
+mod room;
+mod shrunken;
+mod walk;
+
+use indicatif::HumanBytes;
+use log::info;
+
+use super::Run;
+use super::endpoints::Endpoints;
+use crate::failure::Failure;
+use crate::logging::warning;
+use crate::rsync::left_out::LeftOut;
+use crate::rsync::rules::Rules;
+use crate::shown;
+
+pub use room::warn_of_short_disks;
+pub use walk::count;
+
+/// What a tree on one filesystem holds. What has several names is counted once, but for its entries.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Names, that of the top among them: what rsync calls the number of files.
+    pub entries: u64,
+    /// Bytes in use: of blocks, so holes do not count, and what a filesystem has rounded up does.
+    pub bytes: u64,
+    /// Bytes of the contents of regular files: those in use, and not more than the file's size.
+    ///
+    /// A copy on whatever filesystem hardly needs fewer, unless it is compressed there.
+    pub content: u64,
+    /// Inodes: files, folders, links and whatever else has names.
+    pub inodes: u64,
+    /// Those of them that have several names, folders apart.
+    pub hard_linked: u64,
+    /// Folders that could not be read and entries that could not be looked at. What is in them is not counted.
+    pub unreadable: u64,
+}
+
+/// Counts the source, and refuses a clone that would empty the destination or that cannot fit there.
+///
+/// In a test run, which writes nothing, a refusal is a warning.
+pub fn judge(run: &Run<'_>, ends: &Endpoints, rules: &Rules) -> Result<Census, Failure> {
+    run.go_on()?;
+    let destination = &ends.source.holds_destination;
+    let destination = destination.as_ref().map(|(relative, contents)| (relative.as_os_str(), *contents));
+    let left_out = LeftOut::of(rules, &run.plan.prefix, destination);
+    let census = count(&ends.source.folder, &left_out, run.interrupts).map_err(|error| {
+        Failure::SourceUnreadable { path: run.plan.source.clone(), why: shown::reason(&error) }
+    })?;
+    run.go_on()?;
+    census.log(left_out.is_exact());
+    for guard in [shrunken::judge, room::judge] {
+        match guard(run, ends, &census, left_out.is_exact()) {
+            Err(refusal) if run.only_tells() => warning(format_args!(
+                "a real run would be refused with code {}. {refusal}",
+                refusal.exit_code().number()
+            )),
+            judged => judged?,
+        }
+    }
+    room::warn_of_short_disks(run);
+    Ok(census)
+}
+
+impl Census {
+    fn log(&self, is_exact: bool) {
+        info!(
+            "The source holds {}{} entries: {} inodes, {} of them with several names, {} in use.",
+            if is_exact { "" } else { "at most " },
+            self.entries,
+            self.inodes,
+            self.hard_linked,
+            HumanBytes(self.bytes)
+        );
+        if self.unreadable > 0 {
+            warning(format_args!(
+                "{} folders or files of the source cannot be looked at and are not counted.",
+                self.unreadable
+            ));
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Whether the clone can fit at the destination, and whether the disks of the log and the server backup are short.
+//!
+//! Only what surely cannot fit is refused, since a refusal by mistake means a night without a clone, and rsync finds
+//! out about anything closer by itself, with the same code. So the need is counted low: the contents alone, without what a
+//! filesystem rounds up; and the room is counted high: all that the destination holds may be given back.
+
+use std::path::Path;
+
+use indicatif::HumanBytes;
+use log::info;
+
+use super::{Census, count};
+use crate::failure::Failure;
+use crate::host::folder::Folder;
+use crate::host::platform::Platform;
+use crate::host::space::Space;
+use crate::logging::warning;
+use crate::phases::endpoints::{Endpoints, mount_point};
+use crate::phases::{Run, mounts};
+use crate::rsync::left_out::LeftOut;
+use crate::shown;
+
+/// Less than this is short for a log or a server backup, in bytes.
+const SHORT: u64 = 64 << 20;
+
+/// What a clone needs, or what there is for it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Room {
+    bytes: u64,
+    inodes: u64,
+}
+
+/// Refuses a clone that cannot fit; where not every exclusion is counted out, only warns.
+pub fn judge(run: &Run<'_>, ends: &Endpoints, census: &Census, is_exact: bool) -> Result<(), Failure> {
+    if run.plan.no_space_check {
+        return Ok(());
+    }
+    let folder = &ends.destination.folder;
+    let kept = keeping(run, folder);
+    // A filesystem without a size of its own fills the memory, or whatever lies behind it.
+    let space = || Space::of(folder).ok().filter(|space| kept.bytes && space.total > 0);
+    let Some(now) = space() else {
+        info!("Whether the clone fits is not checked: the destination's filesystem does not tell.");
+        return Ok(());
+    };
+    let need = Room { bytes: census.content, inodes: if kept.inodes { census.inodes } else { 0 } };
+    if need.lack(free(run, &now)).is_none() {
+        return Ok(());
+    }
+    // btrfs counts what was just deleted as free only when that is on the disk. Should the flush fail, what is told
+    // before it has to do.
+    let _ = folder.flush_filesystem();
+    let now = space().unwrap_or(now);
+    let room = free(run, &now).and(held(run, folder, &now));
+    run.go_on()?;
+    let Some(what) = need.lack(room) else { return Ok(()) };
+    let failure = Failure::NoRoom { path: run.plan.destination.clone(), what };
+    if is_exact {
+        return Err(failure);
+    }
+    warning(format_args!("the clone may not fit, unless your exclusions leave out enough. {failure}"));
+    Ok(())
+}
+
+impl Room {
+    fn and(self, more: Self) -> Self {
+        Self { bytes: self.bytes.saturating_add(more.bytes), inodes: self.inodes.saturating_add(more.inodes) }
+    }
+
+    /// What of it `room` has too little of, in words.
+    fn lack(self, room: Self) -> Option<String> {
+        if self.bytes > room.bytes {
+            let (need, room) = (HumanBytes(self.bytes), HumanBytes(room.bytes));
+            return Some(format!(
+                "the source's files hold {need}, and it has room for {room}, what it holds now included"
+            ));
+        }
+        (self.inodes > room.inodes).then(|| {
+            let (need, room) = (self.inodes, room.inodes);
+            format!(
+                "the source has {need} files and folders, and it has {room} inodes, those in use included"
+            )
+        })
+    }
+}
+
+/// What the destination's filesystem says can be relied on.
+struct Keeping {
+    /// A file's contents take the room that they take at the source.
+    bytes: bool,
+    /// There are so many inodes and no more.
+    inodes: bool,
+}
+
+fn keeping(run: &Run<'_>, folder: &Folder) -> Keeping {
+    match run.host.platform {
+        Platform::Linux => mounts::of(folder)
+            .ok()
+            .and_then(|(id, table)| table.into_iter().find(|mount| mount.id == id))
+            .map_or(Keeping { bytes: false, inodes: false }, |mount| Keeping {
+                bytes: mount.keeps_sizes(),
+                inodes: mount.has_fixed_inodes(),
+            }),
+        Platform::MacOs(_) => Keeping { bytes: true, inodes: false },
+    }
+}
+
+fn free(run: &Run<'_>, space: &Space) -> Room {
+    Room { bytes: space.free_for(run.host.is_root()), inodes: space.free_inodes }
+}
+
+/// What the destination holds, and this clone may replace.
+fn held(run: &Run<'_>, folder: &Folder, space: &Space) -> Room {
+    if mount_point(folder.path()) == folder.path() {
+        return Room { bytes: space.used(), inodes: space.inodes.saturating_sub(space.free_inodes) };
+    }
+    match count(folder, &LeftOut::default(), run.interrupts) {
+        Ok(found) if found.unreadable == 0 => Room { bytes: found.bytes, inodes: found.inodes },
+        // Then rsync has to find out.
+        Ok(_) | Err(_) => Room { bytes: space.total, inodes: space.inodes },
+    }
+}
+
+/// Warns when the log or the server backup may run out of room; the clone itself does not need it.
+pub fn warn_of_short_disks(run: &Run<'_>) {
+    warn_if_short("log", run.plan.log_dir.as_deref().unwrap_or(&run.host.log_dir), 0);
+    if run.plan.backup.is_some() {
+        let path = run.plan.backup_dir.as_deref().unwrap_or(&run.host.backup_dir);
+        // A dump gives way to a new one only when that is whole.
+        let dumps = Folder::open(path).and_then(|folder| count(&folder, &LeftOut::default(), run.interrupts));
+        warn_if_short("server backup", path, dumps.map_or(0, |dumps| dumps.bytes));
+    }
+}
+
+fn warn_if_short(what: &str, path: &Path, need: u64) {
+    // What is yet to be made will be on the disk of what there is.
+    let Some(space) = path
+        .ancestors()
+        .find_map(|above| std::fs::canonicalize(above).and_then(|path| Folder::open(&path)).ok())
+        .and_then(|folder| Space::of(folder).ok())
+        .filter(|space| space.total > 0)
+    else {
+        return;
+    };
+    if space.free < SHORT.max(need) {
+        warning(format_args!(
+            "the disk of the {what} folder {} has only {} left of {}.",
+            shown::path(path),
+            HumanBytes(space.free),
+            HumanBytes(space.total)
+        ));
+    }
+}

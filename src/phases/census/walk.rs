@@ -1,0 +1,252 @@
+//! Walks a tree on one filesystem with a few threads and counts what it holds.
+
+use std::collections::HashMap;
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use nix::dir::{Dir, Entry};
+use nix::errno::Errno;
+use nix::fcntl::AtFlags;
+use nix::libc::{dev_t, ino_t};
+use nix::sys::stat::{FileStat, SFlag, fstat, fstatat};
+
+use super::Census;
+use crate::host::folder::{Folder, open_subfolder};
+use crate::process::interrupts::Interrupts;
+use crate::rsync::left_out::{LeftOut, Place};
+
+/// How many threads walk at most: more of them only wait for the disk.
+const THREADS: usize = 4;
+
+/// Down to this depth a folder that waits is reached from its parent, which is held open for it; below, from the last
+/// one that is. A job of launchd may have 256 files open.
+const HELD: usize = 24;
+
+/// The unit of `st_blocks`, in bytes, on every system.
+const BLOCK: u64 = 512;
+
+/// Counts what `folder` holds, itself included, without what is left out.
+///
+/// Like rsync's `--one-file-system` it counts a folder on which another filesystem is mounted, but not what is in it.
+/// Links are not followed, and nothing but folders is opened. It ends early, with what it has, when a signal has
+/// asked us to end. Errors when `folder` itself cannot be read.
+pub fn count(folder: &Folder, left_out: &LeftOut, interrupts: &Interrupts) -> io::Result<Census> {
+    let root = Arc::new(open_subfolder(folder, c".")?);
+    let stat = fstat(&*root)?;
+    let walk = Walk {
+        device: stat.st_dev,
+        left_out,
+        interrupts,
+        waiting: Mutex::new(Waiting {
+            folders: vec![Below { base: root, way: vec![c".".to_owned()], depth: 0, place: left_out.top() }],
+            working: 0,
+        }),
+        change: Condvar::new(),
+    };
+    let mut tally = Tally::default();
+    tally.see(&stat);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS);
+    std::thread::scope(|scope| {
+        let helpers: Vec<_> = (1..threads).map(|_| scope.spawn(|| walk.work())).collect();
+        tally.add(walk.work());
+        for helper in helpers {
+            if let Ok(found) = helper.join() {
+                tally.add(found);
+            }
+        }
+    });
+    Ok(tally.census())
+}
+
+/// A folder that is still to be read.
+struct Below<'a> {
+    /// An open folder above it.
+    base: Arc<OwnedFd>,
+    /// The names that lead from there to it.
+    way: Vec<CString>,
+    depth: usize,
+    place: Place<'a>,
+}
+
+impl Below<'_> {
+    fn open(&self) -> io::Result<OwnedFd> {
+        let mut names = self.way.iter();
+        let first = names.next().ok_or(io::ErrorKind::NotFound)?;
+        let opened = open_subfolder(&*self.base, first)?;
+        names.try_fold(opened, |above, name| open_subfolder(above, name))
+    }
+}
+
+struct Waiting<'a> {
+    /// The last one is read first: so few folders wait, and few are held open.
+    folders: Vec<Below<'a>>,
+    /// How many threads are reading a folder, and may yet bring more.
+    working: usize,
+}
+
+struct Walk<'a> {
+    device: dev_t,
+    left_out: &'a LeftOut,
+    interrupts: &'a Interrupts,
+    waiting: Mutex<Waiting<'a>>,
+    change: Condvar,
+}
+
+impl<'a> Walk<'a> {
+    fn waiting(&self) -> MutexGuard<'_, Waiting<'a>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads folders until there are no more.
+    fn work(&self) -> Tally {
+        let mut tally = Tally::default();
+        let mut found = Vec::new();
+        while let Some(below) = self.next() {
+            if self.read(&below, &mut tally, &mut found).is_err_and(|error| !is_gone(&error)) {
+                tally.unreadable += 1;
+            }
+            drop(below);
+            let mut waiting = self.waiting();
+            waiting.folders.append(&mut found);
+            waiting.working -= 1;
+            drop(waiting);
+            self.change.notify_all();
+        }
+        tally
+    }
+
+    fn next(&self) -> Option<Below<'a>> {
+        let mut waiting = self.waiting();
+        loop {
+            if self.interrupts.received().is_some() {
+                waiting.folders.clear();
+            }
+            if let Some(below) = waiting.folders.pop() {
+                waiting.working += 1;
+                return Some(below);
+            }
+            if waiting.working == 0 {
+                return None;
+            }
+            waiting = self.change.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Counts a folder's entries, and notes the folders among them.
+    fn read(&self, below: &Below<'a>, tally: &mut Tally, found: &mut Vec<Below<'a>>) -> io::Result<()> {
+        let folder = Arc::new(below.open()?);
+        for entry in Dir::from_fd(folder.as_fd().try_clone_to_owned()?)? {
+            if self.interrupts.received().is_some() {
+                break;
+            }
+            let entry = entry?;
+            let name = entry.file_name();
+            if [c".", c".."].contains(&name) {
+                continue;
+            }
+            let Some(stat) = look(&folder, &entry, tally) else { continue };
+            let is_folder = kind(&stat) == SFlag::S_IFDIR;
+            if self.left_out.has(&below.place, name.to_bytes(), is_folder) {
+                continue;
+            }
+            tally.see(&stat);
+            if is_folder && stat.st_dev == self.device {
+                let held = below.depth < HELD;
+                let (base, mut way) =
+                    if held { (&folder, Vec::new()) } else { (&below.base, below.way.clone()) };
+                way.push(name.to_owned());
+                let place = below.place.below(name.to_bytes());
+                found.push(Below { base: Arc::clone(base), way, depth: below.depth + 1, place });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What an entry is; `None` for one that is gone, or that cannot be looked at and is counted as that.
+fn look(folder: &OwnedFd, entry: &Entry, tally: &mut Tally) -> Option<FileStat> {
+    match fstatat(folder, entry.file_name(), AtFlags::AT_SYMLINK_NOFOLLOW) {
+        Ok(stat) => Some(stat),
+        Err(Errno::ENOENT) => None,
+        Err(_) => {
+            tally.unreadable += 1;
+            None
+        }
+    }
+}
+
+/// A live source: the folder was removed, or became something else, since its name was read.
+fn is_gone(error: &io::Error) -> bool {
+    [Errno::ENOENT, Errno::ENOTDIR, Errno::ELOOP]
+        .iter()
+        .any(|gone| error.raw_os_error() == Some(*gone as i32))
+}
+
+fn kind(stat: &FileStat) -> SFlag {
+    SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits())
+}
+
+/// What one thread has counted.
+#[derive(Default)]
+struct Tally {
+    entries: u64,
+    /// What has one name only.
+    single: Used,
+    /// What has several names, by its number: another thread may meet another of them.
+    linked: HashMap<(dev_t, ino_t), Used>,
+    unreadable: u64,
+}
+
+/// Inodes and the bytes that they use.
+#[derive(Default, Clone, Copy)]
+struct Used {
+    inodes: u64,
+    bytes: u64,
+    content: u64,
+}
+
+impl Used {
+    fn add(&mut self, other: Self) {
+        self.inodes += other.inodes;
+        self.bytes += other.bytes;
+        self.content += other.content;
+    }
+}
+
+impl Tally {
+    fn see(&mut self, stat: &FileStat) {
+        let number = |value: i64| u64::try_from(value).unwrap_or(0);
+        let bytes = number(stat.st_blocks).saturating_mul(BLOCK);
+        let kind = kind(stat);
+        let content = if kind == SFlag::S_IFREG { bytes.min(number(stat.st_size)) } else { 0 };
+        let used = Used { inodes: 1, bytes, content };
+        self.entries += 1;
+        if stat.st_nlink > 1 && kind != SFlag::S_IFDIR {
+            self.linked.insert((stat.st_dev, stat.st_ino), used);
+        } else {
+            self.single.add(used);
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.entries += other.entries;
+        self.single.add(other.single);
+        self.linked.extend(other.linked);
+        self.unreadable += other.unreadable;
+    }
+
+    fn census(self) -> Census {
+        let mut used = self.single;
+        self.linked.values().for_each(|linked| used.add(*linked));
+        Census {
+            entries: self.entries,
+            bytes: used.bytes,
+            content: used.content,
+            inodes: used.inodes,
+            hard_linked: self.linked.len() as u64,
+            unreadable: self.unreadable,
+        }
+    }
+}

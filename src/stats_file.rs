@@ -1,0 +1,151 @@
+//! The statistics file at a destination's root, `.PREFIX.counterpart.stats`, as we and the original write it: a pure
+//! reader, and what its numbers mean.
+
+/// The largest statistics file that is read, in bytes: ours have some hundred.
+pub const LARGEST: u64 = 64 * 1024;
+
+/// The label of the line in which a failed run keeps the number of entries of the last complete clone.
+pub const LAST_COMPLETE: &str = "Files In Last Complete Clone";
+
+/// What a statistics file says. A value is missing where the file has no such line or no number in it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StatsFile {
+    /// When the run began, in seconds since 1970.
+    pub started: Option<u64>,
+    /// When rsync ended, in seconds since 1970. Ours have it after a success only; the original says so after failures
+    /// too.
+    pub completed: Option<u64>,
+    /// When the rsync of a failed run ended, in seconds since 1970; ours only.
+    pub ended: Option<u64>,
+    /// Entries of every kind in the source.
+    pub files: Option<u64>,
+    /// Files whose contents were transferred.
+    pub transferred: Option<u64>,
+    /// The size of all files, in bytes.
+    pub total_size: Option<u64>,
+    /// The size of the transferred files, in bytes.
+    pub transferred_size: Option<u64>,
+    /// Entries made at the destination; ours only.
+    pub created: Option<u64>,
+    /// Entries deleted at the destination; ours only.
+    pub deleted: Option<u64>,
+    /// Bytes that were sent as they are; ours only.
+    pub literal: Option<u64>,
+    /// Bytes that the destination had already; ours only.
+    pub matched: Option<u64>,
+    /// The run's exit code; ours only.
+    pub exit_code: Option<u64>,
+    /// Entries of the source at the last complete clone before this run, which failed; ours only.
+    pub last_complete: Option<u64>,
+}
+
+impl StatsFile {
+    /// Reads the file's content; lines that it does not know are passed over.
+    #[must_use]
+    pub fn read(content: &[u8]) -> Self {
+        let mut found = Self::default();
+        for line in String::from_utf8_lossy(content).lines() {
+            let Some((label, value)) = line.split_once(": ") else { continue };
+            if let Some(field) = found.field(label.trim()) {
+                *field = number(value);
+            }
+        }
+        found
+    }
+
+    fn field(&mut self, label: &str) -> Option<&mut Option<u64>> {
+        Some(match label {
+            "Clone Started" => &mut self.started,
+            "Clone Completed" => &mut self.completed,
+            "Clone Ended" => &mut self.ended,
+            "Number of files" => &mut self.files,
+            "Number of files transferred" => &mut self.transferred,
+            "Total file size" => &mut self.total_size,
+            "Total transferred file size" => &mut self.transferred_size,
+            "Number of created files" => &mut self.created,
+            "Number of deleted files" => &mut self.deleted,
+            "Literal data" => &mut self.literal,
+            "Matched data" => &mut self.matched,
+            "Exit Code" => &mut self.exit_code,
+            LAST_COMPLETE => &mut self.last_complete,
+            _ => return None,
+        })
+    }
+
+    /// How many entries the source had at the last complete clone, as far as this file can tell.
+    ///
+    /// The original writes the same lines after a failure as after a success: `completion_stands`, whether
+    /// `.completed` is beside the file, tells them apart. Ours says `Clone Completed` after a success only, and after
+    /// a failure keeps the number in a line of its own.
+    #[must_use]
+    pub fn entries_of_last_complete(&self, completion_stands: bool) -> Option<u64> {
+        let is_complete = self.completed.is_some() && (self.exit_code.is_some() || completion_stands);
+        self.last_complete.or(self.files.filter(|_| is_complete))
+    }
+}
+
+/// `1507`, `1507 bytes`; an rsync that groups digits gave the original `1,507`.
+fn number(value: &str) -> Option<u64> {
+    let word = value.split_whitespace().next()?;
+    word.chars().filter(|character| *character != ',').collect::<String>().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::StatsFile;
+
+    const ORIGINAL: &str = "Clone Started: 1383206400\nNumber of files: 812345\nNumber of files transferred: 17\n\
+        Total file size: 98765432100 bytes\nTotal transferred file size: 123 bytes\nClone Completed: 1383207000\n";
+
+    #[test]
+    fn both_kinds_of_file_are_read_whole() {
+        let original = StatsFile {
+            started: Some(1_383_206_400),
+            completed: Some(1_383_207_000),
+            files: Some(812_345),
+            transferred: Some(17),
+            total_size: Some(98_765_432_100),
+            transferred_size: Some(123),
+            ..StatsFile::default()
+        };
+        assert_eq!(StatsFile::read(ORIGINAL.as_bytes()), original);
+        let ours = ORIGINAL.replace("Clone Completed", "Clone Ended")
+            + "Number of created files: 4\nNumber of deleted files: 0\nLiteral data: 4 bytes\nMatched data: 5 bytes\n\
+               Exit Code: 23\nFiles In Last Complete Clone: 900000\n";
+        let expected = StatsFile {
+            completed: None,
+            ended: Some(1_383_207_000),
+            created: Some(4),
+            deleted: Some(0),
+            literal: Some(4),
+            matched: Some(5),
+            exit_code: Some(23),
+            last_complete: Some(900_000),
+            ..original
+        };
+        assert_eq!(StatsFile::read(ours.as_bytes()), expected);
+    }
+
+    #[test]
+    fn the_last_complete_clone_is_told_by_each_kind() {
+        let of = |text: &str, stands| StatsFile::read(text.as_bytes()).entries_of_last_complete(stands);
+        assert_eq!(of(ORIGINAL, true), Some(812_345));
+        assert_eq!(of(ORIGINAL, false), None, "the original's failure looks the same");
+        assert_eq!(of("Number of files: 5\nClone Completed: 2\nExit Code: 0\n", false), Some(5));
+        assert_eq!(of("Number of files: 5\nClone Ended: 2\nExit Code: 23\n", true), None);
+        let carried = "Number of files: 5\nClone Ended: 2\nExit Code: 23\nFiles In Last Complete Clone: 7\n";
+        assert_eq!(of(carried, false), Some(7));
+        assert_eq!(of("", true), None);
+    }
+
+    #[test]
+    fn nothing_in_a_file_is_trusted() {
+        assert_eq!(
+            StatsFile::read(b"\xff\xfe: 1\nNumber of files: -1\nExit Code: x\nnothing"),
+            StatsFile::default()
+        );
+        let huge = b"Number of files: 99999999999999999999999\nNumber of files transferred: \n";
+        assert_eq!(StatsFile::read(huge), StatsFile::default());
+        assert_eq!(StatsFile::read(b"Number of files: 1,507 (reg: 3)\r\n").files, Some(1507));
+    }
+}

@@ -1,0 +1,353 @@
+//! What is known about one fault: what each run of it returned and left, and whether anything was lost.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fmt::{self, Display, Formatter};
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::audit::folder::shown;
+use crate::audit::{Options, assert_same, audit};
+use crate::sandbox::{Finished, STEM, Sandbox};
+use crate::tree::{Snapshot, snapshot};
+
+/// The code of a run that was killed.
+pub const KILLED: i32 = -1;
+
+/// What the destination's marks are called when it cannot be looked at.
+const UNREADABLE: &str = "unreadable";
+
+/// How many changes are told.
+const SHOWN: usize = 10;
+
+/// One row of the matrix.
+#[derive(Debug)]
+pub struct Fault {
+    /// The module and the function that make it happen.
+    pub name: &'static str,
+    /// What was done.
+    pub what: &'static str,
+    /// When in the run.
+    pub when: When,
+    /// The codes that are right; more than one where several runs differ, or where it depends on the moment.
+    pub codes: &'static [i32],
+    /// The marks that are right at the destination: their suffixes in order, with spaces between.
+    pub marks: &'static [&'static str],
+    /// What must be as it was.
+    pub unchanged: Unchanged,
+    /// Makes it happen.
+    pub run: fn(&mut Evidence),
+}
+
+/// The moment of a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// It is there when the run starts.
+    Before,
+    /// After the start, before rsync copies.
+    BeforeCopying,
+    /// While rsync copies.
+    Copying,
+    /// When rsync has ended.
+    AfterCopying,
+    /// At any moment, one after the other.
+    AnyTime,
+}
+
+impl Display for When {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::Before => "before the run",
+            Self::BeforeCopying => "before the copy",
+            Self::Copying => "during the copy",
+            Self::AfterCopying => "after the copy",
+            Self::AnyTime => "at any moment",
+        })
+    }
+}
+
+/// What a run has to leave as it was, besides all that holds for every run.
+#[derive(Debug, Clone, Copy)]
+pub enum Unchanged {
+    /// The source.
+    Source,
+    /// The source, except for what the fault itself changes there.
+    SourceBut(&'static [&'static str]),
+    /// The source, and at the destination everything but our own files.
+    Files,
+    /// Both ends whole.
+    Both,
+}
+
+/// Both ends, and whatever else must not change, before a run.
+#[derive(Debug)]
+struct Before {
+    source: (PathBuf, Snapshot),
+    destination: (PathBuf, Option<Snapshot>),
+    bystanders: Vec<(PathBuf, Snapshot)>,
+    has_ended: bool,
+}
+
+/// What the runs of one fault have shown so far.
+#[derive(Debug)]
+pub struct Evidence {
+    fault: &'static Fault,
+    /// In what a complete clone may differ: on a disk of whole seconds in the nanoseconds.
+    pub options: Options,
+    before: Option<Before>,
+    codes: BTreeSet<i32>,
+    losses: Vec<String>,
+    compared: usize,
+    mended: usize,
+}
+
+impl Evidence {
+    /// Of a fault that has not happened yet.
+    pub fn of(fault: &'static Fault) -> Self {
+        Self {
+            fault,
+            options: Options::default(),
+            before: None,
+            codes: BTreeSet::new(),
+            losses: Vec::new(),
+            compared: 0,
+            mended: 0,
+        }
+    }
+
+    /// Remembers both ends as they are before the run that meets the fault.
+    pub fn watch(&mut self, sandbox: &Sandbox) {
+        self.watch_at(&sandbox.source, &sandbox.destination);
+    }
+
+    /// The same, where the ends can be looked at in spite of the fault.
+    #[track_caller]
+    pub fn watch_at(&mut self, source: &Path, destination: &Path) {
+        assert!(self.before.is_none(), "the run before has not been judged");
+        let of_destination = destination.is_dir().then(|| snapshot(destination));
+        self.before = Some(Before {
+            source: (source.into(), snapshot(source)),
+            destination: (destination.into(), of_destination),
+            bystanders: Vec::new(),
+            has_ended: false,
+        });
+    }
+
+    /// Remembers a folder that has nothing to do with the run.
+    pub fn watch_bystander(&mut self, folder: &Path) {
+        let before = self.before.as_mut().expect("nothing is watched");
+        before.bystanders.push((folder.into(), snapshot(folder)));
+    }
+
+    /// Forgets what is watched: the fault did not happen.
+    pub fn forget(&mut self) {
+        self.before = None;
+    }
+
+    /// Compares what a run returned and left with what it should have, and both ends with what they were.
+    #[track_caller]
+    pub fn judge(&mut self, sandbox: &Sandbox, run: &Finished) {
+        self.judge_end(sandbox, run);
+        self.judge_loss(sandbox);
+    }
+
+    /// Only what the run returned, and its marks; the ends follow when they can be looked at again.
+    #[track_caller]
+    pub fn judge_end(&mut self, sandbox: &Sandbox, run: &Finished) {
+        if run.code != KILLED {
+            run.assert_code(run.code);
+        }
+        self.judge_code(sandbox, run.code, run);
+    }
+
+    /// The same for a run of which only the code is known.
+    #[track_caller]
+    pub fn judge_code(&mut self, sandbox: &Sandbox, code: i32, told: &dyn Display) {
+        self.codes.insert(code);
+        let codes = self.fault.codes;
+        assert!(codes.contains(&code), "the code is {code}, not one of {codes:?}: {told}");
+        let marks = marks(sandbox);
+        let right = self.fault.marks;
+        assert!(right.contains(&marks.as_str()), "the marks are {marks:?}, not one of {right:?}: {told}");
+        self.before.as_mut().expect("nothing is watched").has_ended = true;
+    }
+
+    /// Compares both ends with what they were.
+    #[track_caller]
+    pub fn judge_loss(&mut self, sandbox: &Sandbox) {
+        let before = self.before.take().expect("nothing is watched");
+        assert!(before.has_ended, "the run's end has not been judged");
+        let after = (snapshot(&before.source.0), {
+            let path = &before.destination.0;
+            path.is_dir().then(|| snapshot(path))
+        });
+        self.compare_source(&before, &after.0);
+        self.compare_destination(&before, after.1.as_ref());
+        self.compare_copies(&before, &after.0, after.1.as_ref());
+        for (folder, then) in &before.bystanders {
+            let changes = then.changes(&snapshot(folder));
+            self.lose("a bystander", changes);
+        }
+        self.assert_no_false_completion(sandbox, &before, after.1.as_ref());
+        self.compared += 1;
+        assert!(self.losses.is_empty(), "lost:\n{}", self.losses.join("\n"));
+    }
+
+    fn compare_source(&mut self, before: &Before, after: &Snapshot) {
+        let but: &[&str] =
+            if let Unchanged::SourceBut(paths) = self.fault.unchanged { paths } else { Default::default() };
+        let without = |snapshot: &Snapshot| {
+            but.iter().fold(snapshot.clone(), |snapshot, path| snapshot.without(Path::new(path)))
+        };
+        let mut changes = without(&before.source.1).changes(&without(after));
+        if !but.is_empty() {
+            // Whatever is made or removed in it changes the time of the root.
+            forget_time_of_root(&mut changes);
+        }
+        self.lose("the source", changes);
+    }
+
+    fn compare_destination(&mut self, before: &Before, after: Option<&Snapshot>) {
+        let keeps_marks = match self.fault.unchanged {
+            Unchanged::Source | Unchanged::SourceBut(_) => return,
+            Unchanged::Files => false,
+            Unchanged::Both => true,
+        };
+        let (Some(before), Some(after)) = (&before.destination.1, after) else {
+            self.losses.push("the destination is gone".to_owned());
+            return;
+        };
+        if keeps_marks {
+            self.lose("the destination", before.changes(after));
+            return;
+        }
+        let mut changes = without_marks(before).changes(&without_marks(after));
+        forget_time_of_root(&mut changes);
+        self.lose("the destination", changes);
+    }
+
+    /// What both ends had the destination still has, and none of its files is anything but a whole version.
+    fn compare_copies(&mut self, before: &Before, source: &Snapshot, after: Option<&Snapshot>) {
+        let Some(after) = after else { return };
+        let Some(destination) = &before.destination.1 else { return };
+        let was = &before.source.1;
+        let lost: Vec<String> = destination
+            .paths()
+            .filter(|path| was.has(path) && !self.is_of_the_fault(path) && !after.has(path))
+            .map(|path| format!("{}: is gone though the source had it", shown(path)))
+            .collect();
+        let is_version = |path: &Path, contents: &str| {
+            let same = |snapshot: &Snapshot| snapshot.contents(path) == Some(contents);
+            same(was) || same(source) || same(destination)
+        };
+        let torn: Vec<String> = after
+            .paths()
+            .filter(|path| source.has(path) && !self.is_of_the_fault(path))
+            .filter(|path| after.contents(path).is_some_and(|contents| !is_version(path, contents)))
+            .map(|path| format!("{}: is no version of the file", shown(path)))
+            .collect();
+        self.lose("the destination", lost);
+        self.lose("the destination", torn);
+    }
+
+    /// Says whether the fault itself changes this path of the source.
+    fn is_of_the_fault(&self, path: &Path) -> bool {
+        matches!(self.fault.unchanged, Unchanged::SourceBut(paths) if paths.iter().any(|of| path.starts_with(of)))
+    }
+
+    /// A destination that says it is complete is exact, or was not touched by this run.
+    #[track_caller]
+    fn assert_no_false_completion(&self, sandbox: &Sandbox, before: &Before, after: Option<&Snapshot>) {
+        if !sandbox.mark("completed").exists() || after.is_some() && before.destination.1.as_ref() == after {
+            return;
+        }
+        let options = Options { root_mtime: false, ..self.options.clone() };
+        let mut differences = audit(&before.source.0, &before.destination.0, &options);
+        differences.retain(|difference| !self.is_of_the_fault(&difference.path));
+        let told: Vec<String> = differences.iter().take(SHOWN).map(ToString::to_string).collect();
+        assert!(told.is_empty(), "it says that it is complete, but:\n{}", told.join("\n"));
+    }
+
+    /// Makes the clone that is right now that the fault is mended, and asserts that it is exact.
+    #[track_caller]
+    pub fn mend(&mut self, sandbox: &Sandbox) {
+        self.mend_with(sandbox, &[]);
+    }
+
+    /// The same with more options.
+    #[track_caller]
+    pub fn mend_with(&mut self, sandbox: &Sandbox, more: &[&str]) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let mut run = sandbox.clone(more);
+        // An rsync that is left behind holds the lock until it has ended too.
+        while run.code == 80 && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(50));
+            run = sandbox.clone(more);
+        }
+        run.assert_code(0).assert_err("");
+        assert_eq!(sandbox.marks(), ["completed", "id", "stats"], "{run}");
+        assert_same(&sandbox.source, &sandbox.destination, &self.options);
+        self.mended += 1;
+    }
+
+    fn lose(&mut self, what: &str, mut changes: Vec<String>) {
+        changes.truncate(SHOWN);
+        self.losses.extend(changes.into_iter().map(|change| format!("{what}: {change}")));
+    }
+
+    /// Asserts that everything that was watched has been judged, and that something was.
+    pub fn assert_finished(&self) {
+        assert!(self.before.is_none(), "a run has not been judged");
+        assert!(self.compared > 0, "no run has been judged");
+    }
+
+    /// The codes that were really returned.
+    pub fn codes(&self) -> String {
+        let name = |code: &i32| if *code == KILLED { "killed".to_owned() } else { code.to_string() };
+        if self.codes.len() > 4 {
+            return format!("{} codes", self.codes.len());
+        }
+        self.codes.iter().map(name).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Whether nothing was lost.
+    pub fn lost_nothing(&self) -> &'static str {
+        match (self.losses.is_empty(), self.compared) {
+            (false, _) => "NO",
+            (true, 0) => "not shown",
+            (true, _) => "yes",
+        }
+    }
+
+    /// Whether the next clone was exact, where there was one.
+    pub fn was_mended(&self) -> &'static str {
+        if self.mended > 0 { "yes" } else { "-" }
+    }
+}
+
+/// The marks at the destination, a temporary one without the random end of its name.
+fn marks(sandbox: &Sandbox) -> String {
+    let names = fs::read_dir(&sandbox.destination).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let Ok(names) = names else { return UNREADABLE.to_owned() };
+    let name = |entry: &fs::DirEntry| {
+        let name = entry.file_name().to_string_lossy().strip_prefix(STEM)?.to_owned();
+        Some(name.find(".tmp-").map_or(name.clone(), |end| name[..end].to_owned() + ".tmp"))
+    };
+    let mut marks: Vec<String> = names.iter().filter_map(name).collect();
+    marks.sort();
+    marks.join(" ")
+}
+
+/// A snapshot without our own files.
+fn without_marks(snapshot: &Snapshot) -> Snapshot {
+    let is_mark = |path: &&Path| path.as_os_str().as_bytes().starts_with(OsStr::new(STEM).as_bytes());
+    let marks: Vec<PathBuf> = snapshot.paths().filter(is_mark).map(Path::to_owned).collect();
+    marks.iter().fold(snapshot.clone(), |snapshot, mark| snapshot.without(mark))
+}
+
+fn forget_time_of_root(changes: &mut Vec<String>) {
+    let start = format!("{}: mtime ", shown(Path::new("")));
+    changes.retain(|change| !change.starts_with(&start));
+}

@@ -1,0 +1,258 @@
+//! The rows: for each fault what was done and when, then the codes that are right, the marks that are right at the
+//! destination (alternatives with a bar between), and what must be as it was.
+
+use crate::evidence::{Fault, KILLED, Unchanged, When};
+
+macro_rules! faults {
+    ($($module:ident::$name:ident: $what:literal, $when:ident
+        => $($code:expr),+; $($marks:literal)|+; $unchanged:expr;)+) => {
+        /// Every fault, in the order in which they run.
+        pub const FAULTS: &[Fault] = &[$(Fault {
+            name: concat!(stringify!($module), "::", stringify!($name)),
+            what: $what,
+            when: When::$when,
+            codes: &[$($code),+],
+            marks: &[$($marks),+],
+            unchanged: $unchanged,
+            run: crate::$module::$name,
+        }),+];
+    };
+}
+
+const SOURCE: Unchanged = Unchanged::Source;
+const MOVING: Unchanged = Unchanged::SourceBut(&["folder", "a slow file"]);
+const FILES: Unchanged = Unchanged::Files;
+const BOTH: Unchanged = Unchanged::Both;
+
+faults! {
+    // Those that take longest come first.
+    kills::timed_kills_are_mended: "Counterpart killed at sixteen moments", AnyTime
+        => 0, KILLED; "" | "id" | "id.tmp" | "error.tmp id" | "error.tmp id probe.tmp" | "id stats" | "id stats.tmp"
+        | "completed.tmp id stats" | "completed id stats"; SOURCE;
+    kills::a_kill_before_each_change_of_a_first_clone_is_mended: "killed before each change of a first clone", AnyTime
+        => 0, KILLED; "id" | "id.tmp" | "error.tmp id" | "error.tmp id probe.tmp" | "id stats" | "id stats.tmp"
+        | "completed.tmp id stats" | "completed id stats"; SOURCE;
+    kills::a_kill_before_each_change_of_a_later_clone_is_mended: "killed before each change of a later clone", AnyTime
+        => 0, KILLED; "id stats" | "error.tmp id stats" | "error.tmp id probe.tmp stats" | "id stats stats.tmp"
+        | "completed.tmp id stats" | "completed id stats"; SOURCE;
+
+    calls::each_call_that_fails_with_eio_is_told: "each change that we make fails once, EIO", AnyTime
+        => 0, 11, 66, 72; "" | "error id stats" | "error error.tmp id stats" | "completed id stats"
+        | "completed id probe.tmp stats"; SOURCE;
+    calls::each_call_that_fails_with_enospc_is_told: "each change that we make fails once, ENOSPC", AnyTime
+        => 0, 66, 74; "" | "error id stats" | "error error.tmp id stats" | "completed id stats"
+        | "completed id probe.tmp stats"; SOURCE;
+
+    // The destination.
+    destination::a_full_ext4_is_74: "destination full, ext4", Copying
+        => 74; "error id" | "error id stats"; SOURCE;
+    destination::a_full_xfs_is_74: "destination full, xfs", Copying
+        => 74; "error id" | "error id stats"; SOURCE;
+    destination::a_full_btrfs_is_74: "destination full, btrfs", Copying
+        => 74; "error id" | "error id stats" | "id"; SOURCE;
+    destination::a_full_tmpfs_is_74: "destination full, tmpfs", Copying
+        => 74; "error id" | "error id stats"; SOURCE;
+    destination::a_destination_without_inodes_is_74: "destination out of inodes", Copying
+        => 74; "error id"; SOURCE;
+    destination::without_inodes_an_edit_within_a_second_is_copied: "destination out of inodes, and a small edit", Before
+        => 0; "completed id stats"; SOURCE;
+    destination::an_error_in_the_destinations_filesystem_is_72: "destination turns read-only after an error", Copying
+        => 72; "error.tmp id"; SOURCE;
+    destination::a_destination_that_shuts_down_is_72: "destination's filesystem shuts down", Copying
+        => 72; "error.tmp id" | "unreadable"; SOURCE;
+    destination::a_destination_that_is_unmounted_in_between_is_72: "destination unmounted", Copying
+        => 72; "error id stats"; SOURCE;
+    destination::a_read_only_destination_is_66_and_not_touched: "destination mounted read-only", Before
+        => 66; "completed id stats"; BOTH;
+    destination::data_that_does_not_reach_the_disk_is_no_success: "destination's disk image has no room behind it", Copying
+        => 11, 72, 74; "error id" | "error id stats"; SOURCE;
+    destination::a_destination_without_access_control_lists_is_23_and_the_path_named: "destination without attributes", Before
+        => 23; "error id stats"; SOURCE;
+    destination::a_destination_without_owners_is_90_and_nothing_is_written: "destination without owners", Before
+        => 90; ""; BOTH;
+    destination::a_full_log_disk_does_not_stop_the_clone: "the log's disk fills up", Copying
+        => 0; "completed id stats"; SOURCE;
+    destination::a_log_that_cannot_be_begun_does_not_stop_the_clone: "the log's disk is full", Before
+        => 0; "completed id stats"; SOURCE;
+    destination::an_immutable_file_at_the_destination_is_23_and_named: "an immutable file at the destination", Before
+        => 23; "error id stats"; FILES;
+
+    // The source.
+    source::a_source_whose_device_goes_away_is_71: "source's device cut off", Copying
+        => 71; "error id stats"; SOURCE;
+    source::a_source_that_shuts_down_is_71: "source's filesystem shuts down", Copying
+        => 71; "error id stats"; SOURCE;
+    source::one_file_that_cannot_be_read_is_23_and_named: "one file of the source gives read errors", Before
+        => 23; "error id stats"; SOURCE;
+    source::only_one_file_and_that_cannot_be_read_is_71: "every file of the source gives read errors", Before
+        => 71; "error id stats"; SOURCE;
+    source::a_damaged_inode_is_23_and_named: "a damaged inode on the source", Before
+        => 23; "error id stats"; SOURCE;
+    source::a_source_that_is_emptied_in_between_is_71: "source removed, an empty folder in its place", AfterCopying
+        => 71; "error id stats"; Unchanged::SourceBut(&[""]);
+    source::a_source_that_is_gone_from_the_start_does_not_wipe_the_destination: "source unmounted", Before
+        => 65; "error id stats"; FILES;
+
+    // Disks.
+    devices::a_detached_source_is_copied_to_the_end: "source's loop device detached", Copying
+        => 0; "completed id stats"; SOURCE;
+    devices::a_detached_destination_is_written_to_the_end: "destination's loop device detached", Copying
+        => 0; "completed id stats"; SOURCE;
+    devices::an_unmounted_source_is_copied_to_the_end: "source unmounted", Copying
+        => 0; "completed id stats"; SOURCE;
+    devices::a_source_that_turns_read_only_is_copied: "source remounted read-only", Copying
+        => 0; "completed id stats"; SOURCE;
+    devices::a_destination_in_use_is_not_remounted: "destination remounted read-only: refused", Copying
+        => 0; "completed id stats"; SOURCE;
+    devices::a_destination_whose_device_is_cut_off_is_no_success: "destination's device cut off", Copying
+        => 11, 72; "id" | "error.tmp id" | "error id" | "unreadable"; SOURCE;
+    devices::a_folder_that_cannot_be_listed_loses_nothing: "one folder of the source cannot be listed", Before
+        => 23; "error id stats"; SOURCE;
+    devices::an_entry_without_properties_loses_nothing: "one entry of the source has no properties", Before
+        => 23; "error id stats"; SOURCE;
+    devices::slow_reads_are_waited_for: "the source reads slowly", Before
+        => 0; "completed id stats"; SOURCE;
+    devices::a_hang_that_ends_is_waited_for: "the source hangs for a while", Copying
+        => 0; "completed id stats"; SOURCE;
+
+    // Room.
+    space::a_disk_without_room_for_attributes_is_74: "no room for attributes", Copying
+        => 74; "error id" | "error id stats"; SOURCE;
+    space::a_full_disk_has_room_for_the_marks: "no room but for our marks", AfterCopying
+        => 0; "completed id stats"; SOURCE;
+    space::a_disk_without_inodes_for_the_marks_is_74: "no inodes for our marks", AfterCopying
+        => 74; "error id"; SOURCE;
+    space::a_lock_without_room_is_taken_on_the_destination: "no room for the lock", Before
+        => 0; "completed id stats"; SOURCE;
+
+    // A source that changes.
+    moving::a_file_that_grows_is_copied: "files grow", Copying
+        => 0; "completed id stats"; MOVING;
+    moving::a_file_that_shrinks_is_never_padded: "files shrink", Copying
+        => 23; "error id stats"; MOVING;
+    moving::a_file_that_is_overwritten_is_mended_by_the_next_run: "a file is overwritten", Copying
+        => 0; "completed id stats"; MOVING;
+    moving::a_file_that_vanishes_is_24: "a file vanishes", Copying
+        => 24; "error id stats"; MOVING;
+    moving::a_folder_that_vanishes_is_24: "a folder vanishes", Copying
+        => 24; "error id stats"; MOVING;
+    moving::a_file_that_becomes_a_link_is_not_followed: "a file becomes a link", Copying
+        => 23; "error id stats"; MOVING;
+    moving::a_folder_that_becomes_a_link_is_not_followed: "a folder becomes a link", Copying
+        => 23; "error id stats"; MOVING;
+    moving::a_file_that_becomes_a_folder_is_told: "a file becomes a folder", Copying
+        => 23; "error id stats"; MOVING;
+    moving::a_file_that_becomes_a_fifo_does_not_hang_the_run: "a file becomes a FIFO", Copying
+        => 0; "completed id stats"; MOVING;
+
+    // Clocks.
+    clock::a_clock_a_year_back_makes_no_difference: "clock a year back", Before
+        => 0; "completed id stats"; SOURCE;
+    clock::a_clock_that_begins_in_1970_makes_no_difference: "clock begins in 1970", Before
+        => 0; "completed id stats"; SOURCE;
+    clock::a_clock_that_is_set_back_in_between_makes_no_difference: "clock set back by two hours", Copying
+        => 0; "completed id stats"; SOURCE;
+    clock::marks_and_files_of_the_future_make_no_difference: "marks and files from 2100", Before
+        => 0; "completed id stats"; SOURCE;
+
+    // An rsync that lies.
+    liars::success_without_statistics_is_13: "rsync: 0 without statistics", Copying
+        => 13; "error id stats"; SOURCE;
+    liars::statistics_do_not_make_a_success_of_1: "rsync: statistics and 1", Copying
+        => 1; "error id stats"; SOURCE;
+    liars::closed_outputs_are_no_success: "rsync closes its outputs", Copying
+        => 13; "error id stats"; SOURCE;
+    liars::a_code_that_rsync_does_not_have_is_86: "rsync: a code that it does not have", Copying
+        => 86; "error id stats"; FILES;
+    liars::names_that_look_like_errors_are_none: "rsync: a name that looks like an error", Copying
+        => 23; "error id stats"; FILES;
+    liars::endless_output_is_read_in_bounded_memory: "rsync: endless output, then TERM", Copying
+        => 20; "error id stats"; FILES;
+
+    // What is awkward to copy.
+    fidelity::names_of_every_byte_are_cloned_and_shown_harmlessly: "names of every byte, in folders that refuse", Before
+        => 23; "error id stats"; SOURCE;
+    fidelity::ext4_holds_an_exact_clone: "a hostile tree, names of every byte among it, to ext4", Before
+        => 0; "completed id stats"; SOURCE;
+    fidelity::xfs_holds_an_exact_clone: "the same to xfs", Before
+        => 0; "completed id stats"; SOURCE;
+    fidelity::btrfs_holds_an_exact_clone: "the same to btrfs", Before
+        => 0; "completed id stats"; SOURCE;
+    fidelity::tmpfs_holds_an_exact_clone: "the same to tmpfs", Before
+        => 0; "completed id stats"; SOURCE;
+    fidelity::a_disk_of_whole_seconds_holds_all_but_the_nanoseconds: "the same to a disk of whole seconds", Before
+        => 0; "completed id stats"; SOURCE;
+    fidelity::a_path_that_is_too_long_for_the_system_is_named: "a path longer than the system takes", Before
+        => 23; "error id stats"; SOURCE;
+
+    // Kills.
+    kills::a_kill_while_another_program_runs_is_mended: "killed while another program runs", BeforeCopying
+        => KILLED; "" | "id" | "error.tmp id" | "completed id stats"; SOURCE;
+    kills::a_kill_after_the_transfer_and_before_the_verdict_is_mended: "killed before the verdict", AfterCopying
+        => KILLED; "error.tmp id"; SOURCE;
+    kills::a_kill_after_a_complete_run_takes_no_false_completion_along: "the run after a complete one killed", BeforeCopying
+        => KILLED; "error.tmp id stats"; SOURCE;
+
+    // Rivals.
+    lock::the_second_of_two_is_80_and_writes_nothing: "a second Counterpart, by two paths", BeforeCopying
+        => 80; ""; BOTH;
+    lock::of_ten_at_once_exactly_one_runs: "ten Counterparts at once", BeforeCopying
+        => 80; ""; BOTH;
+    lock::a_test_run_needs_no_lock: "a test run beside a clone", BeforeCopying
+        => 70; ""; BOTH;
+    lock::two_destinations_do_not_wait_for_each_other: "a clone to another destination beside", BeforeCopying
+        => 0; "completed id stats"; SOURCE;
+    lock::a_lock_folder_of_somebody_else_is_refused: "somebody else's lock folder", Before
+        => 1; ""; BOTH;
+    lock::a_lock_file_that_is_a_link_is_refused: "a link as lock file", Before
+        => 1; "completed id stats"; BOTH;
+    lock::an_rsync_that_outlives_the_run_keeps_the_lock: "an rsync that a killed run left behind", Before
+        => 80; "error.tmp id"; BOTH;
+
+    // Traps.
+    planted::what_is_planted_at_a_clone_gives_way: "links, folders, FIFOs planted as our files", Before
+        => 0; "completed id stats"; SOURCE;
+    planted::what_is_planted_gives_way_to_a_failure_as_well: "the same, and a failure", Copying
+        => 23; "error id stats"; SOURCE;
+    planted::planted_marks_do_not_make_a_destination_ours: "planted marks beside somebody's files", Before
+        => 76; "completed id stats"; BOTH;
+    planted::a_first_clone_to_planted_links_is_right: "the same at an empty destination", Before
+        => 0; "completed id stats"; SOURCE;
+
+    planted::links_in_the_place_of_the_clones_folders_are_not_followed: "links planted as the clone's folders", Before
+        => 0; "completed id stats"; SOURCE;
+    planted::a_destination_that_is_a_link_is_refused: "the destination is a link", Before
+        => 66; ""; BOTH;
+
+    // Signals.
+    signals::a_signal_to_rsync_is_no_success: "TERM, INT, HUP, KILL to rsync", Copying
+        => 20, 137; "error id"; SOURCE;
+    signals::a_signal_to_rsyncs_child_is_no_success: "the same to its child", Copying
+        => 12, 20; "error id" | "error id stats"; SOURCE;
+    signals::a_signal_to_rsyncs_grandchild_is_no_success: "the same to its grandchild", Copying
+        => 10, 12, 20; "error id" | "error id stats"; SOURCE;
+    signals::a_signal_during_the_transfer_ends_it_with_20: "INT, TERM, HUP to Counterpart", Copying
+        => 20; "error id"; SOURCE;
+    signals::a_signal_takes_the_completion_of_an_earlier_run_away_with_it: "TERM in a later clone", Copying
+        => 20; "error id stats"; SOURCE;
+    signals::a_second_sigint_ends_at_once_whatever_rsync_does: "a second INT, rsync deaf", Copying
+        => 20; "error.tmp id"; SOURCE;
+    signals::a_second_sigint_ends_at_once_while_a_disk_hangs: "a second INT, the source hanging", Copying
+        => 20; "error.tmp id"; SOURCE;
+    signals::a_second_sigterm_waits_for_rsync: "a second TERM, rsync deaf", Copying
+        => 20; "error id"; SOURCE;
+    signals::a_signal_during_the_pre_clone_script_ends_it_and_nothing_is_cloned: "INT in the pre-clone script", BeforeCopying
+        => 20; "error"; FILES;
+    signals::a_signal_while_the_losses_are_counted_ends_it_and_nothing_is_lost: "TERM while losses are counted", BeforeCopying
+        => 20; "error"; FILES;
+    signals::a_signal_during_the_post_clone_script_ends_it: "HUP in the post-clone script", AfterCopying
+        => 20; "error id stats"; SOURCE;
+    signals::a_signal_that_the_caller_had_ignored_does_not_end_the_run: "HUP under nohup", BeforeCopying
+        => 0; "completed id stats"; SOURCE;
+    signals::an_rsync_that_is_killed_is_128_and_the_signal: "KILL, SEGV to rsync", Copying
+        => 137, 139; "error id"; SOURCE;
+    signals::an_rsync_whose_child_is_killed_hands_its_code_on: "KILL to rsync's last child", Copying
+        => 10, 12, 14, 15, 16; "error id" | "error id stats"; SOURCE;
+    signals::of_several_signals_the_first_one_is_told: "several signals", Copying
+        => 20; "error id"; SOURCE;
+}

@@ -1,0 +1,132 @@
+//! A source that changes while rsync copies it, by accident or on purpose.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::{FileExt as _, symlink};
+use std::path::{Path, PathBuf};
+
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+
+use crate::evidence::Evidence;
+use crate::sandbox::{Finished, Sandbox, names_of, wait_until};
+use crate::scene::{Running, on_transfer, slow_down};
+use crate::tree::{noise, remove_tree, snapshot};
+
+/// The size of the file that takes a while.
+const SLOW: usize = 1 << 20;
+
+/// Runs a clone that takes a while for `slow`, and lets something happen to the source when that has begun; by then the
+/// list of files is complete.
+fn meanwhile(evidence: &mut Evidence, happening: fn(&Path)) -> (Sandbox, Finished) {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.source.join("a slow file"), noise(1, SLOW)).unwrap();
+    for folder in ["folder", "other"] {
+        sandbox.write(format!("{folder}/changing"), &"x".repeat(5000));
+        sandbox.write(format!("{folder}/kept"), "kept");
+    }
+    let outside = sandbox.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    for name in ["changing", "kept", "secret"] {
+        fs::write(outside.join(name), "secret").unwrap();
+    }
+    slow_down(&sandbox, 1024);
+    evidence.watch(&sandbox);
+    evidence.watch_bystander(&outside);
+    let run = Running::start(&sandbox, &[]);
+    let begins = |name: &std::ffi::OsString| name.to_string_lossy().starts_with(".a slow file.");
+    assert!(wait_until(|| names_of(&sandbox.destination).iter().any(begins)), "nothing arrives");
+    happening(&sandbox.source);
+    let run = run.finish();
+    evidence.judge(&sandbox, &run);
+    let strayed = snapshot(&sandbox.destination);
+    let secret = snapshot(&outside);
+    let of_secret = secret.contents(Path::new("secret"));
+    assert!(
+        strayed.paths().all(|path| strayed.contents(path) != of_secret),
+        "what is outside was copied: {run}"
+    );
+    (sandbox, run)
+}
+
+fn then_mend(evidence: &mut Evidence, sandbox: &Sandbox) {
+    on_transfer(sandbox, "");
+    evidence.mend(sandbox);
+}
+
+fn changing(source: &Path) -> PathBuf {
+    source.join("folder/changing")
+}
+
+pub fn a_file_that_grows_is_copied(evidence: &mut Evidence) {
+    let (sandbox, _) = meanwhile(evidence, |source| {
+        let append = |path: PathBuf| OpenOptions::new().append(true).open(path).unwrap();
+        append(changing(source)).write_all(&noise(9, 50_000)).unwrap();
+        append(source.join("a slow file")).write_all(&noise(9, 50_000)).unwrap();
+    });
+    then_mend(evidence, &sandbox);
+}
+
+pub fn a_file_that_shrinks_is_never_padded(evidence: &mut Evidence) {
+    let (sandbox, _) = meanwhile(evidence, |source| {
+        let open = |path: PathBuf| OpenOptions::new().write(true).open(path).unwrap();
+        open(changing(source)).set_len(10).unwrap();
+        open(source.join("a slow file")).set_len(700_000).unwrap();
+    });
+    then_mend(evidence, &sandbox);
+}
+
+pub fn a_file_that_is_overwritten_is_mended_by_the_next_run(evidence: &mut Evidence) {
+    let (sandbox, _) = meanwhile(evidence, |source| {
+        let file = OpenOptions::new().write(true).open(source.join("a slow file")).unwrap();
+        file.write_all_at(&noise(2, 200_000), 0).unwrap();
+        file.write_all_at(&noise(3, 200_000), SLOW as u64 - 200_000).unwrap();
+    });
+    then_mend(evidence, &sandbox);
+}
+
+pub fn a_file_that_vanishes_is_24(evidence: &mut Evidence) {
+    let (sandbox, run) = meanwhile(evidence, |source| fs::remove_file(changing(source)).unwrap());
+    run.assert_log("file has vanished: ");
+    then_mend(evidence, &sandbox);
+}
+
+pub fn a_folder_that_vanishes_is_24(evidence: &mut Evidence) {
+    let (sandbox, run) = meanwhile(evidence, |source| remove_tree(&source.join("folder")));
+    run.assert_log("file has vanished: ");
+    then_mend(evidence, &sandbox);
+}
+
+pub fn a_file_that_becomes_a_link_is_not_followed(evidence: &mut Evidence) {
+    let (sandbox, _) = meanwhile(evidence, |source| {
+        fs::remove_file(changing(source)).unwrap();
+        symlink("../../outside/secret", changing(source)).unwrap();
+    });
+    then_mend(evidence, &sandbox);
+}
+
+pub fn a_folder_that_becomes_a_link_is_not_followed(evidence: &mut Evidence) {
+    let (sandbox, _) = meanwhile(evidence, |source| {
+        remove_tree(&source.join("folder"));
+        symlink("../outside", source.join("folder")).unwrap();
+    });
+    then_mend(evidence, &sandbox);
+}
+
+pub fn a_file_that_becomes_a_folder_is_told(evidence: &mut Evidence) {
+    let (sandbox, _) = meanwhile(evidence, |source| {
+        fs::remove_file(changing(source)).unwrap();
+        fs::create_dir(changing(source)).unwrap();
+        fs::write(changing(source).join("below"), "below").unwrap();
+    });
+    then_mend(evidence, &sandbox);
+}
+
+pub fn a_file_that_becomes_a_fifo_does_not_hang_the_run(evidence: &mut Evidence) {
+    let (sandbox, run) = meanwhile(evidence, |source| {
+        fs::remove_file(changing(source)).unwrap();
+        mkfifo(&changing(source), Mode::S_IRWXU).unwrap();
+    });
+    run.assert_log("Warning: changing became a FIFO during the clone; rsync waited for a writer");
+    then_mend(evidence, &sandbox);
+}

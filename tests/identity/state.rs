@@ -1,0 +1,98 @@
+//! What is remembered on this machine: damaged, of another version, or where nothing can be written.
+
+use std::fs;
+
+use crate::mounted::Mounted;
+use crate::sandbox::Sandbox;
+use crate::scene::{Plugged, disk, id, known, refused, sandbox, state, state_file};
+
+/// Two disks, of which the first has been cloned to and the second bears the clone of an older version.
+fn two() -> (Sandbox, crate::disk::LoopDisk, crate::disk::LoopDisk) {
+    let (sandbox, one, other) = (sandbox(), disk("ext4"), disk("ext4"));
+    fs::write(other.path().join(".me.jedda.counterpart.id"), "0123456789abcdef0123456789abcdef\n").unwrap();
+    let plugged = Plugged::at(&sandbox.destination, &one);
+    sandbox.clone(&[]).assert_code(0);
+    drop(plugged);
+    (sandbox, one, other)
+}
+
+#[test]
+fn a_damaged_memory_is_told_and_the_disk_at_hand_is_taken() {
+    for damage in ["", "{", "[]", "{\"schema\":1,\"disks\":[{}]}", "{\"schema\":1,\"disks\":7}"] {
+        let (sandbox, _, other) = two();
+        fs::write(state_file(&sandbox), damage).unwrap();
+        let _plugged = Plugged::at(&sandbox.destination, &other);
+        let finished = sandbox.clone(&[]);
+        finished.assert_code(0).assert_log("Warning: it cannot be read which disks belong to ");
+        assert_eq!(known(&sandbox), [id(&sandbox)]);
+        assert_eq!(state(&sandbox)["last"]["outcome"], "warning");
+        sandbox.clone(&[]).assert_code(0).assert_no_log("cannot be read");
+    }
+}
+
+#[test]
+fn a_memory_from_before_disks_were_kept_knows_none() {
+    let (sandbox, _, other) = two();
+    let mut old = state(&sandbox);
+    old.as_object_mut().unwrap().remove("disks");
+    fs::write(state_file(&sandbox), old.to_string()).unwrap();
+    let _plugged = Plugged::at(&sandbox.destination, &other);
+    sandbox.clone(&[]).assert_code(0).assert_err("");
+    assert_eq!(known(&sandbox), [id(&sandbox)]);
+}
+
+#[test]
+fn a_memory_that_cannot_be_written_stops_no_clone() {
+    let (sandbox, disk) = (sandbox(), disk("ext4"));
+    let folder = sandbox.host().join("state");
+    fs::create_dir(&folder).unwrap();
+    let read_only = Mounted::bind_read_only(&folder, &folder);
+    let _plugged = Plugged::at(&sandbox.destination, &disk);
+    for _ in 0..2 {
+        let finished = sandbox.clone(&[]);
+        finished.assert_code(0).assert_log("Warning: the state of this run could not be kept in ");
+    }
+    drop(read_only);
+    sandbox.clone(&[]).assert_code(0).assert_err("");
+    assert_eq!(known(&sandbox), [id(&sandbox)]);
+}
+
+#[test]
+fn a_refusal_is_recorded_and_changes_nothing_else() {
+    let (sandbox, _, other) = two();
+    let before = state(&sandbox);
+    let _plugged = Plugged::at(&sandbox.destination, &other);
+    refused(&sandbox, &["there is 0123456789abcdef0123456789abcdef on filesystem "]);
+    let after = state(&sandbox);
+    assert_eq!([&after["disks"], &after["last_success"]], [&before["disks"], &before["last_success"]]);
+    assert_eq!(before["last"]["exit_code"], 0);
+    // The run without a source that was made last failed before it.
+    sandbox.clone(&[]).assert_code(88);
+    let last = &state(&sandbox)["last"];
+    assert_eq!(
+        [&last["exit_code"], &last["outcome"]],
+        [&serde_json::json!(88), &serde_json::json!("failed")]
+    );
+    assert!(last["reason"].as_str().unwrap().contains("is not the one it was"), "{last}");
+}
+
+#[test]
+fn a_failed_adoption_is_known_afterwards() {
+    let (sandbox, _, other) = two();
+    let _plugged = Plugged::at(&sandbox.destination, &other);
+    sandbox.rsync("case \"$*\" in *--version*) exec /usr/bin/rsync \"$@\" ;; esac; exit 30");
+    sandbox.clone(&["--adopt"]).assert_code(30);
+    fs::remove_file(sandbox.host().join("rsync/rsync")).unwrap();
+    sandbox.clone(&[]).assert_code(0).assert_err("");
+    assert_eq!(known(&sandbox).len(), 2);
+}
+
+#[test]
+fn each_prefix_has_disks_of_its_own() {
+    let (sandbox, _, other) = two();
+    let _plugged = Plugged::at(&sandbox.destination, &other);
+    sandbox.clone(&["-g", "org.example"]).assert_code(0).assert_err("");
+    sandbox.clone(&["-g", "org.example"]).assert_code(0).assert_err("");
+    // To that prefix the marks of another one are a stranger's.
+    sandbox.clone(&[]).assert_code(76);
+}
