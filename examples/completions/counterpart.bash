@@ -32,7 +32,7 @@ _counterpart() {
 
     case "${cmd}" in
         counterpart)
-            opts="-s -d -e -b -B -p -o -g -t -h -V --source --destination --exclude-from --backup-password --backup-keychain --backup-dir --pre-script --post-script --organisation-prefix --test-run --rsync --log-dir --adopt --allow-shrink --no-space-check --allow-folder --strict-scripts --allow-non-root --retries --retry-wait --vanished-ok --help --version setpass generate"
+            opts="-s -d -e -b -B -p -o -g -t -h -V --source --destination --exclude-from --backup-password --backup-keychain --backup-dir --pre-script --post-script --organisation-prefix --test-run --rsync --log-dir --adopt --allow-shrink --no-space-check --allow-folder --strict-scripts --allow-non-root --retries --retry-wait --vanished-ok --help --version setpass doctor generate"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -122,7 +122,7 @@ _counterpart() {
             return 0
             ;;
         counterpart__subcmd__doctor)
-            opts="-s -d -e -b -B -p -o -g -t -h --source --destination --json --exclude-from --backup-password --backup-keychain --backup-dir --pre-script --post-script --organisation-prefix --test-run --rsync --log-dir --adopt --strict-scripts --allow-non-root --retries --retry-wait --vanished-ok --help"
+            opts="-s -d -e -b -B -p -o -g -t -h --source --destination --json --exclude-from --backup-password --backup-keychain --backup-dir --pre-script --post-script --organisation-prefix --test-run --rsync --log-dir --adopt --allow-shrink --no-space-check --allow-folder --strict-scripts --allow-non-root --retries --retry-wait --vanished-ok --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -154,18 +154,18 @@ fn a_clone_under_way_is_what_another_one_meets() {
     let child = sandbox.start(&["-p", script.to_str().unwrap()]);
     assert!(wait_until(|| started.exists()));
     assert_foretold(&sandbox, &[], 80).assert(
-        "lock",
+        "both ends",
         &[
-            "FAIL  lock: Another Counterpart is cloning to @/destination. Wait for it to end. (80)",
+            "FAIL  both ends: Another Counterpart is cloning to @/destination. Wait for it to end. (80)",
             "      To do: wait for it to end; if none is running, an rsync of a killed run may still be ending",
         ],
     );
     fs::write(go_on, "").unwrap();
     assert!(child.wait_with_output().unwrap().status.success());
     // Its lock's file is still there, and nobody holds it.
-    ask(&sandbox, &[])
-        .assert_code(0)
-        .assert("lock", &["OK    lock: no other Counterpart is cloning to this destination."]);
+    let told = ask(&sandbox, &[]);
+    told.assert_code(0);
+    assert!(told.of_topic("both ends")[0].starts_with("OK  "), "{told:?}");
 }
 
 #[test]
@@ -199,4 +199,32 @@ fn a_folder_that_only_others_may_write_is_told_without_root() {
     let told = crate::patient::Told::of(&sandbox, &crate::nobody::run(&sandbox, arguments));
     told.assert_code(66);
     crate::nobody::clone(&sandbox, &[]).assert_code(66);
+}
+
+#[test]
+fn another_disk_than_before_is_what_a_clone_meets() {
+    let mut sandbox = healthy();
+    sandbox.clone(&[]).assert_code(0);
+    ask(&sandbox, &[]).assert_code(0);
+    let other = sandbox.path().join("other");
+    fs::create_dir(&other).unwrap();
+    fs::write(other.join("file"), "").unwrap();
+    sandbox.source = other;
+    let told = assert_foretold(&sandbox, &[], 88);
+    assert!(told.of_topic("both ends")[0].starts_with("FAIL  both ends: "), "{told:?}");
+    let told = ask_for(&sandbox, ["-d", sandbox.destination.to_str().unwrap()]);
+    assert!([0, 88].contains(&told.code), "{told:?}");
+}
+
+#[test]
+fn a_source_that_has_shrunk_is_what_a_clone_meets() {
+    let sandbox = healthy();
+    for number in 0..1100 {
+        sandbox.write(format!("folder/{number}"), "");
+    }
+    sandbox.clone(&[]).assert_code(0);
+    fs::remove_dir_all(sandbox.source.join("folder")).unwrap();
+    let told = assert_foretold(&sandbox, &[], 76);
+    assert!(told.of_topic("free space")[0].starts_with("FAIL  free space: "), "{told:?}");
+    ask(&sandbox, &["--allow-shrink"]).assert_code(0);
 }
