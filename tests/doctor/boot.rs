@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::mounted::Mounted;
-use crate::patient::{ask, healthy};
+use crate::patient::{ask_for, healthy};
 use crate::sandbox::Sandbox;
 
 const TOPIC: &str = "starting from the clone";
@@ -27,8 +27,7 @@ const BIOS: [&str; 2] = [
 
 /// A machine whose source is `/`, and the root of which the doctor looks at.
 fn system() -> Sandbox {
-    let mut sandbox = healthy();
-    sandbox.source = "/".into();
+    let sandbox = healthy();
     fs::create_dir_all(sandbox.host().join("system-root/boot")).unwrap();
     fs::create_dir_all(sandbox.host().join("system-root/etc")).unwrap();
     sandbox
@@ -37,7 +36,7 @@ fn system() -> Sandbox {
 #[test]
 fn a_system_with_everything_on_one_disk_lacks_the_boot_loader() {
     let sandbox = system();
-    ask(&sandbox, &[]).assert_code(0).assert(TOPIC, &[&[INSIDE, NO_LINE][..], &BIOS].concat());
+    ask_for(&sandbox, ["-s", "/"]).assert_code(0).assert(TOPIC, &[&[INSIDE, NO_LINE][..], &BIOS].concat());
 }
 
 #[test]
@@ -46,7 +45,7 @@ fn the_line_for_the_root_names_the_old_disk() {
     for device in ["UUID=0a3407de-014b-458b-b5c1-848e92a327a3", "LABEL=root", "/dev/sda1"] {
         let table = format!("# {device} /gone\n{device} / ext4 defaults 0 1\n");
         fs::write(sandbox.host().join("system-root/etc/fstab"), table).unwrap();
-        let told = ask(&sandbox, &[]);
+        let told = ask_for(&sandbox, ["-s", "/"]);
         let lines = told.of_topic(TOPIC);
         assert_eq!(
             lines[1..3],
@@ -67,12 +66,12 @@ fn a_boot_of_its_own_is_not_in_the_clone() {
     let boot = sandbox.host().join("system-root/boot");
     {
         let _mounted = Mounted::tmpfs(&boot);
-        let told = ask(&sandbox, &[]);
+        let told = ask_for(&sandbox, ["-s", "/"]);
         assert_eq!(told.of_topic(TOPIC)[..2], APART);
     }
     // Not mounted now, and mounted at the start.
     fs::write(sandbox.host().join("system-root/etc/fstab"), "UUID=1 /boot ext4 noauto 0 1\n").unwrap();
-    let told = ask(&sandbox, &[]);
+    let told = ask_for(&sandbox, ["-s", "/"]);
     told.assert(TOPIC, &[&APART[..], &[NO_LINE], &BIOS].concat());
 }
 
@@ -80,7 +79,7 @@ fn a_boot_of_its_own_is_not_in_the_clone() {
 fn a_machine_with_uefi_needs_another_boot_loader() {
     let sandbox = system();
     fs::create_dir_all(sandbox.host().join("system-root/sys/firmware/efi")).unwrap();
-    let told = ask(&sandbox, &[]);
+    let told = ask_for(&sandbox, ["-s", "/"]);
     assert_eq!(
         told.of_topic(TOPIC)[2..],
         [
