@@ -52,7 +52,16 @@ fi
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/first-clone.XXXXXX")
 # Some of the copied folders may be read-only, which only an ordinary user notices.
-trap 'chmod -R u+rwX "$work" 2>/dev/null || :; rm -rf "$work"' EXIT
+# What this machine remembers of the clone goes too: counterpart check would miss the clone for ever.
+forget() {
+    local folder memory
+    for folder in /var/lib/counterpart /var/db/counterpart "${HOME:-/}/Library/Logs/Counterpart/state"; do
+        for memory in "$folder"/clone-*.json; do
+            if grep -qsF "\"$work/clone\"" "$memory"; then rm -f "$memory"; fi
+        done
+    done
+}
+trap 'forget; chmod -R u+rwX "$work" 2>/dev/null || :; rm -rf "$work"' EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM

@@ -1,5 +1,7 @@
 //! The command line: what may be typed, and how it becomes a [`Plan`].
 
+pub mod check;
+
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
@@ -12,6 +14,7 @@ use crate::plan::{BackupPassword, DEFAULT_PREFIX, Plan, Prefix};
 use crate::process::hide_argument;
 use crate::secret::Secret;
 use crate::shown;
+use check::{CheckArgs, LookArgs};
 
 /// What is shown below the options.
 const FILES: &str = "\
@@ -20,6 +23,7 @@ Files at the destination's root:
   .PREFIX.counterpart.error      the reason of the last failure, in one line
   .PREFIX.counterpart.stats      the statistics of the last run
   .PREFIX.counterpart.id         names this destination, its filesystem, and what is cloned to it
+  .PREFIX.counterpart.safety-net a folder with what clones with --safety-net have deleted or overwritten
 The log is Counterpart_YY-MM-DD_HH-MM-SS in /Library/Logs/Counterpart (macOS) or /var/log/counterpart (Linux).";
 
 /// Makes an exact, where possible bootable, clone of a live system with rsync.
@@ -60,12 +64,46 @@ pub struct SetpassArgs {
     pub organisation_prefix: Prefix,
 }
 
+/// `counterpart restore`: what is brought back from the safety nets.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RestoreArgs {
+    /// The destination of the clone whose safety nets are meant
+    #[arg(short, long, value_name = "DIR")]
+    pub destination: PathBuf,
+    /// The prefix that the clone is run with
+    #[arg(short = 'g', long, value_name = "PREFIX", default_value = DEFAULT_PREFIX)]
+    pub organisation_prefix: Prefix,
+    /// Only list the safety nets, or those that hold the given paths
+    #[arg(long, conflicts_with_all = ["at", "to"])]
+    pub list: bool,
+    /// Take it from this net: YYYY-MM-DD, YYYY-MM-DD_HH-MM-SS or latest, instead of the newest that holds it
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
+    /// Where to, instead of the current folder; must exist
+    #[arg(long, value_name = "DIR")]
+    pub to: Option<PathBuf>,
+    /// The rsync to use, instead of searching
+    #[arg(long, value_name = "FILE")]
+    pub rsync: Option<PathBuf>,
+    /// What to bring back, counted from the top of the clone, with or without a leading slash
+    #[arg(value_name = "PATH", required_unless_present = "list")]
+    pub paths: Vec<PathBuf>,
+}
+
 #[derive(Debug, Subcommand)]
 enum Commands {
     /// Stores the password of the server backup in the system's keychain or credential store
     Setpass(SetpassArgs),
     /// Tells, changing nothing, what a clone with these options would meet
     Doctor(Box<DoctorArgs>),
+    /// Judges clones for a monitoring system: a plugin by the monitoring-plugins guidelines
+    #[command(version)]
+    Check(CheckArgs),
+    /// Prints what the marks at a destination say, for the plugin
+    #[command(hide = true)]
+    Look(LookArgs),
+    /// Brings back what a clone with --safety-net has deleted or overwritten
+    Restore(RestoreArgs),
     /// Prints the man page or a shell's completions
     #[command(hide = true)]
     Generate {
@@ -174,6 +212,10 @@ struct CloneOptions {
     /// Exit with 0, not 24, when files vanished from the source while they were copied
     #[arg(long)]
     vanished_ok: bool,
+    /// Keep what the clone deletes or overwrites at the destination for DAYS days, 30 if no number is given
+    #[arg(long, value_name = "DAYS", num_args = 0..=1, require_equals = true, default_missing_value = "30",
+        value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    safety_net: Option<u32>,
 }
 
 /// What the doctor is asked.
@@ -198,6 +240,14 @@ pub enum Action {
     Setpass(SetpassArgs),
     /// Tell what a clone would meet.
     Doctor(Box<Inquiry>),
+    /// Judge clones for a monitoring system.
+    Check(CheckArgs),
+    /// Answer a monitoring system that has asked for help, or in a way that makes no sense.
+    ExplainCheck(clap::Error),
+    /// Print what the marks at a destination say.
+    Look(LookArgs),
+    /// Bring files back from the safety nets.
+    Restore(RestoreArgs),
     /// Print a generated document.
     Generate(Generated),
 }
@@ -215,8 +265,10 @@ fn after_help() -> String {
 /// Parses the process's arguments. The error is clap's, and prints itself: help and version are "errors" with code 0.
 pub fn parse() -> Result<Action, clap::Error> {
     let mut definition = definition();
-    let matches = match definition.try_get_matches_from_mut(std::env::args_os()) {
+    let (arguments, is_check) = check::arguments(std::env::args_os());
+    let matches = match definition.try_get_matches_from_mut(arguments) {
         Ok(matches) => matches,
+        Err(error) if is_check => return Ok(Action::ExplainCheck(error)),
         Err(error) => return Err(explain(error, &mut definition)),
     };
     let args = <Args as clap::FromArgMatches>::from_arg_matches(&matches)?;
@@ -224,6 +276,14 @@ pub fn parse() -> Result<Action, clap::Error> {
         (Some(Commands::Setpass(args)), _) => Ok(Action::Setpass(args)),
         (Some(Commands::Doctor(args)), _) => inquiry(*args)
             .map(|inquiry| Action::Doctor(Box::new(inquiry)))
+            .map_err(|message| definition.error(ErrorKind::ValueValidation, message)),
+        (Some(Commands::Check(args)), _) => Ok(args.resolve().map_or_else(
+            |message| Action::ExplainCheck(definition.error(ErrorKind::ValueValidation, message)),
+            Action::Check,
+        )),
+        (Some(Commands::Look(args)), _) => Ok(Action::Look(args)),
+        (Some(Commands::Restore(args)), _) => resolve(args)
+            .map(Action::Restore)
             .map_err(|message| definition.error(ErrorKind::ValueValidation, message)),
         (Some(Commands::Generate { what }), _) => Ok(Action::Generate(what)),
         (None, Some(clone)) => clone_plan(&clone, args.options)
@@ -314,7 +374,17 @@ fn plan(source: PathBuf, destination: PathBuf, args: CloneOptions) -> Result<Pla
         retries: args.retries,
         retry_wait: args.retry_wait,
         vanished_ok: args.vanished_ok,
+        safety_net: args.safety_net,
     })
+}
+
+fn resolve(mut args: RestoreArgs) -> Result<RestoreArgs, String> {
+    args.destination = absolute(&args.destination, "--destination")?;
+    if !args.list {
+        args.to = Some(absolute(args.to.as_deref().unwrap_or(Path::new(".")), "--to")?);
+    }
+    args.rsync = args.rsync.map(|path| absolute(&path, "--rsync")).transpose()?;
+    Ok(args)
 }
 
 /// Children run in `/`, so a relative path is resolved where it was typed. Trailing slashes and `.` go: `link/` would

@@ -363,6 +363,26 @@ pub enum Failure {
         /// The reason.
         why: String,
     },
+    /// The safety net cannot be used.
+    #[error("The safety net {} cannot be used: {why}.", shown::path(path))]
+    SafetyNet {
+        /// Its folder.
+        path: PathBuf,
+        /// The reason.
+        why: String,
+    },
+    /// An rsync that loses what it was to keep.
+    #[error(
+        "{} is rsync {version}, which loses files that it moves into a safety net. \
+         Install rsync 3.1.2 or later, or leave --safety-net out.",
+        shown::path(path)
+    )]
+    LosesBackups {
+        /// The rsync.
+        path: PathBuf,
+        /// Its version.
+        version: String,
+    },
     /// A mark could not be written.
     #[error("{} could not be written at the destination: {why}.", shown::path(path))]
     MarkNotWritten {
@@ -416,15 +436,18 @@ impl Failure {
                 Moment::PostClone => ExitCode::POST_SCRIPT_FAILED,
             },
             Self::SourceLost { .. } => ExitCode::SOURCE_LOST,
-            Self::DestinationLost { .. } | Self::MarkNotWritten { .. } => ExitCode::DESTINATION_LOST,
+            Self::DestinationLost { .. } | Self::MarkNotWritten { .. } | Self::SafetyNet { .. } => {
+                ExitCode::DESTINATION_LOST
+            }
             Self::MissingUser { .. } => ExitCode::MISSING_USER,
             Self::DestinationFull { .. } | Self::NoRoom { .. } => ExitCode::DESTINATION_FULL,
             Self::WouldDelete { .. } | Self::Shrunken { .. } => ExitCode::WOULD_DELETE,
             Self::Locked { .. } => ExitCode::LOCKED,
             Self::RsyncNotFound { .. } => ExitCode::RSYNC_NOT_FOUND,
-            Self::WrongRsync { .. } | Self::RsyncNotRun { .. } | Self::RsyncUnusable { .. } => {
-                ExitCode::WRONG_RSYNC
-            }
+            Self::WrongRsync { .. }
+            | Self::LosesBackups { .. }
+            | Self::RsyncNotRun { .. }
+            | Self::RsyncUnusable { .. } => ExitCode::WRONG_RSYNC,
             Self::SameFolder { .. }
             | Self::SourceInsideDestination { .. }
             | Self::PartInsideDestination { .. }
@@ -493,6 +516,8 @@ impl Failure {
             | Self::DatabaseNotDumped { .. }
             | Self::DirectoryNotArchived { .. }
             | Self::SettingsNotDumped { .. }
+            | Self::SafetyNet { .. }
+            | Self::LosesBackups { .. }
             | Self::MarkNotWritten { .. } => false,
         }
     }

@@ -35,6 +35,8 @@ fn man_page(text: &mut Vec<u8>) -> io::Result<()> {
     page.render_options_section(text)?;
     writeln!(text, "{SETPASS}")?;
     writeln!(text, "{DOCTOR}")?;
+    writeln!(text, "{RESTORE}")?;
+    writeln!(text, "{CHECK}")?;
     writeln!(text, ".SH EXIT STATUS")?;
     for row in exit_code::TABLE {
         writeln!(text, ".TP\n\\fB{}\\fR\n{}: {}.", roff(row.code), roff(row.meaning), roff(row.remedy))?;
@@ -58,6 +60,14 @@ const SYNOPSIS: &str = r".SH SYNOPSIS
 .B counterpart setpass
 [\fB\-\-stdin\fR | \fB\-\-delete\fR | \fB\-\-check\fR] [\fB\-g\fR \fIPREFIX\fR]
 .br
+.B counterpart check
+[\fB\-d\fR \fIDESTINATION\fR] [\fB\-w\fR \fIAGE\fR] [\fB\-c\fR \fIAGE\fR] [\fB\-g\fR \fIPREFIX\fR]
+[\fB\-t\fR \fITIME\fR]
+.br
+.B counterpart restore
+\fB\-d\fR \fIDESTINATION\fR
+[\fB\-g\fR \fIPREFIX\fR] [\fB\-\-list\fR | [\fB\-\-at\fR \fITIME\fR] [\fB\-\-to\fR \fIDIR\fR]] [\fIPATH\fR ...]
+.br
 .B counterpart doctor
 [\fB\-s\fR \fISOURCE\fR] [\fB\-d\fR \fIDESTINATION\fR] [\fB\-\-json\fR] [\fIoptions\fR]";
 
@@ -77,6 +87,46 @@ Delete the stored password.
 Only tell whether a password is stored and can be read: 0 or 92.";
 
 /// What the other subcommand does.
+const RESTORE: &str = r".SH BRINGING FILES BACK
+.B counterpart restore
+copies what a clone with \fB\-\-safety\-net\fR has deleted or overwritten, with all its properties, to the current
+folder. A path counts from the top of the clone. Nothing that exists is overwritten.
+.TP
+.B \-\-list
+Only list the nets, or those that hold the given paths.
+.TP
+\fB\-\-at\fR \fITIME\fR
+Take it from the net of this time, YYYY\-MM\-DD or more of it, or \fBlatest\fR; otherwise from the newest that holds it.
+.TP
+\fB\-\-to\fR \fIDIR\fR
+Where to, instead of the current folder; must exist.
+.TP
+\fB\-\-rsync\fR \fIFILE\fR
+The rsync to use, instead of searching.";
+
+/// What the plugin does.
+const CHECK: &str = r".SH MONITORING
+.B counterpart check
+is a plugin for Nagios, Icinga and their like. It says on one line how a clone stands, with performance data, and ends
+with 0 (OK), 1 (WARNING), 2 (CRITICAL) or 3 (UNKNOWN). It writes nothing and needs no root. A link to the program whose name
+is \fBcheck_counterpart_clone\fR is the same.
+.TP
+.BR \-d ,\  \-\-destination \ \fIDIR\fR
+The destination of the clone; without it, every destination that this machine remembers.
+.TP
+.BR \-w ,\  \-\-warning \ \fIAGE\fR
+Warn when the last success is older: minutes, or 26h, 2d, 90min. 26h without it.
+.TP
+.BR \-c ,\  \-\-critical \ \fIAGE\fR
+Be critical when the last success is older. 50h without it.
+.TP
+.BR \-g ,\  \-\-organisation\-prefix \ \fIPREFIX\fR
+The prefix that the clone is run with.
+.TP
+.BR \-t ,\  \-\-timeout \ \fITIME\fR
+Give up after so long, with UNKNOWN. 10s without it.";
+
+/// What the doctor does.
 const DOCTOR: &str = r".SH ASKING THE DOCTOR
 .B counterpart doctor
 takes the options of a clone and tells, changing nothing, what a clone with them would meet. Each line is OK, WARN or FAIL,
@@ -101,6 +151,12 @@ At the destination's root: the statistics of the last run.
 .TP
 .I .PREFIX.counterpart.id
 At the destination's root: says that this destination is a clone of ours.
+.TP
+.I .PREFIX.counterpart.safety\-net/
+At the destination's root: what clones with \fB\-\-safety\-net\fR have deleted or overwritten.
+.TP
+.I /var/lib/counterpart/
+What this machine remembers of each destination; in /var/db/counterpart on macOS.
 .TP
 .I /var/log/counterpart/Counterpart_YY\-MM\-DD_HH\-MM\-SS
 The log of a run; in /Library/Logs/Counterpart on macOS.

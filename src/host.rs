@@ -3,9 +3,11 @@
 pub mod folder;
 pub mod lock;
 pub mod platform;
+pub mod removal;
 pub mod space;
 pub mod state;
 pub mod tools;
+pub mod walk;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -38,6 +40,8 @@ pub struct Host {
     pub lock_dir: PathBuf,
     /// What is remembered of each destination.
     pub state_dir: PathBuf,
+    /// What root's runs on this machine remember, which everybody may read.
+    pub system_state_dir: PathBuf,
     /// The default folder of a server backup.
     pub backup_dir: PathBuf,
     /// The system's encrypted credential store (Linux).
@@ -79,6 +83,7 @@ impl Host {
             log_dir: log_dir(system, effective_uid, home.clone()),
             lock_dir: lock_dir(system, effective_uid, home.clone()),
             state_dir: state_dir(system, effective_uid, home),
+            system_state_dir: state_dir(system, 0, None),
             backup_dir: "/var/backups/counterpart".into(),
             encrypted_credentials: "/etc/credstore.encrypted".into(),
             plain_credentials: "/etc/credstore".into(),

@@ -150,8 +150,8 @@ mod tests {
         for text in ["", "\n", "x\n", &ID[1..], long.as_str(), " 123456789abcdef0123456789abcdef", "\u{fc}"] {
             assert_eq!(Identity::read(text.as_bytes()), None, "{text:?}");
         }
-        assert_eq!(Identity::read(&[0xff; 100_000]), None);
-        assert_eq!(Identity::read(&[b'\n'; 100_000]), None);
+        assert_eq!(Identity::read(&b"\xff".repeat(100_000)), None);
+        assert_eq!(Identity::read(&b"\n".repeat(100_000)), None);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! The flow: argv → `cli` → [`plan::Plan`] → [`pipeline::run`] → [`outcome::Outcome`] → exit code.
 
+pub mod check;
 pub mod cli;
 pub mod doctor;
 pub mod exit_code;
@@ -18,6 +19,7 @@ pub mod pipeline;
 pub mod plan;
 pub mod process;
 pub mod record;
+pub mod restore;
 pub mod rsync;
 pub mod secret;
 pub mod setpass;
@@ -44,6 +46,9 @@ pub fn main_on(find_host: impl FnOnce() -> anyhow::Result<Host>) -> ProcessExitC
             u8::try_from(error.exit_code()).unwrap_or(ExitCode::USAGE.number())
         }
         Ok(cli::Action::Generate(what)) => finish(generate::run(what)),
+        Ok(cli::Action::Check(args)) => check::run(&args, find_host).number(),
+        Ok(cli::Action::ExplainCheck(error)) => check::explain(&error).number(),
+        Ok(cli::Action::Look(args)) => finish(check::marks::print(&args)),
         Ok(cli::Action::Setpass(args)) => match ready(find_host) {
             Err(error) => finish(Err(error)),
             Ok((host, interrupts)) => setpass::run(&args, &host, &interrupts).number(),
@@ -51,6 +56,10 @@ pub fn main_on(find_host: impl FnOnce() -> anyhow::Result<Host>) -> ProcessExitC
         Ok(cli::Action::Doctor(inquiry)) => match ready(find_host) {
             Err(error) => finish(Err(error)),
             Ok((host, interrupts)) => doctor::run(&inquiry, &host, &interrupts).number(),
+        },
+        Ok(cli::Action::Restore(args)) => match ready(find_host) {
+            Err(error) => finish(Err(error)),
+            Ok((host, interrupts)) => restore::run(&args, &host, &interrupts).number(),
         },
         Ok(cli::Action::Clone(plan)) => match ready(find_host) {
             Err(error) => finish(Err(error)),

@@ -17,6 +17,7 @@ pub mod overlap;
 pub mod ownership;
 pub mod password;
 pub mod preflight;
+pub mod safety_net;
 pub mod script;
 pub mod server_backup;
 pub mod transfer;

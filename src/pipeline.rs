@@ -6,7 +6,7 @@ use crate::outcome::Outcome;
 use crate::phases::endpoints::Endpoints;
 use crate::phases::{
     Run, adoption, attempts, census, conclusion, endpoints, exclusions, introduction, markers, password,
-    preflight, script, server_backup, transfer,
+    preflight, safety_net, script, server_backup, transfer,
 };
 use crate::plan::Plan;
 use crate::process::interrupts::Interrupts;
@@ -40,6 +40,7 @@ fn walk(run: &Run<'_>, claimed: &mut Option<Endpoints>) -> Result<Outcome, Failu
     }
     server_backup::run(run, password.as_ref())?;
     script::run_pre_clone(run)?;
+    safety_net::make_ready(run, &ends.destination)?;
     markers::begin(run, ends)?;
     let (report, judgement) = attempts::clone(run, &rsync, ends, &rules)?;
     let outcome = markers::write(run, ends, &report, judgement)?;

@@ -51,6 +51,8 @@ pub struct Plan {
     pub retry_wait: Duration,
     /// Files that vanish during the clone do not change its exit code.
     pub vanished_ok: bool,
+    /// Keep what the clone deletes or overwrites, for so many days.
+    pub safety_net: Option<u32>,
 }
 
 /// Where the password of a server backup comes from.
@@ -121,6 +123,9 @@ impl Default for Prefix {
     }
 }
 
+/// The last part of the name of the folder that holds the safety nets.
+pub const SAFETY_NET: &str = "safety-net";
+
 /// One of the files that are left at the destination's root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
@@ -164,6 +169,12 @@ impl Prefix {
     #[must_use]
     pub fn mark(&self, mark: Mark) -> OsString {
         OsString::from(self.stem() + mark.suffix())
+    }
+
+    /// The name of the folder that holds the safety nets.
+    #[must_use]
+    pub fn safety_net(&self) -> OsString {
+        OsString::from(self.stem() + SAFETY_NET)
     }
 
     /// The name under which the keychain or the credential store keeps the password.

@@ -1,6 +1,7 @@
 //! The one door for starting other programs: an absolute path, an argument vector and never a shell, a chosen
 //! environment, a process group of its own, both pipes drained with bounded memory, signals passed on.
 
+mod abandon;
 mod drain;
 pub mod interrupts;
 mod lines;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use crate::secret::Secret;
+pub use abandon::ask_all;
 use drain::drain;
 use interrupts::Interrupts;
 

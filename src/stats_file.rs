@@ -1,6 +1,8 @@
 //! The statistics file at a destination's root, `.PREFIX.counterpart.stats`, as we and the original write it: a pure
 //! reader, and what its numbers mean.
 
+use serde::{Deserialize, Serialize};
+
 /// The largest statistics file that is read, in bytes: ours have some hundred.
 pub const LARGEST: u64 = 64 * 1024;
 
@@ -8,7 +10,7 @@ pub const LARGEST: u64 = 64 * 1024;
 pub const LAST_COMPLETE: &str = "Files In Last Complete Clone";
 
 /// What a statistics file says. A value is missing where the file has no such line or no number in it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatsFile {
     /// When the run began, in seconds since 1970.
     pub started: Option<u64>,
@@ -51,6 +53,18 @@ impl StatsFile {
             }
         }
         found
+    }
+
+    /// Whether not a single line was known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// How long the run took, in seconds, if the file tells and no clock was set back meanwhile.
+    #[must_use]
+    pub fn seconds(&self) -> Option<u64> {
+        self.completed.or(self.ended)?.checked_sub(self.started?)
     }
 
     fn field(&mut self, label: &str) -> Option<&mut Option<u64>> {
@@ -136,6 +150,16 @@ mod tests {
         let carried = "Number of files: 5\nClone Ended: 2\nExit Code: 23\nFiles In Last Complete Clone: 7\n";
         assert_eq!(of(carried, false), Some(7));
         assert_eq!(of("", true), None);
+    }
+
+    #[test]
+    fn a_run_takes_its_time_unless_a_clock_was_set_back() {
+        let of = |text: &str| StatsFile::read(text.as_bytes());
+        assert_eq!(of(ORIGINAL).seconds(), Some(600));
+        assert_eq!(of("Clone Started: 5\nClone Ended: 9\n").seconds(), Some(4));
+        assert_eq!(of("Clone Started: 9\nClone Completed: 5\n").seconds(), None);
+        assert_eq!(of("Clone Started: 9\n").seconds(), None);
+        assert!(of("Something New: 5\n").is_empty() && !of("Clone Started: 9\n").is_empty());
     }
 
     #[test]

@@ -10,6 +10,8 @@ mod commands;
 mod filesystems;
 #[path = "documents/licences.rs"]
 mod licences;
+#[path = "documents/monitoring.rs"]
+mod monitoring;
 #[path = "documents/paths.rs"]
 mod paths;
 #[path = "documents/statistics.rs"]

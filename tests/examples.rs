@@ -308,6 +308,12 @@ fn the_first_clone_script_sees_all_the_codes_it_expects() -> Result<()> {
     }
     assert!(told.ends_with("Everything went as it should.\n"), "{told}");
     assert_eq!(sorted_names(folder.path())?, Vec::<String>::new(), "it left something behind");
+    // Nor does the machine remember a clone that is gone.
+    let memory = Path::new("/var/lib/counterpart");
+    for name in if memory.is_dir() { sorted_names(memory)? } else { Vec::new() } {
+        let text = fs::read_to_string(memory.join(&name)).unwrap_or_default();
+        assert!(!text.contains(&folder.path().display().to_string()), "{name}: {text}");
+    }
     Ok(())
 }
 

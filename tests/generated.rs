@@ -67,7 +67,7 @@ fn the_man_page_names_every_option_and_exit_code() {
     let help = String::from_utf8(help.stdout).unwrap();
     let options: Vec<&str> = help
         .split_whitespace()
-        .map(|word| word.trim_end_matches(','))
+        .filter_map(|word| word.split(['[', ',']).next())
         .filter(|word| word.starts_with("--"))
         .collect();
     assert!(options.len() > 10, "{help}");

@@ -10,7 +10,7 @@ use regex::Regex;
 const LAYERS: [&[&str]; 12] = [
     &["main"],
     &["lib"],
-    &["doctor", "generate", "pipeline", "setpass"],
+    &["check", "doctor", "generate", "pipeline", "restore", "setpass"],
     &["cli"],
     &["phases"],
     &["rsync", "macos", "linux", "logging", "stats_file"],

@@ -12,6 +12,8 @@ packages=(
     fuse3 libfaketime python3 python3-fusepy
     # systemd-analyze.
     systemd
+    # What runs the monitoring plugin.
+    icinga2-bin nagios4-core
     # The servers that are backed up, what encrypts them, and a terminal for what asks.
     age bsdutils ldap-utils mariadb-server postgresql slapd
     # To fetch other versions of rsync.

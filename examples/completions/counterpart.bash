@@ -16,11 +16,20 @@ _counterpart() {
             ",$1")
                 cmd="counterpart"
                 ;;
+            counterpart,check)
+                cmd="counterpart__subcmd__check"
+                ;;
             counterpart,doctor)
                 cmd="counterpart__subcmd__doctor"
                 ;;
             counterpart,generate)
                 cmd="counterpart__subcmd__generate"
+                ;;
+            counterpart,look)
+                cmd="counterpart__subcmd__look"
+                ;;
+            counterpart,restore)
+                cmd="counterpart__subcmd__restore"
                 ;;
             counterpart,setpass)
                 cmd="counterpart__subcmd__setpass"
@@ -32,7 +41,7 @@ _counterpart() {
 
     case "${cmd}" in
         counterpart)
-            opts="-s -d -e -b -B -p -o -g -t -h -V --source --destination --exclude-from --backup-password --backup-keychain --backup-dir --pre-script --post-script --organisation-prefix --test-run --rsync --log-dir --adopt --allow-shrink --no-space-check --allow-folder --strict-scripts --allow-non-root --retries --retry-wait --vanished-ok --help --version setpass doctor generate"
+            opts="-s -d -e -b -B -p -o -g -t -h -V --source --destination --exclude-from --backup-password --backup-keychain --backup-dir --pre-script --post-script --organisation-prefix --test-run --rsync --log-dir --adopt --allow-shrink --no-space-check --allow-folder --strict-scripts --allow-non-root --retries --retry-wait --vanished-ok --safety-net --help --version setpass doctor check look restore generate"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -114,6 +123,64 @@ _counterpart() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --safety-net)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        counterpart__subcmd__check)
+            opts="-d -w -c -g -t -h -V --destination --warning --critical --organisation-prefix --timeout --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --destination)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -d)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --warning)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -w)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --critical)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --organisation-prefix)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -g)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -t)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -122,7 +189,7 @@ _counterpart() {
             return 0
             ;;
         counterpart__subcmd__doctor)
-            opts="-s -d -e -b -B -p -o -g -t -h --source --destination --json --exclude-from --backup-password --backup-keychain --backup-dir --pre-script --post-script --organisation-prefix --test-run --rsync --log-dir --adopt --allow-shrink --no-space-check --allow-folder --strict-scripts --allow-non-root --retries --retry-wait --vanished-ok --help"
+            opts="-s -d -e -b -B -p -o -g -t -h --source --destination --json --exclude-from --backup-password --backup-keychain --backup-dir --pre-script --post-script --organisation-prefix --test-run --rsync --log-dir --adopt --allow-shrink --no-space-check --allow-folder --strict-scripts --allow-non-root --retries --retry-wait --vanished-ok --safety-net --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -204,6 +271,10 @@ _counterpart() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --safety-net)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -218,6 +289,78 @@ _counterpart() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        counterpart__subcmd__look)
+            opts="-d -g -h --destination --organisation-prefix --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --destination)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -d)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --organisation-prefix)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -g)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        counterpart__subcmd__restore)
+            opts="-d -g -h --destination --organisation-prefix --list --at --to --rsync --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --destination)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -d)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --organisation-prefix)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -g)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --at)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rsync)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

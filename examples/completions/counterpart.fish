@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_counterpart_global_optspecs
-    string join \n s/source= d/destination= e/exclude-from= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run rsync= log-dir= adopt allow-shrink no-space-check allow-folder strict-scripts allow-non-root retries= retry-wait= vanished-ok h/help V/version
+    string join \n s/source= d/destination= e/exclude-from= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run rsync= log-dir= adopt allow-shrink no-space-check allow-folder strict-scripts allow-non-root retries= retry-wait= vanished-ok safety-net= h/help V/version
 end
 
 function __fish_counterpart_needs_command
@@ -36,6 +36,7 @@ complete -c counterpart -n "__fish_counterpart_needs_command" -l rsync -d 'The r
 complete -c counterpart -n "__fish_counterpart_needs_command" -l log-dir -d 'The log folder, instead of the default one' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -l retries -d 'Try the transfer again, so often, after a failure that may pass: rsync\'s 10, 12, 30 and 35, and vanished files' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -l retry-wait -d 'The pause before another attempt: 90s, 5min, 1h' -r
+complete -c counterpart -n "__fish_counterpart_needs_command" -l safety-net -d 'Keep what the clone deletes or overwrites at the destination for DAYS days, 30 if no number is given' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -s B -l backup-keychain -d 'The same, with the password that `counterpart setpass` has stored'
 complete -c counterpart -n "__fish_counterpart_needs_command" -s t -l test-run -d 'Verbose dry run: logs what would change, changes nothing at all, exits with 70'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l adopt -d 'Let the first clone delete what the destination already holds, and accept another disk than before'
@@ -49,6 +50,9 @@ complete -c counterpart -n "__fish_counterpart_needs_command" -s h -l help -d 'P
 complete -c counterpart -n "__fish_counterpart_needs_command" -s V -l version -d 'Print version'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "setpass" -d 'Stores the password of the server backup in the system\'s keychain or credential store'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "doctor" -d 'Tells, changing nothing, what a clone with these options would meet'
+complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "check" -d 'Judges clones for a monitoring system: a plugin by the monitoring-plugins guidelines'
+complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "look" -d 'Prints what the marks at a destination say, for the plugin'
+complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "restore" -d 'Brings back what a clone with --safety-net has deleted or overwritten'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "generate" -d 'Prints the man page or a shell\'s completions'
 complete -c counterpart -n "__fish_counterpart_using_subcommand setpass" -s g -l organisation-prefix -d 'The prefix that the clone is run with' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand setpass" -l stdin -d 'Take the password from standard input instead of asking for it'
@@ -67,6 +71,7 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l rsync
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l log-dir -d 'The log folder, instead of the default one' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l retries -d 'Try the transfer again, so often, after a failure that may pass: rsync\'s 10, 12, 30 and 35, and vanished files' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l retry-wait -d 'The pause before another attempt: 90s, 5min, 1h' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l safety-net -d 'Keep what the clone deletes or overwrites at the destination for DAYS days, 30 if no number is given' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l json -d 'Print JSON instead of lines'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s B -l backup-keychain -d 'The same, with the password that `counterpart setpass` has stored'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s t -l test-run -d 'Verbose dry run: logs what would change, changes nothing at all, exits with 70'
@@ -78,4 +83,21 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l stric
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l allow-non-root -d 'Clone without root; ownership and special files are then not kept, and the log says so'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l vanished-ok -d 'Exit with 0, not 24, when files vanished from the source while they were copied'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s h -l help -d 'Print help'
+complete -c counterpart -n "__fish_counterpart_using_subcommand check" -s d -l destination -d 'The destination of the clone; without it, every destination that this machine remembers' -r -F
+complete -c counterpart -n "__fish_counterpart_using_subcommand check" -s w -l warning -d 'Warn when the last success is older: minutes, or 26h, 2d, 90min' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand check" -s c -l critical -d 'Be critical when the last success is older: minutes, or 50h, 3d' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand check" -s g -l organisation-prefix -d 'The prefix that the clone is run with [default: me.jedda; without -d, all of them]' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand check" -s t -l timeout -d 'Give up after so long with UNKNOWN: seconds, or 10s, 1min' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand check" -s h -l help -d 'Print help'
+complete -c counterpart -n "__fish_counterpart_using_subcommand check" -s V -l version -d 'Print version'
+complete -c counterpart -n "__fish_counterpart_using_subcommand look" -s d -l destination -d 'The destination, absolute' -r -F
+complete -c counterpart -n "__fish_counterpart_using_subcommand look" -s g -l organisation-prefix -d 'The prefix of its marks' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand look" -s h -l help -d 'Print help'
+complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -s d -l destination -d 'The destination of the clone whose safety nets are meant' -r -F
+complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -s g -l organisation-prefix -d 'The prefix that the clone is run with' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -l at -d 'Take it from this net: YYYY-MM-DD, YYYY-MM-DD_HH-MM-SS or latest, instead of the newest that holds it' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -l to -d 'Where to, instead of the current folder; must exist' -r -F
+complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -l rsync -d 'The rsync to use, instead of searching' -r -F
+complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -l list -d 'Only list the safety nets, or those that hold the given paths'
+complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -s h -l help -d 'Print help'
 complete -c counterpart -n "__fish_counterpart_using_subcommand generate" -s h -l help -d 'Print help (see more with \'--help\')'

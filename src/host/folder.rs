@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstatat, futimens};
+use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstatat, futimens, mkdirat};
+use nix::sys::statvfs::fstatvfs;
 use nix::sys::time::{TimeSpec, TimeValLike as _};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
@@ -31,6 +32,19 @@ impl From<&Metadata> for FileIdentity {
     fn from(metadata: &Metadata) -> Self {
         Self { device: metadata.dev(), inode: metadata.ino() }
     }
+}
+
+/// The room on a filesystem. A filesystem that makes inodes as they are needed has none of them to count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// The bytes that are left for everybody.
+    pub free: u64,
+    /// How many inodes it has; 0 if that is not fixed.
+    pub inodes: u64,
+    /// How many of them are left.
+    pub free_inodes: u64,
 }
 
 /// A folder, held open for reading.
@@ -54,8 +68,14 @@ impl Folder {
             std::fs::create_dir_all(parent)?;
         }
         match std::fs::DirBuilder::new().mode(mode).create(path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-            _ => Self::open(path),
+            Ok(()) => {
+                let folder = Self::open(path)?;
+                // The caller's umask has taken rights from it; a filesystem without modes keeps what it shows.
+                let _ = fchmod(&folder.file, mode_of(mode));
+                Ok(folder)
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Self::open(path),
+            Err(error) => Err(error),
         }
     }
 
@@ -79,6 +99,12 @@ impl Folder {
         &self.path
     }
 
+    /// The open folder.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
     /// What is known of the folder itself.
     pub fn metadata(&self) -> io::Result<Metadata> {
         self.file.metadata()
@@ -89,16 +115,48 @@ impl Folder {
         self.metadata().map(|metadata| FileIdentity::from(&metadata))
     }
 
+    /// Opens the folder `name` in this one; a symbolic link of that name is an error.
+    pub fn enter(&self, name: &OsStr) -> io::Result<Self> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let file = File::from(openat(&self.file, name, flags, Mode::empty())?);
+        Ok(Self { path: self.path.join(name), file })
+    }
+
+    /// Makes a folder that only its owner can enter; fails when anything of that name is there.
+    pub fn make_folder(&self, name: &OsStr) -> io::Result<()> {
+        Ok(mkdirat(&self.file, name, Mode::S_IRWXU)?)
+    }
+
+    /// Gives an entry another name in the same folder; what had that name is replaced.
+    pub fn rename(&self, name: &OsStr, new: &OsStr) -> io::Result<()> {
+        Ok(renameat(&self.file, name, &self.file, new)?)
+    }
+
+    /// Removes the folder `name` if there is nothing in it; says whether it is gone.
+    pub fn remove_empty(&self, name: &OsStr) -> io::Result<bool> {
+        match unlinkat(&self.file, name, UnlinkatFlags::RemoveDir) {
+            Ok(()) => Ok(true),
+            Err(Errno::ENOTEMPTY | Errno::EEXIST) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// How much room the folder's filesystem has, and how much is left.
+    pub fn room(&self) -> io::Result<Room> {
+        let found = fstatvfs(&self.file)?;
+        // The numbers have 32 bits on Apple's systems.
+        #[allow(clippy::useless_conversion, reason = "the types differ by system")]
+        let [size, free, inodes, free_inodes] =
+            [found.blocks(), found.blocks_available(), found.files(), found.files_available()].map(u64::from);
+        #[allow(clippy::useless_conversion, reason = "the types differ by system")]
+        let unit = u64::from(found.fragment_size());
+        Ok(Room { bytes: size * unit, free: free * unit, inodes, free_inodes })
+    }
+
     /// Makes a new file for writing; fails when anything of that name is there.
     pub fn create_new(&self, name: &OsStr, mode: u32) -> io::Result<File> {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        // The cast is lossless: `mode_t` is 16 bits on Apple's systems and modes have 12.
-        #[allow(
-            clippy::cast_possible_truncation,
-            clippy::unnecessary_cast,
-            reason = "mode_t differs by system"
-        )]
-        let mode = Mode::from_bits_truncate(mode as nix::libc::mode_t);
+        let mode = mode_of(mode);
         let file = File::from(openat(&self.file, name, flags, mode)?);
         // The caller's umask would take rights from it; a filesystem without modes keeps what it shows.
         let _ = fchmod(&file, mode);
@@ -189,6 +247,24 @@ impl Folder {
         Ok(self.stat(name)?.map(|stat| SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits())))
     }
 
+    /// Reads a file and tells what it is; `None` when nothing is called `name`.
+    ///
+    /// Errors when it is no regular file or has more than `most` bytes. A link is not followed, and a FIFO or a device
+    /// in its place is not waited for.
+    pub fn read_file(&self, name: &OsStr, most: u64) -> io::Result<Option<(Metadata, Vec<u8>)>> {
+        if self.kind(name)?.is_none() {
+            return Ok(None);
+        }
+        let file = self.open_regular(name)?.ok_or_else(|| io::Error::other("it is not a regular file"))?;
+        let metadata = file.metadata()?;
+        let mut content = Vec::new();
+        file.take(most.saturating_add(1)).read_to_end(&mut content)?;
+        if content.len() as u64 > most {
+            return Err(io::Error::other(format!("it has more than {most} bytes")));
+        }
+        Ok(Some((metadata, content)))
+    }
+
     /// The names in the folder, which where possible shows no trace of that in its access time. It is read by its path,
     /// so the path must still lead to it.
     pub fn names(&self) -> io::Result<Vec<OsString>> {
@@ -206,6 +282,14 @@ impl Folder {
     /// The content of the regular file `name`, up to `limit` bytes; `None` where there is none. Never follows a link and
     /// never waits for a FIFO.
     pub fn read(&self, name: &OsStr, limit: u64) -> io::Result<Option<Vec<u8>>> {
+        let Some(file) = self.open_regular(name)? else { return Ok(None) };
+        let mut content = Vec::new();
+        file.take(limit).read_to_end(&mut content)?;
+        Ok(Some(content))
+    }
+
+    /// Opens `name` for reading if it is a regular file.
+    fn open_regular(&self, name: &OsStr) -> io::Result<Option<File>> {
         // Opening a device may already do something.
         if self.kind(name)? != Some(SFlag::S_IFREG) {
             return Ok(None);
@@ -219,12 +303,7 @@ impl Folder {
             }
             Err(error) => return Err(error.into()),
         };
-        if !file.metadata()?.is_file() {
-            return Ok(None);
-        }
-        let mut content = Vec::new();
-        file.take(limit).read_to_end(&mut content)?;
-        Ok(Some(content))
+        Ok(file.metadata()?.is_file().then_some(file))
     }
 
     /// Sets the folder's own modification time, in seconds and nanoseconds since 1970.
@@ -251,6 +330,12 @@ impl AsFd for Folder {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         self.file.as_fd()
     }
+}
+
+/// The cast is lossless: `mode_t` is 16 bits on Apple's systems and modes have 12.
+#[allow(clippy::cast_possible_truncation, clippy::unnecessary_cast, reason = "mode_t differs by system")]
+fn mode_of(mode: u32) -> Mode {
+    Mode::from_bits_truncate(mode as nix::libc::mode_t)
 }
 
 /// Opens a folder below an open one for reading, links not followed, and where it can without a trace in its access

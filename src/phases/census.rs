@@ -1,7 +1,10 @@
 //! The census: what the source holds, counted before anything is written, and what speaks against a clone of it.
 //!
-//! It looks at every entry once and reads nothing, so it costs a small part of the run of rsync that follows;
-//! `benches/census.sh` measures how small.
+//! It looks at every entry once and reads no file, so it costs a small part of the run of rsync that follows. By
+//! `benches/census.sh` with 150,759 entries on ext4, on two cores: 0.12 to 0.13 of the processor time, and at most 0.12 of
+//! the time, of a run of rsync 3.5.0 in which nothing has changed and everything is in memory. With cold caches it is
+//! more, 0.27 to 0.29 of the processor time, but then rsync finds in memory what the census has read: both together
+//! take 1.06 of rsync's processor time alone.
 
 mod room;
 mod shrunken;
@@ -53,17 +56,21 @@ pub fn judge(run: &Run<'_>, ends: &Endpoints, rules: &Rules) -> Result<Census, F
     })?;
     run.go_on()?;
     census.log(left_out.is_exact());
-    for guard in [shrunken::judge, room::judge] {
-        match guard(run, ends, &census, left_out.is_exact()) {
-            Err(refusal) if run.only_tells() => warning(format_args!(
-                "a real run would be refused with code {}. {refusal}",
-                refusal.exit_code().number()
-            )),
-            judged => judged?,
-        }
-    }
+    refuse(run, shrunken::judge(run, ends, &census))?;
+    refuse(run, room::judge(run, ends, &census, left_out.is_exact()))?;
     room::warn_of_short_disks(run);
     Ok(census)
+}
+
+fn refuse(run: &Run<'_>, judged: Result<(), Failure>) -> Result<(), Failure> {
+    match judged {
+        Err(refusal @ (Failure::Shrunken { .. } | Failure::NoRoom { .. })) if run.only_tells() => {
+            let code = refusal.exit_code().number();
+            warning(format_args!("a real run would be refused with code {code}. {refusal}"));
+            Ok(())
+        }
+        judged => judged,
+    }
 }
 
 impl Census {

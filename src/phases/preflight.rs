@@ -7,7 +7,9 @@ use nix::unistd::{AccessFlags, access};
 
 use super::Run;
 use crate::failure::Failure;
+use crate::host::Host;
 use crate::host::platform::Platform;
+use crate::process::interrupts::Interrupts;
 use crate::process::{Command, End, capture};
 use crate::rsync::capabilities::{Capabilities, Optional};
 use crate::rsync::version::{Implementation, Version, identify};
@@ -32,20 +34,49 @@ pub fn rights(run: &Run<'_>) -> Result<(), Failure> {
     if run.host.is_root() || run.plan.allow_non_root { Ok(()) } else { Err(Failure::NotRoot) }
 }
 
-/// Finds the first rsync that is Samba's, 3.0.9 or later, and asks it for its options.
+/// Finds the first rsync that is Samba's, 3.0.9 or later, and asks it for its options; it must be able to keep a
+/// safety net, if one is wanted.
 pub fn rsync(run: &Run<'_>) -> Result<Rsync, Failure> {
-    let install = install_hint(run.host.platform);
-    let candidates = candidates(run);
+    let search = Search { host: run.host, interrupts: run.interrupts, named: run.plan.rsync.as_deref() };
+    let rsync = find(&search)?;
+    if run.plan.safety_net.is_some() && !rsync.version.keeps_backups() {
+        return Err(Failure::LosesBackups { path: rsync.path, version: rsync.version.to_string() });
+    }
+    Ok(rsync)
+}
+
+/// A search for an rsync.
+#[derive(Debug, Clone, Copy)]
+pub struct Search<'a> {
+    /// Where we are.
+    pub host: &'a Host,
+    /// Signals that reached us.
+    pub interrupts: &'a Interrupts,
+    /// The rsync to use, instead of searching.
+    pub named: Option<&'a Path>,
+}
+
+impl Search<'_> {
+    fn go_on(&self) -> Result<(), Failure> {
+        self.interrupts.received().map_or(Ok(()), |signal| Err(Failure::Interrupted { signal }))
+    }
+}
+
+/// Finds the first rsync that is Samba's, 3.0.9 or later, and asks it for its options.
+pub fn find(search: &Search<'_>) -> Result<Rsync, Failure> {
+    let install = install_hint(search.host.platform);
+    let candidates = candidates(search);
     let mut wrong = None;
     for path in &candidates {
-        match implementation(run, path) {
+        match implementation(search, path) {
             Implementation::Samba(version) if version >= Version::OLDEST => {
-                let capabilities =
-                    Capabilities::probe(run.host.platform, version, |options| accepts(run, path, options))?;
+                let capabilities = Capabilities::probe(search.host.platform, version, |options| {
+                    accepts(search, path, options)
+                })?;
                 return Ok(Rsync { path: path.clone(), version, capabilities });
             }
             other @ (Implementation::Samba(_) | Implementation::OpenRsync | Implementation::Unknown) => {
-                run.go_on()?;
+                search.go_on()?;
                 wrong.get_or_insert_with(|| (path.clone(), other));
             }
         }
@@ -54,7 +85,7 @@ pub fn rsync(run: &Run<'_>) -> Result<Rsync, Failure> {
         Some((path, found)) => {
             Failure::WrongRsync { path, found: found.to_string(), install: install.to_owned() }
         }
-        None => Failure::RsyncNotFound { searched: searched(run), install: install.to_owned() },
+        None => Failure::RsyncNotFound { searched: searched(search), install: install.to_owned() },
     })
 }
 
@@ -69,14 +100,15 @@ fn install_hint(platform: Platform) -> &'static str {
     }
 }
 
-fn candidates(run: &Run<'_>) -> Vec<PathBuf> {
-    if let Some(rsync) = &run.plan.rsync {
-        return if is_executable(rsync) { vec![rsync.clone()] } else { Vec::new() };
+fn candidates(search: &Search<'_>) -> Vec<PathBuf> {
+    if let Some(rsync) = search.named {
+        return if is_executable(rsync) { vec![rsync.to_owned()] } else { Vec::new() };
     }
-    let mut found: Vec<PathBuf> = run.host.rsync_folders.iter().map(|folder| folder.join("rsync")).collect();
+    let mut found: Vec<PathBuf> =
+        search.host.rsync_folders.iter().map(|folder| folder.join("rsync")).collect();
     found.retain(|path| is_executable(path));
     // A relative entry of PATH would mean another program in every folder.
-    let absolute = std::env::split_paths(&run.host.search_path).filter(|folder| folder.is_absolute());
+    let absolute = std::env::split_paths(&search.host.search_path).filter(|folder| folder.is_absolute());
     if let Ok(joined) = std::env::join_paths(absolute)
         && let Ok(more) = which::which_in_all("rsync", Some(joined), "/")
     {
@@ -89,24 +121,24 @@ fn is_executable(path: &Path) -> bool {
     path.is_file() && access(path, AccessFlags::X_OK).is_ok()
 }
 
-fn searched(run: &Run<'_>) -> String {
-    if let Some(rsync) = &run.plan.rsync {
+fn searched(search: &Search<'_>) -> String {
+    if let Some(rsync) = search.named {
         return shown::path(rsync).to_string();
     }
-    let folders = run.host.rsync_folders.iter().map(|folder| shown::path(folder).to_string());
-    folders.chain([shown::name(&run.host.search_path).to_string()]).collect::<Vec<_>>().join(", ")
+    let folders = search.host.rsync_folders.iter().map(|folder| shown::path(folder).to_string());
+    folders.chain([shown::name(&search.host.search_path).to_string()]).collect::<Vec<_>>().join(", ")
 }
 
-fn implementation(run: &Run<'_>, path: &Path) -> Implementation {
+fn implementation(search: &Search<'_>, path: &Path) -> Implementation {
     let command = Command::tool(path, ["--version"]);
-    capture(&command, run.interrupts, LIMIT)
+    capture(&command, search.interrupts, LIMIT)
         .map_or(Implementation::Unknown, |printed| identify(&printed.out, &printed.err))
 }
 
-fn accepts(run: &Run<'_>, path: &Path, options: &[Optional]) -> Result<bool, Failure> {
+fn accepts(search: &Search<'_>, path: &Path, options: &[Optional]) -> Result<bool, Failure> {
     let arguments = options.iter().map(|option| option.argument()).chain(["--version"]);
-    let printed = capture(&Command::tool(path, arguments), run.interrupts, LIMIT)
+    let printed = capture(&Command::tool(path, arguments), search.interrupts, LIMIT)
         .map_err(|source| Failure::RsyncNotRun { path: path.to_owned(), source })?;
-    run.go_on()?;
+    search.go_on()?;
     Ok(printed.end == End::Exited(0))
 }

@@ -6,6 +6,7 @@ use log::info;
 use super::adoption::{self, Losses};
 use super::endpoints::Endpoints;
 use super::preflight::Rsync;
+use super::safety_net::{self, Net};
 use super::{Run, granularity, verdict, watchdog};
 use crate::failure::Failure;
 use crate::logging::{Screen, warning};
@@ -35,7 +36,10 @@ pub struct Report {
 /// Makes the clone.
 pub fn clone(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -> Result<Report, Failure> {
     run.go_on()?;
-    let command = command(run, rsync, ends, rules, Purpose::Clone { progress: Screen::is_terminal() })?;
+    // Each start gets a net of its own: a second one would put its leavings over those of the first.
+    let net = safety_net::cast(run, &ends.destination)?;
+    let purpose = Purpose::Clone { progress: Screen::is_terminal() };
+    let command = command(run, rsync, ends, rules, purpose, net.as_ref())?;
     info!("Cloning.");
     let (mut statistics, mut diagnostics) = (Statistics::default(), Diagnostics::default());
     let screen = run.screen();
@@ -54,6 +58,9 @@ pub fn clone(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -> R
     };
     let end = watchdog::watched(run.interrupts, || stream(&command, run.interrupts, &mut see));
     screen.clear();
+    if let Some(net) = net {
+        net.settle(&ends.destination);
+    }
     let end = end.map_err(|source| Failure::RsyncNotRun { path: rsync.path.clone(), source })?;
     Ok(Report { end, ended: Local::now(), statistics, diagnostics })
 }
@@ -77,7 +84,7 @@ pub fn list(
     see: &mut dyn FnMut(Item<'_>),
 ) -> Result<End, Failure> {
     run.go_on()?;
-    let command = command(run, rsync, ends, rules, Purpose::List)?;
+    let command = command(run, rsync, ends, rules, Purpose::List, None)?;
     let mut diagnostics = Diagnostics::default();
     let end = stream(&command, run.interrupts, &mut |line| match line.stream {
         Stream::Out => {
@@ -144,6 +151,7 @@ fn command(
     ends: &Endpoints,
     rules: &Rules,
     purpose: Purpose,
+    net: Option<&Net>,
 ) -> Result<Command, Failure> {
     let arguments = Arguments {
         purpose,
@@ -155,6 +163,7 @@ fn command(
         },
         root: run.host.is_root(),
         rules,
+        backup_folder: net.map(Net::path),
         source: ends.source.folder.path(),
         destination: ends.destination.folder.path(),
     };

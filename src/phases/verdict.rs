@@ -38,7 +38,9 @@ pub fn judge(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<Complet
     run.go_on()?;
     match report.end {
         // Before 3.1.3 a deletion that fails does not show in the code; from then on it does.
-        End::Exited(0 | VANISHED) if report.diagnostics.undeleted => Err(reason(run, ends, report, PARTIAL)),
+        End::Exited(0 | VANISHED) if report.diagnostics.undeleted || report.diagnostics.unsaved => {
+            Err(reason(run, ends, report, PARTIAL))
+        }
         End::Exited(0) => complete(run, ends, report, 0).map(|()| Completion::Whole),
         // A source that went away as a whole has not lost some files only.
         End::Exited(VANISHED) if report.diagnostics.vanished > 0 => {

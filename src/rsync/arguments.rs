@@ -1,7 +1,7 @@
 //! Builds rsync's argument vector.
 
-use std::ffi::OsString;
-use std::path::Path;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 
 use super::capabilities::{Capabilities, Optional};
 use super::rules::Rules;
@@ -34,6 +34,8 @@ pub struct Arguments<'a> {
     pub root: bool,
     /// What is left out and protected.
     pub rules: &'a Rules,
+    /// Where to move what is deleted or overwritten, relative to the destination.
+    pub backup_folder: Option<&'a OsStr>,
     /// The source, absolute.
     pub source: &'a Path,
     /// The destination, absolute.
@@ -83,7 +85,10 @@ impl Arguments<'_> {
             arguments.extend(WITHOUT_ROOT.iter().map(OsString::from));
         }
         match self.purpose {
-            Purpose::Clone { .. } => arguments.push("--stats".into()),
+            Purpose::Clone { .. } => {
+                arguments.push("--stats".into());
+                self.add_backup(&mut arguments);
+            }
             Purpose::List => {
                 arguments.extend(LISTING.map(OsString::from));
                 if self.version < Version::LISTS_HARD_LINKS {
@@ -117,6 +122,15 @@ impl Arguments<'_> {
         }
     }
 
+    fn add_backup(&self, arguments: &mut Vec<OsString>) {
+        if let Some(folder) = self.backup_folder {
+            arguments.push("--backup".into());
+            let mut argument = OsString::from("--backup-dir=");
+            argument.push(folder);
+            arguments.push(argument);
+        }
+    }
+
     fn add_rules(&self, arguments: &mut Vec<OsString>) {
         // Without root rsync itself takes user.* alone.
         if self.root && self.capabilities.has(Optional::XattrRules) {
@@ -133,6 +147,43 @@ impl Arguments<'_> {
             arguments.push("--exclude-from=-".into());
         }
     }
+}
+
+/// What a copy out of a safety net keeps, apart from what only some rsyncs can. Nothing that is there is overwritten.
+const RESTORE: [&str; 7] = [
+    "--archive",
+    "--hard-links",
+    "--ignore-existing",
+    "--numeric-ids",
+    "--sparse",
+    "--no-h",
+    "--8-bit-output",
+];
+
+/// The vector for copying `sources`, absolute paths, into the folder `target` with all their properties.
+#[must_use]
+pub fn restore(capabilities: &Capabilities, root: bool, sources: &[PathBuf], target: &Path) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = RESTORE.iter().map(OsString::from).collect();
+    let wanted = |option: &&Optional| match option {
+        Optional::XattrRules | Optional::Progress => false,
+        Optional::OpenNoatime => root,
+        Optional::Acls
+        | Optional::Xattrs
+        | Optional::Nanoseconds
+        | Optional::LineBuffered
+        | Optional::FileFlags
+        | Optional::CreationTimes
+        | Optional::HfsCompression
+        | Optional::ProtectDecmpfs => true,
+    };
+    arguments.extend(capabilities.has.iter().filter(wanted).map(|option| option.argument().into()));
+    if root && capabilities.has(Optional::XattrRules) {
+        arguments.extend(XATTR_RULES.iter().map(OsString::from));
+    }
+    arguments.push("--".into());
+    arguments.extend(sources.iter().map(|source| source.as_os_str().to_owned()));
+    arguments.push(with_slash(target));
+    arguments
 }
 
 fn with_slash(path: &Path) -> OsString {
@@ -173,6 +224,7 @@ mod tests {
             nanoseconds,
             root,
             rules,
+            backup_folder: None,
             source,
             destination,
         };
@@ -280,6 +332,7 @@ mod tests {
             nanoseconds: true,
             root: true,
             rules: &rules,
+            backup_folder: None,
             source: Path::new("/s"),
             destination: Path::new("/d"),
         };

@@ -30,6 +30,8 @@ pub struct Diagnostics {
     pub device_gone: bool,
     /// Something could not be deleted, which before 3.1.3 does not show in the exit code.
     pub undeleted: bool,
+    /// Something could not be moved into the safety net; what then stays as it was does not always show in the exit code.
+    pub unsaved: bool,
     /// An access control entry of an unknown user: the path, where this rsync names it.
     pub missing_user: Option<Option<String>>,
     last: Option<String>,
@@ -49,9 +51,18 @@ static IN_PARENTHESES: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
+/// The name in `backup mkdir NET/TIME/folder failed`.
+static OF_BACKUP: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"(?-u)^backup \w+ "?(.+?)"? failed: [^()]*\(\d+\)$"#).ok());
+
+/// How a message begins when something could not be moved into the safety net. The last two are those of a symbolic link
+/// and of a device that could not be renamed: from 3.1.0 on rsync makes another there, and if it cannot, it goes on all the same.
+const UNSAVED: [&[u8]; 5] = [b"backup ", b"make_bak_dir ", b"keep_backup failed: ", b"link \"", b"mknod \""];
+
 impl Diagnostics {
     /// Reads a line of rsync's standard error.
     pub fn read_line(&mut self, line: &[u8]) {
+        self.unsaved |= line == b"backup filename too long";
         if let Some(path) = vanished(line) {
             self.vanished += 1;
             self.count(path);
@@ -76,8 +87,10 @@ impl Diagnostics {
         }
         self.device_gone |= errno.is_some_and(|errno| DEVICE_GONE.contains(&errno));
         self.undeleted |= errno.is_some() && message.starts_with(b"delete_file: ");
+        self.unsaved |= errno.is_some() && UNSAVED.iter().any(|start| message.starts_with(start));
         if errno.is_some()
-            && let Some(path) = parenthesised(message).or_else(|| quoted(message))
+            && let Some(path) =
+                of_backup(message).or_else(|| parenthesised(message)).or_else(|| quoted(message))
         {
             self.count(path);
         }
@@ -139,6 +152,10 @@ fn is_missing_user(message: &[u8]) -> bool {
 fn quoted(message: &[u8]) -> Option<&[u8]> {
     let found = QUOTED.as_ref()?.captures(message)?;
     (1..=3).find_map(|group| found.get(group)).map(|name| name.as_bytes())
+}
+
+fn of_backup(message: &[u8]) -> Option<&[u8]> {
+    OF_BACKUP.as_ref()?.captures(message)?.get(1).map(|name| name.as_bytes())
 }
 
 fn parenthesised(message: &[u8]) -> Option<&[u8]> {
@@ -209,6 +226,27 @@ mod tests {
         );
         assert_eq!(found.paths, ["/d/x"]);
         assert!(found.no_room.is_some());
+    }
+
+    #[test]
+    fn what_could_not_be_moved_into_a_net_is_told() {
+        let [old, middle, new] = generations!("backup-no-inodes");
+        for found in [&old, &middle, &new] {
+            assert!(found.unsaved);
+            assert!(found.no_room.as_deref().unwrap().contains("mkdir"), "{found:?}");
+        }
+        assert_eq!(old.paths[..2], ["/clones/full/net/T/gone2", "/clones/full/gone2/f"]);
+        for found in [middle, new] {
+            assert_eq!(found.paths[..3], ["net/T/gone2", "gone2/f", "net/T/gone1"]);
+            assert!(found.undeleted);
+        }
+        for line in [
+            "backup filename too long",
+            "rsync: [generator] link \"/d/net/T/l\" -> \"target\": No space left on device (28)",
+            "rsync: [generator] mknod \"/d/net/T/null\" failed: No space left on device (28)",
+        ] {
+            assert!(read(line).unsaved, "{line}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
 use crate::host::folder::TEMPORARY;
-use crate::plan::{DEFAULT_PREFIX, Mark, Prefix};
+use crate::plan::{DEFAULT_PREFIX, Mark, Prefix, SAFETY_NET};
 
 /// The rules of a clone, in three groups that are given in this order: the first that matches decides.
 #[derive(Debug, Clone, Default)]
@@ -24,7 +24,7 @@ const PROBE: &str = "probe";
 fn endings() -> Vec<String> {
     let marks = Mark::ALL.map(Mark::suffix);
     let temporaries = marks.iter().chain([&PROBE]).map(|name| format!("{name}{TEMPORARY}*"));
-    marks.iter().map(ToString::to_string).chain(temporaries).collect()
+    marks.iter().chain([&SAFETY_NET]).map(ToString::to_string).chain(temporaries).collect()
 }
 
 /// Hides our files from the source's side and protects them at the destination, on every rsync from 3.0.9 to 3.5.1.
@@ -34,6 +34,8 @@ fn endings() -> Vec<String> {
 pub fn own_files(prefix: &Prefix) -> Vec<OsString> {
     let stem = prefix.stem();
     let mut rules = vec![format!("H /{stem}*"), format!("P /{stem}*")];
+    // The net of another prefix holds what nobody has anywhere else.
+    rules.push(format!("P /.*.counterpart.{SAFETY_NET}"));
     rules.extend(endings().iter().map(|ending| format!("H /.*.counterpart.{ending}")));
     if *prefix != Prefix::default() {
         rules.push(format!("H /.{DEFAULT_PREFIX}.counterpart.*"));
@@ -130,6 +132,7 @@ mod tests {
             ".x.counterpart.id",
             ".x.counterpart.error.tmp-01234567",
             ".x.counterpart.probe.tmp-01234567",
+            ".x.counterpart.safety-net",
         ] {
             assert!(hides(&prefix, OsStr::new(ours)), "{ours}");
         }

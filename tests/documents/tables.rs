@@ -124,6 +124,12 @@ fn the_table_of_options_is_the_programs() {
         let short = argument.get_short().map(|short| format!("-{short}, ")).unwrap_or_default();
         let long = argument.get_long().expect("an argument without a long name");
         let value = match argument.get_value_names() {
+            Some(names)
+                if argument.get_action().takes_values()
+                    && argument.get_num_args().is_some_and(|range| range.min_values() == 0) =>
+            {
+                format!("[={}]", names[0])
+            }
             Some(names) if argument.get_action().takes_values() => format!(" {}", names[0]),
             _ => String::new(),
         };
@@ -146,7 +152,7 @@ fn the_table_of_options_is_the_programs() {
 }
 
 /// Each step of the pipeline, and what the README calls it.
-const STEPS: [(&str, &str); 18] = [
+const STEPS: [(&str, &str); 19] = [
     ("preflight::rights", "Rights."),
     ("run.start_log", "The log"),
     ("preflight::rsync", "rsync"),
@@ -161,6 +167,7 @@ const STEPS: [(&str, &str); 18] = [
     ("transfer::list_changes", "A test run"),
     ("server_backup::run", "The server backup"),
     ("script::run_pre_clone", "The pre-clone script"),
+    ("safety_net::make_ready", "Old safety nets"),
     ("markers::begin", "The marks are made ready"),
     ("attempts::clone", "rsync"),
     ("markers::write", "The marks are written"),

@@ -193,16 +193,15 @@ fn a_signal_ends_the_census() {
     let fuse = FaultyFuse::new();
     let mut sandbox = Sandbox::new();
     sandbox.source = fuse.path();
-    sandbox.write("slow/file", "content");
-    sandbox.write("other/file", "content");
-    fuse.tell("hang /slow/\n");
+    sandbox.write("slow/below/file", "content");
+    fuse.tell("hang /slow/\nhang /slow/below/\n");
     let mut run = Running::start(&sandbox, &[]);
     assert!(wait_until(|| fuse.is_hanging()), "the census has not begun");
     run.signal(Signal::SIGTERM);
     // A moment for the thread that hears it, on a busy machine too.
     std::thread::sleep(std::time::Duration::from_secs(1));
-    // The system call itself cannot be left before it is answered.
-    fuse.tell("");
+    // The system call itself cannot be left before it is answered; the next one is not made.
+    fuse.tell("hang /slow/below/\n");
     let has_ended = wait_until(|| run.has_ended());
     let run = run.finish();
     assert!(has_ended, "{run}");

@@ -50,7 +50,7 @@ fn too_small_a_disk_is_74_before_anything_is_written() {
         assert_no_room(
             &sandbox,
             &run,
-            "the source's files hold 400.00 MiB, and it has room for ",
+            "the source's files hold 400.00 MiB; the destination has room for ",
             &["error"],
         );
         assert_eq!(sandbox.names(), before, "{kind}");
@@ -66,7 +66,7 @@ fn a_clone_that_has_outgrown_its_disk_keeps_yesterdays_files() {
     set_aside(&sandbox, "large", 200);
     fs::remove_file(sandbox.source.join("a")).unwrap();
     let run = sandbox.clone(&[]);
-    assert_no_room(&sandbox, &run, "the source's files hold 200.00 MiB, ", &["error", "id", "stats"]);
+    assert_no_room(&sandbox, &run, "the source's files hold 200.00 MiB; ", &["error", "id", "stats"]);
     assert_eq!(sandbox.names(), ["a", "lost+found"]);
     // Nothing but rsync knows that what was set aside becomes a hole.
     sandbox.clone(&["--no-space-check"]).assert_code(0).assert_err("");
@@ -120,8 +120,8 @@ fn what_stands_beside_the_clone_is_no_room() {
     sandbox.clone(&[]).assert_code(0);
     fill(&sandbox, "b", 40);
     let run = sandbox.clone(&[]);
-    assert_no_room(&sandbox, &run, "the source's files hold 60.00 MiB, ", &["error", "id", "stats"]);
-    let room = run.err.split("it has room for ").nth(1).unwrap().split('.').next().unwrap();
+    assert_no_room(&sandbox, &run, "the source's files hold 60.00 MiB; ", &["error", "id", "stats"]);
+    let room = run.err.split("has room for ").nth(1).unwrap().split('.').next().unwrap();
     assert!((20..35).contains(&room.parse::<u32>().unwrap()), "{run}");
     assert_eq!(sandbox.names(), ["a"]);
     // The same need on the whole disk.
@@ -136,7 +136,7 @@ fn too_few_inodes_are_74_before_anything_is_written() {
     let sandbox = sandbox_on(disk.path());
     many_files(&sandbox.source, 200, 10);
     let run = sandbox.clone(&[]);
-    let lack = "the source has 202 files and folders, and it has 128 inodes, those in use included";
+    let lack = "the source has 202 files and folders; the destination has 128 inodes, those in use included";
     assert_no_room(&sandbox, &run, lack, &["error"]);
     // As many names, but few files.
     fs::remove_dir_all(sandbox.source.join("0000")).unwrap();
@@ -204,8 +204,9 @@ fn what_is_left_out_needs_no_room() {
     let run = sandbox.clone(&["-e", &text(&file)]);
     run.assert_code(0).assert_err("");
     run.assert_log(
-        ": Warning: the clone may not fit, unless your exclusions leave out enough. The destination ",
+        ": Warning: the clone may not fit, unless your exclusions leave out enough: the source's files hold 200.00 MiB; ",
     );
+    run.assert_no_log("Nothing was copied");
     sandbox.clone(&[]).assert_code(74);
 }
 

@@ -2,7 +2,7 @@
 //!
 //! That folder holds `system` ("macos" or "linux"), `tools/` with the system's tools, `rsync/` as the one folder that is
 //! searched before `PATH`, may hold `users`, `name` (the machine's) and the folders where disks are mounted (`mnt/`, `Volumes/`),
-//! and gets `log/`, `lock/` and `state/`. The shipped binary reads no such variable.
+//! and gets `log/`, `lock/` and `state/`; `system-state/` is what root remembers. The shipped binary reads no such variable.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -50,6 +50,7 @@ fn fake_host() -> anyhow::Result<Host> {
         log_dir: root.join("log"),
         lock_dir: root.join("lock"),
         state_dir: root.join("state"),
+        system_state_dir: root.join("system-state"),
         backup_dir: root.join("backup"),
         encrypted_credentials: root.join("credstore.encrypted"),
         plain_credentials: root.join("credstore"),

@@ -6,48 +6,9 @@ use std::path::{Path, PathBuf};
 
 use crate::audit::{self, audit};
 use crate::fakes::{FIXTURES, FakeRsync, SINCE_3_1_0, SINCE_3_1_3};
-use crate::sandbox::{Finished, Sandbox, write_script};
+use crate::other_rsyncs::{is_before, with_each};
+use crate::sandbox::{Finished, Sandbox};
 use crate::tree;
-
-/// The versions that `tests/other-rsyncs.sh` has fetched, each with its program.
-fn fetched() -> Vec<(String, PathBuf)> {
-    let cache = std::env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache")))
-        .unwrap_or_else(|| "/root/.cache".into());
-    let folder = cache.join("counterpart-tests/rsync");
-    let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
-    let mut found: Vec<(String, PathBuf)> = entries
-        .map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path().join("rsync")))
-        .filter(|(_, rsync)| rsync.is_file())
-        .collect();
-    found.sort();
-    assert!(
-        !found.is_empty(),
-        "there is no other rsync in {}: run tests/other-rsyncs.sh, as tests/run.sh does",
-        folder.display()
-    );
-    found
-}
-
-fn numbers(version: &str) -> Vec<u32> {
-    version.split('.').map(|part| part.parse().unwrap()).collect()
-}
-
-fn is_before(version: &str, other: &str) -> bool {
-    numbers(version) < numbers(other)
-}
-
-/// Runs a test with each of them.
-fn with_each(test: impl Fn(&Sandbox, &str)) {
-    for (version, rsync) in fetched() {
-        eprintln!("rsync {version}");
-        let sandbox = Sandbox::new();
-        // By its own path: some of them find their libraries from there.
-        write_script(&sandbox.host().join("rsync/rsync"), &format!("exec '{}' \"$@\"", rsync.display()));
-        test(&sandbox, &version);
-    }
-}
 
 /// The value of a line of the statistics, which has to be of plain digits.
 #[track_caller]

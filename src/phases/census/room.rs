@@ -54,11 +54,10 @@ pub fn judge(run: &Run<'_>, ends: &Endpoints, census: &Census, is_exact: bool) -
     let room = free(run, &now).and(held(run, folder, &now));
     run.go_on()?;
     let Some(what) = need.lack(room) else { return Ok(()) };
-    let failure = Failure::NoRoom { path: run.plan.destination.clone(), what };
     if is_exact {
-        return Err(failure);
+        return Err(Failure::NoRoom { path: run.plan.destination.clone(), what });
     }
-    warning(format_args!("the clone may not fit, unless your exclusions leave out enough. {failure}"));
+    warning(format_args!("the clone may not fit, unless your exclusions leave out enough: {what}."));
     Ok(())
 }
 
@@ -72,13 +71,13 @@ impl Room {
         if self.bytes > room.bytes {
             let (need, room) = (HumanBytes(self.bytes), HumanBytes(room.bytes));
             return Some(format!(
-                "the source's files hold {need}, and it has room for {room}, what it holds now included"
+                "the source's files hold {need}; the destination has room for {room}, what it holds now included"
             ));
         }
         (self.inodes > room.inodes).then(|| {
             let (need, room) = (self.inodes, room.inodes);
             format!(
-                "the source has {need} files and folders, and it has {room} inodes, those in use included"
+                "the source has {need} files and folders; the destination has {room} inodes, those in use included"
             )
         })
     }

@@ -22,7 +22,7 @@ const LEAST_LOSS: u64 = 1000;
 ///
 /// A count that is too high makes this no stricter. One that lacks what could not be read proves no loss, and rsync
 /// deletes nothing then.
-pub fn judge(run: &Run<'_>, ends: &Endpoints, census: &Census, _is_exact: bool) -> Result<(), Failure> {
+pub fn judge(run: &Run<'_>, ends: &Endpoints, census: &Census) -> Result<(), Failure> {
     let folder = &ends.destination.folder;
     let before = last_complete(folder, &run.plan.prefix).unwrap_or_else(|error| {
         warning(format_args!(

@@ -49,12 +49,12 @@ pub fn count(folder: &Folder, left_out: &LeftOut, interrupts: &Interrupts) -> io
     tally.see(&stat);
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS);
     std::thread::scope(|scope| {
-        let helpers: Vec<_> = (1..threads).map(|_| scope.spawn(|| walk.work())).collect();
+        // Where no more threads may be started, fewer do.
+        let begin = |_| std::thread::Builder::new().spawn_scoped(scope, || walk.work()).ok();
+        let helpers: Vec<_> = (1..threads).filter_map(begin).collect();
         tally.add(walk.work());
         for helper in helpers {
-            if let Ok(found) = helper.join() {
-                tally.add(found);
-            }
+            tally.add(helper.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause)));
         }
     });
     Ok(tally.census())

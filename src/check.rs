@@ -1,0 +1,120 @@
+//! `counterpart check`: a monitoring plugin that judges clones by their marks and by what this machine remembers.
+//!
+//! It never writes and needs no root. Whatever touches a destination runs in a process of its own, which is left behind
+//! when the destination hangs: not even SIGKILL ends a process that waits for a dead disk.
+
+pub mod answer;
+pub mod events;
+pub mod judgement;
+pub mod marks;
+pub mod subjects;
+pub mod words;
+
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::cli::check::{CheckArgs, LOOK};
+use crate::host::Host;
+use crate::process::{Command, ask_all};
+use crate::shown;
+use answer::{Judgement, Status, answer, plain};
+use judgement::{Facts, Limits, judge};
+use marks::{LARGEST_ANSWER, Place};
+use subjects::{Subject, gather};
+
+/// Judges what was asked for, prints the answer and returns the status.
+#[must_use]
+pub fn run(args: &CheckArgs, find_host: impl FnOnce() -> anyhow::Result<Host>) -> Status {
+    let deadline = Instant::now() + args.timeout;
+    let (status, text) = match find_host() {
+        Ok(host) => judge_all(args, &host, deadline),
+        Err(error) => (Status::Unknown, plain(Status::Unknown, &format!("{error:#}"))),
+    };
+    say(&text);
+    status
+}
+
+/// Answers a command line that asks for help or makes no sense: UNKNOWN in both cases, as the guidelines have it.
+#[must_use]
+pub fn explain(error: &clap::Error) -> Status {
+    let text = error.render().to_string();
+    if error.use_stderr() {
+        let first = text.split("\n\n").next().unwrap_or_default();
+        let sentence = first.strip_prefix("error: ").unwrap_or(first).trim_end();
+        say(&plain(Status::Unknown, &format!("{sentence}; see --help")));
+    } else {
+        say(&text);
+    }
+    Status::Unknown
+}
+
+fn say(text: &str) {
+    // Nobody listens if it fails, and the status tells enough.
+    let _ = io::stdout().lock().write_all(text.as_bytes());
+}
+
+fn judge_all(args: &CheckArgs, host: &Host, deadline: Instant) -> (Status, String) {
+    let subjects = gather(args, host);
+    if subjects.is_empty() {
+        let sentence = "this machine remembers no clone: name the destination with -d";
+        return (Status::Unknown, plain(Status::Unknown, sentence));
+    }
+    let places = look_at_all(args, &subjects, deadline);
+    let limits = Limits { warning: seconds(args.warning), critical: seconds(args.critical) };
+    let judged: Vec<(String, Judgement)> = subjects
+        .iter()
+        .zip(&places)
+        .map(|(subject, place)| (subject.name.clone(), judge_one(subject, place.as_ref(), limits)))
+        .collect();
+    answer(&judged, limits)
+}
+
+fn judge_one(subject: &Subject, place: Result<&Place, &String>, limits: Limits) -> Judgement {
+    let state = subject.state.as_ref().map(Option::as_ref).map_err(String::as_str);
+    match (&subject.target, place) {
+        (Some(target), Ok(place)) => {
+            judge(&Facts { place, state, stem: &target.prefix.stem(), now: now() }, limits)
+        }
+        (Some(_), Err(why)) => Judgement::unknown(why.clone()),
+        (None, _) => Judgement::unknown(state.err().unwrap_or_default().to_owned()),
+    }
+}
+
+/// One process for each destination, all at the same time.
+fn look_at_all(args: &CheckArgs, subjects: &[Subject], deadline: Instant) -> Vec<Result<Place, String>> {
+    let program = match std::env::current_exe() {
+        Ok(program) => program,
+        Err(error) => {
+            let why = format!("the program does not find itself: {}", shown::reason(&error));
+            return subjects.iter().map(|_| Err(why.clone())).collect();
+        }
+    };
+    let command = |subject: &Subject| {
+        let target = subject.target.as_ref()?;
+        let (destination, prefix) = (target.destination.clone().into(), target.prefix.to_string().into());
+        let arguments: [OsString; 5] = [LOOK.into(), "-d".into(), destination, "-g".into(), prefix];
+        // It is this very program for this very user, so it gets this very environment.
+        Some(Command { environment: std::env::vars_os().collect(), ..Command::tool(&program, arguments) })
+    };
+    let commands: Vec<Option<Command>> = subjects.iter().map(command).collect();
+    let answers = ask_all(&commands, deadline, LARGEST_ANSWER);
+    let place = |answer: io::Result<Vec<u8>>| match answer {
+        Ok(printed) => marks::parse(&printed).ok_or_else(|| "looking at the destination failed".to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+            Ok(Place::Silent(args.timeout.as_secs_f64()))
+        }
+        Err(error) => Err(format!("looking at the destination failed: {}", shown::reason(&error))),
+    };
+    answers.into_iter().map(place).collect()
+}
+
+fn seconds(duration: std::time::Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
+
+fn now() -> i64 {
+    // Before 1970 every age would be negative, and nothing is older than new.
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    seconds(since)
+}

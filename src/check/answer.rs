@@ -1,0 +1,297 @@
+//! What a monitoring system is told, by the monitoring-plugins guidelines: a status, a line in words with performance
+//! data, and further lines.
+
+use std::fmt::Write as _;
+
+use super::judgement::Limits;
+use crate::shown;
+
+/// The status, which is the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// All is well.
+    Ok,
+    /// Somebody should look at it.
+    Warning,
+    /// There is no clone as it should be.
+    Critical,
+    /// It cannot be told.
+    Unknown,
+}
+
+impl Status {
+    /// The exit code by the plugins' convention.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Warning => 1,
+            Self::Critical => 2,
+            Self::Unknown => 3,
+        }
+    }
+
+    /// The word for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "OK",
+            Self::Warning => "WARNING",
+            Self::Critical => "CRITICAL",
+            Self::Unknown => "UNKNOWN",
+        }
+    }
+
+    /// The worse of two: what is known to be wrong counts more than what is not known.
+    #[must_use]
+    pub fn worse(self, other: Self) -> Self {
+        let rank = |status| match status {
+            Self::Ok => 0,
+            Self::Unknown => 1,
+            Self::Warning => 2,
+            Self::Critical => 3,
+        };
+        if rank(other) > rank(self) { other } else { self }
+    }
+}
+
+/// The numbers of a clone that are drawn as graphs; nothing where they are not known.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Figures {
+    /// The age of the last success, in seconds.
+    pub age: Option<i64>,
+    /// How long that run took, in seconds.
+    pub duration: Option<f64>,
+    /// Entries of every kind in the source.
+    pub files: Option<u64>,
+    /// Files whose contents were copied.
+    pub transferred: Option<u64>,
+    /// The size of all files, in bytes.
+    pub size: Option<u64>,
+    /// The size of the files whose contents were copied, in bytes.
+    pub transferred_size: Option<u64>,
+    /// Entries deleted at the destination.
+    pub deleted: Option<u64>,
+}
+
+/// The judgement of one clone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judgement {
+    /// The status.
+    pub status: Status,
+    /// What happened and when, without the destination's name.
+    pub sentence: String,
+    /// Further lines.
+    pub details: Vec<String>,
+    /// The numbers.
+    pub figures: Figures,
+}
+
+impl Judgement {
+    /// Nothing can be told, for this reason.
+    #[must_use]
+    pub fn unknown(sentence: String) -> Self {
+        Self { status: Status::Unknown, sentence, details: Vec::new(), figures: Figures::default() }
+    }
+}
+
+/// The longest sentence on the first line, in characters: what carries the answer may cut it, and the performance
+/// data stand behind. The whole sentence is below then.
+const LONGEST: usize = 400;
+
+/// The whole answer to one or more clones, each with its name; the status is the worst of them.
+#[must_use]
+pub fn answer(judged: &[(String, Judgement)], limits: Limits) -> (Status, String) {
+    let status = judged.iter().fold(Status::Ok, |worst, (_, judgement)| worst.worse(judgement.status));
+    let text = match judged {
+        [(name, judgement)] => {
+            let lines = judgement.details.iter().cloned();
+            compose(status, &format!("{name}: {}", judgement.sentence), &performance(judged, limits), lines)
+        }
+        _ => compose(status, &summary(status, judged), &performance(judged, limits), long_lines(judged)),
+    };
+    (status, text)
+}
+
+/// An answer in words only.
+#[must_use]
+pub fn plain(status: Status, sentence: &str) -> String {
+    compose(status, sentence, "", std::iter::empty())
+}
+
+fn compose(status: Status, sentence: &str, performance: &str, lines: impl Iterator<Item = String>) -> String {
+    let sentence = harmless(sentence);
+    let mut first: String = sentence.chars().take(LONGEST).collect();
+    let is_cut = first.len() < sentence.len();
+    if is_cut {
+        first.push('…');
+    }
+    let mut text = format!("CLONE {} - {first}", status.word());
+    if !performance.is_empty() {
+        text = text + " | " + performance;
+    }
+    text.push('\n');
+    for line in is_cut.then_some(sentence).into_iter().chain(lines.map(|line| harmless(&line))) {
+        text = text + &line + "\n";
+    }
+    text
+}
+
+/// What came from a file must not begin another line or the performance data.
+fn harmless(text: &str) -> String {
+    shown::line(text.as_bytes()).to_string().replace('|', "\\#174")
+}
+
+fn summary(status: Status, judged: &[(String, Judgement)]) -> String {
+    let of = |status: Status| judged.iter().filter(move |(_, judgement)| judgement.status == status).count();
+    let counts: Vec<String> = [Status::Critical, Status::Warning, Status::Unknown, Status::Ok]
+        .into_iter()
+        .filter(|status| of(*status) > 0)
+        .map(|status| format!("{} {}", of(status), status.word()))
+        .collect();
+    let mut text = format!("{} clones: {}", judged.len(), counts.join(", "));
+    let worst = judged.iter().find(|(_, judgement)| judgement.status == status);
+    if let Some((name, judgement)) = worst.filter(|_| status != Status::Ok) {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "; {name}: {}", judgement.sentence);
+    }
+    text
+}
+
+fn long_lines(judged: &[(String, Judgement)]) -> impl Iterator<Item = String> {
+    judged.iter().flat_map(|(name, judgement)| {
+        let first = format!("[{}] {name}: {}", judgement.status.word(), judgement.sentence);
+        let details = judgement.details.iter().map(|line| format!("    {line}"));
+        std::iter::once(first).chain(details).collect::<Vec<_>>()
+    })
+}
+
+fn performance(judged: &[(String, Judgement)], limits: Limits) -> String {
+    let mut stems: Vec<String> = Vec::new();
+    let mut data = Vec::new();
+    for (name, judgement) in judged {
+        let stem = if judged.len() > 1 { unique(label(name), &stems) + "_" } else { String::new() };
+        data.extend(of_one(&judgement.figures, &stem, limits));
+        stems.push(stem);
+    }
+    data.join(" ")
+}
+
+/// `label=value[unit];warning;critical;minimum` for each number that is known.
+fn of_one(figures: &Figures, stem: &str, limits: Limits) -> Vec<String> {
+    let age = figures.age.map(|age| format!("age={age}s;{};{};0", limits.warning, limits.critical));
+    let duration = figures.duration.map(|seconds| format!("duration={:.3}s;;;0", seconds.max(0.0)));
+    let number =
+        |label: &str, value: Option<u64>, unit: &str| value.map(|value| format!("{label}={value}{unit};;;0"));
+    [
+        age,
+        duration,
+        number("files", figures.files, ""),
+        number("transferred", figures.transferred, ""),
+        number("size", figures.size, "B"),
+        number("transferred_size", figures.transferred_size, "B"),
+        number("deleted", figures.deleted, ""),
+    ]
+    .into_iter()
+    .flatten()
+    .map(|datum| format!("{stem}{datum}"))
+    .collect()
+}
+
+/// A name as a label that needs no quotes and means nothing to what draws the graphs.
+fn label(name: &str) -> String {
+    let is_plain = |character: char| character.is_ascii_alphanumeric() || "/.-_".contains(character);
+    name.chars().map(|character| if is_plain(character) { character } else { '_' }).collect()
+}
+
+fn unique(label: String, taken: &[String]) -> String {
+    let is_free = |label: &String| !taken.contains(&format!("{label}_"));
+    // One more than there are others is enough.
+    let numbered = (2..=taken.len() + 1).map(|number| format!("{label}_{number}"));
+    std::iter::once(label.clone()).chain(numbered).find(is_free).unwrap_or(label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Figures, Judgement, Status, answer, plain};
+    use crate::check::judgement::Limits;
+
+    const LIMITS: Limits = Limits { warning: 93_600, critical: 180_000 };
+
+    fn judged(status: Status, sentence: &str) -> Judgement {
+        let figures = Figures { age: Some(5), ..Figures::default() };
+        Judgement { status, sentence: sentence.to_owned(), details: vec!["Log: /l|og".to_owned()], figures }
+    }
+
+    #[test]
+    fn the_performance_data_have_units_limits_and_minima() {
+        let figures = Figures {
+            age: Some(11_520),
+            duration: Some(240.5),
+            files: Some(133_002),
+            transferred: Some(1204),
+            size: Some(9),
+            transferred_size: Some(8),
+            deleted: Some(7),
+        };
+        let judgement = Judgement { figures, details: Vec::new(), ..judged(Status::Ok, "completed") };
+        let (status, text) = answer(&[("/mnt/clone".to_owned(), judgement)], LIMITS);
+        assert_eq!(status, Status::Ok);
+        assert_eq!(
+            text,
+            "CLONE OK - /mnt/clone: completed | age=11520s;93600;180000;0 duration=240.500s;;;0 \
+             files=133002;;;0 transferred=1204;;;0 size=9B;;;0 transferred_size=8B;;;0 deleted=7;;;0\n"
+        );
+    }
+
+    #[test]
+    fn nothing_from_a_file_begins_performance_data_or_a_line() {
+        let judgement = judged(Status::Critical, "failed: a|b\nc\x1b");
+        let (_, text) = answer(&[("/mnt/x|y=1;'".to_owned(), judgement)], LIMITS);
+        assert_eq!(
+            text,
+            "CLONE CRITICAL - /mnt/x\\#174y=1;': failed: a\\#174b\\#012c\\#033 | age=5s;93600;180000;0\n\
+             Log: /l\\#174og\n"
+        );
+        assert_eq!(plain(Status::Unknown, "a|b"), "CLONE UNKNOWN - a\\#174b\n");
+    }
+
+    #[test]
+    fn a_long_sentence_is_cut_on_the_first_line_and_whole_below() {
+        let long = "ü".repeat(2000);
+        let (_, text) = answer(&[("/d".to_owned(), judged(Status::Critical, &long))], LIMITS);
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[0].ends_with("… | age=5s;93600;180000;0") && lines[0].chars().count() < 500, "{text}");
+        assert_eq!(lines[1], format!("/d: {long}"));
+    }
+
+    #[test]
+    fn several_clones_have_a_line_and_labels_each_and_the_worst_decides() {
+        let all = [
+            ("/mnt/a b".to_owned(), judged(Status::Ok, "good")),
+            ("/mnt/a=b".to_owned(), judged(Status::Unknown, "odd")),
+            ("/mnt/c".to_owned(), judged(Status::Warning, "old")),
+        ];
+        let (status, text) = answer(&all, LIMITS);
+        assert_eq!(status, Status::Warning);
+        assert_eq!(
+            text,
+            "CLONE WARNING - 3 clones: 1 WARNING, 1 UNKNOWN, 1 OK; /mnt/c: old | \
+             /mnt/a_b_age=5s;93600;180000;0 /mnt/a_b_2_age=5s;93600;180000;0 /mnt/c_age=5s;93600;180000;0\n\
+             [OK] /mnt/a b: good\n    Log: /l\\#174og\n[UNKNOWN] /mnt/a=b: odd\n    Log: /l\\#174og\n\
+             [WARNING] /mnt/c: old\n    Log: /l\\#174og\n"
+        );
+    }
+
+    #[test]
+    fn known_wrong_is_worse_than_unknown_and_unknown_worse_than_well() {
+        let order = [Status::Ok, Status::Unknown, Status::Warning, Status::Critical];
+        for (at, worse) in order.iter().enumerate() {
+            for other in &order[..=at] {
+                assert_eq!(worse.worse(*other), *worse);
+                assert_eq!(other.worse(*worse), *worse);
+            }
+        }
+        assert_eq!(order.map(Status::number), [0, 3, 1, 2]);
+    }
+}

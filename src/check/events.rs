@@ -1,0 +1,188 @@
+//! The last success and the last failure of a clone, found among all that tells of them.
+
+use super::marks::Marks;
+use crate::host::state::State;
+use crate::record::{Record, Verdict};
+use crate::stats_file::StatsFile;
+
+/// A filesystem may keep times to two seconds only.
+const COARSE: i64 = 2;
+
+/// A complete clone.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Success<'a> {
+    /// When it was completed, in seconds since 1970.
+    pub at: i64,
+    /// The run that made it, where it is known.
+    pub record: Option<&'a Record>,
+    /// Its statistics, where they are known.
+    pub statistics: Option<&'a StatsFile>,
+}
+
+impl Success<'_> {
+    /// Whether a completion at this time is this success.
+    #[must_use]
+    pub fn is_at(&self, at: i64) -> bool {
+        self.at == at || self.record.is_some_and(|record| made(record, at))
+    }
+}
+
+/// A run that failed after the last success.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Failure<'a> {
+    /// When it failed, in seconds since 1970.
+    pub at: i64,
+    /// Why, in words.
+    pub reason: &'a str,
+    /// The run, where it is known.
+    pub record: Option<&'a Record>,
+}
+
+/// What is known of a clone's runs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct History<'a> {
+    /// The last success.
+    pub success: Option<Success<'a>>,
+    /// The last failure, if no success has followed it.
+    pub failure: Option<Failure<'a>>,
+    /// Whether anything at all tells of a run.
+    pub was_begun: bool,
+}
+
+impl<'a> History<'a> {
+    /// Puts together what the marks and this machine's memory tell. A success later than `latest` has a wrong time, and
+    /// never outweighs a failure.
+    #[must_use]
+    pub fn of(marks: Option<&'a Marks>, state: Option<&'a State>, latest: i64) -> Self {
+        let last = state.and_then(|state| state.last.as_ref());
+        let told = marks.and_then(|marks| marks.record.present());
+        let records = [told, last, state.and_then(|state| state.last_success.as_ref())];
+        let records: Vec<&Record> = records.into_iter().flatten().collect();
+        let success = last_success(marks, state, &records);
+        let here = marks.map(|marks| of_marks(marks, &records)).unwrap_or_default();
+        let failure = last_failure(here, state.map(of_state).unwrap_or_default(), latest);
+        let has_marks = marks.is_some_and(|marks| {
+            !marks.identity.is_absent() || !marks.statistics.is_absent() || !marks.completed.is_absent()
+        });
+        Self { success, failure, was_begun: has_marks || !records.is_empty() }
+    }
+}
+
+fn is_success(record: &Record) -> bool {
+    match record.outcome {
+        Verdict::Success | Verdict::Warning => true,
+        Verdict::Failed | Verdict::Skipped => false,
+    }
+}
+
+/// The later one of what the marks and the memory tell; of the same run the mark's, whose time is the completion itself,
+/// while the run went on until the post-clone script had ended.
+fn last_success<'a>(
+    marks: Option<&'a Marks>,
+    state: Option<&'a State>,
+    records: &[&'a Record],
+) -> Option<Success<'a>> {
+    let known = state.and_then(|state| state.last_success.as_ref()).map(of_good_run);
+    let marked = marks.and_then(|marks| marked_success(marks, records));
+    match (known, marked) {
+        (Some(known), Some(marked)) if known.at > marked.at && !known.is_at(marked.at) => Some(known),
+        (known, marked) => marked.or(known),
+    }
+}
+
+fn of_good_run(record: &Record) -> Success<'_> {
+    Success { at: record.ended.epoch, record: Some(record), statistics: None }
+}
+
+/// `.completed`; while a run is under way it is gone, and the statistics are those of the run before.
+fn marked_success<'a>(marks: &'a Marks, records: &[&'a Record]) -> Option<Success<'a>> {
+    let file = marks.statistics.present();
+    let of = |at: i64| Success {
+        at,
+        record: records.iter().copied().find(|record| is_success(record) && made(record, at)),
+        statistics: file.filter(|file| tells_of(file, at)),
+    };
+    if let Some(at) = marks.completed.present() {
+        return Some(of(*at));
+    }
+    let told = marks.record.present().filter(|record| is_success(record)).map(of_good_run);
+    let counted = file.filter(|file| file.exit_code.is_some_and(is_complete)).and_then(completed);
+    told.or(counted.map(of))
+}
+
+/// Whether a completion at this time belongs to this run.
+fn made(record: &Record, at: i64) -> bool {
+    record.started.epoch.saturating_sub(COARSE) <= at && at <= record.ended.epoch.saturating_add(COARSE)
+}
+
+/// What is beyond all times of files is no time.
+fn completed(file: &StatsFile) -> Option<i64> {
+    file.completed.and_then(|time| i64::try_from(time).ok())
+}
+
+fn tells_of(file: &StatsFile, at: i64) -> bool {
+    let is_in_time = |completed: i64| completed <= at.saturating_add(COARSE);
+    completed(file).is_some_and(is_in_time) && file.exit_code.is_none_or(is_complete)
+}
+
+/// 0, and 24, after which only what vanished is missing. The original wrote no code.
+fn is_complete(code: u64) -> bool {
+    matches!(code, 0 | 24)
+}
+
+/// What one source says of the last run: by itself it knows the order of its runs, whatever the clocks did.
+#[derive(Debug, Clone, Copy, Default)]
+struct Verdicts<'a> {
+    /// The last run failed.
+    failure: Option<Failure<'a>>,
+    /// The last run succeeded, at this time.
+    success: Option<i64>,
+}
+
+fn of_record(record: &Record) -> Failure<'_> {
+    Failure {
+        at: record.ended.epoch,
+        reason: record.reason.as_deref().unwrap_or_default(),
+        record: Some(record),
+    }
+}
+
+fn of_state(state: &State) -> Verdicts<'_> {
+    if let Some(last) = state.last.as_ref().filter(|last| last.outcome == Verdict::Failed) {
+        return Verdicts { failure: Some(of_record(last)), success: None };
+    }
+    let success = state.last_success.as_ref().map(|success| success.ended.epoch);
+    Verdicts { failure: None, success }
+}
+
+/// An error removes the completion and a completion the error; the original could leave both.
+fn of_marks<'a>(marks: &'a Marks, records: &[&'a Record]) -> Verdicts<'a> {
+    let failed = |record: &&Record| record.outcome == Verdict::Failed;
+    let error = marks.error.present().map(|mark| Failure {
+        at: mark.at,
+        reason: &mark.reason,
+        record: records.iter().copied().filter(failed).find(|record| made(record, mark.at)),
+    });
+    let told = marks.record.present().filter(failed).map(of_record);
+    let failure = later(error, told);
+    let completed = marks.completed.present().copied();
+    match (failure, completed) {
+        (Some(failure), Some(at)) if at > failure.at => Verdicts { failure: None, success: Some(at) },
+        (Some(_), _) => Verdicts { failure, success: None },
+        (None, _) => Verdicts { failure: None, success: completed },
+    }
+}
+
+/// The failure of one source, unless the other knows of a success after it.
+fn last_failure<'a>(here: Verdicts<'a>, there: Verdicts<'a>, latest: i64) -> Option<Failure<'a>> {
+    let stands = |failure: &Failure<'_>, rival: Option<i64>| {
+        rival.is_none_or(|success| success <= failure.at || success > latest)
+    };
+    let here_stands = here.failure.filter(|failure| stands(failure, there.success));
+    later(here_stands, there.failure.filter(|failure| stands(failure, here.success)))
+}
+
+/// The later of two; of the same second the second, which knows more.
+fn later<'a>(one: Option<Failure<'a>>, other: Option<Failure<'a>>) -> Option<Failure<'a>> {
+    [one, other].into_iter().flatten().reduce(|best, next| if next.at >= best.at { next } else { best })
+}

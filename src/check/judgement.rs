@@ -1,0 +1,307 @@
+//! What the marks and this machine's memory say together: pure, so that every combination can be tried.
+
+use super::answer::{Figures, Judgement, Status};
+use super::events::{Failure, History, Success};
+use super::marks::{Marks, Place};
+use super::words::{count, moment, span};
+use crate::host::state::State;
+use crate::record::{Lines, Record, Verdict};
+
+/// How old the last success may be, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Older than this is a warning.
+    pub warning: i64,
+    /// Older than this is critical.
+    pub critical: i64,
+}
+
+/// All that is known of one clone.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// What was found at the destination.
+    pub place: &'a Place,
+    /// What this machine remembers, or why that cannot be read.
+    pub state: Result<Option<&'a State>, &'a str>,
+    /// The start of the marks' names.
+    pub stem: &'a str,
+    /// Seconds since 1970.
+    pub now: i64,
+}
+
+/// Other machines' clocks, and filesystems' times, may be so many seconds ahead without being wrong.
+const AHEAD: i64 = 60;
+
+/// The code of a run during which files vanished.
+const VANISHED: u64 = 24;
+
+/// Judges a clone.
+#[must_use]
+pub fn judge(facts: &Facts<'_>, limits: Limits) -> Judgement {
+    let marks = marks(facts.place);
+    let state = facts.state.ok().flatten();
+    let history = History::of(marks, state, facts.now + AHEAD);
+    let damage = damage(facts);
+    let mut judgement = match (&history.failure, &history.success) {
+        (Some(failure), success) => failed(failure, success.as_ref(), facts.now),
+        (None, Some(success)) => succeeded(success, facts.now, limits),
+        (None, None) if !damage.is_empty() => Judgement::unknown(String::new()),
+        (None, None) if history.was_begun => never(),
+        (None, None) => return Judgement::unknown(unheard_of(facts.place)),
+    };
+    if history.failure.is_none() && marks.is_some_and(is_unfinished) {
+        add(
+            &mut judgement.sentence,
+            "at this moment the clone there is not complete: one is under way or was killed",
+        );
+    }
+    if let (None, Some(success), Some(marks)) = (&history.failure, &history.success, marks) {
+        judgement.details.extend(another_disk(success, marks));
+    }
+    if let Some(last) = state.and_then(|state| state.last.as_ref()).filter(|_| history.failure.is_none()) {
+        judgement.details.extend(skipped(last));
+    }
+    remark_on_place(&mut judgement, facts);
+    for damage in damage {
+        judgement.status = judgement.status.worse(Status::Unknown);
+        add(&mut judgement.sentence, &damage);
+    }
+    judgement
+}
+
+fn marks(place: &Place) -> Option<&Marks> {
+    match place {
+        Place::Seen(marks) => Some(marks),
+        Place::Missing | Place::Barred | Place::Broken(_) | Place::Silent(_) => None,
+    }
+}
+
+fn add(sentence: &mut String, more: &str) {
+    if !sentence.is_empty() {
+        sentence.push_str("; ");
+    }
+    sentence.push_str(more);
+}
+
+fn succeeded(success: &Success<'_>, now: i64, limits: Limits) -> Judgement {
+    // A clock that is a little ahead makes nothing younger than new.
+    let age = now.saturating_sub(success.at).max(0);
+    let figures = Figures { age: Some(age), ..figures(success) };
+    let mut sentence = format!("completed {} ago ({})", span(age), moment(success.at));
+    let mut status = Status::Ok;
+    if success.at > now.saturating_add(AHEAD) {
+        status = Status::Warning;
+        sentence = format!(
+            "completed at {}, which is {} in the future: a clock is or was wrong",
+            moment(success.at),
+            span(success.at.saturating_sub(now))
+        );
+    } else if age > limits.critical {
+        status = Status::Critical;
+        add(&mut sentence, &format!("that is longer ago than {}", span(limits.critical)));
+    } else if age > limits.warning {
+        status = Status::Warning;
+        add(&mut sentence, &format!("that is longer ago than {}", span(limits.warning)));
+    } else {
+        sentence += &copied(&figures);
+    }
+    let mut details = Vec::new();
+    if let Some(record) = success.record {
+        if record.outcome == Verdict::Warning {
+            status = status.worse(Status::Warning);
+            let first = record.warnings.first.first().map_or("none is named", String::as_str);
+            add(&mut sentence, &format!("with warnings: {first}"));
+        }
+        details.extend(about(record));
+    } else if success.statistics.and_then(|statistics| statistics.exit_code) == Some(VANISHED) {
+        status = status.worse(Status::Warning);
+        add(&mut sentence, "with a warning: files vanished from the source while they were copied");
+    }
+    Judgement { status, sentence, details, figures }
+}
+
+fn failed(failure: &Failure<'_>, success: Option<&Success<'_>>, now: i64) -> Judgement {
+    let reason = if failure.reason.is_empty() { "no reason is given" } else { failure.reason };
+    let mut sentence = format!(
+        "failed {} ago ({}): {}",
+        span(now.saturating_sub(failure.at)),
+        moment(failure.at),
+        reason.trim_end_matches('.')
+    );
+    let age = success.map(|success| now.saturating_sub(success.at).max(0));
+    match success.zip(age) {
+        Some((success, age)) => {
+            let last = format!("the last success was {} ago ({})", span(age), moment(success.at));
+            add(&mut sentence, &last);
+        }
+        None => add(&mut sentence, "no earlier success is known"),
+    }
+    let figures = success.map(figures).unwrap_or_default();
+    Judgement {
+        status: Status::Critical,
+        sentence,
+        details: failure.record.map(about).unwrap_or_default(),
+        figures: Figures { age, ..figures },
+    }
+}
+
+fn never() -> Judgement {
+    Judgement { status: Status::Critical, ..Judgement::unknown("no clone was ever completed".to_owned()) }
+}
+
+fn unheard_of(place: &Place) -> String {
+    match place {
+        Place::Seen(_) => {
+            "no mark of a clone is there, and this machine remembers none: check -d and -g; is its disk mounted?"
+                .to_owned()
+        }
+        Place::Missing => "it does not exist, and this machine remembers no clone there: check -d".to_owned(),
+        Place::Barred => "this user may not look at it, and this machine remembers no clone there".to_owned(),
+        Place::Broken(why) => {
+            format!("it cannot be looked at ({why}), and this machine remembers no clone there")
+        }
+        Place::Silent(limit) => {
+            format!("it did not answer within {limit} s, and this machine remembers no clone there")
+        }
+    }
+}
+
+/// A run removes `.completed` before it changes the first byte, and leaves it or `.error` at its end.
+fn is_unfinished(marks: &Marks) -> bool {
+    marks.completed.is_absent() && marks.error.is_absent() && !is_bare(marks)
+}
+
+fn is_bare(marks: &Marks) -> bool {
+    let Marks { completed, error, statistics, record, identity } = marks;
+    completed.is_absent()
+        && error.is_absent()
+        && statistics.is_absent()
+        && record.is_absent()
+        && identity.is_absent()
+}
+
+fn remark_on_place(judgement: &mut Judgement, facts: &Facts<'_>) {
+    let judged = match facts.state {
+        Ok(Some(_)) => ", judged by what this machine remembers",
+        Ok(None) | Err(_) => "",
+    };
+    let sentence = &mut judgement.sentence;
+    match facts.place {
+        Place::Seen(marks) if is_bare(marks) => {
+            add(
+                sentence,
+                &format!("no mark of a clone is there now, perhaps its disk is not mounted{judged}"),
+            );
+        }
+        Place::Seen(_) => {}
+        Place::Missing => add(sentence, &format!("the destination is not there now{judged}")),
+        Place::Barred => add(sentence, &format!("this user may not look at the destination{judged}")),
+        Place::Broken(why) => {
+            judgement.status = judgement.status.worse(Status::Unknown);
+            add(sentence, &format!("the destination cannot be looked at ({why}){judged}"));
+        }
+        Place::Silent(limit) => {
+            judgement.status = Status::Unknown;
+            *sentence = format!(
+                "the destination did not answer within {limit} s; this machine remembers: {sentence}"
+            );
+        }
+    }
+}
+
+fn damage(facts: &Facts<'_>) -> Vec<String> {
+    let mut damage = Vec::new();
+    if let Some(marks) = marks(facts.place) {
+        let Marks { completed, error, statistics, record, identity } = marks;
+        let found = [
+            ("completed", completed.damage()),
+            ("error", error.damage()),
+            ("stats", statistics.damage()),
+            ("stats.json", record.damage()),
+            ("id", identity.damage()),
+        ];
+        damage.extend(found.into_iter().filter_map(|(suffix, why)| {
+            why.map(|why| format!("{}{suffix} cannot be read: {why}", facts.stem))
+        }));
+    }
+    if let Err(why) = facts.state {
+        damage.push(format!("what this machine remembers cannot be read: {why}"));
+    }
+    damage
+}
+
+fn figures(success: &Success<'_>) -> Figures {
+    if let Some(record) = success.record {
+        let figures = record.statistics.clone().unwrap_or_default();
+        return Figures {
+            age: None,
+            duration: Some(record.seconds),
+            files: figures.files,
+            transferred: figures.transferred,
+            size: figures.total_size,
+            transferred_size: figures.transferred_size,
+            deleted: figures.deleted,
+        };
+    }
+    let Some(file) = success.statistics else { return Figures::default() };
+    Figures {
+        age: None,
+        duration: file.seconds().and_then(|seconds| u32::try_from(seconds).ok()).map(f64::from),
+        files: file.files,
+        transferred: file.transferred,
+        size: file.total_size,
+        transferred_size: file.transferred_size,
+        deleted: file.deleted,
+    }
+}
+
+fn copied(figures: &Figures) -> String {
+    let mut text = String::new();
+    if let (Some(transferred), Some(files)) = (figures.transferred, figures.files) {
+        text = format!(", {} of {} files copied", count(transferred), count(files));
+        if let Some(seconds) = figures.duration {
+            #[allow(clippy::cast_possible_truncation, reason = "a cast from floating point saturates")]
+            let seconds = seconds.round() as i64;
+            text = text + " in " + &span(seconds);
+        }
+    }
+    text
+}
+
+/// What somebody who looks into it wants to know of a run.
+fn about(record: &Record) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(reason) = &record.reason {
+        lines.push(format!("Reason: {reason}"));
+    }
+    lines.extend(listed("Warning", &record.warnings));
+    lines.extend(listed("Failing path", &record.failing_paths));
+    lines.push(format!("Source: {} on {}", record.source, record.host));
+    if let Some(log) = &record.log {
+        lines.push(format!("Log: {log}"));
+    }
+    lines
+}
+
+fn listed(what: &str, list: &Lines) -> Vec<String> {
+    let mut lines: Vec<String> = list.first.iter().map(|line| format!("{what}: {line}")).collect();
+    if list.more > 0 {
+        lines.push(format!("{what}: and {} more", count(list.more)));
+    }
+    lines
+}
+
+/// Disks may take turns at one path; the last success is then that of another disk.
+fn another_disk(success: &Success<'_>, marks: &Marks) -> Option<String> {
+    if let Some(at) = marks.completed.present().filter(|at| !success.is_at(**at)) {
+        return Some(format!("The disk that is there now holds the clone of {}", moment(*at)));
+    }
+    let error = marks.error.present()?;
+    Some(format!("The disk that is there now bears the error of {}: {}", moment(error.at), error.reason))
+}
+
+fn skipped(last: &Record) -> Option<String> {
+    (last.outcome == Verdict::Skipped).then(|| {
+        format!("The last run, at {}, was skipped: the destination was not there", moment(last.ended.epoch))
+    })
+}

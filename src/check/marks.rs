@@ -1,0 +1,246 @@
+//! What the marks at a destination say. Only this touches the destination, in a process that may be left hanging.
+
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use nix::sys::stat::SFlag;
+use serde::{Deserialize, Serialize};
+
+use crate::cli::check::LookArgs;
+use crate::host::folder::Folder;
+use crate::plan::{Mark, Prefix};
+use crate::record::{Record, SCHEMA};
+use crate::shown;
+use crate::stats_file::StatsFile;
+
+/// The most that is read of a mark, in bytes; ours have a few thousand at most.
+const LARGEST: u64 = 1 << 20;
+
+/// How the name of the statistics in JSON ends.
+const RECORD: &str = "stats.json";
+
+/// The most that an answer may have, in bytes: each mark once, escaped.
+pub const LARGEST_ANSWER: u64 = 16 << 20;
+
+/// A file that may be there.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Found<T> {
+    /// There is none.
+    Absent,
+    /// It is there, and says this.
+    Present(T),
+    /// It is there and cannot be read, for this reason.
+    Damaged(String),
+}
+
+impl<T> Found<T> {
+    /// What it says.
+    pub fn present(&self) -> Option<&T> {
+        match self {
+            Self::Present(content) => Some(content),
+            Self::Absent | Self::Damaged(_) => None,
+        }
+    }
+
+    /// Whether there is no such file at all.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent)
+    }
+
+    /// Why it cannot be read.
+    pub fn damage(&self) -> Option<&str> {
+        match self {
+            Self::Damaged(why) => Some(why),
+            Self::Absent | Self::Present(_) => None,
+        }
+    }
+
+    fn from_io(result: io::Result<Option<T>>) -> Self {
+        match result {
+            Ok(Some(content)) => Self::Present(content),
+            Ok(None) => Self::Absent,
+            Err(error) => Self::Damaged(shown::reason(&error)),
+        }
+    }
+}
+
+/// `.error`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorMark {
+    /// When it was written, in seconds since 1970.
+    pub at: i64,
+    /// Its first line, as shown.
+    pub reason: String,
+}
+
+/// The marks of one prefix in a folder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Marks {
+    /// When the clone was completed, in seconds since 1970.
+    pub completed: Found<i64>,
+    /// The last failure.
+    pub error: Found<ErrorMark>,
+    /// The statistics of the last run.
+    pub statistics: Found<StatsFile>,
+    /// The last run in all detail.
+    pub record: Found<Record>,
+    /// Whether the folder is known as a clone.
+    pub identity: Found<()>,
+}
+
+/// What became of the attempt to look at a destination.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Place {
+    /// It is a folder with these marks.
+    Seen(Box<Marks>),
+    /// Nothing is there.
+    Missing,
+    /// It may not be looked at by this user.
+    Barred,
+    /// It cannot be looked at, for this reason.
+    Broken(String),
+    /// It has not answered within so many seconds.
+    Silent(f64),
+}
+
+/// Prints on standard output what a destination's marks say, as JSON.
+pub fn print(args: &LookArgs) -> anyhow::Result<()> {
+    let place = look(&args.destination, &args.organisation_prefix);
+    Ok(io::stdout().lock().write_all(&serde_json::to_vec(&place)?)?)
+}
+
+/// Reads what [`print`] printed; `None` when it was cut short.
+#[must_use]
+pub fn parse(printed: &[u8]) -> Option<Place> {
+    serde_json::from_slice(printed).ok()
+}
+
+fn look(destination: &Path, prefix: &Prefix) -> Place {
+    let folder = match Folder::open(destination) {
+        Ok(folder) => folder,
+        Err(error) => return not_opened(destination, &error),
+    };
+    let text = |suffix: &str| folder.read_file(&OsString::from(prefix.stem() + suffix), LARGEST);
+    Place::Seen(Box::new(Marks {
+        completed: Found::from_io(completion(&folder, prefix)),
+        error: Found::from_io(text(Mark::Error.suffix()).map(|file| {
+            file.map(|(metadata, content)| ErrorMark { at: metadata.mtime(), reason: first_line(&content) })
+        })),
+        statistics: Found::from_io(text(Mark::Statistics.suffix()).and_then(|file| {
+            let Some((_, content)) = file else { return Ok(None) };
+            let read = StatsFile::read(&content);
+            if read.is_empty() { Err(io::Error::other("it holds no statistics")) } else { Ok(Some(read)) }
+        })),
+        record: Found::from_io(
+            text(RECORD).and_then(|file| file.map(|(_, content)| parse_record(&content)).transpose()),
+        ),
+        identity: Found::from_io(folder.kind(&prefix.mark(Mark::Identity)).map(|kind| kind.map(|_| ()))),
+    }))
+}
+
+fn not_opened(destination: &Path, error: &io::Error) -> Place {
+    let is_link = std::fs::symlink_metadata(destination).is_ok_and(|metadata| metadata.is_symlink());
+    if is_link {
+        Place::Broken("it is a symbolic link".to_owned())
+    } else if error.kind() == io::ErrorKind::NotFound {
+        Place::Missing
+    } else if error.kind() == io::ErrorKind::PermissionDenied {
+        Place::Barred
+    } else {
+        Place::Broken(shown::reason(error))
+    }
+}
+
+/// Its time is all that it says, so it need not be readable.
+fn completion(folder: &Folder, prefix: &Prefix) -> io::Result<Option<i64>> {
+    let Some(stat) = folder.stat(&prefix.mark(Mark::Completed))? else { return Ok(None) };
+    if SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) != SFlag::S_IFREG {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    Ok(Some(stat.st_mtime))
+}
+
+fn first_line(content: &[u8]) -> String {
+    let line = content.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    shown::line(line).to_string()
+}
+
+fn parse_record(content: &[u8]) -> io::Result<Record> {
+    let record: Record = serde_json::from_slice(content).map_err(io::Error::other)?;
+    if record.schema > SCHEMA {
+        return Err(io::Error::other("a later version of Counterpart wrote it"));
+    }
+    Ok(record)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::path::Path;
+
+    use super::{Found, Marks, Place, look, parse};
+    use crate::plan::Prefix;
+
+    const STEM: &str = ".me.jedda.counterpart.";
+
+    fn seen(folder: &Path) -> Marks {
+        match look(folder, &Prefix::default()) {
+            Place::Seen(marks) => *marks,
+            other @ (Place::Missing | Place::Barred | Place::Broken(_) | Place::Silent(_)) => {
+                panic!("{other:?}")
+            }
+        }
+    }
+
+    #[test]
+    fn links_fifos_folders_and_large_files_are_damage_and_block_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |suffix: &str| folder.path().join(format!("{STEM}{suffix}"));
+        let target = folder.path().join("target");
+        std::fs::write(&target, "Clone Started: 1\n").unwrap();
+        symlink(&target, at("completed")).unwrap();
+        nix::unistd::mkfifo(&at("error"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        symlink(&target, at("stats")).unwrap();
+        std::fs::File::create(at("stats.json")).unwrap().set_len(super::LARGEST + 1).unwrap();
+        let marks = seen(folder.path());
+        let no_file = "it is not a regular file".to_owned();
+        assert_eq!(marks.completed, Found::Damaged(no_file.clone()));
+        assert_eq!(marks.error, Found::Damaged(no_file.clone()));
+        assert_eq!(marks.statistics, Found::Damaged(no_file));
+        assert_eq!(marks.record, Found::Damaged("it has more than 1048576 bytes".to_owned()));
+        assert!(marks.identity.is_absent());
+    }
+
+    #[test]
+    fn an_error_is_its_first_line_and_harmless() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(format!("{STEM}error")), b"no\x1b[2J \xff\nmore\n").unwrap();
+        assert_eq!(seen(folder.path()).error.present().unwrap().reason, "no\\#033[2J \\#377");
+        std::fs::write(folder.path().join(format!("{STEM}error")), b"").unwrap();
+        assert_eq!(seen(folder.path()).error.present().unwrap().reason, "");
+    }
+
+    #[test]
+    fn an_answer_that_is_cut_short_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = look(folder.path(), &Prefix::default());
+        let printed = serde_json::to_vec(&place).unwrap();
+        assert_eq!(parse(&printed), Some(place));
+        assert_eq!(parse(&printed[..printed.len() - 1]), None);
+        assert_eq!(parse(b""), None);
+    }
+
+    #[test]
+    fn what_is_no_folder_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        std::fs::write(&file, "").unwrap();
+        symlink(folder.path(), &link).unwrap();
+        let prefix = Prefix::default();
+        assert_eq!(look(&folder.path().join("none"), &prefix), Place::Missing);
+        assert_eq!(look(&file, &prefix), Place::Broken("Not a directory".to_owned()));
+        assert_eq!(look(&link, &prefix), Place::Broken("it is a symbolic link".to_owned()));
+    }
+}

@@ -1,0 +1,172 @@
+//! The nets that there are at a destination.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+
+use chrono::{Days, NaiveDateTime};
+use log::info;
+use nix::sys::stat::SFlag;
+use nix::unistd::geteuid;
+
+use super::name::NetName;
+use crate::host::folder::Folder;
+use crate::host::removal::remove_tree;
+use crate::logging::warning;
+use crate::phases::Run;
+use crate::plan::Prefix;
+use crate::shown;
+
+/// How many nets may begin in one second.
+const MOST: u32 = 1000;
+
+/// The folder of the nets, which nobody but its owner can enter.
+#[derive(Debug)]
+pub struct Stock {
+    folder: Folder,
+}
+
+impl Stock {
+    /// Opens the nets of a destination; `None` when there are none.
+    ///
+    /// Nothing is changed. Errors when something else than a folder has that name, when somebody else owns it or could
+    /// write to it, or when another filesystem is mounted there.
+    pub fn open(destination: &Folder, prefix: &Prefix) -> io::Result<Option<Self>> {
+        let name = prefix.safety_net();
+        match destination.kind(&name)? {
+            None => return Ok(None),
+            Some(SFlag::S_IFDIR) => {}
+            Some(_) => {
+                return Err(io::Error::other("something that is no folder has its name; move it away"));
+            }
+        }
+        let folder = destination.enter(&name)?;
+        if folder.metadata()?.dev() != destination.metadata()?.dev() {
+            return Err(io::Error::other(
+                "another filesystem is mounted there, to which nothing can be moved",
+            ));
+        }
+        let metadata = folder.metadata()?;
+        if metadata.uid() != geteuid().as_raw() || metadata.mode() & 0o022 != 0 {
+            let why = "somebody else owns it or can write to it; look at what it holds, and move it away";
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+        }
+        Ok(Some(Self { folder }))
+    }
+
+    /// Opens the nets, in a folder that is made where it is missing.
+    pub fn open_or_make(destination: &Folder, prefix: &Prefix) -> io::Result<Self> {
+        let name = prefix.safety_net();
+        if destination.kind(&name)?.is_none() {
+            destination.make_folder(&name)?;
+        }
+        let stock =
+            Self::open(destination, prefix)?.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+        stock.folder.make_private()?;
+        Ok(stock)
+    }
+
+    /// The folder that holds them.
+    #[must_use]
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// The nets, the oldest first.
+    pub fn names(&self) -> io::Result<Vec<NetName>> {
+        let mut names = Vec::new();
+        for name in self.folder.names()? {
+            if self.folder.kind(&name)? == Some(SFlag::S_IFDIR) {
+                names.extend(NetName::read(&name));
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Makes an empty net.
+    pub fn add(&self, time: NaiveDateTime) -> io::Result<(OsString, Folder)> {
+        for number in 1..=MOST {
+            let name = NetName { time, number }.to_os_string();
+            match self.folder.make_folder(&name) {
+                Ok(()) => return self.folder.enter(&name).map(|folder| (name, folder)),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
+    }
+
+    /// Removes what killed runs have left: empty nets, and those whose removal had begun. Anything else is left alone.
+    pub fn tidy(&self, run: &Run<'_>) -> io::Result<()> {
+        for name in self.folder.names()? {
+            let is_folder = self.folder.kind(&name)? == Some(SFlag::S_IFDIR);
+            if is_folder && NetName::read(&name).is_some() {
+                self.folder.remove_empty(&name)?;
+            } else if is_folder && NetName::is_removing(&name) {
+                self.remove(run, &name);
+            } else {
+                let path = self.folder.path().join(&name);
+                warning(format_args!("{} is no safety net and is left alone.", shown::path(&path)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the nets that are older than so many days, but not the newest. One from the future is not old.
+    pub fn expire(&self, run: &Run<'_>, days: u32) -> io::Result<()> {
+        let Some(oldest) = run.started.naive_local().checked_sub_days(Days::new(days.into())) else {
+            return Ok(());
+        };
+        let names = self.names()?;
+        for name in names.iter().rev().skip(1).rev().filter(|name| name.time < oldest) {
+            if run.go_on().is_err() {
+                break;
+            }
+            info!("The safety net {name} is older than {days} days and is removed.");
+            self.discard(run, *name)?;
+        }
+        Ok(())
+    }
+
+    /// Removes the oldest nets, but not the newest, until `enough` says so, which is told how many bytes were freed.
+    pub fn trim(&self, run: &Run<'_>, enough: &dyn Fn(u64) -> io::Result<bool>) -> io::Result<u64> {
+        let names = self.names()?;
+        let mut freed = 0;
+        for name in names.iter().rev().skip(1).rev() {
+            if run.go_on().is_err() || enough(freed)? {
+                break;
+            }
+            info!("Room is short at the destination: the safety net {name}, the oldest, is removed.");
+            freed += self.discard(run, *name)?;
+        }
+        Ok(freed)
+    }
+
+    /// Under another name first: half a net must not look like a whole one.
+    fn discard(&self, run: &Run<'_>, name: NetName) -> io::Result<u64> {
+        self.folder.rename(&name.to_os_string(), &name.removing())?;
+        Ok(self.remove(run, &name.removing()))
+    }
+
+    fn remove(&self, run: &Run<'_>, name: &OsStr) -> u64 {
+        let path = self.folder.path().join(name);
+        match remove_tree(&self.folder, name, &|| run.go_on().is_ok()) {
+            Ok(removal) => {
+                if let Some((below, error)) = removal.problem {
+                    warning(format_args!(
+                        "{} could not be removed: {}.",
+                        shown::path(&path.join(below)),
+                        shown::reason(&error)
+                    ));
+                }
+                removal.freed
+            }
+            Err(error) => {
+                let why = shown::reason(&error);
+                warning(format_args!("{} could not be removed: {why}.", shown::path(&path)));
+                0
+            }
+        }
+    }
+}

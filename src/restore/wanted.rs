@@ -1,0 +1,69 @@
+//! The paths that are asked for.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Component, Path, PathBuf};
+
+use nix::sys::stat::FileStat;
+
+use super::{Refusal, unreadable};
+use crate::exit_code::ExitCode;
+use crate::host::folder::Folder;
+use crate::phases::safety_net::folders::is_folder;
+use crate::shown;
+
+/// A path below the clone's root; empty for the root itself.
+pub struct Wanted {
+    /// Without a leading slash.
+    pub relative: PathBuf,
+}
+
+impl Wanted {
+    /// Reads a path as it was typed.
+    pub fn read(path: &Path) -> Result<Self, Refusal> {
+        let mut relative = PathBuf::new();
+        for part in path.components() {
+            match part {
+                Component::Normal(name) => relative.push(name),
+                Component::RootDir | Component::CurDir => {}
+                Component::ParentDir | Component::Prefix(_) => {
+                    let sentence =
+                        format!("{} holds \"..\", which means nothing in a safety net.", shown::path(path));
+                    return Err(Refusal(ExitCode::USAGE, sentence));
+                }
+            }
+        }
+        if path.as_os_str().is_empty() || path.as_os_str().as_bytes().contains(&0) {
+            return Err(Refusal(
+                ExitCode::USAGE,
+                "A path is empty; / stands for all of a safety net.".to_owned(),
+            ));
+        }
+        Ok(Self { relative })
+    }
+
+    /// What a tree has at this path, no link being followed on the way.
+    pub fn look(&self, root: &Folder) -> Result<Option<FileStat>, Refusal> {
+        let unreadable = |error| unreadable(&root.path().join(&self.relative), &error);
+        if self.relative.as_os_str().is_empty() {
+            return root.stat(std::ffi::OsStr::new(".")).map_err(unreadable);
+        }
+        let mut above: Vec<&Path> = self.relative.ancestors().skip(1).collect();
+        above.retain(|path| !path.as_os_str().is_empty());
+        for folder in above.iter().rev() {
+            if !is_folder(root, folder).map_err(unreadable)? {
+                return Ok(None);
+            }
+        }
+        root.stat(self.relative.as_os_str()).map_err(unreadable)
+    }
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut path = OsString::from("/");
+        path.push(&self.relative);
+        shown::name(&path).fmt(formatter)
+    }
+}

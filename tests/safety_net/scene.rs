@@ -1,0 +1,78 @@
+//! What these tests have in common: where the nets are, and how to make one of any age.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::sandbox::{Sandbox, names_of};
+
+/// The folder of the nets.
+pub fn nets_folder(sandbox: &Sandbox) -> PathBuf {
+    sandbox.mark("safety-net")
+}
+
+/// The names of the nets, the oldest first.
+pub fn nets(sandbox: &Sandbox) -> Vec<String> {
+    names_of(&nets_folder(sandbox)).into_iter().map(|name| name.into_string().unwrap()).collect()
+}
+
+/// The only net that there is.
+#[track_caller]
+pub fn only_net(sandbox: &Sandbox) -> PathBuf {
+    let nets = nets(sandbox);
+    assert_eq!(nets.len(), 1, "{nets:?}");
+    nets_folder(sandbox).join(&nets[0])
+}
+
+/// Makes a net by hand, with one file that holds the net's name.
+pub fn make_net(sandbox: &Sandbox, name: &str) -> PathBuf {
+    let folder = nets_folder(sandbox);
+    let net = folder.join(name);
+    fs::create_dir_all(&net).unwrap();
+    for private in [&folder, &net] {
+        fs::set_permissions(private, fs::Permissions::from_mode(0o700)).unwrap();
+    }
+    fs::write(net.join("file"), name).unwrap();
+    net
+}
+
+/// Runs `counterpart restore` for the destination, with more arguments.
+pub fn restore(
+    sandbox: &Sandbox,
+    more: impl IntoIterator<Item = impl AsRef<OsStr>>,
+) -> crate::sandbox::Finished {
+    let mut arguments = vec![OsStr::new("restore").to_owned(), OsStr::new("-d").to_owned()];
+    arguments.push(sandbox.destination.clone().into());
+    arguments.extend(more.into_iter().map(|argument| argument.as_ref().to_owned()));
+    sandbox.run(arguments)
+}
+
+/// A folder beside source and destination.
+pub fn beside(sandbox: &Sandbox, name: &str) -> PathBuf {
+    let folder = sandbox.path().join(name);
+    fs::create_dir(&folder).unwrap();
+    folder
+}
+
+/// A filesystem in memory that is mounted at a folder and unmounted with this value.
+pub struct MountedThere<'a>(&'a Path);
+
+impl<'a> MountedThere<'a> {
+    /// Mounts it.
+    pub fn new(folder: &'a Path) -> Self {
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "none"]).arg(folder).status().unwrap();
+        assert!(mounted.success());
+        Self(folder)
+    }
+}
+
+impl Drop for MountedThere<'_> {
+    fn drop(&mut self) {
+        let unmounted = Command::new("umount").arg(self.0).status();
+        if !unmounted.is_ok_and(|status| status.success()) {
+            eprintln!("{} stays mounted", self.0.display());
+        }
+    }
+}
