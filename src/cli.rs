@@ -46,6 +46,9 @@ struct Args {
     command: Option<Commands>,
     #[command(flatten)]
     clone: Option<CloneArgs>,
+    // Beside the ends and not in them: a group of arguments within an optional one is not seen.
+    #[command(flatten)]
+    options: CloneOptions,
 }
 
 /// `counterpart setpass`: what is done with the stored password.
@@ -95,6 +98,8 @@ pub struct RestoreArgs {
 enum Commands {
     /// Stores the password of the server backup in the system's keychain or credential store
     Setpass(SetpassArgs),
+    /// Tells, changing nothing, what a clone with these options would meet
+    Doctor(Box<DoctorArgs>),
     /// Judges clones for a monitoring system: a plugin by the monitoring-plugins guidelines
     #[command(version)]
     Check(CheckArgs),
@@ -134,6 +139,26 @@ struct CloneArgs {
     /// Where to; must exist
     #[arg(short, long, value_name = "DIR")]
     destination: PathBuf,
+}
+
+/// `counterpart doctor`: what a clone takes, with ends that need not be named.
+#[derive(Debug, clap::Args)]
+struct DoctorArgs {
+    /// What would be cloned; without it, nothing is told of a source
+    #[arg(short, long, value_name = "DIR")]
+    source: Option<PathBuf>,
+    /// Where to; without it, nothing is told of a destination
+    #[arg(short, long, value_name = "DIR")]
+    destination: Option<PathBuf>,
+    /// Print JSON instead of lines
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    options: CloneOptions,
+}
+
+#[derive(Debug, clap::Args)]
+struct CloneOptions {
     /// Exclusion patterns, in rsync's syntax, added to the built-in ones
     #[arg(short, long, value_name = "FILE")]
     exclude_from: Option<PathBuf>,
@@ -214,6 +239,19 @@ struct CloneArgs {
     safety_net: Option<u32>,
 }
 
+/// What the doctor is asked.
+#[derive(Debug)]
+pub struct Inquiry {
+    /// The clone that is meant; an end that was not named is an empty path. Always a test run, so that no phase writes.
+    pub plan: Plan,
+    /// A source was named.
+    pub has_source: bool,
+    /// A destination was named.
+    pub has_destination: bool,
+    /// JSON is wanted.
+    pub json: bool,
+}
+
 /// What the command line asks for.
 #[derive(Debug)]
 pub enum Action {
@@ -221,6 +259,8 @@ pub enum Action {
     Clone(Box<Plan>),
     /// Store, delete or check the password of the server backup.
     Setpass(SetpassArgs),
+    /// Tell what a clone would meet.
+    Doctor(Box<Inquiry>),
     /// Judge clones for a monitoring system.
     Check(CheckArgs),
     /// Answer a monitoring system that has asked for help, or in a way that makes no sense.
@@ -257,6 +297,9 @@ pub fn parse() -> Result<Action, clap::Error> {
     let args = <Args as clap::FromArgMatches>::from_arg_matches(&matches)?;
     match (args.command, args.clone) {
         (Some(Commands::Setpass(args)), _) => Ok(Action::Setpass(args)),
+        (Some(Commands::Doctor(args)), _) => inquiry(*args)
+            .map(|inquiry| Action::Doctor(Box::new(inquiry)))
+            .map_err(|message| definition.error(ErrorKind::ValueValidation, message)),
         (Some(Commands::Check(args)), _) => Ok(args.resolve().map_or_else(
             |message| Action::ExplainCheck(definition.error(ErrorKind::ValueValidation, message)),
             Action::Check,
@@ -267,7 +310,7 @@ pub fn parse() -> Result<Action, clap::Error> {
             .map(Action::Restore)
             .map_err(|message| definition.error(ErrorKind::ValueValidation, message)),
         (Some(Commands::Generate { what }), _) => Ok(Action::Generate(what)),
-        (None, Some(clone)) => plan(clone)
+        (None, Some(clone)) => clone_plan(&clone, args.options)
             .map(|plan| Action::Clone(Box::new(plan)))
             .map_err(|message| definition.error(ErrorKind::ValueValidation, message)),
         (None, None) => Err(definition.error(
@@ -311,11 +354,29 @@ fn explain(error: clap::Error, definition: &mut clap::Command) -> clap::Error {
     )
 }
 
-fn plan(args: CloneArgs) -> Result<Plan, String> {
+fn clone_plan(ends: &CloneArgs, options: CloneOptions) -> Result<Plan, String> {
+    let source = absolute(&ends.source, "--source")?;
+    plan(source, absolute(&ends.destination, "--destination")?, options)
+}
+
+fn inquiry(args: DoctorArgs) -> Result<Inquiry, String> {
+    let end = |path: Option<&Path>, option| path.map_or(Ok(PathBuf::new()), |path| absolute(path, option));
+    let source = end(args.source.as_deref(), "--source")?;
+    let destination = end(args.destination.as_deref(), "--destination")?;
+    let plan = Plan { test_run: true, ..plan(source, destination, args.options)? };
+    Ok(Inquiry {
+        plan,
+        has_source: args.source.is_some(),
+        has_destination: args.destination.is_some(),
+        json: args.json,
+    })
+}
+
+fn plan(source: PathBuf, destination: PathBuf, args: CloneOptions) -> Result<Plan, String> {
     let optional = |path: Option<PathBuf>, option| path.map(|path| absolute(&path, option)).transpose();
     Ok(Plan {
-        source: absolute(&args.source, "--source")?,
-        destination: absolute(&args.destination, "--destination")?,
+        source,
+        destination,
         exclude_from: optional(args.exclude_from, "--exclude-from")?,
         backup: match (args.backup_password, args.backup_keychain) {
             (Some(secret), _) => {

@@ -107,6 +107,22 @@ pub struct Row {
     pub remedy: &'static str,
 }
 
+impl Row {
+    /// The row of the table that this code is documented in.
+    #[must_use]
+    pub fn of(code: ExitCode) -> Option<&'static Self> {
+        let holds = |row: &&Self| match row.code.split_once('–') {
+            Some((first, last)) => {
+                let (first, last) = (first.parse::<u8>(), last.parse::<u8>());
+                first.is_ok_and(|first| first <= code.number())
+                    && last.is_ok_and(|last| code.number() <= last)
+            }
+            None => row.code.parse() == Ok(code.number()),
+        };
+        TABLE.iter().find(holds).or_else(|| TABLE.last().filter(|_| code.number() > 128))
+    }
+}
+
 const fn row(code: &'static str, meaning: &'static str, remedy: &'static str) -> Row {
     Row { code, meaning, remedy }
 }

@@ -34,6 +34,7 @@ fn man_page(text: &mut Vec<u8>) -> io::Result<()> {
     page.render_description_section(text)?;
     page.render_options_section(text)?;
     writeln!(text, "{SETPASS}")?;
+    writeln!(text, "{DOCTOR}")?;
     writeln!(text, "{RESTORE}")?;
     writeln!(text, "{CHECK}")?;
     writeln!(text, "{SCHEDULE}")?;
@@ -74,7 +75,10 @@ const SYNOPSIS: &str = r".SH SYNOPSIS
 .br
 .B counterpart restore
 \fB\-d\fR \fIDESTINATION\fR
-[\fB\-g\fR \fIPREFIX\fR] [\fB\-\-list\fR | [\fB\-\-at\fR \fITIME\fR] [\fB\-\-to\fR \fIDIR\fR]] [\fIPATH\fR ...]";
+[\fB\-g\fR \fIPREFIX\fR] [\fB\-\-list\fR | [\fB\-\-at\fR \fITIME\fR] [\fB\-\-to\fR \fIDIR\fR]] [\fIPATH\fR ...]
+.br
+.B counterpart doctor
+[\fB\-s\fR \fISOURCE\fR] [\fB\-d\fR \fIDESTINATION\fR] [\fB\-\-json\fR] [\fIoptions\fR]";
 
 /// What the subcommand does.
 const SETPASS: &str = r".SH STORING THE PASSWORD
@@ -162,6 +166,16 @@ Starts a clone now and does not wait for its end.
 .TP
 .B remove
 Removes a schedule. Clones and logs stay.";
+
+/// What the doctor does.
+const DOCTOR: &str = r".SH ASKING THE DOCTOR
+.B counterpart doctor
+takes the options of a clone and tells, changing nothing, what a clone with them would meet. Each line is OK, WARN or FAIL,
+with what to do about it. It ends with 0 when there is no FAIL, and else with the code of the first FAIL, which is the one
+that the clone would end with. Without \fB\-s\fR or \fB\-d\fR it tells only of the rest.
+.TP
+.B \-\-json
+Print the same as JSON.";
 
 /// The files that a run leaves.
 const FILES: &str = r"

@@ -5,6 +5,7 @@
 pub mod address;
 pub mod check;
 pub mod cli;
+pub mod doctor;
 pub mod exit_code;
 pub mod failure;
 pub mod generate;
@@ -59,6 +60,10 @@ pub fn main_on(find_host: impl FnOnce() -> anyhow::Result<Host>) -> ProcessExitC
         Ok(cli::Action::Schedule(action)) => match ready(find_host) {
             Err(error) => finish(Err(error)),
             Ok((host, interrupts)) => schedule::run(&action, &host, &interrupts).number(),
+        },
+        Ok(cli::Action::Doctor(inquiry)) => match ready(find_host) {
+            Err(error) => finish(Err(error)),
+            Ok((host, interrupts)) => doctor::run(&inquiry, &host, &interrupts).number(),
         },
         Ok(cli::Action::Restore(args)) => match ready(find_host) {
             Err(error) => finish(Err(error)),

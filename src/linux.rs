@@ -2,7 +2,9 @@
 
 pub mod blocked;
 pub mod exclusions;
+pub mod fstab;
 pub mod line_starts;
+pub mod locks;
 pub mod mounts;
 pub mod mysql;
 pub mod names;

@@ -1,5 +1,6 @@
 //! The run's log: one file a run, and the same lines on standard output.
 
+pub mod kept;
 mod old;
 
 use std::collections::VecDeque;

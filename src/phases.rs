@@ -51,6 +51,9 @@ pub struct Run<'a> {
     pub host: &'a Host,
     /// Signals that reached us.
     pub interrupts: &'a Interrupts,
+    /// Nobody wants a clone now, only what one would meet: nothing is written, as in a test run, and what would be refused
+    /// is refused.
+    pub is_examination: bool,
     /// When the run began.
     pub started: DateTime<Local>,
     /// The same moment by a clock that nobody sets.
@@ -71,6 +74,7 @@ impl<'a> Run<'a> {
             plan,
             host,
             interrupts,
+            is_examination: false,
             started: Local::now(),
             began: Instant::now(),
             journal: RefCell::default(),
@@ -79,6 +83,18 @@ impl<'a> Run<'a> {
             announcement: RefCell::new(None),
             last_complete: Cell::new(None),
         }
+    }
+
+    /// An examination of what the plan, a test run, would meet as a clone.
+    #[must_use]
+    pub fn examination(plan: &'a Plan, host: &'a Host, interrupts: &'a Interrupts) -> Self {
+        Self { is_examination: true, ..Self::new(plan, host, interrupts) }
+    }
+
+    /// Whether what a real run would refuse is only told, as in a test run.
+    #[must_use]
+    pub fn only_tells(&self) -> bool {
+        self.plan.test_run && !self.is_examination
     }
 
     /// Starts the log, in the folder that was asked for or else the host's.

@@ -54,6 +54,7 @@ complete -c counterpart -n "__fish_counterpart_needs_command" -l skip-if-missing
 complete -c counterpart -n "__fish_counterpart_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c counterpart -n "__fish_counterpart_needs_command" -s V -l version -d 'Print version'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "setpass" -d 'Stores the password of the server backup in the system\'s keychain or credential store'
+complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "doctor" -d 'Tells, changing nothing, what a clone with these options would meet'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "check" -d 'Judges clones for a monitoring system: a plugin by the monitoring-plugins guidelines'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "look" -d 'Prints what the marks at a destination say, for the plugin'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "schedule" -d 'Installs, shows, starts or removes clones that the system makes by itself'
@@ -64,6 +65,35 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand setpass" -l stdi
 complete -c counterpart -n "__fish_counterpart_using_subcommand setpass" -l delete -d 'Delete the stored password'
 complete -c counterpart -n "__fish_counterpart_using_subcommand setpass" -l check -d 'Only tell whether a password is stored and can be read'
 complete -c counterpart -n "__fish_counterpart_using_subcommand setpass" -s h -l help -d 'Print help'
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s s -l source -d 'What would be cloned; without it, nothing is told of a source' -r -F
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s d -l destination -d 'Where to; without it, nothing is told of a destination' -r -F
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s e -l exclude-from -d 'Exclusion patterns, in rsync\'s syntax, added to the built-in ones' -r -F
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s b -l backup-password -d 'Back up directory and database servers before the clone, with this password. Every user can see it in the list of processes: -B is better' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l backup-dir -d 'Where the server backup goes, instead of /var/backups/counterpart' -r -F
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s p -l pre-script -d 'Executable run before the clone, its output logged' -r -F
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s o -l post-script -d 'Executable run after a successful clone, its output logged' -r -F
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s g -l organisation-prefix -d 'Reverse-domain prefix of the files left at the destination: letters, digits, \'-\', \'.\', \'_\', no leading dot' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l rsync -d 'The rsync to use, instead of searching' -r -F
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l log-dir -d 'The log folder, instead of the default one' -r -F
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l keep-logs -d 'How many logs stay in the log folder, this run\'s included; 0 keeps them all' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l retries -d 'Try the transfer again, so often, after a failure that may pass: rsync\'s 10, 12, 30 and 35, and vanished files' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l retry-wait -d 'The pause before another attempt: 90s, 5min, 1h' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l metrics-file -d 'Write how the run went for Prometheus\' textfile collector; the name must end in .prom' -r -F
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l ping -d 'Tell this address, as healthchecks.io has it: URL/start at the beginning, then URL, or URL/fail' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l on-error -d 'Executable run after any failure, its output logged' -r -F
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l safety-net -d 'Keep what the clone deletes or overwrites at the destination for DAYS days, 30 if no number is given' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l json -d 'Print JSON instead of lines'
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s B -l backup-keychain -d 'The same, with the password that `counterpart setpass` has stored'
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s t -l test-run -d 'Verbose dry run: logs what would change, changes nothing at all, exits with 70'
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l adopt -d 'Let the first clone delete what the destination already holds, and accept another disk than before'
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l allow-shrink -d 'Let the source have lost more than half of its entries since the last complete clone'
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l no-space-check -d 'Do not check beforehand whether the clone fits: for sources and destinations with shared, compressed or preallocated blocks'
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l allow-folder -d 'Clone into a folder of /mnt, /media or /Volumes though no disk is mounted there'
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l strict-scripts -d 'A failing pre-clone script stops the run (81), a failing post-clone script fails it (82)'
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l allow-non-root -d 'Clone without root; ownership and special files are then not kept, and the log says so'
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l vanished-ok -d 'Exit with 0, not 24, when files vanished from the source while they were copied'
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l skip-if-missing -d 'End with 0, having done nothing, when the destination does not exist or its disk is not mounted'
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s h -l help -d 'Print help'
 complete -c counterpart -n "__fish_counterpart_using_subcommand check" -s d -l destination -d 'The destination of the clone; without it, every destination that this machine remembers' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand check" -s w -l warning -d 'Warn when the last success is older: minutes, or 26h, 2d, 90min' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand check" -s c -l critical -d 'Be critical when the last success is older: minutes, or 50h, 3d' -r

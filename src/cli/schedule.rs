@@ -7,7 +7,7 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, FromArgMatches as _, Subcommand};
 
-use super::{Args, absolute, plan, read};
+use super::{Args, absolute, clone_plan, read};
 use crate::job::when::When;
 use crate::job::{self, DEFAULT_NAME, Name};
 use crate::plan::{BackupPassword, Plan};
@@ -120,9 +120,9 @@ impl InstallArgs {
         let words = std::iter::once(OsString::from("counterpart")).chain(self.arguments.iter().cloned());
         let matches = read(definition, words)?;
         let wrong = |definition: &mut Command, why: String| definition.error(ErrorKind::ValueValidation, why);
-        let clone = Args::from_arg_matches(&matches)?.clone;
+        let Args { clone, options, .. } = Args::from_arg_matches(&matches)?;
         let clone = clone.ok_or_else(|| wrong(definition, NOT_A_CLONE.to_owned()))?;
-        let plan = plan(clone).map_err(|why| wrong(definition, why))?;
+        let plan = clone_plan(&clone, options).map_err(|why| wrong(definition, why))?;
         if let Some(why) = objection(&plan) {
             return Err(definition.error(ErrorKind::ArgumentConflict, why));
         }

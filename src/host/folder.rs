@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstatat, futimens, mkdirat};
@@ -66,10 +67,16 @@ impl Folder {
 
     /// Makes the folder one that only its owner can enter; it must be ours.
     pub fn make_private(&self) -> io::Result<()> {
-        if self.metadata()?.uid() != nix::unistd::geteuid().as_raw() {
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to somebody else"));
-        }
+        self.refuse_strangers()?;
         Ok(fchmod(&self.file, Mode::S_IRWXU)?)
+    }
+
+    /// Errors when the folder is not ours.
+    pub fn refuse_strangers(&self) -> io::Result<()> {
+        if self.metadata()?.uid() == nix::unistd::geteuid().as_raw() {
+            return Ok(());
+        }
+        Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to somebody else"))
     }
 
     /// The path that it was opened by.
@@ -237,9 +244,18 @@ impl Folder {
         Ok(Some((metadata, content)))
     }
 
-    /// The names in the folder. It is read by its path, so the path must still lead to it.
+    /// The names in the folder, which where possible shows no trace of that in its access time. It is read by its path,
+    /// so the path must still lead to it.
     pub fn names(&self) -> io::Result<Vec<OsString>> {
-        std::fs::read_dir(&self.path)?.map(|entry| entry.map(|entry| entry.file_name())).collect()
+        let open = |flags| Dir::open(&self.path, OFlag::O_RDONLY | OFlag::O_CLOEXEC | flags, Mode::empty());
+        let mut entries = match open(UNNOTICED) {
+            // Only its owner and root may read it so.
+            Err(Errno::EPERM) if !UNNOTICED.is_empty() => open(OFlag::empty())?,
+            opened => opened?,
+        };
+        let names =
+            entries.iter().map(|entry| Ok(OsStr::from_bytes(entry?.file_name().to_bytes()).to_owned()));
+        names.filter(|name| name.as_ref().map_or(true, |name| name != "." && name != "..")).collect()
     }
 
     /// The content of the regular file `name`, up to `limit` bytes; `None` where there is none. Never follows a link and

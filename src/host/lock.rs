@@ -20,15 +20,8 @@ impl Lock {
     /// The lock's file stays: removing it would let two holders lock two files of one name. Errors when the lock
     /// folder is not ours alone, or cannot be made or written.
     pub fn take(lock_dir: &Path, folder: FileIdentity) -> io::Result<Option<Self>> {
-        let locks = Folder::open_or_create(lock_dir, 0o700)?;
-        let metadata = locks.metadata()?;
-        if metadata.uid() != nix::unistd::geteuid().as_raw() || metadata.mode() & 0o022 != 0 {
-            return Err(io::Error::new(
-                io::ErrorKind::PermissionDenied,
-                "the lock folder belongs to somebody else",
-            ));
-        }
-        let path = lock_dir.join(format!("{:x}-{:x}.lock", folder.device, folder.inode));
+        refuse_strangers(&Folder::open_or_create(lock_dir, 0o700)?)?;
+        let path = lock_dir.join(file_name(folder));
         let file = std::fs::File::options()
             .write(true)
             .create(true)
@@ -37,6 +30,20 @@ impl Lock {
             .custom_flags(OFlag::O_NOFOLLOW.bits())
             .open(path)?;
         Self::hold(file)
+    }
+
+    /// Which file holds the lock of a folder, without making or opening anything; `None` when there is none.
+    ///
+    /// Errors when the lock folder is not ours alone.
+    pub fn examine(lock_dir: &Path, folder: FileIdentity) -> io::Result<Option<FileIdentity>> {
+        match Folder::open(lock_dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => refuse_strangers(&opened?)?,
+        }
+        match std::fs::symlink_metadata(lock_dir.join(file_name(folder))) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            found => Ok(Some(FileIdentity::from(&found?))),
+        }
     }
 
     /// Takes the lock of a folder on the folder itself, where there is no room for a file of ours.
@@ -58,4 +65,20 @@ impl Lock {
     pub fn share(&self) -> io::Result<OwnedFd> {
         self.0.as_fd().try_clone_to_owned()
     }
+}
+
+fn file_name(folder: FileIdentity) -> String {
+    format!("{:x}-{:x}.lock", folder.device, folder.inode)
+}
+
+/// A folder that somebody else can change may hold anything under the name of our lock.
+fn refuse_strangers(locks: &Folder) -> io::Result<()> {
+    let metadata = locks.metadata()?;
+    if metadata.uid() != nix::unistd::geteuid().as_raw() || metadata.mode() & 0o022 != 0 {
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            "the lock folder belongs to somebody else",
+        ));
+    }
+    Ok(())
 }

@@ -31,6 +31,10 @@ pub struct MacOsVersion {
 }
 
 impl MacOsVersion {
+    /// The first version that keeps even root out of much without Full Disk Access.
+    pub const MOJAVE: Self = Self { major: 10, minor: 14 };
+    /// The first version with system and data on two volumes.
+    pub const CATALINA: Self = Self { major: 10, minor: 15 };
     /// The first version whose system volume is sealed.
     pub const BIG_SUR: Self = Self { major: 11, minor: 0 };
 }

@@ -99,7 +99,7 @@ pub fn device_name(uevent: &str) -> Option<&str> {
 }
 
 /// The table writes space, tab, newline and backslash as three octal digits behind a backslash.
-fn unescape(word: &str) -> PathBuf {
+pub(super) fn unescape(word: &str) -> PathBuf {
     let escapes = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")];
     PathBuf::from(
         escapes.iter().fold(word.to_owned(), |name, (escape, character)| name.replace(escape, character)),

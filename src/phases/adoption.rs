@@ -25,30 +25,51 @@ pub fn judge(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -> R
     if run.plan.test_run || !needs_leave(run, &ends.destination)? {
         return Ok(());
     }
+    refuse_losses(run, rsync, ends, rules)
+}
+
+/// Refuses if a clone would take anything away from the destination, which a dry run shows.
+pub fn refuse_losses(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -> Result<(), Failure> {
     let _phase = run.phase("adoption");
     let mut losses = Losses::default();
     transfer::list(run, rsync, ends, rules, &mut |item| losses.see(&item, ends.destination.folder.path()))?;
     losses.refusal(&run.plan.destination).map_or(Ok(()), Err)
 }
 
+/// What a destination is to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It holds nothing that could be lost.
+    Empty,
+    /// It bears a mark of ours.
+    Clone,
+    /// It holds something and bears no mark.
+    Stranger,
+}
+
 /// Whether the destination holds anything, bears none of our marks, and `--adopt` was not given.
 pub fn needs_leave(run: &Run<'_>, destination: &Destination) -> Result<bool, Failure> {
+    Ok(standing(run, destination)? == Standing::Stranger && !run.plan.adopt)
+}
+
+/// Looks whether the destination holds anything and bears one of our marks.
+pub fn standing(run: &Run<'_>, destination: &Destination) -> Result<Standing, Failure> {
     run.go_on()?;
     let unusable = |error: io::Error| Failure::DestinationUnusable {
         path: run.plan.destination.clone(),
         why: shown::reason(&error),
     };
     if holds_nothing(run, destination).map_err(unusable)? {
-        return Ok(false);
+        return Ok(Standing::Empty);
     }
     for prefix in [&run.plan.prefix, &Prefix::default()] {
         for mark in Mark::OWNING {
             if destination.folder.kind(&prefix.mark(mark)).map_err(unusable)? == Some(SFlag::S_IFREG) {
-                return Ok(false);
+                return Ok(Standing::Clone);
             }
         }
     }
-    Ok(!run.plan.adopt)
+    Ok(Standing::Stranger)
 }
 
 /// Whether there is nothing to lose: a list of the whole source would only take its time.

@@ -21,6 +21,7 @@ use crate::rsync::left_out::LeftOut;
 use crate::rsync::rules::Rules;
 use crate::shown;
 
+pub use room::warn_of_short_disks;
 pub use walk::count;
 
 /// What a tree on one filesystem holds. What has several names is counted once, but for its entries.
@@ -63,7 +64,7 @@ pub fn judge(run: &Run<'_>, ends: &Endpoints, rules: &Rules) -> Result<Census, F
 
 fn refuse(run: &Run<'_>, judged: Result<(), Failure>) -> Result<(), Failure> {
     match judged {
-        Err(refusal @ (Failure::Shrunken { .. } | Failure::NoRoom { .. })) if run.plan.test_run => {
+        Err(refusal @ (Failure::Shrunken { .. } | Failure::NoRoom { .. })) if run.only_tells() => {
             let code = refusal.exit_code().number();
             warning(format_args!("a real run would be refused with code {code}. {refusal}"));
             Ok(())

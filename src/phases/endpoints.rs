@@ -96,7 +96,15 @@ pub fn judge_source(run: &Run<'_>) -> Result<(), Failure> {
     refuse_sealed(run, &source(run)?)
 }
 
-fn source(run: &Run<'_>) -> Result<Source, Failure> {
+/// What else speaks against a destination whose source is not known.
+pub fn judge_destination(run: &Run<'_>, folder: &Folder) -> Result<(), Failure> {
+    refuse_system(folder)?;
+    look_at_lock(run, folder)?;
+    identity::check(run, folder).map(|_| ())
+}
+
+/// The source alone: it can be read and holds something.
+pub fn source(run: &Run<'_>) -> Result<Source, Failure> {
     let source = open_source(run)?;
     refuse_empty(run, &source)?;
     Ok(source)
@@ -146,7 +154,8 @@ pub fn is_filesystems_own(platform: Platform, name: &OsStr) -> bool {
     own.iter().any(|own| own.as_bytes() == name.as_bytes())
 }
 
-fn destination(run: &Run<'_>) -> Result<Folder, Failure> {
+/// The destination alone: it is a folder that can be written, so far as that can be told without writing.
+pub fn destination(run: &Run<'_>) -> Result<Folder, Failure> {
     let path = &run.plan.destination;
     let unusable = |why: String| Failure::DestinationUnusable { path: path.clone(), why };
     let found = std::fs::symlink_metadata(path).map_err(|error| {
@@ -216,7 +225,7 @@ fn refuse_system(destination: &Folder) -> Result<(), Failure> {
 }
 
 /// From macOS 11 the system volume is sealed, and a copy of its files cannot boot.
-fn refuse_sealed(run: &Run<'_>, source: &Source) -> Result<(), Failure> {
+pub fn refuse_sealed(run: &Run<'_>, source: &Source) -> Result<(), Failure> {
     let path = source.folder.path();
     match run.host.platform {
         Platform::MacOs(version) if version >= MacOsVersion::BIG_SUR => {
@@ -242,6 +251,9 @@ pub fn mount_point(path: &Path) -> PathBuf {
 }
 
 fn lock(run: &Run<'_>, folder: &Folder) -> Result<Option<Lock>, Failure> {
+    if run.is_examination {
+        look_at_lock(run, folder)?;
+    }
     if run.plan.test_run {
         return Ok(None);
     }
@@ -264,6 +276,20 @@ fn lock(run: &Run<'_>, folder: &Folder) -> Result<Option<Lock>, Failure> {
         Some(lock) => Ok(Some(lock)),
         None => Err(Failure::Locked { path: run.plan.destination.clone() }),
     }
+}
+
+/// Whether the lock of this destination could be taken now, found out without touching it. Only Linux tells who holds it.
+fn look_at_lock(run: &Run<'_>, folder: &Folder) -> Result<(), Failure> {
+    let held = || {
+        let places = [Lock::examine(&run.host.lock_dir, folder.identity()?)?, Some(folder.identity()?)];
+        let table = std::fs::read("/proc/locks").unwrap_or_default();
+        Ok(places.into_iter().flatten().any(|place| linux::locks::is_held(&table, place)))
+    };
+    let held = held().map_err(|error: io::Error| {
+        let dir = shown::path(&run.host.lock_dir);
+        Failure::Internal(format!("the lock in {dir} cannot be taken: {}", shown::reason(&error)))
+    })?;
+    if held { Err(Failure::Locked { path: run.plan.destination.clone() }) } else { Ok(()) }
 }
 
 impl Destination {

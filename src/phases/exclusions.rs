@@ -9,7 +9,7 @@ use std::time::Duration;
 use log::info;
 
 use super::Run;
-use super::endpoints::Endpoints;
+use super::endpoints::{Endpoints, Source};
 use crate::failure::Failure;
 use crate::host::platform::Platform;
 use crate::logging::warning;
@@ -24,6 +24,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Gathers the rules of this clone.
 pub fn gather(run: &Run<'_>, ends: &Endpoints) -> Result<Rules, Failure> {
+    gather_for(run, &ends.source)
+}
+
+/// The same for a source whose destination may not be known.
+pub fn gather_for(run: &Run<'_>, source: &Source) -> Result<Rules, Failure> {
     run.go_on()?;
     let mut users = run.plan.exclude_from.as_deref().map(read).transpose()?;
     if let Some(path) = &run.plan.exclude_from {
@@ -37,13 +42,13 @@ pub fn gather(run: &Run<'_>, ends: &Endpoints) -> Result<Rules, Failure> {
     };
     let mut ours = rules::own_files(&run.plan.prefix);
     ours.extend(own.iter().map(|name| rules::protect(&format!("/{name}"))));
-    if let Some((relative, is_mount_point)) = &ends.source.holds_destination {
+    if let Some((relative, is_mount_point)) = &source.holds_destination {
         info!("The destination lies inside the source and is left out of the copy.");
         // A mount point is part of the source; what is mounted there is not.
         ours.push(rules::leave_out(relative, *is_mount_point));
     }
     let mut built_in = always.to_vec();
-    if ends.source.is_system {
+    if source.is_system {
         built_in.extend_from_slice(system);
     }
     if let Some(rest) = users.as_deref().and_then(rules::after_clearing) {

@@ -5,6 +5,7 @@ use log::info;
 use super::endpoints::Endpoints;
 use super::preflight::Rsync;
 use super::{Run, journal, mounts};
+use crate::host::folder::Folder;
 use crate::host::platform::Platform;
 use crate::linux::mounts::left_out;
 use crate::logging::warning;
@@ -23,12 +24,23 @@ pub fn log(run: &Run<'_>, rsync: &Rsync) {
     if plan.test_run {
         info!("This is a test run: nothing is changed.");
     }
+    warn_of_lacks(rsync);
+    warn_of_holes(rsync);
+    warn_of_rights(run);
+}
+
+/// Warns of each thing that this rsync cannot do.
+pub fn warn_of_lacks(rsync: &Rsync) {
     for option in &rsync.capabilities.lacks {
         warning(format_args!("this rsync lacks {}: {}.", option.argument(), option.lack()));
     }
     if rsync.version < Version::KEEPS_CAPABILITIES {
         warning("this rsync loses the capabilities of files that do not belong to root.");
     }
+}
+
+/// Warns of an rsync with known holes.
+pub fn warn_of_holes(rsync: &Rsync) {
     if rsync.version < Version::WITHOUT_KNOWN_HOLES {
         warning(format_args!(
             "rsync {} has known holes when root clones files of hostile users. Use {} or later, unless your \
@@ -37,6 +49,10 @@ pub fn log(run: &Run<'_>, rsync: &Rsync) {
             Version::WITHOUT_KNOWN_HOLES
         ));
     }
+}
+
+/// Warns of what is not cloned without root.
+pub fn warn_of_rights(run: &Run<'_>) {
     if !run.host.is_root() {
         warning("not root: ownership and special files (devices, FIFOs, sockets) are not cloned.");
     }
@@ -44,12 +60,17 @@ pub fn log(run: &Run<'_>, rsync: &Rsync) {
 
 /// Names what a clone of one filesystem does not reach: a forgotten `/home` would otherwise be missed when it is needed.
 pub fn log_what_is_left_out(run: &Run<'_>, ends: &Endpoints) {
+    warn_of_left_out(run, &ends.source.folder, Some(&ends.destination.folder));
+}
+
+/// The same for a source whose destination may not be known.
+pub fn warn_of_left_out(run: &Run<'_>, source: &Folder, destination: Option<&Folder>) {
     match run.host.platform {
         Platform::Linux => {
             // Where the table cannot be read there is nothing to name.
-            let Ok((id, table)) = mounts::of(&ends.source.folder) else { return };
-            for mount in left_out(&table, id, ends.source.folder.path()) {
-                if !ends.destination.folder.path().starts_with(&mount.point) {
+            let Ok((id, table)) = mounts::of(source) else { return };
+            for mount in left_out(&table, id, source.path()) {
+                if destination.is_none_or(|folder| !folder.path().starts_with(&mount.point)) {
                     warning(format_args!(
                         "{} is another filesystem ({}) and is not cloned. Clone it with a run of its own if it matters.",
                         shown::path(&mount.point),

@@ -53,7 +53,9 @@ fn refusal(run: &Run<'_>, why: String) -> Failure {
     Failure::IgnoresOwnership { path: run.plan.destination.clone(), why }
 }
 
-fn known(run: &Run<'_>, folder: &Folder) -> Ownership {
+/// What the system tells about owners there.
+#[must_use]
+pub fn known(run: &Run<'_>, folder: &Folder) -> Ownership {
     match run.host.platform {
         Platform::Linux => linux(folder).unwrap_or(Ownership::Unknown),
         Platform::MacOs(_) => macos(run, folder),

@@ -26,16 +26,25 @@ const FIRST_LINE: u64 = 256;
 
 /// Checks the scripts before anything else runs.
 pub fn check(run: &Run<'_>) -> Result<(), Failure> {
-    for (which, script) in [
-        (Moment::PreClone, &run.plan.pre_script),
-        (Moment::PostClone, &run.plan.post_script),
-        (Moment::OnError, &run.plan.on_error),
-    ] {
-        if let Some(path) = script {
-            check_one(path).map_err(|why| Failure::ScriptNotExecutable { which, path: path.clone(), why })?;
-        }
+    [Moment::PreClone, Moment::PostClone, Moment::OnError]
+        .into_iter()
+        .try_for_each(|which| check_of(run, which))
+}
+
+/// Checks one of them, if it was named.
+pub fn check_of(run: &Run<'_>, which: Moment) -> Result<(), Failure> {
+    let Some(path) = named(run, which) else { return Ok(()) };
+    check_one(path).map_err(|why| Failure::ScriptNotExecutable { which, path: path.to_owned(), why })
+}
+
+/// The script of this moment.
+#[must_use]
+pub fn named<'a>(run: &Run<'a>, which: Moment) -> Option<&'a Path> {
+    match which {
+        Moment::PreClone => run.plan.pre_script.as_deref(),
+        Moment::PostClone => run.plan.post_script.as_deref(),
+        Moment::OnError => run.plan.on_error.as_deref(),
     }
-    Ok(())
 }
 
 /// Runs the pre-clone script, if there is one.

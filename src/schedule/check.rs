@@ -28,16 +28,19 @@ pub fn judge(given: &Plan, host: &Host, interrupts: &Interrupts) -> Result<Vec<S
     let mut warnings = Vec::new();
     if is_missing(&plan.destination) {
         endpoints::judge_source(&run)?;
-        warnings.push(format!(
-            "the destination {} is not there now. As long as it is missing, the job fails.",
-            shown::path(&plan.destination)
-        ));
+        if !plan.skip_if_missing {
+            warnings.push(format!(
+                "the destination {} is not there now. As long as it is missing, the job fails.",
+                shown::path(&plan.destination)
+            ));
+        }
     } else {
         let ends = endpoints::claim(&run)?;
         // A test run would only log it.
         let real = Run::new(given, &host, interrupts);
         match identity::check(&real, &ends.destination.folder) {
             Ok(_) => warnings.extend(of_destination(&run, &ends)?),
+            Err(refusal) if plan.skip_if_missing && refusal.means_missing() => {}
             // Disks take turns: the one that is there now need not be the one at night.
             Err(refusal) if refusal.exit_code() == ExitCode::CHANGED_DESTINATION => {
                 warnings.push(format!("a clone would be refused with 88 now. {refusal}"));

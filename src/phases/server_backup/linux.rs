@@ -7,7 +7,7 @@ mod postgres;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use log::info;
 use nix::fcntl::OFlag;
@@ -18,8 +18,24 @@ use crate::phases::Run;
 use crate::secret::Secret;
 use crate::shown;
 
+/// What runs here and can be dumped.
+pub struct Found {
+    clusters: Vec<postgres::Cluster>,
+    directories: Vec<openldap::Directory>,
+    databases: Vec<PathBuf>,
+}
+
 /// Dumps what runs here.
 pub fn run(run: &Run<'_>, password: &Secret) -> Result<(), Failure> {
+    let Found { clusters, directories, databases } = find(run)?;
+    let folder = super::folder(run)?;
+    postgres::dump(run, &folder, &clusters)?;
+    openldap::dump(run, &folder, &directories, password)?;
+    mysql::dump(run, &folder, &databases)
+}
+
+/// Finds what runs here; it is an error when nothing does.
+pub fn find(run: &Run<'_>) -> Result<Found, Failure> {
     let table = std::fs::read("/proc/net/unix").map_err(|error| Failure::BackupUnsupported {
         why: format!("/proc/net/unix: {}", shown::reason(&error)),
     })?;
@@ -32,10 +48,25 @@ pub fn run(run: &Run<'_>, password: &Secret) -> Result<(), Failure> {
             why: "no PostgreSQL, OpenLDAP, MariaDB or MySQL server was found on this machine".to_owned(),
         });
     }
-    let folder = super::folder(run)?;
-    postgres::dump(run, &folder, &clusters)?;
-    openldap::dump(run, &folder, &directories, password)?;
-    mysql::dump(run, &folder, &databases)
+    Ok(Found { clusters, directories, databases })
+}
+
+impl Found {
+    /// What it is, as shown.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let clusters = self.clusters.iter().map(postgres::Cluster::name);
+        let directories = self.directories.iter().map(openldap::Directory::name);
+        let databases =
+            self.databases.iter().map(|socket| format!("MariaDB or MySQL at {}", shown::path(socket)));
+        clusters.chain(directories).chain(databases).collect()
+    }
+
+    /// Fails when a dumper is missing or a server does not let us in.
+    pub fn check(&self, run: &Run<'_>) -> Result<(), Failure> {
+        self.clusters.iter().try_for_each(|cluster| postgres::dumper(run, cluster).map(|_| ()))?;
+        self.databases.iter().try_for_each(|socket| mysql::check(run, socket))
+    }
 }
 
 /// The user and the group that a server's socket belongs to.

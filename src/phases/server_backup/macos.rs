@@ -26,6 +26,37 @@ use directory::archive_directory;
 /// The longest that `serveradmin` may take for an answer; its own server may have to start first.
 const ANSWER_LIMIT: Duration = Duration::from_secs(300);
 
+/// What a server runs and what dumps it.
+pub struct Found {
+    tools: ServerTools,
+    instances: Vec<databases::Found>,
+}
+
+impl Found {
+    /// What it is, as shown.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let instances = self.instances.iter().map(|found| found.instance.name.to_owned());
+        instances.chain(["the settings of all services".to_owned()]).collect()
+    }
+}
+
+/// Finds what runs here; it is an error when this is no server, or one without its tools.
+pub fn find(run: &Run<'_>, version: MacOsVersion) -> Result<Found, Failure> {
+    let found = find_all(run, version);
+    // What a signal has made fail was interrupted, not broken.
+    found.map_err(|failure| run.go_on().err().unwrap_or(failure))
+}
+
+fn find_all(run: &Run<'_>, version: MacOsVersion) -> Result<Found, Failure> {
+    let tools = find_tools(run, version)?;
+    let instances = find_instances(run, version, &tools)?;
+    if !instances.is_empty() && !is_program(&tools.pg_dumpall) {
+        return Err(Failure::PgDumpallNotFound { searched: shown::path(&tools.pg_dumpall).to_string() });
+    }
+    Ok(Found { tools, instances })
+}
+
 /// Archives the directory, dumps the databases and the settings.
 pub fn run(run: &Run<'_>, version: MacOsVersion, password: &Secret) -> Result<(), Failure> {
     // What a signal has made fail was interrupted, not broken.
@@ -33,11 +64,7 @@ pub fn run(run: &Run<'_>, version: MacOsVersion, password: &Secret) -> Result<()
 }
 
 fn back_up(run: &Run<'_>, version: MacOsVersion, password: &Secret) -> Result<(), Failure> {
-    let tools = find_tools(run, version)?;
-    let instances = find_instances(run, version, &tools)?;
-    if !instances.is_empty() && !is_program(&tools.pg_dumpall) {
-        return Err(Failure::PgDumpallNotFound { searched: shown::path(&tools.pg_dumpall).to_string() });
-    }
+    let Found { tools, instances } = find_all(run, version)?;
     let folder = super::folder(run)?;
     archive_directory(run, &tools, &folder, password).map_err(|why| Failure::DirectoryNotArchived { why })?;
     for found in &instances {

@@ -37,12 +37,19 @@ pub fn dump(run: &Run<'_>, folder: &Folder, servers: &[PathBuf]) -> Result<(), F
         run.go_on()?;
         info!("Dumping MariaDB or MySQL at {}.", shown::path(socket));
         let dumped = dump_one(run, folder, &format!("{name}.bz2"), socket);
-        unless_interrupted(run, dumped, |why| Failure::DatabaseNotDumped {
-            server: format!("MariaDB or MySQL at {}", shown::path(socket)),
-            why,
-        })?;
+        unless_interrupted(run, dumped, |why| failure(socket, why))?;
     }
     Ok(())
+}
+
+/// Whether the server lets us see every database, and whether there is a program that dumps them.
+pub fn check(run: &Run<'_>, socket: &Path) -> Result<(), Failure> {
+    let checked = list(run, socket).and_then(|_| tool(run, &known::DUMPERS, Vec::new())).map(|_| ());
+    unless_interrupted(run, checked, |why| failure(socket, why))
+}
+
+fn failure(socket: &Path, why: String) -> Failure {
+    Failure::DatabaseNotDumped { server: format!("MariaDB or MySQL at {}", shown::path(socket)), why }
 }
 
 fn dump_one(run: &Run<'_>, folder: &Folder, name: &str, socket: &Path) -> Result<(), String> {

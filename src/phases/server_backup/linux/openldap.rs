@@ -25,6 +25,13 @@ pub struct Directory {
     owner: (u32, u32),
 }
 
+impl Directory {
+    /// What it is, as shown.
+    pub fn name(&self) -> String {
+        format!("OpenLDAP of {}", shown::path(self.configuration.path()))
+    }
+}
+
 /// The servers that run, or else one that is configured where slapd looks by default.
 pub fn find(run: &Run<'_>) -> Result<Vec<Directory>, Failure> {
     let mut directories = running(run);

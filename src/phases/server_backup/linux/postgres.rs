@@ -39,6 +39,11 @@ impl Cluster {
         Ok(Self { socket, owner, data, version })
     }
 
+    /// What it is, as shown.
+    pub fn name(&self) -> String {
+        format!("PostgreSQL {} at {}", self.version, shown::path(&self.socket.path()))
+    }
+
     /// The name of its dump, and what is appended to it where two clusters would get one name.
     fn wanted_name(&self) -> (String, String) {
         let name = self.data.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -103,7 +108,7 @@ fn dump_one(
 }
 
 /// The first `pg_dumpall` that can dump this cluster: an older one than the server refuses to.
-fn dumper(run: &Run<'_>, cluster: &Cluster) -> Result<PathBuf, Failure> {
+pub fn dumper(run: &Run<'_>, cluster: &Cluster) -> Result<PathBuf, Failure> {
     let usr = &run.host.tools.usr;
     let places = known::dumpers(usr, cluster.version, &names(&usr.join("lib/postgresql")), &names(usr));
     let fits = |program: &PathBuf| {

@@ -1,0 +1,111 @@
+//! Whether a machine could be started from the clone, and what that takes.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use super::Exam;
+use super::ends::Ends;
+use crate::host::platform::{MacOsVersion, Platform};
+use crate::linux::fstab;
+use crate::shown;
+
+const TOPIC: &str = "starting from the clone";
+
+/// Tells it for the source that was named.
+pub fn examine(exam: &mut Exam<'_>, ends: &Ends) {
+    if ends.source.is_none() {
+        return;
+    }
+    if !ends.is_system() {
+        exam.ok(TOPIC, "this is a clone of data, not of a system.");
+        return;
+    }
+    match exam.run.host.platform {
+        Platform::Linux => linux(exam),
+        Platform::MacOs(version) => macos(exam, version),
+    }
+}
+
+fn linux(exam: &mut Exam<'_>) {
+    let root = exam.run.host.tools.system_root.clone();
+    let table = fstab::read(&std::fs::read(root.join("etc/fstab")).unwrap_or_default());
+    let is_uefi = root.join("sys/firmware/efi").exists();
+    let is_apart = |name: &str| fstab::of(&table, &format!("/{name}")).is_some() || lies_apart(&root, name);
+    if is_apart("boot") {
+        exam.warn(
+            TOPIC,
+            "/boot is a filesystem of its own, so the kernel is not in the clone.",
+            "Clone /boot with a run of its own, to a partition that is mounted at boot in the clone; README, \"One \
+             filesystem\".",
+        );
+    } else {
+        exam.ok(TOPIC, "/boot, and the kernel in it, is a part of the clone.");
+    }
+    match fstab::of(&table, "/") {
+        Some(entry) => exam.warn(
+            TOPIC,
+            format!("/etc/fstab names the disk for / as {}, which is not the clone's.", shown::line(entry.device.as_bytes())),
+            "Before the clone starts a machine, put the UUID of its own filesystem (blkid tells it) into its /etc/fstab; each \
+             run brings the source's back. README, \"Restoring, and starting from a clone\".",
+        ),
+        None => exam.ok(TOPIC, "/etc/fstab has no line for /, so there is none to change in the clone."),
+    }
+    boot_loader(exam, is_uefi);
+}
+
+fn boot_loader(exam: &mut Exam<'_>, is_uefi: bool) {
+    let (firmware, command) = if is_uefi {
+        (
+            "UEFI, whose EFI system partition is not cloned",
+            "Make an EFI system partition on the clone's disk, and in a chroot of the clone run grub-install \
+             --target=x86_64-efi --efi-directory=/boot/efi --removable.",
+        )
+    } else {
+        ("a BIOS", "In a chroot of the clone, run grub-install on its disk.")
+    };
+    exam.warn(
+        TOPIC,
+        format!("a clone is files only and has no boot loader; this machine starts by {firmware}."),
+        format!("{command} All commands are in README, \"Restoring, and starting from a clone\"."),
+    );
+}
+
+fn lies_apart(root: &Path, name: &str) -> bool {
+    let device = |path: &Path| std::fs::metadata(path).map(|found| found.dev()).ok();
+    device(&root.join(name)).is_some_and(|there| Some(there) != device(root))
+}
+
+fn macos(exam: &mut Exam<'_>, version: MacOsVersion) {
+    let system = exam.run.host.platform;
+    if version >= MacOsVersion::BIG_SUR {
+        exam.warn(
+            TOPIC,
+            format!("no Mac can start from it: {system} keeps the system on a sealed volume, and this clone has the data."),
+            "To restore, install macOS from Recovery and have Migration Assistant take over the clone.",
+        );
+        return;
+    }
+    if version >= MacOsVersion::CATALINA {
+        exam.warn(
+            TOPIC,
+            format!(
+                "{system} keeps system and data on two volumes, and a clone of one of them is not enough."
+            ),
+            "Look into the clone to see what it has; README, \"macOS 10.15 and earlier\".",
+        );
+        return;
+    }
+    let destination = if exam.inquiry.has_destination {
+        shown::path(&exam.run.plan.destination).to_string()
+    } else {
+        "DESTINATION".to_owned()
+    };
+    exam.ok_with(
+        TOPIC,
+        "a Mac can start from it when it has been blessed:",
+        vec![format!(
+            "sudo bless --folder '{}/System/Library/CoreServices' --bootinfo --bootefi",
+            destination.trim_end_matches('/')
+        )],
+    );
+}

@@ -1,0 +1,101 @@
+//! The source and the destination, each by itself and both together.
+
+use super::Exam;
+use crate::host::folder::Folder;
+use crate::linux::mounts::Ownership;
+use crate::phases::endpoints::{self, Endpoints, Source};
+use crate::phases::{introduction, ownership};
+use crate::shown;
+
+/// What was found of both ends.
+#[derive(Debug, Default)]
+pub struct Ends {
+    /// The source, if it can be read.
+    pub source: Option<Source>,
+    /// The destination, if it can be written.
+    pub destination: Option<Folder>,
+    /// Both, if a clone would take them.
+    pub both: Option<Endpoints>,
+}
+
+impl Ends {
+    /// Whether the source is the root of a system.
+    pub fn is_system(&self) -> bool {
+        self.source.as_ref().is_some_and(|source| source.is_system)
+    }
+}
+
+/// Looks at them in the order in which a clone does.
+pub fn examine(exam: &mut Exam<'_>) -> Ends {
+    let mut ends = Ends::default();
+    if exam.inquiry.has_source {
+        ends.source = exam.ask("source", "", endpoints::source);
+        if let Some(source) = &ends.source {
+            let what = if source.is_system { "the root of a system" } else { "a folder of data" };
+            exam.ok("source", format!("{} can be read and is {what}.", shown::path(source.folder.path())));
+        }
+    }
+    if exam.inquiry.has_destination {
+        ends.destination = exam.ask("destination", "", endpoints::destination);
+        if let Some(folder) = &ends.destination {
+            exam.ok("destination", format!("{} can be written.", shown::path(folder.path())));
+            owners(exam, folder);
+        }
+    }
+    together(exam, &mut ends);
+    if let Some(source) = &ends.source {
+        left_out(exam, source, ends.destination.as_ref());
+    }
+    ends
+}
+
+fn owners(exam: &mut Exam<'_>, folder: &Folder) {
+    const TOPIC: &str = "ownership";
+    if exam.ask(TOPIC, "", |run| ownership::refuse_known(run, folder)).is_none() {
+        return;
+    }
+    match ownership::known(exam.run, folder) {
+        Ownership::Kept => exam.ok(TOPIC, "the destination keeps the owners of files."),
+        Ownership::Unknown | Ownership::Ignored(_) => exam.warn(
+            TOPIC,
+            "the system does not tell whether the destination keeps the owners of files.",
+            "A clone tries it with a file of its own, and ends with 90 if the owner is lost.",
+        ),
+    }
+}
+
+fn together(exam: &mut Exam<'_>, ends: &mut Ends) {
+    const TOPIC: &str = "both ends";
+    // What was told of one end alone is not told again.
+    let destination = ends.destination.as_ref().filter(|_| !exam.report.has_failed("ownership"));
+    match (&ends.source, destination) {
+        (Some(_), Some(_)) => {
+            let Some(both) = exam.ask(TOPIC, "", endpoints::claim) else { return };
+            exam.ok(
+                TOPIC,
+                match &both.source.holds_destination {
+                    Some(_) => "the destination lies inside the source and is left out of the copy.",
+                    None => "neither lies inside the other, and no other Counterpart is cloning to the destination.",
+                },
+            );
+            ends.both = Some(both);
+        }
+        (Some(source), None) => {
+            exam.ask("source", "", |run| endpoints::refuse_sealed(run, source));
+        }
+        (None, Some(folder)) => {
+            exam.ask("destination", "", |run| endpoints::judge_destination(run, folder));
+        }
+        (None, None) => {}
+    }
+}
+
+fn left_out(exam: &mut Exam<'_>, source: &Source, destination: Option<&Folder>) {
+    const TOPIC: &str = "other filesystems";
+    introduction::warn_of_left_out(exam.run, &source.folder, destination);
+    let remedy = "Clone it with a run of its own, or leave it at that; README, \"One filesystem\".";
+    let (_, warned) = exam.warnings(TOPIC, remedy);
+    if !warned {
+        exam.ok(TOPIC, "none is mounted below the source that its clone would leave out.");
+    }
+}

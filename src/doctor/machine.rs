@@ -1,0 +1,136 @@
+//! The machine itself: rights, rsync, and the folders that we keep things in.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::AtFlags;
+use nix::unistd::{AccessFlags, faccessat};
+
+use super::Exam;
+use super::ends::Ends;
+use crate::host::platform::{MacOsVersion, Platform};
+use crate::phases::preflight::{self, Rsync};
+use crate::phases::{introduction, verdict};
+use crate::process::End;
+use crate::rsync::version::Version;
+use crate::shown;
+
+/// Root, or leave to do without.
+pub fn rights(exam: &mut Exam<'_>) {
+    const TOPIC: &str = "rights";
+    let root = "Run it as root for a whole clone, without --allow-non-root.";
+    let may = exam.ask(TOPIC, root, |run| {
+        preflight::rights(run)?;
+        introduction::warn_of_rights(run);
+        Ok(())
+    });
+    if may.is_some() && exam.run.host.is_root() {
+        exam.ok(TOPIC, "root.");
+    }
+}
+
+/// The rsync that a clone would take, and what it lacks.
+pub fn rsync(exam: &mut Exam<'_>) -> Option<Rsync> {
+    const TOPIC: &str = "rsync";
+    let newer = "Use rsync 3.5.1, built with access control lists and extended attributes; INSTALL.md, \"Which rsync\".";
+    let rsync = exam.ask(TOPIC, "", preflight::rsync)?;
+    let has =
+        if rsync.capabilities.lacks.is_empty() { " and has every option that a clone uses" } else { "" };
+    exam.ok(TOPIC, format!("{} is version {}{has}.", shown::path(&rsync.path), rsync.version));
+    introduction::warn_of_lacks(&rsync);
+    exam.warnings(TOPIC, newer);
+    introduction::warn_of_holes(&rsync);
+    let holes = format!(
+        "Update rsync: CVE-2026-53796, -53797, -53799, -53801, -53802 and -53803 are mended in {}{}. Ask your \
+         distribution whether it has mended them in this one; INSTALL.md, \"Which rsync\".",
+        Version::WITHOUT_KNOWN_HOLES,
+        if rsync.version < Version::of(3, 4, 0) { ", CVE-2024-12747 in 3.4.0" } else { "" }
+    );
+    exam.warnings(TOPIC, &holes);
+    Some(rsync)
+}
+
+/// The folder of the log: without one a clone goes on, but nobody can read what it did.
+pub fn log(exam: &mut Exam<'_>) {
+    let folder = exam.run.plan.log_dir.as_deref().unwrap_or(&exam.run.host.log_dir);
+    own_folder(
+        exam,
+        "log",
+        folder,
+        "The clone would go on without a log file. Make room or give it another --log-dir.",
+    );
+}
+
+/// The folder in which the last runs are remembered.
+pub fn state(exam: &mut Exam<'_>) {
+    let remedy =
+        "The clone would go on, but a destination that is not mounted could not be judged afterwards.";
+    own_folder(exam, "state", &exam.run.host.state_dir, remedy);
+}
+
+fn own_folder(exam: &mut Exam<'_>, topic: &'static str, folder: &Path, remedy: &str) {
+    let name = shown::path(folder);
+    match is_there(folder) {
+        Err(error) => {
+            exam.warn(topic, format!("{name} cannot be written: {}.", shown::reason(&error)), remedy);
+        }
+        Ok(true) => exam.ok(topic, format!("{name} can be written.")),
+        Ok(false) => exam.ok(topic, format!("{name} is not there and can be made.")),
+    }
+}
+
+/// Whether the folder is there. Errors when it can neither be written nor be made.
+fn is_there(folder: &Path) -> io::Result<bool> {
+    for path in folder.ancestors() {
+        match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            opened => {
+                let opened = opened?;
+                if !opened.metadata()?.is_dir() {
+                    return Err(io::Error::other(format!("{} is not a folder", shown::path(path))));
+                }
+                faccessat(&opened, ".", AccessFlags::W_OK | AccessFlags::X_OK, AtFlags::AT_EACCESS)?;
+                return Ok(path == folder);
+            }
+        }
+    }
+    Err(io::ErrorKind::NotFound.into())
+}
+
+/// Whether macOS lets this process read everything: root alone is not enough there.
+pub fn full_disk_access(exam: &mut Exam<'_>, ends: &Ends) {
+    const TOPIC: &str = "Full Disk Access";
+    /// The database of these very rights; only who has Full Disk Access may open it.
+    const PROTECTED: &str = "Library/Application Support/com.apple.TCC/TCC.db";
+    let remedy = "In System Settings, Privacy & Security, Full Disk Access, add the program that starts the clone: Terminal \
+                  for one by hand, counterpart itself for a launchd job. INSTALL.md has the steps.";
+    match exam.run.host.platform {
+        Platform::MacOs(version) if version >= MacOsVersion::MOJAVE => {}
+        Platform::MacOs(_) | Platform::Linux => return,
+    }
+    let path = exam.run.host.tools.system_root.join(PROTECTED);
+    let name = shown::path(&path);
+    match File::open(&path) {
+        Ok(_) => exam.ok(TOPIC, "this process has it."),
+        Err(error) if error.raw_os_error() == Some(Errno::EPERM as i32) => {
+            let message =
+                format!("macOS does not let this process open {name}, nor much else that is protected.");
+            if ends.is_system() {
+                let partial = verdict::of_rsync(End::Exited(23)).exit_code();
+                exam.fail_with(TOPIC, message, partial, remedy);
+            } else {
+                exam.warn(TOPIC, message, remedy);
+            }
+        }
+        Err(error) => {
+            let why = shown::reason(&error);
+            exam.warn(
+                TOPIC,
+                format!("whether this process has it cannot be told from {name}: {why}."),
+                remedy,
+            );
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Whether clones are made by themselves, and how the last one went.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
+
+use super::Exam;
+use crate::host::platform::Platform;
+use crate::host::state::Store;
+use crate::record::{Record, Verdict};
+use crate::shown;
+
+/// Tells the last run to the destination, as this machine remembers it.
+pub fn last_run(exam: &mut Exam<'_>) {
+    const TOPIC: &str = "last run";
+    if !exam.inquiry.has_destination {
+        return;
+    }
+    let plan = exam.run.plan;
+    match Store::new(&exam.run.host.state_dir).load(&plan.destination, &plan.prefix) {
+        Err(error) => exam.warn(
+            TOPIC,
+            format!("what is remembered of this destination cannot be read: {}.", shown::reason(&error)),
+            "The next clone writes it anew.",
+        ),
+        Ok(None) => exam.ok(TOPIC, "this machine remembers no run to this destination."),
+        Ok(Some(state)) => match state.last {
+            None => exam.ok(TOPIC, "this machine remembers no run to this destination."),
+            Some(last) => tell(exam, TOPIC, &last),
+        },
+    }
+}
+
+fn tell(exam: &mut Exam<'_>, topic: &'static str, last: &Record) {
+    let text = |text: &str| shown::line(text.as_bytes()).to_string();
+    let (when, log) = (text(&last.ended.rfc3339), text(last.log.as_deref().unwrap_or("the log")));
+    match last.outcome {
+        Verdict::Success => exam.ok(topic, format!("it succeeded, {when}.")),
+        Verdict::Skipped => exam.ok(topic, format!("it was skipped, {when}: the destination was not there.")),
+        Verdict::Warning => {
+            let message = format!("it succeeded with warnings, {when}, with code {}.", last.exit_code);
+            exam.warn(topic, message, format!("Read {log}."));
+        }
+        Verdict::Failed => {
+            let reason = text(last.reason.as_deref().unwrap_or("The reason is not known."));
+            let message = format!("it failed, {when}, with code {}. {reason}", last.exit_code);
+            exam.warn(
+                topic,
+                message,
+                format!("Read {log}, and see whether anything above still speaks against a clone."),
+            );
+        }
+    }
+}
+
+/// Tells the jobs that start a clone by themselves.
+pub fn jobs(exam: &mut Exam<'_>) {
+    const TOPIC: &str = "schedule";
+    let (root, units) = (&exam.run.host.tools.system_root, &exam.run.host.job_dir);
+    let found = match exam.run.host.platform {
+        Platform::MacOs(_) => named(units, ".plist"),
+        Platform::Linux => {
+            let timers = named(units, ".timer");
+            let idle: Vec<_> = timers.iter().filter(|timer| !is_enabled(units, timer)).collect();
+            for timer in idle {
+                exam.warn(
+                    TOPIC,
+                    format!("{} is installed and not enabled.", shown::path(timer)),
+                    "Enable it with systemctl enable --now, or remove it.",
+                );
+            }
+            timers.into_iter().chain(cron(root)).collect()
+        }
+    };
+    if found.is_empty() {
+        exam.warn(
+            TOPIC,
+            "no scheduled clone was found.",
+            "Have the clone made every night: counterpart schedule install -- -s SOURCE -d DESTINATION",
+        );
+    } else {
+        let details = found.iter().map(|path| shown::path(path).to_string()).collect();
+        exam.ok_with(
+            TOPIC,
+            "there are jobs for Counterpart; whether they make this very clone is not looked at.",
+            details,
+        );
+    }
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    paths.sort();
+    paths
+}
+
+/// The files of a folder whose names hold ours and end so.
+fn named(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let mut paths = entries(folder);
+    paths.retain(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+        name.contains("counterpart") && name.ends_with(ending)
+    });
+    paths
+}
+
+/// Whether anything wants the unit: that is how `systemctl enable` leaves it.
+fn is_enabled(units: &Path, unit: &Path) -> bool {
+    let name = unit.file_name().unwrap_or_default();
+    let mut wants =
+        entries(units).into_iter().filter(|path| path.extension().is_some_and(|end| end == "wants"));
+    wants.any(|folder| std::fs::symlink_metadata(folder.join(name)).is_ok())
+}
+
+/// The tables of cron that start us; those of users other than root are none of the machine's.
+fn cron(root: &Path) -> Vec<PathBuf> {
+    let mut tables = vec![
+        root.join("etc/crontab"),
+        root.join("var/spool/cron/crontabs/root"),
+        root.join("var/spool/cron/root"),
+    ];
+    for folder in ["cron.d", "cron.daily", "cron.weekly"] {
+        tables.extend(entries(&root.join("etc").join(folder)));
+    }
+    tables.retain(|table| speaks_of_us(table));
+    tables
+}
+
+fn speaks_of_us(table: &Path) -> bool {
+    /// The most that is read, in bytes.
+    const LARGEST: u64 = 1 << 20;
+    let read = || {
+        let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+        let file = File::options().read(true).custom_flags(flags.bits()).open(table)?;
+        let mut content = Vec::new();
+        if file.metadata()?.is_file() {
+            file.take(LARGEST).read_to_end(&mut content)?;
+        }
+        Ok::<_, std::io::Error>(content)
+    };
+    let content = read().unwrap_or_default();
+    let text = String::from_utf8_lossy(&content);
+    text.lines().any(|line| !line.trim_start().starts_with('#') && line.contains("counterpart"))
+}

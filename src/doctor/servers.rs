@@ -1,0 +1,54 @@
+//! The servers of this machine, whose files are not consistent when they are copied while they run.
+
+use super::Exam;
+use super::ends::Ends;
+use crate::failure::Failure;
+use crate::phases::server_backup;
+
+const TOPIC: &str = "server backup";
+
+/// Tells what a server backup would save, and what would stop it.
+pub fn examine(exam: &mut Exam<'_>, ends: &Ends) {
+    if exam.run.plan.backup.is_some() {
+        asked_for(exam);
+        return;
+    }
+    let found = server_backup::find(exam.run);
+    let (skipped, _) = exam.warnings(TOPIC, "");
+    match found {
+        Ok(found) if ends.is_system() && exam.run.plan.pre_script.is_none() => {
+            for name in found.names() {
+                exam.warn(
+                    TOPIC,
+                    format!("{name} is not dumped; files of a server that runs are not consistent in a copy."),
+                    "Store a password with counterpart setpass and give -B, or dump it in a pre-clone script.",
+                );
+            }
+        }
+        Ok(found) => {
+            exam.ok_with(TOPIC, "none was asked for; it would save what is named below.", found.names());
+        }
+        Err(Failure::BackupUnsupported { .. }) => {
+            exam.ok_with(TOPIC, "none was asked for, and none is needed: no server was found here.", skipped);
+        }
+        Err(failure) => exam.warn(
+            TOPIC,
+            format!("none was asked for, and it would end with {}: {failure}", failure.exit_code().number()),
+            "Find out whether something here has to be dumped before a clone.",
+        ),
+    }
+}
+
+fn asked_for(exam: &mut Exam<'_>) {
+    let found = server_backup::find(exam.run);
+    let (skipped, _) = exam.warnings(TOPIC, "");
+    match found {
+        Err(failure) => exam.fail(TOPIC, &failure),
+        Ok(found) => {
+            if exam.ask(TOPIC, "", |run| found.check(run)).is_some() {
+                let details = found.names().into_iter().chain(skipped).collect();
+                exam.ok_with(TOPIC, "it would save what is named below.", details);
+            }
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! The example in the README is what the doctor prints.
+
+use std::fs;
+
+use crate::mounted::Mounted;
+use crate::patient::{ask, healthy};
+
+#[test]
+fn the_example_is_what_is_printed() {
+    let sandbox = healthy();
+    // What an entry takes differs from filesystem to filesystem.
+    let _mounted = [&sandbox.source, &sandbox.destination].map(|folder| Mounted::tmpfs(folder));
+    sandbox.write("file", "content");
+    let excludes = sandbox.path().join("excludes");
+    fs::write(&excludes, "*.part\n").unwrap();
+    let missing = sandbox.path().join("dump");
+    let told = ask(&sandbox, &["-e", excludes.to_str().unwrap(), "-p", missing.to_str().unwrap()]);
+    told.assert_code(68);
+    let printed = told
+        .lines
+        .join("\n")
+        .replace("@/host/log", "/var/log/counterpart")
+        .replace("@/host/state", "/var/lib/counterpart")
+        .replace("@/host/rsync/rsync", "/usr/bin/rsync")
+        .replace("@/host/credstore", "/etc/credstore")
+        .replace("@/host/tools/slapcat", "/usr/sbin/slapcat")
+        .replace("@/source", "/srv")
+        .replace("@/destination", "/mnt/clone")
+        .replace("@/dump", "/usr/local/sbin/dump");
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let section = readme.split_once("\n## Asking the doctor\n").unwrap().1.split_once("\n## ").unwrap().0;
+    let example: Vec<&str> = section
+        .lines()
+        .skip_while(|line| !line.starts_with("    OK  "))
+        .map_while(|line| line.strip_prefix("    "))
+        .collect();
+    assert_eq!(example.join("\n"), printed);
+}
