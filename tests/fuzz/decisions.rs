@@ -97,7 +97,7 @@ pub fn metrics(data: &[u8]) {
     record.destination = shown::line(data).to_string();
     let written = metrics::text(&record, Some(NOW));
     assert_eq!(metrics::last_success(&written, &record.destination), Some(NOW), "{written}");
-    record.destination = "/destination".to_owned();
+    "/destination".clone_into(&mut record.destination);
     assert_eq!(written.lines().count(), metrics::text(&record, Some(NOW)).lines().count());
 }
 
