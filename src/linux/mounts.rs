@@ -56,25 +56,21 @@ impl Mount {
     /// The folders that an overlay puts together, the writable one among them; none for any other filesystem.
     #[must_use]
     pub fn layers(&self) -> Vec<PathBuf> {
-        let list = self.overlay_option(b"lowerdir=").flat_map(|value| separated(value.as_bytes()));
+        let listed = self.overlay_option(b"lowerdir=").flat_map(separated).map(literal);
         // One option for each layer, in newer kernels, and nothing in it has another meaning.
-        let single = self.overlay_option(b"lowerdir+=");
-        self.upper_layer().into_iter().chain(list).chain(single.map(PathBuf::from)).collect()
+        let single = self.overlay_option(b"lowerdir+=").map(unescape);
+        self.upper_layer().into_iter().chain(listed).chain(single).collect()
     }
 
     /// The folder that an overlay writes to, if it is an overlay and writes anywhere.
     #[must_use]
     pub fn upper_layer(&self) -> Vec<PathBuf> {
-        self.overlay_option(b"upperdir=").map(|value| PathBuf::from(literal(value.as_bytes()))).collect()
+        self.overlay_option(b"upperdir=").map(literal).collect()
     }
 
-    /// The values of an option, as whoever mounted it wrote them.
-    fn overlay_option<'a>(&'a self, name: &'a [u8]) -> impl Iterator<Item = OsString> + 'a {
+    fn overlay_option<'a>(&'a self, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
         let is_overlay = self.kind == "overlay";
-        self.options()
-            .filter(move |_| is_overlay)
-            .filter_map(move |option| option.strip_prefix(name))
-            .map(|value| unescape(value).into_os_string())
+        self.options().filter(move |_| is_overlay).filter_map(move |option| option.strip_prefix(name))
     }
 
     /// Whether rsync goes on into `other` with `--one-file-system`: to it, each subvolume of btrfs is a filesystem.
@@ -125,26 +121,34 @@ fn octal(digits: [u8; 3]) -> Option<u8> {
     digits.into_iter().try_fold(0, value).and_then(|value| u8::try_from(value).ok())
 }
 
-/// The paths in a list of an overlay's layers: a colon separates them, and a backslash makes it a part of a name.
-fn separated(list: &[u8]) -> Vec<PathBuf> {
-    let mut is_escaped = false;
-    let parts = list.split(|byte| {
-        let separates = *byte == b':' && !is_escaped;
-        is_escaped = *byte == b'\\' && !is_escaped;
-        separates
-    });
-    parts.filter(|part| !part.is_empty()).map(|part| PathBuf::from(literal(part))).collect()
+/// The parts of a list of an overlay's layers: a colon separates them, unless there is a backslash before it.
+fn separated(list: &[u8]) -> Vec<&[u8]> {
+    const BACKSLASH: &[u8] = b"\\134";
+    let (mut parts, mut start, mut at, mut is_escaped) = (Vec::new(), 0, 0, false);
+    while at < list.len() {
+        let is_backslash = list[at..].starts_with(BACKSLASH);
+        if list[at] == b':' && !is_escaped {
+            parts.push(&list[start..at]);
+            start = at + 1;
+        }
+        is_escaped = is_backslash && !is_escaped;
+        at += if is_backslash { BACKSLASH.len() } else { 1 };
+    }
+    parts.push(&list[start..]);
+    parts.retain(|part| !part.is_empty());
+    parts
 }
 
-/// A path in an overlay's options without the backslashes before characters that would have a meaning there.
-fn literal(path: &[u8]) -> OsString {
+/// A path in an overlay's options, without the backslashes that take a meaning from the character behind them.
+fn literal(word: &[u8]) -> PathBuf {
+    let path = unescape(word).into_os_string().into_vec();
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.iter();
     while let Some(byte) = rest.next() {
         let next = if *byte == b'\\' { rest.next() } else { None };
         bytes.push(*next.unwrap_or(byte));
     }
-    OsString::from_vec(bytes)
+    OsString::from_vec(bytes).into()
 }
 
 /// Whether owners are kept.
@@ -311,6 +315,7 @@ mod tests {
         assert_eq!(of(r"lowerdir=/e\134\134f,upperdir=/g:h"), paths(&["/g:h", r"/e\f"]));
         assert_eq!(of(r"lowerdir+=/e\040f\134g,lowerdir+=/a=b"), paths(&[r"/e f\g", "/a=b"]));
         assert_eq!(of(r"lowerdir=/a::/data\134"), paths(&["/a", r"/data\"]));
+        assert_eq!(of(r"lowerdir=/a\134\134:/b\072c"), paths(&[r"/a\", "/b:c"]));
     }
 
     #[test]

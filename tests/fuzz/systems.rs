@@ -32,23 +32,38 @@ pub fn mounts(data: &[u8]) {
         assert!(mounts::left_out(&table, id, Path::new(source)).len() <= table.len());
         let _ = mounts::locate(&table, id, Path::new(source));
     }
-    // What the kernel would write of these bytes is read as they were.
-    let path = Path::new("/").join(OsStr::from_bytes(data));
-    let written = escaped(path.as_os_str().as_bytes());
-    let line = [b"1 0 8:1 ", &*written, b" ", &written, b" rw - ext4 /dev/sda1 rw\n"].concat();
     if !data.contains(&0) {
-        assert_eq!(mounts::read(&line).first().map(|mount| &*mount.point), Some(&*path));
-        assert_eq!(mounts::locate(&mounts::read(&line), 1, &path).map(|(device, _)| device.len()), Some(3));
+        any_path_is_read(&Path::new("/").join(OsStr::from_bytes(data)));
     }
 }
 
-/// As the kernel writes a path in its tables (`mangle_path`).
-fn escaped(path: &[u8]) -> Vec<u8> {
-    let escape = |byte: &u8| match byte {
-        b' ' | b'\t' | b'\n' | b'\\' => format!("\\{byte:03o}").into_bytes(),
+/// What the kernel writes of a path, at which something is mounted or which is a layer of an overlay, is that path again.
+fn any_path_is_read(path: &Path) {
+    let bytes = path.as_os_str().as_bytes();
+    let written = escaped(bytes, b" \t\n\\");
+    let line = [b"1 0 8:1 ", &*written, b" ", &written, b" rw - ext4 /dev/sda1 rw\n"].concat();
+    let table = mounts::read(&line);
+    assert_eq!(table.first().map(|mount| (&*mount.root, &*mount.point)), Some((path, path)));
+    assert_eq!(mounts::locate(&table, 1, path).map(|(device, _)| device), Some("8:1"));
+
+    // Whoever mounts the overlay has to put a backslash before these, and the kernel writes what was typed.
+    let typed = bytes.iter().flat_map(|byte| match byte {
+        b'\\' | b':' | b',' => vec![b'\\', *byte],
         _ => vec![*byte],
+    });
+    let layer = escaped(&typed.collect::<Vec<_>>(), b", \t\n\\");
+    let start = b"1 0 0:40 / /m rw - overlay o rw,lowerdir=/lower:";
+    let line = [start, &*layer, b",upperdir=", &layer, b",workdir=/w\n"].concat();
+    let layers = mounts::read(&line).first().map(mounts::Mount::layers);
+    assert_eq!(layers, Some(vec![path.to_owned(), "/lower".into(), path.to_owned()]));
+}
+
+/// As the kernel writes a text in its tables: some characters as octal digits (`seq_escape`).
+fn escaped(text: &[u8], characters: &[u8]) -> Vec<u8> {
+    let escape = |byte: &u8| {
+        if characters.contains(byte) { format!("\\{byte:03o}").into_bytes() } else { vec![*byte] }
     };
-    path.iter().flat_map(escape).collect()
+    text.iter().flat_map(escape).collect()
 }
 
 /// `/etc/fstab`.
