@@ -4,4 +4,5 @@ pub mod exclusions;
 pub mod keychain;
 pub mod launchd;
 pub mod ownership;
+pub mod property_list;
 pub mod server;

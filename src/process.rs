@@ -5,7 +5,7 @@ mod abandon;
 pub mod background;
 mod drain;
 pub mod interrupts;
-mod lines;
+pub mod lines;
 mod sys;
 
 use std::ffi::OsString;

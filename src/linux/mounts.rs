@@ -1,5 +1,7 @@
 //! The kernel's table of mounts, `/proc/self/mountinfo`, and what its entries say about owners.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 /// An entry of the table.
@@ -17,28 +19,33 @@ pub struct Mount {
     pub kind: String,
     /// What is mounted, such as `/dev/sda1`.
     pub device: String,
-    /// The options of this mount and of its filesystem, separated by commas.
-    pub options: String,
+    /// The options of this mount and of its filesystem, separated by commas, as the table writes them.
+    pub options: OsString,
 }
 
 /// The whole table: `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue` is a line of it.
 #[must_use]
 pub fn read(mountinfo: &[u8]) -> Vec<Mount> {
-    String::from_utf8_lossy(mountinfo).lines().filter_map(Mount::read).collect()
+    mountinfo.split(|byte| *byte == b'\n').filter_map(Mount::read).collect()
 }
 
 impl Mount {
-    fn read(line: &str) -> Option<Self> {
-        let (mount, filesystem) = line.split_once(" - ")?;
-        let mut mount = mount.split(' ');
-        let id = mount.next()?.parse().ok()?;
-        let device_number = mount.nth(1)?.to_owned();
-        let (root, point) = (unescape(mount.next()?), unescape(mount.next()?));
-        let options = mount.next()?;
-        let mut filesystem = filesystem.split(' ');
-        let (kind, device) = (filesystem.next()?.to_owned(), filesystem.next()?.to_owned());
-        let options = format!("{options},{}", filesystem.next().unwrap_or(""));
-        Some(Self { id, device_number, root, point, kind, device, options })
+    fn read(line: &[u8]) -> Option<Self> {
+        let mut words = line.split(|byte| *byte == b' ');
+        let text = |word: &[u8]| String::from_utf8_lossy(word).into_owned();
+        let id = text(words.next()?).parse().ok()?;
+        let device_number = text(words.nth(1)?);
+        let (root, point) = (unescape(words.next()?), unescape(words.next()?));
+        let options = words.next()?;
+        // Any number of further fields, and a dash behind them.
+        words.find(|word| *word == b"-")?;
+        let (kind, device) = (text(words.next()?), text(words.next()?));
+        let options = [options, words.next().unwrap_or_default()].join(&b',');
+        Some(Self { id, device_number, root, point, kind, device, options: OsString::from_vec(options) })
+    }
+
+    fn options(&self) -> impl Iterator<Item = &[u8]> {
+        self.options.as_bytes().split(|byte| *byte == b',')
     }
 
     /// Virtual filesystems hold nothing that could be lost.
@@ -49,23 +56,21 @@ impl Mount {
     /// The folders that an overlay puts together, the writable one among them; none for any other filesystem.
     #[must_use]
     pub fn layers(&self) -> Vec<PathBuf> {
-        let lower = self.overlay_option("lowerdir=").chain(self.overlay_option("lowerdir+="));
-        let lower = lower.flat_map(|list| list.split(':')).filter(|path| !path.is_empty()).map(unescape);
-        self.upper_layer().into_iter().chain(lower).collect()
+        let listed = self.overlay_option(b"lowerdir=").flat_map(separated).map(literal);
+        // One option for each layer, in newer kernels, and nothing in it has another meaning.
+        let single = self.overlay_option(b"lowerdir+=").map(unescape);
+        self.upper_layer().into_iter().chain(listed).chain(single).collect()
     }
 
     /// The folder that an overlay writes to, if it is an overlay and writes anywhere.
     #[must_use]
     pub fn upper_layer(&self) -> Vec<PathBuf> {
-        self.overlay_option("upperdir=").map(unescape).collect()
+        self.overlay_option(b"upperdir=").map(literal).collect()
     }
 
-    fn overlay_option<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    fn overlay_option<'a>(&'a self, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
         let is_overlay = self.kind == "overlay";
-        self.options
-            .split(',')
-            .filter(move |_| is_overlay)
-            .filter_map(move |option| option.strip_prefix(name))
+        self.options().filter(move |_| is_overlay).filter_map(move |option| option.strip_prefix(name))
     }
 
     /// Whether rsync goes on into `other` with `--one-file-system`: to it, each subvolume of btrfs is a filesystem.
@@ -98,12 +103,52 @@ pub fn device_name(uevent: &str) -> Option<&str> {
     uevent.lines().find_map(|line| line.strip_prefix("DEVNAME=")).filter(|name| !name.is_empty())
 }
 
-/// The table writes space, tab, newline and backslash as three octal digits behind a backslash.
-pub(super) fn unescape(word: &str) -> PathBuf {
-    let escapes = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")];
-    PathBuf::from(
-        escapes.iter().fold(word.to_owned(), |name, (escape, character)| name.replace(escape, character)),
-    )
+/// The table writes space, tab, newline, backslash and, in some places, others as three octal digits behind a backslash.
+pub(super) fn unescape(word: &[u8]) -> PathBuf {
+    let mut bytes = Vec::with_capacity(word.len());
+    let mut rest = word;
+    while let Some((&first, tail)) = rest.split_first() {
+        let escaped = tail.first_chunk().filter(|_| first == b'\\').and_then(|digits| octal(*digits));
+        bytes.push(escaped.unwrap_or(first));
+        rest = if escaped.is_some() { &tail[3..] } else { tail };
+    }
+    OsString::from_vec(bytes).into()
+}
+
+fn octal(digits: [u8; 3]) -> Option<u8> {
+    let value =
+        |value: u16, digit: u8| Some(value * 8 + u16::from(digit.checked_sub(b'0').filter(|d| *d < 8)?));
+    digits.into_iter().try_fold(0, value).and_then(|value| u8::try_from(value).ok())
+}
+
+/// The parts of a list of an overlay's layers: a colon separates them, unless there is a backslash before it.
+fn separated(list: &[u8]) -> Vec<&[u8]> {
+    const BACKSLASH: &[u8] = b"\\134";
+    let (mut parts, mut start, mut at, mut is_escaped) = (Vec::new(), 0, 0, false);
+    while at < list.len() {
+        let is_backslash = list[at..].starts_with(BACKSLASH);
+        if list[at] == b':' && !is_escaped {
+            parts.push(&list[start..at]);
+            start = at + 1;
+        }
+        is_escaped = is_backslash && !is_escaped;
+        at += if is_backslash { BACKSLASH.len() } else { 1 };
+    }
+    parts.push(&list[start..]);
+    parts.retain(|part| !part.is_empty());
+    parts
+}
+
+/// A path in an overlay's options, without the backslashes that take a meaning from the character behind them.
+fn literal(word: &[u8]) -> PathBuf {
+    let path = unescape(word).into_os_string().into_vec();
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.iter();
+    while let Some(byte) = rest.next() {
+        let next = if *byte == b'\\' { rest.next() } else { None };
+        bytes.push(*next.unwrap_or(byte));
+    }
+    OsString::from_vec(bytes).into()
 }
 
 /// Whether owners are kept.
@@ -139,7 +184,7 @@ impl Mount {
         let kind = self.kind.as_str();
         // fuseblk is ntfs-3g as a rule; its option "permissions" appears as default_permissions.
         let is_plain_fuseblk =
-            kind == "fuseblk" && !self.options.split(',').any(|option| option == "default_permissions");
+            kind == "fuseblk" && !self.options().any(|option| option == b"default_permissions");
         if KEEPS.contains(&kind) {
             Ownership::Kept
         } else if IGNORES.contains(&kind) || is_plain_fuseblk {
@@ -164,8 +209,8 @@ impl Mount {
     /// zfs does, and what is behind a network or FUSE may.
     #[must_use]
     pub fn keeps_sizes(&self) -> bool {
-        let compresses = |option: &str| option.starts_with("compress") && option != "compress=no";
-        STORES_AS_GIVEN.contains(&self.kind.as_str()) && !self.options.split(',').any(compresses)
+        let compresses = |option: &[u8]| option.starts_with(b"compress") && option != b"compress=no";
+        STORES_AS_GIVEN.contains(&self.kind.as_str()) && !self.options().any(compresses)
     }
 
     /// Whether the number of free inodes that it tells is all that there will be.
@@ -178,6 +223,8 @@ impl Mount {
 #[cfg(test)]
 mod tests {
     use super::{Mount, Ownership, device_name, left_out, locate, mount_id, read};
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
     use std::path::{Path, PathBuf};
 
     const TABLE: &[u8] = b"22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw,errors=remount-ro\n\
@@ -209,7 +256,7 @@ mod tests {
     #[test]
     fn what_may_compress_is_told() {
         let of = |kind: &str, options: &str| {
-            Mount { kind: kind.to_owned(), options: options.to_owned(), ..find(22) }.keeps_sizes()
+            Mount { kind: kind.to_owned(), options: options.into(), ..find(22) }.keeps_sizes()
         };
         assert!(of("ext4", "rw") && of("xfs", "rw") && of("btrfs", "rw,relatime,subvol=/"));
         assert!(!of("btrfs", "rw,compress=zstd:3") && !of("btrfs", "rw,compress-force=lzo"));
@@ -245,15 +292,37 @@ mod tests {
 
     #[test]
     fn the_layers_of_an_overlay_are_read() {
-        let of =
-            |options: &str| Mount { kind: "overlay".to_owned(), options: options.to_owned(), ..find(22) };
+        let of = |options: &str| Mount { kind: "overlay".to_owned(), options: options.into(), ..find(22) };
         let paths = |paths: &[&str]| paths.iter().map(PathBuf::from).collect::<Vec<_>>();
         let whole = of("rw,lowerdir=/a\\040b:/c,upperdir=/u,workdir=/w");
         assert_eq!(whole.layers(), paths(&["/u", "/a b", "/c"]));
         assert_eq!(whole.upper_layer(), paths(&["/u"]));
         assert_eq!(of("ro,lowerdir+=/a,lowerdir+=/b").layers(), paths(&["/a", "/b"]));
         assert_eq!(of("ro,lowerdir=/a").upper_layer(), paths(&[]));
-        assert_eq!(Mount { options: "rw,upperdir=/u".to_owned(), ..find(22) }.layers(), paths(&[]));
+        assert_eq!(Mount { options: "rw,upperdir=/u".into(), ..find(22) }.layers(), paths(&[]));
+    }
+
+    #[test]
+    fn the_layers_of_an_overlay_may_have_any_name() {
+        let of = |options: &str| {
+            let line = format!("68 65 0:40 / /m rw - overlay overlay rw,{options},uuid=on");
+            read(line.as_bytes()).remove(0).layers()
+        };
+        let paths = |paths: &[&str]| paths.iter().map(PathBuf::from).collect::<Vec<_>>();
+        // As Linux 6.18 writes layers named `k:l`, `c,d`, `e\f` and `g:h`, which had to be mounted with a backslash or not.
+        assert_eq!(of(r"lowerdir=/k\134:l:/lo"), paths(&["/k:l", "/lo"]));
+        assert_eq!(of(r"lowerdir=/lo,upperdir=/c\134\054d"), paths(&["/c,d", "/lo"]));
+        assert_eq!(of(r"lowerdir=/e\134\134f,upperdir=/g:h"), paths(&["/g:h", r"/e\f"]));
+        assert_eq!(of(r"lowerdir+=/e\040f\134g,lowerdir+=/a=b"), paths(&[r"/e f\g", "/a=b"]));
+        assert_eq!(of(r"lowerdir=/a::/data\134"), paths(&["/a", r"/data\"]));
+        assert_eq!(of(r"lowerdir=/a\134\134:/b\072c"), paths(&[r"/a\", "/b:c"]));
+    }
+
+    #[test]
+    fn paths_are_read_byte_by_byte() {
+        let table = read(b"1 0 8:1 /\\134040 /\xff\\0401\\777\\08\\ rw - ext4 /dev/sda1 rw\n");
+        assert_eq!(table[0].root, Path::new(r"/\040"));
+        assert_eq!(table[0].point, Path::new(OsStr::from_bytes(b"/\xff 1\\777\\08\\")));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::process::ExitStatus;
 use chrono::{Datelike as _, Duration, NaiveDateTime, Timelike as _};
 use plist::{Dictionary, Value};
 
+use super::property_list::dictionary;
 use crate::job::when::When;
 use crate::job::{Job, Name};
 use crate::process::End;
@@ -96,7 +97,7 @@ fn intervals(when: When) -> Vec<Value> {
 /// away.
 #[must_use]
 pub fn next_run(job: &[u8], now: NaiveDateTime) -> Option<NaiveDateTime> {
-    let job = Value::from_reader(std::io::Cursor::new(job)).ok()?.into_dictionary()?;
+    let job = dictionary(job)?;
     let intervals: Vec<&Dictionary> = job
         .get("StartCalendarInterval")?
         .as_array()?

@@ -2,6 +2,7 @@
 
 use plist::Value;
 
+use super::property_list::dictionary;
 use crate::identity::read_uuid;
 
 /// The answer of `vsdbutil -c`.
@@ -52,8 +53,7 @@ impl Volume {
     /// Reads it; `None` when it is no property list.
     #[must_use]
     pub fn read(printed: &[u8]) -> Option<Self> {
-        let list = Value::from_reader(std::io::Cursor::new(printed)).ok()?;
-        let list = list.as_dictionary()?;
+        let list = dictionary(printed)?;
         let sealed = list.get("Sealed").is_some_and(|sealed| {
             sealed.as_boolean() == Some(true) || sealed.as_string().is_some_and(|sealed| sealed != "No")
         });

@@ -13,6 +13,9 @@ use crate::plan::Prefix;
 /// How many patterns with a `*` are applied at most: each is compared with every name.
 const MOST_STARRED: usize = 1000;
 
+/// How many parts a pattern has at most that is applied: the parts are nested, and what is nested takes up the stack.
+const MOST_PARTS: usize = 256;
+
 /// The entries that a clone leaves out.
 #[derive(Debug, Clone)]
 pub struct LeftOut {
@@ -112,7 +115,8 @@ impl LeftOut {
         // A backslash is itself only where the pattern has no wildcard.
         let is_hard = rest.iter().any(|byte| b"?[".contains(byte))
             || rest.contains(&b'*') && rest.contains(&b'\\')
-            || !is_anchored && rest.contains(&b'/');
+            || !is_anchored && rest.contains(&b'/')
+            || rest.split(|byte| *byte == b'/').nth(MOST_PARTS).is_some();
         let parts: Option<Vec<Part<'_>>> = rest.split(|byte| *byte == b'/').map(Part::read).collect();
         let starred = rest.contains(&b'*');
         let is_one_too_many = starred && self.starred == MOST_STARRED;
@@ -319,6 +323,15 @@ mod tests {
     #[test]
     fn the_wider_of_two_patterns_holds() {
         assert!(has(&of("/a\n/a/"), "a") && has(&of("/a/\n/a"), "a") && has(&of("/a/b\n/a/"), "a/"));
+    }
+
+    #[test]
+    fn a_pattern_of_too_many_parts_is_not_applied() {
+        let deep = |parts: usize| "/a".repeat(parts);
+        assert!(of(&deep(256)).is_exact() && has(&of(&deep(256)), &deep(256)[1..]));
+        for parts in [257, 1 << 20] {
+            assert!(!of(&deep(parts)).is_exact(), "{parts}");
+        }
     }
 
     #[test]

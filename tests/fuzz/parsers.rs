@@ -1,49 +1,64 @@
 //! Everything that reads what other programs, the kernel or strangers wrote, as functions of bytes: for `cargo fuzz`, and
 //! for `tests/corpus.rs`, which feeds them what the fuzzer has found. Each panics where something is wrong.
 
+mod decisions;
+mod systems;
+
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
 
 use counterpart::host::platform::MacOsVersion;
-use counterpart::host::state::State;
 use counterpart::identity::{Identity, read_uuid};
-use counterpart::linux::blocked::{BlockedCall, process_group};
-use counterpart::linux::{mounts, mysql, openldap, postgres, sockets};
-use counterpart::macos::{keychain, ownership, server};
 use counterpart::phases::safety_net::name::NetName;
+use counterpart::process::lines::Splitter;
 use counterpart::rsync::diagnostics::Diagnostics;
 use counterpart::rsync::itemized::Item;
 use counterpart::rsync::progress::Progress;
 use counterpart::rsync::statistics::Statistics;
 use counterpart::rsync::{rules, version};
 use counterpart::shown;
-use counterpart::stats_file::StatsFile;
+
+pub use decisions::{address, left_out, marks, metrics, schedule, state, stats_file};
+pub use systems::{
+    blocked, fstab, keychain, launchd, locks, mounts, mysql, names, openldap, ownership, postgres, server,
+    sockets, systemd,
+};
 
 /// A parser, fed with anything.
 pub type Parser = fn(&[u8]);
 
 /// Every parser by its name, which is also that of its fuzz target and of its corpus in `tests/fixtures/fuzz`.
-pub const PARSERS: [(&str, Parser); 21] = [
+pub const PARSERS: [(&str, Parser); 32] = [
+    ("address", address),
     ("blocked", blocked),
     ("diagnostics", diagnostics),
+    ("fstab", fstab),
     ("identity", identity),
     ("itemized", itemized),
     ("keychain", keychain),
+    ("launchd", launchd),
+    ("left_out", left_out),
+    ("lines", lines),
+    ("locks", locks),
+    ("marks", marks),
+    ("metrics", metrics),
     ("mounts", mounts),
     ("mysql", mysql),
+    ("names", names),
     ("net_name", net_name),
     ("openldap", openldap),
     ("ownership", ownership),
     ("postgres", postgres),
     ("progress", progress),
     ("rules", rules),
+    ("schedule", schedule),
     ("server", server),
     ("shown", shown),
     ("sockets", sockets),
     ("state", state),
     ("statistics", statistics),
     ("stats_file", stats_file),
+    ("systemd", systemd),
     ("version", version),
     ("version_of_macos", version_of_macos),
 ];
@@ -122,96 +137,9 @@ pub fn shown(data: &[u8]) {
     }
 }
 
+/// Nothing in a text can forge a line or drive a terminal.
 fn assert_harmless(text: &str) {
     assert!(!text.chars().any(|character| character.is_control() && character != '\t'), "{text:?}");
-}
-
-/// `/proc/PID/mountinfo`, and `/proc/PID/fdinfo/FD`.
-pub fn mounts(data: &[u8]) {
-    let table = mounts::read(data);
-    let text = String::from_utf8_lossy(data);
-    let id = mounts::mount_id(&text).unwrap_or(1);
-    let _ = mounts::device_name(&text);
-    for mount in &table {
-        let _ = (
-            mount.layers(),
-            mount.upper_layer(),
-            mount.ownership(),
-            mount.keeps_sizes(),
-            mount.has_fixed_inodes(),
-        );
-    }
-    for source in ["/", "/home", "relative"] {
-        assert!(mounts::left_out(&table, id, Path::new(source)).len() <= table.len());
-        let _ = mounts::locate(&table, id, Path::new(source));
-    }
-}
-
-/// `/proc/net/unix`.
-pub fn sockets(data: &[u8]) {
-    assert!(sockets::listening(data).iter().all(|path| path.is_absolute()));
-}
-
-/// `/proc/PID/stat` and `/proc/PID/syscall`.
-pub fn blocked(data: &[u8]) {
-    let text = String::from_utf8_lossy(data);
-    let _ = process_group(&text);
-    let _ = BlockedCall::read(&text);
-}
-
-/// A server's lock file, a dump, and what the dumper says.
-pub fn postgres(data: &[u8]) {
-    assert!(postgres::data_folder(data).is_none_or(|folder| folder.is_absolute()));
-    let _ = postgres::Version::read(&String::from_utf8_lossy(data));
-    let _ = postgres::Socket::read(Path::new(OsStr::from_bytes(data)));
-    let _ = postgres::is_harmless(data);
-    let in_pieces = |size: usize| {
-        let (mut databases, mut names) = (postgres::Databases::default(), Vec::new());
-        data.chunks(size).for_each(|piece| databases.read(piece, &mut |name| names.push(name)));
-        names
-    };
-    assert_eq!(in_pieces(7), in_pieces(1 << 20));
-}
-
-/// A list of databases, and a dump.
-pub fn mysql(data: &[u8]) {
-    assert!(mysql::listed(data).iter().all(|name| !name.is_empty()));
-    let _ = mysql::is_socket(Path::new(OsStr::from_bytes(data)));
-    let in_pieces = |size: usize| {
-        let (mut databases, mut names) = (mysql::Databases::default(), Vec::new());
-        data.chunks(size).for_each(|piece| databases.read(piece, &mut |name| names.push(name)));
-        names
-    };
-    assert_eq!(in_pieces(7), in_pieces(1 << 20));
-}
-
-/// What slapcat says, and `/proc/PID/status`.
-pub fn openldap(data: &[u8]) {
-    let text = String::from_utf8_lossy(data);
-    let _ = (openldap::owner(&text), openldap::last_database(&text), openldap::holds_nothing(&text));
-    let _ = openldap::is_harmless(data);
-}
-
-/// `vsdbutil` and `diskutil`.
-pub fn ownership(data: &[u8]) {
-    for succeeded in [false, true] {
-        let _ = ownership::read_vsdbutil(data, b"", succeeded);
-        let _ = ownership::read_vsdbutil(b"", data, succeeded);
-    }
-    let _ = ownership::Volume::read(data);
-}
-
-/// `security find-generic-password -g`.
-pub fn keychain(data: &[u8]) {
-    let _ = keychain::read_password(data);
-}
-
-/// `serveradmin`.
-pub fn server(data: &[u8]) {
-    let text = String::from_utf8_lossy(data);
-    let _ = (server::value(data, "postgres:state"), server::read_status(data, "postgres"));
-    let _ = (server::is_gone(data, "wiki"), server::read_directory(data));
-    let _ = (server::refusal(&text, ""), server::refusal("", &text), server::socket_port(&text));
 }
 
 /// The identity at a destination, and the UUID that a tool printed.
@@ -226,18 +154,6 @@ pub fn identity(data: &[u8]) {
     }
 }
 
-/// The statistics at a destination, ours or the original's.
-pub fn stats_file(data: &[u8]) {
-    let _ = StatsFile::read(data);
-}
-
-/// What is remembered of a destination.
-pub fn state(data: &[u8]) {
-    if let Ok(state) = State::parse(data) {
-        assert!(state.disks.iter().all(|disk| data.len() > disk.id.len()));
-    }
-}
-
 /// The name of a safety net.
 pub fn net_name(data: &[u8]) {
     let name = OsStr::from_bytes(data);
@@ -246,4 +162,20 @@ pub fn net_name(data: &[u8]) {
         assert!(NetName::is_removing(&net.removing()));
     }
     assert!(!(NetName::is_removing(name) && NetName::read(name).is_some()));
+}
+
+/// What a program prints, however it arrives: no piece is lost, and the same lines come out.
+pub fn lines(data: &[u8]) {
+    let in_pieces = |size: usize| {
+        let (mut splitter, mut lines) = (Splitter::default(), Vec::new());
+        let mut emit = |line: &[u8], transient| lines.push((line.to_vec(), transient));
+        data.chunks(size).for_each(|piece| splitter.push(piece, &mut emit));
+        splitter.finish(&mut emit);
+        lines
+    };
+    let lines = in_pieces(1 << 20);
+    assert_eq!(in_pieces(1), lines);
+    let is_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
+    let all: Vec<u8> = lines.iter().flat_map(|(line, _)| line.clone()).collect();
+    assert_eq!(all, data.iter().copied().filter(|byte| !is_end(byte)).collect::<Vec<_>>());
 }

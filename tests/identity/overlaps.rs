@@ -1,6 +1,8 @@
 //! What is never cloned to, by whatever path: the source itself, and the running system.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -234,4 +236,36 @@ fn the_layers_of_an_overlay_are_the_overlay() {
         .run(["-s".as_ref(), merged.as_os_str(), "-d".as_ref(), beside.as_os_str()])
         .assert_code(0)
         .assert_err("");
+}
+
+#[test]
+fn the_layers_of_an_overlay_may_have_any_name() {
+    let (sandbox, folder) = scene();
+    let disk = LoopDisk::new("ext4", 64, &[], "");
+    let [lower, upper, work] = ["lo:wer", "up,per \\", "work"].map(|name| disk.path().join(name));
+    for layer in [&lower, &upper, &work] {
+        fs::create_dir(layer).unwrap();
+        fs::write(layer.join("file"), "content").unwrap();
+    }
+    let merged = folder("merged");
+    let escaped =
+        |path: &Path| path.to_str().unwrap().replace('\\', "\\\\").replace(':', "\\:").replace(',', "\\,");
+    fs::remove_file(work.join("file")).unwrap();
+    let options =
+        format!("lowerdir={},upperdir={},workdir={}", escaped(&lower), escaped(&upper), escaped(&work));
+    let _merged = Plugged::overlay(&merged, &options);
+    never(&sandbox, &merged, &lower, &lower, SAME);
+    never(&sandbox, &merged, &upper, &upper, SAME);
+}
+
+#[test]
+fn the_name_of_a_mount_point_need_not_be_text() {
+    let (sandbox, folder) = scene();
+    let outer = folder("outer");
+    let inner = folder("outer/inner");
+    fs::write(inner.join("file"), "content").unwrap();
+    let point = sandbox.path().join(OsStr::from_bytes(b"a \xff\\040"));
+    fs::create_dir(&point).unwrap();
+    let _bound = Mounted::bind(&inner, &point);
+    never(&sandbox, &point, &outer, &outer, INSIDE);
 }
