@@ -12,7 +12,7 @@ mod room;
 mod schedule;
 mod servers;
 
-use crate::cli::Inquiry;
+use crate::cli::clone::Inquiry;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::host::Host;

@@ -34,7 +34,7 @@ fn walk(run: &Run<'_>, claimed: &mut Option<Endpoints>) -> Result<Outcome, Failu
     let rules = exclusions::gather(run, ends)?;
     script::check(run)?;
     let password = password::resolve(run)?;
-    census::judge(run, ends, &rules)?;
+    let census = census::judge(run, ends, &rules)?;
     adoption::judge(run, &rsync, ends, &rules)?;
     if run.plan.test_run {
         transfer::list_changes(run, &rsync, ends, &rules)?;
@@ -43,7 +43,7 @@ fn walk(run: &Run<'_>, claimed: &mut Option<Endpoints>) -> Result<Outcome, Failu
     let _awake = awake::hold(run);
     server_backup::run(run, password.as_ref())?;
     script::run_pre_clone(run)?;
-    safety_net::make_ready(run, &ends.destination)?;
+    safety_net::make_ready(run, &ends.destination, &census)?;
     markers::begin(run, ends)?;
     let (report, judgement) = attempts::clone(run, &rsync, ends, &rules)?;
     let outcome = markers::write(run, ends, &report, judgement)?;

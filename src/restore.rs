@@ -8,7 +8,7 @@ use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
-use crate::cli::RestoreArgs;
+use crate::cli::restore::RestoreArgs;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::host::Host;

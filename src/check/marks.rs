@@ -18,9 +18,6 @@ use crate::stats_file::StatsFile;
 /// The most that is read of a mark, in bytes; ours have a few thousand at most.
 const LARGEST: u64 = 1 << 20;
 
-/// How the name of the statistics in JSON ends.
-const RECORD: &str = "stats.json";
-
 /// The most that an answer may have, in bytes: each mark once, escaped.
 pub const LARGEST_ANSWER: u64 = 16 << 20;
 
@@ -134,7 +131,8 @@ fn look(destination: &Path, prefix: &Prefix) -> Place {
             if read.is_empty() { Err(io::Error::other("it holds no statistics")) } else { Ok(Some(read)) }
         })),
         record: Found::from_io(
-            text(RECORD).and_then(|file| file.map(|(_, content)| parse_record(&content)).transpose()),
+            text(Mark::Record.suffix())
+                .and_then(|file| file.map(|(_, content)| parse_record(&content)).transpose()),
         ),
         identity: Found::from_io(folder.kind(&prefix.mark(Mark::Identity)).map(|kind| kind.map(|_| ()))),
     }))

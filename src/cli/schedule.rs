@@ -7,7 +7,8 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, FromArgMatches as _, Subcommand};
 
-use super::{Args, absolute, clone_plan, read};
+use super::clone::clone_plan;
+use super::{Args, absolute, read};
 use crate::job::when::When;
 use crate::job::{self, DEFAULT_NAME, Name};
 use crate::plan::{BackupPassword, Plan};

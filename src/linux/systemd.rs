@@ -47,7 +47,7 @@ Type=oneshot
 ExecStart={command}
 Environment=PATH={path}
 
-# Only 0 is success: after any other code the clone bears no completion mark, and systemd must say the same.
+# Only 0 is success, as Counterpart has it. For vanished files, code 24, there is --vanished-ok.
 # A stop is told to Counterpart alone; it stops rsync, marks the clone as unfinished and exits with 20.
 KillMode=mixed
 TimeoutStopSec=2min

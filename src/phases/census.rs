@@ -21,7 +21,7 @@ use crate::rsync::left_out::LeftOut;
 use crate::rsync::rules::Rules;
 use crate::shown;
 
-pub use room::warn_of_short_disks;
+pub use room::{growth, warn_of_short_disks};
 pub use walk::count;
 
 /// What a tree on one filesystem holds. What has several names is counted once, but for its entries.

@@ -15,6 +15,7 @@ use log::info;
 use nix::errno::Errno;
 
 use super::Run;
+use super::census::{self, Census};
 use super::endpoints::Destination;
 use crate::failure::Failure;
 use crate::host::folder::Folder;
@@ -43,8 +44,9 @@ const MOST_BYTES: u64 = 10 << 30;
 /// or than so many inodes.
 const MOST_INODES: u64 = 100_000;
 
-/// Removes the nets that are too old, and the oldest while room is short; the newest always stays.
-pub fn make_ready(run: &Run<'_>, destination: &Destination) -> Result<(), Failure> {
+/// Removes the nets that are too old, and the oldest while room is short or less than the clone will need by the census;
+/// the newest always stays.
+pub fn make_ready(run: &Run<'_>, destination: &Destination, census: &Census) -> Result<(), Failure> {
     let Some(days) = run.plan.safety_net else { return Ok(()) };
     run.go_on()?;
     let tidied = || -> io::Result<u64> {
@@ -53,7 +55,8 @@ pub fn make_ready(run: &Run<'_>, destination: &Destination) -> Result<(), Failur
         stock.expire(run, days)?;
         Ok(MOST_BYTES.min(Space::of(&destination.folder)?.total / SHORT))
     };
-    let wanted = tidied().map_err(|error| unusable(run, &error))?;
+    let spare = tidied().map_err(|error| unusable(run, &error))?;
+    let wanted = spare.max(census::growth(run, &destination.folder, census));
     make_room(run, destination, wanted);
     run.go_on()
 }

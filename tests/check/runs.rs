@@ -123,6 +123,7 @@ fn a_failed_first_clone_never_succeeded() {
     assert_answer(&run, 2, &["rsync ended with code 12", "no earlier success is known"]);
     assert!(performance(&run).is_empty(), "{run}");
     fs::remove_file(sandbox.mark("error")).unwrap();
+    fs::remove_file(sandbox.mark("stats.json")).unwrap();
     forget(&sandbox);
     assert_answer(&check(&sandbox, &[]), 2, &["no clone was ever completed"]);
 }

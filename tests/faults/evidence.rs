@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::audit::folder::shown;
 use crate::audit::{Options, assert_same, audit};
-use crate::sandbox::{Finished, STEM, Sandbox};
+use crate::sandbox::{Finished, RECORD, STEM, Sandbox};
 use crate::tree::{Snapshot, snapshot};
 
 /// The code of a run that was killed.
@@ -325,7 +325,8 @@ impl Evidence {
     }
 }
 
-/// The marks at the destination, a temporary one without the random end of its name.
+/// The marks at the destination, a temporary one without the random end of its name. The record is left out, as a run
+/// that cannot leave one is none the worse for it.
 fn marks(sandbox: &Sandbox) -> String {
     let names = fs::read_dir(&sandbox.destination).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let Ok(names) = names else { return UNREADABLE.to_owned() };
@@ -333,7 +334,8 @@ fn marks(sandbox: &Sandbox) -> String {
         let name = entry.file_name().to_string_lossy().strip_prefix(STEM)?.to_owned();
         Some(name.find(".tmp-").map_or(name.clone(), |end| name[..end].to_owned() + ".tmp"))
     };
-    let mut marks: Vec<String> = names.iter().filter_map(name).collect();
+    let mut marks: Vec<String> =
+        names.iter().filter_map(name).filter(|name| !name.starts_with(RECORD)).collect();
     marks.sort();
     marks.join(" ")
 }

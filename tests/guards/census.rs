@@ -168,16 +168,21 @@ fn filetimes(seconds: u64) -> fs::FileTimes {
 }
 
 #[test]
-fn what_cannot_be_read_is_told_and_refuses_nothing() {
+fn what_cannot_be_read_is_told_and_is_not_counted() {
     let fuse = FaultyFuse::new();
     let mut sandbox = Sandbox::new();
     sandbox.source = fuse.path();
     many_files(&sandbox.source, 2100, 0);
     sandbox.clone(&[]).assert_code(0);
-    fuse.tell("fail /0000/\nfail /0001/\nfail /0002/\n");
+    fuse.tell("fail /0000/\n");
     let run = sandbox.clone(&[]);
     run.assert_code(23);
-    run.assert_log(": Warning: 3 folders or files of the source cannot be looked at and are not counted.\n");
+    run.assert_log(": Warning: 1 folders or files of the source cannot be looked at and are not counted.\n");
+    assert_eq!(fs::read_dir(sandbox.destination.join("0000")).unwrap().count(), 500, "nothing was deleted");
+    // What rsync would delete before it meets the first of them, nobody would bring back.
+    fuse.tell("fail /0000/\nfail /0001/\nfail /0002/\n");
+    let run = sandbox.clone(&[]);
+    run.assert_code(76).assert_log(" holds 606 entries that can be read, and 3 that cannot, and the last ");
     assert_eq!(fs::read_dir(sandbox.destination.join("0001")).unwrap().count(), 500, "nothing was deleted");
     // The number of the complete clone is kept for the next run.
     fuse.tell("");

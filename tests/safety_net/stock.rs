@@ -169,6 +169,24 @@ fn a_removal_never_enters_another_filesystem() {
 }
 
 #[test]
+fn the_oldest_go_when_the_source_has_grown_by_more_than_is_free() {
+    let disk = LoopDisk::new("ext4", 96, &[], "");
+    let mut sandbox = Sandbox::new();
+    sandbox.destination = disk.path().into();
+    fs::write(sandbox.source.join("file"), tree::noise(1, 8 << 20)).unwrap();
+    sandbox.clone(&[]).assert_code(0);
+    let names = [3, 2, 1].map(|days| aged(Duration::days(days)));
+    for name in &names {
+        fs::write(make_net(&sandbox, name).join("large"), tree::noise(2, 18 << 20)).unwrap();
+    }
+    // More than a twentieth of the disk is free, and less than the new file needs.
+    fs::write(sandbox.source.join("grown"), tree::noise(3, 24 << 20)).unwrap();
+    sandbox.clone(&["--safety-net"]).assert_code(0).assert_log("Room is short");
+    assert_eq!(nets(&sandbox), names[1..], "no more go than must");
+    crate::audit::assert_same(&sandbox.source, &sandbox.destination, &crate::audit::Options::default());
+}
+
+#[test]
 fn the_oldest_go_first_when_room_is_short() {
     let disk = LoopDisk::new("ext4", 96, &[], "");
     let mut sandbox = Sandbox::new();

@@ -18,6 +18,7 @@ use crate::logging::warning;
 use crate::phases::endpoints::{Endpoints, mount_point};
 use crate::phases::{Run, mounts};
 use crate::rsync::left_out::LeftOut;
+use crate::rsync::rules::Rules;
 use crate::shown;
 
 /// Less than this is short for a log or a server backup, in bytes.
@@ -117,6 +118,21 @@ fn held(run: &Run<'_>, folder: &Folder, space: &Space) -> Room {
         Ok(found) if found.unreadable == 0 => Room { bytes: found.bytes, inodes: found.inodes },
         // Then rsync has to find out.
         Ok(_) | Err(_) => Room { bytes: space.total, inodes: space.inodes },
+    }
+}
+
+/// How many bytes the clone itself may grow by, without what lies in safety nets; 0 where all of the source would fit.
+#[must_use]
+pub fn growth(run: &Run<'_>, folder: &Folder, census: &Census) -> u64 {
+    let fits = |space: &Space| space.free_for(run.host.is_root()) >= census.content;
+    if Space::of(folder).is_ok_and(|space| fits(&space)) {
+        return 0;
+    }
+    let without_nets = LeftOut::of(&Rules::default(), &run.plan.prefix, None);
+    match count(folder, &without_nets, run.interrupts) {
+        Ok(found) if found.unreadable == 0 => census.content.saturating_sub(found.content),
+        // A guess would cost nets that may not have to go.
+        Ok(_) | Err(_) => 0,
     }
 }
 

@@ -20,8 +20,8 @@ const LEAST_LOSS: u64 = 1000;
 
 /// Refuses a clone of a source that has fewer than half of the entries that it had, and at least 1,000 fewer.
 ///
-/// A count that is too high makes this no stricter. One that lacks what could not be read proves no loss, and rsync
-/// deletes nothing then.
+/// A count that is too high makes this no stricter. What could not be read is not counted: rsync deletes while it goes,
+/// and stops deleting only when it meets the first unreadable folder.
 pub fn judge(run: &Run<'_>, ends: &Endpoints, census: &Census) -> Result<(), Failure> {
     let folder = &ends.destination.folder;
     let before = last_complete(folder, &run.plan.prefix).unwrap_or_else(|error| {
@@ -34,13 +34,14 @@ pub fn judge(run: &Run<'_>, ends: &Endpoints, census: &Census) -> Result<(), Fai
     run.last_complete.set(before);
     let Some(before) = before else { return Ok(()) };
     let is_shrunken = census.entries < before.div_ceil(2) && before - census.entries >= LEAST_LOSS;
-    if !is_shrunken || census.unreadable > 0 || run.plan.allow_shrink {
+    if !is_shrunken || run.plan.allow_shrink {
         return Ok(());
     }
     Err(Failure::Shrunken {
         path: run.plan.source.clone(),
         destination: run.plan.destination.clone(),
         now: census.entries,
+        unreadable: census.unreadable,
         before,
     })
 }

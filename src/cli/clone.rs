@@ -1,0 +1,220 @@
+//! What may be said of a clone, and how it becomes a [`Plan`].
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::absolute;
+use crate::address::Address;
+use crate::plan::{BackupPassword, DEFAULT_PREFIX, Plan, Prefix};
+use crate::process::hide_argument;
+use crate::secret::Secret;
+
+/// The ends of a clone.
+#[derive(Debug, clap::Args)]
+pub(super) struct CloneArgs {
+    /// What to clone: its contents become the destination's contents, with or without a trailing slash
+    #[arg(short, long, value_name = "DIR")]
+    source: PathBuf,
+    /// Where to; must exist
+    #[arg(short, long, value_name = "DIR")]
+    destination: PathBuf,
+}
+
+/// `counterpart doctor`: what a clone takes, with ends that need not be named.
+#[derive(Debug, clap::Args)]
+pub(super) struct DoctorArgs {
+    /// What would be cloned; without it, nothing is told of a source
+    #[arg(short, long, value_name = "DIR")]
+    source: Option<PathBuf>,
+    /// Where to; without it, nothing is told of a destination
+    #[arg(short, long, value_name = "DIR")]
+    destination: Option<PathBuf>,
+    /// Print JSON instead of lines
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    options: CloneOptions,
+}
+
+/// Everything else that may be said of a clone.
+#[derive(Debug, clap::Args)]
+pub(super) struct CloneOptions {
+    /// Exclusion patterns, in rsync's syntax, added to the built-in ones
+    #[arg(short, long, value_name = "FILE")]
+    exclude_from: Option<PathBuf>,
+    /// Back up directory and database servers before the clone, with this password. Every user can see it in the list
+    /// of processes: -B is better
+    #[arg(short, long, value_name = "PASSWORD", conflicts_with = "backup_keychain", value_parser = parse_secret)]
+    backup_password: Option<Secret>,
+    /// The same, with the password that `counterpart setpass` has stored
+    #[arg(short = 'B', long)]
+    backup_keychain: bool,
+    /// Where the server backup goes, instead of /var/backups/counterpart
+    #[arg(long, value_name = "DIR")]
+    backup_dir: Option<PathBuf>,
+    /// Executable run before the clone, its output logged
+    #[arg(short, long, value_name = "FILE")]
+    pre_script: Option<PathBuf>,
+    /// Executable run after a successful clone, its output logged
+    #[arg(short = 'o', long, value_name = "FILE")]
+    post_script: Option<PathBuf>,
+    /// Reverse-domain prefix of the files left at the destination: letters, digits, '-', '.', '_', no leading dot
+    #[arg(short = 'g', long, value_name = "PREFIX", default_value = DEFAULT_PREFIX)]
+    organisation_prefix: Prefix,
+    /// Verbose dry run: logs what would change, changes nothing at all, exits with 70
+    #[arg(short, long)]
+    test_run: bool,
+    /// The rsync to use, instead of searching
+    #[arg(long, value_name = "FILE")]
+    rsync: Option<PathBuf>,
+    /// The log folder, instead of the default one
+    #[arg(long, value_name = "DIR")]
+    log_dir: Option<PathBuf>,
+    /// How many logs stay in the log folder, this run's included; 0 keeps them all
+    #[arg(long, value_name = "N", default_value = "60")]
+    keep_logs: usize,
+    /// Let the first clone delete what the destination already holds, and accept another disk than before
+    #[arg(long)]
+    adopt: bool,
+    /// Let the source have lost more than half of its entries since the last complete clone
+    #[arg(long)]
+    allow_shrink: bool,
+    /// Do not check beforehand whether the clone fits: for sources and destinations with shared, compressed or
+    /// preallocated blocks
+    #[arg(long)]
+    no_space_check: bool,
+    /// Clone into a folder of /mnt, /media or /Volumes though no disk is mounted there
+    #[arg(long)]
+    allow_folder: bool,
+    /// A failing pre-clone script stops the run (81), a failing post-clone script fails it (82)
+    #[arg(long)]
+    strict_scripts: bool,
+    /// Clone without root; ownership and special files are then not kept, and the log says so
+    #[arg(long)]
+    allow_non_root: bool,
+    /// Try the transfer again, so often, after a failure that may pass: rsync's 10, 12, 30 and 35, and vanished files
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=100))]
+    retries: u32,
+    /// The pause before another attempt: 90s, 5min, 1h
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_wait)]
+    retry_wait: Duration,
+    /// Exit with 0, not 24, when files vanished from the source while they were copied
+    #[arg(long)]
+    vanished_ok: bool,
+    /// Write how the run went for Prometheus' textfile collector; the name must end in .prom
+    #[arg(long, value_name = "FILE")]
+    metrics_file: Option<PathBuf>,
+    /// Tell this address, as healthchecks.io has it: URL/start at the beginning, then URL, or URL/fail
+    #[arg(long, value_name = "URL")]
+    ping: Option<Address>,
+    /// Executable run after any failure, its output logged
+    #[arg(long, value_name = "FILE")]
+    on_error: Option<PathBuf>,
+    /// End with 0, having done nothing, when the destination does not exist or its disk is not mounted
+    #[arg(long)]
+    skip_if_missing: bool,
+    /// Keep what the clone deletes or overwrites at the destination for DAYS days, 30 if no number is given
+    #[arg(long, value_name = "DAYS", num_args = 0..=1, require_equals = true, default_missing_value = "30",
+        value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    safety_net: Option<u32>,
+}
+
+/// What the doctor is asked.
+#[derive(Debug)]
+pub struct Inquiry {
+    /// The clone that is meant; an end that was not named is an empty path. Always a test run, so that no phase writes.
+    pub plan: Plan,
+    /// A source was named.
+    pub has_source: bool,
+    /// A destination was named.
+    pub has_destination: bool,
+    /// JSON is wanted.
+    pub json: bool,
+}
+
+/// A password is bytes to us; clap hands over text.
+#[allow(clippy::unnecessary_wraps, reason = "the form of clap's value parsers")]
+fn parse_secret(text: &str) -> Result<Secret, std::convert::Infallible> {
+    Ok(Secret::new(text.as_bytes().to_vec()))
+}
+
+/// The longest pause between two attempts: by then the next night's run is due.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn parse_wait(text: &str) -> Result<Duration, String> {
+    let wait = humantime::parse_duration(text).map_err(|error| format!("{error}; write 90s, 5min or 1h"))?;
+    if wait <= LONGEST_WAIT { Ok(wait) } else { Err("it is longer than a day".to_owned()) }
+}
+
+/// What a clone is to do.
+pub(super) fn clone_plan(ends: &CloneArgs, options: CloneOptions) -> Result<Plan, String> {
+    let source = absolute(&ends.source, "--source")?;
+    plan(source, absolute(&ends.destination, "--destination")?, options)
+}
+
+/// What the doctor is to look at.
+pub(super) fn inquiry(args: DoctorArgs) -> Result<Inquiry, String> {
+    let end = |path: Option<&Path>, option| path.map_or(Ok(PathBuf::new()), |path| absolute(path, option));
+    let source = end(args.source.as_deref(), "--source")?;
+    let destination = end(args.destination.as_deref(), "--destination")?;
+    let plan = Plan { test_run: true, ..plan(source, destination, args.options)? };
+    Ok(Inquiry {
+        plan,
+        has_source: args.source.is_some(),
+        has_destination: args.destination.is_some(),
+        json: args.json,
+    })
+}
+
+fn plan(source: PathBuf, destination: PathBuf, args: CloneOptions) -> Result<Plan, String> {
+    let optional = |path: Option<PathBuf>, option| path.map(|path| absolute(&path, option)).transpose();
+    Ok(Plan {
+        source,
+        destination,
+        exclude_from: optional(args.exclude_from, "--exclude-from")?,
+        backup: match (args.backup_password, args.backup_keychain) {
+            (Some(secret), _) => {
+                hide_argument(&secret);
+                if let Some(why) = secret.objection() {
+                    return Err(format!("--backup-password {why}"));
+                }
+                Some(BackupPassword::Given(secret))
+            }
+            (None, true) => Some(BackupPassword::Stored),
+            (None, false) => None,
+        },
+        backup_dir: optional(args.backup_dir, "--backup-dir")?,
+        pre_script: optional(args.pre_script, "--pre-script")?,
+        post_script: optional(args.post_script, "--post-script")?,
+        prefix: args.organisation_prefix,
+        test_run: args.test_run,
+        rsync: optional(args.rsync, "--rsync")?,
+        log_dir: optional(args.log_dir, "--log-dir")?,
+        keep_logs: NonZeroUsize::new(args.keep_logs),
+        adopt: args.adopt,
+        allow_shrink: args.allow_shrink,
+        no_space_check: args.no_space_check,
+        allow_folder: args.allow_folder,
+        strict_scripts: args.strict_scripts,
+        allow_non_root: args.allow_non_root,
+        retries: args.retries,
+        retry_wait: args.retry_wait,
+        vanished_ok: args.vanished_ok,
+        metrics_file: metrics_file(args.metrics_file)?,
+        ping: args.ping,
+        on_error: optional(args.on_error, "--on-error")?,
+        skip_if_missing: args.skip_if_missing,
+        safety_net: args.safety_net,
+    })
+}
+
+/// The collector reads no other files: with another name nobody would ever notice that nothing arrives.
+fn metrics_file(path: Option<PathBuf>) -> Result<Option<PathBuf>, String> {
+    let Some(path) = path else { return Ok(None) };
+    let path = absolute(&path, "--metrics-file")?;
+    match (path.extension(), path.file_stem()) {
+        (Some(extension), Some(_)) if extension == "prom" => Ok(Some(path)),
+        _ => Err("--metrics-file must end in .prom: the textfile collector reads no other file".to_owned()),
+    }
+}

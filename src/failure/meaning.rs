@@ -1,0 +1,170 @@
+//! What each failure means for the run: its exit code, and what may be written after it.
+
+use super::{Failure, Moment};
+use crate::exit_code::ExitCode;
+
+impl Failure {
+    /// The documented exit code of this failure.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            // rsync's 1 says that it refused our own options.
+            Self::NotRoot | Self::Internal(_) | Self::RsyncUnusable { code: 1, .. } => {
+                ExitCode::NOT_ROOT_OR_INTERNAL
+            }
+            Self::SourceUnreadable { .. } | Self::SourceEmpty { .. } => ExitCode::SOURCE,
+            Self::DestinationUnusable { .. } | Self::DestinationMissing { .. } => ExitCode::DESTINATION,
+            Self::ExcludesUnreadable { .. } => ExitCode::EXCLUDES,
+            Self::ScriptNotExecutable { which, .. } => match which {
+                Moment::PreClone => ExitCode::PRE_SCRIPT,
+                Moment::PostClone => ExitCode::POST_SCRIPT,
+                Moment::OnError => ExitCode::USAGE,
+            },
+            Self::ScriptFailed { which, .. } => match which {
+                Moment::PreClone => ExitCode::PRE_SCRIPT_FAILED,
+                Moment::PostClone => ExitCode::POST_SCRIPT_FAILED,
+                // It runs when the run has failed already, and changes nothing about that.
+                Moment::OnError => ExitCode::NOT_ROOT_OR_INTERNAL,
+            },
+            Self::SourceLost { .. } => ExitCode::SOURCE_LOST,
+            Self::DestinationLost { .. } | Self::MarkNotWritten { .. } | Self::SafetyNet { .. } => {
+                ExitCode::DESTINATION_LOST
+            }
+            Self::MissingUser { .. } => ExitCode::MISSING_USER,
+            Self::DestinationFull { .. } | Self::NoRoom { .. } => ExitCode::DESTINATION_FULL,
+            Self::WouldDelete { .. } | Self::Shrunken { .. } => ExitCode::WOULD_DELETE,
+            Self::Locked { .. } => ExitCode::LOCKED,
+            Self::RsyncNotFound { .. } => ExitCode::RSYNC_NOT_FOUND,
+            Self::WrongRsync { .. }
+            | Self::LosesBackups { .. }
+            | Self::RsyncNotRun { .. }
+            | Self::RsyncUnusable { .. } => ExitCode::WRONG_RSYNC,
+            Self::SameFolder { .. }
+            | Self::SourceInsideDestination { .. }
+            | Self::PartInsideDestination { .. }
+            | Self::HoldsSystem { .. } => ExitCode::OVERLAP,
+            Self::DestinationChanged { .. } | Self::DiskUnmounted { .. } | Self::NoDiskMounted { .. } => {
+                ExitCode::CHANGED_DESTINATION
+            }
+            Self::IgnoresOwnership { .. } => ExitCode::IGNORES_OWNERSHIP,
+            Self::SealedSystem { .. } => ExitCode::SEALED_SYSTEM,
+            Self::NoPassword { .. } => ExitCode::NO_PASSWORD,
+            Self::BackupUnsupported { .. } => ExitCode::BACKUP_UNSUPPORTED,
+            Self::ServeradminNotFound { .. } => ExitCode::SERVERADMIN_NOT_FOUND,
+            Self::PgDumpallNotFound { .. } => ExitCode::PG_DUMPALL_NOT_FOUND,
+            Self::DatabaseNotDumped { .. } => ExitCode::DATABASE,
+            Self::DirectoryNotArchived { .. } => ExitCode::DIRECTORY,
+            // The folder holds the settings last, and whatever else was asked for.
+            Self::SettingsNotDumped { .. } | Self::BackupFolder { .. } => ExitCode::SETTINGS,
+            Self::Interrupted { .. } => ExitCode::INTERRUPTED,
+            Self::Rsync { code, .. } => *code,
+            Self::RsyncKilled { signal } => ExitCode::from_signal(*signal),
+            Self::StatisticsMissing { .. } => ExitCode::DIAGNOSTICS,
+            Self::FlushFailed { .. } => ExitCode::FILE_IO,
+        }
+    }
+
+    /// Whether the destination was refused as a whole: then nothing at all is written there.
+    #[must_use]
+    pub fn refuses_destination(&self) -> bool {
+        match self {
+            Self::DestinationUnusable { .. }
+            | Self::DestinationMissing { .. }
+            | Self::WouldDelete { .. }
+            | Self::Shrunken { .. }
+            | Self::Locked { .. }
+            | Self::SameFolder { .. }
+            | Self::SourceInsideDestination { .. }
+            | Self::PartInsideDestination { .. }
+            | Self::HoldsSystem { .. }
+            | Self::DestinationChanged { .. }
+            | Self::DiskUnmounted { .. }
+            | Self::NoDiskMounted { .. }
+            | Self::IgnoresOwnership { .. }
+            | Self::SealedSystem { .. }
+            | Self::NotRoot => true,
+            Self::Internal(_)
+            | Self::SourceUnreadable { .. }
+            | Self::SourceEmpty { .. }
+            | Self::ExcludesUnreadable { .. }
+            | Self::ScriptNotExecutable { .. }
+            | Self::ScriptFailed { .. }
+            | Self::SourceLost { .. }
+            | Self::DestinationLost { .. }
+            | Self::MissingUser { .. }
+            | Self::DestinationFull { .. }
+            | Self::NoRoom { .. }
+            | Self::RsyncNotFound { .. }
+            | Self::WrongRsync { .. }
+            | Self::Interrupted { .. }
+            | Self::Rsync { .. }
+            | Self::RsyncUnusable { .. }
+            | Self::RsyncKilled { .. }
+            | Self::RsyncNotRun { .. }
+            | Self::StatisticsMissing { .. }
+            | Self::FlushFailed { .. }
+            | Self::BackupFolder { .. }
+            | Self::NoPassword { .. }
+            | Self::BackupUnsupported { .. }
+            | Self::ServeradminNotFound { .. }
+            | Self::PgDumpallNotFound { .. }
+            | Self::DatabaseNotDumped { .. }
+            | Self::DirectoryNotArchived { .. }
+            | Self::SettingsNotDumped { .. }
+            | Self::SafetyNet { .. }
+            | Self::LosesBackups { .. }
+            | Self::MarkNotWritten { .. } => false,
+        }
+    }
+
+    /// Whether the destination is simply not there, as it is when its disk lies in the cupboard.
+    #[must_use]
+    pub fn means_missing(&self) -> bool {
+        match self {
+            Self::DestinationMissing { .. } | Self::DiskUnmounted { .. } | Self::NoDiskMounted { .. } => true,
+            Self::NotRoot
+            | Self::Internal(_)
+            | Self::NoRoom { .. }
+            | Self::Shrunken { .. }
+            | Self::PartInsideDestination { .. }
+            | Self::HoldsSystem { .. }
+            | Self::DestinationChanged { .. }
+            | Self::SafetyNet { .. }
+            | Self::LosesBackups { .. }
+            | Self::SourceUnreadable { .. }
+            | Self::SourceEmpty { .. }
+            | Self::DestinationUnusable { .. }
+            | Self::ExcludesUnreadable { .. }
+            | Self::ScriptNotExecutable { .. }
+            | Self::ScriptFailed { .. }
+            | Self::SourceLost { .. }
+            | Self::DestinationLost { .. }
+            | Self::MissingUser { .. }
+            | Self::DestinationFull { .. }
+            | Self::WouldDelete { .. }
+            | Self::Locked { .. }
+            | Self::RsyncNotFound { .. }
+            | Self::WrongRsync { .. }
+            | Self::SameFolder { .. }
+            | Self::SourceInsideDestination { .. }
+            | Self::IgnoresOwnership { .. }
+            | Self::SealedSystem { .. }
+            | Self::Interrupted { .. }
+            | Self::Rsync { .. }
+            | Self::RsyncUnusable { .. }
+            | Self::RsyncKilled { .. }
+            | Self::RsyncNotRun { .. }
+            | Self::StatisticsMissing { .. }
+            | Self::FlushFailed { .. }
+            | Self::BackupFolder { .. }
+            | Self::NoPassword { .. }
+            | Self::BackupUnsupported { .. }
+            | Self::ServeradminNotFound { .. }
+            | Self::PgDumpallNotFound { .. }
+            | Self::DatabaseNotDumped { .. }
+            | Self::DirectoryNotArchived { .. }
+            | Self::SettingsNotDumped { .. }
+            | Self::MarkNotWritten { .. } => false,
+        }
+    }
+}
