@@ -8,6 +8,9 @@
 //! So before rsync starts such a file of the clone gets another time. rsync then copies it by each of its names into a new
 //! file, and nothing is missing from the clone meanwhile. Of what has no contents, symbolic links and special files, the
 //! names that are too many are removed instead, and rsync makes them anew.
+//!
+//! The price is a look at every entry of the clone. By the record's `phases`, with 150,000 files on ext4 in memory, two busy
+//! cores and an unoptimised build: 0.09 to 0.16 of the time of rsync's run in which nothing has changed, 0.13 in the median.
 
 mod walk;
 
