@@ -4,6 +4,7 @@ pub mod folder;
 pub mod lock;
 pub mod platform;
 pub mod removal;
+pub mod shared_work;
 pub mod space;
 pub mod state;
 pub mod tools;

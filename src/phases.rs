@@ -12,6 +12,7 @@ pub mod granularity;
 pub mod identity;
 pub mod introduction;
 pub mod journal;
+pub mod links;
 pub mod markers;
 pub mod metrics;
 pub mod mounts;

@@ -5,7 +5,7 @@ use crate::host::Host;
 use crate::outcome::Outcome;
 use crate::phases::endpoints::Endpoints;
 use crate::phases::{
-    Run, adoption, attempts, awake, census, conclusion, endpoints, exclusions, introduction, markers,
+    Run, adoption, attempts, awake, census, conclusion, endpoints, exclusions, introduction, links, markers,
     password, ping, preflight, safety_net, script, server_backup, transfer,
 };
 use crate::plan::Plan;
@@ -45,6 +45,7 @@ fn walk(run: &Run<'_>, claimed: &mut Option<Endpoints>) -> Result<Outcome, Failu
     script::run_pre_clone(run)?;
     safety_net::make_ready(run, &ends.destination, &census)?;
     markers::begin(run, ends)?;
+    links::part(run, ends, &rules)?;
     let (report, judgement) = attempts::clone(run, &rsync, ends, &rules)?;
     let outcome = markers::write(run, ends, &report, judgement)?;
     script::run_post_clone(run, &outcome)?;

@@ -1,6 +1,6 @@
 //! A folder that is held open: what is made, renamed or removed in it never follows a link that somebody planted.
 
-use std::ffi::{CStr, OsStr, OsString};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
@@ -328,6 +328,12 @@ pub fn open_subfolder(parent: impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
         }
         opened => Ok(opened?),
     }
+}
+
+/// Opens the folder that these names lead to from an open one, in the same way.
+pub fn open_below(base: impl AsFd, way: &[CString]) -> io::Result<OwnedFd> {
+    let (first, rest) = way.split_first().ok_or(io::ErrorKind::NotFound)?;
+    rest.iter().try_fold(open_subfolder(base, first)?, |above, name| open_subfolder(above, name))
 }
 
 #[cfg(target_os = "linux")]

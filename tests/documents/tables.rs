@@ -152,7 +152,7 @@ fn the_table_of_options_is_the_programs() {
 }
 
 /// Each step of the pipeline, and what the README calls it.
-const STEPS: [(&str, &str); 21] = [
+const STEPS: [(&str, &str); 22] = [
     ("preflight::rights", "Rights."),
     ("run.start_log", "The log"),
     ("preflight::rsync", "rsync"),
@@ -171,6 +171,7 @@ const STEPS: [(&str, &str); 21] = [
     ("script::run_pre_clone", "The pre-clone script"),
     ("safety_net::make_ready", "Old safety nets"),
     ("markers::begin", "The marks are made ready"),
+    ("links::part", "Broken links"),
     ("attempts::clone", "rsync"),
     ("markers::write", "The marks are written"),
     ("script::run_post_clone", "The post-clone script"),

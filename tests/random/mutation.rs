@@ -25,7 +25,7 @@ const MOMENTS: [i64; 6] = [-1_000_000_000, -1, 0, 1_000_000_000, 1_700_000_000, 
 type Change = fn(&Tree, &mut Dice) -> io::Result<String>;
 
 /// Every kind of change; those that stand here twice happen twice as often.
-const CHANGES: [Change; 28] = [
+const CHANGES: [Change; 30] = [
     Tree::make,
     Tree::make,
     Tree::make,
@@ -52,6 +52,8 @@ const CHANGES: [Change; 28] = [
     Tree::change_attribute,
     Tree::change_list,
     Tree::link,
+    Tree::link,
+    Tree::break_link,
     Tree::break_link,
     Tree::change_kind,
 ];
@@ -326,22 +328,46 @@ impl Tree {
     }
 
     fn link(&self, dice: &mut Dice) -> io::Result<String> {
-        // Of anything else rsync never breaks a link again: nothing in it would tell the names apart.
-        let (from, to) = (self.any_file(dice)?, self.place(dice)?);
+        let (from, to) = (self.any(dice)?, self.place(dice)?);
         fs::hard_link(&from, &to)?;
         Ok(self.tell(&self.tell("link", &from), &to))
     }
 
-    /// Gives one name of a file an inode of its own, with the same contents or others.
+    /// Gives one name of something linked an inode of its own: with the same contents, size and time, or of a file with
+    /// other contents.
     fn break_link(&self, dice: &mut Dice) -> io::Result<String> {
-        let path = self.any_file(dice)?;
-        if path.symlink_metadata()?.nlink() < 2 {
-            return Err(none());
+        let path = self.any_linked(dice)?;
+        let was = path.symlink_metadata()?;
+        let kind = SFlag::from_bits_truncate(was.mode() & SFlag::S_IFMT.bits());
+        if was.is_file() {
+            let contents = fs::read(&path)?;
+            fs::remove_file(&path)?;
+            if dice.once_in(3) {
+                fs::write(&path, noise(dice.any(), contents.len()))?;
+                return Ok(self.tell("break the link and overwrite", &path));
+            }
+            fs::write(&path, contents)?;
+        } else if was.is_symlink() {
+            let target = fs::read_link(&path)?;
+            fs::remove_file(&path)?;
+            symlink(target, &path)?;
+        } else {
+            fs::remove_file(&path)?;
+            mknod(&path, kind, Mode::from_bits_truncate(0o600), was.rdev())?;
         }
-        let contents = fs::read(&path)?;
-        fs::remove_file(&path)?;
-        fs::write(&path, if dice.once_in(2) { contents } else { noise(dice.any(), contents.len()) })?;
+        set_mtime(&path, was.mtime(), was.mtime_nsec());
         Ok(self.tell("break the link", &path))
+    }
+
+    fn any_linked(&self, dice: &mut Dice) -> io::Result<PathBuf> {
+        for _ in 0..20 {
+            let path = self.any(dice)?;
+            let found = path.symlink_metadata()?;
+            if !found.is_dir() && found.nlink() > 1 {
+                return Ok(path);
+            }
+        }
+        Err(none())
     }
 
     fn change_kind(&self, dice: &mut Dice) -> io::Result<String> {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use nix::dir::{Dir, Entry};
 use nix::errno::Errno;
@@ -13,12 +13,10 @@ use nix::libc::{dev_t, ino_t};
 use nix::sys::stat::{FileStat, SFlag, fstat, fstatat};
 
 use super::Census;
-use crate::host::folder::{Folder, open_subfolder};
+use crate::host::folder::{Folder, open_below, open_subfolder};
+use crate::host::shared_work;
 use crate::process::interrupts::Interrupts;
 use crate::rsync::left_out::{LeftOut, Place};
-
-/// How many threads walk at most: more of them only wait for the disk.
-const THREADS: usize = 4;
 
 /// Down to this depth a folder that waits is reached from its parent, which is held open for it; below, from the last
 /// one that is. A job of launchd may have 256 files open.
@@ -35,28 +33,18 @@ const BLOCK: u64 = 512;
 pub fn count(folder: &Folder, left_out: &LeftOut, interrupts: &Interrupts) -> io::Result<Census> {
     let root = Arc::new(open_subfolder(folder, c".")?);
     let stat = fstat(&*root)?;
-    let walk = Walk {
-        device: stat.st_dev,
-        left_out,
-        interrupts,
-        waiting: Mutex::new(Waiting {
-            folders: vec![Below { base: root, way: vec![c".".to_owned()], depth: 0, place: left_out.top() }],
-            working: 0,
-        }),
-        change: Condvar::new(),
-    };
-    let mut tally = Tally::default();
-    tally.see(&stat);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS);
-    std::thread::scope(|scope| {
-        // Where no more threads may be started, fewer do.
-        let begin = |_| std::thread::Builder::new().spawn_scoped(scope, || walk.work()).ok();
-        let helpers: Vec<_> = (1..threads).filter_map(begin).collect();
-        tally.add(walk.work());
-        for helper in helpers {
-            tally.add(helper.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause)));
+    let walk = Walk { device: stat.st_dev, left_out, interrupts };
+    let top = Below { base: root, way: vec![c".".to_owned()], depth: 0, place: left_out.top() };
+    let tallies = shared_work::share(top, interrupts, |below, found, tally: &mut Tally| {
+        if walk.read(&below, tally, found).is_err_and(|error| !is_gone(&error)) {
+            tally.unreadable += 1;
         }
     });
+    let mut tally = Tally::default();
+    tally.see(&stat);
+    for part in tallies {
+        tally.add(part);
+    }
     Ok(tally.census())
 }
 
@@ -70,73 +58,16 @@ struct Below<'a> {
     place: Place<'a>,
 }
 
-impl Below<'_> {
-    fn open(&self) -> io::Result<OwnedFd> {
-        let mut names = self.way.iter();
-        let first = names.next().ok_or(io::ErrorKind::NotFound)?;
-        let opened = open_subfolder(&*self.base, first)?;
-        names.try_fold(opened, |above, name| open_subfolder(above, name))
-    }
-}
-
-struct Waiting<'a> {
-    /// The last one is read first: so few folders wait, and few are held open.
-    folders: Vec<Below<'a>>,
-    /// How many threads are reading a folder, and may yet bring more.
-    working: usize,
-}
-
 struct Walk<'a> {
     device: dev_t,
     left_out: &'a LeftOut,
     interrupts: &'a Interrupts,
-    waiting: Mutex<Waiting<'a>>,
-    change: Condvar,
 }
 
 impl<'a> Walk<'a> {
-    fn waiting(&self) -> MutexGuard<'_, Waiting<'a>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Reads folders until there are no more.
-    fn work(&self) -> Tally {
-        let mut tally = Tally::default();
-        let mut found = Vec::new();
-        while let Some(below) = self.next() {
-            if self.read(&below, &mut tally, &mut found).is_err_and(|error| !is_gone(&error)) {
-                tally.unreadable += 1;
-            }
-            drop(below);
-            let mut waiting = self.waiting();
-            waiting.folders.append(&mut found);
-            waiting.working -= 1;
-            drop(waiting);
-            self.change.notify_all();
-        }
-        tally
-    }
-
-    fn next(&self) -> Option<Below<'a>> {
-        let mut waiting = self.waiting();
-        loop {
-            if self.interrupts.received().is_some() {
-                waiting.folders.clear();
-            }
-            if let Some(below) = waiting.folders.pop() {
-                waiting.working += 1;
-                return Some(below);
-            }
-            if waiting.working == 0 {
-                return None;
-            }
-            waiting = self.change.wait(waiting).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
     /// Counts a folder's entries, and notes the folders among them.
     fn read(&self, below: &Below<'a>, tally: &mut Tally, found: &mut Vec<Below<'a>>) -> io::Result<()> {
-        let folder = Arc::new(below.open()?);
+        let folder = Arc::new(open_below(&*below.base, &below.way)?);
         for entry in Dir::from_fd(folder.as_fd().try_clone_to_owned()?)? {
             if self.interrupts.received().is_some() {
                 break;

@@ -1,0 +1,81 @@
+//! Names that are linked in the clone and separate at the source, of which rsync itself would make one file. Needs root.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
+
+#[path = "support/audit.rs"]
+mod audit;
+#[path = "support/disk.rs"]
+mod disk;
+#[path = "support/other_rsyncs.rs"]
+mod other_rsyncs;
+#[path = "support/sandbox.rs"]
+mod sandbox;
+#[path = "support/tree.rs"]
+mod tree;
+
+#[path = "cli/nobody.rs"]
+mod nobody;
+
+#[path = "links/limits.rs"]
+mod limits;
+#[path = "links/parted.rs"]
+mod parted;
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use audit::{Options, assert_same};
+use other_rsyncs::is_before;
+use sandbox::Sandbox;
+
+/// What the log says when links are parted.
+const PARTED: &str =
+    " files of the clone have several names that are separate files at the source: they are parted.";
+
+/// Whatever is not older than this moment has the time that it was given.
+const MOMENT: i64 = 1_600_000_000;
+
+/// What versions that know no nanoseconds keep.
+fn options(version: &str) -> Options {
+    Options { nanoseconds: !is_before(version, "3.1.3"), ..Options::default() }
+}
+
+/// Makes a file of a certain time.
+fn file(path: &Path, content: &str, time: i64) {
+    fs::write(path, content).unwrap();
+    tree::set_mtime(path, time, 0);
+}
+
+fn link(folder: &Path, from: &str, to: &str) {
+    fs::hard_link(folder.join(from), folder.join(to)).unwrap();
+}
+
+/// Makes a name a file of its own that differs in nothing but its mode: `cp -a name other; mv other name; chmod`.
+fn part(path: &Path, mode: u32) {
+    let other = path.with_file_name("other");
+    assert!(Command::new("cp").arg("-a").args([path, &other]).status().unwrap().success());
+    fs::rename(other, path).unwrap();
+    if !path.is_symlink() {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+}
+
+fn inode(path: PathBuf) -> u64 {
+    fs::symlink_metadata(path).unwrap().ino()
+}
+
+/// How many regular files rsync has transferred.
+fn transferred(sandbox: &Sandbox) -> u64 {
+    sandbox.record().unwrap()["statistics"]["transferred"].as_u64().unwrap()
+}
+
+/// The clone is exact, and a further run finds that there is nothing to do.
+fn assert_exact(sandbox: &Sandbox, options: &Options) {
+    assert_same(&sandbox.source, &sandbox.destination, options);
+    let run = sandbox.clone(&[]);
+    run.assert_code(0).assert_err("").assert_no_log(PARTED);
+    assert_eq!(transferred(sandbox), 0, "{run}");
+    assert_same(&sandbox.source, &sandbox.destination, options);
+}
