@@ -5,6 +5,7 @@ pub mod lock;
 pub mod platform;
 pub mod removal;
 pub mod shared_work;
+pub mod small_file;
 pub mod space;
 pub mod state;
 pub mod tools;

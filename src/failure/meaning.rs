@@ -120,51 +120,9 @@ impl Failure {
     /// Whether the destination is simply not there, as it is when its disk lies in the cupboard.
     #[must_use]
     pub fn means_missing(&self) -> bool {
-        match self {
-            Self::DestinationMissing { .. } | Self::DiskUnmounted { .. } | Self::NoDiskMounted { .. } => true,
-            Self::NotRoot
-            | Self::Internal(_)
-            | Self::NoRoom { .. }
-            | Self::Shrunken { .. }
-            | Self::PartInsideDestination { .. }
-            | Self::HoldsSystem { .. }
-            | Self::DestinationChanged { .. }
-            | Self::SafetyNet { .. }
-            | Self::LosesBackups { .. }
-            | Self::SourceUnreadable { .. }
-            | Self::SourceEmpty { .. }
-            | Self::DestinationUnusable { .. }
-            | Self::ExcludesUnreadable { .. }
-            | Self::ScriptNotExecutable { .. }
-            | Self::ScriptFailed { .. }
-            | Self::SourceLost { .. }
-            | Self::DestinationLost { .. }
-            | Self::MissingUser { .. }
-            | Self::DestinationFull { .. }
-            | Self::WouldDelete { .. }
-            | Self::Locked { .. }
-            | Self::RsyncNotFound { .. }
-            | Self::WrongRsync { .. }
-            | Self::SameFolder { .. }
-            | Self::SourceInsideDestination { .. }
-            | Self::IgnoresOwnership { .. }
-            | Self::SealedSystem { .. }
-            | Self::Interrupted { .. }
-            | Self::Rsync { .. }
-            | Self::RsyncUnusable { .. }
-            | Self::RsyncKilled { .. }
-            | Self::RsyncNotRun { .. }
-            | Self::StatisticsMissing { .. }
-            | Self::FlushFailed { .. }
-            | Self::BackupFolder { .. }
-            | Self::NoPassword { .. }
-            | Self::BackupUnsupported { .. }
-            | Self::ServeradminNotFound { .. }
-            | Self::PgDumpallNotFound { .. }
-            | Self::DatabaseNotDumped { .. }
-            | Self::DirectoryNotArchived { .. }
-            | Self::SettingsNotDumped { .. }
-            | Self::MarkNotWritten { .. } => false,
-        }
+        matches!(
+            self,
+            Self::DestinationMissing { .. } | Self::DiskUnmounted { .. } | Self::NoDiskMounted { .. }
+        )
     }
 }

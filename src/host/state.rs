@@ -3,17 +3,15 @@
 //! A destination that is unplugged can so be judged, and a failure that could not be written to it is still seen.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::OFlag;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::folder::Folder;
+use super::small_file;
 use crate::plan::Prefix;
 use crate::record::{Moment, Record, SCHEMA};
 use crate::shown;
@@ -119,7 +117,7 @@ impl Store {
 
     /// The state of a destination; `None` when nothing is known of it.
     pub fn load(&self, destination: &Path, prefix: &Prefix) -> io::Result<Option<State>> {
-        match read(&self.dir.join(name(destination, prefix))) {
+        match small_file::read(&self.dir.join(name(destination, prefix)), LARGEST) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             read => read.and_then(|bytes| State::parse(&bytes)).map(Some),
         }
@@ -146,24 +144,11 @@ impl Store {
             .iter()
             .map(|name| self.dir.join(name))
             .map(|path| {
-                let state = read(&path).and_then(|bytes| State::parse(&bytes));
+                let state = small_file::read(&path, LARGEST).and_then(|bytes| State::parse(&bytes));
                 (path, state)
             })
             .collect())
     }
-}
-
-/// Reads a file of at most 1 MiB, the rest of a longer one left out. Errors when it is no regular file: a link is not
-/// followed, and a FIFO not waited for.
-pub fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let file =
-        File::options().read(true).custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits()).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is not a file"));
-    }
-    file.take(LARGEST).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 /// The last part of the path for people, and a digest of path and prefix, which tells all of them apart.

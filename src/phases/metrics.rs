@@ -7,11 +7,14 @@ use nix::sys::stat::SFlag;
 
 use super::Run;
 use crate::host::folder::Folder;
-use crate::host::state;
+use crate::host::small_file;
 use crate::logging::warning;
 use crate::metrics;
 use crate::record::Record;
 use crate::shown;
+
+/// The most that is read of an earlier metrics file, in bytes; ours have some thousand.
+const LARGEST: u64 = 1 << 20;
 
 /// The collector runs as another user.
 const MODE: u32 = 0o644;
@@ -46,7 +49,7 @@ fn write_to(path: &Path, record: &Record, last_success: Option<i64>) -> io::Resu
         Some(record.ended.epoch)
     } else {
         last_success.or_else(|| {
-            let earlier = state::read(&folder.path().join(name)).ok()?;
+            let earlier = small_file::read(&folder.path().join(name), LARGEST).ok()?;
             metrics::last_success(&String::from_utf8_lossy(&earlier), &record.destination)
         })
     };

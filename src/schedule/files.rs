@@ -2,14 +2,12 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
-use std::io::{self, Read as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
-
-use nix::fcntl::OFlag;
 
 use super::Refusal;
 use crate::host::folder::Folder;
+use crate::host::small_file;
 use crate::linux::systemd;
 use crate::macos::launchd;
 use crate::shown;
@@ -43,7 +41,7 @@ pub fn find<'a>(dir: &Path, names: impl Iterator<Item = &'a OsStr>) -> Result<Ve
     let mut found = Vec::new();
     for name in names {
         let path = dir.join(name);
-        match read(&path) {
+        match small_file::read(&path, LARGEST) {
             Ok(content) if has_our_line(&content) => found.push(File { name: name.to_owned(), content }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Ok(_) => return Err(foreign(&path, "it was not written by counterpart schedule")),
@@ -57,34 +55,15 @@ fn foreign(path: &Path, why: &str) -> Refusal {
     Refusal::new(format!("{} is left alone: {why}. Choose another --name.", shown::path(path)))
 }
 
-/// Whether a file of the folder is one of ours.
+/// Whether a file of the folder is one of ours. A link never is: systemd masks a unit by one.
 pub fn is_ours(dir: &Path, name: &OsStr) -> bool {
-    read(&dir.join(name)).is_ok_and(|content| has_our_line(&content))
+    small_file::read(&dir.join(name), LARGEST).is_ok_and(|content| has_our_line(&content))
 }
 
 fn has_our_line(content: &[u8]) -> bool {
     content
         .split(|byte| *byte == b'\n')
         .any(|line| line.starts_with(systemd::OURS.as_bytes()) || line == launchd::OURS.as_bytes())
-}
-
-/// A link is never ours: systemd masks a unit by one.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-    let file = std::fs::File::options().read(true).custom_flags(flags.bits()).open(path).map_err(
-        |error| match error.raw_os_error() {
-            Some(code) if code == nix::errno::Errno::ELOOP as i32 => {
-                io::Error::other("it is a symbolic link")
-            }
-            _ => error,
-        },
-    )?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is not a file"));
-    }
-    let mut content = Vec::new();
-    file.take(LARGEST).read_to_end(&mut content)?;
-    Ok(content)
 }
 
 /// The names in the system's folder of jobs; none where there is no such folder.

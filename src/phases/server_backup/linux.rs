@@ -4,13 +4,10 @@ mod mysql;
 mod openldap;
 mod postgres;
 
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use log::info;
-use nix::fcntl::OFlag;
 
 use crate::failure::Failure;
 use crate::linux::sockets::{self, FIRST_ORDINARY_USER};
@@ -92,18 +89,6 @@ fn primary_group(user: u32) -> Option<u32> {
 
 /// The longest file that is read whole, in bytes.
 const SMALL: u64 = 1 << 16;
-
-/// Reads a small file that a server has written: neither a link nor a pipe in its place can lead or hold us up.
-fn read_small(path: &Path) -> io::Result<Vec<u8>> {
-    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    let file = File::options().read(true).custom_flags(flags.bits()).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is no file"));
-    }
-    let mut content = Vec::new();
-    file.take(SMALL).read_to_end(&mut content)?;
-    Ok(content)
-}
 
 /// A signal that reached us has also ended the dumper, and is the reason to tell.
 fn unless_interrupted<T>(

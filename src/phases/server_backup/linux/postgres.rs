@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use log::info;
 
-use super::{read_small, system_owner, unless_interrupted};
+use super::{SMALL, system_owner, unless_interrupted};
 use crate::failure::Failure;
 use crate::host::TOOL_LIMIT;
 use crate::host::folder::Folder;
+use crate::host::small_file;
 use crate::linux::names::{sanitised, told_apart};
 use crate::linux::postgres::{self as known, Databases, Socket, Version};
 use crate::phases::Run;
@@ -28,12 +29,13 @@ pub struct Cluster {
 impl Cluster {
     fn look(socket: Socket, owner: (u32, u32)) -> Result<Self, Failure> {
         let lock = socket.lock();
-        let data = read_small(&lock)
+        let data = small_file::read(&lock, SMALL)
             .map_err(|error| unknown(&socket, &lock, &shown::reason(&error)))
             .map(|text| known::data_folder(&text))?
             .ok_or_else(|| unknown(&socket, &lock, "it names no data folder"))?;
         let file = data.join("PG_VERSION");
-        let text = read_small(&file).map_err(|error| unknown(&socket, &file, &shown::reason(&error)))?;
+        let text = small_file::read(&file, SMALL)
+            .map_err(|error| unknown(&socket, &file, &shown::reason(&error)))?;
         let version = Version::read(&String::from_utf8_lossy(&text))
             .ok_or_else(|| unknown(&socket, &file, "it names no version"))?;
         Ok(Self { socket, owner, data, version })
