@@ -2,13 +2,13 @@
 
 use std::fmt::{Display, Write as _};
 
-use crate::record::{Figures, Record, Verdict};
+use crate::record::{Record, Statistics, Verdict};
 
 /// The name of the metric that has to outlive a failed run.
 const LAST_SUCCESS: &str = "counterpart_last_success_timestamp_seconds";
 
 /// A metric of what rsync counted: its name, what it is, and where to find it.
-type Figure = (&'static str, &'static str, fn(&Figures) -> Option<u64>);
+type Figure = (&'static str, &'static str, fn(&Statistics) -> Option<u64>);
 
 /// What rsync counted.
 const FIGURES: [Figure; 8] = [

@@ -106,14 +106,14 @@ pub struct Kinds {
     pub special: u64,
 }
 
-/// What rsync counted; nothing where it did not tell.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Figures {
+/// What rsync counted. A value is missing where this rsync does not print it; `rsync::statistics` reads them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Statistics {
     /// Entries of every kind in the source.
     pub files: Option<u64>,
-    /// Entries made at the destination.
+    /// Entries made at the destination; 3.1.0 and later.
     pub created: Option<u64>,
-    /// Entries deleted at the destination.
+    /// Entries deleted at the destination; 3.1.0 and later.
     pub deleted: Option<u64>,
     /// Files whose contents were copied.
     pub transferred: Option<u64>,
@@ -127,11 +127,11 @@ pub struct Figures {
     pub matched: Option<u64>,
     /// Blocks of 4 KiB that were looked at; rsync 3.5.1 and later.
     pub touched_blocks: Option<u64>,
-    /// [`Figures::files`] by their kind.
+    /// [`Statistics::files`] by their kind; this and the next two 3.1.0 and later.
     pub files_by_kind: Option<Kinds>,
-    /// [`Figures::created`] by their kind.
+    /// [`Statistics::created`] by their kind.
     pub created_by_kind: Option<Kinds>,
-    /// [`Figures::deleted`] by their kind.
+    /// [`Statistics::deleted`] by their kind.
     pub deleted_by_kind: Option<Kinds>,
     /// The size of the list of files, in bytes.
     pub list_size: Option<u64>,
@@ -220,7 +220,7 @@ pub struct Record {
     /// The rsync, if one was found.
     pub rsync: Option<Rsync>,
     /// What it counted, if it told.
-    pub statistics: Option<Figures>,
+    pub statistics: Option<Statistics>,
     /// The scripts that ran.
     pub scripts: Vec<Script>,
     /// The paths that rsync complained about.

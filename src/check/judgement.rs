@@ -232,7 +232,7 @@ fn damage(facts: &Facts<'_>) -> Vec<String> {
 
 fn figures(success: &Success<'_>) -> Figures {
     if let Some(record) = success.record {
-        let figures = record.statistics.clone().unwrap_or_default();
+        let figures = record.statistics.unwrap_or_default();
         return Figures {
             age: None,
             duration: Some(record.seconds),

@@ -72,7 +72,7 @@ fn note(run: &Run<'_>, rsync: &Rsync, report: &Report, attempt: u32) {
     };
     run.note(|notes| {
         notes.failing_paths = failing_paths;
-        notes.statistics = report.statistics.is_complete().then(|| (&report.statistics).into());
+        notes.statistics = report.statistics.is_complete().then_some(report.statistics);
         notes.rsync =
             Some(record::Rsync { attempts: attempt, exit_code, signal, ..journal::describe(rsync) });
     });

@@ -8,9 +8,8 @@ use super::{Run, preflight};
 use crate::host::state::Disk;
 use crate::logging::warning;
 use crate::outcome::Outcome;
-use crate::record::{Figures, Lines, Phase, Record, Rsync, SCHEMA, Script, Verdict};
+use crate::record::{Lines, Phase, Record, Rsync, SCHEMA, Script, Statistics, Verdict};
 use crate::rsync::capabilities::Optional;
-use crate::rsync::statistics::Statistics;
 use crate::shown;
 
 /// The notes of a run.
@@ -23,7 +22,7 @@ pub struct Journal {
     /// The rsync.
     pub rsync: Option<Rsync>,
     /// What it counted.
-    pub statistics: Option<Figures>,
+    pub statistics: Option<Statistics>,
     /// The scripts that ran.
     pub scripts: Vec<Script>,
     /// The paths that rsync complained about.
@@ -121,7 +120,7 @@ impl Run<'_> {
             seconds: rounded(self.began.elapsed()),
             phases: journal.phases.clone(),
             rsync: journal.rsync.clone(),
-            statistics: journal.statistics.clone(),
+            statistics: journal.statistics,
             scripts: journal.scripts.clone(),
             failing_paths: journal.failing_paths.clone(),
             log: self.log_path().map(|path| shown::path(path).to_string()),
@@ -140,29 +139,5 @@ pub fn describe(rsync: &preflight::Rsync) -> Rsync {
         attempts: 0,
         exit_code: None,
         signal: None,
-    }
-}
-
-impl From<&Statistics> for Figures {
-    fn from(statistics: &Statistics) -> Self {
-        Self {
-            files: statistics.files,
-            created: statistics.created,
-            deleted: statistics.deleted,
-            transferred: statistics.transferred,
-            total_size: statistics.total_size,
-            transferred_size: statistics.transferred_size,
-            literal: statistics.literal,
-            matched: statistics.matched,
-            touched_blocks: statistics.touched_blocks,
-            files_by_kind: statistics.files_by_kind,
-            created_by_kind: statistics.created_by_kind,
-            deleted_by_kind: statistics.deleted_by_kind,
-            list_size: statistics.list_size,
-            list_generation_ms: statistics.list_generation_ms,
-            list_transfer_ms: statistics.list_transfer_ms,
-            sent: statistics.sent,
-            received: statistics.received,
-        }
     }
 }

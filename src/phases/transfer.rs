@@ -11,13 +11,13 @@ use super::{Run, granularity, verdict, watchdog};
 use crate::failure::Failure;
 use crate::logging::{Screen, warning};
 use crate::process::{Command, End, Line, Stream, stream};
+use crate::record::Statistics;
 use crate::rsync::arguments::{Arguments, Purpose};
 use crate::rsync::diagnostics::Diagnostics;
 use crate::rsync::exit_status;
 use crate::rsync::itemized::{Change, Item};
 use crate::rsync::progress::Progress;
 use crate::rsync::rules::Rules;
-use crate::rsync::statistics::Statistics;
 use crate::shown;
 
 /// What an rsync has done.

@@ -1,45 +1,6 @@
 //! The statistics block that rsync prints at its end.
 
-use crate::record::Kinds;
-
-/// What rsync counted. A value is missing where this rsync does not print it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Statistics {
-    /// Entries of every kind in the source.
-    pub files: Option<u64>,
-    /// Entries made at the destination; 3.1.0 and later.
-    pub created: Option<u64>,
-    /// Entries deleted at the destination; 3.1.0 and later.
-    pub deleted: Option<u64>,
-    /// Regular files whose contents were transferred.
-    pub transferred: Option<u64>,
-    /// The size of all regular files, in bytes.
-    pub total_size: Option<u64>,
-    /// The size of the transferred files, in bytes.
-    pub transferred_size: Option<u64>,
-    /// Bytes that were sent as they are.
-    pub literal: Option<u64>,
-    /// Bytes that the destination had already.
-    pub matched: Option<u64>,
-    /// Blocks of 4 KiB that were touched; 3.5.1 and later.
-    pub touched_blocks: Option<u64>,
-    /// The entries of the source by their kind; this and the next two 3.1.0 and later.
-    pub files_by_kind: Option<Kinds>,
-    /// The entries that were made by their kind.
-    pub created_by_kind: Option<Kinds>,
-    /// The entries that were deleted by their kind.
-    pub deleted_by_kind: Option<Kinds>,
-    /// The size of the list of files, in bytes.
-    pub list_size: Option<u64>,
-    /// How long it took to make the list, in milliseconds.
-    pub list_generation_ms: Option<u64>,
-    /// How long it took to send the list, in milliseconds.
-    pub list_transfer_ms: Option<u64>,
-    /// Bytes that the sender sent.
-    pub sent: Option<u64>,
-    /// Bytes that the sender received.
-    pub received: Option<u64>,
-}
+use crate::record::{Kinds, Statistics};
 
 impl Statistics {
     /// Reads a line of rsync's standard output; `true` when it was one of the block's.
@@ -151,8 +112,8 @@ fn kinds(value: &str) -> Option<Kinds> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Statistics, kinds, milliseconds};
-    use crate::record::Kinds;
+    use super::{kinds, milliseconds};
+    use crate::record::{Kinds, Statistics};
 
     fn read(block: &str) -> Statistics {
         let mut statistics = Statistics::default();

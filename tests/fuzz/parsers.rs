@@ -11,10 +11,10 @@ use counterpart::host::platform::MacOsVersion;
 use counterpart::identity::{Identity, read_uuid};
 use counterpart::phases::safety_net::name::NetName;
 use counterpart::process::lines::Splitter;
+use counterpart::record::Statistics;
 use counterpart::rsync::diagnostics::Diagnostics;
 use counterpart::rsync::itemized::Item;
 use counterpart::rsync::progress::Progress;
-use counterpart::rsync::statistics::Statistics;
 use counterpart::rsync::{rules, version};
 use counterpart::shown;
 
