@@ -5,7 +5,7 @@ use counterpart::check::judgement::{Facts, Limits, judge};
 use counterpart::check::marks::{ErrorMark, Found, Marks, Place};
 use counterpart::host::state::State;
 use counterpart::plan::Prefix;
-use counterpart::record::{Figures, Lines, Moment, Record, SCHEMA, Verdict};
+use counterpart::record::{Lines, Moment, Record, SCHEMA, Statistics, Verdict};
 use counterpart::stats_file::StatsFile;
 
 /// The present; ages are counted back from here.
@@ -40,7 +40,11 @@ pub fn record(outcome: Verdict, ago: i64) -> Record {
         seconds: 240.0,
         phases: Vec::new(),
         rsync: None,
-        statistics: Some(Figures { files: Some(133_002), transferred: Some(1204), ..Figures::default() }),
+        statistics: Some(Statistics {
+            files: Some(133_002),
+            transferred: Some(1204),
+            ..Statistics::default()
+        }),
         scripts: Vec::new(),
         failing_paths: Lines::default(),
         log: Some("/var/log/counterpart/Counterpart_x".to_owned()),
