@@ -22,6 +22,12 @@ fn sandbox(body: &str) -> (Sandbox, PathBuf) {
     (sandbox, ledger)
 }
 
+/// Whether the log says that the next attempt is waited for.
+fn waits(sandbox: &Sandbox) -> bool {
+    let said = |log: &PathBuf| fs::read_to_string(log).unwrap().contains(" The next begins in ");
+    sandbox.logs().last().is_some_and(said)
+}
+
 fn transfers(ledger: &PathBuf) -> usize {
     fs::read_to_string(ledger).unwrap_or_default().lines().count()
 }
@@ -93,7 +99,8 @@ fn a_destination_that_is_replaced_during_the_wait_is_72() {
     let (sandbox, ledger) = sandbox("exit 12");
     let mut child = sandbox.command(sandbox.arguments(["--retries", "1", "--retry-wait", "2s"]));
     let child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    assert!(wait_until(|| transfers(&ledger) == 1));
+    // Not before the first attempt has been judged, which looks at the destination too.
+    assert!(wait_until(|| waits(&sandbox)));
     // The unmounting of a disk looks the same: another folder is at the path.
     fs::rename(&sandbox.destination, sandbox.path().join("aside")).unwrap();
     fs::create_dir(&sandbox.destination).unwrap();
@@ -111,7 +118,7 @@ fn a_signal_ends_the_wait() {
     let (sandbox, ledger) = sandbox("exit 12");
     let mut child = sandbox.command(sandbox.arguments(["--retries", "1", "--retry-wait", "1h"]));
     let child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    assert!(wait_until(|| transfers(&ledger) == 1));
+    assert!(wait_until(|| waits(&sandbox)));
     kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGTERM).unwrap();
     let run = Finished::from(child.wait_with_output().unwrap());
     run.assert_code(20).assert_err("counterpart: The clone was interrupted (SIGTERM).\n");
