@@ -10,6 +10,8 @@
 mod audit;
 #[path = "support/disk.rs"]
 mod disk;
+#[path = "support/other_rsyncs.rs"]
+mod other_rsyncs;
 #[path = "support/sandbox.rs"]
 mod sandbox;
 #[path = "support/tree.rs"]

@@ -47,7 +47,7 @@ fn linux_is_asked_through_logind() {
         &format!("kill -0 $(cat '{}') && touch '{}'", sandbox.path().join("pid").display(), alive.display()),
     );
     let finished = sandbox.clone(&["-p", script.to_str().unwrap()]);
-    finished.assert_code(0).assert_err("").assert_log(HELD).assert_no_log("Warning");
+    finished.assert_code(0).assert_err("").assert_log(HELD).assert_no_warning();
     assert_eq!(
         told(&sandbox),
         "--what=sleep:idle --who=Counterpart --why=A clone is being made --mode=block /bin/cat\n"
@@ -75,7 +75,7 @@ fn a_test_run_needs_no_watch() {
 
 #[track_caller]
 fn goes_on_without(finished: &Finished, why: &str) {
-    finished.assert_code(0).assert_err("").assert_no_log("Warning");
+    finished.assert_code(0).assert_err("").assert_no_warning();
     finished.assert_log(&format!("The machine is not kept from falling asleep: {why}.\n"));
     assert_eq!(finished.out.matches("falling asleep").count(), 1, "{finished}");
 }

@@ -30,7 +30,7 @@ fn the_newest_stay_this_runs_included() {
     let (sandbox, folder) = sandbox(0..5);
     fs::write(folder.join("Counterpart_20-01-02_03-04-04_2"), "").unwrap();
     fs::write(folder.join("Counterpart_20-01-02_03-04-04_10"), "").unwrap();
-    sandbox.clone(&["--keep-logs", "3"]).assert_code(0).assert_err("").assert_no_log("Warning");
+    sandbox.clone(&["--keep-logs", "3"]).assert_code(0).assert_err("").assert_no_warning();
     let left = names(&folder);
     assert_eq!(left[..2], ["Counterpart_20-01-02_03-04-04_10", "Counterpart_20-01-02_03-04-04_2"]);
     assert_eq!(left.len(), 3);
@@ -65,7 +65,7 @@ fn what_is_not_a_log_of_ours_stays() {
     let others = folder.join("Counterpart_20-01-02_03-04-12");
     fs::write(&others, "").unwrap();
     chown(&others, Some(Uid::from_raw(4711)), Some(Gid::from_raw(4711))).unwrap();
-    sandbox.clone(&["--keep-logs", "1"]).assert_code(0).assert_err("").assert_no_log("Warning");
+    sandbox.clone(&["--keep-logs", "1"]).assert_code(0).assert_err("").assert_no_warning();
     let left = names(&folder);
     assert_eq!(
         left[..7],

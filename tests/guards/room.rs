@@ -198,7 +198,7 @@ fn what_is_left_out_needs_no_room() {
     let file = sandbox.path().join("patterns");
     fs::write(&file, "/large\n").unwrap();
     let run = sandbox.clone(&["-e", &text(&file)]);
-    run.assert_code(0).assert_err("").assert_no_log("Warning");
+    run.assert_code(0).assert_err("").assert_no_warning();
     // A pattern that is not understood makes a warning of the refusal.
     fs::write(&file, "/l?rge\n").unwrap();
     let run = sandbox.clone(&["-e", &text(&file)]);

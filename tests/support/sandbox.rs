@@ -247,6 +247,20 @@ impl Finished {
         self
     }
 
+    /// Asserts that the log has no warning, but for what this machine's rsync is itself warned of.
+    #[track_caller]
+    pub fn assert_no_warning(&self) -> &Self {
+        let of_rsync =
+            |line: &&str| line.starts_with("Warning: rsync ") && line.contains(" has known holes ");
+        let warnings: Vec<&str> = self
+            .messages()
+            .into_iter()
+            .filter(|line| line.starts_with("Warning: ") && !of_rsync(line))
+            .collect();
+        assert!(warnings.is_empty(), "{warnings:?}: {self}");
+        self
+    }
+
     /// Asserts the whole of standard error: the failure in one sentence, or nothing.
     #[track_caller]
     pub fn assert_err(&self, text: &str) -> &Self {
