@@ -116,6 +116,6 @@ step "Crates" cargo fetch --locked --quiet
 step "Other versions of rsync" tests/other-rsyncs.sh
 step "Format" cargo fmt --check
 step "Lints" cargo clippy --all-targets --locked -- -D warnings
-step "Tests" cargo test --locked "$@"
+step "Tests" cargo test --locked --no-fail-fast "$@"
 step "Apple target" tests/apple-target.sh
 say "== Everything passed in $SECONDS s"

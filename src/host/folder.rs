@@ -244,15 +244,9 @@ impl Folder {
         Ok(Some((metadata, content)))
     }
 
-    /// The names in the folder, which where possible shows no trace of that in its access time. It is read by its path,
-    /// so the path must still lead to it.
+    /// The names in the folder, which where possible shows no trace of that in its access time.
     pub fn names(&self) -> io::Result<Vec<OsString>> {
-        let open = |flags| Dir::open(&self.path, OFlag::O_RDONLY | OFlag::O_CLOEXEC | flags, Mode::empty());
-        let mut entries = match open(UNNOTICED) {
-            // Only its owner and root may read it so.
-            Err(Errno::EPERM) if !UNNOTICED.is_empty() => open(OFlag::empty())?,
-            opened => opened?,
-        };
+        let mut entries = Dir::from_fd(open_subfolder(self, c".")?)?;
         let names =
             entries.iter().map(|entry| Ok(OsStr::from_bytes(entry?.file_name().to_bytes()).to_owned()));
         names.filter(|name| name.as_ref().map_or(true, |name| name != "." && name != "..")).collect()
