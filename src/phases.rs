@@ -16,6 +16,7 @@ pub mod links;
 pub mod markers;
 pub mod metrics;
 pub mod mounts;
+pub mod neighbours;
 pub mod overlap;
 pub mod ownership;
 pub mod password;
@@ -26,6 +27,7 @@ pub mod script;
 pub mod server_backup;
 pub mod transfer;
 pub mod verdict;
+pub mod view;
 pub mod watchdog;
 
 use std::cell::{Cell, OnceCell, RefCell};

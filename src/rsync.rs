@@ -6,6 +6,7 @@ pub mod diagnostics;
 pub mod exit_status;
 pub mod itemized;
 pub mod left_out;
+pub mod names;
 pub mod progress;
 pub mod rules;
 pub mod statistics;

@@ -2,6 +2,7 @@
 
 use super::Exam;
 use crate::host::folder::Folder;
+use crate::host::platform::Platform;
 use crate::linux::mounts::Ownership;
 use crate::phases::endpoints::{self, Endpoints, Source};
 use crate::phases::{introduction, ownership};
@@ -43,7 +44,8 @@ pub fn examine(exam: &mut Exam<'_>) -> Ends {
         }
     }
     together(exam, &mut ends);
-    if let Some(source) = &ends.source {
+    let source = ends.both.as_ref().map(|both| &both.source).or(ends.source.as_ref());
+    if let Some(source) = source {
         left_out(exam, source, ends.destination.as_ref());
     }
     ends
@@ -78,6 +80,7 @@ fn together(exam: &mut Exam<'_>, ends: &mut Ends) {
                     None => "neither lies inside the other, and no other Counterpart is cloning to the destination.",
                 },
             );
+            view(exam, &both);
             ends.both = Some(both);
         }
         (Some(source), None) => {
@@ -90,9 +93,34 @@ fn together(exam: &mut Exam<'_>, ends: &mut Ends) {
     }
 }
 
+/// Whether rsync will work on exactly the directories that were checked, whatever becomes of their paths.
+fn view(exam: &mut Exam<'_>, both: &Endpoints) {
+    const TOPIC: &str = "private view";
+    let is_possible = matches!(exam.run.host.platform, Platform::Linux);
+    if both.view.is_some() {
+        exam.ok(
+            TOPIC,
+            "rsync will see source and destination as they are now, whatever is mounted or unmounted.",
+        );
+    } else if !is_possible {
+        exam.ok(
+            TOPIC,
+            "macOS has none: the paths of source and destination are checked before and after rsync.",
+        );
+    } else {
+        exam.warn(
+            TOPIC,
+            "none can be had here: rsync is given the paths of source and destination, which are checked before and \
+             after.",
+            "On Linux 5.2 and later, run as root with CAP_SYS_ADMIN. Without it, keep others from mounting or unmounting \
+             anything there during a clone; see SECURITY.md.",
+        );
+    }
+}
+
 fn left_out(exam: &mut Exam<'_>, source: &Source, destination: Option<&Folder>) {
     const TOPIC: &str = "other filesystems";
-    introduction::warn_of_left_out(exam.run, &source.folder, destination);
+    introduction::warn_of_left_out(exam.run, source, destination);
     let remedy = "Clone it with a run of its own, or leave it at that; README, \"One filesystem\".";
     let (_, warned) = exam.warnings(TOPIC, remedy);
     if !warned {

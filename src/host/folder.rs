@@ -38,6 +38,8 @@ impl From<&Metadata> for FileIdentity {
 pub struct Folder {
     path: PathBuf,
     file: File,
+    /// The folder as it was reached by its path, where `file` shows it through a view.
+    reached: Option<File>,
 }
 
 impl Folder {
@@ -45,7 +47,30 @@ impl Folder {
     pub fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
         let file = File::options().read(true).custom_flags(flags.bits()).open(path)?;
-        Ok(Self { path: path.to_owned(), file })
+        Ok(Self { path: path.to_owned(), file, reached: None })
+    }
+
+    /// The same folder through the root of another mount of it, `tree`.
+    ///
+    /// Errors when that shows another folder.
+    pub fn seen_through(&self, tree: impl AsFd) -> io::Result<Self> {
+        let file = File::from(open_subfolder(tree, c".")?);
+        if FileIdentity::from(&file.metadata()?) != self.identity()? {
+            return Err(io::Error::other("the view shows another folder"));
+        }
+        Ok(Self { path: self.path.clone(), file, reached: Some(self.reached().try_clone()?) })
+    }
+
+    /// The open folder as its path led to it: in the table of mounts, unlike a view.
+    #[must_use]
+    pub fn reached(&self) -> &File {
+        self.reached.as_ref().unwrap_or(&self.file)
+    }
+
+    /// Whether it is seen through a view: nothing that is mounted in it can be met, or be waited for.
+    #[must_use]
+    pub fn is_seen_through_view(&self) -> bool {
+        self.reached.is_some()
     }
 
     /// Opens a folder that is made, with everything above it, where it is missing.
@@ -105,7 +130,22 @@ impl Folder {
     pub fn enter(&self, name: &OsStr) -> io::Result<Self> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let file = File::from(openat(&self.file, name, flags, Mode::empty())?);
-        Ok(Self { path: self.path.join(name), file })
+        Ok(Self { path: self.path.join(name), file, reached: None })
+    }
+
+    /// Opens the folder at a relative path below this one; a symbolic link in any part of it is an error.
+    pub fn enter_path(&self, path: &Path) -> io::Result<Self> {
+        let mut file = open_subfolder(self, c".")?;
+        for name in path.components() {
+            let name = CString::new(name.as_os_str().as_bytes())?;
+            file = open_subfolder(&file, &name)?;
+        }
+        Ok(Self { path: self.path.join(path), file: File::from(file), reached: None })
+    }
+
+    /// An open directory, of which `path` is told.
+    pub fn adopt(directory: &OwnedFd, path: &Path) -> io::Result<Self> {
+        Ok(Self { path: path.to_owned(), file: File::from(directory.try_clone()?), reached: None })
     }
 
     /// Makes a folder that only its owner can enter; fails when anything of that name is there.

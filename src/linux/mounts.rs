@@ -48,9 +48,14 @@ impl Mount {
         self.options.as_bytes().split(|byte| *byte == b',')
     }
 
-    /// Virtual filesystems hold nothing that could be lost.
-    fn is_real(&self) -> bool {
-        self.device.starts_with('/') || self.device.contains(":/") || self.kind == "zfs"
+    /// Whether it is the kernel's own view of something, and holds nothing that could be lost.
+    fn is_pseudo(&self) -> bool {
+        PSEUDO.contains(&self.kind.as_str())
+    }
+
+    /// Whether it is in memory only.
+    fn is_in_memory(&self) -> bool {
+        IN_MEMORY.contains(&self.kind.as_str())
     }
 
     /// The folders that an overlay puts together, the writable one among them; none for any other filesystem.
@@ -73,20 +78,59 @@ impl Mount {
         self.options().filter(move |_| is_overlay).filter_map(move |option| option.strip_prefix(name))
     }
 
-    /// Whether rsync goes on into `other` with `--one-file-system`: to it, each subvolume of btrfs is a filesystem.
-    fn goes_on_into(&self, other: &Self) -> bool {
+    /// Whether rsync goes on into `other` with `--one-file-system` where it is given paths and no view: to it, each
+    /// subvolume of btrfs is a filesystem.
+    #[must_use]
+    pub fn goes_on_into(&self, other: &Self) -> bool {
         self.device_number == other.device_number && (self.kind != "btrfs" || self.root == other.root)
     }
 }
 
-/// The mounts of real filesystems below `source`, which lies on the mount `id`, that a clone of it leaves out.
+/// The types of filesystems that only show what the kernel knows. `autofs` is none: something is behind it.
+const PSEUDO: [&str; 22] = [
+    "binder",
+    "binfmt_misc",
+    "bpf",
+    "cgroup",
+    "cgroup2",
+    "configfs",
+    "debugfs",
+    "devpts",
+    "devtmpfs",
+    "efivarfs",
+    "fusectl",
+    "hugetlbfs",
+    "mqueue",
+    "nfsd",
+    "nsfs",
+    "proc",
+    "pstore",
+    "rpc_pipefs",
+    "securityfs",
+    "selinuxfs",
+    "sysfs",
+    "tracefs",
+];
+
+/// The types of filesystems in memory.
+const IN_MEMORY: [&str; 2] = ["ramfs", "tmpfs"];
+
+/// The mounts below `source` that a clone leaves out, but for those of the kernel's own filesystems, and for those in
+/// memory where a clone leaves everything out: `out` says so of a path.
 ///
 /// Only the table is read: a look at a dead network mount would hang.
 #[must_use]
-pub fn left_out<'a>(table: &'a [Mount], id: u64, source: &Path) -> Vec<&'a Mount> {
-    let Some(home) = table.iter().find(|mount| mount.id == id) else { return Vec::new() };
+pub fn left_out<'a>(table: &'a [Mount], source: &Path, out: impl Fn(&Path) -> bool) -> Vec<&'a Mount> {
     let is_below = |mount: &&Mount| mount.point.starts_with(source) && mount.point != source;
-    table.iter().filter(is_below).filter(|mount| mount.is_real() && !home.goes_on_into(mount)).collect()
+    let is_covered =
+        |mount: &Mount| table.iter().any(|other| other.id != mount.id && other.point == mount.point);
+    let matters = |mount: &&Mount| {
+        !mount.is_pseudo()
+            && !(mount.is_in_memory() && out(&mount.point))
+            // One that waits for its first use; once something is mounted, that is named.
+            && !(mount.kind == "autofs" && (is_covered(mount) || mount.point.starts_with("/proc")))
+    };
+    table.iter().filter(is_below).filter(matters).collect()
 }
 
 /// Where `path`, which lies on the mount `id`, is on its filesystem: the device's number and the path there.
@@ -267,16 +311,34 @@ mod tests {
     #[test]
     fn what_a_clone_of_one_filesystem_leaves_out_is_found() {
         let table = read(TABLE);
-        let of = |id, source| {
-            left_out(&table, id, Path::new(source))
-                .into_iter()
-                .map(|mount| mount.point.clone())
-                .collect::<Vec<_>>()
+        let of = |source| {
+            let found = left_out(&table, Path::new(source), |point| point.starts_with("/run"));
+            found.into_iter().map(|mount| mount.point.to_str().unwrap().to_owned()).collect::<Vec<_>>()
         };
-        let all = ["/mnt/a b", "/mnt/c", "/mnt/d", "/mnt/e", "/mnt/f", "/mnt/c/other"].map(PathBuf::from);
-        assert_eq!(of(22, "/"), all, "neither the source's own device nor a virtual filesystem");
-        assert_eq!(of(30, "/mnt/c"), [PathBuf::from("/mnt/c/other")], "another subvolume");
-        assert_eq!(of(3, "/mnt/a b"), [] as [PathBuf; 0]);
+        let all = ["/mnt/a b", "/mnt/c", "/mnt/d", "/mnt/e", "/mnt/f", "/mnt/g", "/mnt/c/other"];
+        assert_eq!(of("/"), all, "no pseudo filesystem");
+        assert_eq!(of("/mnt/c"), ["/mnt/c/other"], "another subvolume");
+        assert_eq!(of("/mnt/a b"), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn what_is_real_is_told_by_its_type_alone() {
+        let table = read(
+            b"1 0 254:0 / / rw - ext4 /dev/vda rw\n\
+            2 1 0:50 / /b rw - btrfs B rw\n\
+            3 1 0:51 / /r rw - fuse.rclone remote: rw\n\
+            4 1 0:52 / /v rw - virtiofs share rw\n\
+            5 1 0:53 / /n rw - 9p host rw\n\
+            6 1 0:54 / /t rw - tmpfs tmpfs rw\n\
+            7 1 0:55 / /run rw - tmpfs tmpfs rw\n\
+            8 1 0:56 / /a rw - autofs systemd-1 rw\n\
+            9 1 0:57 / /c rw - autofs systemd-1 rw\n\
+            10 9 0:58 / /c rw - nfs4 server:/c rw\n\
+            11 1 0:59 / /sys rw - sysfs sysfs rw\n",
+        );
+        let found = left_out(&table, Path::new("/"), |point| point.starts_with("/run"));
+        let kinds: Vec<&str> = found.iter().map(|mount| mount.kind.as_str()).collect();
+        assert_eq!(kinds, ["btrfs", "fuse.rclone", "virtiofs", "9p", "tmpfs", "autofs", "nfs4"]);
     }
 
     #[test]

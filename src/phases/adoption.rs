@@ -11,6 +11,7 @@ use super::endpoints::{Destination, Endpoints, is_filesystems_own};
 use super::preflight::Rsync;
 use super::{Run, transfer};
 use crate::failure::Failure;
+use crate::host::folder::Folder;
 use crate::plan::{Mark, Prefix};
 use crate::rsync::itemized::{Change, Item};
 use crate::rsync::rules::Rules;
@@ -32,7 +33,7 @@ pub fn judge(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -> R
 pub fn refuse_losses(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -> Result<(), Failure> {
     let _phase = run.phase("adoption");
     let mut losses = Losses::default();
-    transfer::list(run, rsync, ends, rules, &mut |item| losses.see(&item, ends.destination.folder.path()))?;
+    transfer::list(run, rsync, ends, rules, &mut |item| losses.see(&item, &ends.destination.folder))?;
     losses.refusal(&run.plan.destination).map_or(Ok(()), Err)
 }
 
@@ -75,10 +76,13 @@ pub fn standing(run: &Run<'_>, destination: &Destination) -> Result<Standing, Fa
 /// Whether there is nothing to lose: a list of the whole source would only take its time.
 fn holds_nothing(run: &Run<'_>, destination: &Destination) -> io::Result<bool> {
     for name in destination.folder.names()? {
-        let path = destination.folder.path().join(&name);
         // A filesystem's own folder is no loss itself, but what it holds can be.
         let is_empty = is_filesystems_own(run.host.platform, &name)
-            && std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
+            && destination
+                .folder
+                .enter(&name)
+                .and_then(|own| own.names())
+                .is_ok_and(|names| names.is_empty());
         if !is_empty {
             return Ok(false);
         }
@@ -99,7 +103,7 @@ impl Losses {
     ///
     /// Measured with rsync 3.5.0: a file that gives way to a link, a FIFO or a folder is listed as that thing's
     /// creation and never as a deletion, so what stands at the name has to be looked at.
-    pub fn see(&mut self, item: &Item<'_>, destination: &Path) {
+    pub fn see(&mut self, item: &Item<'_>, destination: &Folder) {
         // A folder is created as `name/`, and a path with a slash at its end never leads to a file.
         let name = match item.change {
             Change::Create => item.name.strip_suffix(b"/").unwrap_or(item.name),
@@ -111,9 +115,10 @@ impl Losses {
             Change::Delete => !Prefix::default().owns(name.as_os_str()),
             Change::Replace => true,
             Change::Attributes => false,
-            Change::Create => match std::fs::symlink_metadata(destination.join(&name)) {
-                Ok(there) => !(there.is_dir() && item.is_folder()),
-                Err(_) => false,
+            Change::Create => match destination.kind(name.as_os_str()) {
+                Ok(Some(there)) => !(there == SFlag::S_IFDIR && item.is_folder()),
+                // What is above it is no folder, and is counted by itself.
+                Ok(None) | Err(_) => false,
             },
         };
         if !is_lost {

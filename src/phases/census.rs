@@ -10,11 +10,13 @@ mod room;
 mod shrunken;
 mod walk;
 
+use std::path::PathBuf;
+
 use indicatif::HumanBytes;
 use log::info;
 
-use super::Run;
 use super::endpoints::Endpoints;
+use super::{Run, neighbours};
 use crate::failure::Failure;
 use crate::logging::warning;
 use crate::rsync::left_out::LeftOut;
@@ -25,7 +27,7 @@ pub use room::{growth, warn_of_short_disks};
 pub use walk::count;
 
 /// What a tree on one filesystem holds. What has several names is counted once, but for its entries.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Census {
     /// Names, that of the top among them: what rsync calls the number of files.
     pub entries: u64,
@@ -41,6 +43,10 @@ pub struct Census {
     pub hard_linked: u64,
     /// Folders that could not be read and entries that could not be looked at. What is in them is not counted.
     pub unreadable: u64,
+    /// Directories at which another filesystem begins, such as a subvolume: they are counted, what is in them is not.
+    pub boundaries: Vec<PathBuf>,
+    /// How many more of those there are.
+    pub more_boundaries: u64,
 }
 
 /// Counts the source, and refuses a clone that would empty the destination or that cannot fit there.
@@ -56,6 +62,7 @@ pub fn judge(run: &Run<'_>, ends: &Endpoints, rules: &Rules) -> Result<Census, F
     })?;
     run.go_on()?;
     census.log(left_out.is_exact());
+    neighbours::warn_of_boundaries(run, ends, &census.boundaries, census.more_boundaries);
     refuse(run, shrunken::judge(run, ends, &census))?;
     refuse(run, room::judge(run, ends, &census, left_out.is_exact()))?;
     room::warn_of_short_disks(run);

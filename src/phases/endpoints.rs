@@ -6,18 +6,21 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use log::info;
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;
 use nix::unistd::{AccessFlags, faccessat};
 
 use super::identity::{self, Acceptance};
 use super::overlap::{self, Relation};
+use super::view::View;
 use super::{Run, ownership};
 use crate::failure::Failure;
 use crate::host::folder::{FileIdentity, Folder};
 use crate::host::lock::Lock;
 use crate::host::platform::{MacOsVersion, Platform};
 use crate::logging::warning;
+use crate::rsync::names::Names;
 use crate::rsync::rules;
 use crate::{linux, macos, shown};
 
@@ -28,12 +31,20 @@ pub struct Endpoints {
     pub source: Source,
     /// What becomes the clone.
     pub destination: Destination,
+    /// A private view of both folders, where one could be had; without it rsync is given their paths.
+    pub view: Option<View>,
 }
+
+/// The name of the source in the view.
+const SOURCE: &str = "source";
+
+/// The name of the destination in the view.
+const DESTINATION: &str = "destination";
 
 /// A source that could be read.
 #[derive(Debug)]
 pub struct Source {
-    /// Held open since the run began.
+    /// Held open since the run began; seen through the view, if there is one.
     pub folder: Folder,
     /// It is the root of a system, not just a folder of data.
     pub is_system: bool,
@@ -44,7 +55,8 @@ pub struct Source {
 /// A destination that may be written.
 #[derive(Debug)]
 pub struct Destination {
-    /// Held open since the run began: what is written to it goes to this folder, whatever becomes of the path.
+    /// Held open since the run began: what is written to it goes to this folder, whatever becomes of the path. Seen
+    /// through the view, if there is one.
     pub folder: Folder,
     /// None in a test run, which writes nothing.
     pub lock: Option<Lock>,
@@ -66,7 +78,33 @@ pub fn claim(run: &Run<'_>) -> Result<Endpoints, Failure> {
     if !run.plan.test_run {
         ownership::refuse_measured(run, &destination.folder)?;
     }
-    Ok(Endpoints { source, destination })
+    let mut ends = Endpoints { source, destination, view: None };
+    match view(run, &ends) {
+        Ok(Some((view, [source, destination]))) => {
+            (ends.source.folder, ends.destination.folder) = (source, destination);
+            ends.view = Some(view);
+        }
+        Ok(None) => {}
+        Err(error) => info!(
+            "No private view of source and destination can be had here ({}): rsync works on their paths, which are checked \
+             before and after.",
+            shown::reason(&error)
+        ),
+    }
+    Ok(ends)
+}
+
+/// The view of both ends; `None` where nobody expects one.
+fn view(run: &Run<'_>, ends: &Endpoints) -> io::Result<Option<(View, [Folder; 2])>> {
+    match run.host.platform {
+        Platform::Linux if run.host.is_root() => {
+            // A test run may not make the folder of the locks; no rsync needs what is below the other one.
+            let place = if run.host.lock_dir.is_dir() { &run.host.lock_dir } else { Path::new("/sys") };
+            let both = [(SOURCE, &ends.source.folder), (DESTINATION, &ends.destination.folder)];
+            View::open(place, both).map(Some)
+        }
+        Platform::Linux | Platform::MacOs(_) => Ok(None),
+    }
 }
 
 /// The destination alone, for a failure that came before both ends were known: `None` if anything speaks against
@@ -292,14 +330,63 @@ fn look_at_lock(run: &Run<'_>, folder: &Folder) -> Result<(), Failure> {
     if held { Err(Failure::Locked { path: run.plan.destination.clone() }) } else { Ok(()) }
 }
 
+impl Endpoints {
+    /// Source and destination, as an rsync in the view's namespace has to be given them.
+    #[must_use]
+    pub fn paths(&self) -> (PathBuf, PathBuf) {
+        match &self.view {
+            Some(view) => (view.path(SOURCE), view.path(DESTINATION)),
+            None => (self.source.folder.path().to_owned(), self.destination.folder.path().to_owned()),
+        }
+    }
+
+    /// What rsync says, with the users' paths for those of the view.
+    #[must_use]
+    pub fn names(&self) -> Names {
+        let mut names = Names::default();
+        if let Some(view) = &self.view {
+            names.add(&view.path(SOURCE), self.source.folder.path());
+            names.add(&view.path(DESTINATION), self.destination.folder.path());
+        }
+        names
+    }
+
+    /// A failure if a path leads elsewhere by now than to the folder that was claimed.
+    ///
+    /// Without a view this is all that keeps rsync away from what lies below an unmounted disk. With one it tells of a
+    /// source or a destination that was taken away while it was cloned.
+    pub fn ensure_in_place(&self, run: &Run<'_>) -> Result<(), Failure> {
+        self.source.is_in_place().map_err(|error| Failure::SourceLost {
+            path: run.plan.source.clone(),
+            why: shown::reason(&error),
+        })?;
+        self.destination.is_in_place().map_err(|error| Failure::DestinationLost {
+            path: run.plan.destination.clone(),
+            why: shown::reason(&error),
+        })
+    }
+}
+
+impl Source {
+    /// Whether the path still leads to the folder that was claimed.
+    pub fn is_in_place(&self) -> io::Result<()> {
+        leads_to(&self.folder)
+    }
+}
+
 impl Destination {
     /// Whether the path still leads to the folder that was claimed.
     pub fn is_in_place(&self) -> io::Result<()> {
-        let there = FileIdentity::from(&std::fs::symlink_metadata(self.folder.path())?);
-        if there == self.folder.identity()? {
-            Ok(())
-        } else {
-            Err(io::Error::other("another folder is at its path now (was it unmounted?)"))
-        }
+        leads_to(&self.folder)
+    }
+}
+
+/// A canonical path has no link in it, so one that is there now was put there since.
+fn leads_to(folder: &Folder) -> io::Result<()> {
+    let there = FileIdentity::from(&std::fs::symlink_metadata(folder.path())?);
+    if there == folder.identity()? {
+        Ok(())
+    } else {
+        Err(io::Error::other("another folder is at its path now (was it unmounted?)"))
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use log::info;
 
-use super::Run;
 use super::endpoints::{Endpoints, Source};
+use super::{Run, neighbours};
 use crate::failure::Failure;
 use crate::host::platform::Platform;
 use crate::logging::warning;
@@ -24,7 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Gathers the rules of this clone.
 pub fn gather(run: &Run<'_>, ends: &Endpoints) -> Result<Rules, Failure> {
-    gather_for(run, &ends.source)
+    let mut rules = gather_for(run, &ends.source)?;
+    neighbours::protect(run, ends, &mut rules)?;
+    Ok(rules)
 }
 
 /// The same for a source whose destination may not be known.
@@ -56,7 +58,7 @@ pub fn gather_for(run: &Run<'_>, source: &Source) -> Result<Rules, Failure> {
         built_in.clear();
         users = Some(rest.to_vec());
     }
-    Ok(Rules { ours, built_in, users })
+    Ok(Rules { ours, built_in, users, apart: Vec::new() })
 }
 
 /// Checks the user's file alone.

@@ -37,10 +37,10 @@ pub fn of(run: &Run<'_>, folder: &Folder) -> Filesystem {
 
 /// The table of mounts, and not device numbers: to those a subvolume of btrfs is a mount point and a bind mount is none.
 fn linux(run: &Run<'_>, folder: &Folder) -> Option<Filesystem> {
-    let (id, table) = mounts::of(folder).ok()?;
-    let mount = table.into_iter().find(|mount| mount.id == id)?;
-    let uuid = device(&mount).and_then(|device| blkid(run, &device));
-    Some(Filesystem { uuid, mount_point: mount.point })
+    let place = mounts::of(folder).ok()??;
+    let mount = place.mount()?;
+    let uuid = device(mount).and_then(|device| blkid(run, &device));
+    Some(Filesystem { uuid, mount_point: mount.point.clone() })
 }
 
 /// The block device. What the table says was mounted counts for btrfs alone, whose device numbers are of its own making:

@@ -1,13 +1,17 @@
 //! The first lines of the log: who clones what with what.
 
-use log::info;
+use std::path::Path;
 
-use super::endpoints::Endpoints;
+use log::info;
+use nix::sys::stat::SFlag;
+
+use super::endpoints::{Endpoints, Source};
 use super::preflight::Rsync;
 use super::{Run, journal, mounts};
 use crate::host::folder::Folder;
 use crate::host::platform::Platform;
-use crate::linux::mounts::left_out;
+use crate::linux::exclusions;
+use crate::linux::mounts::{Mount, left_out};
 use crate::logging::warning;
 use crate::rsync::version::Version;
 use crate::shown;
@@ -60,26 +64,66 @@ pub fn warn_of_rights(run: &Run<'_>) {
 
 /// Names what a clone of one filesystem does not reach: a forgotten `/home` would otherwise be missed when it is needed.
 pub fn log_what_is_left_out(run: &Run<'_>, ends: &Endpoints) {
-    warn_of_left_out(run, &ends.source.folder, Some(&ends.destination.folder));
+    warn_of_left_out(run, &ends.source, Some(&ends.destination.folder));
 }
 
-/// The same for a source whose destination may not be known.
-pub fn warn_of_left_out(run: &Run<'_>, source: &Folder, destination: Option<&Folder>) {
+/// The same for a source whose destination may not be known. With a view nothing that is mounted is entered; without one,
+/// what is mounted from the source's own filesystem is.
+pub fn warn_of_left_out(run: &Run<'_>, source: &Source, destination: Option<&Folder>) {
     match run.host.platform {
-        Platform::Linux => {
-            // Where the table cannot be read there is nothing to name.
-            let Ok((id, table)) = mounts::of(source) else { return };
-            for mount in left_out(&table, id, source.path()) {
-                if destination.is_none_or(|folder| !folder.path().starts_with(&mount.point)) {
-                    warning(format_args!(
-                        "{} is another filesystem ({}) and is not cloned. Clone it with a run of its own if it matters.",
-                        shown::path(&mount.point),
-                        mount.kind
-                    ));
-                }
-            }
-        }
+        Platform::Linux => {}
         // There a system's volumes are found and cloned one by one.
-        Platform::MacOs(_) => {}
+        Platform::MacOs(_) => return,
     }
+    let place = match mounts::of(&source.folder) {
+        Ok(Some(place)) => place,
+        Ok(None) => return,
+        Err(error) => {
+            return warning(format_args!(
+                "what is mounted below {} is not known ({}), and is not cloned.",
+                shown::path(source.folder.path()),
+                shown::reason(&error)
+            ));
+        }
+    };
+    let Some(home) = place.mount() else { return };
+    let out = |point: &Path| source.is_system && is_left_out_of_systems(point);
+    for mount in left_out(&place.table, source.folder.path(), out) {
+        let is_entered = !source.folder.is_seen_through_view() && home.goes_on_into(mount);
+        if !is_entered && destination.is_none_or(|folder| !folder.path().starts_with(&mount.point)) {
+            warning(describe(source, mount, home));
+        }
+    }
+}
+
+/// What lies on one of the folders whose contents a clone of a system leaves out.
+fn is_left_out_of_systems(point: &Path) -> bool {
+    let folders = exclusions::SYSTEM.iter().filter_map(|pattern| pattern.strip_suffix("/*"));
+    folders.into_iter().any(|folder| point.starts_with(folder))
+}
+
+fn describe(source: &Source, mount: &Mount, home: &Mount) -> String {
+    let (point, kind) = (shown::path(&mount.point), shown::line(mount.kind.as_bytes()));
+    let below = mount.point.strip_prefix(source.folder.path()).unwrap_or(&mount.point);
+    // What lies below the mount point is looked at, and not what is mounted there, which may be dead.
+    let is_file = || source.folder.kind(below.as_os_str()).is_ok_and(|kind| kind == Some(SFlag::S_IFREG));
+    if source.folder.is_seen_through_view() && is_file() {
+        return format!("{point} is covered by a mount ({kind}). The file below it is cloned.");
+    }
+    if mount.device_number == home.device_number && mount.kind == "btrfs" {
+        let root = shown::path(&mount.root);
+        return format!(
+            "{point} is a btrfs subvolume ({root}) and is not cloned. Clone it with a run of its own if it matters."
+        );
+    }
+    if mount.device_number == home.device_number {
+        let root = shown::path(&mount.root);
+        return format!(
+            "{point} is a mount of {root} on the same filesystem ({kind}) and is not entered: {root} is cloned only if it \
+             is below the source."
+        );
+    }
+    format!(
+        "{point} is another filesystem ({kind}) and is not cloned. Clone it with a run of its own if it matters."
+    )
 }

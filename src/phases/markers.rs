@@ -44,16 +44,8 @@ const RESERVE: usize = 4096;
 /// Makes the destination ours just before rsync starts: from here on it does not look complete.
 pub fn begin(run: &Run<'_>, ends: &Endpoints) -> Result<(), Failure> {
     run.go_on()?;
-    still_in_place(run, ends)?;
+    ends.ensure_in_place(run)?;
     begin_in(run, &ends.destination).map_err(|(mark, error)| not_written(run, &mark, &error))
-}
-
-/// A failure if the destination's path leads elsewhere by now: rsync is given the path.
-pub fn still_in_place(run: &Run<'_>, ends: &Endpoints) -> Result<(), Failure> {
-    ends.destination.is_in_place().map_err(|error| Failure::DestinationLost {
-        path: run.plan.destination.clone(),
-        why: shown::reason(&error),
-    })
 }
 
 fn begin_in(run: &Run<'_>, destination: &Destination) -> Result<(), (OsString, io::Error)> {

@@ -4,9 +4,9 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::mounts;
+use super::mounts::{self, Place};
 use crate::host::folder::{FileIdentity, Folder};
-use crate::linux::mounts::{Mount, locate};
+use crate::linux::mounts::Mount;
 
 /// How two folders lie to each other.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,19 +29,26 @@ pub enum Relation {
 }
 
 /// Compares by device and inode number and by the table of mounts, so that another way to a folder does not deceive.
+///
+/// Errors when the table cannot be read on a system that has one: whoever cannot tell must not clone.
 pub fn relation(source: &Folder, destination: &Folder) -> io::Result<Relation> {
+    let places = match (mounts::of(source)?, mounts::of(destination)?) {
+        (Some(source), Some(destination)) => Some((source, destination)),
+        (_, _) => None,
+    };
     let related = direct(source, destination)?;
     if matches!(related, Relation::Same | Relation::SourceInside | Relation::PartInside(_)) {
         return Ok(related);
     }
+    let Some((source_place, destination_place)) = places else { return Ok(related) };
     // An overlay has device numbers of its own, and what is deleted in a layer of it is gone from it.
-    for layer in layers(source, Mount::layers) {
+    for layer in layers(source, &source_place, Mount::layers)? {
         let below = direct(&layer, destination)?;
         if matches!(below, Relation::Same | Relation::SourceInside) {
             return Ok(below);
         }
     }
-    for layer in layers(destination, Mount::upper_layer) {
+    for layer in layers(destination, &destination_place, Mount::upper_layer)? {
         let below = direct(source, &layer)?;
         if matches!(below, Relation::Same | Relation::SourceInside) {
             return Ok(below);
@@ -50,14 +57,31 @@ pub fn relation(source: &Folder, destination: &Folder) -> io::Result<Relation> {
     Ok(related)
 }
 
-/// The folders that an overlay puts together as this one; none where it is not on an overlay or they are out of sight.
-fn layers(folder: &Folder, of: impl Fn(&Mount) -> Vec<PathBuf>) -> Vec<Folder> {
-    let Ok((id, table)) = mounts::of(folder) else { return Vec::new() };
-    let Some(mount) = table.iter().find(|mount| mount.id == id) else { return Vec::new() };
-    let Some((_, place)) = locate(&table, id, folder.path()) else { return Vec::new() };
-    let below = place.strip_prefix("/").unwrap_or(&place);
-    let layers = of(mount).into_iter().map(|layer| layer.join(below));
-    layers.filter_map(|layer| Folder::open(&std::fs::canonicalize(layer).ok()?).ok()).collect()
+/// The folders that an overlay puts together as this one; none where it is not on an overlay.
+///
+/// A layer that is not there by its name is one of another namespace, a container's for one: no path of ours leads to it.
+fn layers(folder: &Folder, place: &Place, of: impl Fn(&Mount) -> Vec<PathBuf>) -> io::Result<Vec<Folder>> {
+    let Some(mount) = place.mount() else { return Ok(Vec::new()) };
+    let layers = of(mount);
+    if layers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (_, inside) = mounts::locate(place, folder)?;
+    let below = inside.strip_prefix("/").unwrap_or(&inside);
+    let mut found = Vec::new();
+    for layer in layers {
+        let opened = std::fs::canonicalize(layer.join(below)).and_then(|path| Folder::open(&path));
+        match opened {
+            Ok(folder) => found.push(folder),
+            Err(error) if is_elsewhere(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
+}
+
+fn is_elsewhere(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 fn direct(source: &Folder, destination: &Folder) -> io::Result<Relation> {
@@ -66,7 +90,7 @@ fn direct(source: &Folder, destination: &Folder) -> io::Result<Relation> {
         Relation::Same
     } else if path_inside(destination, source)?.is_some() {
         Relation::SourceInside
-    } else if let Some(point) = part_inside(destination, source) {
+    } else if let Some(point) = part_inside(destination, source)? {
         Relation::PartInside(point)
     } else if let Some(relative) = path_inside(source, destination)? {
         let is_mount_point = source_is.device != destination_is.device;
@@ -78,8 +102,12 @@ fn direct(source: &Folder, destination: &Folder) -> io::Result<Relation> {
 
 /// The path of `inner` below `outer`, if it lies there.
 fn path_inside(outer: &Folder, inner: &Folder) -> io::Result<Option<PathBuf>> {
-    let found = by_ancestor(outer, inner)?.or(by_ending(outer, inner)?);
-    Ok(found.or_else(|| by_mounts(outer, inner)).or_else(|| by_mount_below(outer, inner)))
+    for way in [by_ancestor, by_ending, by_mounts, by_mount_below] {
+        if let Some(found) = way(outer, inner)? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
 }
 
 /// One of the folders above `inner` is `outer`.
@@ -103,43 +131,56 @@ fn by_ending(outer: &Folder, inner: &Folder) -> io::Result<Option<PathBuf>> {
     Ok(None)
 }
 
-/// Both are on one filesystem, of which different folders may be mounted. Elsewhere than on Linux there is no table.
-fn by_mounts(outer: &Folder, inner: &Folder) -> Option<PathBuf> {
-    let ((outer_mount, table), (inner_mount, _)) = (mounts::of(outer).ok()?, mounts::of(inner).ok()?);
-    let (outer_device, outer_place) = locate(&table, outer_mount, outer.path())?;
-    let (inner_device, inner_place) = locate(&table, inner_mount, inner.path())?;
-    if outer_device != inner_device || outer_place == inner_place {
-        return None;
+/// Both ends as the table of mounts has them; `None` on a system without one.
+struct Places {
+    /// The table, in which `outer` was found.
+    table: Vec<Mount>,
+    outer: (String, PathBuf),
+    inner: (String, PathBuf),
+}
+
+fn places(outer: &Folder, inner: &Folder) -> io::Result<Option<Places>> {
+    let (Some(outer_in), Some(inner_in)) = (mounts::of(outer)?, mounts::of(inner)?) else { return Ok(None) };
+    let (outer, inner) = (mounts::locate(&outer_in, outer)?, mounts::locate(&inner_in, inner)?);
+    Ok(Some(Places { table: outer_in.table, outer, inner }))
+}
+
+/// Both are on one filesystem, of which different folders may be mounted.
+fn by_mounts(outer: &Folder, inner: &Folder) -> io::Result<Option<PathBuf>> {
+    let Some(Places { outer, inner, .. }) = places(outer, inner)? else { return Ok(None) };
+    if outer == inner || outer.0 != inner.0 {
+        return Ok(None);
     }
-    inner_place.strip_prefix(&outer_place).ok().map(Path::to_owned)
+    Ok(inner.1.strip_prefix(&outer.1).ok().map(Path::to_owned))
 }
 
 /// A mount below `outer` leads to `inner`, or to a folder above it.
-fn by_mount_below(outer: &Folder, inner: &Folder) -> Option<PathBuf> {
-    let (id, table) = mounts::of(inner).ok()?;
-    let (device, place) = locate(&table, id, inner.path())?;
-    below(&table, outer.path()).find_map(|mount| {
+fn by_mount_below(outer: &Folder, inner: &Folder) -> io::Result<Option<PathBuf>> {
+    let Some(Places { table, inner: (device, place), .. }) = places(outer, inner)? else { return Ok(None) };
+    Ok(below(&table, outer.path()).find_map(|mount| {
         let rest = place.strip_prefix(&mount.root).ok().filter(|_| mount.device_number == device)?;
         Some(mount.point.strip_prefix(outer.path()).ok()?.join(rest))
-    })
+    }))
 }
 
 /// Where a mount below `outer` shows a folder of `inner` that rsync takes for a part of `outer`'s own filesystem.
-fn part_inside(outer: &Folder, inner: &Folder) -> Option<PathBuf> {
-    let ((outer_mount, table), (inner_mount, _)) = (mounts::of(outer).ok()?, mounts::of(inner).ok()?);
-    let (outer_device, outer_place) = locate(&table, outer_mount, outer.path())?;
-    let (inner_device, inner_place) = locate(&table, inner_mount, inner.path())?;
-    if outer_device != inner_device {
-        return None;
+fn part_inside(outer: &Folder, inner: &Folder) -> io::Result<Option<PathBuf>> {
+    let device = outer.identity()?.device;
+    let Some(Places { table, outer: outer_is, inner: inner_is }) = places(outer, inner)? else {
+        return Ok(None);
+    };
+    if outer_is.0 != inner_is.0 {
+        return Ok(None);
     }
-    below(&table, outer.path())
-        .find(|mount| {
-            mount.device_number == inner_device
-                && mount.root.starts_with(&inner_place)
-                && !mount.root.starts_with(&outer_place)
-                && is_on(&mount.point, outer)
-        })
-        .map(|mount| mount.point.clone())
+    let found = below(&table, outer.path()).find(|mount| {
+        mount.device_number == inner_is.0
+            && mount.root.starts_with(&inner_is.1)
+            && !mount.root.starts_with(&outer_is.1)
+            // To rsync a device number is a filesystem, and each subvolume of btrfs has one of its own. One that cannot
+            // be looked at counts as the same.
+            && std::fs::metadata(&mount.point).map_or(true, |found| FileIdentity::from(&found).device == device)
+    });
+    Ok(found.map(|mount| mount.point.clone()))
 }
 
 /// The mounts below a folder, the folder itself not among them.
@@ -147,12 +188,7 @@ fn below<'a>(table: &'a [Mount], folder: &'a Path) -> impl Iterator<Item = &'a M
     table.iter().filter(move |mount| mount.point.starts_with(folder) && mount.point != folder)
 }
 
-/// To rsync a device number is a filesystem, and each subvolume of btrfs has one of its own.
-fn is_on(path: &Path, folder: &Folder) -> bool {
-    let device = std::fs::metadata(path).map(|metadata| FileIdentity::from(&metadata).device).ok();
-    device.is_some() && device == folder.identity().map(|identity| identity.device).ok()
-}
-
+/// Whether a path leads to this folder. A path that we cannot follow is none that rsync could take.
 fn is(path: &Path, folder: FileIdentity) -> bool {
     std::fs::metadata(path).is_ok_and(|metadata| FileIdentity::from(&metadata) == folder)
 }

@@ -8,8 +8,9 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::unistd::{Gid, Uid, fchown};
 
+use super::Run;
 use super::endpoints::mount_point;
-use super::{Run, mounts};
+use super::mounts::{self, Place};
 use crate::failure::Failure;
 use crate::host::TOOL_LIMIT;
 use crate::host::folder::Folder;
@@ -63,8 +64,8 @@ pub fn known(run: &Run<'_>, folder: &Folder) -> Ownership {
 }
 
 fn linux(folder: &Folder) -> io::Result<Ownership> {
-    let (id, table) = mounts::of(folder)?;
-    Ok(table.iter().find(|mount| mount.id == id).map_or(Ownership::Unknown, Mount::ownership))
+    let place = mounts::of(folder)?;
+    Ok(place.as_ref().and_then(Place::mount).map_or(Ownership::Unknown, Mount::ownership))
 }
 
 fn macos(run: &Run<'_>, folder: &Folder) -> Ownership {

@@ -7,6 +7,7 @@ use super::adoption::{self, Losses};
 use super::endpoints::Endpoints;
 use super::preflight::Rsync;
 use super::safety_net::{self, Net};
+use super::view::View;
 use super::{Run, granularity, verdict, watchdog};
 use crate::failure::Failure;
 use crate::logging::{Screen, warning};
@@ -16,6 +17,7 @@ use crate::rsync::arguments::{Arguments, Purpose};
 use crate::rsync::diagnostics::Diagnostics;
 use crate::rsync::exit_status;
 use crate::rsync::itemized::{Change, Item};
+use crate::rsync::names::Names;
 use crate::rsync::progress::Progress;
 use crate::rsync::rules::Rules;
 use crate::shown;
@@ -36,13 +38,15 @@ pub struct Report {
 /// Makes the clone.
 pub fn clone(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -> Result<Report, Failure> {
     run.go_on()?;
+    // Whoever unplugged the disk during a wait must not find it filled below its mount point.
+    ends.ensure_in_place(run)?;
     // Each start gets a net of its own: a second one would put its leavings over those of the first.
     let net = safety_net::cast(run, &ends.destination)?;
     let purpose = Purpose::Clone { progress: Screen::is_terminal() };
     let command = command(run, rsync, ends, rules, purpose, net.as_ref())?;
     info!("Cloning.");
     let (mut statistics, mut diagnostics) = (Statistics::default(), Diagnostics::default());
-    let screen = run.screen();
+    let (screen, names) = (run.screen(), ends.names());
     let mut see = |line: Line<'_>| {
         if line.stream == Stream::Out {
             if let Some(progress) = Progress::read(line.bytes) {
@@ -54,7 +58,7 @@ pub fn clone(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -> R
                 screen.clear();
             }
         }
-        note(&mut diagnostics, line);
+        note(&mut diagnostics, &names, line);
     };
     let end = watchdog::watched(run.interrupts, || stream(&command, run.interrupts, &mut see));
     screen.clear();
@@ -65,14 +69,15 @@ pub fn clone(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -> R
     Ok(Report { end, ended: Local::now(), statistics, diagnostics })
 }
 
-fn note(diagnostics: &mut Diagnostics, line: Line<'_>) {
+fn note(diagnostics: &mut Diagnostics, names: &Names, line: Line<'_>) {
     if line.bytes.trim_ascii().is_empty() {
         return;
     }
+    let text = names.restore(line.bytes);
     if line.stream == Stream::Err {
-        diagnostics.read_line(line.bytes);
+        diagnostics.read_line(&text);
     }
-    info!("{}", shown::line(line.bytes));
+    info!("{}", shown::line(&text));
 }
 
 /// Lists what a clone would change and hands each item to `see`; an rsync that fails as a whole is a failure.
@@ -84,15 +89,16 @@ pub fn list(
     see: &mut dyn FnMut(Item<'_>),
 ) -> Result<End, Failure> {
     run.go_on()?;
+    ends.ensure_in_place(run)?;
     let command = command(run, rsync, ends, rules, Purpose::List, None)?;
-    let mut diagnostics = Diagnostics::default();
+    let (mut diagnostics, names) = (Diagnostics::default(), ends.names());
     let end = stream(&command, run.interrupts, &mut |line| match line.stream {
         Stream::Out => {
             if let Some(item) = Item::read(line.bytes) {
                 see(item);
             }
         }
-        Stream::Err => note(&mut diagnostics, line),
+        Stream::Err => note(&mut diagnostics, &names, line),
     });
     let end = end.map_err(|source| Failure::RsyncNotRun { path: rsync.path.clone(), source })?;
     run.go_on()?;
@@ -124,7 +130,7 @@ pub fn list_changes(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rule
             }
         }
         if needs_leave {
-            losses.see(&item, ends.destination.folder.path());
+            losses.see(&item, &ends.destination.folder);
         }
     })?;
     if let End::Exited(code @ 1..) = end {
@@ -153,6 +159,7 @@ fn command(
     purpose: Purpose,
     net: Option<&Net>,
 ) -> Result<Command, Failure> {
+    let (source, destination) = ends.paths();
     let arguments = Arguments {
         purpose,
         version: rsync.version,
@@ -164,8 +171,8 @@ fn command(
         root: run.host.is_root(),
         rules,
         backup_folder: net.map(Net::path),
-        source: ends.source.folder.path(),
-        destination: ends.destination.folder.path(),
+        source: &source,
+        destination: &destination,
     };
     let mut command = Command::tool(&rsync.path, arguments.to_vec());
     command.input = rules.users.clone().unwrap_or_default().into();
@@ -177,5 +184,11 @@ fn command(
         .map(crate::host::lock::Lock::share)
         .transpose()
         .map_err(|error| Failure::Internal(format!("the lock cannot be shared with rsync: {error}")))?;
+    command.namespace = ends
+        .view
+        .as_ref()
+        .map(View::namespace)
+        .transpose()
+        .map_err(|error| Failure::Internal(format!("the view cannot be shared with rsync: {error}")))?;
     Ok(command)
 }

@@ -12,7 +12,7 @@ use super::endpoints::{Destination, Endpoints, Source};
 use super::transfer::Report;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
-use crate::host::folder::{FileIdentity, forget_cached};
+use crate::host::folder::forget_cached;
 use crate::process::End;
 use crate::rsync::exit_status;
 use crate::shown;
@@ -41,7 +41,10 @@ pub fn judge(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<Complet
         End::Exited(0 | VANISHED) if report.diagnostics.undeleted || report.diagnostics.unsaved => {
             Err(reason(run, ends, report, PARTIAL))
         }
-        End::Exited(0) => complete(run, ends, report, 0).map(|()| Completion::Whole),
+        End::Exited(0) => {
+            probe_source_of(run, ends, report)?;
+            complete(run, ends, report, 0).map(|()| Completion::Whole)
+        }
         // A source that went away as a whole has not lost some files only.
         End::Exited(VANISHED) if report.diagnostics.vanished > 0 => {
             probe_source_of(run, ends, report)?;
@@ -138,10 +141,7 @@ fn is_no_room(error: &io::Error) -> bool {
 }
 
 fn probe_source(source: &Source, read_errors: bool) -> io::Result<()> {
-    let there = FileIdentity::from(&std::fs::metadata(source.folder.path())?);
-    if there != source.folder.identity()? {
-        return Err(io::Error::other("another folder is at its path now"));
-    }
+    source.is_in_place()?;
     if source.folder.names()?.is_empty() {
         return Err(io::Error::other("it is empty now"));
     }

@@ -61,12 +61,17 @@ pub fn hide_argument(secret: &[u8]) {
     }
 }
 
-/// Lets the child die with us where the system can do that, and keep `lock` open.
+/// Lets the child die with us where the system can do that, keep `lock` open, and run in `namespace`.
 ///
 /// Without the first, a killed Counterpart would leave an rsync that goes on deleting; without the second, the next
 /// run could begin beside it on systems that cannot do the first.
-pub fn prepare_child(command: &mut Command, lock: Option<&OwnedFd>) {
+pub fn prepare_child(command: &mut Command, lock: Option<&OwnedFd>, namespace: Option<&OwnedFd>) {
     let lock = lock.map(|lock| lock.as_fd().as_raw_fd());
+    #[cfg(target_os = "linux")]
+    let namespace = namespace.map(|namespace| namespace.as_fd().as_raw_fd());
+    // There are none elsewhere.
+    #[cfg(not(target_os = "linux"))]
+    let _ = namespace;
     #[cfg(target_os = "linux")]
     let parent = nix::unistd::getpid();
     let prepare = move || {
@@ -75,6 +80,12 @@ pub fn prepare_child(command: &mut Command, lock: Option<&OwnedFd>) {
             nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGTERM)?;
             if nix::unistd::getppid() != parent {
                 return Err(nix::errno::Errno::ESRCH.into());
+            }
+            if let Some(namespace) = namespace {
+                // SAFETY: as with the lock below, the parent's `OwnedFd` outlives the spawn.
+                let namespace = unsafe { std::os::fd::BorrowedFd::borrow_raw(namespace) };
+                nix::sched::setns(namespace, nix::sched::CloneFlags::CLONE_NEWNS)?;
+                nix::unistd::chdir(c"/")?;
             }
         }
         if let Some(lock) = lock {
@@ -85,7 +96,7 @@ pub fn prepare_child(command: &mut Command, lock: Option<&OwnedFd>) {
         }
         Ok(())
     };
-    // SAFETY: the closure makes only system calls that are async-signal-safe (prctl, getppid, fcntl); it allocates
-    // nothing, takes no lock and touches no memory but its two captured integers.
+    // SAFETY: the closure makes only system calls that are async-signal-safe (prctl, getppid, setns, chdir,
+    // fcntl); it allocates nothing, takes no lock and touches no memory but its captured integers.
     unsafe { command.pre_exec(prepare) };
 }

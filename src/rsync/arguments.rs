@@ -208,6 +208,7 @@ mod tests {
         let built_in = vec!["/dev/*", "/proc/*"];
         Rules {
             ours: own_files(&Prefix::default()),
+            apart: Vec::new(),
             built_in,
             users: users.map(|text| text.as_bytes().to_vec()),
         }

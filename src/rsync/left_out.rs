@@ -77,6 +77,9 @@ impl LeftOut {
             let parts = relative.as_bytes().split(|byte| *byte == b'/').map(Part::Plain);
             left_out.top.add(parts.chain(only_contents.then_some(Part::Starred(b"", b""))), Which::Anything);
         }
+        for path in &rules.apart {
+            left_out.top.add(path.as_bytes().split(|byte| *byte == b'/').map(Part::Plain), Which::Anything);
+        }
         for pattern in &rules.built_in {
             left_out.exclude(pattern.as_bytes());
         }

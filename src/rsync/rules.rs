@@ -9,6 +9,8 @@ use crate::plan::{DEFAULT_PREFIX, Mark, Prefix, SAFETY_NET};
 /// The rules of a clone, in three groups that are given in this order: the first that matches decides.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
+    /// Paths below the source and the destination that are no part of the clone on either side.
+    pub apart: Vec<OsString>,
     /// Ours, so that no `+` of the user's can undo them.
     pub ours: Vec<OsString>,
     /// The system's exclusion patterns, as `--exclude` takes them.
@@ -66,10 +68,30 @@ pub fn protect(pattern: &str) -> OsString {
     OsString::from(format!("P {pattern}"))
 }
 
+impl Rules {
+    /// From now on this path is no part of the clone: it is not copied from the source, and the destination's is neither
+    /// changed nor deleted.
+    pub fn set_apart(&mut self, relative: &OsStr) {
+        self.ours.push(exactly("H", relative, false));
+        self.ours.push(protect_path(relative));
+        self.apart.push(relative.to_owned());
+    }
+}
+
+/// A rule that protects exactly this path below the destination from deletion.
+#[must_use]
+pub fn protect_path(relative: &OsStr) -> OsString {
+    exactly("P", relative, false)
+}
+
 /// A rule that leaves out exactly this path below the source, or only what is in it.
 #[must_use]
 pub fn leave_out(relative: &OsStr, only_contents: bool) -> OsString {
-    let mut rule = b"- /".to_vec();
+    exactly("-", relative, only_contents)
+}
+
+fn exactly(what: &str, relative: &OsStr, only_contents: bool) -> OsString {
+    let mut rule = format!("{what} /").into_bytes();
     for &byte in relative.as_bytes() {
         // In a pattern that holds a wildcard, a backslash takes the special meaning from the next character; in one
         // that holds none it is itself. `[b]` means b in both.

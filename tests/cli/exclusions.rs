@@ -363,7 +363,9 @@ fn the_options_are_those_of_the_contract() {
     for option in ["--dry-run", "--verbose", "--exclude-from=-", "--info=progress2"] {
         assert!(!arguments.iter().any(|argument| argument == option), "{option}: {arguments:?}");
     }
-    let ends = [&sandbox.source, &sandbox.destination].map(|folder| format!("{}/", folder.display()));
+    // As they are called in the namespace that only rsync sees.
+    let lock = fs::canonicalize(sandbox.host().join("lock")).unwrap();
+    let ends = ["source", "destination"].map(|end| format!("{}/", lock.join(end).display()));
     assert_eq!(arguments[arguments.len() - 3..], ["--".to_owned(), ends[0].clone(), ends[1].clone()]);
 }
 

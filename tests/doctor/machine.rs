@@ -26,6 +26,8 @@ fn a_healthy_machine_is_told_so_from_the_first_line_to_the_last() {
             "OK    destination: @/destination can be written.",
             "OK    ownership: the destination keeps the owners of files.",
             "OK    both ends: neither lies inside the other, and no other Counterpart is cloning to the destination.",
+            "OK    private view: rsync will see source and destination as they are now, whatever is mounted or \
+             unmounted.",
             "OK    other filesystems: none is mounted below the source that its clone would leave out.",
             "OK    exclusions: 0 built-in patterns and 0 of yours are in force.",
             "OK    password: no server backup was asked for, so none is needed (none is stored in \
@@ -40,7 +42,7 @@ fn a_healthy_machine_is_told_so_from_the_first_line_to_the_last() {
             "WARN  schedule: no scheduled clone was found.",
             "      To do: Have the clone made every night: counterpart schedule install -- -s SOURCE -d DESTINATION",
             "OK    starting from the clone: this is a clone of data, not of a system.",
-            "16 OK, 1 WARN, 0 FAIL: nothing was found that would stop a clone.",
+            "17 OK, 1 WARN, 0 FAIL: nothing was found that would stop a clone.",
         ]
     );
     sandbox.clone(&[]).assert_code(0);
@@ -84,7 +86,7 @@ fn without_root_it_is_1_unless_allowed() {
             "      To do: run it with sudo or from a root job; report an internal error with the log",
         ],
     );
-    assert_eq!(told.lines.last().unwrap(), "15 OK, 1 WARN, 1 FAIL: a clone would end with code 1.");
+    assert_eq!(told.lines.last().unwrap(), "15 OK, 2 WARN, 1 FAIL: a clone would end with code 1.");
     let told = Told::of(&sandbox, &nobody::run(&sandbox, doctor(sandbox.arguments(["--allow-non-root"]))));
     told.assert_code(0).assert(
         "rights",

@@ -15,8 +15,9 @@ use crate::host::folder::Folder;
 use crate::host::platform::Platform;
 use crate::host::space::Space;
 use crate::logging::warning;
+use crate::phases::Run;
 use crate::phases::endpoints::{Endpoints, mount_point};
-use crate::phases::{Run, mounts};
+use crate::phases::mounts::{self, Place};
 use crate::rsync::left_out::LeftOut;
 use crate::rsync::rules::Rules;
 use crate::shown;
@@ -94,13 +95,10 @@ struct Keeping {
 
 fn keeping(run: &Run<'_>, folder: &Folder) -> Keeping {
     match run.host.platform {
-        Platform::Linux => mounts::of(folder)
-            .ok()
-            .and_then(|(id, table)| table.into_iter().find(|mount| mount.id == id))
-            .map_or(Keeping { bytes: false, inodes: false }, |mount| Keeping {
-                bytes: mount.keeps_sizes(),
-                inodes: mount.has_fixed_inodes(),
-            }),
+        Platform::Linux => mounts::of(folder).ok().flatten().as_ref().and_then(Place::mount).map_or(
+            Keeping { bytes: false, inodes: false },
+            |mount| Keeping { bytes: mount.keeps_sizes(), inodes: mount.has_fixed_inodes() },
+        ),
         Platform::MacOs(_) => Keeping { bytes: true, inodes: false },
     }
 }

@@ -1,9 +1,11 @@
 //! Walks a tree on one filesystem with a few threads and counts what it holds.
 
 use std::collections::HashMap;
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use nix::dir::{Dir, Entry};
@@ -34,7 +36,8 @@ pub fn count(folder: &Folder, left_out: &LeftOut, interrupts: &Interrupts) -> io
     let root = Arc::new(open_subfolder(folder, c".")?);
     let stat = fstat(&*root)?;
     let walk = Walk { device: stat.st_dev, left_out, interrupts };
-    let top = Below { base: root, way: vec![c".".to_owned()], depth: 0, place: left_out.top() };
+    let way = vec![c".".to_owned()];
+    let top = Below { base: root, way, path: PathBuf::new(), depth: 0, place: left_out.top() };
     let tallies = shared_work::share(top, interrupts, |below, found, tally: &mut Tally| {
         if walk.read(&below, tally, found).is_err_and(|error| !is_gone(&error)) {
             tally.unreadable += 1;
@@ -54,6 +57,7 @@ struct Below<'a> {
     base: Arc<OwnedFd>,
     /// The names that lead from there to it.
     way: Vec<CString>,
+    path: PathBuf,
     depth: usize,
     place: Place<'a>,
 }
@@ -83,13 +87,16 @@ impl<'a> Walk<'a> {
                 continue;
             }
             tally.see(&stat);
-            if is_folder && stat.st_dev == self.device {
+            if is_folder && stat.st_dev != self.device {
+                tally.see_boundary(below.path.join(OsStr::from_bytes(name.to_bytes())));
+            } else if is_folder {
                 let held = below.depth < HELD;
                 let (base, mut way) =
                     if held { (&folder, Vec::new()) } else { (&below.base, below.way.clone()) };
                 way.push(name.to_owned());
                 let place = below.place.below(name.to_bytes());
-                found.push(Below { base: Arc::clone(base), way, depth: below.depth + 1, place });
+                let path = below.path.join(OsStr::from_bytes(name.to_bytes()));
+                found.push(Below { base: Arc::clone(base), way, path, depth: below.depth + 1, place });
             }
         }
         Ok(())
@@ -128,7 +135,12 @@ struct Tally {
     /// What has several names, by its number: another thread may meet another of them.
     linked: HashMap<(dev_t, ino_t), Used>,
     unreadable: u64,
+    boundaries: Vec<PathBuf>,
+    more_boundaries: u64,
 }
+
+/// How many boundaries are kept.
+const MOST_BOUNDARIES: usize = 100;
 
 /// Inodes and the bytes that they use.
 #[derive(Default, Clone, Copy)]
@@ -161,7 +173,17 @@ impl Tally {
         }
     }
 
+    fn see_boundary(&mut self, path: PathBuf) {
+        if self.boundaries.len() < MOST_BOUNDARIES {
+            self.boundaries.push(path);
+        } else {
+            self.more_boundaries += 1;
+        }
+    }
+
     fn add(&mut self, other: Self) {
+        other.boundaries.into_iter().for_each(|path| self.see_boundary(path));
+        self.more_boundaries += other.more_boundaries;
         self.entries += other.entries;
         self.single.add(other.single);
         self.linked.extend(other.linked);
@@ -178,6 +200,8 @@ impl Tally {
             inodes: used.inodes,
             hard_linked: self.linked.len() as u64,
             unreadable: self.unreadable,
+            boundaries: self.boundaries,
+            more_boundaries: self.more_boundaries,
         }
     }
 }
