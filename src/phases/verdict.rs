@@ -132,7 +132,7 @@ fn probe(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<(), Failure
 }
 
 fn probe_source_of(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<(), Failure> {
-    probe_source(&ends.source, report.diagnostics.device_gone)
+    probe_source(run, &ends.source, report.diagnostics.device_gone)
         .map_err(|error| Failure::SourceLost { path: run.plan.source.clone(), why: shown::reason(&error) })
 }
 
@@ -140,8 +140,16 @@ fn is_no_room(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|number| [Errno::ENOSPC as i32, Errno::EDQUOT as i32].contains(&number))
 }
 
-fn probe_source(source: &Source, read_errors: bool) -> io::Result<()> {
-    source.is_in_place()?;
+fn probe_source(run: &Run<'_>, source: &Source, read_errors: bool) -> io::Result<()> {
+    match source.is_in_place() {
+        // rsync has read the folder that was claimed to the end, wherever its path leads now.
+        Err(error) if source.folder.is_seen_through_view() => run.warn(format_args!(
+            "{} leads elsewhere now than at the start: {}. What was there at the start was cloned.",
+            shown::path(source.folder.path()),
+            shown::reason(&error)
+        )),
+        checked => checked?,
+    }
     if source.folder.names()?.is_empty() {
         return Err(io::Error::other("it is empty now"));
     }
