@@ -9,6 +9,10 @@ use std::path::{Path, PathBuf};
 pub struct Mount {
     /// The mount's number.
     pub id: u64,
+    /// The number of the mount that it is mounted on.
+    pub parent: u64,
+    /// What is mounted or unmounted in another mount namespace is here too: it is a slave of that one's mount.
+    pub follows: bool,
     /// The filesystem's device, as `MAJOR:MINOR`.
     pub device_number: String,
     /// The folder of the filesystem that is mounted.
@@ -34,14 +38,20 @@ impl Mount {
         let mut words = line.split(|byte| *byte == b' ');
         let text = |word: &[u8]| String::from_utf8_lossy(word).into_owned();
         let id = text(words.next()?).parse().ok()?;
-        let device_number = text(words.nth(1)?);
+        let parent = text(words.next()?).parse().ok()?;
+        let device_number = text(words.next()?);
         let (root, point) = (unescape(words.next()?), unescape(words.next()?));
         let options = words.next()?;
         // Any number of further fields, and a dash behind them.
-        words.find(|word| *word == b"-")?;
+        let mut follows = false;
+        words.find(|word| {
+            follows |= word.starts_with(b"master:");
+            *word == b"-"
+        })?;
         let (kind, device) = (text(words.next()?), text(words.next()?));
         let options = [options, words.next().unwrap_or_default()].join(&b',');
-        Some(Self { id, device_number, root, point, kind, device, options: OsString::from_vec(options) })
+        let options = OsString::from_vec(options);
+        Some(Self { id, parent, follows, device_number, root, point, kind, device, options })
     }
 
     fn options(&self) -> impl Iterator<Item = &[u8]> {
@@ -125,10 +135,10 @@ pub fn left_out<'a>(table: &'a [Mount], source: &Path, out: impl Fn(&Path) -> bo
     let is_covered =
         |mount: &Mount| table.iter().any(|other| other.id != mount.id && other.point == mount.point);
     let matters = |mount: &&Mount| {
-        !mount.is_pseudo()
-            && !(mount.is_in_memory() && out(&mount.point))
-            // One that waits for its first use; once something is mounted, that is named.
-            && !(mount.kind == "autofs" && (is_covered(mount) || mount.point.starts_with("/proc")))
+        // An autofs waits for its first use; once something is mounted there, that is named.
+        let is_named_elsewhere =
+            mount.kind == "autofs" && (is_covered(mount) || mount.point.starts_with("/proc"));
+        !(mount.is_pseudo() || is_named_elsewhere || mount.is_in_memory() && out(&mount.point))
     };
     table.iter().filter(is_below).filter(matters).collect()
 }

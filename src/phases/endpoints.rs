@@ -101,7 +101,7 @@ fn view(run: &Run<'_>, ends: &Endpoints) -> io::Result<Option<(View, [Folder; 2]
             // A test run may not make the folder of the locks; no rsync needs what is below the other one.
             let place = if run.host.lock_dir.is_dir() { &run.host.lock_dir } else { Path::new("/sys") };
             let both = [(SOURCE, &ends.source.folder), (DESTINATION, &ends.destination.folder)];
-            View::open(place, both).map(Some)
+            View::open(place, &programs(run), both).map(Some)
         }
         Platform::Linux | Platform::MacOs(_) => Ok(None),
     }
@@ -328,6 +328,16 @@ fn look_at_lock(run: &Run<'_>, folder: &Folder) -> Result<(), Failure> {
         Failure::Internal(format!("the lock in {dir} cannot be taken: {}", shown::reason(&error)))
     })?;
     if held { Err(Failure::Locked { path: run.plan.destination.clone() }) } else { Ok(()) }
+}
+
+/// Where rsync may be, and what it may be a script for.
+fn programs(run: &Run<'_>) -> Vec<PathBuf> {
+    let host = run.host;
+    let given = run.plan.rsync.iter().filter_map(|rsync| rsync.parent().map(Path::to_owned));
+    let searched = std::env::split_paths(&host.search_path).filter(|path| path.is_absolute());
+    let all: Vec<PathBuf> = given.chain(host.rsync_folders.iter().cloned()).chain(searched).collect();
+    let real = all.iter().filter_map(|path| std::fs::canonicalize(path).ok());
+    real.chain(all.iter().cloned()).collect()
 }
 
 impl Endpoints {

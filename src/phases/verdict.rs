@@ -132,7 +132,8 @@ fn probe(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<(), Failure
 }
 
 fn probe_source_of(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<(), Failure> {
-    probe_source(run, &ends.source, report.diagnostics.device_gone)
+    let succeeded = matches!(report.end, End::Exited(0 | VANISHED));
+    probe_source(run, &ends.source, succeeded, report.diagnostics.device_gone)
         .map_err(|error| Failure::SourceLost { path: run.plan.source.clone(), why: shown::reason(&error) })
 }
 
@@ -140,10 +141,10 @@ fn is_no_room(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|number| [Errno::ENOSPC as i32, Errno::EDQUOT as i32].contains(&number))
 }
 
-fn probe_source(run: &Run<'_>, source: &Source, read_errors: bool) -> io::Result<()> {
+fn probe_source(run: &Run<'_>, source: &Source, succeeded: bool, read_errors: bool) -> io::Result<()> {
     match source.is_in_place() {
         // rsync has read the folder that was claimed to the end, wherever its path leads now.
-        Err(error) if source.folder.is_seen_through_view() => run.warn(format_args!(
+        Err(error) if succeeded && source.folder.is_seen_through_view() => run.warn(format_args!(
             "{} leads elsewhere now than at the start: {}. What was there at the start was cloned.",
             shown::path(source.folder.path()),
             shown::reason(&error)

@@ -23,16 +23,18 @@ impl View {
     /// Builds the view of `directories`, each below `place` under the name that goes with it, and returns them as they
     /// are seen in it.
     ///
-    /// `place` is an existing directory; only the view's own namespace shows anything in it. Errors when the system has
-    /// no such views or does not allow them, or when a directory is not in a mounted filesystem any more.
+    /// `place` is an existing directory; only the view's own namespace shows anything in it. `programs` are directories
+    /// that whoever enters the namespace has to find. Errors when the system has no such views or does not allow them, or
+    /// when a directory is not in a mounted filesystem any more.
     pub fn open<const N: usize>(
         place: &Path,
+        programs: &[PathBuf],
         directories: [(&str, &Folder); N],
     ) -> io::Result<(Self, [Folder; N])> {
         let place = std::fs::canonicalize(place)?;
         let trees = directories.map(|(name, directory)| system::tree(directory).map(|tree| (name, tree)));
         let trees = trees.into_iter().collect::<io::Result<Vec<_>>>()?;
-        let namespace = system::namespace(&place, &trees)?;
+        let namespace = system::namespace(&place, programs, &trees)?;
         let mut seen = Vec::with_capacity(N);
         for ((_, directory), (_, tree)) in directories.iter().zip(&trees) {
             seen.push(directory.seen_through(tree.as_fd())?);
@@ -59,7 +61,7 @@ mod system {
     use std::io;
     use std::os::fd::{AsFd as _, OwnedFd};
     use std::os::unix::fs::DirBuilderExt as _;
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
 
     use nix::sched::{CloneFlags, unshare};
     use rustix::fs::CWD;
@@ -79,18 +81,25 @@ mod system {
     }
 
     /// A namespace that shows `trees` below `place`.
-    pub fn namespace(place: &Path, trees: &[(&str, OwnedFd)]) -> io::Result<OwnedFd> {
+    pub fn namespace(place: &Path, programs: &[PathBuf], trees: &[(&str, OwnedFd)]) -> io::Result<OwnedFd> {
         // A thread leaves the namespace that the process lives in, and takes no other thread with it.
         std::thread::scope(|scope| {
-            let built = std::thread::Builder::new().spawn_scoped(scope, || build(place, trees))?;
+            let built = std::thread::Builder::new().spawn_scoped(scope, || build(place, programs, trees))?;
             built.join().unwrap_or_else(|_| Err(io::Error::other("the view's thread panicked")))
         })
     }
 
-    fn build(place: &Path, trees: &[(&str, OwnedFd)]) -> io::Result<OwnedFd> {
+    fn build(place: &Path, programs: &[PathBuf], trees: &[(&str, OwnedFd)]) -> io::Result<OwnedFd> {
         unshare(CloneFlags::CLONE_NEWNS)?;
-        // What is mounted here stays here, and what others unmount goes here too: no disk is kept busy by this copy.
+        // What is mounted here stays here, and what others unmount goes here too.
         mount_change("/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)?;
+        let needed: Vec<&Path> = SYSTEM
+            .iter()
+            .map(Path::new)
+            .chain(programs.iter().map(PathBuf::as_path))
+            .chain([place])
+            .collect();
+        let_go(&needed)?;
         let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
         mount("counterpart", place, "tmpfs", flags, Some(c"mode=0700,size=64k"))?;
         mount_change(place, MountPropagationFlags::PRIVATE)?;
@@ -103,6 +112,23 @@ mod system {
             uncover(&point)?;
         }
         Ok(File::open("/proc/thread-self/ns/mnt")?.into())
+    }
+
+    /// What programs need: themselves, their libraries and settings, and the kernel.
+    const SYSTEM: [&str; 9] = ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc", "/nix", "/proc", "/dev"];
+
+    /// Gives up this namespace's copies of mounts that do not go when others unmount them, so that no disk is kept busy.
+    fn let_go(needed: &[&Path]) -> io::Result<()> {
+        let table = mounts::read(&std::fs::read("/proc/thread-self/mountinfo")?);
+        let follows = |id| table.iter().any(|mount| mount.id == id && mount.follows);
+        let is_needed =
+            |point: &Path| needed.iter().any(|needed| needed.starts_with(point) || point.starts_with(needed));
+        let others = table.iter().rev().filter(|mount| !follows(mount.parent) && !is_needed(&mount.point));
+        for other in others {
+            // One below another that is gone is gone with it.
+            let _ = unmount(&other.point, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
+        }
+        Ok(())
     }
 
     /// Unmounts whatever is mounted on top of a view, or in it.
@@ -122,7 +148,7 @@ mod system {
 mod system {
     use std::io;
     use std::os::fd::OwnedFd;
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
 
     use super::Folder;
 
@@ -130,7 +156,11 @@ mod system {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    pub fn namespace(_place: &Path, _trees: &[(&str, OwnedFd)]) -> io::Result<OwnedFd> {
+    pub fn namespace(
+        _place: &Path,
+        _programs: &[PathBuf],
+        _trees: &[(&str, OwnedFd)],
+    ) -> io::Result<OwnedFd> {
         Err(io::ErrorKind::Unsupported.into())
     }
 }

@@ -31,12 +31,12 @@ fn a_partition_of_its_own_below_a_clone_is_left_alone() {
 }
 
 #[test]
-fn a_plain_folder_below_a_clone_is_emptied_when_its_source_is_not_mounted() {
+fn the_clone_of_another_filesystem_in_a_plain_folder_below_a_clone_is_left_alone() {
     let sandbox = Sandbox::new();
     sandbox.write("home/below the mount point", "");
     sandbox.write("file", "");
     let script = "mount -t tmpfs tmpfs \"$s/home\"; echo in >\"$s/home/letter\"; clone \"$s\" \"$d\"
-        clone \"$s/home\" \"$d/home\"; clone \"$s\" \"$d\"; ls \"$d/home\"
-        umount \"$s/home\"; rm \"$s/home/below the mount point\"; clone \"$s\" \"$d\"; ls -A \"$d/home\"";
-    assert_eq!(in_namespace(&sandbox, script), "letter\n");
+        rm -r \"$d/home\"; mkdir \"$d/home\"; clone \"$s/home\" \"$d/home\"; clone \"$s\" \"$d\"; ls \"$d/home\"
+        umount \"$s/home\"; rm \"$s/home/below the mount point\"; clone \"$s\" \"$d\"; ls \"$d/home\"";
+    assert_eq!(in_namespace(&sandbox, script), "letter\nletter\n");
 }

@@ -1,11 +1,13 @@
 //! Each system call by which Counterpart itself changes a disk, or makes sure that it has, fails once.
 
+use std::ffi::OsString;
 use std::fs;
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use crate::evidence::Evidence;
 use crate::sandbox::{Finished, Sandbox};
-use crate::scene::thousands;
+use crate::scene::{in_view, thousands};
 use crate::tree::edit_in_the_same_second;
 
 /// The calls, whether only those count that name the destination or use it, and how many a run has at least.
@@ -19,6 +21,12 @@ const CALLS: [(&str, bool, u32); 8] = [
     ("fchmod", false, 2),
     ("utimensat", false, 2),
 ];
+
+/// Tells strace to look at the destination alone: by its path, in the view, and when the view is gone.
+fn there(sandbox: &Sandbox) -> Vec<OsString> {
+    let paths = [sandbox.destination.clone(), in_view(sandbox), PathBuf::from("/")];
+    paths.into_iter().flat_map(|path| ["-P".into(), path.into_os_string()]).collect()
+}
 
 /// Runs a clone whose system call of this name and number fails with this error; nothing when it has fewer of them.
 fn with_failure(
@@ -34,7 +42,7 @@ fn with_failure(
     let output = std::process::Command::new("/usr/bin/timeout")
         .args(["-k", "5", "60", "/usr/bin/strace", "-qq", "-o"])
         .arg(&trace)
-        .args(if only_there { vec!["-P", sandbox.destination.to_str().unwrap()] } else { Vec::new() })
+        .args(if only_there { there(sandbox) } else { Vec::new() })
         .arg("-e")
         .arg(format!("trace={call}"))
         .arg("-e")

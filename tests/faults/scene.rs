@@ -108,9 +108,16 @@ pub fn processes_with(argument: &Path) -> Vec<Pid> {
     numbers.collect()
 }
 
+/// The destination's path in the private view.
+pub fn in_view(sandbox: &Sandbox) -> PathBuf {
+    sandbox.host().join("lock/destination")
+}
+
 /// The numbers of the rsync processes of a run, the one that it has started first.
 pub fn rsyncs(sandbox: &Sandbox) -> Vec<Pid> {
-    let mut found = processes_with(&sandbox.destination);
+    // Most are given the destination by its path in the view.
+    let mut found = processes_with(&in_view(sandbox));
+    found.extend(processes_with(&sandbox.destination));
     found
         .retain(|id| fs::read_to_string(format!("/proc/{id}/comm")).is_ok_and(|name| name.trim() == "rsync"));
     found.sort();

@@ -132,7 +132,8 @@ pub fn a_source_that_is_emptied_in_between_is_71(evidence: &mut Evidence) {
     let run = sandbox.clone(&[]);
     evidence.judge(&sandbox, &run);
     let sentence = format!(
-        "The source {} became unreadable during the clone: another folder is at its path now. Check its disk.",
+        "The source {} became unreadable during the clone: another folder is at its path now (was it \
+         unmounted?). Check its disk.",
         text(&sandbox.source)
     );
     assert_failure(&sandbox, &run, 71, &sentence, &["error", "id", "stats"]);

@@ -35,7 +35,10 @@ fn full_at_the_marks(evidence: &mut Evidence, disk: &Path, filling: &str) {
     sandbox.destination = folder(disk, "clone");
     thousands(&sandbox, 20);
     let fill = filling.replace("DISK", &text(disk));
-    on_transfer(&sandbox, &format!("{RSYNC} \"$@\"; code=$?; {{ {fill}; }} 2>/dev/null; exit $code"));
+    // rsync itself sees no disk but its own.
+    let fill = sandbox.script("fill", &fill);
+    let beside = format!("nsenter -t $PPID -m '{}'", text(&fill));
+    on_transfer(&sandbox, &format!("{RSYNC} \"$@\"; code=$?; {beside} 2>/dev/null; exit $code"));
     evidence.watch(&sandbox);
     let run = sandbox.clone(&[]);
     evidence.judge(&sandbox, &run);

@@ -176,15 +176,20 @@ fn a_disk_that_is_unmounted_during_a_clone_is_free() {
     let scene = Scene::new();
     let sandbox = &scene.sandbox;
     let disk = LoopDisk::new("ext4", 16, &[], "");
-    // As all mounts of a machine with systemd are.
-    make_shared(disk.path());
-    let script = scene.script(&format!(
-        "umount '{0}' && e2fsck -f -p '{1}' >&2 && : >'{2}'",
-        disk.path().display(),
-        disk.device().display(),
-        sandbox.path().join("free").display()
-    ));
-    sandbox.clone(&["-p", &script, "--strict-scripts"]).assert_code(0);
-    assert!(sandbox.path().join("free").exists());
+    let (above, free) = (sandbox.path().join("above"), sandbox.path().join("free"));
+    fs::create_dir(&above).unwrap();
+    // A disk on a shared mount, as all are on a machine with systemd.
+    let _above = At::tmpfs(&above);
+    make_shared(&above);
+    let point = above.join("disk");
+    fs::create_dir(&point).unwrap();
+    let _disk = At::bind(disk.path(), &point);
+    let unmounted = Command::new("umount").arg(disk.path()).status().unwrap();
+    assert!(unmounted.success());
+    // It opens the device for itself alone.
+    let check = format!("e2fsck -f -p '{}' >&2", disk.device().display());
+    let script = format!("umount '{}' && {check} && : >'{}'", point.display(), free.display());
+    sandbox.clone(&["-p", &scene.script(&script), "--strict-scripts"]).assert_code(0);
+    assert!(free.exists());
     disk.mount_again();
 }
