@@ -21,7 +21,7 @@ fn record(sandbox: &Sandbox) -> String {
 fn a_nested_subvolume_of_the_source_is_named_and_what_the_clone_holds_there_stays() {
     let disk = LoopDisk::new("btrfs", 115, &["--mixed"], "");
     let mut sandbox = Sandbox::new();
-    sandbox.source = disk.path().to_owned();
+    disk.path().clone_into(&mut sandbox.source);
     fs::create_dir(sandbox.source.join("a")).unwrap();
     subvolume(&sandbox.source.join("a/nested"));
     sandbox.write("a/nested/file", "of the subvolume");
@@ -43,7 +43,7 @@ fn a_nested_subvolume_of_the_source_is_named_and_what_the_clone_holds_there_stay
 fn a_subvolume_of_the_destination_is_named_since_rsync_deletes_nothing_in_it() {
     let disk = LoopDisk::new("btrfs", 115, &["--mixed"], "");
     let mut sandbox = Sandbox::new();
-    sandbox.destination = disk.path().to_owned();
+    disk.path().clone_into(&mut sandbox.destination);
     sandbox.write("a/file", "content");
     sandbox.clone(&[]).assert_code(0).assert_no_warning();
     fs::remove_dir_all(sandbox.destination.join("a")).unwrap();

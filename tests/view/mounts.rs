@@ -164,10 +164,10 @@ fn what_is_mounted_after_the_start_does_not_get_into_the_view() {
     });
     let script = scene.script(&mounts.join(" && "));
     let run = sandbox.clone(&["-p", &script, "--strict-scripts"]);
-    let _mounted = [&sandbox.source, &sandbox.destination].map(|end| At::adopt(&end.join("sub")));
+    let mounted = [&sandbox.source, &sandbox.destination].map(|end| At::adopt(&end.join("sub")));
     run.assert_code(0).assert_err("");
     assert_eq!(names(&sandbox.destination.join("sub")), [] as [&str; 0], "what is mounted there");
-    drop(_mounted);
+    drop(mounted);
     assert_eq!(names(&sandbox.destination.join("sub")), ["below"]);
 }
 

@@ -29,8 +29,8 @@ impl Scene {
     pub fn new() -> Self {
         let (source, destination) = (Tmpfs::new("size=8m"), Tmpfs::new("size=8m"));
         let mut sandbox = Sandbox::new();
-        sandbox.source = source.path().to_owned();
-        sandbox.destination = destination.path().to_owned();
+        source.path().clone_into(&mut sandbox.source);
+        destination.path().clone_into(&mut sandbox.destination);
         for name in ["file", "sub/below", "other/deep/file"] {
             sandbox.write(name, name);
         }

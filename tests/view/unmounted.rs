@@ -72,7 +72,7 @@ fn a_source_that_is_unmounted_in_between_is_cloned_as_it_was() {
 fn a_destination_that_is_unmounted_in_between_is_72_and_what_lies_below_stays() {
     let disk = LoopDisk::new("ext4", 32, &[], "");
     let mut sandbox = Sandbox::new();
-    sandbox.destination = disk.path().to_owned();
+    disk.path().clone_into(&mut sandbox.destination);
     sandbox.write("file", "content");
     sandbox.clone(&[]).assert_code(0);
     let run = clone_with(&sandbox, || {
