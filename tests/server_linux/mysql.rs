@@ -40,8 +40,8 @@ fn an_empty_dump_of_a_user_without_rights_is_no_dump() {
     std::fs::remove_file(sandbox.host().join("usr")).unwrap();
     std::fs::create_dir_all(sandbox.host().join("usr/bin")).unwrap();
     let tool = |name: &str, body: &str| write_script(&sandbox.host().join("usr/bin").join(name), body);
-    tool("mariadb", "exec /usr/bin/mariadb --user=nobody \"$@\"");
-    tool("mariadb-dump", "exec /usr/bin/mariadb-dump --user=nobody \"$@\"");
+    tool("mariadb", "exec /usr/bin/mariadb \"$@\" --user=nobody");
+    tool("mariadb-dump", "exec /usr/bin/mariadb-dump \"$@\" --user=nobody");
     let finished = sandbox.clone(&["-b", "x"]);
     finished.assert_code(96);
     assert!(finished.err.contains("may not see everything"), "{finished}");

@@ -18,7 +18,7 @@ pub const PASSWORD: &str = "pa ss'w\"ö=rd";
 /// A machine whose servers nobody else sees, with the system's own dumpers.
 pub fn machine() -> Sandbox {
     unshare(CloneFlags::CLONE_NEWNET).unwrap();
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::of_servers();
     sandbox.write("file", "content");
     symlink("/usr", sandbox.host().join("usr")).unwrap();
     symlink("/usr/sbin/slapcat", sandbox.host().join("tools/slapcat")).unwrap();
