@@ -46,9 +46,10 @@ pub fn unpack_to(path: &Path, to: &Path) {
 
 /// A program run as a user.
 pub fn as_user(user: &str, program: &str) -> Command {
+    let group = nix::unistd::User::from_name(user).unwrap().unwrap().gid;
     let mut command = Command::new("setpriv");
     command
-        .args([&format!("--reuid={user}"), &format!("--regid={user}"), "--init-groups", program])
+        .args([&format!("--reuid={user}"), &format!("--regid={group}"), "--init-groups", program])
         .env("HOME", "/nonexistent")
         .current_dir("/")
         .stdin(Stdio::null());
@@ -71,7 +72,7 @@ pub fn succeed(command: &mut Command) -> String {
 /// A folder that belongs to a user.
 pub fn folder(path: &Path, user: &str) -> PathBuf {
     fs::create_dir_all(path).unwrap();
-    succeed(Command::new("chown").arg(format!("{user}:{user}")).arg(path));
+    succeed(Command::new("chown").arg(format!("{user}:")).arg(path));
     fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
     path.to_owned()
 }
