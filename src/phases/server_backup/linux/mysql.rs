@@ -104,14 +104,14 @@ struct Dumper<'a> {
     server: &'a Server,
     socket: &'a Entry,
     client: PathBuf,
-    dumper: PathBuf,
+    dump_program: PathBuf,
 }
 
 impl<'a> Dumper<'a> {
     fn new(run: &'a Run<'a>, found: &'a Databases) -> Result<Self, String> {
-        let (client, dumper) = (tool(run, &known::CLIENTS)?, tool(run, &known::DUMPERS)?);
+        let (client, dump_program) = (tool(run, &known::CLIENTS)?, tool(run, &known::DUMPERS)?);
         let socket = found.sockets.reach(&found.server)?;
-        Ok(Self { run, server: &found.server, socket, client, dumper })
+        Ok(Self { run, server: &found.server, socket, client, dump_program })
     }
 
     fn dump(&self, folder: &Folder, name: &str) -> Result<(), String> {
@@ -126,7 +126,7 @@ impl<'a> Dumper<'a> {
             });
         };
         let arguments = |socket: &Path| known::dump_arguments(login, socket, only.as_ref());
-        let command = self.command(&self.dumper, login, arguments)?;
+        let command = self.command(&self.dump_program, login, arguments)?;
         let dump = write_compressed(self.run, folder, name, command, is_harmless, known::ENDING, &mut watch)?;
         let missing: Vec<&str> = expected.difference(&dumped).map(String::as_str).collect();
         if !missing.is_empty() {
@@ -210,7 +210,7 @@ impl<'a> Dumper<'a> {
 
     /// Whether both programs keep the password to themselves whatever the server asks for.
     fn is_safe(&self) -> Result<bool, String> {
-        for program in [&self.client, &self.dumper] {
+        for program in [&self.client, &self.dump_program] {
             let mut command = Command::tool(program, ["--version"]);
             command.user = Some(self.server.account.numbers);
             let printed = capture(&command, self.run.interrupts, TOOL_LIMIT)

@@ -66,7 +66,7 @@ fn find_instance(run: &Run<'_>, tools: &ServerTools, instance: Instance) -> Resu
                 return Ok(None);
             }
             let folder = below(folder);
-            match find_newest_socket(run, instance, &folder, prefix)? {
+            match find_newest_socket(run, instance, &folder, prefix) {
                 Some(socket) => Ok(Some(Found { instance, socket: Some(socket) })),
                 None => match find_socket(run, instance, &folder.join(otherwise))? {
                     Some(socket) => Ok(Some(Found { instance, socket: Some(socket) })),
@@ -141,28 +141,22 @@ fn trusted_socket(root: &Path, path: &Path, user: u32) -> io::Result<bool> {
 }
 
 /// The socket in the newest of the folders whose names begin so: each start of the service makes another one.
-fn find_newest_socket(
-    run: &Run<'_>,
-    instance: Instance,
-    parent: &Path,
-    prefix: &str,
-) -> Result<Option<Socket>, String> {
-    let Ok(entries) = fs::read_dir(parent) else { return Ok(None) };
-    let mut folders: Vec<_> = entries
+fn find_newest_socket(run: &Run<'_>, instance: Instance, parent: &Path, prefix: &str) -> Option<Socket> {
+    let mut folders: Vec<_> = fs::read_dir(parent)
+        .ok()?
         .filter_map(Result::ok)
         .filter(|entry| entry.file_name().as_encoded_bytes().starts_with(prefix.as_bytes()))
         .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
         .collect();
     folders.sort();
-    for (_, folder) in folders.iter().rev() {
-        // One that is somebody else's hides nothing, whether it can be read or not.
-        match find_socket(run, instance, folder) {
-            Ok(Some(socket)) => return Ok(Some(socket)),
-            Ok(None) => {}
-            Err(why) => info!("{}: {why}.", instance.name),
+    // One that is somebody else's hides nothing, whether it can be read or not.
+    folders.iter().rev().find_map(|(_, folder)| match find_socket(run, instance, folder) {
+        Ok(socket) => socket,
+        Err(why) => {
+            warning(format!("{}: {why}.", instance.name));
+            None
         }
-    }
-    Ok(None)
+    })
 }
 
 /// The numbers of the user that an instance belongs to.
