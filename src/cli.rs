@@ -127,6 +127,24 @@ pub enum Action {
     Generate(Generated),
 }
 
+impl Action {
+    /// Whether a password may be in memory from now on.
+    #[must_use]
+    pub fn may_hold_a_password(&self) -> bool {
+        match self {
+            Self::Clone(plan) => plan.backup.is_some(),
+            Self::Doctor(inquiry) => inquiry.plan.backup.is_some(),
+            Self::Setpass(_) => true,
+            Self::Check(_)
+            | Self::ExplainCheck(_)
+            | Self::Look(_)
+            | Self::Schedule(_)
+            | Self::Restore(_)
+            | Self::Generate(_) => false,
+        }
+    }
+}
+
 /// The definition of the command line, with the exit codes below its help.
 #[must_use]
 pub fn definition() -> clap::Command {

@@ -3,6 +3,7 @@
 pub mod directories;
 pub mod folder;
 pub mod lock;
+pub mod peer;
 pub mod platform;
 pub mod removal;
 pub mod shared_work;
@@ -10,6 +11,7 @@ pub mod small_file;
 pub mod space;
 pub mod state;
 pub mod tools;
+pub mod trusted;
 pub mod walk;
 
 use std::collections::BTreeMap;
@@ -57,6 +59,8 @@ pub struct Host {
     pub job_credentials: Option<PathBuf>,
     /// Where disks are mounted: a folder in one of these that is no mount point is most likely a missing disk.
     pub mount_folders: Vec<PathBuf>,
+    /// How long a dumper may be silent before it is given up.
+    pub dumper_silence: Duration,
     /// The effective user's number; 0 is root.
     pub effective_uid: u32,
     /// The machine's name.
@@ -70,6 +74,9 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 
 /// The longest that a system tool such as `sw_vers` may take.
 pub const TOOL_LIMIT: Duration = Duration::from_secs(60);
+
+/// The longest that a dumper may wait for its server, for a lock that somebody holds, say.
+pub const DUMPER_SILENCE: Duration = Duration::from_secs(30 * 60);
 
 impl Host {
     /// The machine that this process runs on.
@@ -95,6 +102,7 @@ impl Host {
             plain_credentials: "/etc/credstore".into(),
             job_credentials: absolute_folder("CREDENTIALS_DIRECTORY"),
             mount_folders: mount_folders(system),
+            dumper_silence: DUMPER_SILENCE,
             effective_uid,
             name: name(),
             users: BTreeMap::new(),

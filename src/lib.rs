@@ -43,7 +43,11 @@ use process::interrupts::Interrupts;
 ///
 /// The only place where an outcome becomes an exit code.
 pub fn main_on(find_host: impl FnOnce() -> anyhow::Result<Host>) -> ProcessExitCode {
-    let code = match cli::parse() {
+    // Until it is known that there is no password, or nobody needs it any more.
+    process::wipe_freed_memory(true);
+    let action = cli::parse();
+    process::wipe_freed_memory(action.as_ref().is_ok_and(cli::Action::may_hold_a_password));
+    let code = match action {
         Err(error) => {
             // Nothing can be done about a closed output, and the code tells enough.
             let _ = error.print();

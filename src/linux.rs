@@ -10,5 +10,6 @@ pub mod mysql;
 pub mod names;
 pub mod openldap;
 pub mod postgres;
+pub mod processes;
 pub mod sockets;
 pub mod systemd;

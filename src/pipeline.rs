@@ -37,11 +37,12 @@ fn walk(run: &Run<'_>, claimed: &mut Option<Endpoints>) -> Result<Outcome, Failu
     let census = census::judge(run, ends, &rules)?;
     adoption::judge(run, &rsync, ends, &rules)?;
     if run.plan.test_run {
+        drop(password);
         transfer::list_changes(run, &rsync, ends, &rules)?;
         return Ok(Outcome::TestRun);
     }
     let _awake = awake::hold(run);
-    server_backup::run(run, password.as_ref())?;
+    server_backup::run(run, password)?;
     script::run_pre_clone(run)?;
     safety_net::make_ready(run, &ends.destination, &census)?;
     markers::begin(run, ends)?;

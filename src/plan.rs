@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::address::Address;
-use crate::secret::Secret;
+use crate::secret::Once;
 
 /// Everything that one run of the clone has to know. Paths are absolute.
 #[derive(Debug, Clone)]
@@ -70,8 +70,8 @@ pub struct Plan {
 /// Where the password of a server backup comes from.
 #[derive(Debug, Clone)]
 pub enum BackupPassword {
-    /// From the command line.
-    Given(Secret),
+    /// From the command line, to be taken by the phase that finds the password.
+    Given(Once),
     /// From the system's keychain or credential store.
     Stored,
 }

@@ -28,6 +28,13 @@ pub fn hide_argument(secret: &Secret) {
     sys::hide_argument(secret.expose());
 }
 
+/// From now on memory is overwritten before it is freed, so that no copy of a password stays in it, or no longer.
+///
+/// The command line, the parser and the pipes of other programs copy a password without our doing.
+pub fn wipe_freed_memory(wipes: bool) {
+    sys::wipe_freed_memory(wipes);
+}
+
 /// What to start.
 #[derive(Debug)]
 pub struct Command {
@@ -47,6 +54,8 @@ pub struct Command {
     pub lock: Option<OwnedFd>,
     /// The mount namespace that it runs in, from a view of the phases; ours when there is none.
     pub namespace: Option<OwnedFd>,
+    /// What the child finds open, under the same numbers as we do.
+    pub inherit: Vec<OwnedFd>,
 }
 
 /// The environment of every tool: the C locale, the system's folders, and nothing that came from our caller.
@@ -75,6 +84,7 @@ impl Command {
             raw_output: false,
             lock: None,
             namespace: None,
+            inherit: Vec::new(),
         }
     }
 
@@ -96,7 +106,7 @@ impl Command {
         if let Some((user, group)) = self.user {
             command.uid(user).gid(group);
         }
-        sys::prepare_child(&mut command, self.lock.as_ref(), self.namespace.as_ref());
+        sys::prepare_child(&mut command, self.namespace.as_ref(), self.lock.iter().chain(&self.inherit));
         command.spawn()
     }
 }

@@ -1,6 +1,7 @@
 //! A secret: redacted when shown, zeroed when dropped, and without a way into an argument or an environment.
 
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -70,9 +71,27 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// A secret that is handed over once: whoever takes it has the only one.
+#[derive(Debug, Clone)]
+pub struct Once(Arc<Mutex<Option<Secret>>>);
+
+impl Once {
+    /// Keeps a secret until it is taken.
+    #[must_use]
+    pub fn new(secret: Secret) -> Self {
+        Self(Arc::new(Mutex::new(Some(secret))))
+    }
+
+    /// The secret, the first time.
+    #[must_use]
+    pub fn take(&self) -> Option<Secret> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{LONGEST, Secret};
+    use super::{LONGEST, Once, Secret};
 
     #[test]
     fn what_cannot_be_typed_is_objected_to() {
@@ -92,5 +111,13 @@ mod tests {
         assert_eq!(format!("{secret:?}"), "Secret(…)");
         secret.strip_line_end();
         assert_eq!(secret.expose(), b"word\n");
+    }
+
+    #[test]
+    fn it_is_handed_over_once() {
+        let once = Once::new(Secret::new(b"word".to_vec()));
+        let other = once.clone();
+        assert_eq!(once.take().map(|secret| secret.expose().to_vec()), Some(b"word".to_vec()));
+        assert!(other.take().is_none() && once.take().is_none());
     }
 }

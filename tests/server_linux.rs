@@ -7,8 +7,12 @@
 #[path = "support/sandbox.rs"]
 mod sandbox;
 
+#[path = "server_linux/attacks.rs"]
+mod attacks;
 #[path = "server_linux/faults.rs"]
 mod faults;
+#[path = "server_linux/memory.rs"]
+mod memory;
 #[path = "server_linux/mysql.rs"]
 mod mysql;
 #[path = "server_linux/openldap.rs"]
@@ -19,3 +23,5 @@ mod password;
 mod postgres;
 #[path = "server_linux/servers.rs"]
 mod servers;
+#[path = "server_linux/trusted.rs"]
+mod trusted;

@@ -8,7 +8,7 @@ use super::absolute;
 use crate::address::Address;
 use crate::plan::{BackupPassword, DEFAULT_PREFIX, Plan, Prefix};
 use crate::process::hide_argument;
-use crate::secret::Secret;
+use crate::secret::{Once, Secret};
 
 /// The ends of a clone.
 #[derive(Debug, clap::Args)]
@@ -179,7 +179,7 @@ fn plan(source: PathBuf, destination: PathBuf, args: CloneOptions) -> Result<Pla
                 if let Some(why) = secret.objection() {
                     return Err(format!("--backup-password {why}"));
                 }
-                Some(BackupPassword::Given(secret))
+                Some(BackupPassword::Given(Once::new(secret)))
             }
             (None, true) => Some(BackupPassword::Stored),
             (None, false) => None,

@@ -4,6 +4,12 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+/// The name of the server's program.
+pub const SERVERS: [&str; 1] = ["slapd"];
+
+/// The accounts that the system and the packages of others run it as.
+pub const ACCOUNTS: [&str; 5] = ["openldap", "ldap", "_openldap", "_ldap", "slapd"];
+
 /// Where slapd keeps its configuration.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Configuration {
@@ -47,25 +53,32 @@ impl Configuration {
         }
     }
 
-    /// What slapcat is given to print one database.
+    /// The same one at another path.
     #[must_use]
-    pub fn arguments(&self, database: u32) -> Vec<OsString> {
+    pub fn placed_at(&self, path: PathBuf) -> Self {
+        match self {
+            Self::Folder(_) => Self::Folder(path),
+            Self::File(_) => Self::File(path),
+        }
+    }
+
+    /// What slapcat is given to print one database, where it finds the configuration at `path`.
+    #[must_use]
+    pub fn arguments(&self, path: &Path, database: u32) -> Vec<OsString> {
         let option = match self {
             Self::Folder(_) => "-F",
             Self::File(_) => "-f",
         };
-        [option.into(), self.path().into(), "-n".into(), database.to_string().into()].into()
+        [option.into(), path.into(), "-n".into(), database.to_string().into()].into()
     }
 }
 
-/// The effective user and group of a process, from `/proc/PID/status`.
+/// Whether a process of the server's program is one of its tools, which are the same program under other names.
 #[must_use]
-pub fn owner(status: &str) -> Option<(u32, u32)> {
-    let effective = |key: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(key))?;
-        line.split_ascii_whitespace().nth(1)?.parse().ok()
-    };
-    Some((effective("Uid:")?, effective("Gid:")?))
+pub fn is_tool(line: &[u8]) -> bool {
+    let name = line.split(|byte| *byte == 0).next().unwrap_or_default();
+    let name = name.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    name.starts_with(b"slap") && name != b"slapd"
 }
 
 /// A number that no database has: slapcat answers with the range of those that are there.
@@ -99,7 +112,7 @@ pub fn is_harmless(line: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Configuration, last_database, owner};
+    use super::{Configuration, is_tool, last_database};
     use std::path::Path;
 
     #[test]
@@ -121,9 +134,15 @@ mod tests {
     }
 
     #[test]
-    fn the_effective_owner_is_read() {
-        assert_eq!(owner("Name:\tslapd\nUid:\t0\t103\t0\t0\nGid:\t0\t106\t0\t0\n"), Some((103, 106)));
-        assert_eq!(owner("Name:\tslapd\n"), None);
+    fn a_tool_is_no_server() {
+        for (line, expected) in [
+            (b"/usr/sbin/slapd\0-F\0slapcat".as_slice(), false),
+            (b"slapcat\0-n\x000", true),
+            (b"/usr/sbin/slapadd", true),
+            (b"", false),
+        ] {
+            assert_eq!(is_tool(line), expected, "{}", String::from_utf8_lossy(line));
+        }
     }
 
     #[test]

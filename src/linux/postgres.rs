@@ -4,52 +4,26 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
+/// The names of its server's program.
+pub const SERVERS: [&str; 3] = ["postgres", "postmaster", "edb-postgres"];
+
+/// The accounts that the system and the packages of others run it as.
+pub const ACCOUNTS: [&str; 7] =
+    ["postgres", "_postgres", "_postgresql", "postgresql", "pgsql", "gitlab-psql", "enterprisedb"];
+
 /// The last words of a dump that is whole.
 pub const ENDING: &str = "PostgreSQL database cluster dump complete";
 
-/// A socket that a cluster listens on: its folder and port are what a client is given.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Socket {
-    /// The folder that it is in.
-    pub folder: PathBuf,
-    /// The port, which is a part of its name.
-    pub port: u16,
-}
-
-impl Socket {
-    /// A path whose last part is `.s.PGSQL.PORT`.
-    #[must_use]
-    pub fn read(path: &Path) -> Option<Self> {
-        let port = path.file_name()?.to_str()?.strip_prefix(".s.PGSQL.")?.parse().ok()?;
-        Some(Self { folder: path.parent()?.to_owned(), port })
-    }
-
-    /// The socket itself.
-    #[must_use]
-    pub fn path(&self) -> PathBuf {
-        self.folder.join(format!(".s.PGSQL.{}", self.port))
-    }
-
-    /// The file beside it that says whose it is.
-    #[must_use]
-    pub fn lock(&self) -> PathBuf {
-        self.folder.join(format!(".s.PGSQL.{}.lock", self.port))
-    }
-
-    /// What `pg_dumpall` is given: this cluster, and never to ask for a password.
-    #[must_use]
-    pub fn arguments(&self) -> Vec<OsString> {
-        ["-h".into(), self.folder.clone().into(), "-p".into(), self.port.to_string().into(), "-w".into()]
-            .into()
-    }
-}
-
-/// The data folder: the second line of the lock file.
+/// The port of a cluster, which is a part of its socket's name: `.s.PGSQL.PORT`.
 #[must_use]
-pub fn data_folder(lock: &[u8]) -> Option<PathBuf> {
-    let line = lock.split(|byte| *byte == b'\n').nth(1)?;
-    let path = PathBuf::from(OsStr::from_bytes(line));
-    path.is_absolute().then_some(path)
+pub fn port(socket: &OsStr) -> Option<u16> {
+    socket.to_str()?.strip_prefix(".s.PGSQL.")?.parse().ok()
+}
+
+/// What `pg_dumpall` is given: the directory of the socket, the port, and never to ask for a password.
+#[must_use]
+pub fn arguments(directory: &Path, port: u16) -> Vec<OsString> {
+    ["-h".into(), directory.into(), "-p".into(), port.to_string().into(), "-w".into()].into()
 }
 
 /// A major version: 9.6, or 15 with 0 behind it.
@@ -161,29 +135,17 @@ pub fn is_harmless(line: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Databases, Socket, Version, data_folder, dumpers, is_harmless};
-    use std::ffi::OsString;
+    use super::{Databases, Version, arguments, dumpers, is_harmless, port};
+    use std::ffi::{OsStr, OsString};
     use std::path::{Path, PathBuf};
 
     #[test]
     fn a_socket_is_known_by_its_name() {
-        let path = Path::new("/run/a b/.s.PGSQL.5433");
-        let socket = Socket::read(path).unwrap();
-        assert_eq!((socket.folder.as_path(), socket.port), (Path::new("/run/a b"), 5433));
-        assert_eq!(socket.path(), path);
-        assert_eq!(socket.lock(), Path::new("/run/a b/.s.PGSQL.5433.lock"));
-        assert_eq!(socket.arguments(), ["-h", "/run/a b", "-p", "5433", "-w"]);
-        for other in ["/run/.s.PGSQL.5433.lock", "/run/.s.PGSQL.x", "/run/mysqld.sock", "/"] {
-            assert_eq!(Socket::read(Path::new(other)), None, "{other}");
+        assert_eq!(port(OsStr::new(".s.PGSQL.5433")), Some(5433));
+        assert_eq!(arguments(Path::new("/run/a b"), 5433), ["-h", "/run/a b", "-p", "5433", "-w"]);
+        for other in [".s.PGSQL.5433.lock", ".s.PGSQL.x", ".s.PGSQL.70000", "mysqld.sock", ""] {
+            assert_eq!(port(OsStr::new(other)), None, "{other}");
         }
-    }
-
-    #[test]
-    fn the_lock_file_tells_the_data_folder() {
-        let lock = b"4711\n/var/lib/postgresql/15/main\n1700000000\n5432\n/run/postgresql\n";
-        assert_eq!(data_folder(lock), Some(PathBuf::from("/var/lib/postgresql/15/main")));
-        assert_eq!(data_folder(b"4711"), None);
-        assert_eq!(data_folder(b"4711\nrelative\n"), None);
     }
 
     #[test]

@@ -10,18 +10,31 @@ const LISTENS: &[u8] = b"00010000";
 /// The first number that is given to a person; below it are the system's own users.
 pub const FIRST_ORDINARY_USER: u32 = 1000;
 
-/// The paths of the listening stream sockets. Those without a path, or with a relative one, cannot be found again.
-#[must_use]
-pub fn listening(table: &[u8]) -> Vec<PathBuf> {
-    let mut paths: Vec<PathBuf> =
-        table.split(|byte| *byte == b'\n').filter_map(read_line).filter(|path| path.is_absolute()).collect();
-    paths.sort();
-    paths.dedup();
-    paths
+/// A stream socket that listens.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Listening {
+    /// The path that it was given; whoever made it may have put anything there.
+    pub path: PathBuf,
+    /// Its number, by which the process that holds it is known.
+    pub inode: u64,
 }
 
-/// Reads `Num RefCount Protocol Flags Type St Inode Path`; the path may hold spaces.
-fn read_line(line: &[u8]) -> Option<PathBuf> {
+/// The sockets that listen. Those without a path, or with a relative one, cannot be found again.
+#[must_use]
+pub fn listening(table: &[u8]) -> Vec<Listening> {
+    table.split(|byte| *byte == b'\n').filter_map(read_line).collect()
+}
+
+/// The number in what a descriptor of a process leads to: `socket:[4711]`.
+#[must_use]
+pub fn inode(target: &[u8]) -> Option<u64> {
+    let digits = target.strip_prefix(b"socket:[")?.strip_suffix(b"]")?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// Reads a line of the table, `Num RefCount Protocol Flags Type St Inode Path`; the path may hold spaces.
+#[must_use]
+pub fn read_line(line: &[u8]) -> Option<Listening> {
     let mut rest = line;
     let mut word = || {
         rest = rest.trim_ascii_start();
@@ -31,13 +44,15 @@ fn read_line(line: &[u8]) -> Option<PathBuf> {
         word
     };
     let columns: [&[u8]; 7] = std::array::from_fn(|_| word());
-    let path = rest.strip_prefix(b" ")?;
-    (columns[3] == LISTENS && columns[4] == b"0001").then(|| PathBuf::from(OsStr::from_bytes(path)))
+    let path = PathBuf::from(OsStr::from_bytes(rest.strip_prefix(b" ")?));
+    let inode = std::str::from_utf8(columns[6]).ok()?.parse().ok()?;
+    let is_meant = columns[3] == LISTENS && columns[4] == b"0001" && path.is_absolute();
+    is_meant.then_some(Listening { path, inode })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::listening;
+    use super::{Listening, inode, listening};
     use std::path::PathBuf;
 
     const TABLE: &[u8] = b"Num       RefCount Protocol Flags    Type St Inode Path
@@ -51,8 +66,17 @@ mod tests {
 
     #[test]
     fn only_listening_streams_with_a_path_are_found() {
-        let expected = ["/run/a b/.s.PGSQL.5432", "/run/mysqld/mysqld.sock"].map(PathBuf::from);
+        let expected = [("/run/a b/.s.PGSQL.5432", 1675), ("/run/mysqld/mysqld.sock", 547_836)]
+            .map(|(path, inode)| Listening { path: PathBuf::from(path), inode });
         assert_eq!(listening(TABLE), expected);
-        assert_eq!(listening(b"\n\n0: 1\n"), [] as [PathBuf; 0]);
+        assert_eq!(listening(b"\n\n0: 1\n"), [] as [Listening; 0]);
+    }
+
+    #[test]
+    fn a_descriptor_names_its_socket() {
+        assert_eq!(inode(b"socket:[4711]"), Some(4711));
+        for other in [b"pipe:[1]".as_slice(), b"socket:[x]", b"/socket:[1]", b""] {
+            assert_eq!(inode(other), None);
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::logging::warning;
 use crate::plan::BackupPassword;
 use crate::secret::Secret;
 
-/// Finds it before anything else runs; none when no server backup was asked for.
+/// Finds it before anything else runs, and hands over the only copy; none when no server backup was asked for.
 pub fn resolve(run: &Run<'_>) -> Result<Option<Secret>, Failure> {
     run.go_on()?;
     match &run.plan.backup {
@@ -19,7 +19,10 @@ pub fn resolve(run: &Run<'_>) -> Result<Option<Secret>, Failure> {
             warning(
                 "-b shows the password to every user in the list of processes. Use setpass and -B instead.",
             );
-            Ok(Some(secret.clone()))
+            secret
+                .take()
+                .map(Some)
+                .ok_or_else(|| Failure::Internal("the password was taken before".to_owned()))
         }
         Some(BackupPassword::Stored) => store::load(run.host, run.interrupts, &run.plan.prefix)
             .map(Some)

@@ -5,6 +5,7 @@ pub mod dump;
 pub mod linux;
 pub mod macos;
 pub mod parallel_bzip2;
+mod silence;
 
 use std::io;
 use std::path::Path;
@@ -15,18 +16,22 @@ use super::Run;
 use crate::failure::Failure;
 use crate::host::folder::Folder;
 use crate::host::platform::Platform;
+use crate::process::wipe_freed_memory;
 use crate::secret::Secret;
 use crate::shown;
 
-/// Dumps everything that this machine serves, if that was asked for.
-pub fn run(run: &Run<'_>, password: Option<&Secret>) -> Result<(), Failure> {
+/// Dumps everything that this machine serves, if that was asked for. Nobody needs the password after that.
+pub fn run(run: &Run<'_>, password: Option<Secret>) -> Result<(), Failure> {
     let Some(password) = password else { return Ok(()) };
     run.go_on()?;
     let _phase = run.phase("server backup");
-    match run.host.platform {
-        Platform::MacOs(version) => macos::run(run, version, password),
-        Platform::Linux => linux::run(run, password),
-    }
+    let done = match run.host.platform {
+        Platform::MacOs(version) => macos::run(run, version, &password),
+        Platform::Linux => linux::run(run, &password),
+    };
+    drop(password);
+    wipe_freed_memory(false);
+    done
 }
 
 /// What a server backup would save.

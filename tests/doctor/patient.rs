@@ -11,8 +11,16 @@ pub const RECENT: &str = "rsync  version 3.5.1  protocol version 33";
 
 /// A Linux machine on which nothing is wrong and nobody else's servers are seen.
 pub fn healthy() -> Sandbox {
+    made_healthy(Sandbox::new())
+}
+
+/// The same, where servers are looked for.
+pub fn healthy_server() -> Sandbox {
+    made_healthy(Sandbox::of_servers())
+}
+
+fn made_healthy(sandbox: Sandbox) -> Sandbox {
     unshare(CloneFlags::CLONE_NEWNET).unwrap();
-    let sandbox = Sandbox::new();
     sandbox.write("file", "content");
     answering(&sandbox, RECENT);
     sandbox

@@ -1,21 +1,72 @@
 //! What a server backup would save.
 
 use std::fs;
-use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
-use crate::patient::{ask, ask_for, assert_foretold, healthy};
-use crate::sandbox::{Sandbox, write_script};
+use crate::patient::{ask, ask_for, assert_foretold, healthy, healthy_server};
+use crate::sandbox::{Sandbox, wait_until, write_script};
 
 const PASSWORD: &str = "password";
 
+/// What looks like a server to the kernel: a program of its name that runs as its account and listens. It notes who comes.
+struct Server {
+    process: Child,
+    folder: PathBuf,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+const LISTEN: &str = "import socket, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen(8)
+while True:
+    peer = listener.accept()[0]
+    open(sys.argv[1] + '.visited', 'w').close()
+    peer.close()
+";
+
+impl Server {
+    fn start(sandbox: &Sandbox, name: &str, user: &str, socket: &str) -> Self {
+        let (folder, program) = (sandbox.path().join(user), sandbox.path().join("bin").join(name));
+        fs::create_dir_all(program.parent().unwrap()).unwrap();
+        fs::create_dir_all(folder.join("main")).unwrap();
+        fs::write(folder.join("main/PG_VERSION"), "15\n").unwrap();
+        assert!(
+            Command::new("chown").arg("-R").arg(format!("{user}:")).arg(&folder).status().unwrap().success()
+        );
+        fs::copy(fs::canonicalize("/usr/bin/python3").unwrap(), &program).unwrap();
+        let mut command = Command::new("setpriv");
+        command.args([format!("--reuid={user}"), format!("--regid={user}"), "--clear-groups".to_owned()]);
+        command.arg(program).args(["-S", "-c", LISTEN]).arg(folder.join(socket));
+        command.env("PYTHONHOME", "/usr").current_dir(folder.join("main")).stdin(Stdio::null());
+        let process = command.spawn().unwrap();
+        let server = Self { process, folder };
+        assert!(wait_until(|| listens(&server.folder.join(socket))));
+        server
+    }
+
+    #[track_caller]
+    fn assert_not_visited(&self) {
+        let names = crate::sandbox::names_of(&self.folder);
+        assert!(!names.iter().any(|name| name.to_string_lossy().ends_with(".visited")), "{names:?}");
+    }
+}
+
+fn listens(path: &Path) -> bool {
+    let table = fs::read_to_string("/proc/thread-self/net/unix").unwrap();
+    table.lines().any(|line| line.contains(" 00010000 ") && line.ends_with(path.to_str().unwrap()))
+}
+
 /// The socket of a cluster of `PostgreSQL` 15, for as long as the value lives.
-fn postgres(sandbox: &Sandbox) -> UnixListener {
-    let folder = sandbox.path().join("postgres");
-    fs::create_dir_all(folder.join("main")).unwrap();
-    fs::write(folder.join("main/PG_VERSION"), "15\n").unwrap();
-    fs::write(folder.join(".s.PGSQL.5432.lock"), format!("1\n{}\n", folder.join("main").display())).unwrap();
-    UnixListener::bind(folder.join(".s.PGSQL.5432")).unwrap()
+fn postgres(sandbox: &Sandbox) -> Server {
+    Server::start(sandbox, "postgres", "postgres", ".s.PGSQL.5432")
 }
 
 fn program(sandbox: &Sandbox, name: &str, body: &str) -> PathBuf {
@@ -40,8 +91,8 @@ fn nothing_to_save_is_what_a_clone_meets() {
 
 #[test]
 fn what_runs_is_told_and_what_its_dump_would_lack() {
-    let sandbox = healthy();
-    let _listener = postgres(&sandbox);
+    let sandbox = healthy_server();
+    let server = postgres(&sandbox);
     let found = "        PostgreSQL 15 at @/postgres/.s.PGSQL.5432";
     ask(&sandbox, &[]).assert_code(0).assert(
         "server backup",
@@ -73,33 +124,55 @@ fn what_runs_is_told_and_what_its_dump_would_lack() {
             "      To do: Store a password with counterpart setpass and give -B, or dump it in a pre-clone script.",
         ],
     );
+    server.assert_not_visited();
     let script = sandbox.script("dump", "");
     let told = ask_for(&sandbox, ["-s", "/", "-p", script.to_str().unwrap()]);
     assert!(told.of_topic("server backup")[0].starts_with("OK  "), "{told:?}");
 }
 
 #[test]
-fn a_server_that_does_not_let_us_in_is_what_a_clone_meets() {
-    let sandbox = healthy();
-    let folder = sandbox.path().join("mysql");
-    fs::create_dir(&folder).unwrap();
-    let _listener = UnixListener::bind(folder.join("mysqld.sock")).unwrap();
-    program(&sandbox, "mariadb-dump", "exit 0");
-    let told = assert_foretold(&sandbox, &["-b", PASSWORD], 96);
-    assert!(
-        told.of_topic("server backup")[0].contains("MariaDB or MySQL at @/mysql/mysqld.sock"),
-        "{told:?}"
-    );
-    program(&sandbox, "mariadb", "echo 'ERROR 1045 (28000): Access denied' >&2; exit 1");
-    let told = assert_foretold(&sandbox, &["-b", PASSWORD], 96);
-    assert!(told.of_topic("server backup")[0].contains("Access denied"), "{told:?}");
-    program(&sandbox, "mariadb", "printf 'mysql\\nshop\\n'");
+fn a_server_without_its_programs_is_what_a_clone_meets() {
+    let sandbox = healthy_server();
+    let server = Server::start(&sandbox, "mysqld", "mysql", "mysqld.sock");
+    let asked = sandbox.path().join("asked");
+    let note = format!("echo >>'{}'; exit 1", asked.display());
+    for (name, missing) in
+        [("mariadb-dump", "no mariadb or mysql in "), ("mariadb", "no mariadb-dump or mysqldump in ")]
+    {
+        program(&sandbox, name, &note);
+        let told = assert_foretold(&sandbox, &["-b", PASSWORD], 96);
+        let found = told.of_topic("server backup")[0];
+        assert!(
+            found.contains("MariaDB or MySQL at @/mysql/mysqld.sock") && found.contains(missing),
+            "{told:?}"
+        );
+        fs::remove_file(sandbox.host().join("usr/bin").join(name)).unwrap();
+    }
+    for name in ["mariadb", "mariadb-dump"] {
+        program(&sandbox, name, &note);
+    }
+    // Whether the server lets us in is not asked.
     ask(&sandbox, &["-b", PASSWORD]).assert_code(0);
+    server.assert_not_visited();
+    assert!(!asked.exists());
+}
+
+#[test]
+fn a_socket_of_somebody_else_is_told_and_left_alone() {
+    let sandbox = healthy_server();
+    let server = Server::start(&sandbox, "mysqld", "www-data", "mysqld.sock");
+    let told = assert_foretold(&sandbox, &["-b", PASSWORD], 93);
+    let lines = told.of_topic("server backup").join("\n");
+    assert!(
+        lines.contains("it runs as the user www-data, which is no account of MariaDB or MySQL"),
+        "{lines}"
+    );
+    server.assert_not_visited();
 }
 
 #[test]
 fn a_cluster_that_cannot_be_told_is_what_a_clone_meets() {
-    let sandbox = healthy();
+    let sandbox = healthy_server();
     let _listener = postgres(&sandbox);
     fs::remove_file(sandbox.path().join("postgres/main/PG_VERSION")).unwrap();
     assert_foretold(&sandbox, &["-b", PASSWORD], 96);
@@ -113,7 +186,7 @@ fn a_cluster_that_cannot_be_told_is_what_a_clone_meets() {
 
 #[test]
 fn a_backup_folder_of_somebody_else_is_what_a_clone_meets() {
-    let sandbox = healthy();
+    let sandbox = healthy_server();
     let _listener = postgres(&sandbox);
     program(&sandbox, "pg_dumpall", "echo 'pg_dumpall (PostgreSQL) 15.3'");
     let folder = sandbox.path().join("backups");

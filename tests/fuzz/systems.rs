@@ -8,7 +8,9 @@ use chrono::NaiveDate;
 use counterpart::host::folder::FileIdentity;
 use counterpart::job;
 use counterpart::linux::blocked::{BlockedCall, process_group};
-use counterpart::linux::{fstab, locks, mounts, mysql, names, openldap, postgres, sockets, systemd};
+use counterpart::linux::{
+    fstab, locks, mounts, mysql, names, openldap, postgres, processes, sockets, systemd,
+};
 use counterpart::macos::{keychain, launchd, ownership, server};
 use counterpart::plan::Prefix;
 use counterpart::secret::Secret;
@@ -84,7 +86,8 @@ pub fn locks(data: &[u8]) {
 
 /// `/proc/net/unix`.
 pub fn sockets(data: &[u8]) {
-    assert!(sockets::listening(data).iter().all(|path| path.is_absolute()));
+    assert!(sockets::listening(data).iter().all(|socket| socket.path.is_absolute()));
+    let _ = sockets::inode(data);
 }
 
 /// `/proc/PID/stat` and `/proc/PID/syscall`.
@@ -96,8 +99,7 @@ pub fn blocked(data: &[u8]) {
 
 /// A server's lock file, a dump, and what the dumper says.
 pub fn postgres(data: &[u8]) {
-    assert!(postgres::data_folder(data).is_none_or(|folder| folder.is_absolute()));
-    let _ = postgres::Socket::read(Path::new(OsStr::from_bytes(data)));
+    let _ = postgres::port(OsStr::from_bytes(data));
     let _ = postgres::is_harmless(data);
     let text = String::from_utf8_lossy(data);
     for version in
@@ -116,7 +118,7 @@ pub fn postgres(data: &[u8]) {
 /// A list of databases, and a dump.
 pub fn mysql(data: &[u8]) {
     assert!(mysql::listed(data).iter().all(|name| !name.is_empty()));
-    let _ = mysql::is_socket(Path::new(OsStr::from_bytes(data)));
+    let _ = (mysql::is_socket(OsStr::from_bytes(data)), mysql::grants_all(data), mysql::strays(data));
     let in_pieces = |size: usize| {
         let (mut databases, mut names) = (mysql::Databases::default(), Vec::new());
         data.chunks(size).for_each(|piece| databases.read(piece, &mut |name| names.push(name)));
@@ -128,8 +130,9 @@ pub fn mysql(data: &[u8]) {
 /// What slapcat says, `/proc/PID/status` and `/proc/PID/cmdline`.
 pub fn openldap(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
-    let _ = (openldap::owner(&text), openldap::last_database(&text), openldap::holds_nothing(&text));
+    let _ = (openldap::is_tool(data), openldap::last_database(&text), openldap::holds_nothing(&text));
     let _ = openldap::is_harmless(data);
+    let _ = processes::Identity::read(&text).map(|found| found.user());
     let found = openldap::Configuration::of_command_line(data, Path::new("/var/lib"));
     assert!(found.is_none_or(|found| found.path().is_absolute()));
 }

@@ -113,7 +113,7 @@ fn an_ordinary_users_cluster_is_skipped() {
     sandbox
         .clone(&["-b", "x"])
         .assert_code(93)
-        .assert_log(".s.PGSQL.5521 is skipped: it belongs to an ordinary user.");
+        .assert_log(".s.PGSQL.5521 is skipped: no PostgreSQL of this system listens there.");
     assert!(!sandbox.host().join("backup").exists());
     let _cluster = Postgres::start(&sandbox, "main", 5522);
     sandbox.clone(&["-b", "x"]).assert_code(0);

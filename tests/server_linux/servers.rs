@@ -18,7 +18,7 @@ pub const PASSWORD: &str = "pa ss'w\"ö=rd";
 /// A machine whose servers nobody else sees, with the system's own dumpers.
 pub fn machine() -> Sandbox {
     unshare(CloneFlags::CLONE_NEWNET).unwrap();
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::of_servers();
     sandbox.write("file", "content");
     symlink("/usr", sandbox.host().join("usr")).unwrap();
     symlink("/usr/sbin/slapcat", sandbox.host().join("tools/slapcat")).unwrap();
@@ -46,9 +46,10 @@ pub fn unpack_to(path: &Path, to: &Path) {
 
 /// A program run as a user.
 pub fn as_user(user: &str, program: &str) -> Command {
+    let group = nix::unistd::User::from_name(user).unwrap().unwrap().gid;
     let mut command = Command::new("setpriv");
     command
-        .args([&format!("--reuid={user}"), &format!("--regid={user}"), "--init-groups", program])
+        .args([&format!("--reuid={user}"), &format!("--regid={group}"), "--init-groups", program])
         .env("HOME", "/nonexistent")
         .current_dir("/")
         .stdin(Stdio::null());
@@ -71,7 +72,7 @@ pub fn succeed(command: &mut Command) -> String {
 /// A folder that belongs to a user.
 pub fn folder(path: &Path, user: &str) -> PathBuf {
     fs::create_dir_all(path).unwrap();
-    succeed(Command::new("chown").arg(format!("{user}:{user}")).arg(path));
+    succeed(Command::new("chown").arg(format!("{user}:")).arg(path));
     fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
     path.to_owned()
 }

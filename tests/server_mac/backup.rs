@@ -112,6 +112,42 @@ fn the_calendars_socket_is_the_newest_of_its_own_else_the_usual_one() {
 }
 
 #[test]
+fn a_socket_of_somebody_else_does_not_hide_the_calendars() {
+    let mut mac = Mac::server("10.9.5");
+    let foreign = ["ccs_postgres_theirs", "ccs_postgres_open", "ccs_postgres_empty", "ccs_postgres_socket"];
+    mac.service("calendar", "RUNNING").socket("var/run/caldavd/ccs_postgres_own", 5432);
+    for name in foreign {
+        mac.socket(&format!("var/run/caldavd/{name}"), 5432);
+        let folder = mac.sandbox.host().join("system-root/var/run/caldavd").join(name);
+        match name {
+            "ccs_postgres_theirs" => std::os::unix::fs::chown(&folder, Some(47001), None).unwrap(),
+            "ccs_postgres_open" => fs::set_permissions(&folder, fs::Permissions::from_mode(0o1777)).unwrap(),
+            "ccs_postgres_empty" => fs::remove_file(folder.join(".s.PGSQL.5432")).unwrap(),
+            _ => std::os::unix::fs::chown(folder.join(".s.PGSQL.5432"), Some(4242), None).unwrap(),
+        }
+        // The newest of all.
+        fs::File::open(&folder).unwrap().set_modified(SystemTime::now() + Duration::from_secs(60)).unwrap();
+    }
+    let finished = mac.back_up();
+    finished.assert_code(0);
+    let ledger = mac.ledger();
+    assert!(ledger.contains(&"pg_dumpall caldav var/run/caldavd/ccs_postgres_own".to_owned()), "{ledger:?}");
+    for why in [
+        "ccs_postgres_theirs belongs to ",
+        "everybody can write to ",
+        "ccs_postgres_socket/.s.PGSQL.5432 belongs to ",
+    ] {
+        finished.assert_log(why);
+    }
+    // Those of the other instances are looked at likewise.
+    mac.socket(WIKI, 5440);
+    let wiki = mac.sandbox.host().join("system-root").join(WIKI);
+    std::os::unix::fs::chown(&wiki, Some(47001), None).unwrap();
+    mac.back_up().assert_code(0).assert_log("Warning: PostgreSQL of Collaboration: ");
+    assert!(!mac.ledger().iter().any(|line| line.starts_with("pg_dumpall collab")));
+}
+
+#[test]
 fn a_test_run_and_every_earlier_failure_leave_the_folder_alone() {
     let mac = Mac::server("10.9.5");
     mac.sandbox.clone(&["-b", PASSWORD, "-t"]).assert_code(70);

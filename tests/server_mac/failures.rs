@@ -92,7 +92,7 @@ fn a_running_service_without_a_socket_or_a_user_is_no_success() {
     let unknown = |mac: &mut Mac| {
         fs::write(mac.sandbox.host().join("users"), "_postgres 47001 47101\n").unwrap();
     };
-    check(unknown, 96, "there is no user _devicemgr", "pg_dumpall _postgres default");
+    check(unknown, 96, "there is no user _devicemgr", "serveradmin status postgres");
 }
 
 #[test]

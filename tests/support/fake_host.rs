@@ -1,16 +1,17 @@
 //! Runs the product on a host that a test has made: the folder named by `COUNTERPART_FAKE_HOST`.
 //!
 //! That folder holds `system` ("macos" or "linux"), `tools/` with the system's tools, `rsync/` as the one folder that is
-//! searched before `PATH`, may hold `users`, `name` (the machine's) and the folders where disks are mounted (`mnt/`, `Volumes/`),
+//! searched before `PATH`, may hold `users`, `dumper-silence`, `name` (the machine's) and the folders where disks are mounted (`mnt/`, `Volumes/`),
 //! and gets `log/`, `lock/`, `state/` and `jobs/`; `system-state/` is what root remembers. The shipped binary reads no such variable.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use counterpart::host::platform::System;
 use counterpart::host::tools::Tools;
-use counterpart::host::{Host, platform};
+use counterpart::host::{self, Host, platform};
 
 fn main() -> ExitCode {
     counterpart::main_on(fake_host)
@@ -61,10 +62,16 @@ fn fake_host() -> anyhow::Result<Host> {
         encrypted_credentials: root.join("credstore.encrypted"),
         plain_credentials: root.join("credstore"),
         job_credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
+        dumper_silence: seconds(&root.join("dumper-silence")).unwrap_or(host::DUMPER_SILENCE),
         effective_uid: nix::unistd::geteuid().as_raw(),
         name: std::fs::read_to_string(root.join("name")).unwrap_or_else(|_| "testhost".to_owned()),
         users: users(&root.join("users")),
     })
+}
+
+/// A time that a test has made shorter.
+fn seconds(file: &Path) -> Option<Duration> {
+    std::fs::read_to_string(file).ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
 /// Reads `NAME UID GID` a line; no file, no users.

@@ -38,6 +38,11 @@ impl Sandbox {
         Self::on("linux")
     }
 
+    /// The same where only root can have arranged any directory above it, as servers are looked for.
+    pub fn of_servers() -> Self {
+        Self::made("linux", Path::new("/var/lib"))
+    }
+
     /// A Mac of this version with ownership enabled everywhere.
     pub fn mac(version: &str) -> Self {
         let sandbox = Self::on("macos");
@@ -48,7 +53,11 @@ impl Sandbox {
     }
 
     fn on(system: &str) -> Self {
-        let folder = tempfile::Builder::new().prefix("counterpart-test-").tempdir().unwrap();
+        Self::made(system, &std::env::temp_dir())
+    }
+
+    fn made(system: &str, place: &Path) -> Self {
+        let folder = tempfile::Builder::new().prefix("counterpart-test-").tempdir_in(place).unwrap();
         for name in ["host/tools", "host/rsync", "source", "destination"] {
             fs::create_dir_all(folder.path().join(name)).unwrap();
         }

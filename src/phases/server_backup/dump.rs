@@ -10,6 +10,7 @@ use log::info;
 use nix::fcntl::{Flock, FlockArg, OFlag};
 
 use super::parallel_bzip2::ParallelBzip2;
+use super::silence::Silence;
 use crate::host::folder::Folder;
 use crate::phases::Run;
 use crate::process::{Command, End, Stream, stream};
@@ -134,24 +135,34 @@ pub fn run_dumper(
     command.raw_output = true;
     let name = shown::path(&command.program).to_string();
     let (mut tail, mut complaints, mut failed) = (Vec::new(), Vec::new(), None);
-    let end = stream(&command, run.interrupts, &mut |line| match line.stream {
-        Stream::Out if failed.is_none() => {
-            keep_tail(&mut tail, line.bytes);
-            if let Err(error) = sink(line.bytes) {
-                failed = Some(error);
-                run.interrupts.stop_child();
+    let silence = Silence::new(run.host.dumper_silence);
+    let end = silence.watch(run.interrupts, || {
+        stream(&command, run.interrupts, &mut |line| {
+            match line.stream {
+                Stream::Out if failed.is_none() => {
+                    keep_tail(&mut tail, line.bytes);
+                    if let Err(error) = sink(line.bytes) {
+                        failed = Some(error);
+                        run.interrupts.stop_child();
+                    }
+                }
+                Stream::Out => {}
+                Stream::Err => {
+                    let text = shown::line(line.bytes).to_string();
+                    info!("{name}: {text}");
+                    if !is_harmless(line.bytes) && complaints.len() < KEPT_LINES {
+                        complaints.push(text.trim_end_matches('.').to_owned());
+                    }
+                }
             }
-        }
-        Stream::Out => {}
-        Stream::Err => {
-            let text = shown::line(line.bytes).to_string();
-            info!("{name}: {text}");
-            if !is_harmless(line.bytes) && complaints.len() < KEPT_LINES {
-                complaints.push(text.trim_end_matches('.').to_owned());
-            }
-        }
+            silence.breaks();
+        })
     });
     let end = end.map_err(|error| format!("{name} could not be run: {}", shown::reason(&error)))?;
+    if silence.was_too_long() {
+        let minutes = run.host.dumper_silence.as_secs().div_ceil(60);
+        return Err(format!("{name} was given up: it has said nothing for {minutes} min"));
+    }
     if let Some(error) = failed {
         return Err(format!("the dump could not be written: {}", shown::reason(&error)));
     }

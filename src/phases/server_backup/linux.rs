@@ -1,16 +1,18 @@
 //! The server backup of a Linux server: each service is found by looking, and skipped where it is absent.
+//!
+//! Whatever an ordinary user, or an account of another service, puts up can neither be taken for a server nor fail or
+//! delay the backup of the machine.
 
+mod listening;
 mod mysql;
 mod openldap;
 mod postgres;
+mod processes;
 
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
-use std::path::{Path, PathBuf};
-
-use log::info;
+use std::path::Path;
 
 use crate::failure::Failure;
-use crate::linux::sockets::{self, FIRST_ORDINARY_USER};
+use crate::host::trusted;
 use crate::phases::Run;
 use crate::secret::Secret;
 use crate::shown;
@@ -19,7 +21,7 @@ use crate::shown;
 pub struct Found {
     clusters: Vec<postgres::Cluster>,
     directories: Vec<openldap::Directory>,
-    databases: Vec<PathBuf>,
+    databases: Vec<mysql::Databases>,
 }
 
 /// Dumps what runs here.
@@ -31,15 +33,11 @@ pub fn run(run: &Run<'_>, password: &Secret) -> Result<(), Failure> {
     mysql::dump(run, &folder, &databases)
 }
 
-/// Finds what runs here; it is an error when nothing does.
+/// Finds what runs here, and connects to nothing; it is an error when nothing does.
 pub fn find(run: &Run<'_>) -> Result<Found, Failure> {
-    let table = std::fs::read("/proc/net/unix").map_err(|error| Failure::BackupUnsupported {
-        why: format!("/proc/net/unix: {}", shown::reason(&error)),
-    })?;
-    let sockets = sockets::listening(&table);
-    let clusters = postgres::find(&sockets)?;
+    let clusters = postgres::find(run)?;
     let directories = openldap::find(run)?;
-    let databases = mysql::find(&sockets);
+    let databases = mysql::find(run)?;
     if clusters.is_empty() && directories.is_empty() && databases.is_empty() {
         return Err(Failure::BackupUnsupported {
             why: "no PostgreSQL, OpenLDAP, MariaDB or MySQL server was found on this machine".to_owned(),
@@ -54,41 +52,27 @@ impl Found {
     pub fn names(&self) -> Vec<String> {
         let clusters = self.clusters.iter().map(postgres::Cluster::name);
         let directories = self.directories.iter().map(openldap::Directory::name);
-        let databases =
-            self.databases.iter().map(|socket| format!("MariaDB or MySQL at {}", shown::path(socket)));
-        clusters.chain(directories).chain(databases).collect()
+        clusters.chain(directories).chain(self.databases.iter().map(mysql::Databases::name)).collect()
     }
 
-    /// Fails when a dumper is missing or a server does not let us in.
+    /// Fails when a dumper is missing. No server is asked whether it lets us in.
     pub fn check(&self, run: &Run<'_>) -> Result<(), Failure> {
         self.clusters.iter().try_for_each(|cluster| postgres::dumper(run, cluster).map(|_| ()))?;
-        self.databases.iter().try_for_each(|socket| mysql::check(run, socket))
+        self.databases.iter().try_for_each(|databases| mysql::check(run, databases))
     }
 }
 
-/// The user and the group that a server's socket belongs to.
-///
-/// None, and a line in the log, for what is no socket of a system's user: whatever an ordinary user puts up must not
-/// be able to fail or delay the backup of the machine.
-fn system_owner(kind: &str, socket: &Path) -> Option<(u32, u32)> {
-    let skip = |why: &str| {
-        info!("{kind} at {} is skipped: {why}.", shown::path(socket));
-        None
-    };
-    match std::fs::symlink_metadata(socket) {
-        Err(error) => skip(&shown::reason(&error)),
-        Ok(found) if !found.file_type().is_socket() => skip("it is no socket here"),
-        Ok(found) if found.uid() >= FIRST_ORDINARY_USER => skip("it belongs to an ordinary user"),
-        Ok(found) => Some((found.uid(), primary_group(found.uid()).unwrap_or(found.gid()))),
+/// What the table of processes or of sockets does not tell.
+fn unknown(error: &std::io::Error) -> Failure {
+    Failure::BackupUnsupported {
+        why: format!("/proc does not tell what runs here: {}", shown::reason(error)),
     }
 }
 
-fn primary_group(user: u32) -> Option<u32> {
-    nix::unistd::User::from_uid(user.into()).ok().flatten().map(|user| user.gid.as_raw())
+/// Whether this is a program that only root can have put there.
+fn is_program(path: &Path) -> bool {
+    trusted::find(path, 0).is_ok_and(|found| found.is_program())
 }
-
-/// The longest file that is read whole, in bytes.
-const SMALL: u64 = 1 << 16;
 
 /// A signal that reached us has also ended the dumper, and is the reason to tell.
 fn unless_interrupted<T>(

@@ -1,105 +1,269 @@
-//! `MariaDB` and `MySQL`: every database of each server, through its socket as root.
+//! `MariaDB` and `MySQL`: every database of each server, through its socket, as the account that runs it where the
+//! server lets that in.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use log::info;
 
-use super::{system_owner, unless_interrupted};
+use super::listening::{self, Sockets};
+use super::processes::{self, Kind, Server};
+use super::{is_program, unknown, unless_interrupted};
 use crate::failure::Failure;
 use crate::host::TOOL_LIMIT;
 use crate::host::folder::Folder;
-use crate::linux::mysql::{self as known, Databases};
+use crate::host::trusted::Entry;
+use crate::linux::mysql::{self as known, Login};
 use crate::linux::names::{sanitised, told_apart};
+use crate::logging::warning;
 use crate::phases::Run;
 use crate::phases::server_backup::dump::write_compressed;
 use crate::process::{Command, End, capture};
 use crate::shown;
 
-/// The servers that listen on one of these sockets.
-pub fn find(sockets: &[PathBuf]) -> Vec<PathBuf> {
-    let is_ours =
-        |socket: &&PathBuf| known::is_socket(socket) && system_owner("MariaDB or MySQL", socket).is_some();
-    let found: Vec<PathBuf> = sockets.iter().filter(is_ours).cloned().collect();
+const KIND: Kind = Kind { name: "MariaDB or MySQL", programs: &known::SERVERS, accounts: &known::ACCOUNTS };
+
+/// A server that runs.
+#[derive(Debug)]
+pub struct Databases {
+    server: Server,
+    sockets: Sockets,
+}
+
+impl Databases {
+    /// What it is, as shown.
+    pub fn name(&self) -> String {
+        format!("MariaDB or MySQL at {}", self.place())
+    }
+
+    fn place(&self) -> String {
+        self.sockets.first().map(|socket| shown::path(socket.path()).to_string()).unwrap_or_default()
+    }
+}
+
+/// The servers that run.
+pub fn find(run: &Run<'_>) -> Result<Vec<Databases>, Failure> {
+    let servers = processes::find(run, &KIND).map_err(|error| unknown(&error))?;
+    let all = listening::find(&servers, KIND.name, known::is_socket).map_err(|error| unknown(&error))?;
+    let mut found = Vec::new();
+    for (server, sockets) in servers.into_iter().zip(all) {
+        let number = server.number;
+        if let Some(why) = sockets.objection() {
+            return Err(failure(format!("MariaDB or MySQL (process {number})"), why.to_owned()));
+        }
+        if sockets.is_empty() {
+            warning(format!(
+                "MariaDB or MySQL (process {number}) is not dumped: it listens on no socket of such a name."
+            ));
+        } else {
+            found.push(Databases { server, sockets });
+        }
+    }
     if found.is_empty() {
         info!("No MariaDB or MySQL server runs here.");
     }
-    found
+    Ok(found)
 }
 
 /// Dumps each of them.
-pub fn dump(run: &Run<'_>, folder: &Folder, servers: &[PathBuf]) -> Result<(), Failure> {
+pub fn dump(run: &Run<'_>, folder: &Folder, servers: &[Databases]) -> Result<(), Failure> {
     let wanted: Vec<_> = servers
         .iter()
-        .map(|socket| ("MySQL".to_owned(), sanitised(socket.to_string_lossy().trim_start_matches('/'))))
+        .map(|found| ("MySQL".to_owned(), sanitised(found.place().trim_start_matches('/'))))
         .collect();
-    for (socket, name) in servers.iter().zip(told_apart(&wanted)) {
+    for (found, name) in servers.iter().zip(told_apart(&wanted)) {
         run.go_on()?;
-        info!("Dumping MariaDB or MySQL at {}.", shown::path(socket));
-        let dumped = dump_one(run, folder, &format!("{name}.bz2"), socket);
-        unless_interrupted(run, dumped, |why| failure(socket, why))?;
+        info!("Dumping {}.", found.name());
+        let dumped = Dumper::new(run, found).and_then(|dumper| dumper.dump(folder, &format!("{name}.bz2")));
+        unless_interrupted(run, dumped, |why| failure(found.name(), why))?;
     }
     Ok(())
 }
 
-/// Whether the server lets us see every database, and whether there is a program that dumps them.
-pub fn check(run: &Run<'_>, socket: &Path) -> Result<(), Failure> {
-    let checked = list(run, socket).and_then(|_| tool(run, &known::DUMPERS, Vec::new())).map(|_| ());
-    unless_interrupted(run, checked, |why| failure(socket, why))
+/// Whether there are the programs that dump it. The server is not asked.
+pub fn check(run: &Run<'_>, found: &Databases) -> Result<(), Failure> {
+    let checked = [known::CLIENTS, known::DUMPERS].iter().try_for_each(|names| tool(run, names).map(|_| ()));
+    checked.map_err(|why| failure(found.name(), why))
 }
 
-fn failure(socket: &Path, why: String) -> Failure {
-    Failure::DatabaseNotDumped { server: format!("MariaDB or MySQL at {}", shown::path(socket)), why }
+fn failure(server: String, why: String) -> Failure {
+    Failure::DatabaseNotDumped { server, why }
 }
 
-fn dump_one(run: &Run<'_>, folder: &Folder, name: &str, socket: &Path) -> Result<(), String> {
-    let expected = list(run, socket)?;
-    let (mut databases, mut dumped) = (Databases::default(), BTreeSet::new());
-    let mut watch = |bytes: &[u8]| {
-        databases.read(bytes, &mut |name| {
-            info!("Dumping the database {}.", shown::line(name.as_bytes()));
-            dumped.insert(name);
-        });
-    };
-    let command = tool(run, &known::DUMPERS, known::dump_arguments(socket))?;
-    let dump = write_compressed(run, folder, name, command, is_harmless, known::ENDING, &mut watch)?;
-    let missing: Vec<&str> = expected.difference(&dumped).map(String::as_str).collect();
-    if !missing.is_empty() {
-        // One that was dropped meanwhile is not missing.
-        let still_there = list(run, socket)?;
-        if let Some(name) = missing.iter().find(|name| still_there.contains(**name)) {
-            return Err(format!("the database {} is not in the dump", shown::line(name.as_bytes())));
-        }
-    }
-    dump.put_into_place()
-}
-
-/// The databases that are there; one who does not see that of the accounts does not see the others either.
-fn list(run: &Run<'_>, socket: &Path) -> Result<BTreeSet<String>, String> {
-    let command = tool(run, &known::CLIENTS, known::list_arguments(socket))?;
-    let program = shown::path(&command.program);
-    let printed = capture(&command, run.interrupts, TOOL_LIMIT)
-        .map_err(|error| format!("{program} could not be run: {}", shown::reason(&error)))?;
-    let words = shown::line(printed.err.trim_ascii());
-    if printed.end != End::Exited(0) {
-        return Err(format!("{program} cannot list the databases: {words}"));
-    }
-    let names = known::listed(&printed.out);
-    if names.contains(known::ACCOUNTS) {
-        return Ok(names);
-    }
-    Err(format!("{program} shows no database \"{}\", so it may not see everything", known::ACCOUNTS))
-}
-
-/// A program of this server, as root with root's own option file, which is where its password would be.
-fn tool(run: &Run<'_>, names: &[&str], arguments: Vec<std::ffi::OsString>) -> Result<Command, String> {
+/// The first of these programs that is there.
+fn tool(run: &Run<'_>, names: &[&str]) -> Result<PathBuf, String> {
     let folder = run.host.tools.usr.join("bin");
-    let program = names.iter().map(|name| folder.join(name)).find(|program| program.is_file());
-    let program = program.ok_or_else(|| format!("no {} in {}", names.join(" or "), shown::path(&folder)))?;
-    let mut command = Command::tool(program, arguments);
-    let home = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten().map(|user| user.dir);
-    command.environment.extend(home.map(|home| ("HOME".into(), home.into())));
-    Ok(command)
+    let program = names.iter().map(|name| folder.join(name)).find(|program| is_program(program));
+    program.ok_or_else(|| format!("no {} in {}", names.join(" or "), shown::path(&folder)))
+}
+
+/// What one server is dumped with.
+struct Dumper<'a> {
+    run: &'a Run<'a>,
+    server: &'a Server,
+    socket: &'a Entry,
+    client: PathBuf,
+    dump_program: PathBuf,
+}
+
+impl<'a> Dumper<'a> {
+    fn new(run: &'a Run<'a>, found: &'a Databases) -> Result<Self, String> {
+        let (client, dump_program) = (tool(run, &known::CLIENTS)?, tool(run, &known::DUMPERS)?);
+        let socket = found.sockets.reach(&found.server)?;
+        Ok(Self { run, server: &found.server, socket, client, dump_program })
+    }
+
+    fn dump(&self, folder: &Folder, name: &str) -> Result<(), String> {
+        let (login, printed) = self.log_in()?;
+        let expected = known::listed(&printed);
+        let only = self.only(login, &printed)?;
+        let (mut databases, mut dumped) = (known::Databases::default(), BTreeSet::new());
+        let mut watch = |bytes: &[u8]| {
+            databases.read(bytes, &mut |name| {
+                info!("Dumping the database {}.", shown::line(name.as_bytes()));
+                dumped.insert(name);
+            });
+        };
+        let arguments = |socket: &Path| known::dump_arguments(login, socket, only.as_ref());
+        let command = self.command(&self.dump_program, login, arguments)?;
+        let dump = write_compressed(self.run, folder, name, command, is_harmless, known::ENDING, &mut watch)?;
+        let missing: Vec<&str> = expected.difference(&dumped).map(String::as_str).collect();
+        if !missing.is_empty() {
+            // One that was dropped meanwhile is not missing.
+            let still_there = known::listed(&self.ask(login, known::DATABASES)?);
+            if let Some(name) = missing.iter().find(|name| still_there.contains(**name)) {
+                return Err(format!("the database {} is not in the dump", shown::line(name.as_bytes())));
+            }
+        }
+        dump.put_into_place()
+    }
+
+    /// Where a directory that is no database would make the dump unusable: the names of all others.
+    fn only(&self, login: Login<'_>, printed: &[u8]) -> Result<Option<BTreeSet<String>>, String> {
+        let strays = known::strays(printed);
+        if strays.is_empty() {
+            return Ok(None);
+        }
+        let with_tables = known::strays(&self.ask(login, known::UNNAMEABLE)?);
+        for name in &strays {
+            let shown = shown::line(name.as_bytes());
+            if with_tables.contains(name) {
+                warning(format!(
+                    "{shown} is not dumped, as no server takes a database of that name back: rename it with ALTER DATABASE … \
+                     UPGRADE DATA DIRECTORY NAME."
+                ));
+            } else {
+                info!("{shown} is not dumped: it is a directory without tables, and no database.");
+            }
+        }
+        Ok(Some(known::listed(printed)))
+    }
+
+    /// Finds the one whom the server shows everything, and what databases it shows: the server's own account or root,
+    /// whom the kernel vouches for, and at last whoever root's option file names.
+    fn log_in(&self) -> Result<(Login<'a>, Vec<u8>), String> {
+        let mut refusals = Vec::new();
+        let account = self.server.account.name.as_str();
+        let by_kernel = [account, "root"].map(Login::Account);
+        let logins = if account == "root" { &by_kernel[1..] } else { &by_kernel[..] };
+        for login in logins.iter().copied().chain([Login::OptionFile]) {
+            match self.list(login) {
+                Ok(printed) => return Ok((login, printed)),
+                Err(why) => {
+                    if !refusals.contains(&why) {
+                        refusals.push(why);
+                    }
+                }
+            }
+            if self.run.interrupts.received().is_some() {
+                break;
+            }
+        }
+        Err(refusals.join("; "))
+    }
+
+    /// The databases that are there; one who does not see that of the accounts does not see the others either.
+    fn list(&self, login: Login<'_>) -> Result<Vec<u8>, String> {
+        let who = match login {
+            Login::Account(name) => name.to_owned(),
+            Login::OptionFile if self.is_safe()? => "root with its option file".to_owned(),
+            Login::OptionFile => {
+                return Err("root's option file was not used, as this client could be made to send the password in clear \
+                            text: let root in by its socket (auth_socket)"
+                    .to_owned());
+            }
+        };
+        // A server's account may have been given some rights only.
+        if let Login::Account(name) = login
+            && name != "root"
+            && !known::grants_all(&self.ask(login, known::GRANTS)?)
+        {
+            return Err(format!("{name} may not see everything"));
+        }
+        let printed = self.ask(login, known::DATABASES)?;
+        if known::listed(&printed).contains(known::OF_ACCOUNTS) {
+            return Ok(printed);
+        }
+        Err(format!("{who} is shown no database \"{}\", so it may not see everything", known::OF_ACCOUNTS))
+    }
+
+    /// Whether both programs keep the password to themselves whatever the server asks for.
+    fn is_safe(&self) -> Result<bool, String> {
+        for program in [&self.client, &self.dump_program] {
+            let mut command = Command::tool(program, ["--version"]);
+            command.user = Some(self.server.account.numbers);
+            let printed = capture(&command, self.run.interrupts, TOOL_LIMIT)
+                .map_err(|error| not_run(program, &error))?;
+            if !known::is_mariadb(&printed.out) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn ask(&self, login: Login<'_>, question: &str) -> Result<Vec<u8>, String> {
+        let arguments = |socket: &Path| known::question_arguments(login, socket, question);
+        let command = self.command(&self.client, login, arguments)?;
+        let program = shown::path(&command.program);
+        let printed = capture(&command, self.run.interrupts, TOOL_LIMIT)
+            .map_err(|error| not_run(&command.program, &error))?;
+        if printed.end == End::Exited(0) {
+            return Ok(printed.out);
+        }
+        let words = shown::line(printed.err.trim_ascii());
+        Err(format!("{program} cannot list the databases: {words}"))
+    }
+
+    /// A program, as the one who logs in, that finds the socket in the directory that is held open.
+    fn command(
+        &self,
+        program: &Path,
+        login: Login<'_>,
+        arguments: impl FnOnce(&Path) -> Vec<OsString>,
+    ) -> Result<Command, String> {
+        let mut command = Command::tool(program, [] as [&str; 0]);
+        let folder = self
+            .socket
+            .hand_over(&mut command)
+            .map_err(|error| format!("the socket cannot be handed over: {}", shown::reason(&error)))?;
+        command.arguments = arguments(&folder.join(self.socket.name()));
+        match login {
+            Login::Account(name) if name == self.server.account.name => {
+                command.user = Some(self.server.account.numbers);
+            }
+            Login::Account(_) => {}
+            Login::OptionFile => {
+                let root = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten();
+                command.environment.extend(root.map(|root| ("HOME".into(), root.dir.into())));
+            }
+        }
+        Ok(command)
+    }
+}
+
+fn not_run(program: &Path, error: &std::io::Error) -> String {
+    format!("{} could not be run: {}", shown::path(program), shown::reason(error))
 }
 
 /// `mysqldump: Deprecated program name` and the like say nothing about the dump.

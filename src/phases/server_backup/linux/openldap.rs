@@ -1,31 +1,64 @@
 //! `OpenLDAP`: the configuration and every database of each server, encrypted, as there are password hashes in it.
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::{self, Write as _};
 
 use log::info;
 
-use super::unless_interrupted;
+use super::processes::{self, Account, Kind, Server};
+use super::{is_program, unknown, unless_interrupted};
 use crate::failure::Failure;
 use crate::host::TOOL_LIMIT;
 use crate::host::folder::Folder;
+use crate::host::trusted;
 use crate::linux::names::{sanitised, told_apart};
 use crate::linux::openldap::{self as known, Configuration};
-use crate::linux::sockets::FIRST_ORDINARY_USER;
 use crate::phases::Run;
 use crate::phases::server_backup::dump::{DumpFile, Encoding, run_dumper};
 use crate::process::{Command, capture};
 use crate::secret::Secret;
 use crate::shown;
 
+const KIND: Kind = Kind { name: "OpenLDAP", programs: &known::SERVERS, accounts: &known::ACCOUNTS };
+
 /// A server's configuration, and the user and the group that it is read as.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug)]
 pub struct Directory {
     configuration: Configuration,
-    owner: (u32, u32),
+    /// What was checked, and what slapcat is handed.
+    file: File,
+    reader: (u32, u32),
 }
 
 impl Directory {
+    /// Opens a configuration that nobody but root and this account can have arranged: slapcat runs what stands in it.
+    /// What slapcat touches must stay the server's own, so `reader` says as whom it runs by who owns the configuration.
+    fn open(
+        configuration: &Configuration,
+        account: &Account,
+        reader: impl FnOnce((u32, u32)) -> (u32, u32),
+    ) -> Result<Self, Failure> {
+        let opened = trusted::find(configuration.path(), account.numbers.0).and_then(|found| {
+            let is_right = match configuration {
+                Configuration::Folder(_) => found.is_directory(),
+                Configuration::File(_) => found.is_file(),
+            };
+            if is_right {
+                Ok((found.owner(), found.open()?))
+            } else {
+                Err(io::ErrorKind::InvalidInput.into())
+            }
+        });
+        let (owner, file) = opened.map_err(|error| Failure::DirectoryNotArchived {
+            why: format!(
+                "the configuration {} cannot be trusted: {}",
+                shown::path(configuration.path()),
+                shown::reason(&error)
+            ),
+        })?;
+        Ok(Self { configuration: configuration.clone(), file, reader: reader(owner) })
+    }
+
     /// What it is, as shown.
     pub fn name(&self) -> String {
         format!("OpenLDAP of {}", shown::path(self.configuration.path()))
@@ -34,9 +67,9 @@ impl Directory {
 
 /// The servers that run, or else one that is configured where slapd looks by default.
 pub fn find(run: &Run<'_>) -> Result<Vec<Directory>, Failure> {
-    let mut directories = running(run);
     let slapcat = &run.host.tools.slapcat;
-    if !slapcat.is_file() {
+    let mut directories = running(run)?;
+    if !is_program(slapcat) {
         if directories.is_empty() {
             info!("OpenLDAP is skipped: there is no {}.", shown::path(slapcat));
             return Ok(directories);
@@ -44,10 +77,12 @@ pub fn find(run: &Run<'_>) -> Result<Vec<Directory>, Failure> {
         let why = format!("slapd runs, but there is no {}", shown::path(slapcat));
         return Err(Failure::DirectoryNotArchived { why });
     }
-    if directories.is_empty() {
-        directories.extend(by_default(run).and_then(owned_by_the_system));
+    if directories.is_empty()
+        && let Some(configuration) = by_default(run)
+    {
+        directories.push(at_rest(run, &configuration)?);
     }
-    directories.sort();
+    directories.sort_by(|one, other| one.configuration.cmp(&other.configuration));
     directories.dedup_by(|one, other| one.configuration == other.configuration);
     if directories.is_empty() {
         info!("OpenLDAP is skipped: no server is configured here.");
@@ -55,32 +90,39 @@ pub fn find(run: &Run<'_>) -> Result<Vec<Directory>, Failure> {
     Ok(directories)
 }
 
-fn running(run: &Run<'_>) -> Vec<Directory> {
-    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let folders = processes.map(|entry| entry.path());
-    folders.filter_map(|process| look(run, &process)).collect()
+fn running(run: &Run<'_>) -> Result<Vec<Directory>, Failure> {
+    let mut found = Vec::new();
+    for server in processes::find(run, &KIND).map_err(|error| unknown(&error))? {
+        let line = server.command_line().map_err(|error| unknown(&error))?;
+        if known::is_tool(&line) {
+            continue;
+        }
+        let told = told(&server, &line).map_err(|error| unknown(&error))?;
+        if let Some(configuration) = told.or_else(|| by_default(run)) {
+            found.push(of_server(run, &server, &configuration)?);
+        }
+    }
+    Ok(found)
 }
 
-/// A process that ends meanwhile is none.
-fn look(run: &Run<'_>, process: &Path) -> Option<Directory> {
-    let name = std::fs::read_to_string(process.join("comm")).ok()?;
-    // One in a container has another network, and its paths are not ours.
-    if name.trim_end() != "slapd" || network(process)? != network(Path::new("/proc/self"))? {
-        return None;
-    }
-    let owner = known::owner(&std::fs::read_to_string(process.join("status")).ok()?)?;
-    if owner.0 >= FIRST_ORDINARY_USER {
-        info!("slapd in {} is skipped: it belongs to an ordinary user.", shown::path(process));
-        return None;
-    }
-    let line = std::fs::read(process.join("cmdline")).ok()?;
-    let current = std::fs::read_link(process.join("cwd")).ok()?;
-    let configuration = Configuration::of_command_line(&line, &current).or_else(|| by_default(run))?;
-    Some(Directory { configuration, owner })
+/// A server that runs as root may have been told a configuration of its own account's, which is read as that.
+fn of_server(run: &Run<'_>, server: &Server, configuration: &Configuration) -> Result<Directory, Failure> {
+    let accounts = match server.account.numbers.0 {
+        0 => Account::all(run.host, &KIND),
+        _ => Vec::new(),
+    };
+    let first = Directory::open(configuration, &server.account, |_| server.account.numbers);
+    accounts.iter().fold(first, |found, account| {
+        found.or_else(|_| Directory::open(configuration, account, |_| account.numbers))
+    })
 }
 
-fn network(process: &Path) -> Option<PathBuf> {
-    std::fs::read_link(process.join("ns/net")).ok()
+/// The configuration that a server was started with, as we find it.
+fn told(server: &Server, line: &[u8]) -> io::Result<Option<Configuration>> {
+    let current = server.current_directory()?.0;
+    let Some(told) = Configuration::of_command_line(line, &current) else { return Ok(None) };
+    let path = server.path(told.path())?;
+    Ok(Some(told.placed_at(path)))
 }
 
 fn by_default(run: &Run<'_>) -> Option<Configuration> {
@@ -95,12 +137,16 @@ fn by_default(run: &Run<'_>) -> Option<Configuration> {
     })
 }
 
-/// What slapcat touches must stay the server's own, so it runs as the one whose configuration it is.
-fn owned_by_the_system(configuration: Configuration) -> Option<Directory> {
-    use std::os::unix::fs::MetadataExt as _;
-    let metadata = std::fs::metadata(configuration.path()).ok()?;
-    let owner = (metadata.uid(), metadata.gid());
-    (owner.0 < FIRST_ORDINARY_USER).then_some(Directory { configuration, owner })
+/// A configuration that belongs to root, or to one of the accounts of such a server.
+fn at_rest(run: &Run<'_>, configuration: &Configuration) -> Result<Directory, Failure> {
+    let accounts = Account::all(run.host, &KIND);
+    let first = Directory::open(configuration, &Account::root(), |owner| {
+        let is_its = |account: &&Account| account.numbers.1 == owner.1;
+        accounts.iter().find(is_its).map_or((0, 0), |account| account.numbers)
+    });
+    accounts.iter().fold(first, |found, account| {
+        found.or_else(|_| Directory::open(configuration, account, |_| account.numbers))
+    })
 }
 
 /// Dumps each of them.
@@ -142,14 +188,20 @@ fn dump_one(
     dump.put_into_place()
 }
 
-fn slapcat(run: &Run<'_>, directory: &Directory, database: u32) -> Command {
-    let mut command = Command::tool(&run.host.tools.slapcat, directory.configuration.arguments(database));
-    command.user = Some(directory.owner);
-    command
+/// slapcat finds the configuration open, and asks for no path to it.
+fn slapcat(run: &Run<'_>, directory: &Directory, database: u32) -> Result<Command, String> {
+    let mut command = Command::tool(&run.host.tools.slapcat, [] as [&str; 0]);
+    let file = directory.file.try_clone();
+    let file =
+        file.map_err(|error| format!("the configuration cannot be handed over: {}", shown::reason(&error)))?;
+    let path = trusted::hand_over(file, &mut command);
+    command.arguments = directory.configuration.arguments(&path, database);
+    command.user = Some(directory.reader);
+    Ok(command)
 }
 
 fn last_database(run: &Run<'_>, directory: &Directory) -> Result<u32, String> {
-    let command = slapcat(run, directory, known::NO_DATABASE);
+    let command = slapcat(run, directory, known::NO_DATABASE)?;
     let tool = shown::path(&command.program).to_string();
     let printed = capture(&command, run.interrupts, TOOL_LIMIT)
         .map_err(|error| format!("{tool} could not be run: {}", shown::reason(&error)))?;
@@ -175,7 +227,7 @@ fn dump_database(
     }
     // Written with the first piece, so that a database that holds nothing leaves no trace.
     let mut separator = Some(known::separator(database));
-    let printed = run_dumper(run, slapcat(run, directory, database), known::is_harmless, &mut |bytes| {
+    let printed = run_dumper(run, slapcat(run, directory, database)?, known::is_harmless, &mut |bytes| {
         if let Some(separator) = separator.take() {
             dump.write_all(separator.as_bytes())?;
         }

@@ -1,74 +1,103 @@
-//! `PostgreSQL`: every running cluster of the system's users.
+//! `PostgreSQL`: every running cluster, dumped as the account that runs it.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use log::info;
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
 
-use super::{SMALL, system_owner, unless_interrupted};
+use super::listening::{self, Sockets};
+use super::processes::{self, Kind, Server};
+use super::{is_program, unknown, unless_interrupted};
 use crate::failure::Failure;
 use crate::host::TOOL_LIMIT;
 use crate::host::folder::Folder;
-use crate::host::small_file;
+use crate::host::trusted::Entry;
 use crate::linux::names::{sanitised, told_apart};
-use crate::linux::postgres::{self as known, Databases, Socket, Version};
+use crate::linux::postgres::{self as known, Databases, Version};
+use crate::logging::warning;
 use crate::phases::Run;
 use crate::phases::server_backup::dump::write_compressed;
 use crate::process::{Command, capture};
 use crate::shown;
 
+const KIND: Kind = Kind { name: "PostgreSQL", programs: &known::SERVERS, accounts: &known::ACCOUNTS };
+
 /// A cluster that runs.
 #[derive(Debug)]
 pub struct Cluster {
-    socket: Socket,
-    owner: (u32, u32),
+    server: Server,
+    sockets: Sockets,
     data: PathBuf,
     version: Version,
 }
 
 impl Cluster {
-    fn look(socket: Socket, owner: (u32, u32)) -> Result<Self, Failure> {
-        let lock = socket.lock();
-        let data = small_file::read(&lock, SMALL)
-            .map_err(|error| unknown(&socket, &lock, &shown::reason(&error)))
-            .map(|text| known::data_folder(&text))?
-            .ok_or_else(|| unknown(&socket, &lock, "it names no data folder"))?;
-        let file = data.join("PG_VERSION");
-        let text = small_file::read(&file, SMALL)
-            .map_err(|error| unknown(&socket, &file, &shown::reason(&error)))?;
-        let version = Version::read(&String::from_utf8_lossy(&text))
-            .ok_or_else(|| unknown(&socket, &file, "it names no version"))?;
-        Ok(Self { socket, owner, data, version })
+    fn look(server: Server, sockets: Sockets) -> Result<Self, Failure> {
+        let place = format!("process {}", server.number);
+        let failed = |why: String| failure(&place, why);
+        if let Some(why) = sockets.objection() {
+            return Err(failed(why.to_owned()));
+        }
+        // The server works in its data directory, and would not start in one of somebody else.
+        let (data, folder) = server.current_directory().map_err(|error| {
+            failed(format!("its data directory cannot be opened: {}", shown::reason(&error)))
+        })?;
+        let text = version_text(&folder).map_err(|error| {
+            failed(format!("{}/PG_VERSION cannot be read: {}", shown::path(&data), shown::reason(&error)))
+        })?;
+        let version = Version::read(&text)
+            .ok_or_else(|| failed(format!("{}/PG_VERSION names no version", shown::path(&data))))?;
+        Ok(Self { server, sockets, data, version })
     }
 
     /// What it is, as shown.
     pub fn name(&self) -> String {
-        format!("PostgreSQL {} at {}", self.version, shown::path(&self.socket.path()))
+        format!("PostgreSQL {} at {}", self.version, self.place())
+    }
+
+    fn place(&self) -> String {
+        self.sockets.first().map(|socket| shown::path(socket.path()).to_string()).unwrap_or_default()
     }
 
     /// The name of its dump, and what is appended to it where two clusters would get one name.
     fn wanted_name(&self) -> (String, String) {
         let name = self.data.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        (format!("Postgres-{}-{}", self.version, sanitised(&name)), self.socket.port.to_string())
+        let port = self.sockets.first().and_then(|socket| known::port(socket.name())).unwrap_or_default();
+        (format!("Postgres-{}-{}", self.version, sanitised(&name)), port.to_string())
     }
 }
 
-fn unknown(socket: &Socket, path: &Path, why: &str) -> Failure {
-    failure(&socket.path(), format!("{} does not tell which cluster it is: {why}", shown::path(path)))
+fn version_text(folder: &File) -> io::Result<String> {
+    /// A version has a handful of bytes.
+    const MOST: u64 = 64;
+    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let file = File::from(openat(folder, "PG_VERSION", flags, Mode::empty())?);
+    let mut text = Vec::new();
+    file.take(MOST).read_to_end(&mut text)?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-fn failure(socket: &Path, why: String) -> Failure {
-    Failure::DatabaseNotDumped { server: format!("PostgreSQL at {}", shown::path(socket)), why }
+fn failure(place: &str, why: String) -> Failure {
+    Failure::DatabaseNotDumped { server: format!("PostgreSQL at {place}"), why }
 }
 
-/// The clusters that listen on one of these sockets. One that has several is found once.
-pub fn find(sockets: &[PathBuf]) -> Result<Vec<Cluster>, Failure> {
-    let mut clusters: Vec<Cluster> = Vec::new();
-    for socket in sockets.iter().filter_map(|path| Socket::read(path)) {
-        let Some(owner) = system_owner("PostgreSQL", &socket.path()) else { continue };
-        let cluster = Cluster::look(socket, owner)?;
-        if clusters.iter().all(|other| other.data != cluster.data) {
-            clusters.push(cluster);
+/// The clusters that run. One that has several sockets is found once.
+pub fn find(run: &Run<'_>) -> Result<Vec<Cluster>, Failure> {
+    let is_meant = |name: &OsStr| known::port(name).is_some();
+    let servers = processes::find(run, &KIND).map_err(|error| unknown(&error))?;
+    let sockets = listening::find(&servers, KIND.name, is_meant).map_err(|error| unknown(&error))?;
+    let numbers: Vec<u32> = servers.iter().map(|server| server.number).collect();
+    let mut clusters = Vec::new();
+    for (server, sockets) in servers.into_iter().zip(sockets) {
+        if !sockets.is_empty() {
+            clusters.push(Cluster::look(server, sockets)?);
+        } else if !numbers.contains(&server.parent) {
+            let number = server.number;
+            warning(format!("PostgreSQL (process {number}) is not dumped: it listens on no socket."));
         }
     }
     if clusters.is_empty() {
@@ -83,10 +112,9 @@ pub fn dump(run: &Run<'_>, folder: &Folder, clusters: &[Cluster]) -> Result<(), 
     for (cluster, name) in clusters.iter().zip(told_apart(&wanted)) {
         run.go_on()?;
         let program = dumper(run, cluster)?;
-        let socket = cluster.socket.path();
-        info!("Dumping PostgreSQL {} at {}.", cluster.version, shown::path(&socket));
+        info!("Dumping {}.", cluster.name());
         let dumped = dump_one(run, folder, &format!("{name}.bz2"), cluster, &program);
-        unless_interrupted(run, dumped, |why| failure(&socket, why))?;
+        unless_interrupted(run, dumped, |why| failure(&cluster.place(), why))?;
     }
     Ok(())
 }
@@ -98,15 +126,28 @@ fn dump_one(
     cluster: &Cluster,
     program: &Path,
 ) -> Result<(), String> {
+    let socket = cluster.sockets.reach(&cluster.server)?;
     let mut databases = Databases::default();
     let mut watch = |bytes: &[u8]| {
         let tell = &mut |name: String| info!("Dumping the database {}.", shown::line(name.as_bytes()));
         databases.read(bytes, tell);
     };
-    let mut command = Command::tool(program, cluster.socket.arguments());
-    command.user = Some(cluster.owner);
+    let command = command(program, cluster, socket)
+        .map_err(|error| format!("the socket cannot be handed over: {}", shown::reason(&error)))?;
     write_compressed(run, folder, name, command, known::is_harmless, known::ENDING, &mut watch)?
         .put_into_place()
+}
+
+/// The dumper runs as the account of the cluster, finds the socket in the directory that is held open, and asks the
+/// kernel once more who answers there.
+fn command(program: &Path, cluster: &Cluster, socket: &Entry) -> io::Result<Command> {
+    let port = known::port(socket.name()).ok_or(io::ErrorKind::InvalidInput)?;
+    let mut command = Command::tool(program, [] as [&str; 0]);
+    let folder = socket.hand_over(&mut command)?;
+    command.arguments = known::arguments(&folder, port);
+    command.user = Some(cluster.server.account.numbers);
+    command.environment.push(("PGREQUIREPEER".into(), cluster.server.account.name.clone().into()));
+    Ok(command)
 }
 
 /// The first `pg_dumpall` that can dump this cluster: an older one than the server refuses to.
@@ -114,11 +155,13 @@ pub fn dumper(run: &Run<'_>, cluster: &Cluster) -> Result<PathBuf, Failure> {
     let usr = &run.host.tools.usr;
     let places = known::dumpers(usr, cluster.version, &names(&usr.join("lib/postgresql")), &names(usr));
     let fits = |program: &PathBuf| {
-        let printed = capture(&Command::tool(program, ["--version"]), run.interrupts, TOOL_LIMIT).ok()?;
+        let mut command = Command::tool(program, ["--version"]);
+        command.user = Some(cluster.server.account.numbers);
+        let printed = capture(&command, run.interrupts, TOOL_LIMIT).ok()?;
         Version::of_program(&String::from_utf8_lossy(&printed.out))
             .filter(|version| *version >= cluster.version)
     };
-    let found = places.iter().find(|program| program.is_file() && fits(program).is_some());
+    let found = places.iter().find(|program| is_program(program) && fits(program).is_some());
     found.cloned().ok_or_else(|| {
         let searched: Vec<String> = places.iter().map(|place| shown::path(place).to_string()).collect();
         Failure::PgDumpallNotFound { searched: searched.join(", ") }

@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use log::info;
@@ -12,6 +11,8 @@ use super::{ask, commit, first_words, not_written};
 use crate::failure::Failure;
 use crate::host::folder::Folder;
 use crate::host::platform::MacOsVersion;
+use crate::host::trusted;
+use crate::logging::warning;
 use crate::macos::server::{self, DatabaseNames, Instance, ServerTools, Service, Sign};
 use crate::phases::Run;
 use crate::phases::server_backup::dump::{DumpFile, Encoding, run_dumper};
@@ -54,7 +55,7 @@ fn find_instance(run: &Run<'_>, tools: &ServerTools, instance: Instance) -> Resu
         }
         Sign::Socket(folder) => {
             let folder = below(folder);
-            let socket = find_socket(&folder)?;
+            let socket = find_socket(run, instance, &folder)?;
             if socket.is_none() {
                 info!("{} has no socket in {}, so it is not dumped.", instance.name, shown::path(&folder));
             }
@@ -65,9 +66,9 @@ fn find_instance(run: &Run<'_>, tools: &ServerTools, instance: Instance) -> Resu
                 return Ok(None);
             }
             let folder = below(folder);
-            match find_newest_socket(&folder, prefix)? {
+            match find_newest_socket(run, instance, &folder, prefix) {
                 Some(socket) => Ok(Some(Found { instance, socket: Some(socket) })),
-                None => match find_socket(&folder.join(otherwise))? {
+                None => match find_socket(run, instance, &folder.join(otherwise))? {
                     Some(socket) => Ok(Some(Found { instance, socket: Some(socket) })),
                     None => Err(format!(
                         "the service {service} is running, but there is no socket below {}",
@@ -100,8 +101,9 @@ fn is_running(run: &Run<'_>, tools: &ServerTools, instance: Instance, service: &
     Ok(false)
 }
 
-/// The socket of `PostgreSQL` in a folder; none when the folder is not there.
-fn find_socket(folder: &Path) -> Result<Option<Socket>, String> {
+/// The socket of `PostgreSQL` in a folder; none when the folder is not there. What somebody else could have put there
+/// is skipped.
+fn find_socket(run: &Run<'_>, instance: Instance, folder: &Path) -> Result<Option<Socket>, String> {
     let unreadable = |error: io::Error| format!("{}: {}", shown::path(folder), shown::reason(&error));
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -110,32 +112,60 @@ fn find_socket(folder: &Path) -> Result<Option<Socket>, String> {
         }
         Err(error) => return Err(unreadable(error)),
     };
+    let (user, _) = numbers(run, instance)?;
     for entry in entries {
-        let entry = entry.map_err(unreadable)?;
-        if let Some(port) = entry.file_name().to_str().and_then(server::socket_port)
-            && entry.file_type().map_err(unreadable)?.is_socket()
-        {
-            return Ok(Some(Socket { folder: folder.to_owned(), port }));
+        let name = entry.map_err(unreadable)?.file_name();
+        let Some(port) = name.to_str().and_then(server::socket_port) else { continue };
+        match trusted_socket(&run.host.tools.system_root, &folder.join(&name), user) {
+            Ok(true) => return Ok(Some(Socket { folder: folder.to_owned(), port })),
+            Ok(false) => {}
+            Err(error) => {
+                let path = folder.join(&name);
+                let why = shown::reason(&error);
+                warning(format!("{}: {} is not used: {why}.", instance.name, shown::path(&path)));
+            }
         }
     }
     Ok(None)
 }
 
+/// Whether this is a socket that only root and the service can have put there. The system's own directories are left to
+/// the system: on a Mac other accounts of it may write to some of them.
+fn trusted_socket(root: &Path, path: &Path, user: u32) -> io::Result<bool> {
+    /// `Library/Server` and `var/run`.
+    const OF_THE_SYSTEM: usize = 2;
+    let below = path.strip_prefix(root).map_err(io::Error::other)?;
+    let base: PathBuf = below.components().take(OF_THE_SYSTEM).collect();
+    let rest: PathBuf = below.components().skip(OF_THE_SYSTEM).collect();
+    Ok(trusted::find_below(&root.join(base), &rest, user)?.is_socket())
+}
+
 /// The socket in the newest of the folders whose names begin so: each start of the service makes another one.
-fn find_newest_socket(parent: &Path, prefix: &str) -> Result<Option<Socket>, String> {
-    let Ok(entries) = fs::read_dir(parent) else { return Ok(None) };
-    let mut folders: Vec<_> = entries
+fn find_newest_socket(run: &Run<'_>, instance: Instance, parent: &Path, prefix: &str) -> Option<Socket> {
+    let mut folders: Vec<_> = fs::read_dir(parent)
+        .ok()?
         .filter_map(Result::ok)
         .filter(|entry| entry.file_name().as_encoded_bytes().starts_with(prefix.as_bytes()))
         .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
         .collect();
     folders.sort();
-    for (_, folder) in folders.iter().rev() {
-        if let Some(socket) = find_socket(folder)? {
-            return Ok(Some(socket));
+    // One that is somebody else's hides nothing, whether it can be read or not.
+    folders.iter().rev().find_map(|(_, folder)| match find_socket(run, instance, folder) {
+        Ok(socket) => socket,
+        Err(why) => {
+            warning(format!("{}: {why}.", instance.name));
+            None
         }
-    }
-    Ok(None)
+    })
+}
+
+/// The numbers of the user that an instance belongs to.
+fn numbers(run: &Run<'_>, instance: Instance) -> Result<(u32, u32), String> {
+    let user = instance.user;
+    run.host
+        .user(user)
+        .map_err(|error| format!("the user {user} cannot be looked up: {}", shown::reason(&error)))?
+        .ok_or_else(|| format!("there is no user {user}"))
 }
 
 /// Dumps every database of an instance into one file.
@@ -146,11 +176,7 @@ pub(super) fn dump_instance(
     found: &Found,
 ) -> Result<(), String> {
     let Instance { name, file, user, .. } = found.instance;
-    let numbers = run
-        .host
-        .user(user)
-        .map_err(|error| format!("the user {user} cannot be looked up: {}", shown::reason(&error)))?
-        .ok_or_else(|| format!("there is no user {user}"))?;
+    let numbers = numbers(run, found.instance)?;
     let mut arguments = vec![OsString::from("--no-password")];
     if let Some(Socket { folder, port }) = &found.socket {
         info!("Dumping {name}, as {user}, from {}.", shown::path(folder));
@@ -160,6 +186,10 @@ pub(super) fn dump_instance(
     }
     let mut command = Command::tool(&tools.pg_dumpall, arguments);
     command.user = Some(numbers);
+    // libpq asks the kernel who answers, and talks to nobody else.
+    if found.socket.is_some() {
+        command.environment.push(("PGREQUIREPEER".into(), user.into()));
+    }
     let mut dump =
         DumpFile::create(folder, file, Encoding::Bzip2).map_err(|error| not_written(folder, file, &error))?;
     let mut names = DatabaseNames::default();

@@ -1,0 +1,255 @@
+//! The servers that run, by what the kernel says of each process: nothing that it says of itself makes it one.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
+
+use log::info;
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
+use nix::sys::stat::{Mode, fstatat};
+
+use crate::host::{Host, trusted};
+use crate::linux::processes::Identity;
+use crate::linux::sockets::{self, FIRST_ORDINARY_USER};
+use crate::logging::warning;
+use crate::phases::Run;
+use crate::shown;
+
+/// A kind of server.
+#[derive(Debug)]
+pub struct Kind {
+    /// What it is called.
+    pub name: &'static str,
+    /// The names of its program.
+    pub programs: &'static [&'static str],
+    /// The accounts that it runs as, beside root.
+    pub accounts: &'static [&'static str],
+}
+
+/// An account of the system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Its name.
+    pub name: String,
+    /// The numbers of the user and its own group.
+    pub numbers: (u32, u32),
+}
+
+impl Account {
+    /// Root.
+    #[must_use]
+    pub fn root() -> Self {
+        Self { name: "root".to_owned(), numbers: (0, 0) }
+    }
+
+    /// The account of a kind of server with this number, root's among them.
+    #[must_use]
+    pub fn of(host: &Host, kind: &Kind, user: u32) -> Option<Self> {
+        if user == 0 {
+            return Some(Self::root());
+        }
+        Self::all(host, kind).into_iter().find(|account| account.numbers.0 == user)
+    }
+
+    /// Those accounts of a kind of server that this system has, without root.
+    #[must_use]
+    pub fn all(host: &Host, kind: &Kind) -> Vec<Self> {
+        let account = |name: &&str| {
+            // One that cannot be looked up runs nothing that could be trusted.
+            let numbers = host.user(name).ok().flatten().filter(|numbers| numbers.0 != 0)?;
+            Some(Self { name: (*name).to_owned(), numbers })
+        };
+        kind.accounts.iter().filter_map(account).collect()
+    }
+}
+
+/// A server that runs here as root or as its own account, from a program that only root can have put there.
+#[derive(Debug)]
+pub struct Server {
+    /// Its directory in `/proc`, which stays that process's when its number is used again.
+    process: File,
+    /// The number of the process.
+    pub number: u32,
+    /// The number of the one that started it.
+    pub parent: u32,
+    /// What it runs as.
+    pub account: Account,
+}
+
+/// How many are named that are skipped: who starts thousands does not fill the log.
+const MOST_NAMED: usize = 5;
+
+/// Counts what is skipped, and names the first of it.
+#[derive(Debug, Default)]
+pub struct Skipped(usize);
+
+impl Skipped {
+    /// One more.
+    pub fn add(&mut self, what: impl std::fmt::Display, why: impl std::fmt::Display) {
+        self.0 += 1;
+        if self.0 <= MOST_NAMED {
+            info!("{what} is skipped: {why}.");
+        }
+    }
+
+    /// Says how many were not named.
+    pub fn finish(&self, kind: &str) {
+        if self.0 > MOST_NAMED {
+            info!("{} more of {kind} are skipped for such reasons.", self.0 - MOST_NAMED);
+        }
+    }
+}
+
+/// Why a process is not a server that could be dumped.
+enum Refused {
+    /// It ended, is of another kind, or is in a container with a network of its own.
+    Elsewhere,
+    /// Anybody can start such a one.
+    Strange(String),
+    /// Only root and the accounts of the system can, so there may be something to lose.
+    Doubtful(String),
+}
+
+/// The servers of one kind that run.
+pub fn find(run: &Run<'_>, kind: &Kind) -> io::Result<Vec<Server>> {
+    let network = std::fs::read_link("/proc/self/ns/net")?;
+    let (mut found, mut skipped) = (Vec::new(), Skipped::default());
+    for entry in std::fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(number) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
+        let title = format!("{} (process {number})", kind.name);
+        match look(run.host, kind, number, &network) {
+            Ok(server) => found.push(server),
+            Err(Refused::Elsewhere) => {}
+            Err(Refused::Strange(why)) => skipped.add(title, why),
+            Err(Refused::Doubtful(why)) => warning(format!("{title} is not dumped: {why}.")),
+        }
+    }
+    skipped.finish(kind.name);
+    found.sort_by_key(|server| server.number);
+    Ok(found)
+}
+
+fn look(host: &Host, kind: &Kind, number: u32, network: &Path) -> Result<Server, Refused> {
+    let gone = |_| Refused::Elsewhere;
+    let process = File::open(format!("/proc/{number}")).map_err(gone)?;
+    let program = link(&process, "exe").map_err(gone)?;
+    let is_meant = |name: &OsStr| kind.programs.iter().any(|program| name == *program);
+    let (path, is_deleted) = undeleted(&program);
+    if !path.file_name().is_some_and(is_meant) || link(&process, "ns/net").map_err(gone)? != network {
+        return Err(Refused::Elsewhere);
+    }
+    // Before anything else is asked: what an ordinary user has prepared may never answer.
+    let identity = identity(&process).ok_or(Refused::Elsewhere)?;
+    let user = identity
+        .user()
+        .ok_or_else(|| Refused::Strange("it runs with the rights of more than one user".to_owned()))?;
+    let account = Account::of(host, kind, user);
+    if account.is_none() && user >= FIRST_ORDINARY_USER {
+        return Err(Refused::Strange(format!("it belongs to {}, an ordinary user", trusted::name_of(user))));
+    }
+    if is_deleted {
+        let why = format!("its program {} is no longer there; restart it", shown::path(&path));
+        return Err(Refused::Doubtful(why));
+    }
+    check_program(&process, &path).map_err(Refused::Doubtful)?;
+    let account = account.ok_or_else(|| {
+        Refused::Doubtful(format!(
+            "it runs as {}, which is no account of {}",
+            trusted::name_of(user),
+            kind.name
+        ))
+    })?;
+    let server = Server { process, number, parent: identity.parent, account };
+    // It may have become another program meanwhile.
+    let is_same = server.is_still(&identity) && link(&server.process, "exe").is_ok_and(|now| now == program);
+    if is_same { Ok(server) } else { Err(Refused::Strange("it has become another program".to_owned())) }
+}
+
+fn link(process: &File, name: &str) -> io::Result<PathBuf> {
+    Ok(readlinkat(process, name)?.into())
+}
+
+fn identity(process: &File) -> Option<Identity> {
+    Identity::read(&String::from_utf8_lossy(&read(process, "status").ok()?))
+}
+
+/// The most of a file of `/proc` that is read, in bytes.
+const MOST_READ: u64 = 1 << 17;
+
+fn read(process: &File, name: &str) -> io::Result<Vec<u8>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+    let file = File::from(openat(process, name, flags, Mode::empty())?);
+    let mut content = Vec::new();
+    file.take(MOST_READ).read_to_end(&mut content)?;
+    Ok(content)
+}
+
+/// The kernel marks a program that was removed or replaced since it was started.
+fn undeleted(program: &Path) -> (PathBuf, bool) {
+    match program.as_os_str().as_bytes().strip_suffix(b" (deleted)") {
+        Some(path) => (PathBuf::from(OsString::from_vec(path.to_vec())), true),
+        None => (program.to_owned(), false),
+    }
+}
+
+/// The file at the program's path is the one that runs, and only root can have put it there.
+fn check_program(process: &File, path: &Path) -> Result<(), String> {
+    let why = |why: String| format!("its program {} cannot be trusted: {why}", shown::path(path));
+    let found = trusted::find(path, 0).map_err(|error| why(shown::reason(&error)))?;
+    let running = fstatat(process, "exe", AtFlags::empty()).map_err(|error| why(error.desc().to_owned()))?;
+    let is_it = found.is_program() && found.identity() == trusted::identity(&running);
+    if is_it { Ok(()) } else { Err(why("what runs is another file".to_owned())) }
+}
+
+impl Server {
+    /// Whether it is the process that it was.
+    fn is_still(&self, identity: &Identity) -> bool {
+        self::identity(&self.process).is_some_and(|now| now.users == identity.users)
+    }
+
+    /// The arguments that it was started with, a zero byte behind each.
+    pub fn command_line(&self) -> io::Result<Vec<u8>> {
+        read(&self.process, "cmdline")
+    }
+
+    /// The directory that it works in: its path, and itself, open.
+    pub fn current_directory(&self) -> io::Result<(PathBuf, File)> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        Ok((link(&self.process, "cwd")?, File::from(openat(&self.process, "cwd", flags, Mode::empty())?)))
+    }
+
+    /// A path as the process means it: it may have another root than we have.
+    pub fn path(&self, path: &Path) -> io::Result<PathBuf> {
+        let root = link(&self.process, "root")?;
+        Ok(root.join(path.strip_prefix("/").unwrap_or(path)))
+    }
+
+    /// The numbers of the sockets that it has open; none when it has ended.
+    pub fn sockets(&self) -> io::Result<Vec<u64>> {
+        match self.open_sockets() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound || is_over(&error) => Ok(Vec::new()),
+            found => found,
+        }
+    }
+
+    fn open_sockets(&self) -> io::Result<Vec<u64>> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let folder = File::from(openat(&self.process, "fd", flags, Mode::empty())?);
+        let mut entries = nix::dir::Dir::from_fd(folder.try_clone()?.into())?;
+        let mut found = Vec::new();
+        for entry in entries.iter() {
+            // One that is closed meanwhile is none.
+            let Ok(target) = readlinkat(&folder, entry?.file_name()) else { continue };
+            found.extend(sockets::inode(target.as_bytes()));
+        }
+        Ok(found)
+    }
+}
+
+fn is_over(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::ESRCH as i32)
+}

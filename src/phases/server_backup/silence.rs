@@ -1,0 +1,70 @@
+//! Gives a dumper up that has been silent for too long: it may wait for a lock that nobody ever lets go of.
+
+use std::io;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::process::interrupts::Interrupts;
+
+/// How long a dumper has said nothing.
+#[derive(Debug)]
+pub struct Silence {
+    limit: Duration,
+    state: Mutex<State>,
+    over: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    since: Instant,
+    is_over: bool,
+    too_long: bool,
+}
+
+impl Silence {
+    /// It may last so long.
+    pub fn new(limit: Duration) -> Self {
+        let state = State { since: Instant::now(), is_over: false, too_long: false };
+        Self { limit, state: Mutex::new(state), over: Condvar::new() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs a dumper, which is killed when it is silent for too long. Errors when nobody could watch it.
+    pub fn watch<T>(&self, interrupts: &Interrupts, run: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        std::thread::scope(|scope| {
+            std::thread::Builder::new()
+                .name("silence".into())
+                .spawn_scoped(scope, || self.wait(interrupts))?;
+            let end = run();
+            self.state().is_over = true;
+            self.over.notify_all();
+            end
+        })
+    }
+
+    fn wait(&self, interrupts: &Interrupts) {
+        let mut state = self.state();
+        while !state.is_over {
+            let left = self.limit.saturating_sub(state.since.elapsed());
+            if left.is_zero() {
+                state.too_long = true;
+                interrupts.stop_child();
+                return;
+            }
+            state = self.over.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// The dumper has said something, and what it said was dealt with.
+    pub fn breaks(&self) {
+        self.state().since = Instant::now();
+    }
+
+    /// Whether the dumper was given up.
+    pub fn was_too_long(&self) -> bool {
+        self.state().too_long
+    }
+}
