@@ -4,6 +4,7 @@ pub mod folder;
 pub mod lock;
 pub mod platform;
 pub mod removal;
+pub mod rights;
 pub mod shared_work;
 pub mod small_file;
 pub mod space;
@@ -23,6 +24,7 @@ use nix::unistd::User;
 use crate::process::interrupts::Interrupts;
 use crate::process::{Command, capture};
 use platform::{MacOsVersion, Platform, System};
+use rights::Rights;
 use tools::Tools;
 
 /// The machine that a run works on.
@@ -58,6 +60,8 @@ pub struct Host {
     pub mount_folders: Vec<PathBuf>,
     /// The effective user's number; 0 is root.
     pub effective_uid: u32,
+    /// What this process may do.
+    pub rights: Rights,
     /// The machine's name.
     pub name: String,
     /// Users by name, with user and group number, that are known without asking the system.
@@ -95,6 +99,7 @@ impl Host {
             job_credentials: absolute_folder("CREDENTIALS_DIRECTORY"),
             mount_folders: mount_folders(system),
             effective_uid,
+            rights: Rights::native(system, effective_uid),
             name: name(),
             users: BTreeMap::new(),
         })

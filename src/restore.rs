@@ -73,7 +73,7 @@ fn act(args: &RestoreArgs, host: &Host, interrupts: &Interrupts) -> Result<(), R
     for name in nets.names.iter().filter(|name| found.iter().any(|found| found.net == **name)) {
         let of_net: Vec<&Found<'_>> = found.iter().filter(|found| found.net == *name).collect();
         let sources: Vec<PathBuf> = of_net.iter().map(|found| nets.path(found)).collect();
-        let arguments = arguments::restore(&rsync.capabilities, host.is_root(), &sources, target.path());
+        let arguments = arguments::restore(&rsync.capabilities, host.rights, &sources, target.path());
         copy(&Command::tool(&rsync.path, arguments), interrupts, &target)?;
         for found in of_net {
             let (path, to) = (found.wanted, target.path().join(found.name()));
@@ -239,10 +239,13 @@ fn copy(command: &Command, interrupts: &Interrupts, target: &Folder) -> Result<(
         let sentence = format!("Interrupted ({signal}): not everything is restored.");
         return Err(Refusal(ExitCode::INTERRUPTED, sentence));
     }
-    match (end, diagnostics.no_room) {
-        (End::Exited(0), _) => Ok(()),
-        (_, Some(what)) => Err(Failure::DestinationFull { path: target.path().to_owned(), what }.into()),
-        (_, None) => {
+    match (end, diagnostics.no_room, diagnostics.limit) {
+        (End::Exited(0), _, _) => Ok(()),
+        (_, Some(what), _) => Err(Failure::DestinationFull { path: target.path().to_owned(), what }.into()),
+        (_, None, Some((limit, examples))) => {
+            Err(verdict::cannot_hold(target.path(), limit, &examples).into())
+        }
+        (_, None, None) => {
             let code = verdict::of_rsync(end).exit_code();
             let sentence = format!("rsync ended with {}: not everything is restored.", code.number());
             Err(Refusal(code, sentence))

@@ -7,7 +7,7 @@ use super::adoption::{self, Losses};
 use super::endpoints::Endpoints;
 use super::preflight::Rsync;
 use super::safety_net::{self, Net};
-use super::{Run, granularity, verdict, watchdog};
+use super::{Run, granularity, second_look, verdict, watchdog};
 use crate::failure::Failure;
 use crate::logging::{Screen, warning};
 use crate::process::{Command, End, Line, Stream, stream};
@@ -31,6 +31,8 @@ pub struct Report {
     pub statistics: Statistics,
     /// What it complained about.
     pub diagnostics: Diagnostics,
+    /// How many starts of rsync it took.
+    pub starts: u32,
 }
 
 /// Makes the clone.
@@ -62,15 +64,19 @@ pub fn clone(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -> R
         net.settle(&ends.destination);
     }
     let end = end.map_err(|source| Failure::RsyncNotRun { path: rsync.path.clone(), source })?;
-    Ok(Report { end, ended: Local::now(), statistics, diagnostics })
+    diagnostics.name_temporaries(|path| second_look::is_in_source(ends, path));
+    Ok(Report { end, ended: Local::now(), statistics, diagnostics, starts: 1 })
 }
 
 fn note(diagnostics: &mut Diagnostics, line: Line<'_>) {
     if line.bytes.trim_ascii().is_empty() {
         return;
     }
-    if line.stream == Stream::Err {
-        diagnostics.read_line(line.bytes);
+    match line.stream {
+        Stream::Err => diagnostics.read_line(line.bytes),
+        Stream::Out => {
+            diagnostics.read_output(line.bytes);
+        }
     }
     info!("{}", shown::line(line.bytes));
 }
@@ -161,7 +167,7 @@ fn command(
             Purpose::Clone { .. } => granularity::keeps_nanoseconds(run, &ends.destination),
             Purpose::List => granularity::shows_nanoseconds(&ends.destination),
         },
-        root: run.host.is_root(),
+        rights: run.host.rights,
         rules,
         backup_folder: net.map(Net::path),
         source: ends.source.folder.path(),

@@ -1,19 +1,22 @@
-//! What rsync says on standard error, read as it comes and with bounded memory.
+//! What rsync says, read as it comes and with bounded memory.
 
-use std::sync::LazyLock;
-
-use regex::bytes::Regex;
+mod meaning;
+mod message;
+mod temporary;
 
 use crate::shown;
+pub use meaning::Limit;
+use meaning::{Meaning, device_gone, meaning};
+use message::{Message, Operation, cut};
 
 /// How many failing paths are kept for the log.
 pub const KEPT_PATHS: usize = 20;
 
-/// The error numbers for no space and for an exceeded quota: 28 everywhere, 122 on Linux, 69 on Apple's systems.
-const NO_ROOM: [i32; 3] = [28, 122, 69];
+/// How many paths are named as examples of what the destination cannot hold.
+const EXAMPLES: usize = 5;
 
-/// Error numbers that a lost device or mount gives: EIO, ENXIO, ENODEV, and, by system, ESTALE and ENOTCONN.
-const DEVICE_GONE: [i32; 8] = [5, 6, 19, 116, 70, 107, 57, 108];
+/// How many changes of the source are remembered to be looked at again; more of them are a failure.
+const KEPT_CHANGES: usize = 1000;
 
 /// What was found in rsync's messages.
 #[derive(Debug, Default)]
@@ -26,38 +29,35 @@ pub struct Diagnostics {
     pub vanished: u64,
     /// The first message about missing room at the destination.
     pub no_room: Option<String>,
+    /// What the destination's filesystem cannot hold: the first of these limits that was met, and the first paths, as shown.
+    pub limit: Option<(Limit, Vec<String>)>,
     /// Something could not be read as if its device were gone.
     pub device_gone: bool,
     /// Something could not be deleted, which before 3.1.3 does not show in the exit code.
     pub undeleted: bool,
     /// Something could not be moved into the safety net; what then stays as it was does not always show in the exit code.
     pub unsaved: bool,
+    /// After an error at the source rsync deletes nothing any more.
+    pub skipped_deletions: bool,
+    /// Folders of the destination that are gone from the source and were kept since something in them must stay, as another
+    /// filesystem does: the first of them, as shown. rsync ends with 0 all the same.
+    pub not_empty: Vec<String>,
     /// An access control entry of an unknown user: the path, where this rsync names it.
     pub missing_user: Option<Option<String>>,
+    /// Paths of the source, as printed, at which something else was found than rsync had listed there.
+    changes: Vec<Vec<u8>>,
+    /// Something is wrong that is no such change.
+    is_worse: bool,
+    /// Paths that may be those of temporary files: as counted, as printed, and what they may stand for.
+    temporaries: Vec<(String, Vec<u8>, [Vec<u8>; 2])>,
     last: Option<String>,
 }
 
-/// The name in `lsetxattr("P","N")`, which 3.1.3 and older quote twice; else in `symlink "P" -> "T" failed`; else from
-/// the first quote to the last, since a name may hold quotes itself.
-static QUOTED: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r#"(?-u)xattr\("+(.*?)"+,["\w]|"(.*?)" -> "|"(.*)"[^"]*$"#).ok());
-
-/// The name in `set_acl: sys_acl_set_file(P, ACL_TYPE_ACCESS)`, `get_acl: unpack_smb_acl(P)` and
-/// `delete_file: unlink(P)`; it may hold parentheses and quotes itself.
-static IN_PARENTHESES: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(
-        r"(?-u)^(?:delete_file|[sg]et_acl): \w+\((.+?)(?:, ACL_TYPE_\w+)?\)(?: failed)?: [^()]*\(-?\d+\)$",
-    )
-    .ok()
-});
-
-/// The name in `backup mkdir NET/TIME/folder failed`.
-static OF_BACKUP: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r#"(?-u)^backup \w+ "?(.+?)"? failed: [^()]*\(\d+\)$"#).ok());
-
 /// How a message begins when something could not be moved into the safety net. The last two are those of a symbolic link
 /// and of a device that could not be renamed: from 3.1.0 on rsync makes another there, and if it cannot, it goes on all the same.
-const UNSAVED: [&[u8]; 5] = [b"backup ", b"make_bak_dir ", b"keep_backup failed: ", b"link \"", b"mknod \""];
+fn is_unsaved(message: &Message<'_>) -> bool {
+    message.operation == Operation::Save || message.text.starts_with(b"mknod \"")
+}
 
 impl Diagnostics {
     /// Reads a line of rsync's standard error.
@@ -66,33 +66,75 @@ impl Diagnostics {
         if let Some(path) = vanished(line) {
             self.vanished += 1;
             self.count(path);
-        } else if let Some(path) = nameless(line) {
+        } else if let Some(path) = unverified(line) {
+            self.remember_change(path);
             self.count(path);
-        } else if let Some(message) = message(line) {
-            self.read_message(line, message);
+        } else if let Some(path) = overlong(line) {
+            self.is_worse = true;
+            self.count(path);
+        } else if let Some(message) = Message::read(line) {
+            self.read_message(line, &message);
+        } else if !self.read_output(line) && !is_comment(line) {
+            self.is_worse = true;
         }
     }
 
-    fn read_message(&mut self, line: &[u8], message: &[u8]) {
-        let errno = error_number(message);
-        if is_missing_user(message) {
-            let path = parenthesised(message).filter(|path| !path.is_empty());
+    /// Reads a line of rsync's standard output; `true` when it was a message about the destination.
+    pub fn read_output(&mut self, line: &[u8]) -> bool {
+        if line == b"IO error encountered -- skipping file deletion" {
+            self.skipped_deletions = true;
+            return true;
+        }
+        let Some(path) = kept_folder(line) else { return false };
+        let path = shown::line(path).to_string();
+        if self.not_empty.len() < KEPT_PATHS && !self.not_empty.contains(&path) {
+            self.not_empty.push(path);
+        }
+        true
+    }
+
+    fn read_message(&mut self, line: &[u8], message: &Message<'_>) {
+        if let Some(path) = message.of_missing_user() {
+            let path = (!path.is_empty()).then(|| shown::line(path).to_string());
             self.missing_user = match self.missing_user.take() {
                 Some(Some(known)) => Some(Some(known)),
-                _ => Some(path.map(|path| shown::line(path).to_string())),
+                _ => Some(path),
             };
         }
-        if errno.is_some_and(|errno| NO_ROOM.contains(&errno)) && self.no_room.is_none() {
+        self.device_gone |= device_gone(message);
+        self.undeleted |= message.text.starts_with(b"delete_file: ");
+        self.unsaved |= is_unsaved(message);
+        let meaning = meaning(message);
+        if meaning == Meaning::NoRoom && self.no_room.is_none() {
             self.no_room = Some(shown::line(line).to_string());
         }
-        self.device_gone |= errno.is_some_and(|errno| DEVICE_GONE.contains(&errno));
-        self.undeleted |= errno.is_some() && message.starts_with(b"delete_file: ");
-        self.unsaved |= errno.is_some() && UNSAVED.iter().any(|start| message.starts_with(start));
-        if errno.is_some()
-            && let Some(path) =
-                of_backup(message).or_else(|| parenthesised(message)).or_else(|| quoted(message))
-        {
-            self.count(path);
+        let path = message.path();
+        match path.filter(|_| meaning == Meaning::Changed) {
+            Some(path) => self.remember_change(path),
+            None => self.is_worse = true,
+        }
+        if let Some(path) = path {
+            self.count_of(message, path);
+        }
+        if let Meaning::Limit(limit) = meaning {
+            let (known, paths) = self.limit.get_or_insert_with(|| (limit, Vec::new()));
+            let path = self.last.iter().find(|last| path.is_some() && !paths.contains(last));
+            if *known == limit && paths.len() < EXAMPLES {
+                paths.extend(path.cloned());
+            }
+        }
+    }
+
+    /// Counts a path under the name that people know: rsync's temporary files are gone when somebody looks.
+    fn count_of(&mut self, message: &Message<'_>, path: &[u8]) {
+        let originals = temporary::originals(path).filter(|_| message.is_of_a_new_file());
+        let Some(originals) = originals else { return self.count(path) };
+        if let Some(name) = message.renamed_to() {
+            return self.count(&temporary::beside(path, name));
+        }
+        self.count(if message.is_of_a_temporary() { &originals[0] } else { path });
+        if let Some(counted) = self.last.clone().filter(|_| self.temporaries.len() < KEPT_PATHS + EXAMPLES) {
+            self.temporaries.push((counted, path.to_owned(), originals));
         }
     }
 
@@ -109,6 +151,34 @@ impl Diagnostics {
         self.last = Some(path);
     }
 
+    fn remember_change(&mut self, path: &[u8]) {
+        if self.changes.len() < KEPT_CHANGES {
+            self.changes.push(path.to_owned());
+        } else {
+            self.is_worse = true;
+        }
+    }
+
+    /// Gives the paths of temporary files the names of the files that they were to become, `exists` telling which are
+    /// there: a file may have such a name of its own.
+    pub fn name_temporaries(&mut self, exists: impl Fn(&[u8]) -> bool) {
+        for (counted, printed, [likely, hidden]) in std::mem::take(&mut self.temporaries) {
+            let named = [&printed, &likely, &hidden].into_iter().find(|path| exists(path));
+            let name = shown::line(named.unwrap_or(&likely)).to_string();
+            let examples = self.limit.iter_mut().flat_map(|(_, paths)| paths);
+            let named = self.paths.iter_mut().chain(examples).filter(|path| **path == counted);
+            named.for_each(|path| path.clone_from(&name));
+        }
+    }
+
+    /// The paths of the source that were something else than rsync had listed, if nothing worse was told: perhaps the source
+    /// has only changed while it was read.
+    #[must_use]
+    pub fn only_changes(&self) -> Option<&[Vec<u8>]> {
+        let is_worse = self.is_worse || self.undeleted || self.unsaved || self.device_gone;
+        (!is_worse && !self.changes.is_empty()).then_some(&self.changes)
+    }
+
     /// How many messages named a path beyond those that were kept.
     #[must_use]
     pub fn more(&self) -> u64 {
@@ -116,19 +186,13 @@ impl Diagnostics {
     }
 }
 
-/// What follows `rsync: ` and, from 3.2.3 on, the name of the process, such as `[sender] `.
-fn message(line: &[u8]) -> Option<&[u8]> {
-    let message = line.strip_prefix(b"rsync: ")?;
-    let after_role = message.strip_prefix(b"[").and_then(|inner| after(inner, b"] "));
-    Some(after_role.unwrap_or(message))
+/// The path of a file that was not the same when it was read a second time.
+fn unverified(line: &[u8]) -> Option<&[u8]> {
+    line.strip_prefix(b"ERROR: ")?.strip_suffix(b" failed verification -- update discarded.")
 }
 
-/// The path in the messages that have no error number, whose end may be the path itself.
-fn nameless(line: &[u8]) -> Option<&[u8]> {
-    if let Some(rest) = line.strip_prefix(b"filename overflows max-path len") {
-        return after(rest, b": ");
-    }
-    line.strip_prefix(b"ERROR: ")?.strip_suffix(b" failed verification -- update discarded.")
+fn overlong(line: &[u8]) -> Option<&[u8]> {
+    cut(line.strip_prefix(b"filename overflows max-path len")?, b": ").map(|(_, path)| path)
 }
 
 /// The path in `file has vanished: "P"`; a folder is called `directory`.
@@ -137,35 +201,18 @@ fn vanished(line: &[u8]) -> Option<&[u8]> {
     rest.strip_prefix(b" has vanished: \"")?.strip_suffix(b"\"")
 }
 
-/// The number in the parentheses at the very end: a name that looks like an error cannot stand there.
-fn error_number(message: &[u8]) -> Option<i32> {
-    let inner = message.strip_suffix(b")")?;
-    let open = inner.iter().rposition(|byte| *byte == b'(')?;
-    std::str::from_utf8(&inner[open + 1..]).ok()?.parse().ok()
+/// The path of a folder that was not deleted: one that holds, or one that is, another filesystem.
+fn kept_folder(line: &[u8]) -> Option<&[u8]> {
+    line.strip_prefix(b"cannot delete non-empty directory: ")
+        .or_else(|| line.strip_prefix(b"cannot delete mount point: "))
 }
 
-/// Only at its beginning is this rsync's message, and not the name of a file.
-fn is_missing_user(message: &[u8]) -> bool {
-    message.strip_prefix(b"get_acl: ").unwrap_or(message).starts_with(b"unpack_smb_acl")
-}
-
-fn quoted(message: &[u8]) -> Option<&[u8]> {
-    let found = QUOTED.as_ref()?.captures(message)?;
-    (1..=3).find_map(|group| found.get(group)).map(|name| name.as_bytes())
-}
-
-fn of_backup(message: &[u8]) -> Option<&[u8]> {
-    OF_BACKUP.as_ref()?.captures(message)?.get(1).map(|name| name.as_bytes())
-}
-
-fn parenthesised(message: &[u8]) -> Option<&[u8]> {
-    let found = IN_PARENTHESES.as_ref()?.captures(message)?;
-    found.get(1).map(|name| name.as_bytes())
-}
-
-fn after<'a>(line: &'a [u8], part: &[u8]) -> Option<&'a [u8]> {
-    let at = line.windows(part.len()).position(|window| window == part)?;
-    Some(&line[at + part.len()..])
+/// What says nothing by itself: the sum at the end, and what is tried again.
+fn is_comment(line: &[u8]) -> bool {
+    line.starts_with(b"rsync error: some files/attrs were not transferred")
+        || line.starts_with(b"rsync warning: some files vanished")
+        || line.starts_with(b"WARNING: ") && line.ends_with(b" failed verification -- update discarded (will try again).")
+        || line.trim_ascii().is_empty()
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use counterpart::host::platform::System;
+use counterpart::host::rights::Rights;
 use counterpart::host::tools::Tools;
 use counterpart::host::{Host, platform};
 
@@ -62,6 +63,8 @@ fn fake_host() -> anyhow::Result<Host> {
         plain_credentials: root.join("credstore"),
         job_credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
         effective_uid: nix::unistd::geteuid().as_raw(),
+        // A Mac's root has them all; what is run here is Linux's rsync in any case.
+        rights: Rights::native(System::Linux, nix::unistd::geteuid().as_raw()),
         name: std::fs::read_to_string(root.join("name")).unwrap_or_else(|_| "testhost".to_owned()),
         users: users(&root.join("users")),
     })
