@@ -6,6 +6,7 @@ mod wanted;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
 use std::io::{self, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use crate::cli::restore::RestoreArgs;
@@ -239,12 +240,11 @@ fn copy(command: &Command, interrupts: &Interrupts, target: &Folder) -> Result<(
         let sentence = format!("Interrupted ({signal}): not everything is restored.");
         return Err(Refusal(ExitCode::INTERRUPTED, sentence));
     }
-    match (end, diagnostics.no_room, diagnostics.limit) {
+    diagnostics.name_temporaries(|path| std::fs::symlink_metadata(OsStr::from_bytes(path)).is_ok());
+    match (end, diagnostics.no_room, diagnostics.limited) {
         (End::Exited(0), _, _) => Ok(()),
         (_, Some(what), _) => Err(Failure::DestinationFull { path: target.path().to_owned(), what }.into()),
-        (_, None, Some((limit, examples))) => {
-            Err(verdict::cannot_hold(target.path(), limit, &examples).into())
-        }
+        (_, None, Some(limited)) => Err(verdict::cannot_hold(target.path(), target, &limited).into()),
         (_, None, None) => {
             let code = verdict::of_rsync(end).exit_code();
             let sentence = format!("rsync ended with {}: not everything is restored.", code.number());

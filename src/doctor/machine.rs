@@ -44,11 +44,7 @@ pub fn rsync(exam: &mut Exam<'_>) -> Option<Rsync> {
         if rsync.capabilities.lacks.is_empty() { " and has every option that a clone uses" } else { "" };
     let spares = introduction::access_times(exam.run, &rsync);
     let details = spares.map(|what| format!("With this version {what}.")).into_iter().collect();
-    exam.ok_with(
-        TOPIC,
-        format!("{} is version {}{has}.", shown::path(&rsync.path), rsync.version),
-        details,
-    );
+    exam.ok_with(TOPIC, format!("{} is version {}{has}.", shown::path(&rsync.path), rsync.version), details);
     introduction::warn_of_lacks(&rsync);
     exam.warnings(TOPIC, newer);
     introduction::warn_of_holes(&rsync);

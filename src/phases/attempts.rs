@@ -75,7 +75,6 @@ fn note(run: &Run<'_>, rsync: &Rsync, report: &Report, attempts: u32) {
     run.note(|notes| {
         notes.failing_paths = failing_paths;
         notes.statistics = report.statistics.is_complete().then_some(report.statistics);
-        notes.rsync =
-            Some(record::Rsync { attempts, exit_code, signal, ..journal::describe(rsync) });
+        notes.rsync = Some(record::Rsync { attempts, exit_code, signal, ..journal::describe(rsync) });
     });
 }

@@ -94,8 +94,11 @@ fn at(ends: &Endpoints, printed: &[u8]) -> Option<Result<bool, Errno>> {
     let path = Path::new(OsStr::from_bytes(printed));
     // The destination first: it may lie inside the source, and never the other way round.
     let folders = [ends.destination.folder.path(), ends.source.folder.path()];
-    let relative =
-        if path.is_absolute() { folders.iter().find_map(|folder| path.strip_prefix(folder).ok())? } else { path };
+    let relative = if path.is_absolute() {
+        folders.iter().find_map(|folder| path.strip_prefix(folder).ok())?
+    } else {
+        path
+    };
     let parts: Vec<&OsStr> = relative
         .components()
         .map(|part| match part {

@@ -11,10 +11,10 @@ use super::transfer::Report;
 use super::{Run, second_look};
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
-use crate::host::folder::{FileIdentity, forget_cached};
-use crate::host::space::is_no_room;
+use crate::host::folder::{FileIdentity, Folder, forget_cached};
+use crate::host::space::{Space, is_no_room};
 use crate::process::End;
-use crate::rsync::diagnostics::Limit;
+use crate::rsync::diagnostics::Limited;
 use crate::rsync::exit_status;
 use crate::shown;
 
@@ -118,19 +118,27 @@ fn reason(run: &Run<'_>, ends: &Endpoints, report: &Report, code: i32) -> Failur
     if let Some(path) = &report.diagnostics.missing_user {
         return Failure::MissingUser { path: path.clone() };
     }
-    if let Some((limit, examples)) = &report.diagnostics.limit {
-        return cannot_hold(&run.plan.destination, *limit, examples);
+    if let Some(limited) = &report.diagnostics.limited {
+        return cannot_hold(&run.plan.destination, &ends.destination.folder, limited);
     }
     of_rsync(End::Exited(code))
 }
 
-/// The failure of a destination that has met a limit of its filesystem.
+/// The failure of a destination that has met a limit of its filesystem, or the end of its room: `setxattr` gives one and the same
+/// number for both.
 #[must_use]
-pub fn cannot_hold(path: &Path, limit: Limit, examples: &[String]) -> Failure {
-    Failure::CannotHold {
-        path: path.to_owned(),
-        what: limit.what().to_owned(),
-        examples: examples.join(", "),
+pub fn cannot_hold(path: &Path, folder: &Folder, limited: &Limited) -> Failure {
+    /// Attributes of more bytes than this fit on no filesystem.
+    const SCARCE: u64 = 1 << 20;
+    let is_scarce = Space::of(folder.file())
+        .is_ok_and(|space| space.total > 0 && space.free_for(nix::unistd::geteuid().is_root()) < SCARCE);
+    match &limited.or_no_room {
+        Some(what) if is_scarce => Failure::DestinationFull { path: path.to_owned(), what: what.clone() },
+        _ => Failure::CannotHold {
+            path: path.to_owned(),
+            what: limited.limit.what().to_owned(),
+            examples: limited.examples.join(", "),
+        },
     }
 }
 

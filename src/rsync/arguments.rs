@@ -336,7 +336,11 @@ mod tests {
         );
         let restored = restored.into_iter().map(|argument| argument.into_string().unwrap()).collect();
         for arguments in [build(CLONE, true, true, &rules(None)), restored] {
-            assert_eq!(arguments.iter().filter(|argument| *argument == "--xattrs").count(), 2, "{arguments:?}");
+            assert_eq!(
+                arguments.iter().filter(|argument| *argument == "--xattrs").count(),
+                2,
+                "{arguments:?}"
+            );
         }
     }
 

@@ -3,7 +3,10 @@
 mod meaning;
 mod message;
 mod temporary;
+#[cfg(test)]
+mod tests;
 
+use crate::host::space::says_no_room;
 use crate::shown;
 pub use meaning::Limit;
 use meaning::{Meaning, device_gone, meaning};
@@ -29,8 +32,8 @@ pub struct Diagnostics {
     pub vanished: u64,
     /// The first message about missing room at the destination.
     pub no_room: Option<String>,
-    /// What the destination's filesystem cannot hold: the first of these limits that was met, and the first paths, as shown.
-    pub limit: Option<(Limit, Vec<String>)>,
+    /// What the destination's filesystem cannot hold: the first of its limits that was met.
+    pub limited: Option<Limited>,
     /// Something could not be read as if its device were gone.
     pub device_gone: bool,
     /// Something could not be deleted, which before 3.1.3 does not show in the exit code.
@@ -51,6 +54,17 @@ pub struct Diagnostics {
     /// Paths that may be those of temporary files: as counted, as printed, and what they may stand for.
     temporaries: Vec<(String, Vec<u8>, [Vec<u8>; 2])>,
     last: Option<String>,
+}
+
+/// A limit of the destination's filesystem that was met.
+#[derive(Debug, Clone)]
+pub struct Limited {
+    /// Which one.
+    pub limit: Limit,
+    /// The first paths, as shown.
+    pub examples: Vec<String>,
+    /// The first message, if its error number is that of a full disk as well.
+    pub or_no_room: Option<String>,
 }
 
 /// How a message begins when something could not be moved into the safety net. The last two are those of a symbolic link
@@ -117,10 +131,12 @@ impl Diagnostics {
             self.count_of(message, path);
         }
         if let Meaning::Limit(limit) = meaning {
-            let (known, paths) = self.limit.get_or_insert_with(|| (limit, Vec::new()));
-            let path = self.last.iter().find(|last| path.is_some() && !paths.contains(last));
-            if *known == limit && paths.len() < EXAMPLES {
-                paths.extend(path.cloned());
+            let or_no_room = says_no_room(message.errno).then(|| shown::line(line).to_string());
+            let known =
+                self.limited.get_or_insert_with(|| Limited { limit, examples: Vec::new(), or_no_room });
+            let path = self.last.as_ref().filter(|last| path.is_some() && !known.examples.contains(last));
+            if known.limit == limit && known.examples.len() < EXAMPLES {
+                known.examples.extend(path.cloned());
             }
         }
     }
@@ -165,7 +181,7 @@ impl Diagnostics {
         for (counted, printed, [likely, hidden]) in std::mem::take(&mut self.temporaries) {
             let named = [&printed, &likely, &hidden].into_iter().find(|path| exists(path));
             let name = shown::line(named.unwrap_or(&likely)).to_string();
-            let examples = self.limit.iter_mut().flat_map(|(_, paths)| paths);
+            let examples = self.limited.iter_mut().flat_map(|limited| &mut limited.examples);
             let named = self.paths.iter_mut().chain(examples).filter(|path| **path == counted);
             named.for_each(|path| path.clone_from(&name));
         }
@@ -211,279 +227,7 @@ fn kept_folder(line: &[u8]) -> Option<&[u8]> {
 fn is_comment(line: &[u8]) -> bool {
     line.starts_with(b"rsync error: some files/attrs were not transferred")
         || line.starts_with(b"rsync warning: some files vanished")
-        || line.starts_with(b"WARNING: ") && line.ends_with(b" failed verification -- update discarded (will try again).")
+        || line.starts_with(b"WARNING: ")
+            && line.ends_with(b" failed verification -- update discarded (will try again).")
         || line.trim_ascii().is_empty()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Diagnostics, KEPT_PATHS};
-
-    /// Reads what a version printed, from the captured output.
-    macro_rules! captured {
-        ($version:literal, $case:literal) => {
-            read(include_str!(concat!("../../tests/fixtures/rsync/", $version, "/", $case, ".err")))
-        };
-    }
-
-    /// The same of an rsync before the names of its processes came, of one before 3.5.0 and of one after it.
-    macro_rules! generations {
-        ($case:literal) => {
-            [captured!("3.0.9", $case), captured!("3.1.3", $case), captured!("3.5.1", $case)]
-        };
-    }
-
-    fn read(printed: &str) -> Diagnostics {
-        let mut diagnostics = Diagnostics::default();
-        for line in printed.lines() {
-            diagnostics.read_line(line.as_bytes());
-        }
-        diagnostics
-    }
-
-    /// Asserts the paths and that nothing else was concluded.
-    #[track_caller]
-    fn assert_only(found: &Diagnostics, paths: &[&str]) {
-        assert_eq!(found.paths, paths);
-        assert_eq!(found.failing, paths.len() as u64);
-        assert!(found.no_room.is_none() && found.missing_user.is_none(), "{found:?}");
-        assert!(!found.device_gone && !found.undeleted, "{found:?}");
-    }
-
-    #[test]
-    fn a_full_disk_is_found_among_its_consequences() {
-        for found in generations!("no-space").iter().chain(&[captured!("3.1.0", "no-space")]) {
-            let message = found.no_room.as_deref().unwrap();
-            assert!(
-                message.ends_with("write failed on \"/clones/full/d/f146\": No space left on device (28)")
-            );
-            assert_eq!(found.paths, ["/clones/full/d/f146"]);
-        }
-    }
-
-    #[test]
-    fn a_disk_without_inodes_is_full() {
-        for found in generations!("no-inodes") {
-            assert!(found.no_room.as_deref().unwrap().contains("mkstemp \"/clones/full/d/.f1264."));
-            assert_eq!((found.paths.len(), found.failing, found.more()), (KEPT_PATHS, 40, 20));
-        }
-        let found = read(
-            "rsync: recv_generator: mkdir \"/d/x\" failed: No space left on device (28)\n\
-             *** Skipping any contents from this failed directory ***",
-        );
-        assert_eq!(found.paths, ["/d/x"]);
-        assert!(found.no_room.is_some());
-    }
-
-    #[test]
-    fn what_could_not_be_moved_into_a_net_is_told() {
-        let [old, middle, new] = generations!("backup-no-inodes");
-        for found in [&old, &middle, &new] {
-            assert!(found.unsaved);
-            assert!(found.no_room.as_deref().unwrap().contains("mkdir"), "{found:?}");
-        }
-        assert_eq!(old.paths[..2], ["/clones/full/net/T/gone2", "/clones/full/gone2/f"]);
-        for found in [middle, new] {
-            assert_eq!(found.paths[..3], ["net/T/gone2", "gone2/f", "net/T/gone1"]);
-            assert!(found.undeleted);
-        }
-        for line in [
-            "backup filename too long",
-            "rsync: [generator] link \"/d/net/T/l\" -> \"target\": No space left on device (28)",
-            "rsync: [generator] mknod \"/d/net/T/null\" failed: No space left on device (28)",
-        ] {
-            assert!(read(line).unsaved, "{line}");
-        }
-    }
-
-    #[test]
-    fn an_exceeded_quota_is_a_full_disk() {
-        for line in [
-            "rsync: [receiver] write failed on \"/d/f\": Disk quota exceeded (122)",
-            "rsync: write failed on \"/d/f\": Disc quota exceeded (69)",
-        ] {
-            assert_eq!(read(line).no_room.as_deref(), Some(line));
-        }
-    }
-
-    #[test]
-    fn a_device_that_is_gone_is_told_from_closed_files() {
-        for found in generations!("read-error") {
-            assert!(found.device_gone && found.no_room.is_none());
-            for path in ["/clones/ls/big \"1\"", "/clones/ls/big \"3\"", "big \"1\""] {
-                assert!(found.paths.iter().any(|found| found == path), "{path}: {found:?}");
-            }
-        }
-        for line in [
-            "rsync: readdir(\"/s/d\"): Input/output error (5)",
-            "rsync: [sender] readlink_stat(\"/s/d\") failed: Stale file handle (116)",
-            "rsync: write failed on \"/d/f\": Input/output error (5)",
-            "rsync: [sender] send_files failed to open \"/s/d\": Transport endpoint is not connected (107)",
-            "rsync: opendir \"/s/d\" failed: No such device (19)",
-        ] {
-            let found = read(line);
-            assert!(found.device_gone, "{line}");
-            assert_eq!(found.paths.len(), 1, "{line}");
-        }
-    }
-
-    #[test]
-    fn a_name_that_looks_like_an_error_is_a_name() {
-        let expected = [
-            "/clones/den/closed",
-            "/clones/den/a \"quoted\", [b] (5) failed: No space left on device (28)",
-            "/clones/den/new\\#012line",
-            "/clones/den/plain",
-        ];
-        for found in
-            [captured!("3.0.9", "denied"), captured!("3.1.3", "denied"), captured!("3.5.0", "denied")]
-        {
-            assert_only(&found, &expected);
-        }
-    }
-
-    #[test]
-    fn a_name_at_the_end_of_a_message_is_no_error() {
-        for (line, name) in [
-            (
-                "filename overflows max-path len by 1: d/write failed: No space left (28)",
-                "d/write failed: No space left (28)",
-            ),
-            ("file has vanished: \"/s/rsync: unpack_smb_acl: (5)\"", "/s/rsync: unpack_smb_acl: (5)"),
-            (
-                "ERROR: x failed verification (28) failed verification -- update discarded.",
-                "x failed verification (28)",
-            ),
-        ] {
-            assert_only(&read(line), &[name]);
-        }
-    }
-
-    #[test]
-    fn the_name_of_a_file_is_no_missing_user() {
-        assert_only(
-            &read(
-                "rsync: [sender] send_files failed to open \"/s/unpack_smb_acl(me)\": Permission denied (13)",
-            ),
-            &["/s/unpack_smb_acl(me)"],
-        );
-        assert_only(
-            &read(
-                "rsync: [generator] chown \"/s/get_acl: unpack_smb_acl\" failed: Operation not permitted (1)",
-            ),
-            &["/s/get_acl: unpack_smb_acl"],
-        );
-    }
-
-    #[test]
-    fn a_missing_user_is_found_and_where_this_is_told() {
-        let found = read("rsync: unpack_smb_acl: sys_acl_get_info(): Undefined error: 0 (0)");
-        assert_eq!(found.missing_user, Some(None));
-        let printed = "rsync: [sender] unpack_smb_acl: sys_acl_get_info(): Undefined error: 0 (0)\n\
-            rsync: [sender] get_acl: unpack_smb_acl(a (b), c): Undefined error: 0 (0)\n\
-            rsync: [sender] get_acl: unpack_smb_acl(later): Undefined error: 0 (0)";
-        assert_eq!(read(printed).missing_user, Some(Some("a (b), c".to_owned())));
-    }
-
-    #[test]
-    fn refused_lists_and_attributes_name_their_file() {
-        for found in generations!("refused") {
-            assert_eq!(found.paths.len(), 3, "{found:?}");
-            assert_eq!(found.paths[0], "folder");
-            assert!(
-                found.paths.iter().any(|path| path.starts_with(".acl(1), x.") && path.len() == 17),
-                "{found:?}"
-            );
-            assert!(
-                found.paths.iter().any(|path| path.starts_with("/clones/xd/.it is \"quoted\", yes.")
-                    && path.len() == "/clones/xd/.it is \"quoted\", yes.VG1p58".len()),
-                "{found:?}"
-            );
-            assert!(!found.device_gone && found.no_room.is_none());
-        }
-    }
-
-    #[test]
-    fn every_other_form_names_its_file() {
-        for (line, path) in [
-            ("rsync: delete_file: unlink(a) failed: (x) failed: Read-only file system (30)", "a) failed: (x"),
-            ("rsync: [generator] delete_file: rmdir(d) failed: Directory not empty (39)", "d"),
-            ("rsync: [generator] set_acl: acl_delete_def_file(d): Operation not supported (95)", "d"),
-            ("rsync: [receiver] set_acl: xacl_set(f, ACL_TYPE_ACCESS): Operation not supported (95)", "f"),
-            ("rsync: symlink \"/d/l\" -> \"x\" failed: Read-only file system (30)", "/d/l"),
-            ("rsync: [receiver] rename \"/d/.f.X\" -> \"f\": Operation not permitted (1)", "/d/.f.X"),
-            (
-                "rsync: rsync_xal_set: lsetxattr(\"\"/d/f\"\",\"user.x\") failed: Permission denied (13)",
-                "/d/f",
-            ),
-            (
-                "rsync: [sender] rsync_xal_get: lgetxattr(\"/s/f\",\"user.x\",17) failed: Permission denied (13)",
-                "/s/f",
-            ),
-            (
-                "rsync: [sender] get_xattr_names: llistxattr(\"/s/f\",1024) failed: Permission denied (13)",
-                "/s/f",
-            ),
-            ("rsync: failed to set times on \"/d/.\": Operation not permitted (1)", "/d/."),
-            ("rsync: change_dir \"/s\" failed: Permission denied (13)", "/s"),
-        ] {
-            assert_eq!(read(line).paths, [path], "{line}");
-        }
-    }
-
-    #[test]
-    fn what_could_not_be_deleted_is_told() {
-        for found in generations!("immutable").iter().chain(&[captured!("3.1.0", "immutable")]) {
-            assert_eq!(found.paths, ["imdir/f", "im \"m\""]);
-            assert!(found.undeleted);
-        }
-    }
-
-    #[test]
-    fn what_vanished_is_named_and_is_nothing_else() {
-        for found in generations!("vanished") {
-            assert_only(&found, &["/clones/vs/z \"1\"", "/clones/vs/zz"]);
-        }
-    }
-
-    #[test]
-    fn a_destination_that_became_read_only_is_not_full() {
-        for found in generations!("read-only") {
-            assert_eq!(found.paths[..4], ["/clones/full/.", "gone", "/clones/full/fifo", "/clones/full/l"]);
-            assert!(!found.device_gone && found.no_room.is_none());
-        }
-    }
-
-    #[test]
-    fn what_names_no_path_names_none() {
-        for found in generations!("destination-is-file") {
-            assert_only(&found, &[]);
-        }
-        for line in [
-            "",
-            "rsync: [sender] write error: Broken pipe (32)",
-            "rsync: writefd_unbuffered failed to write 4 bytes to socket [sender]: Broken pipe (32)",
-            "rsync: connection unexpectedly closed (9 bytes received so far) [sender]",
-            "rsync error: error in file IO (code 11) at receiver.c(389) [receiver=3.1.0]",
-            "[sender] io timeout after 4 seconds -- exiting",
-            "Deletions stopped due to --max-delete limit (2 skipped)",
-            "*** Skipping any contents from this failed directory ***",
-            "\"",
-            "(",
-            "rsync: ",
-            "rsync: [",
-        ] {
-            assert_only(&read(line), &[]);
-        }
-    }
-
-    #[test]
-    fn memory_is_bounded_however_much_fails() {
-        let mut diagnostics = Diagnostics::default();
-        for number in 0..100_000 {
-            let line = format!("rsync: send_files failed to open \"/s/{number}\": Permission denied (13)");
-            diagnostics.read_line(line.as_bytes());
-        }
-        assert_eq!((diagnostics.paths.len(), diagnostics.more()), (KEPT_PATHS, 99_980));
-    }
 }
