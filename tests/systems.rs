@@ -23,6 +23,8 @@ mod fakes;
 mod limits;
 #[path = "systems/macos.rs"]
 mod macos;
+#[path = "systems/rights.rs"]
+mod rights;
 #[path = "systems/search.rs"]
 mod search;
 #[path = "systems/streaming.rs"]

@@ -32,6 +32,8 @@ pub struct Lack {
     pub what: &'static str,
     /// What is not cloned then.
     pub effect: &'static str,
+    /// rsync does not fail for it.
+    pub is_silent: bool,
 }
 
 impl Rights {
@@ -81,38 +83,41 @@ impl Rights {
     /// What root lacks here, in whole sentences' parts; nothing for anybody else.
     #[must_use]
     pub fn lacks(&self) -> Vec<Lack> {
-        let lack = |is_there: bool, what, effect| (!is_there).then_some(Lack { what, effect });
+        let silent =
+            |is_there: bool, what, effect| (!is_there).then_some(Lack { what, effect, is_silent: true });
+        let loud =
+            |is_there: bool, what, effect| (!is_there).then_some(Lack { what, effect, is_silent: false });
         // In a user namespace these go with the namespace, whatever the capabilities are.
         let (devices, trusted) = match self.all_users {
             true => ("CAP_MKNOD", "CAP_SYS_ADMIN"),
             false => ("the rights of the machine's own root", "the rights of the machine's own root"),
         };
         let all = [
-            lack(self.owners, "CAP_CHOWN", "owners and groups are not cloned"),
-            lack(
+            silent(self.owners, "CAP_CHOWN", "owners and groups are not cloned"),
+            loud(
                 self.read,
                 "CAP_DAC_READ_SEARCH",
                 "files that only other users may read cannot be cloned, which ends the run with 23",
             ),
-            lack(
+            loud(
                 self.write,
                 "CAP_DAC_OVERRIDE",
                 "directories of other users at the destination cannot be written, which ends the run with 23",
             ),
-            lack(
+            loud(
                 self.as_owner,
                 "CAP_FOWNER",
                 "times and permissions of files of other users cannot be set, which ends the run with 23 where they \
                  differ, and access times at the source change",
             ),
-            lack(self.devices, devices, "device nodes are not cloned"),
-            lack(self.trusted, trusted, "extended attributes of the class trusted are not cloned"),
-            lack(
+            silent(self.devices, devices, "device nodes are not cloned"),
+            silent(self.trusted, trusted, "extended attributes of the class trusted are not cloned"),
+            loud(
                 self.file_capabilities,
                 "CAP_SETFCAP",
                 "capabilities of files cannot be set, which ends the run with 23 where there are any",
             ),
-            lack(
+            silent(
                 self.all_users,
                 "a number for every user (this is a user namespace, as of a container)",
                 "files of users unknown here belong to somebody else in the clone or fail, and access times at the \

@@ -74,7 +74,8 @@ pub fn warn_of_rights(run: &Run<'_>) {
         warning("not root: ownership and special files (devices, FIFOs, sockets) are not cloned.");
     }
     for lack in run.host.rights.lacks() {
-        warning(format_args!("root lacks {} here: {}.", lack.what, lack.effect));
+        let sentence = format!("root lacks {} here: {}.", lack.what, lack.effect);
+        if lack.is_silent { run.warn(sentence) } else { warning(sentence) }
     }
 }
 

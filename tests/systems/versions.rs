@@ -179,7 +179,14 @@ const OLD: [(&str, &[&str], &[&str], i32); 3] = [
     (
         "3.0.9",
         &[],
-        &["--modify-window=-1", XATTR_RULES, "--open-noatime", "--outbuf=L", "--info=progress2"],
+        &[
+            "--modify-window=-1",
+            XATTR_RULES,
+            "--open-noatime",
+            "--outbuf=L",
+            "--info=progress2",
+            "--info=mount",
+        ],
         12,
     ),
     ("3.1.0", SINCE_3_1_0, &["--modify-window=-1", XATTR_RULES, "--open-noatime"], 11),
