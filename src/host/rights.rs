@@ -88,9 +88,8 @@ impl Rights {
         let loud =
             |is_there: bool, what, effect| (!is_there).then_some(Lack { what, effect, is_silent: false });
         // In a user namespace these go with the namespace, whatever the capabilities are.
-        let (devices, trusted) = match self.all_users {
-            true => ("CAP_MKNOD", "CAP_SYS_ADMIN"),
-            false => ("the rights of the machine's own root", "the rights of the machine's own root"),
+        let own = |capability| {
+            if self.all_users { capability } else { "the rights of the machine's own root" }
         };
         let all = [
             silent(self.owners, "CAP_CHOWN", "owners and groups are not cloned"),
@@ -110,8 +109,12 @@ impl Rights {
                 "times and permissions of files of other users cannot be set, which ends the run with 23 where they \
                  differ, and access times at the source change",
             ),
-            silent(self.devices, devices, "device nodes are not cloned"),
-            silent(self.trusted, trusted, "extended attributes of the class trusted are not cloned"),
+            silent(self.devices, own("CAP_MKNOD"), "device nodes are not cloned"),
+            silent(
+                self.trusted,
+                own("CAP_SYS_ADMIN"),
+                "extended attributes of the class trusted are not cloned",
+            ),
             loud(
                 self.file_capabilities,
                 "CAP_SETFCAP",

@@ -76,7 +76,8 @@ fn without(rights: Rights) -> Vec<OsString> {
         (rights.root, "--no-specials"),
     ]
     .into_iter()
-    .filter_map(|(may, option)| (!may).then(|| option.into()))
+    .filter(|(may, _)| !may)
+    .map(|(_, option)| option.into())
     .collect()
 }
 

@@ -3,8 +3,6 @@
 mod meaning;
 mod message;
 mod temporary;
-#[cfg(test)]
-mod tests;
 
 use crate::host::space::says_no_room;
 use crate::shown;
@@ -230,4 +228,225 @@ fn is_comment(line: &[u8]) -> bool {
         || line.starts_with(b"WARNING: ")
             && line.ends_with(b" failed verification -- update discarded (will try again).")
         || line.trim_ascii().is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Diagnostics, KEPT_PATHS};
+
+    /// Reads what a version printed, from the captured output.
+    macro_rules! captured {
+        ($version:literal, $case:literal) => {
+            read(include_str!(concat!("../../tests/fixtures/rsync/", $version, "/", $case, ".err")))
+        };
+    }
+
+    /// The same of an rsync before the names of its processes came, of one before 3.5.0 and of one after it.
+    macro_rules! generations {
+        ($case:literal) => {
+            [captured!("3.0.9", $case), captured!("3.1.3", $case), captured!("3.5.1", $case)]
+        };
+    }
+
+    pub(super) fn read(printed: &str) -> Diagnostics {
+        let mut diagnostics = Diagnostics::default();
+        for line in printed.lines() {
+            diagnostics.read_line(line.as_bytes());
+        }
+        diagnostics
+    }
+
+    /// Asserts the paths and that nothing else was concluded.
+    #[track_caller]
+    pub(super) fn assert_only(found: &Diagnostics, paths: &[&str]) {
+        assert_eq!(found.paths, paths);
+        assert_eq!(found.failing, paths.len() as u64);
+        assert!(found.no_room.is_none() && found.missing_user.is_none(), "{found:?}");
+        assert!(!found.device_gone && !found.undeleted, "{found:?}");
+    }
+
+    #[test]
+    fn a_full_disk_is_found_among_its_consequences() {
+        for found in generations!("no-space").iter().chain(&[captured!("3.1.0", "no-space")]) {
+            let message = found.no_room.as_deref().unwrap();
+            assert!(
+                message.ends_with("write failed on \"/clones/full/d/f146\": No space left on device (28)")
+            );
+            assert_eq!(found.paths, ["/clones/full/d/f146"]);
+        }
+    }
+
+    #[test]
+    fn a_disk_without_inodes_is_full() {
+        for found in generations!("no-inodes") {
+            assert!(found.no_room.as_deref().unwrap().contains("mkstemp \"/clones/full/d/.f1264."));
+            assert_eq!((found.paths.len(), found.failing, found.more()), (KEPT_PATHS, 40, 20));
+        }
+        let found = read(
+            "rsync: recv_generator: mkdir \"/d/x\" failed: No space left on device (28)\n\
+             *** Skipping any contents from this failed directory ***",
+        );
+        assert_eq!(found.paths, ["/d/x"]);
+        assert!(found.no_room.is_some());
+    }
+
+    #[test]
+    fn what_could_not_be_moved_into_a_net_is_told() {
+        let [old, middle, new] = generations!("backup-no-inodes");
+        for found in [&old, &middle, &new] {
+            assert!(found.unsaved);
+            assert!(found.no_room.as_deref().unwrap().contains("mkdir"), "{found:?}");
+        }
+        assert_eq!(old.paths[..2], ["/clones/full/net/T/gone2", "/clones/full/gone2/f"]);
+        for found in [middle, new] {
+            assert_eq!(found.paths[..3], ["net/T/gone2", "gone2/f", "net/T/gone1"]);
+            assert!(found.undeleted);
+        }
+        for line in [
+            "backup filename too long",
+            "rsync: [generator] link \"/d/net/T/l\" -> \"target\": No space left on device (28)",
+            "rsync: [generator] mknod \"/d/net/T/null\" failed: No space left on device (28)",
+        ] {
+            assert!(read(line).unsaved, "{line}");
+        }
+    }
+
+    #[test]
+    fn an_exceeded_quota_is_a_full_disk() {
+        for line in [
+            "rsync: [receiver] write failed on \"/d/f\": Disk quota exceeded (122)",
+            "rsync: write failed on \"/d/f\": Disc quota exceeded (69)",
+        ] {
+            assert_eq!(read(line).no_room.as_deref(), Some(line));
+        }
+    }
+
+    #[test]
+    fn a_device_that_is_gone_is_told_from_closed_files() {
+        for found in generations!("read-error") {
+            assert!(found.device_gone && found.no_room.is_none());
+            for path in ["/clones/ls/big \"1\"", "/clones/ls/big \"3\"", "big \"1\""] {
+                assert!(found.paths.iter().any(|found| found == path), "{path}: {found:?}");
+            }
+        }
+        for line in [
+            "rsync: readdir(\"/s/d\"): Input/output error (5)",
+            "rsync: [sender] readlink_stat(\"/s/d\") failed: Stale file handle (116)",
+            "rsync: write failed on \"/d/f\": Input/output error (5)",
+            "rsync: [sender] send_files failed to open \"/s/d\": Transport endpoint is not connected (107)",
+            "rsync: opendir \"/s/d\" failed: No such device (19)",
+        ] {
+            let found = read(line);
+            assert!(found.device_gone, "{line}");
+            assert_eq!(found.paths.len(), 1, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_looks_like_an_error_is_a_name() {
+        let expected = [
+            "/clones/den/closed",
+            "/clones/den/a \"quoted\", [b] (5) failed: No space left on device (28)",
+            "/clones/den/new\\#012line",
+            "/clones/den/plain",
+        ];
+        for found in
+            [captured!("3.0.9", "denied"), captured!("3.1.3", "denied"), captured!("3.5.0", "denied")]
+        {
+            assert_only(&found, &expected);
+        }
+    }
+
+    #[test]
+    fn refused_lists_and_attributes_name_their_file() {
+        for found in generations!("refused") {
+            assert_eq!(found.paths.len(), 3, "{found:?}");
+            assert_eq!(found.paths[0], "folder");
+            assert!(
+                found.paths.iter().any(|path| path.starts_with(".acl(1), x.") && path.len() == 17),
+                "{found:?}"
+            );
+            assert!(
+                found.paths.iter().any(|path| path.starts_with("/clones/xd/.it is \"quoted\", yes.")
+                    && path.len() == "/clones/xd/.it is \"quoted\", yes.VG1p58".len()),
+                "{found:?}"
+            );
+            assert!(!found.device_gone && found.no_room.is_none());
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_deleted_is_told() {
+        for found in generations!("immutable").iter().chain(&[captured!("3.1.0", "immutable")]) {
+            assert_eq!(found.paths, ["imdir/f", "im \"m\""]);
+            assert!(found.undeleted);
+        }
+    }
+
+    #[test]
+    fn what_vanished_is_named_and_is_nothing_else() {
+        for found in generations!("vanished") {
+            assert_only(&found, &["/clones/vs/z \"1\"", "/clones/vs/zz"]);
+        }
+    }
+
+    #[test]
+    fn a_destination_that_became_read_only_is_not_full() {
+        for found in generations!("read-only") {
+            assert_eq!(found.paths[..4], ["/clones/full/.", "gone", "/clones/full/fifo", "/clones/full/l"]);
+            assert!(!found.device_gone && found.no_room.is_none());
+        }
+    }
+
+    #[test]
+    fn what_names_no_path_names_none() {
+        for found in generations!("destination-is-file") {
+            assert_only(&found, &[]);
+        }
+        for line in [
+            "",
+            "rsync: [sender] write error: Broken pipe (32)",
+            "rsync: writefd_unbuffered failed to write 4 bytes to socket [sender]: Broken pipe (32)",
+            "rsync: connection unexpectedly closed (9 bytes received so far) [sender]",
+            "rsync error: error in file IO (code 11) at receiver.c(389) [receiver=3.1.0]",
+            "[sender] io timeout after 4 seconds -- exiting",
+            "Deletions stopped due to --max-delete limit (2 skipped)",
+            "*** Skipping any contents from this failed directory ***",
+            "\"",
+            "(",
+            "rsync: ",
+            "rsync: [",
+        ] {
+            assert_only(&read(line), &[]);
+        }
+    }
+
+    #[test]
+    fn folders_that_stay_are_named_and_counted_nowhere() {
+        let mut found = Diagnostics::default();
+        for line in
+            ["cannot delete non-empty directory: m", "cannot delete mount point: top \\#012", "sent 5 bytes"]
+        {
+            found.read_output(line.as_bytes());
+        }
+        assert_eq!(found.not_empty, ["m", "top \\#012"]);
+        assert_only(&found, &[]);
+        (0..100).for_each(|number| {
+            found.read_output(format!("cannot delete non-empty directory: {number}").as_bytes());
+        });
+        assert_eq!(found.not_empty.len(), KEPT_PATHS);
+        assert!(!found.skipped_deletions);
+        found.read_output(b"IO error encountered -- skipping file deletion");
+        assert!(found.skipped_deletions);
+    }
+
+    #[test]
+    fn memory_is_bounded_however_much_fails() {
+        let mut diagnostics = Diagnostics::default();
+        for number in 0..100_000 {
+            let line = format!("rsync: send_files failed to open \"/s/{number}\": Permission denied (13)");
+            diagnostics.read_line(line.as_bytes());
+        }
+        assert_eq!((diagnostics.paths.len(), diagnostics.more()), (KEPT_PATHS, 99_980));
+    }
 }

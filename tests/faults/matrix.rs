@@ -135,7 +135,7 @@ faults! {
     moving::a_file_that_grows_is_copied: "files grow", Copying
         => 0; "completed id stats"; MOVING;
     moving::a_file_that_shrinks_is_never_padded: "files shrink", Copying
-        => 23; "error id stats"; MOVING;
+        => 0; "completed id stats"; MOVING;
     moving::a_file_that_is_overwritten_is_mended_by_the_next_run: "a file is overwritten", Copying
         => 0; "completed id stats"; MOVING;
     moving::a_file_that_vanishes_is_24: "a file vanishes", Copying
@@ -143,11 +143,11 @@ faults! {
     moving::a_folder_that_vanishes_is_24: "a folder vanishes", Copying
         => 24; "completed id stats"; MOVING;
     moving::a_file_that_becomes_a_link_is_not_followed: "a file becomes a link", Copying
-        => 23; "error id stats"; MOVING;
+        => 0; "completed id stats"; MOVING;
     moving::a_folder_that_becomes_a_link_is_not_followed: "a folder becomes a link", Copying
-        => 23; "error id stats"; MOVING;
-    moving::a_file_that_becomes_a_folder_is_told: "a file becomes a folder", Copying
-        => 23; "error id stats"; MOVING;
+        => 0; "completed id stats"; MOVING;
+    moving::a_file_that_becomes_a_folder_is_cloned_as_one: "a file becomes a folder", Copying
+        => 0; "completed id stats"; MOVING;
     moving::a_file_that_becomes_a_fifo_does_not_hang_the_run: "a file becomes a FIFO", Copying
         => 0; "completed id stats"; MOVING;
 

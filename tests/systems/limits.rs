@@ -91,7 +91,7 @@ fn attributes_that_find_no_room_on_a_full_disk_are_74() {
     // All the room but what some 100 of them take.
     let mut filler = fs::File::create(disk.path().join("filler")).unwrap();
     let mut written = 0;
-    while filler.write_all(&[1; 64 << 10]).and_then(|()| filler.sync_data()).is_ok() {
+    while filler.write_all(&vec![1; 64 << 10]).and_then(|()| filler.sync_data()).is_ok() {
         written += 64 << 10;
     }
     filler.set_len(written - (400 << 10)).unwrap();

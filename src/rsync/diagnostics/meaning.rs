@@ -111,3 +111,138 @@ pub fn meaning(message: &Message<'_>) -> Meaning {
 pub fn device_gone(message: &Message<'_>) -> bool {
     DEVICE_GONE.contains(&message.errno) && meaning(message) != Meaning::Changed
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Limit;
+    use crate::rsync::diagnostics::tests::read;
+
+    /// What a message says of the destination: a limit and its path, or the lack of room.
+    fn limit_of(line: &str) -> (Option<Limit>, Vec<String>, bool) {
+        let found = read(line);
+        let limited = found.limited.as_ref();
+        let examples = limited.map(|limited| limited.examples.clone()).unwrap_or_default();
+        (limited.map(|limited| limited.limit), examples, found.no_room.is_some())
+    }
+
+    #[test]
+    fn an_error_number_is_read_by_its_operation() {
+        for (line, limit, path) in [
+            (
+                "rsync: [receiver] rsync_xal_set: fsetxattr(\"/d/f\",\"user.x\") failed: No space left on device (28)",
+                Limit::Attributes,
+                "/d/f",
+            ),
+            (
+                "rsync: rsync_xal_set: lsetxattr(\"\"/d/f\"\",\"user.x\") failed: Disk quota exceeded (122)",
+                Limit::Attributes,
+                "/d/f",
+            ),
+            (
+                "rsync: [generator] rsync_xal_set: lsetxattr(\"/d/f\",\"user.x\") failed: Argument list too long (7)",
+                Limit::Attributes,
+                "/d/f",
+            ),
+            (
+                "rsync: [generator] set_acl: sys_acl_set_file(f, ACL_TYPE_ACCESS): No space left on device (28)",
+                Limit::Attributes,
+                "f",
+            ),
+            (
+                "rsync: [generator] link \"/d/l \"1\"\" => l/9999 failed: Too many links (31)",
+                Limit::Links,
+                "/d/l \"1\"",
+            ),
+            ("rsync: link \"/d/l\" => l/9 \"x\" failed: Too many links (31)", Limit::Links, "/d/l"),
+            (
+                "rsync: [generator] recv_generator: mkdir \"/d/s\" failed: Too many links (31)",
+                Limit::Links,
+                "/d/s",
+            ),
+            (
+                "rsync: [receiver] mkstemp \"/d/.long.Ab12Cd\" failed: File name too long (36)",
+                Limit::NameLength,
+                "/d/long",
+            ),
+            (
+                "rsync: [generator] symlink \"/d/l\" -> \"far\" failed: File name too long (36)",
+                Limit::NameLength,
+                "/d/l",
+            ),
+            ("rsync: [receiver] write failed on \"/d/big\": File too large (27)", Limit::FileSize, "/d/big"),
+            (
+                "rsync: [receiver] mkstemp \"/d/.a:b.Ab12Cd\" failed: Invalid argument (22)",
+                Limit::Names,
+                "/d/a:b",
+            ),
+            (
+                "rsync: [generator] failed to set times on \"/d/f\": Invalid argument (22)",
+                Limit::Times,
+                "/d/f",
+            ),
+        ] {
+            assert_eq!(limit_of(line), (Some(limit), vec![path.to_owned()], false), "{line}");
+        }
+        for line in [
+            "rsync: [receiver] mkstemp \"/d/.f.Ab12Cd\" failed: No space left on device (28)",
+            "rsync: [generator] symlink \"/d/l\" -> \"x\" failed: Disk quota exceeded (122)",
+            "rsync: [generator] link \"/d/l\" => x failed: No space left on device (28)",
+            "rsync: [generator] mknod \"/d/p\" failed: No space left on device (28)",
+            "rsync: [receiver] rename \"/d/.f.Ab12Cd\" -> \"f\": No space left on device (28)",
+            "rsync: [receiver] fsync failed on \"/d/f\": Disk quota exceeded (122)",
+            "rsync: [generator] delete_file: unlink(f) failed: No space left on device (28)",
+        ] {
+            let (limit, _, no_room) = limit_of(line);
+            assert_eq!((limit, no_room), (None, true), "{line}");
+        }
+        for line in [
+            "rsync: [sender] readlink_stat(\"/s/f\") failed: File name too long (36)",
+            "rsync: [sender] send_files failed to open \"/s/f\": No space left on device (28)",
+            "rsync: [generator] set_acl: sys_acl_set_file(f, ACL_TYPE_ACCESS): Operation not supported (95)",
+            "rsync: [receiver] rsync_xal_set: fsetxattr(\"/d/f\",\"user.x\") failed: Permission denied (13)",
+        ] {
+            assert_eq!(limit_of(line), (None, Vec::new(), false), "{line}");
+        }
+    }
+
+    #[test]
+    fn changes_of_the_source_are_told_from_what_is_worse() {
+        const GONE: &str = "No such file or directory (2)";
+        for (line, path) in [
+            (format!("rsync: get_acl: sys_acl_get_file(d/f, ACL_TYPE_ACCESS): {GONE}"), "d/f"),
+            (format!("rsync: [sender] get_acl: sys_acl_get_file(d, ACL_TYPE_DEFAULT): {GONE}"), "d"),
+            (format!("rsync: [sender] get_xattr_names: llistxattr(\"/s/f\",1024) failed: {GONE}"), "/s/f"),
+            (format!("rsync: get_xattr_data: lgetxattr(\"\"/s/f\"\",\"user.x\",0) failed: {GONE}"), "/s/f"),
+            (format!("rsync: [sender] readlink_stat(\"/s/f\") failed: {GONE}"), "/s/f"),
+            (format!("rsync: [sender] opendir \"/s/d\" failed: {GONE}"), "/s/d"),
+            ("rsync: [sender] opendir \"/s/d\" failed: Not a directory (20)".to_owned(), "/s/d"),
+            ("rsync: [sender] read errors mapping \"/s/log\": No data available (61)".to_owned(), "/s/log"),
+            ("ERROR: log failed verification -- update discarded.".to_owned(), "log"),
+            (
+                "rsync: [sender] send_files failed to open \"/s/f\": No such device or address (6)"
+                    .to_owned(),
+                "/s/f",
+            ),
+        ] {
+            let text = line.clone()
+                + "\nrsync error: some files/attrs were not transferred (see previous errors) (code 23) at main.c(1394) [sender=3.5.0]";
+            assert_eq!(read(&text).only_changes(), Some(&[path.as_bytes().to_vec()][..]), "{line}");
+            assert!(!read(&text).device_gone, "{line}");
+            for worse in [
+                "rsync: [receiver] mkstemp \"/d/.f.Ab12Cd\" failed: Permission denied (13)",
+                "rsync: [sender] send_files failed to open \"/s/g\": Permission denied (13)",
+                "rsync: [sender] read errors mapping \"/s/g\": Input/output error (5)",
+                "*** Skipping any contents from this failed directory ***",
+                "something that nobody has seen before",
+                "filename overflows max-path len by 1: d/f",
+            ] {
+                assert_eq!(read(&format!("{line}\n{worse}")).only_changes(), None, "{worse}");
+            }
+        }
+        let writer = format!("rsync: [generator] get_acl: sys_acl_get_file(f, ACL_TYPE_ACCESS): {GONE}");
+        assert_eq!(read(&writer).only_changes(), None);
+        let line = |number| format!("rsync: [sender] readlink_stat(\"/s/{number}\") failed: {GONE}");
+        let many = (0..1001).map(line).collect::<Vec<_>>().join("\n");
+        assert_eq!(read(&many).only_changes(), None);
+    }
+}

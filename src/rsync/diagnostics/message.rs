@@ -145,7 +145,15 @@ impl<'a> Message<'a> {
         match self.operation {
             Operation::Save => group(&OF_BACKUP, self.text).or_else(|| quoted(self.text)),
             Operation::Link => group(&LINKED, self.text).or_else(|| quoted(self.text)),
-            _ => group(&IN_PARENTHESES, self.text).or_else(|| quoted(self.text)),
+            Operation::Read
+            | Operation::Look
+            | Operation::ReadAttributes
+            | Operation::Create
+            | Operation::Write
+            | Operation::SetAttributes
+            | Operation::SetTimes
+            | Operation::Delete
+            | Operation::Other => group(&IN_PARENTHESES, self.text).or_else(|| quoted(self.text)),
         }
     }
 
@@ -225,4 +233,80 @@ fn quoted(text: &[u8]) -> Option<&[u8]> {
 pub fn cut<'a>(line: &'a [u8], part: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
     let at = line.windows(part.len()).position(|window| window == part)?;
     Some((&line[..at], &line[at + part.len()..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::rsync::diagnostics::tests::{assert_only, read};
+
+    #[test]
+    fn a_name_at_the_end_of_a_message_is_no_error() {
+        for (line, name) in [
+            (
+                "filename overflows max-path len by 1: d/write failed: No space left (28)",
+                "d/write failed: No space left (28)",
+            ),
+            ("file has vanished: \"/s/rsync: unpack_smb_acl: (5)\"", "/s/rsync: unpack_smb_acl: (5)"),
+            (
+                "ERROR: x failed verification (28) failed verification -- update discarded.",
+                "x failed verification (28)",
+            ),
+        ] {
+            assert_only(&read(line), &[name]);
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_file_is_no_missing_user() {
+        assert_only(
+            &read(
+                "rsync: [sender] send_files failed to open \"/s/unpack_smb_acl(me)\": Permission denied (13)",
+            ),
+            &["/s/unpack_smb_acl(me)"],
+        );
+        assert_only(
+            &read(
+                "rsync: [generator] chown \"/s/get_acl: unpack_smb_acl\" failed: Operation not permitted (1)",
+            ),
+            &["/s/get_acl: unpack_smb_acl"],
+        );
+    }
+
+    #[test]
+    fn a_missing_user_is_found_and_where_this_is_told() {
+        let found = read("rsync: unpack_smb_acl: sys_acl_get_info(): Undefined error: 0 (0)");
+        assert_eq!(found.missing_user, Some(None));
+        let printed = "rsync: [sender] unpack_smb_acl: sys_acl_get_info(): Undefined error: 0 (0)\n\
+            rsync: [sender] get_acl: unpack_smb_acl(a (b), c): Undefined error: 0 (0)\n\
+            rsync: [sender] get_acl: unpack_smb_acl(later): Undefined error: 0 (0)";
+        assert_eq!(read(printed).missing_user, Some(Some("a (b), c".to_owned())));
+    }
+
+    #[test]
+    fn every_other_form_names_its_file() {
+        for (line, path) in [
+            ("rsync: delete_file: unlink(a) failed: (x) failed: Read-only file system (30)", "a) failed: (x"),
+            ("rsync: [generator] delete_file: rmdir(d) failed: Directory not empty (39)", "d"),
+            ("rsync: [generator] set_acl: acl_delete_def_file(d): Operation not supported (95)", "d"),
+            ("rsync: [receiver] set_acl: xacl_set(f, ACL_TYPE_ACCESS): Operation not supported (95)", "f"),
+            ("rsync: symlink \"/d/l\" -> \"x\" failed: Read-only file system (30)", "/d/l"),
+            ("rsync: [receiver] rename \"/d/.f.X\" -> \"f\": Operation not permitted (1)", "/d/.f.X"),
+            (
+                "rsync: rsync_xal_set: lsetxattr(\"\"/d/f\"\",\"user.x\") failed: Permission denied (13)",
+                "/d/f",
+            ),
+            (
+                "rsync: [sender] rsync_xal_get: lgetxattr(\"/s/f\",\"user.x\",17) failed: Permission denied (13)",
+                "/s/f",
+            ),
+            (
+                "rsync: [sender] get_xattr_names: llistxattr(\"/s/f\",1024) failed: Permission denied (13)",
+                "/s/f",
+            ),
+            ("rsync: failed to set times on \"/d/.\": Operation not permitted (1)", "/d/."),
+            ("rsync: change_dir \"/s\" failed: Permission denied (13)", "/s"),
+        ] {
+            assert_eq!(read(line).paths, [path], "{line}");
+        }
+    }
 }

@@ -27,6 +27,7 @@ pub fn beside(path: &[u8], name: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::originals;
+    use crate::rsync::diagnostics::tests::read;
 
     #[test]
     fn temporary_names_lead_back_to_their_files() {
@@ -48,5 +49,27 @@ mod tests {
             assert_eq!(found.as_deref(), expected.map(str::as_bytes), "{path}");
         }
         assert_eq!(originals(b".profile.abcdef").unwrap()[1], b".profile");
+    }
+
+    #[test]
+    fn temporary_files_have_the_names_of_what_they_were_to_become() {
+        let named = |line: &str, there: &[&str]| {
+            let mut found = read(line);
+            found.name_temporaries(|path| there.iter().any(|name| name.as_bytes() == path));
+            found.paths
+        };
+        let refused = "rsync: [receiver] set_acl: sys_acl_set_fd_type(x/.f.Ab12Cd, ACL_TYPE_ACCESS): Invalid argument (22)";
+        assert_eq!(named(refused, &["x/f"]), ["x/f"]);
+        assert_eq!(named(refused, &["x/.f"]), ["x/.f"]);
+        assert_eq!(named(refused, &["x/.f.Ab12Cd", "x/f"]), ["x/.f.Ab12Cd"]);
+        assert_eq!(named(refused, &[]), ["x/f"]);
+        let renamed = "rsync: [receiver] rename \"/d/x/.profile.Ab12Cd\" -> \"x/.profile\": Operation not permitted (1)";
+        assert_eq!(named(renamed, &["/d/x/profile"]), ["/d/x/.profile"]);
+        let of_source = "rsync: [sender] send_files failed to open \"/s/.f.Ab12Cd\": Permission denied (13)";
+        assert_eq!(named(of_source, &["/s/f"]), ["/s/.f.Ab12Cd"]);
+        let attribute = "rsync: [receiver] rsync_xal_set: fsetxattr(\"/d/.f.Ab12Cd\",\"user.x\") failed: No space left on device (28)";
+        let mut found = read(attribute);
+        found.name_temporaries(|path| path == b"/d/f");
+        assert_eq!(found.limited.unwrap().examples, ["/d/f"]);
     }
 }
