@@ -57,6 +57,8 @@ impl ExitCode {
     pub const OVERLAP: Self = Self(87);
     /// The destination is not the one it was.
     pub const CHANGED_DESTINATION: Self = Self(88);
+    /// The destination cannot hold what the source has.
+    pub const CANNOT_HOLD: Self = Self(89);
     /// The destination ignores ownership.
     pub const IGNORES_OWNERSHIP: Self = Self(90);
     /// The source is a sealed system volume.
@@ -213,6 +215,11 @@ pub const TABLE: &[Row] = &[
         "88",
         "the destination is not the one it was, or no disk is mounted there",
         "mount the right disk; if this one is right, accept it once with `--adopt`, a plain folder with `--allow-folder`",
+    ),
+    row(
+        "89",
+        "the destination cannot hold what the source has (case, attribute size, link count, times …)",
+        "use a filesystem that can hold the paths named in the log, or exclude them with `-e`",
     ),
     row(
         "90",

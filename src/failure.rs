@@ -122,6 +122,20 @@ pub enum Failure {
         /// What could not be written.
         what: String,
     },
+    /// The destination's filesystem cannot represent something that the source has, however much room there is.
+    #[error(
+        "The destination {} cannot hold what the source has: {what}: {examples}. Use another filesystem there, or \
+         exclude these paths.",
+        shown::path(path)
+    )]
+    CannotHold {
+        /// The destination.
+        path: PathBuf,
+        /// What it is that it cannot hold; a part of a sentence.
+        what: String,
+        /// The first paths, as shown.
+        examples: String,
+    },
     /// The clone cannot fit at the destination; nothing was copied.
     #[error(
         "The destination {} is too small for this clone: {what}. Nothing \

@@ -48,7 +48,10 @@ fn man_page(text: &mut Vec<u8>) -> io::Result<()> {
 
 /// A line of text for roff: its escape character and a leading dot or quote mean something there.
 fn roff(text: &str) -> String {
-    text.replace('\\', "\\e").replace('-', "\\-").replace('\u{2013}', "\\(en")
+    text.replace('\\', "\\e")
+        .replace('-', "\\-")
+        .replace('\u{2013}', "\\(en")
+        .replace('\u{2026}', "\\[u2026]")
 }
 
 /// How it is called.

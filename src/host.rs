@@ -6,6 +6,7 @@ pub mod lock;
 pub mod peer;
 pub mod platform;
 pub mod removal;
+pub mod rights;
 pub mod shared_work;
 pub mod small_file;
 pub mod space;
@@ -26,6 +27,7 @@ use nix::unistd::User;
 use crate::process::interrupts::Interrupts;
 use crate::process::{Command, capture};
 use platform::{MacOsVersion, Platform, System};
+use rights::Rights;
 use tools::Tools;
 
 /// The machine that a run works on.
@@ -63,6 +65,8 @@ pub struct Host {
     pub dumper_silence: Duration,
     /// The effective user's number; 0 is root.
     pub effective_uid: u32,
+    /// What this process may do.
+    pub rights: Rights,
     /// The machine's name.
     pub name: String,
     /// Users by name, with user and group number, that are known without asking the system.
@@ -104,6 +108,7 @@ impl Host {
             mount_folders: mount_folders(system),
             dumper_silence: DUMPER_SILENCE,
             effective_uid,
+            rights: Rights::native(system, effective_uid),
             name: name(),
             users: BTreeMap::new(),
         })

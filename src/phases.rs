@@ -24,6 +24,7 @@ pub mod ping;
 pub mod preflight;
 pub mod safety_net;
 pub mod script;
+pub mod second_look;
 pub mod server_backup;
 pub mod transfer;
 pub mod verdict;

@@ -111,21 +111,21 @@ pub struct Kinds {
 pub struct Statistics {
     /// Entries of every kind in the source.
     pub files: Option<u64>,
-    /// Entries made at the destination; 3.1.0 and later.
+    /// Entries made at the destination that were not there before; 3.1.0 and later.
     pub created: Option<u64>,
     /// Entries deleted at the destination; 3.1.0 and later.
     pub deleted: Option<u64>,
     /// Files whose contents were copied.
     pub transferred: Option<u64>,
-    /// The size of all files in the source, in bytes.
+    /// The size of all regular files, by each of their names, and symbolic links in the source, in bytes.
     pub total_size: Option<u64>,
-    /// The size of the files whose contents were copied, in bytes.
+    /// The whole size of the files whose contents were copied, in bytes.
     pub transferred_size: Option<u64>,
-    /// Bytes that were sent as they are.
+    /// Bytes that had to be sent to make the changed files anew.
     pub literal: Option<u64>,
-    /// Bytes that the destination had already.
+    /// Bytes of the changed files that the destination had already.
     pub matched: Option<u64>,
-    /// Blocks of 4 KiB that were looked at; rsync 3.5.1 and later.
+    /// Distinct regions of 4 KiB of files that were written, which are no blocks of the disk; rsync 3.5.1 and later.
     pub touched_blocks: Option<u64>,
     /// [`Statistics::files`] by their kind; this and the next two 3.1.0 and later.
     pub files_by_kind: Option<Kinds>,

@@ -6,6 +6,7 @@ mod wanted;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
 use std::io::{self, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use crate::cli::restore::RestoreArgs;
@@ -73,7 +74,7 @@ fn act(args: &RestoreArgs, host: &Host, interrupts: &Interrupts) -> Result<(), R
     for name in nets.names.iter().filter(|name| found.iter().any(|found| found.net == **name)) {
         let of_net: Vec<&Found<'_>> = found.iter().filter(|found| found.net == *name).collect();
         let sources: Vec<PathBuf> = of_net.iter().map(|found| nets.path(found)).collect();
-        let arguments = arguments::restore(&rsync.capabilities, host.is_root(), &sources, target.path());
+        let arguments = arguments::restore(&rsync.capabilities, host.rights, &sources, target.path());
         copy(&Command::tool(&rsync.path, arguments), interrupts, &target)?;
         for found in of_net {
             let (path, to) = (found.wanted, target.path().join(found.name()));
@@ -239,10 +240,12 @@ fn copy(command: &Command, interrupts: &Interrupts, target: &Folder) -> Result<(
         let sentence = format!("Interrupted ({signal}): not everything is restored.");
         return Err(Refusal(ExitCode::INTERRUPTED, sentence));
     }
-    match (end, diagnostics.no_room) {
-        (End::Exited(0), _) => Ok(()),
-        (_, Some(what)) => Err(Failure::DestinationFull { path: target.path().to_owned(), what }.into()),
-        (_, None) => {
+    diagnostics.name_temporaries(|path| std::fs::symlink_metadata(OsStr::from_bytes(path)).is_ok());
+    match (end, diagnostics.no_room, diagnostics.limited) {
+        (End::Exited(0), _, _) => Ok(()),
+        (_, Some(what), _) => Err(Failure::DestinationFull { path: target.path().to_owned(), what }.into()),
+        (_, None, Some(limited)) => Err(verdict::cannot_hold(target.path(), target, &limited).into()),
+        (_, None, None) => {
             let code = verdict::of_rsync(end).exit_code();
             let sentence = format!("rsync ended with {}: not everything is restored.", code.number());
             Err(Refusal(code, sentence))

@@ -15,5 +15,7 @@ mod tree;
 mod attempts;
 #[path = "durability/power_cut.rs"]
 mod power_cut;
+#[path = "durability/second_look.rs"]
+mod second_look;
 #[path = "durability/vanished.rs"]
 mod vanished;

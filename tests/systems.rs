@@ -13,10 +13,18 @@ mod sandbox;
 #[path = "support/tree.rs"]
 mod tree;
 
+#[path = "systems/attributes.rs"]
+mod attributes;
+#[path = "systems/boundaries.rs"]
+mod boundaries;
 #[path = "systems/fakes.rs"]
 mod fakes;
+#[path = "systems/limits.rs"]
+mod limits;
 #[path = "systems/macos.rs"]
 mod macos;
+#[path = "systems/rights.rs"]
+mod rights;
 #[path = "systems/search.rs"]
 mod search;
 #[path = "systems/streaming.rs"]

@@ -20,13 +20,17 @@ use crate::shown;
 /// Root, or leave to do without.
 pub fn rights(exam: &mut Exam<'_>) {
     const TOPIC: &str = "rights";
-    let root = "Run it as root for a whole clone, without --allow-non-root.";
+    let root = if exam.run.host.is_root() {
+        "Give the container or the service these rights, or run it as the machine's own root."
+    } else {
+        "Run it as root for a whole clone, without --allow-non-root."
+    };
     let may = exam.ask(TOPIC, root, |run| {
         preflight::rights(run)?;
         introduction::warn_of_rights(run);
         Ok(())
     });
-    if may.is_some() && exam.run.host.is_root() {
+    if may.is_some() && exam.run.host.is_root() && exam.run.host.rights.lacks().is_empty() {
         exam.ok(TOPIC, "root.");
     }
 }
@@ -38,7 +42,9 @@ pub fn rsync(exam: &mut Exam<'_>) -> Option<Rsync> {
     let rsync = exam.ask(TOPIC, "", preflight::rsync)?;
     let has =
         if rsync.capabilities.lacks.is_empty() { " and has every option that a clone uses" } else { "" };
-    exam.ok(TOPIC, format!("{} is version {}{has}.", shown::path(&rsync.path), rsync.version));
+    let spares = introduction::access_times(exam.run, &rsync);
+    let details = spares.map(|what| format!("With this version {what}.")).into_iter().collect();
+    exam.ok_with(TOPIC, format!("{} is version {}{has}.", shown::path(&rsync.path), rsync.version), details);
     introduction::warn_of_lacks(&rsync);
     exam.warnings(TOPIC, newer);
     introduction::warn_of_holes(&rsync);

@@ -32,6 +32,7 @@ impl Failure {
             }
             Self::MissingUser { .. } => ExitCode::MISSING_USER,
             Self::DestinationFull { .. } | Self::NoRoom { .. } => ExitCode::DESTINATION_FULL,
+            Self::CannotHold { .. } => ExitCode::CANNOT_HOLD,
             Self::WouldDelete { .. } | Self::Shrunken { .. } => ExitCode::WOULD_DELETE,
             Self::Locked { .. } => ExitCode::LOCKED,
             Self::RsyncNotFound { .. } => ExitCode::RSYNC_NOT_FOUND,
@@ -93,6 +94,7 @@ impl Failure {
             | Self::DestinationLost { .. }
             | Self::MissingUser { .. }
             | Self::DestinationFull { .. }
+            | Self::CannotHold { .. }
             | Self::NoRoom { .. }
             | Self::RsyncNotFound { .. }
             | Self::WrongRsync { .. }

@@ -4,9 +4,9 @@ use log::info;
 
 use super::endpoints::Endpoints;
 use super::preflight::Rsync;
-use super::transfer::{self, Report};
+use super::transfer::Report;
 use super::verdict::{self, Completion};
-use super::{Run, journal};
+use super::{Run, journal, second_look};
 use crate::failure::Failure;
 use crate::process::End;
 use crate::record;
@@ -23,10 +23,12 @@ pub fn clone(
 ) -> Result<(Report, Result<Completion, Failure>), Failure> {
     let _phase = run.phase("transfer");
     let mut left = run.plan.retries;
+    let mut starts = 0;
     loop {
-        let report = transfer::clone(run, rsync, ends, rules)?;
+        let report = second_look::clone(run, rsync, ends, rules)?;
+        starts += report.starts;
         let attempt = run.plan.retries - left + 1;
-        note(run, rsync, &report, attempt);
+        note(run, rsync, &report, starts);
         let judgement = verdict::judge(run, ends, &report);
         let Some(why) = passing_cause(&report, &judgement).filter(|_| left > 0) else {
             return Ok((report, judgement));
@@ -60,7 +62,7 @@ fn wait(run: &Run<'_>, why: &str, attempt: u32) -> Result<(), Failure> {
 }
 
 /// The last attempt is what the record tells of.
-fn note(run: &Run<'_>, rsync: &Rsync, report: &Report, attempt: u32) {
+fn note(run: &Run<'_>, rsync: &Rsync, report: &Report, attempts: u32) {
     let mut failing_paths = Lines::default();
     report.diagnostics.paths.iter().cloned().for_each(|path| failing_paths.push(path));
     failing_paths.more += report.diagnostics.more();
@@ -71,7 +73,6 @@ fn note(run: &Run<'_>, rsync: &Rsync, report: &Report, attempt: u32) {
     run.note(|notes| {
         notes.failing_paths = failing_paths;
         notes.statistics = report.statistics.is_complete().then_some(report.statistics);
-        notes.rsync =
-            Some(record::Rsync { attempts: attempt, exit_code, signal, ..journal::describe(rsync) });
+        notes.rsync = Some(record::Rsync { attempts, exit_code, signal, ..journal::describe(rsync) });
     });
 }

@@ -19,6 +19,7 @@ use crate::failure::Failure;
 use crate::host::folder::{FileIdentity, Folder};
 use crate::host::lock::Lock;
 use crate::host::platform::{MacOsVersion, Platform};
+use crate::host::space::is_no_room;
 use crate::logging::warning;
 use crate::rsync::names::Names;
 use crate::rsync::rules;
@@ -299,9 +300,7 @@ fn lock(run: &Run<'_>, folder: &Folder) -> Result<Option<Lock>, Failure> {
     let taken = folder.identity().and_then(|identity| Lock::take(&run.host.lock_dir, identity));
     let locked = match taken {
         // A full or read-only system disk must not stop a clone.
-        Err(error)
-            if matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::ENOSPC | Errno::EROFS)) =>
-        {
+        Err(error) if is_no_room(&error) || error.raw_os_error() == Some(Errno::EROFS as i32) => {
             warning(format_args!("the lock in {dir} cannot be written: {}.", shown::reason(&error)));
             Lock::take_on(folder)
         }

@@ -13,6 +13,7 @@ use crate::host::platform::Platform;
 use crate::linux::exclusions;
 use crate::linux::mounts::{Mount, left_out};
 use crate::logging::warning;
+use crate::rsync::capabilities::Optional;
 use crate::rsync::version::Version;
 use crate::shown;
 
@@ -38,8 +39,24 @@ pub fn warn_of_lacks(rsync: &Rsync) {
     for option in &rsync.capabilities.lacks {
         warning(format_args!("this rsync lacks {}: {}.", option.argument(), option.lack()));
     }
+    if let Some(lost) = rsync.version.lost_times() {
+        warning(format_args!("this rsync loses times: {lost}."));
+    }
     if rsync.version < Version::KEEPS_CAPABILITIES {
         warning("this rsync loses the capabilities of files that do not belong to root.");
+    }
+}
+
+/// Says what `--open-noatime` does not do in this version, for those who ask.
+#[must_use]
+pub fn access_times(run: &Run<'_>, rsync: &Rsync) -> Option<&'static str> {
+    let is_used = rsync.capabilities.has(Optional::OpenNoatime) && run.host.rights.open_noatime();
+    if !is_used || rsync.version >= Version::SPARES_DIRECTORIES {
+        None
+    } else if rsync.version.spares_files() {
+        Some("access times of directories at the source change; those of files do not")
+    } else {
+        Some("access times at the source change, although this rsync takes --open-noatime")
     }
 }
 
@@ -59,6 +76,10 @@ pub fn warn_of_holes(rsync: &Rsync) {
 pub fn warn_of_rights(run: &Run<'_>) {
     if !run.host.is_root() {
         warning("not root: ownership and special files (devices, FIFOs, sockets) are not cloned.");
+    }
+    for lack in run.host.rights.lacks() {
+        let sentence = format!("root lacks {} here: {}.", lack.what, lack.effect);
+        if lack.is_silent { run.warn(sentence) } else { warning(sentence) }
     }
 }
 

@@ -9,7 +9,6 @@ use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
 use log::info;
-use nix::errno::Errno;
 
 use super::endpoints::{Destination, Endpoints};
 use super::journal::Counted;
@@ -19,6 +18,7 @@ use super::{Run, identity};
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::host::folder::Folder;
+use crate::host::space::is_no_room;
 use crate::logging::warning;
 use crate::outcome::Outcome;
 use crate::plan::{Mark, Prefix};
@@ -177,8 +177,7 @@ fn write_statistics(
 }
 
 fn not_written(run: &Run<'_>, mark: &OsStr, error: &io::Error) -> Failure {
-    let full = [Errno::ENOSPC as i32, Errno::EDQUOT as i32];
-    if error.raw_os_error().is_some_and(|number| full.contains(&number)) {
+    if is_no_room(error) {
         let what = format!("{}: {}", shown::name(mark), shown::reason(error));
         return Failure::DestinationFull { path: run.plan.destination.clone(), what };
     }

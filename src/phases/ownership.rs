@@ -15,6 +15,7 @@ use crate::failure::Failure;
 use crate::host::TOOL_LIMIT;
 use crate::host::folder::Folder;
 use crate::host::platform::Platform;
+use crate::host::space::is_no_room;
 use crate::linux::mounts::{Mount, Ownership};
 use crate::macos::ownership::{self as vsdb, Permissions, Volume};
 use crate::process::{Command, End, capture};
@@ -32,7 +33,8 @@ pub fn refuse_known(run: &Run<'_>, folder: &Folder) -> Result<(), Failure> {
 ///
 /// The file that this needs is gone when it returns, and the folder's time is as it was.
 pub fn refuse_measured(run: &Run<'_>, folder: &Folder) -> Result<(), Failure> {
-    if !run.host.is_root() || known(run, folder) != Ownership::Unknown {
+    // What this process may not set is no fault of the destination, and has a warning of its own.
+    if !run.host.rights.owners || known(run, folder) != Ownership::Unknown {
         return Ok(());
     }
     match keeps_owner(run, folder) {
@@ -42,7 +44,7 @@ pub fn refuse_measured(run: &Run<'_>, folder: &Folder) -> Result<(), Failure> {
             "an owner that was set on a new file there was lost. Use another filesystem.".to_owned(),
         )),
         // No room says nothing about owners, and the clone may well make some.
-        Err(error) if error.raw_os_error() == Some(Errno::ENOSPC as i32) => Ok(()),
+        Err(error) if is_no_room(&error) => Ok(()),
         Err(error) => Err(Failure::DestinationUnusable {
             path: run.plan.destination.clone(),
             why: shown::reason(&error),
@@ -110,6 +112,8 @@ fn keeps_owner(run: &Run<'_>, folder: &Folder) -> io::Result<bool> {
     let (file, name) = folder.temporary(OsStr::new(&(run.plan.prefix.stem() + "probe")), 0o600)?;
     let kept = match fchown(&file, Some(Uid::from_raw(SOMEBODY)), Some(Gid::from_raw(SOMEBODY))) {
         Ok(()) => file.metadata().map(|now| now.uid() == SOMEBODY && now.gid() == SOMEBODY),
+        // That user may have no number in this namespace.
+        Err(Errno::EINVAL) if !run.host.rights.all_users => Ok(true),
         Err(Errno::EPERM | Errno::EINVAL | Errno::ENOTSUP | Errno::ENOSYS) => Ok(false),
         Err(error) => Err(error.into()),
     };

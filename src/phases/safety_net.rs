@@ -12,14 +12,13 @@ use std::io;
 
 use chrono::Local;
 use log::info;
-use nix::errno::Errno;
 
 use super::Run;
 use super::census::{self, Census};
 use super::endpoints::Destination;
 use crate::failure::Failure;
 use crate::host::folder::Folder;
-use crate::host::space::Space;
+use crate::host::space::{Space, is_no_room};
 use crate::logging::warning;
 use crate::shown;
 use folders::Folders;
@@ -105,8 +104,7 @@ pub fn cast(run: &Run<'_>, destination: &Destination) -> Result<Option<Net>, Fai
 
 fn unusable(run: &Run<'_>, error: &io::Error) -> Failure {
     let why = shown::reason(error);
-    let full = [Errno::ENOSPC as i32, Errno::EDQUOT as i32];
-    if error.raw_os_error().is_some_and(|number| full.contains(&number)) {
+    if is_no_room(error) {
         return Failure::DestinationFull { path: run.plan.destination.clone(), what: why };
     }
     Failure::SafetyNet { path: run.plan.destination.join(run.plan.prefix.safety_net()), why }

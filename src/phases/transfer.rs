@@ -8,7 +8,7 @@ use super::endpoints::Endpoints;
 use super::preflight::Rsync;
 use super::safety_net::{self, Net};
 use super::view::View;
-use super::{Run, granularity, verdict, watchdog};
+use super::{Run, granularity, second_look, verdict, watchdog};
 use crate::failure::Failure;
 use crate::logging::{Screen, warning};
 use crate::process::{Command, End, Line, Stream, stream};
@@ -33,6 +33,8 @@ pub struct Report {
     pub statistics: Statistics,
     /// What it complained about.
     pub diagnostics: Diagnostics,
+    /// How many starts of rsync it took.
+    pub starts: u32,
 }
 
 /// Makes the clone.
@@ -66,7 +68,8 @@ pub fn clone(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -> R
         net.settle(&ends.destination);
     }
     let end = end.map_err(|source| Failure::RsyncNotRun { path: rsync.path.clone(), source })?;
-    Ok(Report { end, ended: Local::now(), statistics, diagnostics })
+    diagnostics.name_temporaries(|path| second_look::is_in_source(ends, path));
+    Ok(Report { end, ended: Local::now(), statistics, diagnostics, starts: 1 })
 }
 
 fn note(diagnostics: &mut Diagnostics, names: &Names, line: Line<'_>) {
@@ -74,8 +77,11 @@ fn note(diagnostics: &mut Diagnostics, names: &Names, line: Line<'_>) {
         return;
     }
     let text = names.restore(line.bytes);
-    if line.stream == Stream::Err {
-        diagnostics.read_line(&text);
+    match line.stream {
+        Stream::Err => diagnostics.read_line(&text),
+        Stream::Out => {
+            diagnostics.read_output(&text);
+        }
     }
     info!("{}", shown::line(&text));
 }
@@ -168,7 +174,7 @@ fn command(
             Purpose::Clone { .. } => granularity::keeps_nanoseconds(run, &ends.destination),
             Purpose::List => granularity::shows_nanoseconds(&ends.destination),
         },
-        root: run.host.is_root(),
+        rights: run.host.rights,
         rules,
         backup_folder: net.map(Net::path),
         source: &source,

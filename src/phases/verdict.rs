@@ -5,20 +5,21 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use log::info;
-use nix::errno::Errno;
 
-use super::Run;
 use super::endpoints::{Destination, Endpoints, Source};
 use super::transfer::Report;
+use super::{Run, second_look};
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
-use crate::host::folder::forget_cached;
+use crate::host::folder::{Folder, forget_cached};
+use crate::host::space::{Space, is_no_room};
 use crate::process::End;
+use crate::rsync::diagnostics::Limited;
 use crate::rsync::exit_status;
 use crate::shown;
 
 /// rsync's code for a clone that lacks something.
-const PARTIAL: i32 = 23;
+pub const PARTIAL: i32 = 23;
 
 /// rsync's code for files that vanished and nothing worse: 23 comes before it (measured from 3.0.9 to 3.5.1).
 const VANISHED: i32 = 24;
@@ -49,6 +50,11 @@ pub fn judge(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<Complet
         End::Exited(VANISHED) if report.diagnostics.vanished > 0 => {
             probe_source_of(run, ends, report)?;
             complete(run, ends, report, VANISHED).map(|()| Completion::Vanished)
+        }
+        // What was gone when rsync looked closer has vanished, by whatever message.
+        End::Exited(PARTIAL) if second_look::only_vanished(ends, report) => {
+            probe_source_of(run, ends, report)?;
+            complete(run, ends, report, PARTIAL).map(|()| Completion::Vanished)
         }
         End::Exited(code) => {
             info!("rsync ended with code {code}: {}.", exit_status::meaning(code));
@@ -115,7 +121,28 @@ fn reason(run: &Run<'_>, ends: &Endpoints, report: &Report, code: i32) -> Failur
     if let Some(path) = &report.diagnostics.missing_user {
         return Failure::MissingUser { path: path.clone() };
     }
+    if let Some(limited) = &report.diagnostics.limited {
+        return cannot_hold(&run.plan.destination, &ends.destination.folder, limited);
+    }
     of_rsync(End::Exited(code))
+}
+
+/// The failure of a destination that has met a limit of its filesystem, or the end of its room: `setxattr` gives one and the same
+/// number for both.
+#[must_use]
+pub fn cannot_hold(path: &Path, folder: &Folder, limited: &Limited) -> Failure {
+    /// Attributes of more bytes than this fit on no filesystem.
+    const SCARCE: u64 = 1 << 20;
+    let is_scarce = Space::of(folder.file())
+        .is_ok_and(|space| space.total > 0 && space.free_for(nix::unistd::geteuid().is_root()) < SCARCE);
+    match &limited.or_no_room {
+        Some(what) if is_scarce => Failure::DestinationFull { path: path.to_owned(), what: what.clone() },
+        _ => Failure::CannotHold {
+            path: path.to_owned(),
+            what: limited.limit.what().to_owned(),
+            examples: limited.examples.join(", "),
+        },
+    }
 }
 
 /// Whether both ends are still what they were.
@@ -131,14 +158,11 @@ fn probe(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<(), Failure
     })
 }
 
-fn probe_source_of(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<(), Failure> {
+/// A failure if the source is not what it was when the run began.
+pub fn probe_source_of(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<(), Failure> {
     let succeeded = matches!(report.end, End::Exited(0 | VANISHED));
     probe_source(run, &ends.source, succeeded, report.diagnostics.device_gone)
         .map_err(|error| Failure::SourceLost { path: run.plan.source.clone(), why: shown::reason(&error) })
-}
-
-fn is_no_room(error: &io::Error) -> bool {
-    error.raw_os_error().is_some_and(|number| [Errno::ENOSPC as i32, Errno::EDQUOT as i32].contains(&number))
 }
 
 fn probe_source(run: &Run<'_>, source: &Source, succeeded: bool, read_errors: bool) -> io::Result<()> {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::capabilities::{Capabilities, Optional};
 use super::rules::Rules;
 use super::version::Version;
+use crate::host::rights::Rights;
 
 /// What a start of rsync is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +31,8 @@ pub struct Arguments<'a> {
     pub capabilities: &'a Capabilities,
     /// The destination keeps nanoseconds.
     pub nanoseconds: bool,
-    /// The effective user is root.
-    pub root: bool,
+    /// What this process may do.
+    pub rights: Rights,
     /// What is left out and protected.
     pub rules: &'a Rules,
     /// Where to move what is deleted or overwritten, relative to the destination.
@@ -66,8 +67,26 @@ const LISTING: [&str; 5] =
 /// `--delete-excluded` a rule without a side is the sender's alone, and the receiver would delete every list anywhere.
 const XATTR_RULES: [&str; 2] = ["--filter=-xsr system.*", "--filter=-xsr trusted.SGI_ACL_*"];
 
-/// What only root can keep.
-const WITHOUT_ROOT: [&str; 4] = ["--no-owner", "--no-group", "--no-devices", "--no-specials"];
+/// What `--archive` means and this process may not do.
+fn without(rights: Rights) -> Vec<OsString> {
+    [
+        (rights.owners, "--no-owner"),
+        (rights.owners, "--no-group"),
+        (rights.devices, "--no-devices"),
+        (rights.root, "--no-specials"),
+    ]
+    .into_iter()
+    .filter(|(may, _)| !may)
+    .map(|(_, option)| option.into())
+    .collect()
+}
+
+/// An option as often as it has to be given: `--xattrs` once leaves out `user.rsync.%stat` and its kin, the owners that a
+/// backup with `--fake-super` has stored, without a word (3.0.9 to 3.5.1).
+fn given(option: Optional) -> impl Iterator<Item = OsString> {
+    let times = if option == Optional::Xattrs { 2 } else { 1 };
+    std::iter::repeat_n(OsString::from(option.argument()), times)
+}
 
 impl Arguments<'_> {
     /// The whole vector, without the program's name.
@@ -79,11 +98,9 @@ impl Arguments<'_> {
                 .has
                 .iter()
                 .filter(|option| self.applies(**option))
-                .map(|option| option.argument().into()),
+                .flat_map(|option| given(*option)),
         );
-        if !self.root {
-            arguments.extend(WITHOUT_ROOT.iter().map(OsString::from));
-        }
+        arguments.extend(without(self.rights));
         match self.purpose {
             Purpose::Clone { .. } => {
                 arguments.push("--stats".into());
@@ -109,9 +126,9 @@ impl Arguments<'_> {
             Optional::Nanoseconds => self.nanoseconds,
             // They are rules, and stand among those.
             Optional::XattrRules => false,
-            // Only a file's owner may read it without touching its access time.
-            Optional::OpenNoatime => self.root,
+            Optional::OpenNoatime => self.rights.open_noatime(),
             Optional::Progress => self.purpose == Purpose::Clone { progress: true },
+            Optional::KeptMounts => self.purpose != Purpose::List,
             Optional::Acls
             | Optional::Xattrs
             | Optional::LineBuffered
@@ -133,7 +150,7 @@ impl Arguments<'_> {
 
     fn add_rules(&self, arguments: &mut Vec<OsString>) {
         // Without root rsync itself takes user.* alone.
-        if self.root && self.capabilities.has(Optional::XattrRules) {
+        if self.rights.root && self.capabilities.has(Optional::XattrRules) {
             arguments.extend(XATTR_RULES.iter().map(OsString::from));
         }
         for rule in &self.rules.ours {
@@ -162,11 +179,16 @@ const RESTORE: [&str; 7] = [
 
 /// The vector for copying `sources`, absolute paths, into the folder `target` with all their properties.
 #[must_use]
-pub fn restore(capabilities: &Capabilities, root: bool, sources: &[PathBuf], target: &Path) -> Vec<OsString> {
+pub fn restore(
+    capabilities: &Capabilities,
+    rights: Rights,
+    sources: &[PathBuf],
+    target: &Path,
+) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = RESTORE.iter().map(OsString::from).collect();
     let wanted = |option: &&Optional| match option {
-        Optional::XattrRules | Optional::Progress => false,
-        Optional::OpenNoatime => root,
+        Optional::XattrRules | Optional::Progress | Optional::KeptMounts => false,
+        Optional::OpenNoatime => rights.open_noatime(),
         Optional::Acls
         | Optional::Xattrs
         | Optional::Nanoseconds
@@ -176,8 +198,9 @@ pub fn restore(capabilities: &Capabilities, root: bool, sources: &[PathBuf], tar
         | Optional::HfsCompression
         | Optional::ProtectDecmpfs => true,
     };
-    arguments.extend(capabilities.has.iter().filter(wanted).map(|option| option.argument().into()));
-    if root && capabilities.has(Optional::XattrRules) {
+    arguments.extend(capabilities.has.iter().filter(wanted).flat_map(|option| given(*option)));
+    arguments.extend(without(rights));
+    if rights.root && capabilities.has(Optional::XattrRules) {
         arguments.extend(XATTR_RULES.iter().map(OsString::from));
     }
     arguments.push("--".into());
@@ -199,6 +222,7 @@ mod tests {
     use std::path::Path;
 
     use super::{Arguments, Purpose};
+    use crate::host::rights::Rights;
     use crate::plan::Prefix;
     use crate::rsync::capabilities::{Capabilities, Optional};
     use crate::rsync::rules::{Rules, own_files};
@@ -215,6 +239,10 @@ mod tests {
     }
 
     fn build(purpose: Purpose, root: bool, nanoseconds: bool, rules: &Rules) -> Vec<String> {
+        build_with(purpose, if root { Rights::ALL } else { Rights::NONE }, nanoseconds, rules)
+    }
+
+    fn build_with(purpose: Purpose, rights: Rights, nanoseconds: bool, rules: &Rules) -> Vec<String> {
         let capabilities = Capabilities { has: Optional::ALL.to_vec(), lacks: Vec::new() };
         let (source, destination) = (Path::new("/"), Path::new("/-d/a:b"));
         let version = Version::of(3, 5, 1);
@@ -223,7 +251,7 @@ mod tests {
             version,
             capabilities: &capabilities,
             nanoseconds,
-            root,
+            rights,
             rules,
             backup_folder: None,
             source,
@@ -252,7 +280,6 @@ mod tests {
             "--hard-links",
             "--one-file-system",
             "--sparse",
-            "--xattrs",
             "--stats",
             "--numeric-ids",
             "--modify-window=-1",
@@ -302,6 +329,42 @@ mod tests {
     }
 
     #[test]
+    fn attributes_are_given_twice() {
+        let restored = super::restore(
+            &Capabilities { has: Optional::ALL.to_vec(), lacks: Vec::new() },
+            Rights::ALL,
+            &["/d/net/f".into()],
+            Path::new("/t"),
+        );
+        let restored = restored.into_iter().map(|argument| argument.into_string().unwrap()).collect();
+        for arguments in [build(CLONE, true, true, &rules(None)), restored] {
+            assert_eq!(
+                arguments.iter().filter(|argument| *argument == "--xattrs").count(),
+                2,
+                "{arguments:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_a_bounded_root_may_not_do_is_left_out() {
+        let of = |rights| build_with(CLONE, rights, true, &rules(None));
+        let without_owner = of(Rights { as_owner: false, ..Rights::ALL });
+        assert!(!without_owner.contains(&"--open-noatime".to_owned()));
+        assert!(!without_owner.iter().any(|argument| argument.starts_with("--no-owner")));
+        let in_a_container = of(Rights { devices: false, all_users: false, ..Rights::ALL });
+        assert!(position(&in_a_container, "--no-devices") > position(&in_a_container, "--archive"));
+        for option in ["--open-noatime", "--no-specials", "--no-owner"] {
+            assert!(!in_a_container.contains(&option.to_owned()), "{option}");
+        }
+        let without_chown = of(Rights { owners: false, ..Rights::ALL });
+        for option in ["--no-owner", "--no-group"] {
+            assert!(position(&without_chown, option) > position(&without_chown, "--archive"));
+        }
+        position(&without_chown, "--open-noatime");
+    }
+
+    #[test]
     fn nanoseconds_are_compared_only_where_they_are_kept() {
         assert!(!build(CLONE, true, false, &rules(None)).contains(&"--modify-window=-1".to_owned()));
     }
@@ -331,7 +394,7 @@ mod tests {
             version: Version::OLDEST,
             capabilities: &capabilities,
             nanoseconds: true,
-            root: true,
+            rights: Rights::ALL,
             rules: &rules,
             backup_folder: None,
             source: Path::new("/s"),

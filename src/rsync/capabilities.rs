@@ -20,6 +20,8 @@ pub enum Optional {
     LineBuffered,
     /// The whole transfer's progress.
     Progress,
+    /// Names other filesystems in the destination that stay although they are gone from the source.
+    KeptMounts,
     /// The flags of `chflags` (a patch).
     FileFlags,
     /// Creation times.
@@ -42,6 +44,7 @@ impl Optional {
             Self::OpenNoatime => "--open-noatime",
             Self::LineBuffered => "--outbuf=L",
             Self::Progress => "--info=progress2",
+            Self::KeptMounts => "--info=mount",
             Self::FileFlags => "--fileflags",
             Self::CreationTimes => "--crtimes",
             Self::HfsCompression => "--hfs-compression",
@@ -62,6 +65,7 @@ impl Optional {
             Self::OpenNoatime => "access times at the source change",
             Self::LineBuffered => "rsync's messages may reach the log late",
             Self::Progress => "there is no progress bar",
+            Self::KeptMounts => "filesystems mounted in the destination, which stay, are not all named",
             Self::FileFlags => "file flags (chflags) are not cloned",
             Self::CreationTimes => "creation times are not cloned",
             Self::HfsCompression | Self::ProtectDecmpfs => "compressed files become ordinary ones",
@@ -79,7 +83,8 @@ impl Optional {
             | Self::Nanoseconds
             | Self::OpenNoatime
             | Self::LineBuffered
-            | Self::Progress => true,
+            | Self::Progress
+            | Self::KeptMounts => true,
             Self::FileFlags | Self::CreationTimes | Self::HfsCompression | Self::ProtectDecmpfs => {
                 matches!(platform, Platform::MacOs(_))
             }
@@ -93,7 +98,7 @@ impl Optional {
     }
 
     /// Every optional option.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Acls,
         Self::Xattrs,
         Self::Nanoseconds,
@@ -101,6 +106,7 @@ impl Optional {
         Self::OpenNoatime,
         Self::LineBuffered,
         Self::Progress,
+        Self::KeptMounts,
         Self::FileFlags,
         Self::CreationTimes,
         Self::HfsCompression,
@@ -165,7 +171,7 @@ mod tests {
     #[test]
     fn a_complete_rsync_is_asked_once() {
         let (found, calls) = probe(Platform::Linux, Version::of(3, 5, 0), &[]);
-        assert_eq!((found.has.len(), found.lacks.len(), calls), (7, 0, 1));
+        assert_eq!((found.has.len(), found.lacks.len(), calls), (8, 0, 1));
     }
 
     #[test]

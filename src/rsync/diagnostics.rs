@@ -1,19 +1,23 @@
-//! What rsync says on standard error, read as it comes and with bounded memory.
+//! What rsync says, read as it comes and with bounded memory.
 
-use std::sync::LazyLock;
+mod meaning;
+mod message;
+mod temporary;
 
-use regex::bytes::Regex;
-
+use crate::host::space::says_no_room;
 use crate::shown;
+pub use meaning::Limit;
+use meaning::{Meaning, device_gone, meaning};
+use message::{Message, Operation, cut};
 
 /// How many failing paths are kept for the log.
 pub const KEPT_PATHS: usize = 20;
 
-/// The error numbers for no space and for an exceeded quota: 28 everywhere, 122 on Linux, 69 on Apple's systems.
-const NO_ROOM: [i32; 3] = [28, 122, 69];
+/// How many paths are named as examples of what the destination cannot hold.
+const EXAMPLES: usize = 5;
 
-/// Error numbers that a lost device or mount gives: EIO, ENXIO, ENODEV, and, by system, ESTALE and ENOTCONN.
-const DEVICE_GONE: [i32; 8] = [5, 6, 19, 116, 70, 107, 57, 108];
+/// How many changes of the source are remembered to be looked at again; more of them are a failure.
+const KEPT_CHANGES: usize = 1000;
 
 /// What was found in rsync's messages.
 #[derive(Debug, Default)]
@@ -26,38 +30,46 @@ pub struct Diagnostics {
     pub vanished: u64,
     /// The first message about missing room at the destination.
     pub no_room: Option<String>,
+    /// What the destination's filesystem cannot hold: the first of its limits that was met.
+    pub limited: Option<Limited>,
     /// Something could not be read as if its device were gone.
     pub device_gone: bool,
     /// Something could not be deleted, which before 3.1.3 does not show in the exit code.
     pub undeleted: bool,
     /// Something could not be moved into the safety net; what then stays as it was does not always show in the exit code.
     pub unsaved: bool,
+    /// After an error at the source rsync deletes nothing any more.
+    pub skipped_deletions: bool,
+    /// Folders of the destination that are gone from the source and were kept since something in them must stay, as another
+    /// filesystem does: the first of them, as shown. rsync ends with 0 all the same.
+    pub not_empty: Vec<String>,
     /// An access control entry of an unknown user: the path, where this rsync names it.
     pub missing_user: Option<Option<String>>,
+    /// Paths of the source, as printed, at which something else was found than rsync had listed there.
+    changes: Vec<Vec<u8>>,
+    /// Something is wrong that is no such change.
+    is_worse: bool,
+    /// Paths that may be those of temporary files: as counted, as printed, and what they may stand for.
+    temporaries: Vec<(String, Vec<u8>, [Vec<u8>; 2])>,
     last: Option<String>,
 }
 
-/// The name in `lsetxattr("P","N")`, which 3.1.3 and older quote twice; else in `symlink "P" -> "T" failed`; else from
-/// the first quote to the last, since a name may hold quotes itself.
-static QUOTED: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r#"(?-u)xattr\("+(.*?)"+,["\w]|"(.*?)" -> "|"(.*)"[^"]*$"#).ok());
-
-/// The name in `set_acl: sys_acl_set_file(P, ACL_TYPE_ACCESS)`, `get_acl: unpack_smb_acl(P)` and
-/// `delete_file: unlink(P)`; it may hold parentheses and quotes itself.
-static IN_PARENTHESES: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(
-        r"(?-u)^(?:delete_file|[sg]et_acl): \w+\((.+?)(?:, ACL_TYPE_\w+)?\)(?: failed)?: [^()]*\(-?\d+\)$",
-    )
-    .ok()
-});
-
-/// The name in `backup mkdir NET/TIME/folder failed`.
-static OF_BACKUP: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r#"(?-u)^backup \w+ "?(.+?)"? failed: [^()]*\(\d+\)$"#).ok());
+/// A limit of the destination's filesystem that was met.
+#[derive(Debug, Clone)]
+pub struct Limited {
+    /// Which one.
+    pub limit: Limit,
+    /// The first paths, as shown.
+    pub examples: Vec<String>,
+    /// The first message, if its error number is that of a full disk as well.
+    pub or_no_room: Option<String>,
+}
 
 /// How a message begins when something could not be moved into the safety net. The last two are those of a symbolic link
 /// and of a device that could not be renamed: from 3.1.0 on rsync makes another there, and if it cannot, it goes on all the same.
-const UNSAVED: [&[u8]; 5] = [b"backup ", b"make_bak_dir ", b"keep_backup failed: ", b"link \"", b"mknod \""];
+fn is_unsaved(message: &Message<'_>) -> bool {
+    message.operation == Operation::Save || message.text.starts_with(b"mknod \"")
+}
 
 impl Diagnostics {
     /// Reads a line of rsync's standard error.
@@ -66,33 +78,77 @@ impl Diagnostics {
         if let Some(path) = vanished(line) {
             self.vanished += 1;
             self.count(path);
-        } else if let Some(path) = nameless(line) {
+        } else if let Some(path) = unverified(line) {
+            self.remember_change(path);
             self.count(path);
-        } else if let Some(message) = message(line) {
-            self.read_message(line, message);
+        } else if let Some(path) = overlong(line) {
+            self.is_worse = true;
+            self.count(path);
+        } else if let Some(message) = Message::read(line) {
+            self.read_message(line, &message);
+        } else if !self.read_output(line) && !is_comment(line) {
+            self.is_worse = true;
         }
     }
 
-    fn read_message(&mut self, line: &[u8], message: &[u8]) {
-        let errno = error_number(message);
-        if is_missing_user(message) {
-            let path = parenthesised(message).filter(|path| !path.is_empty());
+    /// Reads a line of rsync's standard output; `true` when it was a message about the destination.
+    pub fn read_output(&mut self, line: &[u8]) -> bool {
+        if line == b"IO error encountered -- skipping file deletion" {
+            self.skipped_deletions = true;
+            return true;
+        }
+        let Some(path) = kept_folder(line) else { return false };
+        let path = shown::line(path).to_string();
+        if self.not_empty.len() < KEPT_PATHS && !self.not_empty.contains(&path) {
+            self.not_empty.push(path);
+        }
+        true
+    }
+
+    fn read_message(&mut self, line: &[u8], message: &Message<'_>) {
+        if let Some(path) = message.of_missing_user() {
+            let path = (!path.is_empty()).then(|| shown::line(path).to_string());
             self.missing_user = match self.missing_user.take() {
                 Some(Some(known)) => Some(Some(known)),
-                _ => Some(path.map(|path| shown::line(path).to_string())),
+                _ => Some(path),
             };
         }
-        if errno.is_some_and(|errno| NO_ROOM.contains(&errno)) && self.no_room.is_none() {
+        self.device_gone |= device_gone(message);
+        self.undeleted |= message.text.starts_with(b"delete_file: ");
+        self.unsaved |= is_unsaved(message);
+        let meaning = meaning(message);
+        if meaning == Meaning::NoRoom && self.no_room.is_none() {
             self.no_room = Some(shown::line(line).to_string());
         }
-        self.device_gone |= errno.is_some_and(|errno| DEVICE_GONE.contains(&errno));
-        self.undeleted |= errno.is_some() && message.starts_with(b"delete_file: ");
-        self.unsaved |= errno.is_some() && UNSAVED.iter().any(|start| message.starts_with(start));
-        if errno.is_some()
-            && let Some(path) =
-                of_backup(message).or_else(|| parenthesised(message)).or_else(|| quoted(message))
-        {
-            self.count(path);
+        let path = message.path();
+        match path.filter(|_| meaning == Meaning::Changed) {
+            Some(path) => self.remember_change(path),
+            None => self.is_worse = true,
+        }
+        if let Some(path) = path {
+            self.count_of(message, path);
+        }
+        if let Meaning::Limit(limit) = meaning {
+            let or_no_room = says_no_room(message.errno).then(|| shown::line(line).to_string());
+            let known =
+                self.limited.get_or_insert_with(|| Limited { limit, examples: Vec::new(), or_no_room });
+            let path = self.last.as_ref().filter(|last| path.is_some() && !known.examples.contains(last));
+            if known.limit == limit && known.examples.len() < EXAMPLES {
+                known.examples.extend(path.cloned());
+            }
+        }
+    }
+
+    /// Counts a path under the name that people know: rsync's temporary files are gone when somebody looks.
+    fn count_of(&mut self, message: &Message<'_>, path: &[u8]) {
+        let originals = temporary::originals(path).filter(|_| message.is_of_a_new_file());
+        let Some(originals) = originals else { return self.count(path) };
+        if let Some(name) = message.renamed_to() {
+            return self.count(&temporary::beside(path, name));
+        }
+        self.count(if message.is_of_a_temporary() { &originals[0] } else { path });
+        if let Some(counted) = self.last.clone().filter(|_| self.temporaries.len() < KEPT_PATHS + EXAMPLES) {
+            self.temporaries.push((counted, path.to_owned(), originals));
         }
     }
 
@@ -109,6 +165,34 @@ impl Diagnostics {
         self.last = Some(path);
     }
 
+    fn remember_change(&mut self, path: &[u8]) {
+        if self.changes.len() < KEPT_CHANGES {
+            self.changes.push(path.to_owned());
+        } else {
+            self.is_worse = true;
+        }
+    }
+
+    /// Gives the paths of temporary files the names of the files that they were to become, `exists` telling which are
+    /// there: a file may have such a name of its own.
+    pub fn name_temporaries(&mut self, exists: impl Fn(&[u8]) -> bool) {
+        for (counted, printed, [likely, hidden]) in std::mem::take(&mut self.temporaries) {
+            let named = [&printed, &likely, &hidden].into_iter().find(|path| exists(path));
+            let name = shown::line(named.unwrap_or(&likely)).to_string();
+            let examples = self.limited.iter_mut().flat_map(|limited| &mut limited.examples);
+            let named = self.paths.iter_mut().chain(examples).filter(|path| **path == counted);
+            named.for_each(|path| path.clone_from(&name));
+        }
+    }
+
+    /// The paths of the source that were something else than rsync had listed, if nothing worse was told: perhaps the source
+    /// has only changed while it was read.
+    #[must_use]
+    pub fn only_changes(&self) -> Option<&[Vec<u8>]> {
+        let is_worse = self.is_worse || self.undeleted || self.unsaved || self.device_gone;
+        (!is_worse && !self.changes.is_empty()).then_some(&self.changes)
+    }
+
     /// How many messages named a path beyond those that were kept.
     #[must_use]
     pub fn more(&self) -> u64 {
@@ -116,19 +200,13 @@ impl Diagnostics {
     }
 }
 
-/// What follows `rsync: ` and, from 3.2.3 on, the name of the process, such as `[sender] `.
-fn message(line: &[u8]) -> Option<&[u8]> {
-    let message = line.strip_prefix(b"rsync: ")?;
-    let after_role = message.strip_prefix(b"[").and_then(|inner| after(inner, b"] "));
-    Some(after_role.unwrap_or(message))
+/// The path of a file that was not the same when it was read a second time.
+fn unverified(line: &[u8]) -> Option<&[u8]> {
+    line.strip_prefix(b"ERROR: ")?.strip_suffix(b" failed verification -- update discarded.")
 }
 
-/// The path in the messages that have no error number, whose end may be the path itself.
-fn nameless(line: &[u8]) -> Option<&[u8]> {
-    if let Some(rest) = line.strip_prefix(b"filename overflows max-path len") {
-        return after(rest, b": ");
-    }
-    line.strip_prefix(b"ERROR: ")?.strip_suffix(b" failed verification -- update discarded.")
+fn overlong(line: &[u8]) -> Option<&[u8]> {
+    cut(line.strip_prefix(b"filename overflows max-path len")?, b": ").map(|(_, path)| path)
 }
 
 /// The path in `file has vanished: "P"`; a folder is called `directory`.
@@ -137,35 +215,19 @@ fn vanished(line: &[u8]) -> Option<&[u8]> {
     rest.strip_prefix(b" has vanished: \"")?.strip_suffix(b"\"")
 }
 
-/// The number in the parentheses at the very end: a name that looks like an error cannot stand there.
-fn error_number(message: &[u8]) -> Option<i32> {
-    let inner = message.strip_suffix(b")")?;
-    let open = inner.iter().rposition(|byte| *byte == b'(')?;
-    std::str::from_utf8(&inner[open + 1..]).ok()?.parse().ok()
+/// The path of a folder that was not deleted: one that holds, or one that is, another filesystem.
+fn kept_folder(line: &[u8]) -> Option<&[u8]> {
+    line.strip_prefix(b"cannot delete non-empty directory: ")
+        .or_else(|| line.strip_prefix(b"cannot delete mount point: "))
 }
 
-/// Only at its beginning is this rsync's message, and not the name of a file.
-fn is_missing_user(message: &[u8]) -> bool {
-    message.strip_prefix(b"get_acl: ").unwrap_or(message).starts_with(b"unpack_smb_acl")
-}
-
-fn quoted(message: &[u8]) -> Option<&[u8]> {
-    let found = QUOTED.as_ref()?.captures(message)?;
-    (1..=3).find_map(|group| found.get(group)).map(|name| name.as_bytes())
-}
-
-fn of_backup(message: &[u8]) -> Option<&[u8]> {
-    OF_BACKUP.as_ref()?.captures(message)?.get(1).map(|name| name.as_bytes())
-}
-
-fn parenthesised(message: &[u8]) -> Option<&[u8]> {
-    let found = IN_PARENTHESES.as_ref()?.captures(message)?;
-    found.get(1).map(|name| name.as_bytes())
-}
-
-fn after<'a>(line: &'a [u8], part: &[u8]) -> Option<&'a [u8]> {
-    let at = line.windows(part.len()).position(|window| window == part)?;
-    Some(&line[at + part.len()..])
+/// What says nothing by itself: the sum at the end, and what is tried again.
+fn is_comment(line: &[u8]) -> bool {
+    line.starts_with(b"rsync error: some files/attrs were not transferred")
+        || line.starts_with(b"rsync warning: some files vanished")
+        || line.starts_with(b"WARNING: ")
+            && line.ends_with(b" failed verification -- update discarded (will try again).")
+        || line.trim_ascii().is_empty()
 }
 
 #[cfg(test)]
@@ -186,7 +248,7 @@ mod tests {
         };
     }
 
-    fn read(printed: &str) -> Diagnostics {
+    pub(super) fn read(printed: &str) -> Diagnostics {
         let mut diagnostics = Diagnostics::default();
         for line in printed.lines() {
             diagnostics.read_line(line.as_bytes());
@@ -196,7 +258,7 @@ mod tests {
 
     /// Asserts the paths and that nothing else was concluded.
     #[track_caller]
-    fn assert_only(found: &Diagnostics, paths: &[&str]) {
+    pub(super) fn assert_only(found: &Diagnostics, paths: &[&str]) {
         assert_eq!(found.paths, paths);
         assert_eq!(found.failing, paths.len() as u64);
         assert!(found.no_room.is_none() && found.missing_user.is_none(), "{found:?}");
@@ -296,49 +358,6 @@ mod tests {
     }
 
     #[test]
-    fn a_name_at_the_end_of_a_message_is_no_error() {
-        for (line, name) in [
-            (
-                "filename overflows max-path len by 1: d/write failed: No space left (28)",
-                "d/write failed: No space left (28)",
-            ),
-            ("file has vanished: \"/s/rsync: unpack_smb_acl: (5)\"", "/s/rsync: unpack_smb_acl: (5)"),
-            (
-                "ERROR: x failed verification (28) failed verification -- update discarded.",
-                "x failed verification (28)",
-            ),
-        ] {
-            assert_only(&read(line), &[name]);
-        }
-    }
-
-    #[test]
-    fn the_name_of_a_file_is_no_missing_user() {
-        assert_only(
-            &read(
-                "rsync: [sender] send_files failed to open \"/s/unpack_smb_acl(me)\": Permission denied (13)",
-            ),
-            &["/s/unpack_smb_acl(me)"],
-        );
-        assert_only(
-            &read(
-                "rsync: [generator] chown \"/s/get_acl: unpack_smb_acl\" failed: Operation not permitted (1)",
-            ),
-            &["/s/get_acl: unpack_smb_acl"],
-        );
-    }
-
-    #[test]
-    fn a_missing_user_is_found_and_where_this_is_told() {
-        let found = read("rsync: unpack_smb_acl: sys_acl_get_info(): Undefined error: 0 (0)");
-        assert_eq!(found.missing_user, Some(None));
-        let printed = "rsync: [sender] unpack_smb_acl: sys_acl_get_info(): Undefined error: 0 (0)\n\
-            rsync: [sender] get_acl: unpack_smb_acl(a (b), c): Undefined error: 0 (0)\n\
-            rsync: [sender] get_acl: unpack_smb_acl(later): Undefined error: 0 (0)";
-        assert_eq!(read(printed).missing_user, Some(Some("a (b), c".to_owned())));
-    }
-
-    #[test]
     fn refused_lists_and_attributes_name_their_file() {
         for found in generations!("refused") {
             assert_eq!(found.paths.len(), 3, "{found:?}");
@@ -353,34 +372,6 @@ mod tests {
                 "{found:?}"
             );
             assert!(!found.device_gone && found.no_room.is_none());
-        }
-    }
-
-    #[test]
-    fn every_other_form_names_its_file() {
-        for (line, path) in [
-            ("rsync: delete_file: unlink(a) failed: (x) failed: Read-only file system (30)", "a) failed: (x"),
-            ("rsync: [generator] delete_file: rmdir(d) failed: Directory not empty (39)", "d"),
-            ("rsync: [generator] set_acl: acl_delete_def_file(d): Operation not supported (95)", "d"),
-            ("rsync: [receiver] set_acl: xacl_set(f, ACL_TYPE_ACCESS): Operation not supported (95)", "f"),
-            ("rsync: symlink \"/d/l\" -> \"x\" failed: Read-only file system (30)", "/d/l"),
-            ("rsync: [receiver] rename \"/d/.f.X\" -> \"f\": Operation not permitted (1)", "/d/.f.X"),
-            (
-                "rsync: rsync_xal_set: lsetxattr(\"\"/d/f\"\",\"user.x\") failed: Permission denied (13)",
-                "/d/f",
-            ),
-            (
-                "rsync: [sender] rsync_xal_get: lgetxattr(\"/s/f\",\"user.x\",17) failed: Permission denied (13)",
-                "/s/f",
-            ),
-            (
-                "rsync: [sender] get_xattr_names: llistxattr(\"/s/f\",1024) failed: Permission denied (13)",
-                "/s/f",
-            ),
-            ("rsync: failed to set times on \"/d/.\": Operation not permitted (1)", "/d/."),
-            ("rsync: change_dir \"/s\" failed: Permission denied (13)", "/s"),
-        ] {
-            assert_eq!(read(line).paths, [path], "{line}");
         }
     }
 
@@ -428,6 +419,25 @@ mod tests {
         ] {
             assert_only(&read(line), &[]);
         }
+    }
+
+    #[test]
+    fn folders_that_stay_are_named_and_counted_nowhere() {
+        let mut found = Diagnostics::default();
+        for line in
+            ["cannot delete non-empty directory: m", "cannot delete mount point: top \\#012", "sent 5 bytes"]
+        {
+            found.read_output(line.as_bytes());
+        }
+        assert_eq!(found.not_empty, ["m", "top \\#012"]);
+        assert_only(&found, &[]);
+        (0..100).for_each(|number| {
+            found.read_output(format!("cannot delete non-empty directory: {number}").as_bytes());
+        });
+        assert_eq!(found.not_empty.len(), KEPT_PATHS);
+        assert!(!found.skipped_deletions);
+        found.read_output(b"IO error encountered -- skipping file deletion");
+        assert!(found.skipped_deletions);
     }
 
     #[test]

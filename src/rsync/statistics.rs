@@ -43,6 +43,40 @@ impl Statistics {
         field.is_some()
     }
 
+    /// Adds what an earlier start of rsync for the same clone did; what the source holds is what the last one found.
+    pub fn add_earlier(&mut self, earlier: &Self) {
+        for (number, before) in [
+            (&mut self.created, earlier.created),
+            (&mut self.deleted, earlier.deleted),
+            (&mut self.transferred, earlier.transferred),
+            (&mut self.transferred_size, earlier.transferred_size),
+            (&mut self.literal, earlier.literal),
+            (&mut self.matched, earlier.matched),
+            (&mut self.touched_blocks, earlier.touched_blocks),
+            (&mut self.list_size, earlier.list_size),
+            (&mut self.list_generation_ms, earlier.list_generation_ms),
+            (&mut self.list_transfer_ms, earlier.list_transfer_ms),
+            (&mut self.sent, earlier.sent),
+            (&mut self.received, earlier.received),
+        ] {
+            if let Some(number) = number {
+                *number = number.saturating_add(before.unwrap_or(0));
+            }
+        }
+        for (kinds, before) in [
+            (&mut self.created_by_kind, earlier.created_by_kind),
+            (&mut self.deleted_by_kind, earlier.deleted_by_kind),
+        ] {
+            if let (Some(kinds), Some(before)) = (kinds, before) {
+                kinds.files = kinds.files.saturating_add(before.files);
+                kinds.folders = kinds.folders.saturating_add(before.folders);
+                kinds.links = kinds.links.saturating_add(before.links);
+                kinds.devices = kinds.devices.saturating_add(before.devices);
+                kinds.special = kinds.special.saturating_add(before.special);
+            }
+        }
+    }
+
     /// Whether the block was there: every version from 3.0.9 to 3.5.1 prints these.
     #[must_use]
     pub fn is_complete(&self) -> bool {

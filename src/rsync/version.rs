@@ -22,6 +22,8 @@ impl Version {
     pub const KEEPS_CAPABILITIES: Self = Self::of(3, 1, 3);
     /// The first release in which `--modify-window=-1` compares nanoseconds (measured on 3.1.3 to 3.5.1).
     pub const NANOSECONDS: Self = Self::of(3, 1, 3);
+    /// The first release whose `--open-noatime` spares directories, too.
+    pub const SPARES_DIRECTORIES: Self = Self::of(3, 5, 1);
     /// The first release without the known holes for a local clone as root (CVE-2026-53796 and those filed with it).
     pub const WITHOUT_KNOWN_HOLES: Self = Self::of(3, 5, 0);
 
@@ -30,6 +32,30 @@ impl Version {
     #[must_use]
     pub fn keeps_backups(self) -> bool {
         self < Self::of(3, 1, 0) || self >= Self::of(3, 1, 2)
+    }
+
+    /// What becomes of times below the second, where something of it is lost (measured on 3.0.9, 3.1.0, 3.1.3 and 3.2.3).
+    #[must_use]
+    pub fn lost_times(self) -> Option<&'static str> {
+        if self < Self::of(3, 1, 0) {
+            Some("it keeps whole seconds only: what times have below the second is lost")
+        } else if self < Self::NANOSECONDS {
+            Some("what times have below the second is not put right where the seconds are the same")
+        } else if self < Self::of(3, 2, 0) {
+            Some(
+                "what the times of symbolic links, devices, FIFOs and sockets have below the second is not put right \
+                 where the seconds are the same",
+            )
+        } else {
+            None
+        }
+    }
+
+    /// Whether `--open-noatime` spares regular files: since the fix of CVE-2024-12747 in 3.4.0, and until 3.4.2, they were
+    /// opened without it.
+    #[must_use]
+    pub fn spares_files(self) -> bool {
+        self < Self::of(3, 4, 0) || self >= Self::of(3, 4, 2)
     }
 
     /// A release by its numbers.
@@ -115,6 +141,18 @@ mod tests {
             assert_eq!(identify(line.as_bytes(), b""), Implementation::Samba(expected), "{line}");
         }
         assert!(Version::of(3, 10, 0) > Version::of(3, 5, 1));
+    }
+
+    #[test]
+    fn what_a_version_loses_is_known() {
+        let lost = |major, minor, patch| Version::of(major, minor, patch).lost_times();
+        assert!(lost(3, 0, 9).unwrap().contains("is lost"));
+        assert_eq!(lost(3, 1, 0), lost(3, 1, 2));
+        assert!(lost(3, 1, 3).unwrap().contains("symbolic links"));
+        assert_eq!((lost(3, 2, 3), lost(3, 5, 1)), (None, None));
+        let spared = [(3, 3, 0), (3, 4, 2), (3, 5, 0)].map(|(a, b, c)| Version::of(a, b, c).spares_files());
+        assert_eq!(spared, [true; 3]);
+        assert!(!Version::of(3, 4, 0).spares_files() && !Version::of(3, 4, 1).spares_files());
     }
 
     #[test]

@@ -98,6 +98,31 @@ fn without_root_it_is_1_unless_allowed() {
 }
 
 #[test]
+fn what_a_version_does_to_access_times_is_told() {
+    const FOLDERS: &str =
+        "        With this version access times of directories at the source change; those of files do not.";
+    const ALL: &str = "        With this version access times at the source change, although this rsync takes --open-noatime.";
+    for (version, expected) in [
+        ("3.3.0", Some(FOLDERS)),
+        ("3.4.0", Some(ALL)),
+        ("3.4.1", Some(ALL)),
+        ("3.4.2", Some(FOLDERS)),
+        ("3.5.0", Some(FOLDERS)),
+        ("3.5.1", None),
+    ] {
+        let sandbox = healthy();
+        sandbox.rsync(&format!(
+            "case \"$*\" in --version) echo 'rsync  version {version}  protocol version 31' ;; *) exit 0 ;; esac"
+        ));
+        let told = ask(&sandbox, &[]);
+        told.assert_code(0);
+        let line = told.of_topic("rsync").get(1).map(|line| (*line).to_owned());
+        let line = line.filter(|line| line.starts_with("        With"));
+        assert_eq!(line.as_deref(), expected, "{version}");
+    }
+}
+
+#[test]
 fn an_old_rsync_is_told_with_all_that_it_lacks() {
     let sandbox = healthy();
     sandbox.rsync(
@@ -123,6 +148,9 @@ fn an_old_rsync_is_told_with_all_that_it_lacks() {
              clone.",
             newer,
             "WARN  rsync: this rsync lacks --open-noatime: access times at the source change.",
+            newer,
+            "WARN  rsync: this rsync loses times: what times have below the second is not put right where the seconds are \
+             the same.",
             newer,
             "WARN  rsync: this rsync loses the capabilities of files that do not belong to root.",
             newer,

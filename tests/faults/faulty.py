@@ -6,6 +6,8 @@ Usage: faulty.py BACKING MOUNT_POINT CONTROL. Each line of the file CONTROL is o
     slow /path    each read of this file takes a twentieth of a second
     list /path    listing this folder fails with EIO
     stat /path    asking for the properties of this entry fails with EIO
+    gone /path    asking for this entry's attributes removes it, and fails with ENOENT
+    trunc /path   reading this file past its first kilobytes truncates it once, as logrotate does
 A folder is named with a slash at its end; then its list of names is what fails or blocks,
 and from then on the file CONTROL.hangs is there.
 """
@@ -45,7 +47,24 @@ class Faulty(ownerless.Ownerless):
             raise OSError(errno.EIO, "told to fail")
         return super().getattr(path, fh)
 
+    def attributes(self, path):
+        if self.is_told("gone", path):
+            if os.path.lexists(self.real(path)):
+                os.unlink(self.real(path))
+            raise OSError(errno.ENOENT, "gone")
+
+    def getxattr(self, path, name, position=0):
+        self.attributes(path)
+        return super().getxattr(path, name, position)
+
+    def listxattr(self, path):
+        self.attributes(path)
+        return super().listxattr(path)
+
     def read(self, path, size, offset, fh):
+        if offset > 0 and self.is_told("trunc", path) and not os.path.exists(self.control + ".truncated"):
+            open(self.control + ".truncated", "w").close()
+            os.truncate(self.real(path), 0)
         while self.is_told("hang", path):
             time.sleep(0.05)
         if self.is_told("slow", path):

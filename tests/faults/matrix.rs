@@ -90,6 +90,10 @@ faults! {
         => 23; "error id stats"; SOURCE;
     source::a_source_that_is_emptied_in_between_is_71: "source removed, an empty folder in its place", AfterCopying
         => 71; "error id stats"; Unchanged::SourceBut(&[""]);
+    source::a_file_that_vanishes_at_its_attributes_is_no_failure: "a file vanishes as its attributes are read", Copying
+        => 0; "completed id stats"; Unchanged::SourceBut(&["", "001"]);
+    source::a_log_that_is_truncated_is_no_failure: "a log is truncated while it is read", Copying
+        => 0; "completed id stats"; Unchanged::SourceBut(&["001"]);
     source::a_source_that_is_gone_from_the_start_does_not_wipe_the_destination: "source unmounted", Before
         => 65; "error id stats"; FILES;
 
@@ -118,6 +122,8 @@ faults! {
     // Room.
     space::a_disk_without_room_for_attributes_is_74: "no room for attributes", Copying
         => 74; "error id" | "error id stats"; SOURCE;
+    space::attributes_that_a_filesystem_cannot_keep_are_89: "attributes that the filesystem cannot keep", Copying
+        => 89; "error id stats"; SOURCE;
     space::a_full_disk_has_room_for_the_marks: "no room but for our marks", AfterCopying
         => 0; "completed id stats"; SOURCE;
     space::a_disk_without_inodes_for_the_marks_is_74: "no inodes for our marks", AfterCopying
@@ -129,7 +135,7 @@ faults! {
     moving::a_file_that_grows_is_copied: "files grow", Copying
         => 0; "completed id stats"; MOVING;
     moving::a_file_that_shrinks_is_never_padded: "files shrink", Copying
-        => 23; "error id stats"; MOVING;
+        => 0; "completed id stats"; MOVING;
     moving::a_file_that_is_overwritten_is_mended_by_the_next_run: "a file is overwritten", Copying
         => 0; "completed id stats"; MOVING;
     moving::a_file_that_vanishes_is_24: "a file vanishes", Copying
@@ -137,11 +143,11 @@ faults! {
     moving::a_folder_that_vanishes_is_24: "a folder vanishes", Copying
         => 24; "completed id stats"; MOVING;
     moving::a_file_that_becomes_a_link_is_not_followed: "a file becomes a link", Copying
-        => 23; "error id stats"; MOVING;
+        => 0; "completed id stats"; MOVING;
     moving::a_folder_that_becomes_a_link_is_not_followed: "a folder becomes a link", Copying
-        => 23; "error id stats"; MOVING;
-    moving::a_file_that_becomes_a_folder_is_told: "a file becomes a folder", Copying
-        => 23; "error id stats"; MOVING;
+        => 0; "completed id stats"; MOVING;
+    moving::a_file_that_becomes_a_folder_is_cloned_as_one: "a file becomes a folder", Copying
+        => 0; "completed id stats"; MOVING;
     moving::a_file_that_becomes_a_fifo_does_not_hang_the_run: "a file becomes a FIFO", Copying
         => 0; "completed id stats"; MOVING;
 

@@ -119,7 +119,7 @@ pub fn a_folder_that_becomes_a_link_is_not_followed(evidence: &mut Evidence) {
     then_mend(evidence, &sandbox);
 }
 
-pub fn a_file_that_becomes_a_folder_is_told(evidence: &mut Evidence) {
+pub fn a_file_that_becomes_a_folder_is_cloned_as_one(evidence: &mut Evidence) {
     let (sandbox, _) = disturb(evidence, |source| {
         fs::remove_file(changing(source)).unwrap();
         fs::create_dir(changing(source)).unwrap();

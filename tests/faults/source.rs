@@ -121,6 +121,38 @@ pub fn a_damaged_inode_is_23_and_named(evidence: &mut Evidence) {
     evidence.mend(&sandbox);
 }
 
+pub fn a_file_that_vanishes_at_its_attributes_is_no_failure(evidence: &mut Evidence) {
+    let fuse = FaultyFuse::new();
+    let mut sandbox = Sandbox::new();
+    sandbox.source = fuse.path();
+    quarter_megabytes(&sandbox, 4);
+    sandbox.clone(&[]).assert_code(0);
+    std::fs::remove_file(fuse.backing().join("003")).unwrap();
+    fuse.tell("gone /001\n");
+    evidence.watch_at(&fuse.backing(), &sandbox.destination);
+    let run = sandbox.clone(&[]);
+    evidence.judge(&sandbox, &run);
+    run.assert_code(0)
+        .assert_log("No such file or directory (2)")
+        .assert_log("it is looked at again (1 of 2)");
+    // What is gone is gone from the clone as well, although rsync skips deletions after such a message.
+    assert_eq!(sandbox.names(), ["000", "002"]);
+}
+
+pub fn a_log_that_is_truncated_is_no_failure(evidence: &mut Evidence) {
+    let fuse = FaultyFuse::new();
+    let mut sandbox = Sandbox::new();
+    sandbox.source = fuse.path();
+    quarter_megabytes(&sandbox, 4);
+    fuse.tell("trunc /001\n");
+    evidence.watch_at(&fuse.backing(), &sandbox.destination);
+    let run = sandbox.clone(&[]);
+    evidence.judge(&sandbox, &run);
+    run.assert_code(0).assert_log("it is looked at again (1 of 2)");
+    assert_eq!(std::fs::metadata(sandbox.destination.join("001")).unwrap().len(), 0);
+    assert_eq!(sandbox.names(), ["000", "001", "002", "003"]);
+}
+
 pub fn a_source_that_is_emptied_in_between_is_71(evidence: &mut Evidence) {
     let sandbox = Sandbox::new();
     quarter_megabytes(&sandbox, 20);

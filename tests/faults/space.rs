@@ -29,6 +29,25 @@ pub fn a_disk_without_room_for_attributes_is_74(evidence: &mut Evidence) {
     evidence.mend(&sandbox);
 }
 
+pub fn attributes_that_a_filesystem_cannot_keep_are_89(evidence: &mut Evidence) {
+    let disk = LoopDisk::new("ext4", 24, &["-b", "4096", "-O", "^ea_inode"], "");
+    let source = Tmpfs::new("size=16m");
+    let mut sandbox = Sandbox::new();
+    sandbox.source = source.path().into();
+    sandbox.destination = folder(disk.path(), "clone");
+    thousands(&sandbox, 20);
+    let file = sandbox.source.join("large");
+    fs::write(&file, "content").unwrap();
+    xattr::set(&file, "trusted.large", &noise(1, 9000)).unwrap();
+    evidence.watch(&sandbox);
+    let run = sandbox.clone(&[]);
+    evidence.judge(&sandbox, &run);
+    run.assert_log("setxattr(").assert_log("No space left on device (28)").assert_no_log("is full");
+    run.assert_log(&format!("]:   {}\n", text(&sandbox.destination.join("large"))));
+    xattr::remove(&file, "trusted.large").unwrap();
+    evidence.mend(&sandbox);
+}
+
 /// Fills a disk to the last block when rsync has ended: only our own marks are still to be written.
 fn full_at_the_marks(evidence: &mut Evidence, disk: &Path, filling: &str) {
     let mut sandbox = Sandbox::new();

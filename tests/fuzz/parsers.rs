@@ -92,9 +92,13 @@ pub fn diagnostics(data: &[u8]) {
     let mut found = Diagnostics::default();
     for line in data.split(|byte| *byte == b'\n') {
         found.read_line(line);
+        found.read_output(line);
     }
+    found.name_temporaries(|path| path.len() % 2 == 0);
     assert!(found.paths.len() as u64 <= found.failing);
-    for text in found.paths.iter().chain(&found.no_room).chain(found.missing_user.iter().flatten()) {
+    let limits = found.limited.iter().flat_map(|limited| limited.examples.iter().chain(&limited.or_no_room));
+    let told = found.paths.iter().chain(&found.no_room).chain(found.missing_user.iter().flatten());
+    for text in told.chain(&found.not_empty).chain(limits) {
         assert_harmless(text);
     }
     assert!(found.more() <= found.failing);

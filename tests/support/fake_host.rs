@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use counterpart::host::platform::System;
+use counterpart::host::rights::Rights;
 use counterpart::host::tools::Tools;
 use counterpart::host::{self, Host, platform};
 
@@ -64,6 +65,8 @@ fn fake_host() -> anyhow::Result<Host> {
         job_credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
         dumper_silence: seconds(&root.join("dumper-silence")).unwrap_or(host::DUMPER_SILENCE),
         effective_uid: nix::unistd::geteuid().as_raw(),
+        // A Mac's root has them all; what is run here is Linux's rsync in any case.
+        rights: Rights::native(System::Linux, nix::unistd::geteuid().as_raw()),
         name: std::fs::read_to_string(root.join("name")).unwrap_or_else(|_| "testhost".to_owned()),
         users: users(&root.join("users")),
     })

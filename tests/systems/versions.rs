@@ -48,6 +48,41 @@ fn a_hostile_tree_is_cloned_exactly_and_once() {
     });
 }
 
+/// What is said of times is what becomes of them, with every rsync that is here.
+#[test]
+fn a_version_that_loses_times_says_so() {
+    const SECONDS: i64 = 1_500_000_000;
+    let nanoseconds = |path: &Path| fs::symlink_metadata(path).unwrap().mtime_nsec();
+    with_each(|sandbox, version| {
+        std::os::unix::fs::symlink("nowhere", sandbox.source.join("link")).unwrap();
+        sandbox.write("file", "content");
+        for name in ["link", "file"] {
+            tree::set_mtime(&sandbox.source.join(name), SECONDS, 1);
+        }
+        let run = sandbox.clone(&[]);
+        run.assert_code(0);
+        let is_lost = |name: &str| {
+            [sandbox.source.join(name), sandbox.destination.join(name)].map(|path| nanoseconds(&path))
+        };
+        let [source, clone] = is_lost("file");
+        assert_eq!(source != clone, is_before(version, "3.1.0"), "{version}");
+        for name in ["link", "file"] {
+            tree::set_mtime(&sandbox.source.join(name), SECONDS, 2);
+        }
+        let run = sandbox.clone(&[]);
+        run.assert_code(0);
+        for (name, until) in [("file", "3.1.3"), ("link", "3.2.0")] {
+            let [source, clone] = is_lost(name);
+            assert_eq!(source != clone, is_before(version, until), "{version} {name}");
+        }
+        if is_before(version, "3.2.0") {
+            run.assert_log("Warning: this rsync loses times: ");
+        } else {
+            run.assert_no_log("loses times");
+        }
+    });
+}
+
 #[test]
 fn what_the_source_lost_is_deleted_and_what_it_changed_is_copied() {
     with_each(|sandbox, version| {
@@ -179,7 +214,14 @@ const OLD: [(&str, &[&str], &[&str], i32); 3] = [
     (
         "3.0.9",
         &[],
-        &["--modify-window=-1", XATTR_RULES, "--open-noatime", "--outbuf=L", "--info=progress2"],
+        &[
+            "--modify-window=-1",
+            XATTR_RULES,
+            "--open-noatime",
+            "--outbuf=L",
+            "--info=progress2",
+            "--info=mount",
+        ],
         12,
     ),
     ("3.1.0", SINCE_3_1_0, &["--modify-window=-1", XATTR_RULES, "--open-noatime"], 11),
@@ -211,6 +253,10 @@ fn old_versions_are_asked_only_for_what_they_have() {
             .filter_map(|rest| rest.split_once(": ").map(|(option, _)| option))
             .collect();
         assert_eq!(told, lacks, "{version}");
+        finished.assert_log("Warning: this rsync loses times: ");
+        let is_oldest =
+            finished.out.contains("it keeps whole seconds only: what times have below the second is lost.");
+        assert_eq!(is_oldest, version == "3.0.9");
         let arguments = record.of_clone();
         assert!(lacks.iter().all(|lacking| !arguments.contains(&(*lacking).to_owned())), "{arguments:#?}");
     }
