@@ -2,6 +2,7 @@
 
 pub mod kept;
 mod old;
+pub mod printed;
 
 use std::collections::VecDeque;
 use std::ffi::OsString;

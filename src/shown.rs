@@ -7,7 +7,7 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-/// A name as shown to people: control characters, invalid UTF-8 and direction overrides as `\#ooo`.
+/// A name as shown to people: control characters, invalid UTF-8 and whatever is invisible as `\#ooo`.
 #[derive(Clone, Copy)]
 pub struct Shown<'a>(&'a [u8]);
 
@@ -63,12 +63,43 @@ fn octal(formatter: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     bytes.iter().try_for_each(|byte| write!(formatter, "\\#{byte:03o}"))
 }
 
-/// Control characters drive terminals; separators, direction and zero-width characters make a name look like another.
+/// Control characters drive terminals; separators, direction and invisible characters make a name look like another.
 fn is_harmless(character: char) -> bool {
     character == '\t'
+        || character.is_ascii_graphic()
+        || character == ' '
         || !(character.is_control()
-            || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'))
+            || INVISIBLE.iter().any(|(first, last)| (*first..=*last).contains(&character)))
 }
+
+/// What shows as nothing, or turns what follows around: `Default_Ignorable_Code_Point` of Unicode 16.0
+/// (DerivedCoreProperties.txt), which holds the variation selectors, the tags and what is still to be assigned among them;
+/// `Bidi_Control` (PropList.txt); the line and paragraph separators; formatting characters of music and of hieroglyphs; the
+/// empty pattern of Braille and the empty head of a note; and private characters, which every font may show as it likes.
+const INVISIBLE: [(char, char); 22] = [
+    ('\u{ad}', '\u{ad}'),
+    ('\u{34f}', '\u{34f}'),
+    ('\u{61c}', '\u{61c}'),
+    ('\u{115f}', '\u{1160}'),
+    ('\u{17b4}', '\u{17b5}'),
+    ('\u{180b}', '\u{180f}'),
+    ('\u{200b}', '\u{200f}'),
+    ('\u{2028}', '\u{202e}'),
+    ('\u{2060}', '\u{206f}'),
+    ('\u{2800}', '\u{2800}'),
+    ('\u{3164}', '\u{3164}'),
+    ('\u{e000}', '\u{f8ff}'),
+    ('\u{fe00}', '\u{fe0f}'),
+    ('\u{feff}', '\u{feff}'),
+    ('\u{ffa0}', '\u{ffa0}'),
+    ('\u{fff0}', '\u{fffb}'),
+    ('\u{13430}', '\u{1343f}'),
+    ('\u{1bca0}', '\u{1bca3}'),
+    ('\u{1d159}', '\u{1d159}'),
+    ('\u{1d173}', '\u{1d17a}'),
+    ('\u{e0000}', '\u{e0fff}'),
+    ('\u{f0000}', '\u{10ffff}'),
+];
 
 /// The bytes of a name that rsync printed: `\#ooo` is turned back.
 #[must_use]
