@@ -5,6 +5,7 @@ mod abandon;
 pub mod background;
 mod drain;
 pub mod interrupts;
+pub mod last_words;
 pub mod lines;
 mod sys;
 
@@ -23,7 +24,7 @@ pub use abandon::ask_all;
 use drain::drain;
 use interrupts::Interrupts;
 use lines::Piece;
-pub use sys::group_usage;
+pub use sys::{can_write, group_usage};
 
 /// Overwrites a secret in our own arguments, where the system lets us.
 pub fn hide_argument(secret: &Secret) {

@@ -139,10 +139,16 @@ impl Folder {
 
     /// Makes a temporary file beside `name`, whose name begins with it, and returns it with its name.
     pub fn temporary(&self, name: &OsStr, mode: u32) -> io::Result<(File, OsString)> {
+        let temporary = Self::temporary_name(name)?;
+        self.create_new(&temporary, mode).map(|file| (file, temporary))
+    }
+
+    /// A name for a temporary file beside `name`.
+    pub fn temporary_name(name: &OsStr) -> io::Result<OsString> {
         let mut temporary = name.to_owned();
         temporary.push(TEMPORARY);
         temporary.push(random_hex(4)?);
-        self.create_new(&temporary, mode).map(|file| (file, temporary))
+        Ok(temporary)
     }
 
     /// Whether `name` is one that [`Folder::temporary`] gave to a file beside `target`.

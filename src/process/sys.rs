@@ -1,9 +1,11 @@
 //! The only file with `unsafe`: what std and nix offer no safe call for.
 #![allow(unsafe_code, reason = "each use says why it is sound")]
 
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::ffi::CStr;
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 /// Whether our caller had this signal ignored, as `nohup` does with SIGHUP.
 pub fn is_ignored(signal: i32) -> bool {
@@ -53,6 +55,71 @@ pub fn group_usage(group: i32) -> Option<(u64, u64)> {
 #[cfg(not(target_vendor = "apple"))]
 pub fn group_usage(_group: i32) -> Option<(u64, u64)> {
     None
+}
+
+/// Lets the log's last line be written when a fault or the want of memory ends the process.
+pub fn speak_when_aborted() {
+    use nix::libc::{SIGABRT, SIGFPE, SIGILL, SIGSYS, SIGTRAP};
+    let handler = on_abort as extern "C" fn(i32);
+    for signal in [SIGABRT, SIGFPE, SIGILL, SIGSYS, SIGTRAP] {
+        // SAFETY: the handler makes only system calls that are async-signal-safe, and ends the process.
+        unsafe {
+            nix::libc::signal(signal, handler as nix::libc::sighandler_t);
+        }
+    }
+}
+
+extern "C" fn on_abort(signal: i32) {
+    super::last_words::say(signal, &mut |descriptor, text| {
+        // SAFETY: the call reads as many bytes as `text` has; a descriptor that is closed gives an error.
+        unsafe { nix::libc::write(descriptor, text.as_ptr().cast(), text.len()) };
+    });
+    // SAFETY: no destructor and no code of anybody else runs any more.
+    unsafe { nix::libc::_exit(128 + signal) }
+}
+
+/// Writes a small file of this name to a folder's disk and removes it, in a process of its own: whether that has come to
+/// its end in time, well or not. Nothing ends a process that waits for a dead disk, so it may be left behind.
+pub fn can_write(folder: impl AsFd, name: &CStr, patience: Duration) -> bool {
+    let folder = folder.as_fd().as_raw_fd();
+    // SAFETY: the child of this threaded process only makes system calls, with a descriptor and a string that it has
+    // copies of, and ends by `_exit`: it allocates nothing and takes no lock.
+    let child = unsafe {
+        match nix::libc::fork() {
+            0 => {
+                // The terminal's signals are for us: a handler of ours that ran there would count them twice.
+                nix::libc::setpgid(0, 0);
+                let flags =
+                    nix::libc::O_WRONLY | nix::libc::O_CREAT | nix::libc::O_EXCL | nix::libc::O_NOFOLLOW;
+                let file = nix::libc::openat(folder, name.as_ptr(), flags, 0o600);
+                if file >= 0 {
+                    nix::libc::write(file, c"\n".as_ptr().cast(), 1);
+                    nix::libc::fsync(file);
+                    nix::libc::close(file);
+                    nix::libc::unlinkat(folder, name.as_ptr(), 0);
+                }
+                nix::libc::_exit(0)
+            }
+            child => nix::unistd::Pid::from_raw(child),
+        }
+    };
+    if child.as_raw() < 0 {
+        return false;
+    }
+    let deadline = Instant::now() + patience;
+    loop {
+        match nix::sys::wait::waitpid(child, Some(nix::sys::wait::WaitPidFlag::WNOHANG)) {
+            Ok(nix::sys::wait::WaitStatus::StillAlive) | Err(nix::errno::Errno::EINTR) => {}
+            Ok(_) => return true,
+            Err(_) => return false,
+        }
+        if Instant::now() > deadline {
+            // It goes when the disk lets it.
+            let _ = nix::sys::signal::kill(child, nix::sys::signal::Signal::SIGKILL);
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// The signals that end a process without a word, apart from SIGINT, SIGTERM, SIGHUP, from SIGPIPE, which the runtime
