@@ -5,6 +5,7 @@ Usage: faulty.py BACKING MOUNT_POINT CONTROL. Each line of the file CONTROL is o
     hang /path    reading this file blocks for as long as the line is there
     slow /path    each read of this file takes a twentieth of a second
     list /path    listing this folder fails with EIO
+    owners *      owners are kept, which is no fault
     stat /path    asking for the properties of this entry fails with EIO
 A folder is named with a slash at its end; then its list of names is what fails or blocks,
 and from then on the file CONTROL.hangs is there.
@@ -43,7 +44,17 @@ class Faulty(ownerless.Ownerless):
     def getattr(self, path, fh=None):
         if self.is_told("stat", path):
             raise OSError(errno.EIO, "told to fail")
-        return super().getattr(path, fh)
+        attributes = super().getattr(path, fh)
+        if self.is_told("owners", path):
+            status = os.lstat(self.real(path)) if fh is None else os.fstat(fh)
+            attributes |= {"st_uid": status.st_uid, "st_gid": status.st_gid}
+        return attributes
+
+    def chown(self, path, uid, gid):
+        if self.is_told("owners", path):
+            os.chown(self.real(path), uid, gid, follow_symlinks=False)
+            return 0
+        return super().chown(path, uid, gid)
 
     def read(self, path, size, offset, fh):
         while self.is_told("hang", path):

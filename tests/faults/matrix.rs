@@ -115,6 +115,22 @@ faults! {
     devices::a_hang_that_ends_is_waited_for: "the source hangs for a while", Copying
         => 0; "completed id stats"; SOURCE;
 
+    // What does nothing any more.
+    stalls::an_rsync_that_does_nothing_is_given_up_with_30: "rsync does nothing any more", Copying
+        => 30; "error id"; FILES;
+    stalls::a_list_that_never_ends_is_given_up_with_30: "rsync's list of losses never ends", BeforeCopying
+        => 30; "error"; FILES;
+    stalls::a_slow_transfer_is_not_given_up: "rsync is slow, and not dead", Copying
+        => 0; "completed id stats"; SOURCE;
+    stalls::another_attempt_follows_a_stall: "rsync does nothing, and is tried again", Copying
+        => 0; "completed id stats"; SOURCE;
+    stalls::a_source_that_stops_answering_is_30: "the source does not answer any more", Copying
+        => 30; "error id"; SOURCE;
+    stalls::a_destination_that_stops_answering_is_30_and_not_waited_for: "the destination does not answer any more", Copying
+        => 30; "error.tmp id" | "error.tmp id probe.tmp"; SOURCE;
+    stalls::an_exchange_that_makes_rsync_hang_is_given_up_with_30: "a folder is exchanged, and rsync hangs", Copying
+        => 30; "error id stats"; MOVING;
+
     // Room.
     space::a_disk_without_room_for_attributes_is_74: "no room for attributes", Copying
         => 74; "error id" | "error id stats"; SOURCE;
