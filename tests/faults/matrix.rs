@@ -160,6 +160,14 @@ faults! {
         => 23; "error id stats"; MOVING;
     moving::a_file_that_becomes_a_fifo_does_not_hang_the_run: "a file becomes a FIFO", Copying
         => 0; "completed id stats"; MOVING;
+    moving::many_files_that_become_fifos_cost_seconds: "two hundred files become FIFOs", Copying
+        => 0; "completed id stats"; MOVING;
+    moving::a_file_of_several_names_that_vanishes_is_cloned_by_the_others: "a hard-linked file vanishes", Copying
+        => 0; "completed id stats"; MOVING;
+    moving::a_file_of_several_names_that_vanishes_twice_is_23: "two names of a file vanish, one by one", Copying
+        => 23; "error id stats"; MOVING;
+    moving::a_file_of_several_names_that_cannot_be_opened_is_23: "a hard-linked file becomes a link", Copying
+        => 23; "error id stats"; MOVING;
 
     // Clocks.
     clock::a_clock_a_year_back_makes_no_difference: "clock a year back", Before
