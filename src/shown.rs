@@ -138,6 +138,58 @@ mod tests {
     }
 
     #[test]
+    fn what_is_invisible_is_escaped() {
+        for character in [
+            '\u{ad}',
+            '\u{34f}',
+            '\u{61c}',
+            '\u{115f}',
+            '\u{1160}',
+            '\u{17b4}',
+            '\u{180b}',
+            '\u{180e}',
+            '\u{200b}',
+            '\u{200f}',
+            '\u{2028}',
+            '\u{202e}',
+            '\u{2060}',
+            '\u{2065}',
+            '\u{206f}',
+            '\u{3164}',
+            '\u{fe00}',
+            '\u{fe0f}',
+            '\u{feff}',
+            '\u{ffa0}',
+            '\u{fff0}',
+            '\u{fff9}',
+            '\u{1bca0}',
+            '\u{1d173}',
+            '\u{e0001}',
+            '\u{e007f}',
+            '\u{e01ef}',
+            '\u{e0fff}',
+            '\u{e000}',
+            '\u{10fffd}',
+            '\u{80}',
+            '\u{9b}',
+            '\u{85}',
+        ] {
+            let name = format!("a{character}b");
+            let shown = line(name.as_bytes()).to_string();
+            assert!(shown.starts_with("a\\#") && shown.ends_with('b') && shown.is_ascii(), "{shown:?}");
+            assert_eq!(unescape(shown.as_bytes()), name.as_bytes());
+        }
+        let visible = "Größe 名前 имя שם اسم नाम 🙂 ~!\u{301}\u{3000}";
+        assert_eq!(line(visible.as_bytes()).to_string(), visible);
+    }
+
+    #[test]
+    fn the_table_is_in_order() {
+        assert!(super::INVISIBLE.iter().all(|(first, last)| first <= last));
+        assert!(super::INVISIBLE.is_sorted_by(|one, other| one.1 < other.0));
+    }
+
+    #[test]
     fn rsyncs_escapes_are_turned_back() {
         assert_eq!(unescape(b"a\\#012b\\#134#012\\#9\\#"), b"a\nb\\#012\\#9\\#");
         assert_eq!(unescape(b"\\#777"), b"\\#777", "no byte has that value");

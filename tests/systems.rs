@@ -13,6 +13,8 @@ mod sandbox;
 #[path = "support/tree.rs"]
 mod tree;
 
+#[path = "systems/descriptors.rs"]
+mod descriptors;
 #[path = "systems/fakes.rs"]
 mod fakes;
 #[path = "systems/macos.rs"]

@@ -86,6 +86,8 @@ faults! {
         => 23; "error id stats"; SOURCE;
     source::only_one_file_and_that_cannot_be_read_is_71: "every file of the source gives read errors", Before
         => 71; "error id stats"; SOURCE;
+    source::a_disk_mounted_in_a_dead_source_does_not_prove_it_alive: "the same, and a disk mounted in it", Before
+        => 71; "error id stats"; SOURCE;
     source::a_damaged_inode_is_23_and_named: "a damaged inode on the source", Before
         => 23; "error id stats"; SOURCE;
     source::a_source_that_is_emptied_in_between_is_71: "source removed, an empty folder in its place", AfterCopying
@@ -279,4 +281,14 @@ faults! {
         => 10, 12, 14, 15, 16; "error id" | "error id stats"; SOURCE;
     signals::of_several_signals_the_first_one_is_told: "several signals", Copying
         => 20; "error id"; SOURCE;
+    signals::any_other_signal_that_ends_is_128_and_the_signal: "ALRM, PROF, QUIT, USR1, USR2, VTALRM, XCPU, 40", Copying
+        => 131, 138, 140, 142, 154, 155, 152, 168; "error id"; SOURCE;
+    signals::an_abort_has_a_last_line: "ABRT, FPE to Counterpart", Copying
+        => 134, 136; "error.tmp id"; SOURCE;
+    signals::a_limit_of_file_sizes_is_an_error_like_a_full_disk: "no file may grow beyond a few bytes", Before
+        => 0, 66, 72; "completed id stats" | "" | "id"; SOURCE;
+    signals::a_broken_pipe_does_not_end_the_run: "PIPE, XFSZ to Counterpart", Copying
+        => 0; "completed id stats"; SOURCE;
+    signals::a_run_that_gets_no_memory_has_a_documented_end: "no memory, at any moment", AnyTime
+        => 0, 1, 66, 72, 86, 134; "" | "completed id stats" | "error id stats" | "error.tmp id stats" | "error id" | "error.tmp id"; SOURCE;
 }
