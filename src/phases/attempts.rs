@@ -59,9 +59,10 @@ fn passing_cause(report: &Report, judgement: &Result<Completion, Failure>) -> Op
     };
     match judgement {
         // What is left behind would wake up beside the next one.
-        Err(Failure::Stalled { left_behind: false, .. }) => Some(exit_status::meaning(code)),
+        Ok(Completion::Vanished) | Err(Failure::Stalled { left_behind: false, .. }) => {
+            Some(exit_status::meaning(code))
+        }
         Err(Failure::LinkedVanished { .. }) => Some("a file of several names vanished"),
-        Ok(Completion::Vanished) => Some(exit_status::meaning(code)),
         Err(Failure::Rsync { .. }) if exit_status::may_pass(code) => Some(exit_status::meaning(code)),
         Ok(Completion::Whole) | Err(_) => None,
     }

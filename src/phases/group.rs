@@ -94,6 +94,7 @@ impl Process {
     }
 
     /// The files and folders that it has open below one of these folders, without touching any of them.
+    #[must_use]
     pub fn open_below(&self, folders: &[&Path]) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.folder.join("fd")).into_iter().flatten().flatten().take(OPEN_FILES);
         let links = entries.filter_map(|entry| fs::read_link(entry.path()).ok());

@@ -53,10 +53,11 @@ pub fn judge(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<Complet
         // A source that went away as a whole has not lost some files only.
         End::Exited(VANISHED) if report.diagnostics.vanished > 0 => {
             probe_source_of(run, ends, report)?;
-            if let Some(path) = &report.linked_vanished {
-                return Err(Failure::LinkedVanished { path: path.clone() });
+            complete(run, ends, report, VANISHED)?;
+            match &report.linked_vanished {
+                Some(path) => Err(Failure::LinkedVanished { path: path.clone() }),
+                None => Ok(Completion::Vanished),
             }
-            complete(run, ends, report, VANISHED).map(|()| Completion::Vanished)
         }
         End::Exited(code) => {
             info!("rsync ended with code {code}: {}.", exit_status::meaning(code));

@@ -4,17 +4,12 @@
 //! with 3.5.0). Opening the FIFO for writing lets it go on. Only Linux tells what a process waits for.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io;
-use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use nix::fcntl::OFlag;
-
 use super::group::{self, Process};
+use crate::host::fifo::let_go;
 use crate::linux::blocked::BlockedCall;
 use crate::logging::warning;
 use crate::process::interrupts::Interrupts;
@@ -93,49 +88,4 @@ fn free(process: &Process, call: &BlockedCall) -> Option<PathBuf> {
         };
         bases.iter().any(|base| let_go(base, name).is_ok())
     })
-}
-
-/// Opens a FIFO for writing, and nothing else, whatever takes its place meanwhile.
-fn let_go(base: &Path, name: &Path) -> io::Result<()> {
-    let base = File::options().read(true).custom_flags((OFlag::O_DIRECTORY | PATH_ONLY).bits()).open(base)?;
-    let found = find(&base, name)?;
-    if !found.metadata()?.file_type().is_fifo() {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    // The very FIFO that was looked at: no name is resolved again.
-    let itself = format!("/proc/self/fd/{}", found.as_raw_fd());
-    File::options().write(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(itself)?;
-    Ok(())
-}
-
-#[cfg(target_os = "linux")]
-const PATH_ONLY: OFlag = OFlag::O_PATH;
-
-/// Elsewhere nothing is ever found to be freed.
-#[cfg(not(target_os = "linux"))]
-const PATH_ONLY: OFlag = OFlag::empty();
-
-/// A handle of what a name leads to from a folder; below its ends rsync follows no link, so a relative name is followed
-/// through none.
-#[cfg(target_os = "linux")]
-fn find(base: &File, name: &Path) -> io::Result<File> {
-    use rustix::fs::{Mode, OFlags, ResolveFlags, openat, openat2};
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    // The way to an end may lead through links; the base is the root then.
-    let resolve = if name.is_absolute() { ResolveFlags::IN_ROOT } else { ResolveFlags::NO_SYMLINKS };
-    let resolve = resolve | ResolveFlags::NO_MAGICLINKS;
-    let found = match openat2(base, name, flags, Mode::empty(), resolve) {
-        // A kernel before 5.6 follows links on the way; what it finds is a FIFO or is not opened.
-        Err(rustix::io::Errno::NOSYS) => {
-            openat(base, name.strip_prefix("/").unwrap_or(name), flags, Mode::empty())
-        }
-        found => found,
-    };
-    Ok(File::from(found?))
-}
-
-/// No other system tells what a process waits for.
-#[cfg(not(target_os = "linux"))]
-fn find(_base: &File, _name: &Path) -> io::Result<File> {
-    Err(io::ErrorKind::Unsupported.into())
 }

@@ -108,7 +108,7 @@ pub fn drain(
     gives_up: &mut dyn FnMut(bool) -> bool,
     on_line: &mut dyn FnMut(Line<'_>),
 ) -> io::Result<bool> {
-    let mut given_up = false;
+    let mut is_over_early = false;
     let mut pipes: Vec<Pipe> = Vec::with_capacity(2);
     pipes.extend(child.stdout.take().map(|out| Pipe::new(out.into(), Stream::Out, raw_output)));
     pipes.extend(child.stderr.take().map(|err| Pipe::new(err.into(), Stream::Err, false)));
@@ -122,8 +122,8 @@ pub fn drain(
                 None => pipes.swap_remove(index).finish(on_line),
             }
         }
-        given_up = gives_up(!ready.is_empty());
-        if given_up {
+        is_over_early = gives_up(!ready.is_empty());
+        if is_over_early {
             break;
         }
         if last.is_over(ready.is_empty(), || interrupts.has_ended(child))? {
@@ -133,7 +133,7 @@ pub fn drain(
     for pipe in &mut pipes {
         pipe.finish(on_line);
     }
-    Ok(given_up)
+    Ok(is_over_early)
 }
 
 /// The pipes that have something to read or are at their end; none when nothing came within so many milliseconds.

@@ -28,6 +28,7 @@ pub fn ignore(signal: i32) {
 
 /// The processor time, in nanoseconds, and the bytes moved to and from disks, of all processes of a group together.
 #[cfg(target_vendor = "apple")]
+#[must_use]
 pub fn group_usage(group: i32) -> Option<(u64, u64)> {
     const MOST: usize = 1024;
     let mut numbers = [0_i32; MOST];
@@ -53,6 +54,7 @@ pub fn group_usage(group: i32) -> Option<(u64, u64)> {
 
 /// Linux tells it in `/proc`.
 #[cfg(not(target_vendor = "apple"))]
+#[must_use]
 pub fn group_usage(_group: i32) -> Option<(u64, u64)> {
     None
 }

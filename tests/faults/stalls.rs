@@ -105,14 +105,18 @@ impl Stopped {
         };
         let servers: Vec<Pid> = servers.into_iter().filter(is_python).collect();
         assert!(!servers.is_empty(), "there is no server");
-        servers.iter().for_each(|server| kill(*server, Signal::SIGSTOP).unwrap());
+        for server in &servers {
+            kill(*server, Signal::SIGSTOP).unwrap();
+        }
         Self(servers)
     }
 }
 
 impl Drop for Stopped {
     fn drop(&mut self) {
-        self.0.iter().for_each(|server| kill(*server, Signal::SIGCONT).unwrap());
+        for server in &self.0 {
+            kill(*server, Signal::SIGCONT).unwrap();
+        }
     }
 }
 
