@@ -296,6 +296,12 @@ impl Folder {
         self.file.sync_all()
     }
 
+    /// Whether an ordinary process serves this filesystem: a file that is open there cannot be closed when that hangs.
+    #[must_use]
+    pub fn is_served(&self) -> bool {
+        is_served(&self.file)
+    }
+
     /// Flushes everything of this filesystem to its device.
     ///
     /// Errors when data that was written since the folder was opened did not reach the device: rsync's exit 0 says
@@ -342,6 +348,20 @@ const UNNOTICED: OFlag = OFlag::O_NOATIME;
 /// Elsewhere no such flag exists.
 #[cfg(not(target_os = "linux"))]
 const UNNOTICED: OFlag = OFlag::empty();
+
+/// Whether an ordinary process serves the filesystem (FUSE).
+#[cfg(target_os = "linux")]
+fn is_served(file: &File) -> bool {
+    use nix::sys::statfs::{FUSE_SUPER_MAGIC, fstatfs};
+    // One that does not even tell its kind is no better.
+    fstatfs(file).map_or(true, |filesystem| filesystem.filesystem_type() == FUSE_SUPER_MAGIC)
+}
+
+/// Elsewhere it is not known.
+#[cfg(not(target_os = "linux"))]
+fn is_served(_file: &File) -> bool {
+    false
+}
 
 #[cfg(target_os = "linux")]
 fn flush(file: &File) -> io::Result<()> {

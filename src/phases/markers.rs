@@ -35,11 +35,13 @@ pub const MODE: u32 = 0o644;
 
 /// Room for the reason of a failure, taken before rsync starts: on a full disk there would be none.
 ///
-/// It is not held open: a process that has a file open on a dead disk cannot even end.
+/// It is held open, so that nobody remounts the disk read-only meanwhile; but not where a process that has a file open
+/// cannot end as long as the filesystem's server does not answer.
 #[derive(Debug)]
 pub struct Reserve {
     identity: FileIdentity,
     name: OsString,
+    _held: Option<File>,
 }
 
 impl Reserve {
@@ -109,7 +111,7 @@ fn reserve(folder: &Folder, prefix: &Prefix) -> io::Result<Reserve> {
         return Err(error);
     }
     let identity = FileIdentity::from(&file.metadata()?);
-    Ok(Reserve { identity, name })
+    Ok(Reserve { identity, name, _held: (!folder.is_served()).then_some(file) })
 }
 
 /// Leaves the statistics, and after a success the completion.

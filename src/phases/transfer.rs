@@ -148,11 +148,11 @@ pub fn list(
     });
     printed.finish();
     let end = end.map_err(|source| Failure::RsyncNotRun { path: rsync.path.clone(), source })?;
-    run.go_on()?;
     let end = match end {
         Guarded::Ended(end) => end,
         Guarded::GivenUp { left_behind } => return Err(stall.verdict(left_behind).into()),
     };
+    run.go_on()?;
     match end {
         End::Exited(0 | 23 | 24) => Ok(end),
         End::Exited(_) | End::Killed(_) => Err(verdict::of_rsync(end)),

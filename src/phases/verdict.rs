@@ -40,10 +40,11 @@ pub enum Completion {
 /// Decides whether the clone is complete, and if not, why.
 pub fn judge(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<Completion, Failure> {
     log_failing_paths(report);
-    run.go_on()?;
+    // Before an interruption: what follows a stall must not touch a disk that does not answer.
     if let Some(stalled) = &report.stalled {
         return Err(stalled.clone().into());
     }
+    run.go_on()?;
     match report.end {
         // Before 3.1.3 a deletion that fails does not show in the code; from then on it does.
         End::Exited(0 | VANISHED) if report.diagnostics.undeleted || report.diagnostics.unsaved => {

@@ -91,6 +91,10 @@ pub fn can_write(folder: impl AsFd, name: &CStr, patience: Duration) -> bool {
             0 => {
                 // The terminal's signals are for us: a handler of ours that ran there would count them twice.
                 nix::libc::setpgid(0, 0);
+                // Nobody who waits for the end of our output shall wait for this process.
+                for standard in 0..FIRST {
+                    nix::libc::close(standard);
+                }
                 let flags =
                     nix::libc::O_WRONLY | nix::libc::O_CREAT | nix::libc::O_EXCL | nix::libc::O_NOFOLLOW;
                 let file = nix::libc::openat(folder, name.as_ptr(), flags, 0o600);
