@@ -42,7 +42,7 @@ pub fn run(inquiry: &Inquiry, host: &Host, interrupts: &Interrupts) -> ExitCode 
     boot::examine(&mut exam, &ends);
     if let Some(signal) = interrupts.received() {
         complain(&format!("The examination was interrupted ({signal})."));
-        return ExitCode::INTERRUPTED;
+        return ExitCode::from_interruption(signal);
     }
     exam.report.finish()
 }

@@ -2,6 +2,10 @@
 //!
 //! The README's table, `--help` and the man page are made from or compared with [`TABLE`].
 
+mod signal;
+
+pub use signal::Signal;
+
 /// An exit code of this program, always one that [`TABLE`] documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExitCode(u8);
@@ -19,8 +23,12 @@ impl ExitCode {
     pub const DIAGNOSTICS: Self = Self(13);
     /// The run was interrupted; rsync's own number for it.
     pub const INTERRUPTED: Self = Self(20);
+    /// The clone lacks something; rsync's own number for it.
+    pub const PARTIAL: Self = Self(23);
     /// The clone is complete but for files that vanished while it was made; rsync's own number for it.
     pub const VANISHED: Self = Self(24);
+    /// Nothing moved for too long; rsync's own number for a time-out.
+    pub const TIMEOUT: Self = Self(30);
     /// The source cannot be read, or is empty.
     pub const SOURCE: Self = Self(65);
     /// The destination cannot be written.
@@ -83,6 +91,12 @@ impl ExitCode {
     #[must_use]
     pub fn from_rsync(code: i32) -> Option<Self> {
         u8::try_from(code).ok().filter(|code| (3..=35).contains(code)).map(Self)
+    }
+
+    /// The code of a run that this signal has ended: 20 for the three that rsync's own 20 stands for, else 128+N.
+    #[must_use]
+    pub fn from_interruption(signal: Signal) -> Self {
+        if signal.is_ordinary() { Self::INTERRUPTED } else { Self::from_signal(signal.number()) }
     }
 
     /// 128+N, for an rsync that was killed by signal N.
@@ -248,8 +262,9 @@ pub const TABLE: &[Row] = &[
     row("98", "the service settings could not be dumped", "read serveradmin's words in the log"),
     row(
         "128+N",
-        "rsync was killed by signal N",
-        "find out who killed it (9 may be the kernel's out-of-memory killer), then run again",
+        "rsync was killed, or Counterpart ended, by signal N",
+        "find out who sent it (9 may be the kernel's out-of-memory killer; 6 is an abort of Counterpart itself, as \
+         when it gets no memory), then run again",
     ),
 ];
 

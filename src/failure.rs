@@ -4,8 +4,9 @@ mod meaning;
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use crate::exit_code::ExitCode;
+use crate::exit_code::{ExitCode, Signal};
 use crate::shown;
 
 /// Why a run failed.
@@ -296,11 +297,36 @@ pub enum Failure {
         /// The source.
         path: PathBuf,
     },
-    /// SIGINT, SIGTERM or SIGHUP.
+    /// SIGINT, SIGTERM, SIGHUP, or another signal whose meaning is to end.
     #[error("The clone was interrupted ({signal}).")]
     Interrupted {
-        /// The signal's name.
-        signal: &'static str,
+        /// The signal.
+        signal: Signal,
+    },
+    /// Nothing moved for too long.
+    #[error(
+        "The clone was given up: nothing moved for {} (no output, no data, no processor time){}{}. Check both disks; \
+         --stall-timeout sets how long is waited.",
+        humantime::format_duration(*limit),
+        last.as_deref().map(|path| format!("; rsync was at {path}")).unwrap_or_default(),
+        if *left_behind { "; rsync cannot be killed and is left behind" } else { "" }
+    )]
+    Stalled {
+        /// How long that was.
+        limit: Duration,
+        /// What rsync had open last, as shown, where that is known.
+        last: Option<String>,
+        /// Not even SIGKILL has ended rsync: it waits for a device.
+        left_behind: bool,
+    },
+    /// A name of a file that has several vanished, and rsync has passed the other names over with it.
+    #[error(
+        "{path} vanished while it was copied, and it had other names (hard links), which the clone may lack or have \
+         with old contents. Run it again."
+    )]
+    LinkedVanished {
+        /// Its path, as shown.
+        path: String,
     },
     /// rsync ended with a code that is passed on as it is.
     #[error("rsync ended with code {}: {meaning}. The failing paths are in the log.", code.number())]

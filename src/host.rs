@@ -1,6 +1,7 @@
 //! Where we are: plain data. Only [`Host::native`] asks the compiler or the machine which system this is.
 
 pub mod directories;
+pub mod fifo;
 pub mod folder;
 pub mod lock;
 pub mod peer;

@@ -1,5 +1,6 @@
 //! What is particular to Linux: pure functions, compiled and tested everywhere.
 
+pub mod activity;
 pub mod blocked;
 pub mod exclusions;
 pub mod fstab;

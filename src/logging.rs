@@ -2,6 +2,7 @@
 
 pub mod kept;
 mod old;
+pub mod printed;
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -9,6 +10,7 @@ use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
 use std::num::NonZeroUsize;
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,6 +22,7 @@ use log::LevelFilter;
 use simplelog::{ConfigBuilder, WriteLogger};
 
 use crate::host::folder::Folder;
+use crate::process::last_words;
 use crate::shown;
 
 /// The screen: log lines go above the progress bar, if there is one.
@@ -132,6 +135,7 @@ pub fn start(dir: &Path, now: DateTime<Local>, keep: Option<NonZeroUsize>) -> Lo
             (None, None)
         }
     };
+    last_words::prepare(file.as_ref().map(File::as_fd));
     let writer = Lines {
         file,
         path: path.clone(),
@@ -209,6 +213,7 @@ impl Start {
         if second.is_none() || second != self.second {
             let time = DateTime::<Local>::from(now);
             self.text = format!("{} Counterpart[{}]: ", time.format("%b %d %H:%M:%S"), std::process::id());
+            last_words::set_start(&self.text);
             self.second = second;
         }
         self.text.as_bytes()
@@ -238,6 +243,7 @@ impl Lines {
         self.screen.print(&whole);
         if let Some(Err(error)) = self.file.as_mut().map(|file| file.write_all(&whole)) {
             // Said once; the screen still has every line.
+            last_words::set_log(None);
             self.file = None;
             let path = self.path.as_deref().unwrap_or_else(|| Path::new("?"));
             complain(&format!(

@@ -34,7 +34,7 @@ fn walk(run: &Run<'_>, claimed: &mut Option<Endpoints>) -> Result<Outcome, Failu
     let rules = exclusions::gather(run, ends)?;
     script::check(run)?;
     let password = password::resolve(run)?;
-    let census = census::judge(run, ends, &rules)?;
+    let (census, linked) = census::judge(run, ends, &rules)?;
     adoption::judge(run, &rsync, ends, &rules)?;
     if run.plan.test_run {
         drop(password);
@@ -47,7 +47,7 @@ fn walk(run: &Run<'_>, claimed: &mut Option<Endpoints>) -> Result<Outcome, Failu
     safety_net::make_ready(run, &ends.destination, &census)?;
     markers::begin(run, ends)?;
     links::part(run, ends, &rules)?;
-    let (report, judgement) = attempts::clone(run, &rsync, ends, &rules)?;
+    let (report, judgement) = attempts::clone(run, &rsync, ends, &rules, &linked)?;
     let outcome = markers::write(run, ends, &report, judgement)?;
     script::run_post_clone(run, &outcome)?;
     Ok(outcome)

@@ -53,6 +53,8 @@ pub struct Plan {
     pub retries: u32,
     /// The pause before another attempt.
     pub retry_wait: Duration,
+    /// How long rsync may do nothing before it is given up; for ever without a time.
+    pub stall_timeout: Option<Duration>,
     /// Files that vanish during the clone do not change its exit code.
     pub vanished_ok: bool,
     /// The file for Prometheus' textfile collector.

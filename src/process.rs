@@ -5,6 +5,7 @@ mod abandon;
 pub mod background;
 mod drain;
 pub mod interrupts;
+pub mod last_words;
 pub mod lines;
 mod sys;
 
@@ -22,6 +23,8 @@ use crate::secret::Secret;
 pub use abandon::ask_all;
 use drain::drain;
 use interrupts::Interrupts;
+use lines::Piece;
+pub use sys::{can_write, group_usage};
 
 /// Overwrites a secret in our own arguments, where the system lets us.
 pub fn hide_argument(secret: &Secret) {
@@ -127,8 +130,8 @@ pub struct Line<'a> {
     pub stream: Stream,
     /// The bytes, without the line's end.
     pub bytes: &'a [u8],
-    /// Ended by a carriage return: a progress display that the next piece overwrites.
-    pub transient: bool,
+    /// Where they stand in the line.
+    pub piece: Piece,
 }
 
 /// How a child ended.
@@ -149,6 +152,30 @@ impl From<ExitStatus> for End {
     }
 }
 
+/// How it ended, or that it was ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guarded {
+    /// In this way.
+    Ended(End),
+    /// It was killed because its guard gave it up.
+    GivenUp {
+        /// Not even SIGKILL has ended all of it within [`LAST_WAIT`]: it waits for a device.
+        left_behind: bool,
+    },
+}
+
+/// Watches over a child that may wait for ever.
+pub trait Guard {
+    /// Whether this process group, which has printed something since the last call or not, is to be given up.
+    fn gives_up(&mut self, group: i32, has_printed: bool) -> bool;
+
+    /// Whether any process of the group is still there.
+    fn is_alive(&self, group: i32) -> bool;
+}
+
+/// How long a killed child is waited for: nothing ends a process that waits for a dead device.
+pub const LAST_WAIT: Duration = Duration::from_secs(5);
+
 /// What a tool printed and how it ended.
 #[derive(Debug)]
 pub struct Captured {
@@ -168,7 +195,8 @@ const CAPTURE_LIMIT: usize = 1 << 20;
 /// Errors when it cannot be started or takes longer than `limit` (`TimedOut`).
 pub fn capture(command: &Command, interrupts: &Interrupts, limit: Duration) -> io::Result<Captured> {
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let end = drive(command, interrupts, Some(Instant::now() + limit), &mut |line| {
+    let mut deadline = Deadline(Instant::now() + limit);
+    let end = drive(command, interrupts, &mut deadline, &mut |line| {
         let kept = match line.stream {
             Stream::Out => &mut out,
             Stream::Err => &mut err,
@@ -178,7 +206,36 @@ pub fn capture(command: &Command, interrupts: &Interrupts, limit: Duration) -> i
             kept.push(b'\n');
         }
     })?;
-    Ok(Captured { end, out, err })
+    match end {
+        Guarded::Ended(end) => Ok(Captured { end, out, err }),
+        Guarded::GivenUp { .. } => Err(io::ErrorKind::TimedOut.into()),
+    }
+}
+
+/// Gives a child up at a moment that was set beforehand.
+struct Deadline(Instant);
+
+impl Guard for Deadline {
+    fn gives_up(&mut self, _group: i32, _has_printed: bool) -> bool {
+        Instant::now() > self.0
+    }
+
+    fn is_alive(&self, _group: i32) -> bool {
+        false
+    }
+}
+
+/// Never gives a child up.
+struct Trust;
+
+impl Guard for Trust {
+    fn gives_up(&mut self, _group: i32, _has_printed: bool) -> bool {
+        false
+    }
+
+    fn is_alive(&self, _group: i32) -> bool {
+        false
+    }
 }
 
 /// Runs a program, hands on its output line by line as it comes, and waits for its end.
@@ -190,23 +247,58 @@ pub fn stream(
     interrupts: &Interrupts,
     on_line: &mut dyn FnMut(Line<'_>),
 ) -> io::Result<End> {
-    drive(command, interrupts, None, on_line)
+    match drive(command, interrupts, &mut Trust, on_line)? {
+        Guarded::Ended(end) => Ok(end),
+        Guarded::GivenUp { .. } => Err(io::ErrorKind::TimedOut.into()),
+    }
+}
+
+/// The same, until `guard` gives the child up: then its whole group is killed, and left behind if that does not end it.
+pub fn stream_guarded(
+    command: &Command,
+    interrupts: &Interrupts,
+    guard: &mut dyn Guard,
+    on_line: &mut dyn FnMut(Line<'_>),
+) -> io::Result<Guarded> {
+    drive(command, interrupts, guard, on_line)
 }
 
 fn drive(
     command: &Command,
     interrupts: &Interrupts,
-    deadline: Option<Instant>,
+    guard: &mut dyn Guard,
     on_line: &mut dyn FnMut(Line<'_>),
-) -> io::Result<End> {
+) -> io::Result<Guarded> {
     let mut child = interrupts.adopt(|| command.spawn())?;
     feed(&mut child, &command.input);
-    let drained = drain(&mut child, command.raw_output, interrupts, deadline, on_line);
-    if drained.is_err() {
-        interrupts.stop_child();
+    let mut gives_up =
+        |has_printed| interrupts.child_group().is_some_and(|group| guard.gives_up(group, has_printed));
+    let drained = drain(&mut child, command.raw_output, interrupts, &mut gives_up, on_line);
+    if matches!(drained, Ok(false))
+        && let Some(end) = interrupts.wait(&mut child, &mut || gives_up(false))?
+    {
+        return Ok(Guarded::Ended(end));
     }
-    let end = interrupts.wait(&mut child)?;
-    drained.map(|()| end)
+    let left_behind = !kill(&mut child, interrupts, guard)?;
+    drained.map(|_| Guarded::GivenUp { left_behind })
+}
+
+/// Kills the child's whole group and says whether that has ended it in time.
+fn kill(child: &mut Child, interrupts: &Interrupts, guard: &dyn Guard) -> io::Result<bool> {
+    let group = interrupts.child_group();
+    interrupts.stop_child();
+    let deadline = Instant::now() + LAST_WAIT;
+    if interrupts.wait(child, &mut || Instant::now() > deadline)?.is_none() {
+        interrupts.abandon();
+        return Ok(false);
+    }
+    while group.is_some_and(|group| guard.is_alive(group)) {
+        if Instant::now() > deadline {
+            return Ok(false);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(true)
 }
 
 /// A child that never reads must not block us, so its input is written by a thread that ends with the pipe.

@@ -238,7 +238,7 @@ fn copy(command: &Command, interrupts: &Interrupts, target: &Folder) -> Result<(
     let end = end.map_err(|source| Failure::RsyncNotRun { path: command.program.clone(), source })?;
     if let Some(signal) = interrupts.received() {
         let sentence = format!("Interrupted ({signal}): not everything is restored.");
-        return Err(Refusal(ExitCode::INTERRUPTED, sentence));
+        return Err(Refusal(ExitCode::from_interruption(signal), sentence));
     }
     diagnostics.name_temporaries(|path| std::fs::symlink_metadata(OsStr::from_bytes(path)).is_ok());
     match (end, diagnostics.no_room, diagnostics.limited) {

@@ -91,8 +91,9 @@ fn from_terminal(interrupts: &Interrupts) -> Result<Secret, Refusal> {
 
 fn ask(prompt: &str, interrupts: &Interrupts) -> Result<Secret, Refusal> {
     let typed = rpassword::prompt_password(prompt);
-    if interrupts.received().is_some() {
-        return Err(Refusal(ExitCode::INTERRUPTED, "Interrupted. Nothing was stored.".to_owned()));
+    if let Some(signal) = interrupts.received() {
+        let sentence = "Interrupted. Nothing was stored.".to_owned();
+        return Err(Refusal(ExitCode::from_interruption(signal), sentence));
     }
     match typed {
         Ok(text) => Ok(Secret::new(text.into_bytes())),

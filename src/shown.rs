@@ -7,7 +7,7 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-/// A name as shown to people: control characters, invalid UTF-8 and direction overrides as `\#ooo`.
+/// A name as shown to people: control characters, invalid UTF-8 and whatever is invisible as `\#ooo`.
 #[derive(Clone, Copy)]
 pub struct Shown<'a>(&'a [u8]);
 
@@ -63,12 +63,43 @@ fn octal(formatter: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     bytes.iter().try_for_each(|byte| write!(formatter, "\\#{byte:03o}"))
 }
 
-/// Control characters drive terminals; separators, direction and zero-width characters make a name look like another.
+/// Control characters drive terminals; separators, direction and invisible characters make a name look like another.
 fn is_harmless(character: char) -> bool {
     character == '\t'
+        || character.is_ascii_graphic()
+        || character == ' '
         || !(character.is_control()
-            || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'))
+            || INVISIBLE.iter().any(|(first, last)| (*first..=*last).contains(&character)))
 }
+
+/// What shows as nothing, or turns what follows around: `Default_Ignorable_Code_Point` of Unicode 16.0
+/// (DerivedCoreProperties.txt), which holds the variation selectors, the tags and what is still to be assigned among them;
+/// `Bidi_Control` (PropList.txt); the line and paragraph separators; formatting characters of music and of hieroglyphs; the
+/// empty pattern of Braille and the empty head of a note; and private characters, which every font may show as it likes.
+const INVISIBLE: [(char, char); 22] = [
+    ('\u{ad}', '\u{ad}'),
+    ('\u{34f}', '\u{34f}'),
+    ('\u{61c}', '\u{61c}'),
+    ('\u{115f}', '\u{1160}'),
+    ('\u{17b4}', '\u{17b5}'),
+    ('\u{180b}', '\u{180f}'),
+    ('\u{200b}', '\u{200f}'),
+    ('\u{2028}', '\u{202e}'),
+    ('\u{2060}', '\u{206f}'),
+    ('\u{2800}', '\u{2800}'),
+    ('\u{3164}', '\u{3164}'),
+    ('\u{e000}', '\u{f8ff}'),
+    ('\u{fe00}', '\u{fe0f}'),
+    ('\u{feff}', '\u{feff}'),
+    ('\u{ffa0}', '\u{ffa0}'),
+    ('\u{fff0}', '\u{fffb}'),
+    ('\u{13430}', '\u{1343f}'),
+    ('\u{1bca0}', '\u{1bca3}'),
+    ('\u{1d159}', '\u{1d159}'),
+    ('\u{1d173}', '\u{1d17a}'),
+    ('\u{e0000}', '\u{e0fff}'),
+    ('\u{f0000}', '\u{10ffff}'),
+];
 
 /// The bytes of a name that rsync printed: `\#ooo` is turned back.
 #[must_use]
@@ -104,6 +135,58 @@ mod tests {
             line(b"a\nb\x1b[2J\xff \xc3\xbc \xe2\x80\xaex").to_string(),
             "a\\#012b\\#033[2J\\#377 \u{fc} \\#342\\#200\\#256x"
         );
+    }
+
+    #[test]
+    fn what_is_invisible_is_escaped() {
+        for character in [
+            '\u{ad}',
+            '\u{34f}',
+            '\u{61c}',
+            '\u{115f}',
+            '\u{1160}',
+            '\u{17b4}',
+            '\u{180b}',
+            '\u{180e}',
+            '\u{200b}',
+            '\u{200f}',
+            '\u{2028}',
+            '\u{202e}',
+            '\u{2060}',
+            '\u{2065}',
+            '\u{206f}',
+            '\u{3164}',
+            '\u{fe00}',
+            '\u{fe0f}',
+            '\u{feff}',
+            '\u{ffa0}',
+            '\u{fff0}',
+            '\u{fff9}',
+            '\u{1bca0}',
+            '\u{1d173}',
+            '\u{e0001}',
+            '\u{e007f}',
+            '\u{e01ef}',
+            '\u{e0fff}',
+            '\u{e000}',
+            '\u{10fffd}',
+            '\u{80}',
+            '\u{9b}',
+            '\u{85}',
+        ] {
+            let name = format!("a{character}b");
+            let shown = line(name.as_bytes()).to_string();
+            assert!(shown.starts_with("a\\#") && shown.ends_with('b') && shown.is_ascii(), "{shown:?}");
+            assert_eq!(unescape(shown.as_bytes()), name.as_bytes());
+        }
+        let visible = "Größe 名前 имя שם اسم नाम 🙂 ~!\u{301}\u{3000}";
+        assert_eq!(line(visible.as_bytes()).to_string(), visible);
+    }
+
+    #[test]
+    fn the_table_is_in_order() {
+        assert!(super::INVISIBLE.iter().all(|(first, last)| first <= last));
+        assert!(super::INVISIBLE.is_sorted_by(|one, other| one.1 < other.0));
     }
 
     #[test]

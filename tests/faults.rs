@@ -53,6 +53,8 @@ mod signals;
 mod source;
 #[path = "faults/space.rs"]
 mod space;
+#[path = "faults/stalls.rs"]
+mod stalls;
 
 fn main() -> std::process::ExitCode {
     runner::main(matrix::FAULTS)

@@ -166,7 +166,9 @@ fn unsafe_code_stands_in_one_file() {
 #[test]
 fn one_door_starts_programs() {
     only_in(r"(?-u:\b)std::process::(Command|\{[^}]*(?-u:\b)Command(?-u:\b))", &["process.rs", "process/"]);
-    only_in(r"(?-u:\b)(execv|execve|fork|posix_spawn) *\(", &[]);
+    only_in(r"(?-u:\b)(execv|execve|posix_spawn) *\(", &[]);
+    // A process that may be left hanging in a dead disk becomes no other program.
+    only_in(r"(?-u:\b)fork *\(", &["process/sys.rs"]);
 }
 
 #[test]

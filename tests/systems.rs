@@ -17,6 +17,8 @@ mod tree;
 mod attributes;
 #[path = "systems/boundaries.rs"]
 mod boundaries;
+#[path = "systems/descriptors.rs"]
+mod descriptors;
 #[path = "systems/fakes.rs"]
 mod fakes;
 #[path = "systems/limits.rs"]

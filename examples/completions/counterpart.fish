@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_counterpart_global_optspecs
-    string join \n s/source= d/destination= e/exclude-from= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run rsync= log-dir= keep-logs= adopt allow-shrink no-space-check allow-folder strict-scripts allow-non-root retries= retry-wait= vanished-ok metrics-file= ping= on-error= skip-if-missing safety-net= h/help V/version
+    string join \n s/source= d/destination= e/exclude-from= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run rsync= log-dir= keep-logs= adopt allow-shrink no-space-check allow-folder strict-scripts allow-non-root retries= retry-wait= stall-timeout= vanished-ok metrics-file= ping= on-error= skip-if-missing safety-net= h/help V/version
 end
 
 function __fish_counterpart_needs_command
@@ -37,6 +37,7 @@ complete -c counterpart -n "__fish_counterpart_needs_command" -l log-dir -d 'The
 complete -c counterpart -n "__fish_counterpart_needs_command" -l keep-logs -d 'How many logs stay in the log folder, this run\'s included; 0 keeps them all' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -l retries -d 'Try the transfer again, so often, after a failure that may pass: rsync\'s 10, 12, 30 and 35, and vanished files' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -l retry-wait -d 'The pause before another attempt: 90s, 5min, 1h' -r
+complete -c counterpart -n "__fish_counterpart_needs_command" -l stall-timeout -d 'Give rsync up, with 30, when it has done nothing at all for so long; 0 or off waits for ever' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -l metrics-file -d 'Write how the run went for Prometheus\' textfile collector; the name must end in .prom' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -l ping -d 'Tell this address, as healthchecks.io has it: URL/start at the beginning, then URL, or URL/fail' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -l on-error -d 'Executable run after any failure, its output logged' -r -F
@@ -78,6 +79,7 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l log-d
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l keep-logs -d 'How many logs stay in the log folder, this run\'s included; 0 keeps them all' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l retries -d 'Try the transfer again, so often, after a failure that may pass: rsync\'s 10, 12, 30 and 35, and vanished files' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l retry-wait -d 'The pause before another attempt: 90s, 5min, 1h' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l stall-timeout -d 'Give rsync up, with 30, when it has done nothing at all for so long; 0 or off waits for ever' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l metrics-file -d 'Write how the run went for Prometheus\' textfile collector; the name must end in .prom' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l ping -d 'Tell this address, as healthchecks.io has it: URL/start at the beginning, then URL, or URL/fail' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l on-error -d 'Executable run after any failure, its output logged' -r -F

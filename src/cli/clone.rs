@@ -99,6 +99,9 @@ pub(super) struct CloneOptions {
     /// The pause before another attempt: 90s, 5min, 1h
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_wait)]
     retry_wait: Duration,
+    /// Give rsync up, with 30, when it has done nothing at all for so long; 0 or off waits for ever
+    #[arg(long, value_name = "TIME", default_value = "30min", value_parser = parse_stall_timeout)]
+    stall_timeout: StallTimeout,
     /// Exit with 0, not 24, when files vanished from the source while they were copied
     #[arg(long)]
     vanished_ok: bool,
@@ -145,6 +148,19 @@ const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 fn parse_wait(text: &str) -> Result<Duration, String> {
     let wait = humantime::parse_duration(text).map_err(|error| format!("{error}; write 90s, 5min or 1h"))?;
     if wait <= LONGEST_WAIT { Ok(wait) } else { Err("it is longer than a day".to_owned()) }
+}
+
+/// How long rsync may do nothing; for ever without a time.
+#[derive(Debug, Clone, Copy)]
+struct StallTimeout(Option<Duration>);
+
+fn parse_stall_timeout(text: &str) -> Result<StallTimeout, String> {
+    if matches!(text, "0" | "off") {
+        return Ok(StallTimeout(None));
+    }
+    let limit =
+        humantime::parse_duration(text).map_err(|error| format!("{error}; write 90s, 30min, 2h, or off"))?;
+    Ok(StallTimeout(Some(limit).filter(|limit| !limit.is_zero())))
 }
 
 /// What a clone is to do.
@@ -200,6 +216,7 @@ fn plan(source: PathBuf, destination: PathBuf, args: CloneOptions) -> Result<Pla
         allow_non_root: args.allow_non_root,
         retries: args.retries,
         retry_wait: args.retry_wait,
+        stall_timeout: args.stall_timeout.0,
         vanished_ok: args.vanished_ok,
         metrics_file: metrics_file(args.metrics_file)?,
         ping: args.ping,

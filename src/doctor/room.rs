@@ -17,7 +17,7 @@ pub fn examine(exam: &mut Exam<'_>, ends: &Ends, rules: Option<&Rules>) {
     let free = free.filter(|space| space.total > 0).map(|space| space.free_for(exam.run.host.is_root()));
     let free = free.map_or("an unknown number of bytes".to_owned(), |bytes| HumanBytes(bytes).to_string());
     if let (Some(both), Some(rules)) = (&ends.both, rules) {
-        if let Some(found) = exam.ask(TOPIC, remedy, |run| census::judge(run, both, rules)) {
+        if let Some((found, _)) = exam.ask(TOPIC, remedy, |run| census::judge(run, both, rules)) {
             exam.ok(
                 TOPIC,
                 format!(

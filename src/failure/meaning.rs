@@ -57,7 +57,9 @@ impl Failure {
             Self::DirectoryNotArchived { .. } => ExitCode::DIRECTORY,
             // The folder holds the settings last, and whatever else was asked for.
             Self::SettingsNotDumped { .. } | Self::BackupFolder { .. } => ExitCode::SETTINGS,
-            Self::Interrupted { .. } => ExitCode::INTERRUPTED,
+            Self::Interrupted { signal } => ExitCode::from_interruption(*signal),
+            Self::Stalled { .. } => ExitCode::TIMEOUT,
+            Self::LinkedVanished { .. } => ExitCode::PARTIAL,
             Self::Rsync { code, .. } => *code,
             Self::RsyncKilled { signal } => ExitCode::from_signal(*signal),
             Self::StatisticsMissing { .. } => ExitCode::DIAGNOSTICS,
@@ -99,6 +101,8 @@ impl Failure {
             | Self::RsyncNotFound { .. }
             | Self::WrongRsync { .. }
             | Self::Interrupted { .. }
+            | Self::Stalled { .. }
+            | Self::LinkedVanished { .. }
             | Self::Rsync { .. }
             | Self::RsyncUnusable { .. }
             | Self::RsyncKilled { .. }

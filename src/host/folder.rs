@@ -179,10 +179,16 @@ impl Folder {
 
     /// Makes a temporary file beside `name`, whose name begins with it, and returns it with its name.
     pub fn temporary(&self, name: &OsStr, mode: u32) -> io::Result<(File, OsString)> {
+        let temporary = Self::temporary_name(name)?;
+        self.create_new(&temporary, mode).map(|file| (file, temporary))
+    }
+
+    /// A name for a temporary file beside `name`.
+    pub fn temporary_name(name: &OsStr) -> io::Result<OsString> {
         let mut temporary = name.to_owned();
         temporary.push(TEMPORARY);
         temporary.push(random_hex(4)?);
-        self.create_new(&temporary, mode).map(|file| (file, temporary))
+        Ok(temporary)
     }
 
     /// Whether `name` is one that [`Folder::temporary`] gave to a file beside `target`.
@@ -330,6 +336,12 @@ impl Folder {
         self.file.sync_all()
     }
 
+    /// Whether an ordinary process serves this filesystem: a file that is open there cannot be closed when that hangs.
+    #[must_use]
+    pub fn is_served(&self) -> bool {
+        is_served(&self.file)
+    }
+
     /// Flushes everything of this filesystem to its device.
     ///
     /// Errors when data that was written since the folder was opened did not reach the device: rsync's exit 0 says
@@ -376,6 +388,20 @@ const UNNOTICED: OFlag = OFlag::O_NOATIME;
 /// Elsewhere no such flag exists.
 #[cfg(not(target_os = "linux"))]
 const UNNOTICED: OFlag = OFlag::empty();
+
+/// Whether an ordinary process serves the filesystem (FUSE).
+#[cfg(target_os = "linux")]
+fn is_served(file: &File) -> bool {
+    use nix::sys::statfs::{FUSE_SUPER_MAGIC, fstatfs};
+    // One that does not even tell its kind is no better.
+    fstatfs(file).map_or(true, |filesystem| filesystem.filesystem_type() == FUSE_SUPER_MAGIC)
+}
+
+/// Elsewhere it is not known.
+#[cfg(not(target_os = "linux"))]
+fn is_served(_file: &File) -> bool {
+    false
+}
 
 #[cfg(target_os = "linux")]
 fn flush(file: &File) -> io::Result<()> {

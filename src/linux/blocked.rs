@@ -1,11 +1,4 @@
-//! What a process waits for, from its files in `/proc`.
-
-/// The process group in `/proc/PID/stat`. The name in parentheses may hold anything, so it is skipped from the end.
-#[must_use]
-pub fn process_group(stat: &str) -> Option<i32> {
-    let (_, rest) = stat.rsplit_once(") ")?;
-    rest.split(' ').nth(2)?.parse().ok()
-}
+//! What a process waits for, from `/proc/PID/syscall`.
 
 /// A system call that a process is blocked in: everything in `/proc/PID/syscall`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,14 +25,7 @@ impl BlockedCall {
 
 #[cfg(test)]
 mod tests {
-    use super::{BlockedCall, process_group};
-
-    #[test]
-    fn the_group_is_read_behind_any_name() {
-        assert_eq!(process_group("12 (rsync) S 1 7 7 0 -1 4194560 118"), Some(7));
-        assert_eq!(process_group("12 (a) S 9 9 9) S 1 7 7 0"), Some(7));
-        assert_eq!(process_group("12 (rsync"), None);
-    }
+    use super::BlockedCall;
 
     #[test]
     fn a_blocked_call_is_read() {

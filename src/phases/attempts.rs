@@ -2,11 +2,13 @@
 
 use log::info;
 
+use super::census::LinkedNames;
 use super::endpoints::Endpoints;
 use super::preflight::Rsync;
 use super::transfer::Report;
 use super::verdict::{self, Completion};
 use super::{Run, journal, second_look};
+use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::process::End;
 use crate::record;
@@ -14,50 +16,62 @@ use crate::record::Lines;
 use crate::rsync::exit_status;
 use crate::rsync::rules::Rules;
 
-/// Makes the clone, with as many more attempts as the plan allows.
+/// Makes the clone, with as many more attempts as the plan allows, and with one more, at once, when a file of several
+/// names has vanished: the names that are left make it whole.
 pub fn clone(
     run: &Run<'_>,
     rsync: &Rsync,
     ends: &Endpoints,
     rules: &Rules,
+    linked: &LinkedNames,
 ) -> Result<(Report, Result<Completion, Failure>), Failure> {
     let _phase = run.phase("transfer");
     let mut left = run.plan.retries;
-    let mut starts = 0;
+    let (mut attempt, mut starts, mut is_free) = (0, 0, true);
     loop {
-        let report = second_look::clone(run, rsync, ends, rules)?;
+        let report = second_look::clone(run, rsync, ends, rules, linked)?;
+        attempt += 1;
         starts += report.starts;
-        let attempt = run.plan.retries - left + 1;
         note(run, rsync, &report, starts);
         let judgement = verdict::judge(run, ends, &report);
+        if is_free && matches!(judgement, Err(Failure::LinkedVanished { .. })) {
+            is_free = false;
+            info!(
+                "A file of several names vanished while it was copied: once more for the names that are left."
+            );
+            continue;
+        }
         let Some(why) = passing_cause(&report, &judgement).filter(|_| left > 0) else {
             return Ok((report, judgement));
         };
+        wait(run, why, attempt, attempt + left)?;
         left -= 1;
-        wait(run, why, attempt)?;
     }
 }
 
 /// Why another attempt may help: what has to do with neither disk, nor with rights, nor with the choice of options.
 fn passing_cause(report: &Report, judgement: &Result<Completion, Failure>) -> Option<&'static str> {
-    let End::Exited(code) = report.end else { return None };
+    let code = match report.end {
+        End::Exited(code) => code,
+        End::Killed(_) => ExitCode::TIMEOUT.number().into(),
+    };
     match judgement {
-        Ok(Completion::Vanished) => Some(exit_status::meaning(code)),
+        // What is left behind would wake up beside the next one.
+        Ok(Completion::Vanished) | Err(Failure::Stalled { left_behind: false, .. }) => {
+            Some(exit_status::meaning(code))
+        }
+        Err(Failure::LinkedVanished { .. }) => Some("a file of several names vanished"),
         Err(Failure::Rsync { .. }) if exit_status::may_pass(code) => Some(exit_status::meaning(code)),
         Ok(Completion::Whole) | Err(_) => None,
     }
 }
 
-fn wait(run: &Run<'_>, why: &str, attempt: u32) -> Result<(), Failure> {
+fn wait(run: &Run<'_>, why: &str, attempt: u32, all: u32) -> Result<(), Failure> {
     let pause = run.plan.retry_wait;
-    info!(
-        "Attempt {attempt} of {}: {why}. The next begins in {}.",
-        run.plan.retries + 1,
-        humantime::format_duration(pause)
-    );
+    info!("Attempt {attempt} of {all}: {why}. The next begins in {}.", humantime::format_duration(pause));
     run.interrupts.sleep(pause);
     run.go_on()?;
-    info!("Attempt {} of {} begins.", attempt + 1, run.plan.retries + 1);
+    info!("Attempt {} of {all} begins.", attempt + 1);
     Ok(())
 }
 

@@ -1,13 +1,18 @@
 //! The end of every run, whatever became of it: what is left for those who look at it afterwards.
 
+use std::ffi::{CString, OsStr};
+use std::time::Duration;
+
 use log::{error, info};
 
 use super::endpoints::{Destination, Endpoints, claim_destination};
 use super::{Run, markers, metrics, ping, script};
 use crate::failure::Failure;
+use crate::host::folder::Folder;
 use crate::host::state::{State, Store};
 use crate::logging::warning;
 use crate::outcome::Outcome;
+use crate::process;
 use crate::record::Record;
 use crate::shown;
 
@@ -55,10 +60,30 @@ pub fn conclude(run: &Run<'_>, claimed: Option<Endpoints>, outcome: &Outcome) {
 fn writable(run: &Run<'_>, claimed: Option<Endpoints>, outcome: &Outcome) -> Option<Destination> {
     match outcome {
         Outcome::Failed(failure) if failure.refuses_destination() => None,
+        // What rsync has waited for in vain would let us wait as well.
+        Outcome::Failed(Failure::Stalled { .. }) => {
+            claimed.map(|ends| ends.destination).filter(|destination| {
+                let answers = answers(run, destination);
+                if !answers {
+                    warning("the destination does not answer, so nothing is written there.");
+                }
+                answers
+            })
+        }
         Outcome::Failed(_) => claimed.map(|ends| ends.destination).or_else(|| claim_destination(run)),
         Outcome::Completed | Outcome::Vanished => claimed.map(|ends| ends.destination),
         Outcome::TestRun | Outcome::Skipped => None,
     }
+}
+
+/// How long the destination may take to write a byte.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Whether something can be written to the destination, tried by a process that may be left behind.
+fn answers(run: &Run<'_>, destination: &Destination) -> bool {
+    let name = Folder::temporary_name(OsStr::new(&(run.plan.prefix.stem() + "probe")));
+    let name = name.and_then(|name| Ok(CString::new(name.into_encoded_bytes())?));
+    name.is_ok_and(|name| process::can_write(&destination.folder, &name, PATIENCE))
 }
 
 /// Keeps the run in mind on this machine, and returns when the last success that is known of ended.

@@ -9,6 +9,8 @@ use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
 use log::info;
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
 
 use super::endpoints::{Destination, Endpoints};
 use super::journal::Counted;
@@ -17,7 +19,7 @@ use super::verdict::Completion;
 use super::{Run, identity};
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
-use crate::host::folder::Folder;
+use crate::host::folder::{FileIdentity, Folder};
 use crate::host::space::is_no_room;
 use crate::logging::warning;
 use crate::outcome::Outcome;
@@ -32,10 +34,26 @@ use crate::stats_file::LAST_COMPLETE;
 pub const MODE: u32 = 0o644;
 
 /// Room for the reason of a failure, taken before rsync starts: on a full disk there would be none.
+///
+/// It is held open, so that nobody remounts the disk read-only meanwhile; but not where a process that has a file open
+/// cannot end as long as the filesystem's server does not answer.
 #[derive(Debug)]
 pub struct Reserve {
-    file: File,
+    identity: FileIdentity,
     name: OsString,
+    _held: Option<File>,
+}
+
+impl Reserve {
+    /// Opens the file that was made, and no other.
+    fn open(&self, folder: &Folder) -> io::Result<File> {
+        let flags = OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let file = File::from(openat(folder, &*self.name, flags, Mode::empty())?);
+        if FileIdentity::from(&file.metadata()?) == self.identity {
+            return Ok(file);
+        }
+        Err(io::Error::other("another file has taken its place"))
+    }
 }
 
 /// The size of the reserve, in bytes: a block.
@@ -84,7 +102,8 @@ fn reserve(folder: &Folder, prefix: &Prefix) -> io::Result<Reserve> {
         folder.remove(&name)?;
         return Err(error);
     }
-    Ok(Reserve { file, name })
+    let identity = FileIdentity::from(&file.metadata()?);
+    Ok(Reserve { identity, name, _held: (!folder.is_served()).then_some(file) })
 }
 
 /// Leaves the statistics, and after a success the completion.
@@ -230,12 +249,16 @@ fn write_error(run: &Run<'_>, destination: &Destination, failure: &Failure) -> i
     forget_completion(folder, prefix)?;
     let text = format!("{failure}\n");
     let mark = prefix.mark(Mark::Error);
-    if let Some(Reserve { file, name }) = run.reserve.borrow_mut().take() {
-        let written = file.write_all_at(text.as_bytes(), 0).and_then(|()| file.set_len(text.len() as u64));
-        if written.and_then(|()| folder.commit(&file, &name, &mark)).is_ok() {
+    if let Some(reserve) = run.reserve.borrow_mut().take() {
+        let written = reserve.open(folder).and_then(|file| {
+            file.write_all_at(text.as_bytes(), 0)?;
+            file.set_len(text.len() as u64)?;
+            folder.commit(&file, &reserve.name, &mark)
+        });
+        if written.is_ok() {
             return Ok(());
         }
-        folder.remove(&name)?;
+        folder.remove(&reserve.name)?;
     }
     folder.replace(&mark, MODE, text.as_bytes())
 }

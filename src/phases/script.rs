@@ -11,6 +11,7 @@ use nix::unistd::{AccessFlags, access};
 
 use super::Run;
 use crate::failure::{Failure, Moment};
+use crate::logging::printed::Printed;
 use crate::logging::warning;
 use crate::outcome::Outcome;
 use crate::plan::Mark;
@@ -170,9 +171,9 @@ fn execute(run: &Run<'_>, which: Moment, path: &Path, outcome: Option<&Outcome>)
     let mut command = Command::tool(path, [] as [&str; 0]);
     command.environment = environment();
     command.environment.extend(told(run, outcome));
-    let end = stream(&command, run.interrupts, &mut |line| {
-        info!("{which} script: {}", shown::line(line.bytes));
-    });
+    let mut printed = Printed::new(format!("{which} script: "));
+    let end = stream(&command, run.interrupts, &mut |line| printed.log(line));
+    printed.finish();
     let end = end.map_err(|error| Failure::ScriptNotExecutable {
         which,
         path: path.to_owned(),

@@ -15,6 +15,7 @@ use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{Mode, SFlag, fstatat};
 
 use super::Run;
+use super::census::LinkedNames;
 use super::endpoints::Endpoints;
 use super::preflight::Rsync;
 use super::transfer::{self, Report};
@@ -38,8 +39,14 @@ enum Found {
 }
 
 /// Makes the clone, once more where only changes of the source stood in the way.
-pub fn clone(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -> Result<Report, Failure> {
-    let mut report = transfer::clone(run, rsync, ends, rules)?;
+pub fn clone(
+    run: &Run<'_>,
+    rsync: &Rsync,
+    ends: &Endpoints,
+    rules: &Rules,
+    linked: &LinkedNames,
+) -> Result<Report, Failure> {
+    let mut report = transfer::clone(run, rsync, ends, rules, linked)?;
     for pass in 1..=MORE {
         if !is_worth_another(ends, &report) {
             break;
@@ -51,7 +58,7 @@ pub fn clone(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -> R
         info!(
             "The source has changed while it was read, and nothing else went wrong: it is looked at again ({pass} of {MORE})."
         );
-        let mut again = transfer::clone(run, rsync, ends, rules)?;
+        let mut again = transfer::clone(run, rsync, ends, rules, linked)?;
         again.statistics.add_earlier(&report.statistics);
         again.starts += report.starts;
         report = again;

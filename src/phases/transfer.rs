@@ -1,23 +1,29 @@
 //! Runs rsync: for the clone, and dry to see what a clone would change.
 
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
 use chrono::{DateTime, Local};
 use log::info;
 
 use super::adoption::{self, Losses};
+use super::census::LinkedNames;
 use super::endpoints::Endpoints;
 use super::preflight::Rsync;
 use super::safety_net::{self, Net};
+use super::stall::{Stall, Stalled};
 use super::view::View;
 use super::{Run, granularity, second_look, verdict, watchdog};
 use crate::failure::Failure;
+use crate::logging::printed::Printed;
 use crate::logging::{Screen, warning};
-use crate::process::{Command, End, Line, Stream, stream};
+use crate::process::lines::Piece;
+use crate::process::{Command, End, Guarded, Line, Stream, stream_guarded};
 use crate::record::Statistics;
 use crate::rsync::arguments::{Arguments, Purpose};
-use crate::rsync::diagnostics::Diagnostics;
+use crate::rsync::diagnostics::{Diagnostics, vanished};
 use crate::rsync::exit_status;
 use crate::rsync::itemized::{Change, Item};
-use crate::rsync::names::Names;
 use crate::rsync::progress::Progress;
 use crate::rsync::rules::Rules;
 use crate::shown;
@@ -35,10 +41,20 @@ pub struct Report {
     pub diagnostics: Diagnostics,
     /// How many starts of rsync it took.
     pub starts: u32,
+    /// A file of several names that vanished; as shown.
+    pub linked_vanished: Option<String>,
+    /// It was ended because it did nothing any more.
+    pub stalled: Option<Stalled>,
 }
 
 /// Makes the clone.
-pub fn clone(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -> Result<Report, Failure> {
+pub fn clone(
+    run: &Run<'_>,
+    rsync: &Rsync,
+    ends: &Endpoints,
+    rules: &Rules,
+    linked: &LinkedNames,
+) -> Result<Report, Failure> {
     run.go_on()?;
     // Whoever unplugged the disk during a wait must not find it filled below its mount point.
     ends.ensure_in_place(run)?;
@@ -49,6 +65,7 @@ pub fn clone(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -> R
     info!("Cloning.");
     let (mut statistics, mut diagnostics) = (Statistics::default(), Diagnostics::default());
     let (screen, names) = (run.screen(), ends.names());
+    let (mut printed, mut linked_vanished) = (Printed::new(""), None);
     let mut see = |line: Line<'_>| {
         if line.stream == Stream::Out {
             if let Some(progress) = Progress::read(line.bytes) {
@@ -56,34 +73,69 @@ pub fn clone(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -> R
                 screen.show(progress.percent, progress.bytes, &rest);
                 return;
             }
-            if statistics.read_line(line.bytes) {
+            if line.piece.begins && statistics.read_line(line.bytes) {
                 screen.clear();
+                printed.log_in_any_case(line);
+                return;
             }
         }
-        note(&mut diagnostics, &names, line);
+        let text = names.restore(line.bytes);
+        let line = Line { bytes: &text, ..line };
+        if line.stream == Stream::Err
+            && linked_vanished.is_none()
+            && let Some(path) = vanished(line.bytes)
+            && has_other_names(path, ends.source.folder.path(), linked)
+        {
+            linked_vanished = Some(shown::line(path).to_string());
+        }
+        note(&mut diagnostics, &mut printed, line);
     };
-    let end = watchdog::watched(run.interrupts, || stream(&command, run.interrupts, &mut see));
+    let mut stall = guard(run, ends);
+    let end =
+        watchdog::watched(run.interrupts, || stream_guarded(&command, run.interrupts, &mut stall, &mut see));
     screen.clear();
-    if let Some(net) = net {
+    printed.finish();
+    let given_up = matches!(end, Ok(Guarded::GivenUp { .. }));
+    // A destination that does not answer would let us hang as well: the next run puts the net in order.
+    if let Some(net) = net.filter(|_| !given_up) {
         net.settle(&ends.destination);
     }
-    let end = end.map_err(|source| Failure::RsyncNotRun { path: rsync.path.clone(), source })?;
+    let (end, stalled) =
+        match end.map_err(|source| Failure::RsyncNotRun { path: rsync.path.clone(), source })? {
+            Guarded::Ended(end) => (end, None),
+            Guarded::GivenUp { left_behind } => (KILLED, Some(stall.verdict(left_behind))),
+        };
     diagnostics.name_temporaries(|path| second_look::is_in_source(ends, path));
-    Ok(Report { end, ended: Local::now(), statistics, diagnostics, starts: 1 })
+    Ok(Report { end, ended: Local::now(), statistics, diagnostics, starts: 1, linked_vanished, stalled })
 }
 
-fn note(diagnostics: &mut Diagnostics, names: &Names, line: Line<'_>) {
-    if line.bytes.trim_ascii().is_empty() {
+/// Whether a path that rsync has printed is one of several of its file. What is not below the source, as it should be,
+/// counts as such.
+fn has_other_names(printed: &[u8], source: &Path, linked: &LinkedNames) -> bool {
+    let path = shown::unescape(printed);
+    path.strip_prefix(source.as_os_str().as_bytes()).is_none_or(|below| linked.may_hold(below))
+}
+
+/// The end of an rsync that was given up.
+const KILLED: End = End::Killed(nix::libc::SIGKILL);
+
+fn guard(run: &Run<'_>, ends: &Endpoints) -> Stall {
+    Stall::new(run.plan.stall_timeout, ends.paths(), ends.names())
+}
+
+fn note(diagnostics: &mut Diagnostics, printed: &mut Printed, line: Line<'_>) {
+    if line.piece == Piece::LINE && line.bytes.trim_ascii().is_empty() {
         return;
     }
-    let text = names.restore(line.bytes);
-    match line.stream {
-        Stream::Err => diagnostics.read_line(&text),
-        Stream::Out => {
-            diagnostics.read_output(&text);
+    if line.piece.begins {
+        match line.stream {
+            Stream::Err => diagnostics.read_line(line.bytes),
+            Stream::Out => {
+                diagnostics.read_output(line.bytes);
+            }
         }
     }
-    info!("{}", shown::line(&text));
+    printed.log(line);
 }
 
 /// Lists what a clone would change and hands each item to `see`; an rsync that fails as a whole is a failure.
@@ -97,16 +149,25 @@ pub fn list(
     run.go_on()?;
     ends.ensure_in_place(run)?;
     let command = command(run, rsync, ends, rules, Purpose::List, None)?;
-    let (mut diagnostics, names) = (Diagnostics::default(), ends.names());
-    let end = stream(&command, run.interrupts, &mut |line| match line.stream {
+    let (mut diagnostics, mut printed, names) = (Diagnostics::default(), Printed::new(""), ends.names());
+    let mut stall = guard(run, ends);
+    let end = stream_guarded(&command, run.interrupts, &mut stall, &mut |line| match line.stream {
         Stream::Out => {
-            if let Some(item) = Item::read(line.bytes) {
+            if let Some(item) = Item::read(line.bytes).filter(|_| line.piece.begins) {
                 see(item);
             }
         }
-        Stream::Err => note(&mut diagnostics, &names, line),
+        Stream::Err => {
+            let bytes: &[u8] = &names.restore(line.bytes);
+            note(&mut diagnostics, &mut printed, Line { bytes, ..line });
+        }
     });
+    printed.finish();
     let end = end.map_err(|source| Failure::RsyncNotRun { path: rsync.path.clone(), source })?;
+    let end = match end {
+        Guarded::Ended(end) => end,
+        Guarded::GivenUp { left_behind } => return Err(stall.verdict(left_behind).into()),
+    };
     run.go_on()?;
     match end {
         End::Exited(0 | 23 | 24) => Ok(end),

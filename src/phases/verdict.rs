@@ -1,17 +1,23 @@
 //! What rsync's end means, from its code, its messages and a second look at both ends.
 
+use std::ffi::CStr;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::Path;
 
 use log::info;
+use nix::dir::Dir;
+use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::libc::dev_t;
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 
 use super::endpoints::{Destination, Endpoints, Source};
 use super::transfer::Report;
 use super::{Run, second_look};
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
-use crate::host::folder::{Folder, forget_cached};
+use crate::host::folder::{Folder, forget_cached, open_subfolder};
 use crate::host::space::{Space, is_no_room};
 use crate::process::End;
 use crate::rsync::diagnostics::Limited;
@@ -36,6 +42,10 @@ pub enum Completion {
 /// Decides whether the clone is complete, and if not, why.
 pub fn judge(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<Completion, Failure> {
     log_failing_paths(report);
+    // Before an interruption: what follows a stall must not touch a disk that does not answer.
+    if let Some(stalled) = &report.stalled {
+        return Err(stalled.clone().into());
+    }
     run.go_on()?;
     match report.end {
         // Before 3.1.3 a deletion that fails does not show in the code; from then on it does.
@@ -49,18 +59,28 @@ pub fn judge(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<Complet
         // A source that went away as a whole has not lost some files only.
         End::Exited(VANISHED) if report.diagnostics.vanished > 0 => {
             probe_source_of(run, ends, report)?;
-            complete(run, ends, report, VANISHED).map(|()| Completion::Vanished)
+            complete(run, ends, report, VANISHED)?;
+            without_vanished(report)
         }
         // What was gone when rsync looked closer has vanished, by whatever message.
         End::Exited(PARTIAL) if second_look::only_vanished(ends, report) => {
             probe_source_of(run, ends, report)?;
-            complete(run, ends, report, PARTIAL).map(|()| Completion::Vanished)
+            complete(run, ends, report, PARTIAL)?;
+            without_vanished(report)
         }
         End::Exited(code) => {
             info!("rsync ended with code {code}: {}.", exit_status::meaning(code));
             Err(reason(run, ends, report, code))
         }
         End::Killed(_) => Err(of_rsync(report.end)),
+    }
+}
+
+/// A file of several names that has vanished may have old contents by another.
+fn without_vanished(report: &Report) -> Result<Completion, Failure> {
+    match &report.linked_vanished {
+        Some(path) => Err(Failure::LinkedVanished { path: path.clone() }),
+        None => Ok(Completion::Vanished),
     }
 }
 
@@ -178,7 +198,7 @@ fn probe_source(run: &Run<'_>, source: &Source, succeeded: bool, read_errors: bo
     if source.folder.names()?.is_empty() {
         return Err(io::Error::other("it is empty now"));
     }
-    if read_errors { sample(source.folder.path()) } else { Ok(()) }
+    if read_errors { sample(&source.folder) } else { Ok(()) }
 }
 
 /// How many files are read at most to see whether the source's device still answers.
@@ -187,51 +207,83 @@ const SAMPLES: usize = 64;
 /// How many entries are looked at in search of them.
 const ENTRIES: usize = 20_000;
 
+/// How many folders are open at a time.
+const FOLDERS: usize = 64;
+
 /// Reads a little of some files from the device: one that can be read means that the device is there.
 ///
 /// The folders of a device that is gone can be read from memory for long, so they prove nothing; and one file that
-/// cannot be read is no lost source.
-fn sample(root: &Path) -> io::Result<()> {
-    let mut folders = vec![root.to_owned()];
+/// cannot be read is no lost source. No link is followed, no other filesystem entered, and nothing but folders and
+/// regular files opened.
+fn sample(root: &Folder) -> io::Result<()> {
+    let device = fstat(root)?.st_dev;
+    let mut folders = vec![open_subfolder(root, c".")?];
     let mut error = None;
     let (mut samples, mut entries) = (0, 0);
     while let Some(folder) = folders.pop() {
-        let listing = match std::fs::read_dir(&folder) {
+        let listing = match Dir::from_fd(folder.as_fd().try_clone_to_owned()?) {
             Ok(listing) => listing,
             Err(problem) => {
-                error = Some(problem);
+                error = Some(problem.into());
                 continue;
             }
         };
-        for entry in listing.flatten() {
+        for entry in listing {
             entries += 1;
             if samples == SAMPLES || entries == ENTRIES {
                 return error.map_or(Ok(()), Err);
             }
-            match entry.metadata() {
-                Ok(metadata) if metadata.is_dir() => folders.push(entry.path()),
-                // What holds no blocks needs no device.
-                Ok(metadata)
-                    if metadata.is_file() && std::os::unix::fs::MetadataExt::blocks(&metadata) > 0 =>
-                {
+            let looked = entry
+                .map_err(io::Error::from)
+                .and_then(|entry| look(&folder, entry.file_name(), device, folders.len() < FOLDERS));
+            match looked {
+                Ok(Sample::Folder(below)) => folders.push(below),
+                Ok(Sample::Read) => return Ok(()),
+                Ok(Sample::Nothing) => {}
+                Err(problem) => {
                     samples += 1;
-                    match read_uncached(&entry.path()) {
-                        Ok(()) => return Ok(()),
-                        Err(problem) => error = Some(problem),
-                    }
+                    error = Some(problem);
                 }
-                Ok(_) => {}
-                Err(problem) => error = Some(problem),
             }
         }
     }
     error.map_or(Ok(()), Err)
 }
 
-fn read_uncached(path: &PathBuf) -> io::Result<()> {
-    let mut file = File::open(path)?;
-    forget_cached(&file);
-    file.read(&mut [0; 1]).map(|_| ())
+/// What there was under a name.
+enum Sample {
+    /// A folder, open.
+    Folder(OwnedFd),
+    /// A file that the device has given a byte of.
+    Read,
+    /// Nothing that could prove anything.
+    Nothing,
+}
+
+fn look(folder: &OwnedFd, name: &CStr, device: dev_t, enters: bool) -> io::Result<Sample> {
+    let stat = fstatat(folder, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+    if [c".", c".."].contains(&name) || stat.st_dev != device {
+        return Ok(Sample::Nothing);
+    }
+    let kind = |stat: &FileStat| SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits());
+    // What holds no blocks needs no device.
+    if kind(&stat) == SFlag::S_IFREG && stat.st_blocks > 0 {
+        let flags =
+            OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+        let mut file = File::from(openat(folder, name, flags, Mode::empty())?);
+        let opened = fstat(&file)?;
+        // Something else may have taken its place.
+        if kind(&opened) != SFlag::S_IFREG || opened.st_dev != device {
+            return Ok(Sample::Nothing);
+        }
+        forget_cached(&file);
+        return file.read(&mut [0; 1]).map(|_| Sample::Read);
+    }
+    if kind(&stat) == SFlag::S_IFDIR && enters {
+        let below = open_subfolder(folder, name)?;
+        return Ok(if fstat(&below)?.st_dev == device { Sample::Folder(below) } else { Sample::Nothing });
+    }
+    Ok(Sample::Nothing)
 }
 
 /// Writes a small file and flushes it.

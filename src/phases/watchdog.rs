@@ -4,17 +4,13 @@
 //! with 3.5.0). Opening the FIFO for writing lets it go on. Only Linux tells what a process waits for.
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{FileExt as _, FileTypeExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use nix::fcntl::OFlag;
-
-use crate::linux::blocked::{BlockedCall, process_group};
+use super::group::{self, Process};
+use crate::host::fifo::let_go;
+use crate::linux::blocked::BlockedCall;
 use crate::logging::warning;
 use crate::process::interrupts::Interrupts;
 use crate::shown;
@@ -22,14 +18,25 @@ use crate::shown;
 /// How long a process has to wait in one and the same call before it is looked at closely.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The longest path that a system call takes, in bytes.
-const LONGEST_PATH: usize = 4096;
+/// The same once there was a FIFO: where there is one there may be hundreds.
+const HASTE: Duration = Duration::from_millis(25);
+
+/// How long that lasts after the last one.
+const HASTE_LASTS: Duration = Duration::from_secs(30);
+
+/// How many are told by name.
+const TOLD: u64 = 100;
 
 /// Runs `work` while a thread watches the child that it starts.
 pub fn watched<T>(interrupts: &Interrupts, work: impl FnOnce() -> T) -> T {
     let (alive, ended) = mpsc::channel::<()>();
     std::thread::scope(|scope| {
-        scope.spawn(move || watch(interrupts, &ended));
+        let watch = move || watch(interrupts, &ended);
+        // Without the thread a FIFO is left to the watch over stalls.
+        let thread = std::thread::Builder::new().spawn_scoped(scope, watch);
+        if let Err(error) = thread {
+            warning(format_args!("FIFOs are not watched for: {}.", shown::reason(&error)));
+        }
         let result = work();
         // The thread wakes up from its wait when the sender is gone.
         drop(alive);
@@ -39,65 +46,46 @@ pub fn watched<T>(interrupts: &Interrupts, work: impl FnOnce() -> T) -> T {
 
 fn watch(interrupts: &Interrupts, ended: &mpsc::Receiver<()>) {
     let mut before = HashMap::new();
-    while ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
-        let now = interrupts.child_group().map(blocked_processes).unwrap_or_default();
-        for (process, call) in &now {
-            if before.get(process) == Some(call) {
-                free(process, call);
-            }
+    let (mut freed, mut last): (u64, Option<Instant>) = (0, None);
+    loop {
+        let is_hasty = last.is_some_and(|last| last.elapsed() < HASTE_LASTS);
+        let pause = if is_hasty { HASTE } else { PATIENCE };
+        if ended.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
+            break;
         }
-        before = now;
-    }
-}
-
-/// The processes of a group that are blocked in a system call, by their folders in `/proc`.
-fn blocked_processes(group: i32) -> HashMap<PathBuf, BlockedCall> {
-    let Ok(processes) = fs::read_dir("/proc") else { return HashMap::new() };
-    let is_of_group = |process: &PathBuf| {
-        let stat = fs::read_to_string(process.join("stat")).ok();
-        stat.as_deref().and_then(process_group) == Some(group)
-    };
-    processes
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|process| process.file_name().is_some_and(|name| name.as_bytes()[0].is_ascii_digit()))
-        .filter(is_of_group)
-        .filter_map(|process| {
-            let call = BlockedCall::read(&fs::read_to_string(process.join("syscall")).ok()?)?;
-            Some((process, call))
-        })
-        .collect()
-}
-
-/// If one of the call's arguments is the path of a FIFO, opens it for writing and closes it again.
-fn free(process: &Path, call: &BlockedCall) {
-    let folders = [process.join("cwd"), process.join("fd").join(call.arguments[0].to_string())];
-    let names = call.arguments.iter().take(2).filter_map(|pointer| read_name(process, *pointer));
-    for name in names {
-        for path in folders.iter().map(|folder| folder.join(&name)) {
-            if fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.file_type().is_fifo()) {
-                let flags = (OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW).bits();
-                if File::options().write(true).custom_flags(flags).open(&path).is_ok() {
+        let mut now = HashMap::new();
+        for process in interrupts.child_group().map(group::processes).unwrap_or_default() {
+            let Some(call) = process.blocked() else { continue };
+            if before.get(&process.folder) == Some(&call)
+                && let Some(name) = free(&process, &call)
+            {
+                freed += 1;
+                last = Some(Instant::now());
+                if freed <= TOLD {
                     let name = shown::path(&name);
                     warning(format_args!(
                         "{name} became a FIFO during the clone; rsync waited for a writer and was freed."
                     ));
                 }
-                return;
             }
+            now.insert(process.folder, call);
         }
+        before = now;
+    }
+    if freed > TOLD {
+        warning(format_args!("{} more files became FIFOs and were treated alike.", freed - TOLD));
     }
 }
 
-/// The string at an address of another process.
-fn read_name(process: &Path, pointer: u64) -> Option<PathBuf> {
-    let memory = File::open(process.join("mem")).ok()?;
-    let mut bytes = vec![0; LONGEST_PATH];
-    // A read that meets the end of a mapping is short.
-    let count = memory.read_at(&mut bytes, pointer).ok()?;
-    let name = bytes[..count]
-        .split(|byte| *byte == 0)
-        .next()
-        .filter(|name| !name.is_empty() && name.len() < count)?;
-    Some(PathBuf::from(OsStr::from_bytes(name)))
+/// If one of the call's arguments is the path of a FIFO, opens it for writing and closes it again; returns the path.
+fn free(process: &Process, call: &BlockedCall) -> Option<PathBuf> {
+    process.names(call).into_iter().find(|name| {
+        let bases = if name.is_absolute() {
+            // Its own view of the machine, which need not be ours.
+            vec![process.folder.join("root")]
+        } else {
+            vec![process.folder.join("cwd"), process.folder.join("fd").join(call.arguments[0].to_string())]
+        };
+        bases.iter().any(|base| let_go(base, name).is_ok())
+    })
 }

@@ -1,4 +1,5 @@
-//! Reads both outputs of a child until their end, or until the child has ended and only others keep them open.
+//! Reads both outputs of a child until their end, or until the child has ended and only others keep them open, or until it
+//! is given up.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::interrupts::Interrupts;
-use super::lines::Splitter;
+use super::lines::{Piece, Splitter};
 use super::{Line, Stream};
 
 /// How often the child's end and the deadline are looked at, in milliseconds.
@@ -42,10 +43,10 @@ impl Pipe {
             Err(error) => return Err(error),
         };
         let stream = self.stream;
-        let mut emit = |bytes: &[u8], transient| on_line(Line { stream, bytes, transient });
+        let mut emit = |bytes: &[u8], piece| on_line(Line { stream, bytes, piece });
         match &mut self.lines {
             Some(lines) => lines.push(&buffer[..count], &mut emit),
-            None if count > 0 => emit(&buffer[..count], false),
+            None if count > 0 => emit(&buffer[..count], Piece::LINE),
             None => {}
         }
         Ok(Some(count))
@@ -54,7 +55,7 @@ impl Pipe {
     fn finish(&mut self, on_line: &mut dyn FnMut(Line<'_>)) {
         let stream = self.stream;
         if let Some(lines) = &mut self.lines {
-            lines.finish(&mut |bytes, transient| on_line(Line { stream, bytes, transient }));
+            lines.finish(&mut |bytes, piece| on_line(Line { stream, bytes, piece }));
         }
     }
 }
@@ -98,14 +99,16 @@ impl Last {
     }
 }
 
-/// Hands on every line. Errors when a pipe cannot be read, or when `deadline` has passed (`TimedOut`).
+/// Hands on every line. `gives_up` is asked all the while, and told whether something was printed; returns whether it did
+/// give up. Errors when a pipe cannot be read.
 pub fn drain(
     child: &mut Child,
     raw_output: bool,
     interrupts: &Interrupts,
-    deadline: Option<Instant>,
+    gives_up: &mut dyn FnMut(bool) -> bool,
     on_line: &mut dyn FnMut(Line<'_>),
-) -> io::Result<()> {
+) -> io::Result<bool> {
+    let mut is_over_early = false;
     let mut pipes: Vec<Pipe> = Vec::with_capacity(2);
     pipes.extend(child.stdout.take().map(|out| Pipe::new(out.into(), Stream::Out, raw_output)));
     pipes.extend(child.stderr.take().map(|err| Pipe::new(err.into(), Stream::Err, false)));
@@ -119,8 +122,9 @@ pub fn drain(
                 None => pipes.swap_remove(index).finish(on_line),
             }
         }
-        if deadline.is_some_and(|deadline| Instant::now() > deadline) {
-            return Err(io::ErrorKind::TimedOut.into());
+        is_over_early = gives_up(!ready.is_empty());
+        if is_over_early {
+            break;
         }
         if last.is_over(ready.is_empty(), || interrupts.has_ended(child))? {
             break;
@@ -129,7 +133,7 @@ pub fn drain(
     for pipe in &mut pipes {
         pipe.finish(on_line);
     }
-    Ok(())
+    Ok(is_over_early)
 }
 
 /// The pipes that have something to read or are at their end; none when nothing came within so many milliseconds.

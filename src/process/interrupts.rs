@@ -1,4 +1,6 @@
-//! SIGINT, SIGTERM and SIGHUP: remembered, passed on to the running child, and a second SIGINT ends at once.
+//! SIGINT, SIGTERM, SIGHUP and the like: remembered, passed on to the running child, and a second SIGINT ends at once.
+//!
+//! Any other signal that would end the process without a word is heard as well, and ends the run as SIGTERM does.
 
 use std::io;
 use std::process::Child;
@@ -8,10 +10,11 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use super::{End, sys};
+use crate::exit_code;
 use crate::exit_code::ExitCode;
 
 /// The signals that reached us and the child that they are passed on to.
@@ -32,8 +35,11 @@ impl Interrupts {
     pub fn install(last_words: impl Fn() + Send + Sync + 'static) -> io::Result<Self> {
         let interrupts = Self::default();
         // What nohup has taken from us stays so: a clone survives its administrator's log-out.
-        let heard = [SIGINT, SIGTERM].into_iter().chain((!sys::is_ignored(SIGHUP)).then_some(SIGHUP));
-        let mut signals = Signals::new(heard)?;
+        let others =
+            [SIGHUP].into_iter().chain(sys::ending_signals()).filter(|signal| !sys::is_ignored(*signal));
+        let mut signals = Signals::new([SIGINT, SIGTERM].into_iter().chain(others))?;
+        // A file that may not grow any more is an error like a full disk, and no end without a word.
+        sys::ignore(SIGXFSZ);
         let listener = interrupts.clone();
         let last_words = Arc::new(last_words);
         std::thread::Builder::new().name("signals".into()).spawn(move || {
@@ -59,14 +65,12 @@ impl Interrupts {
         Ok(interrupts)
     }
 
-    /// The name of the first signal that reached us.
+    /// The first signal that reached us.
     #[must_use]
-    pub fn received(&self) -> Option<&'static str> {
+    pub fn received(&self) -> Option<exit_code::Signal> {
         match self.0.first.load(Ordering::SeqCst) {
             0 => None,
-            SIGINT => Some("SIGINT"),
-            SIGTERM => Some("SIGTERM"),
-            _ => Some("SIGHUP"),
+            signal => Some(exit_code::Signal::of(signal)),
         }
     }
 
@@ -97,8 +101,14 @@ impl Interrupts {
         self.child().map(Pid::as_raw)
     }
 
+    /// The child gets the three that every program knows as they are, and SIGTERM for any other.
     fn forward(&self, signal: i32) {
-        if let (Some(child), Ok(signal)) = (*self.child(), Signal::try_from(signal)) {
+        let is_ordinary = exit_code::Signal::of(signal).is_ordinary();
+        self.send(Signal::try_from(signal).ok().filter(|_| is_ordinary).unwrap_or(Signal::SIGTERM));
+    }
+
+    fn send(&self, signal: Signal) {
+        if let Some(child) = *self.child() {
             // The group may have ended this very moment.
             let _ = killpg(child, signal);
         }
@@ -106,7 +116,7 @@ impl Interrupts {
 
     /// Kills the running child's whole group: what it does is of no use any more.
     pub fn stop_child(&self) {
-        self.forward(Signal::SIGKILL as i32);
+        self.send(Signal::SIGKILL);
     }
 
     /// Starts a child so that no signal falls between its start and the moment it is known here.
@@ -132,13 +142,25 @@ impl Interrupts {
         Ok(ended)
     }
 
-    /// Waits for the child's end without giving up the chance to pass signals on.
-    pub(super) fn wait(&self, child: &mut Child) -> io::Result<End> {
+    /// Waits for the child's end without giving up the chance to pass signals on. `None` when `gives_up` does.
+    pub(super) fn wait(
+        &self,
+        child: &mut Child,
+        gives_up: &mut dyn FnMut() -> bool,
+    ) -> io::Result<Option<End>> {
         let mut pause = Duration::from_micros(200);
         while !self.has_ended(child)? {
+            if gives_up() {
+                return Ok(None);
+            }
             std::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(50));
         }
-        child.wait().map(End::from)
+        child.wait().map(|status| Some(End::from(status)))
+    }
+
+    /// Lets go of a child that nothing ends: from now on signals are not passed on to it.
+    pub(super) fn abandon(&self) {
+        *self.child() = None;
     }
 }

@@ -2,10 +2,12 @@
 #![allow(unsafe_code, reason = "each use says why it is sound")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
+use std::ffi::CStr;
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 /// Whether our caller had this signal ignored, as `nohup` does with SIGHUP.
 pub fn is_ignored(signal: i32) -> bool {
@@ -16,6 +18,135 @@ pub fn is_ignored(signal: i32) -> bool {
         nix::libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) == 0
             && action.assume_init().sa_sigaction == nix::libc::SIG_IGN
     }
+}
+
+/// Has a signal ignored from now on.
+pub fn ignore(signal: i32) {
+    // SAFETY: to ignore a signal installs no code of ours that could run at a bad moment.
+    unsafe {
+        nix::libc::signal(signal, nix::libc::SIG_IGN);
+    }
+}
+
+/// The processor time, in nanoseconds, and the bytes moved to and from disks, of all processes of a group together.
+#[cfg(target_vendor = "apple")]
+#[must_use]
+pub fn group_usage(group: i32) -> Option<(u64, u64)> {
+    const MOST: usize = 1024;
+    let mut numbers = [0_i32; MOST];
+    let size = i32::try_from(std::mem::size_of_val(&numbers)).ok()?;
+    // SAFETY: the call writes at most `size` bytes to the array and returns how many processes that were.
+    let count = unsafe { nix::libc::proc_listpgrppids(group, numbers.as_mut_ptr().cast(), size) };
+    let count = usize::try_from(count).ok()?.min(MOST);
+    let mut usage = (0_u64, 0_u64);
+    for number in numbers.into_iter().take(count) {
+        let mut info = std::mem::MaybeUninit::<nix::libc::rusage_info_v2>::zeroed();
+        // SAFETY: the call fills a structure of the version that is named, which `info` is; zeroed it is valid as well.
+        let info = unsafe {
+            if nix::libc::proc_pid_rusage(number, nix::libc::RUSAGE_INFO_V2, info.as_mut_ptr().cast()) != 0 {
+                continue;
+            }
+            info.assume_init()
+        };
+        usage.0 = usage.0.wrapping_add(info.ri_user_time).wrapping_add(info.ri_system_time);
+        usage.1 = usage.1.wrapping_add(info.ri_diskio_bytesread).wrapping_add(info.ri_diskio_byteswritten);
+    }
+    Some(usage)
+}
+
+/// Linux tells it in `/proc`.
+#[cfg(not(target_vendor = "apple"))]
+#[must_use]
+pub fn group_usage(_group: i32) -> Option<(u64, u64)> {
+    None
+}
+
+/// Lets the log's last line be written when a fault or the want of memory ends the process.
+pub fn speak_when_aborted() {
+    use nix::libc::{SIGABRT, SIGFPE, SIGILL, SIGSYS, SIGTRAP};
+    let handler = on_abort as extern "C" fn(i32);
+    for signal in [SIGABRT, SIGFPE, SIGILL, SIGSYS, SIGTRAP] {
+        // SAFETY: the handler makes only system calls that are async-signal-safe, and ends the process.
+        unsafe {
+            nix::libc::signal(signal, handler as nix::libc::sighandler_t);
+        }
+    }
+}
+
+extern "C" fn on_abort(signal: i32) {
+    super::last_words::say(signal, &mut |descriptor, text| {
+        // SAFETY: the call reads as many bytes as `text` has; a descriptor that is closed gives an error.
+        unsafe { nix::libc::write(descriptor, text.as_ptr().cast(), text.len()) };
+    });
+    // SAFETY: no destructor and no code of anybody else runs any more.
+    unsafe { nix::libc::_exit(128 + signal) }
+}
+
+/// Writes a small file of this name to a folder's disk and removes it, in a process of its own: whether that has come to
+/// its end in time, well or not. Nothing ends a process that waits for a dead disk, so it may be left behind.
+pub fn can_write(folder: impl AsFd, name: &CStr, patience: Duration) -> bool {
+    let folder = folder.as_fd().as_raw_fd();
+    // SAFETY: the child of this threaded process only makes system calls, with a descriptor and a string that it has
+    // copies of, and ends by `_exit`: it allocates nothing and takes no lock.
+    let child = unsafe {
+        match nix::libc::fork() {
+            0 => {
+                // The terminal's signals are for us: a handler of ours that ran there would count them twice.
+                nix::libc::setpgid(0, 0);
+                // Nobody who waits for the end of our output shall wait for this process.
+                for standard in 0..FIRST {
+                    nix::libc::close(standard);
+                }
+                let flags =
+                    nix::libc::O_WRONLY | nix::libc::O_CREAT | nix::libc::O_EXCL | nix::libc::O_NOFOLLOW;
+                let file = nix::libc::openat(folder, name.as_ptr(), flags, 0o600);
+                if file >= 0 {
+                    nix::libc::write(file, c"\n".as_ptr().cast(), 1);
+                    nix::libc::fsync(file);
+                    nix::libc::close(file);
+                    nix::libc::unlinkat(folder, name.as_ptr(), 0);
+                }
+                nix::libc::_exit(0)
+            }
+            child => nix::unistd::Pid::from_raw(child),
+        }
+    };
+    if child.as_raw() < 0 {
+        return false;
+    }
+    let deadline = Instant::now() + patience;
+    loop {
+        match nix::sys::wait::waitpid(child, Some(nix::sys::wait::WaitPidFlag::WNOHANG)) {
+            Ok(nix::sys::wait::WaitStatus::StillAlive) | Err(nix::errno::Errno::EINTR) => {}
+            Ok(_) => return true,
+            Err(_) => return false,
+        }
+        if Instant::now() > deadline {
+            // It goes when the disk lets it.
+            let _ = nix::sys::signal::kill(child, nix::sys::signal::Signal::SIGKILL);
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The signals that end a process without a word, apart from SIGINT, SIGTERM, SIGHUP, from SIGPIPE, which the runtime
+/// ignores, and from those that a fault of the program itself raises.
+#[cfg(target_os = "linux")]
+pub fn ending_signals() -> Vec<i32> {
+    use nix::libc::{
+        SIGALRM, SIGIO, SIGPROF, SIGPWR, SIGQUIT, SIGRTMAX, SIGRTMIN, SIGSTKFLT, SIGUSR1, SIGUSR2, SIGVTALRM,
+        SIGXCPU,
+    };
+    let named = [SIGALRM, SIGIO, SIGPROF, SIGPWR, SIGQUIT, SIGSTKFLT, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU];
+    named.into_iter().chain(SIGRTMIN()..=SIGRTMAX()).collect()
+}
+
+/// Elsewhere there are fewer of them.
+#[cfg(not(target_os = "linux"))]
+pub fn ending_signals() -> Vec<i32> {
+    use nix::libc::{SIGALRM, SIGPROF, SIGQUIT, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU};
+    vec![SIGALRM, SIGPROF, SIGQUIT, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU]
 }
 
 /// Overwrites every place in our own arguments that holds `secret`, so that the list of processes shows it no more.
@@ -63,17 +194,56 @@ pub fn hide_argument(secret: &[u8]) {
     }
 }
 
+/// The first descriptor that is not standard input, output or error.
+const FIRST: i32 = 3;
+
+/// Has every descriptor but the standard ones closed when this process becomes another program.
+///
+/// Ours are opened so; those that our caller has left open are not, and 1,300 of them hang every rsync before 3.5.0.
+/// `end` is one more than the highest that was open before, for kernels that know no other way than one by one.
+fn close_on_exec(end: i32) {
+    #[cfg(target_os = "linux")]
+    {
+        let (first, last) = (FIRST.unsigned_abs(), nix::libc::c_uint::MAX);
+        // SAFETY: the call takes three numbers and changes nothing but the flags of descriptors.
+        let done = unsafe {
+            nix::libc::syscall(nix::libc::SYS_close_range, first, last, nix::libc::CLOSE_RANGE_CLOEXEC)
+        };
+        if done == 0 {
+            return;
+        }
+    }
+    for descriptor in FIRST..end {
+        // SAFETY: F_SETFD changes nothing but a flag; a number that is not open gives an error.
+        unsafe {
+            nix::libc::fcntl(descriptor, nix::libc::F_SETFD, nix::libc::FD_CLOEXEC);
+        }
+    }
+}
+
+/// The most descriptors that are gone through one by one.
+const MOST: i32 = 1 << 20;
+
+/// One more than the highest open descriptor.
+fn end_of_descriptors() -> i32 {
+    let Ok(entries) = std::fs::read_dir("/dev/fd") else { return MOST };
+    let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    numbers.max().map_or(MOST, |highest| highest.saturating_add(1).min(MOST))
+}
+
 /// Lets the child die with us where the system can do that, run in `namespace`, and keep these descriptors open, the lock
-/// among them.
+/// among them, and no others.
 ///
 /// Without the first, a killed Counterpart would leave an rsync that goes on deleting; without the second, the next
-/// run could begin beside it on systems that cannot do the first.
+/// run could begin beside it on systems that cannot do the first. A signal that we ignore for ourselves is not ignored for
+/// the child.
 pub fn prepare_child<'a>(
     command: &mut Command,
     namespace: Option<&OwnedFd>,
     kept: impl Iterator<Item = &'a OwnedFd>,
 ) {
     let kept: Vec<RawFd> = kept.map(|kept| kept.as_fd().as_raw_fd()).collect();
+    let end = end_of_descriptors();
     #[cfg(target_os = "linux")]
     let namespace = namespace.map(|namespace| namespace.as_fd().as_raw_fd());
     // There are none elsewhere.
@@ -95,6 +265,11 @@ pub fn prepare_child<'a>(
                 nix::unistd::chdir(c"/")?;
             }
         }
+        close_on_exec(end);
+        // SAFETY: the default action of a signal is no code of ours.
+        unsafe {
+            nix::libc::signal(nix::libc::SIGXFSZ, nix::libc::SIG_DFL);
+        }
         for kept in &kept {
             // SAFETY: the descriptor belongs to an `OwnedFd` of the parent that outlives the spawn, and the child
             // has its own copy of it; nothing here closes it.
@@ -103,8 +278,8 @@ pub fn prepare_child<'a>(
         }
         Ok(())
     };
-    // SAFETY: the closure makes only system calls that are async-signal-safe (prctl, getppid, setns, chdir,
-    // fcntl); it allocates nothing, takes no lock and touches no memory but its captured integers.
+    // SAFETY: the closure makes only system calls that are async-signal-safe (prctl, getppid, setns, chdir, close_range,
+    // fcntl, signal); it allocates nothing, takes no lock and touches no memory but its captured integers.
     unsafe { command.pre_exec(prepare) };
 }
 

@@ -117,8 +117,8 @@ impl Visitor for Measure<'_> {
 fn measure(net: &Folder, interrupts: &Interrupts) -> Result<Size, Refusal> {
     let mut measure = Measure { size: Size::default(), interrupts };
     let walked = walk(net, &mut measure);
-    if interrupts.received().is_some() {
-        return Err(Refusal(ExitCode::INTERRUPTED, "Interrupted.".to_owned()));
+    if let Some(signal) = interrupts.received() {
+        return Err(Refusal(ExitCode::from_interruption(signal), "Interrupted.".to_owned()));
     }
     walked.map_err(|error| unreadable(net.path(), &error))?;
     match measure.size.problem.take() {

@@ -210,7 +210,8 @@ fn overlong(line: &[u8]) -> Option<&[u8]> {
 }
 
 /// The path in `file has vanished: "P"`; a folder is called `directory`.
-fn vanished(line: &[u8]) -> Option<&[u8]> {
+#[must_use]
+pub fn vanished(line: &[u8]) -> Option<&[u8]> {
     let rest = line.strip_prefix(b"file").or_else(|| line.strip_prefix(b"directory"))?;
     rest.strip_prefix(b" has vanished: \"")?.strip_suffix(b"\"")
 }

@@ -155,3 +155,35 @@ fn scripts_logs_and_rsync_of_hostile_names() {
     assert!(finished.out.lines().all(|line| line.contains(" Counterpart[")), "{finished}");
     assert_eq!(fs::read_dir(log).unwrap().count(), 1);
 }
+
+/// A name with what shows as nothing looks like another one, which may be trusted.
+#[test]
+fn what_is_invisible_in_a_name_is_shown_wherever_it_is_told() {
+    for (invisible, shown) in [
+        ("\u{61c}", "\\#330\\#234"),
+        ("\u{3164}", "\\#343\\#205\\#244"),
+        ("\u{ad}", "\\#302\\#255"),
+        ("\u{fe0f}", "\\#357\\#270\\#217"),
+        ("\u{e0041}", "\\#363\\#240\\#201\\#201"),
+    ] {
+        let mut sandbox = Sandbox::new();
+        let script =
+            sandbox.script(&format!("evil{invisible}script"), &format!("echo 'said{invisible}'; exit 1"));
+        let name = format!("evil{shown}script");
+        sandbox.write("file", "content");
+        sandbox.destination = sandbox.destination.join(format!("evil{invisible}disk"));
+        fs::create_dir(&sandbox.destination).unwrap();
+        let finished = sandbox.clone(&["--strict-scripts", "-p", script.to_str().unwrap()]);
+        finished.assert_code(81).assert_log(&format!("]: pre-clone script: said{shown}\n"));
+        let answer = sandbox.run([OsStr::new("check"), OsStr::new("-d"), sandbox.destination.as_os_str()]);
+        let record = fs::read_to_string(sandbox.mark("stats.json")).unwrap();
+        for text in [&finished.out, &finished.err, &sandbox.read_mark("error"), &record, &answer.out] {
+            assert!(!text.contains(invisible), "{text}");
+        }
+        for text in [&finished.err, &sandbox.read_mark("error")] {
+            assert!(text.contains(&name), "{text}");
+        }
+        assert!(record.contains(&name.replace('\\', "\\\\")), "{record}");
+        assert!(answer.out.contains(&format!("evil{shown}")), "{answer}");
+    }
+}

@@ -188,6 +188,43 @@ fn memory_is_bounded_however_much_a_script_prints() {
 }
 
 #[test]
+fn a_line_that_is_too_long_is_cut_in_the_log() {
+    let long = "head -c 20000 /dev/zero | tr '\\0' x; echo; head -c 1000000 /dev/zero | tr '\\0' y; echo; echo after";
+    let finished = with_pre(&sandbox(), long);
+    finished.assert_code(0);
+    let said: Vec<&str> =
+        finished.messages().into_iter().filter_map(|line| line.strip_prefix("pre-clone script: ")).collect();
+    let (x, y) = ("x".repeat(8192), "y".repeat(8192));
+    assert_eq!(
+        said,
+        [
+            format!("{x}… 11808 bytes more"),
+            format!("{y}…"),
+            "… 991808 bytes more of this line".to_owned(),
+            "after".to_owned(),
+        ]
+    );
+}
+
+#[test]
+fn a_script_cannot_fill_the_log() {
+    let sandbox = sandbox();
+    let finished = with_pre(&sandbox, "yes | head -n 150000; echo said");
+    finished.assert_code(0);
+    let too_much = "Warning: pre-clone script: the program has printed too much; the rest is not logged.";
+    assert_eq!(finished.out.matches(too_much).count(), 1);
+    finished.assert_log("]: pre-clone script: 50001 more lines were not logged.\n").assert_no_log("said");
+    assert_eq!(finished.out.matches("]: pre-clone script: y\n").count(), 100_000);
+    let log = fs::metadata(sandbox.logs().pop().unwrap()).unwrap().len();
+    assert!(log < 10 << 20, "{log}");
+    // And of long lines fewer are enough.
+    let finished = with_pre(&sandbox, "yes \"$(head -c 8000 /dev/zero | tr '\\0' x)\" | head -n 10000");
+    finished.assert_code(0).assert_log(too_much);
+    let log = fs::metadata(sandbox.logs().pop().unwrap()).unwrap().len();
+    assert!((64 << 20..70 << 20).contains(&log), "{log}");
+}
+
+#[test]
 fn a_script_finds_no_input() {
     let sandbox = sandbox();
     let script = sandbox.script("pre", "cat; read x; echo \"read: $? $x\"");

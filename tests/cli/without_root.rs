@@ -116,3 +116,23 @@ fn a_file_that_this_user_cannot_read_is_23_and_named() {
     assert_eq!(sandbox.names(), ["open"]);
     assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
 }
+
+/// Every rsync from 3.1.3 to 3.5.1 waits for ever for such a file if its recursion is incremental.
+#[test]
+fn a_changed_file_of_several_names_that_cannot_be_opened_is_23_and_no_hang() {
+    let sandbox = Sandbox::new();
+    sandbox.write("b", "old");
+    fs::hard_link(sandbox.source.join("b"), sandbox.source.join("c")).unwrap();
+    nobody::give(&sandbox.source.join("b"));
+    nobody::give(&sandbox.destination);
+    let limit = ["--stall-timeout", "20s"];
+    nobody::clone(&sandbox, &limit).assert_code(0);
+    fs::write(sandbox.source.join("b"), "new contents").unwrap();
+    fs::set_permissions(sandbox.source.join("b"), fs::Permissions::from_mode(0o000)).unwrap();
+    let finished = nobody::clone(&sandbox, &limit);
+    finished.assert_code(23).assert_log("Failing paths:");
+    assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
+    fs::set_permissions(sandbox.source.join("b"), fs::Permissions::from_mode(0o600)).unwrap();
+    nobody::clone(&sandbox, &limit).assert_code(0);
+    assert_eq!(fs::read_to_string(sandbox.destination.join("c")).unwrap(), "new contents");
+}

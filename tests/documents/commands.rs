@@ -31,7 +31,7 @@ fn options() -> BTreeSet<String> {
 }
 
 /// Options that the documents name and that belong to other programs.
-const OF_OTHERS: [&str; 32] = [
+const OF_OTHERS: [&str; 33] = [
     // rsync
     "--acls",
     "--archive",
@@ -47,6 +47,7 @@ const OF_OTHERS: [&str; 32] = [
     "--open-noatime",
     "--protect-decmpfs",
     "--sparse",
+    "--no-inc-recursive",
     "--xattrs",
     // cargo, rpm, xcode-select
     "--release",

@@ -135,3 +135,16 @@ fn times_that_are_none_are_refused() {
     assert_eq!(sandbox.clone(&["--retries", "101"]).code, 2);
     assert_eq!(transfers(&ledger), 0);
 }
+
+#[test]
+fn a_stall_timeout_is_a_time_or_off() {
+    let sandbox = Sandbox::new();
+    sandbox.write("file", "content");
+    for good in ["0", "off", "0s", "90s", "2h"] {
+        sandbox.clone(&["--stall-timeout", good]).assert_code(0);
+    }
+    for bad in ["soon", "-1", "1", ""] {
+        let run = sandbox.clone(&[&format!("--stall-timeout={bad}")]);
+        assert_eq!(run.code, 2, "{run}");
+    }
+}

@@ -5,6 +5,7 @@ Usage: faulty.py BACKING MOUNT_POINT CONTROL. Each line of the file CONTROL is o
     hang /path    reading this file blocks for as long as the line is there
     slow /path    each read of this file takes a twentieth of a second
     list /path    listing this folder fails with EIO
+    owners *      owners are kept, which is no fault
     stat /path    asking for the properties of this entry fails with EIO
     gone /path    asking for this entry's attributes removes it, and fails with ENOENT
     trunc /path   reading this file past its first kilobytes truncates it once, as logrotate does
@@ -45,7 +46,17 @@ class Faulty(ownerless.Ownerless):
     def getattr(self, path, fh=None):
         if self.is_told("stat", path):
             raise OSError(errno.EIO, "told to fail")
-        return super().getattr(path, fh)
+        attributes = super().getattr(path, fh)
+        if self.is_told("owners", path):
+            status = os.lstat(self.real(path)) if fh is None else os.fstat(fh)
+            attributes |= {"st_uid": status.st_uid, "st_gid": status.st_gid}
+        return attributes
+
+    def chown(self, path, uid, gid):
+        if self.is_told("owners", path):
+            os.chown(self.real(path), uid, gid, follow_symlinks=False)
+            return 0
+        return super().chown(path, uid, gid)
 
     def attributes(self, path):
         if self.is_told("gone", path):

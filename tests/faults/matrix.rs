@@ -86,6 +86,8 @@ faults! {
         => 23; "error id stats"; SOURCE;
     source::only_one_file_and_that_cannot_be_read_is_71: "every file of the source gives read errors", Before
         => 71; "error id stats"; SOURCE;
+    source::a_disk_mounted_in_a_dead_source_does_not_prove_it_alive: "the same, and a disk mounted in it", Before
+        => 71; "error id stats"; SOURCE;
     source::a_damaged_inode_is_23_and_named: "a damaged inode on the source", Before
         => 23; "error id stats"; SOURCE;
     source::a_source_that_is_emptied_in_between_is_71: "source removed, an empty folder in its place", AfterCopying
@@ -119,6 +121,22 @@ faults! {
     devices::a_hang_that_ends_is_waited_for: "the source hangs for a while", Copying
         => 0; "completed id stats"; SOURCE;
 
+    // What does nothing any more.
+    stalls::an_rsync_that_does_nothing_is_given_up_with_30: "rsync does nothing any more", Copying
+        => 30; "error id"; FILES;
+    stalls::a_list_that_never_ends_is_given_up_with_30: "rsync's list of losses never ends", BeforeCopying
+        => 30; "error"; FILES;
+    stalls::a_slow_transfer_is_not_given_up: "rsync is slow, and not dead", Copying
+        => 0; "completed id stats"; SOURCE;
+    stalls::another_attempt_follows_a_stall: "rsync does nothing, and is tried again", Copying
+        => 0; "completed id stats"; SOURCE;
+    stalls::a_source_that_stops_answering_is_30: "the source does not answer any more", Copying
+        => 30; "error id"; SOURCE;
+    stalls::a_destination_that_stops_answering_is_30_and_not_waited_for: "the destination does not answer any more", Copying
+        => 30; "error.tmp id" | "error.tmp id probe.tmp"; SOURCE;
+    stalls::an_exchange_that_makes_rsync_hang_is_given_up_with_30: "a folder is exchanged, and rsync hangs", Copying
+        => 30; "error id stats"; MOVING;
+
     // Room.
     space::a_disk_without_room_for_attributes_is_74: "no room for attributes", Copying
         => 74; "error id" | "error id stats"; SOURCE;
@@ -150,6 +168,14 @@ faults! {
         => 0; "completed id stats"; MOVING;
     moving::a_file_that_becomes_a_fifo_does_not_hang_the_run: "a file becomes a FIFO", Copying
         => 0; "completed id stats"; MOVING;
+    moving::many_files_that_become_fifos_cost_seconds: "two hundred files become FIFOs", Copying
+        => 0; "completed id stats"; MOVING;
+    moving::a_file_of_several_names_that_vanishes_is_cloned_by_the_others: "a hard-linked file vanishes", Copying
+        => 0; "completed id stats"; MOVING;
+    moving::a_file_of_several_names_that_vanishes_twice_is_23: "two names of a file vanish, one by one", Copying
+        => 23; "error id stats"; MOVING;
+    moving::a_file_of_several_names_that_cannot_be_opened_is_23: "a hard-linked file becomes a link", Copying
+        => 23; "error id stats"; MOVING;
 
     // Clocks.
     clock::a_clock_a_year_back_makes_no_difference: "clock a year back", Before
@@ -261,4 +287,14 @@ faults! {
         => 10, 12, 14, 15, 16; "error id" | "error id stats"; SOURCE;
     signals::of_several_signals_the_first_one_is_told: "several signals", Copying
         => 20; "error id"; SOURCE;
+    signals::any_other_signal_that_ends_is_128_and_the_signal: "ALRM, PROF, QUIT, USR1, USR2, VTALRM, XCPU, 40", Copying
+        => 131, 138, 140, 142, 154, 155, 152, 168; "error id"; SOURCE;
+    signals::an_abort_has_a_last_line: "ABRT, FPE to Counterpart", Copying
+        => 134, 136; "error.tmp id"; SOURCE;
+    signals::a_limit_of_file_sizes_is_an_error_like_a_full_disk: "no file may grow beyond a few bytes", Before
+        => 0, 66, 72; "completed id stats" | "" | "id"; SOURCE;
+    signals::a_broken_pipe_does_not_end_the_run: "PIPE, XFSZ to Counterpart", Copying
+        => 0; "completed id stats"; SOURCE;
+    signals::a_run_that_gets_no_memory_has_a_documented_end: "no memory, at any moment", AnyTime
+        => 0, 1, 66, 72, 86, 134; "" | "completed id stats" | "error id stats" | "error.tmp id stats" | "error id" | "error.tmp id"; SOURCE;
 }

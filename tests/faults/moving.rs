@@ -136,3 +136,90 @@ pub fn a_file_that_becomes_a_fifo_does_not_hang_the_run(evidence: &mut Evidence)
     run.assert_log("Warning: changing became a FIFO during the clone; rsync waited for a writer");
     then_mend(evidence, &sandbox);
 }
+
+/// How many FIFOs take the place of files.
+const FIFOS: usize = 200;
+
+/// At five seconds each it would be a quarter of an hour.
+pub fn many_files_that_become_fifos_cost_seconds(evidence: &mut Evidence) {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.source.join("a slow file"), noise(1, SLOW)).unwrap();
+    for number in 0..FIFOS {
+        sandbox.write(format!("folder/{number}"), "x");
+    }
+    on_transfer(&sandbox, "exec /usr/bin/rsync --bwlimit=512 \"$@\"");
+    evidence.watch(&sandbox);
+    let run = Running::start(&sandbox, &[]);
+    let begins = |name: &std::ffi::OsString| name.to_string_lossy().starts_with(".a slow file.");
+    assert!(wait_until(|| names_of(&sandbox.destination).iter().any(begins)), "nothing arrives");
+    meanwhile(&sandbox, || {
+        for number in 0..FIFOS {
+            let path = sandbox.source.join(format!("folder/{number}"));
+            fs::remove_file(&path).unwrap();
+            mkfifo(&path, Mode::S_IRWXU).unwrap();
+        }
+    });
+    // `finish` waits for a minute.
+    let run = run.finish();
+    evidence.judge(&sandbox, &run);
+    let told = run.out.matches(" became a FIFO during the clone;").count();
+    assert_eq!(told, 100, "{run}");
+    run.assert_log(&format!("Warning: {} more files became FIFOs and were treated alike.", FIFOS - 100));
+    then_mend(evidence, &sandbox);
+}
+
+/// A clone of `b`, `c` and `d`, one file, with old contents; then it gets new ones, and `happening` while it is cloned again.
+fn linked(evidence: &mut Evidence, times: u32, happening: &str) -> (Sandbox, Finished) {
+    let sandbox = Sandbox::new();
+    sandbox.write("folder/b", "old");
+    sandbox.write("kept", "kept");
+    fs::hard_link(sandbox.source.join("folder/b"), sandbox.source.join("folder/c")).unwrap();
+    fs::hard_link(sandbox.source.join("folder/b"), sandbox.source.join("folder/d")).unwrap();
+    sandbox.clone(&[]).assert_code(0);
+    fs::write(sandbox.source.join("folder/b"), "new contents").unwrap();
+    fs::write(sandbox.path().join("other"), noise(2, SLOW)).unwrap();
+    fs::write(sandbox.source.join("a slow file"), noise(1, SLOW)).unwrap();
+    let (source, count) = (sandbox.source.display(), sandbox.path().join("count"));
+    // After the list and before the file: the slow one is sent first.
+    on_transfer(
+        &sandbox,
+        &format!(
+            "echo x >>'{count}'; [ $(wc -l <'{count}') -le {times} ] || exec /usr/bin/rsync \"$@\"\n\
+             (sleep 1; cd '{source}/folder' && {happening}) & exec /usr/bin/rsync --bwlimit=512 --whole-file \"$@\"",
+            count = count.display()
+        ),
+    );
+    evidence.watch(&sandbox);
+    let run = sandbox.clone(&["--stall-timeout", "20s"]);
+    evidence.judge(&sandbox, &run);
+    (sandbox, run)
+}
+
+/// rsync's own code is 24, and `c` would keep its old contents.
+pub fn a_file_of_several_names_that_vanishes_is_cloned_by_the_others(evidence: &mut Evidence) {
+    let (sandbox, run) = linked(evidence, 1, "rm b");
+    run.assert_log("file has vanished: ").assert_log("once more for the names that are left.");
+    assert_eq!(fs::read_to_string(sandbox.destination.join("folder/c")).unwrap(), "new contents");
+    then_mend(evidence, &sandbox);
+}
+
+/// No other name may stand for it, as long as one of them vanishes in each attempt.
+pub fn a_file_of_several_names_that_vanishes_twice_is_23(evidence: &mut Evidence) {
+    let (sandbox, run) =
+        linked(evidence, 2, "if [ -e b ]; then rm b; cat ../../other >'../a slow file'; else rm c; fi");
+    let c = sandbox.source.join("folder/c");
+    run.assert_err(&format!(
+        "counterpart: {} vanished while it was copied, and it had other names (hard links), which the clone may lack \
+         or have with old contents. Run it again.\n",
+        c.display()
+    ));
+    assert_eq!(fs::read_to_string(sandbox.destination.join("folder/d")).unwrap(), "old");
+    then_mend(evidence, &sandbox);
+}
+
+/// The other way in which rsync waited for ever.
+pub fn a_file_of_several_names_that_cannot_be_opened_is_23(evidence: &mut Evidence) {
+    let (sandbox, run) = linked(evidence, 1, "rm b && ln -s c b");
+    run.assert_log("Failing paths:");
+    then_mend(evidence, &sandbox);
+}

@@ -317,3 +317,137 @@ pub fn of_several_signals_the_first_one_is_told(evidence: &mut Evidence) {
     on_transfer(&sandbox, "");
     evidence.mend(&sandbox);
 }
+
+/// Sends a signal by its number: those of real time have no name.
+fn send(run: &Running, number: i32) {
+    let id = run.id().to_string();
+    let sent = std::process::Command::new("/bin/kill").arg(format!("-{number}")).arg(id).status().unwrap();
+    assert!(sent.success());
+}
+
+/// Whatever would end the process without a word ends the run as SIGTERM does.
+pub fn any_other_signal_that_ends_is_128_and_the_signal(evidence: &mut Evidence) {
+    use nix::libc::{SIGALRM, SIGPROF, SIGQUIT, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU};
+    let named = [
+        (SIGALRM, "SIGALRM"),
+        (SIGPROF, "SIGPROF"),
+        (SIGQUIT, "SIGQUIT"),
+        (SIGUSR1, "SIGUSR1"),
+        (SIGUSR2, "SIGUSR2"),
+        (SIGVTALRM, "SIGVTALRM"),
+        (SIGXCPU, "SIGXCPU"),
+        (40, "signal 40"),
+    ];
+    for (number, name) in named {
+        let sandbox = slow_sandbox();
+        evidence.watch(&sandbox);
+        let run = Running::start(&sandbox, &[]);
+        wait_for_files(&sandbox);
+        send(&run, number);
+        let run = run.finish();
+        evidence.judge(&sandbox, &run);
+        let sentence = format!("The clone was interrupted ({name}).");
+        assert_failure(&sandbox, &run, 128 + number, &sentence, &["error", "id"]);
+        assert_no_rsync(&sandbox);
+        assert_nothing_extra(&sandbox);
+        on_transfer(&sandbox, "");
+        evidence.mend(&sandbox);
+    }
+}
+
+/// The log's last line is written all the same.
+pub fn an_abort_has_a_last_line(evidence: &mut Evidence) {
+    for signal in [Signal::SIGABRT, Signal::SIGFPE] {
+        let sandbox = slow_sandbox();
+        evidence.watch(&sandbox);
+        let run = Running::start(&sandbox, &[]);
+        wait_for_files(&sandbox);
+        run.signal(signal);
+        let run = run.finish();
+        evidence.judge(&sandbox, &run);
+        run.assert_code(128 + signal as i32).assert_log(
+            ": Error: Counterpart was aborted: it got no memory, or has a fault; see standard error.\n",
+        );
+        let log = fs::read_to_string(sandbox.logs().pop().unwrap()).unwrap();
+        assert!(run.out.ends_with(log.lines().last().unwrap().trim_end()) || run.out == log, "{log}\n{run}");
+        assert_no_rsync(&sandbox);
+        on_transfer(&sandbox, "");
+        evidence.mend(&sandbox);
+    }
+}
+
+/// A clone whose process may write no file of more than so many bytes.
+fn limited(sandbox: &Sandbox, bytes: u32) -> crate::sandbox::Finished {
+    let mut command = std::process::Command::new("/usr/bin/prlimit");
+    let product = sandbox.command(sandbox.arguments([] as [&str; 0]));
+    command.arg(format!("--fsize={bytes}")).arg("/usr/bin/env").args(product.get_args());
+    command.env("COUNTERPART_FAKE_HOST", sandbox.host()).stdin(std::process::Stdio::null());
+    crate::sandbox::Finished::from(command.output().unwrap())
+}
+
+/// SIGXFSZ would end it without a word.
+pub fn a_limit_of_file_sizes_is_an_error_like_a_full_disk(evidence: &mut Evidence) {
+    // First the log is too long, then the record, then each mark as well.
+    for (bytes, codes) in [(600, [0, 0]), (20, [66, 72])] {
+        let sandbox = Sandbox::new();
+        sandbox.write("file", "content");
+        evidence.watch(&sandbox);
+        let run = limited(&sandbox, bytes);
+        assert!(codes.contains(&run.code), "{run}");
+        evidence.judge(&sandbox, &run);
+        assert!(run.err.contains(" cannot be written any more: File too large. The run goes on.\n"), "{run}");
+        evidence.mend(&sandbox);
+    }
+}
+
+/// The reader of standard output is gone.
+pub fn a_broken_pipe_does_not_end_the_run(evidence: &mut Evidence) {
+    let sandbox = Sandbox::new();
+    quarter_megabytes(&sandbox, 4);
+    slow_down(&sandbox, 500);
+    evidence.watch(&sandbox);
+    let run = Running::start(&sandbox, &[]);
+    wait_for_files(&sandbox);
+    run.signal(Signal::SIGPIPE);
+    run.signal(Signal::SIGXFSZ);
+    let run = run.finish();
+    evidence.judge(&sandbox, &run);
+    on_transfer(&sandbox, "");
+    evidence.mend(&sandbox);
+}
+
+/// Memory is refused at ever later moments: whatever the run was doing, its end is one of the table, and the log has a last
+/// line.
+pub fn a_run_that_gets_no_memory_has_a_documented_end(evidence: &mut Evidence) {
+    let sandbox = Sandbox::new();
+    for number in 0..2000 {
+        let file = sandbox.source.join(format!("file {number}"));
+        fs::write(&file, "x").unwrap();
+        fs::hard_link(&file, sandbox.source.join(format!("link {number}"))).unwrap();
+    }
+    let limited = |kibibytes: u64| {
+        let mut command = std::process::Command::new("/usr/bin/prlimit");
+        let product = sandbox.command(sandbox.arguments([] as [&str; 0]));
+        command.arg(format!("--as={}", kibibytes << 10)).arg("/usr/bin/env").args(product.get_args());
+        command.env("COUNTERPART_FAKE_HOST", sandbox.host()).stdin(std::process::Stdio::null());
+        crate::sandbox::Finished::from(command.output().unwrap())
+    };
+    // Where the program begins to run at all depends on the machine.
+    let mut runs = 0;
+    for kibibytes in (16 << 10..64 << 10).step_by(400) {
+        evidence.watch(&sandbox);
+        let run = limited(kibibytes);
+        if run.out.is_empty() {
+            assert_ne!(run.code, 0, "{run}");
+            evidence.forget();
+            continue;
+        }
+        evidence.judge(&sandbox, &run);
+        runs += 1;
+        if runs == 20 {
+            break;
+        }
+    }
+    assert_eq!(runs, 20);
+    evidence.mend(&sandbox);
+}

@@ -1,6 +1,7 @@
 //! The source breaks or goes away in the middle.
 
 use std::ffi::OsStr;
+use std::fs;
 
 use crate::disk::{LoopDisk, drop_caches};
 use crate::evidence::Evidence;
@@ -190,4 +191,45 @@ pub fn a_source_that_is_gone_from_the_start_does_not_wipe_the_destination(eviden
     evidence.judge(&sandbox, &run);
     evidence.mend(&sandbox);
     assert_nothing_extra(&sandbox);
+}
+
+/// What is mounted in the source can be read, and says nothing about the source's own disk. Nor is a FIFO waited for.
+pub fn a_disk_mounted_in_a_dead_source_does_not_prove_it_alive(evidence: &mut Evidence) {
+    let fuse = FaultyFuse::new();
+    let mut sandbox = Sandbox::new();
+    sandbox.source = fuse.path();
+    quarter_megabytes(&sandbox, 3);
+    nix::unistd::mkfifo(&sandbox.source.join("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    fs::create_dir(sandbox.source.join("inner")).unwrap();
+    fuse.tell("fail *\n");
+    let inner = Mounted::tmpfs(&sandbox.source.join("inner"));
+    quarter_megabytes_at(&sandbox.source.join("inner"));
+    evidence.watch_at(&fuse.backing(), &sandbox.destination);
+    let run = sandbox.clone(&[]);
+    evidence.judge_end(&sandbox, &run);
+    drop(inner);
+    assert!(run.err.contains(" became unreadable during the clone: Input/output error. "), "{run}");
+    evidence.judge_loss(&sandbox);
+    fuse.tell("");
+    evidence.mend(&sandbox);
+}
+
+fn quarter_megabytes_at(folder: &std::path::Path) {
+    fs::write(folder.join("readable"), vec![b'x'; 256 * 1024]).unwrap();
+}
+
+/// A filesystem in memory that is unmounted at the end.
+struct Mounted(std::path::PathBuf);
+
+impl Mounted {
+    fn tmpfs(point: &std::path::Path) -> Self {
+        tool("mount", &[OsStr::new("-t"), OsStr::new("tmpfs"), OsStr::new("tmpfs"), point.as_os_str()]);
+        Self(point.to_owned())
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        tool("umount", &[OsStr::new("-l"), self.0.as_os_str()]);
+    }
 }

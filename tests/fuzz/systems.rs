@@ -7,7 +7,8 @@ use std::path::Path;
 use chrono::NaiveDate;
 use counterpart::host::folder::FileIdentity;
 use counterpart::job;
-use counterpart::linux::blocked::{BlockedCall, process_group};
+use counterpart::linux::activity::{Stat, bytes_moved};
+use counterpart::linux::blocked::BlockedCall;
 use counterpart::linux::{
     fstab, locks, mounts, mysql, names, openldap, postgres, processes, sockets, systemd,
 };
@@ -90,10 +91,11 @@ pub fn sockets(data: &[u8]) {
     let _ = sockets::inode(data);
 }
 
-/// `/proc/PID/stat` and `/proc/PID/syscall`.
+/// `/proc/PID/stat`, `/proc/PID/io` and `/proc/PID/syscall`.
 pub fn blocked(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
-    let _ = process_group(&text);
+    let _ = Stat::read(&text);
+    let _ = bytes_moved(&text);
     let _ = BlockedCall::read(&text);
 }
 

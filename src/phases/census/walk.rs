@@ -15,6 +15,7 @@ use nix::libc::{dev_t, ino_t};
 use nix::sys::stat::{FileStat, SFlag, fstat, fstatat};
 
 use super::Census;
+use super::linked_names::{LinkedNames, Way};
 use crate::host::folder::{Folder, open_below, open_subfolder};
 use crate::host::shared_work;
 use crate::process::interrupts::Interrupts;
@@ -33,11 +34,22 @@ const BLOCK: u64 = 512;
 /// Links are not followed, and nothing but folders is opened. It ends early, with what it has, when a signal has
 /// asked us to end. Errors when `folder` itself cannot be read.
 pub fn count(folder: &Folder, left_out: &LeftOut, interrupts: &Interrupts) -> io::Result<Census> {
+    count_noting(folder, left_out, interrupts, None)
+}
+
+/// The same, and notes the names of files that have several.
+pub fn count_noting(
+    folder: &Folder,
+    left_out: &LeftOut,
+    interrupts: &Interrupts,
+    linked: Option<&LinkedNames>,
+) -> io::Result<Census> {
     let root = Arc::new(open_subfolder(folder, c".")?);
     let stat = fstat(&*root)?;
-    let walk = Walk { device: stat.st_dev, left_out, interrupts };
+    let walk = Walk { device: stat.st_dev, left_out, interrupts, linked };
+    let here = linked.map(LinkedNames::top);
     let way = vec![c".".to_owned()];
-    let top = Below { base: root, way, path: PathBuf::new(), depth: 0, place: left_out.top() };
+    let top = Below { base: root, way, path: PathBuf::new(), here, depth: 0, place: left_out.top() };
     let tallies = shared_work::share(top, interrupts, |below, found, tally: &mut Tally| {
         if walk.read(&below, tally, found).is_err_and(|error| !is_gone(&error)) {
             tally.unreadable += 1;
@@ -58,6 +70,7 @@ struct Below<'a> {
     /// The names that lead from there to it.
     way: Vec<CString>,
     path: PathBuf,
+    here: Option<Way>,
     depth: usize,
     place: Place<'a>,
 }
@@ -66,6 +79,7 @@ struct Walk<'a> {
     device: dev_t,
     left_out: &'a LeftOut,
     interrupts: &'a Interrupts,
+    linked: Option<&'a LinkedNames>,
 }
 
 impl<'a> Walk<'a> {
@@ -87,6 +101,13 @@ impl<'a> Walk<'a> {
                 continue;
             }
             tally.see(&stat);
+            let here = self.linked.zip(below.here).map(|(linked, way)| linked.below(way, name.to_bytes()));
+            if kind(&stat) == SFlag::S_IFREG
+                && stat.st_nlink > 1
+                && let Some((linked, here)) = self.linked.zip(here)
+            {
+                linked.add(here);
+            }
             if is_folder && stat.st_dev != self.device {
                 tally.see_boundary(below.path.join(OsStr::from_bytes(name.to_bytes())));
             } else if is_folder {
@@ -96,7 +117,7 @@ impl<'a> Walk<'a> {
                 way.push(name.to_owned());
                 let place = below.place.below(name.to_bytes());
                 let path = below.path.join(OsStr::from_bytes(name.to_bytes()));
-                found.push(Below { base: Arc::clone(base), way, path, depth: below.depth + 1, place });
+                found.push(Below { base: Arc::clone(base), way, path, here, depth: below.depth + 1, place });
             }
         }
         Ok(())

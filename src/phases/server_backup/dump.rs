@@ -12,6 +12,7 @@ use nix::fcntl::{Flock, FlockArg, OFlag};
 use super::parallel_bzip2::ParallelBzip2;
 use super::silence::Silence;
 use crate::host::folder::Folder;
+use crate::logging::printed::Printed;
 use crate::phases::Run;
 use crate::process::{Command, End, Stream, stream};
 use crate::secret::Secret;
@@ -122,6 +123,9 @@ impl Drop for DumpFile<'_> {
 /// How many of a dumper's own words are kept for the message.
 const KEPT_LINES: usize = 5;
 
+/// How much of each, in bytes.
+const LONGEST_COMPLAINT: usize = 1000;
+
 /// Runs a dumper and hands its standard output on as it comes. Returns the last bytes of it.
 ///
 /// The error says in words what went wrong: it could not be started, it failed, it complained, or there was no room.
@@ -135,6 +139,7 @@ pub fn run_dumper(
     command.raw_output = true;
     let name = shown::path(&command.program).to_string();
     let (mut tail, mut complaints, mut failed) = (Vec::new(), Vec::new(), None);
+    let mut printed = Printed::new(format!("{name}: "));
     let silence = Silence::new(run.host.dumper_silence);
     let end = silence.watch(run.interrupts, || {
         stream(&command, run.interrupts, &mut |line| {
@@ -148,16 +153,17 @@ pub fn run_dumper(
                 }
                 Stream::Out => {}
                 Stream::Err => {
-                    let text = shown::line(line.bytes).to_string();
-                    info!("{name}: {text}");
-                    if !is_harmless(line.bytes) && complaints.len() < KEPT_LINES {
-                        complaints.push(text.trim_end_matches('.').to_owned());
+                    printed.log(line);
+                    if line.piece.begins && !is_harmless(line.bytes) && complaints.len() < KEPT_LINES {
+                        let start = &line.bytes[..line.bytes.len().min(LONGEST_COMPLAINT)];
+                        complaints.push(shown::line(start).to_string().trim_end_matches('.').to_owned());
                     }
                 }
             }
             silence.breaks();
         })
     });
+    printed.finish();
     let end = end.map_err(|error| format!("{name} could not be run: {}", shown::reason(&error)))?;
     if silence.was_too_long() {
         let minutes = run.host.dumper_silence.as_secs().div_ceil(60);

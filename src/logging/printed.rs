@@ -1,0 +1,108 @@
+//! What another program prints goes to the log, but never without bound: the disk of the log is the system's own.
+
+use log::info;
+
+use super::warning;
+use crate::process::Line;
+use crate::shown;
+
+/// The most of one line that is logged, in bytes.
+const LONGEST: usize = 8 * 1024;
+
+/// How many lines of one program are logged.
+const LINES: u64 = 100_000;
+
+/// How many bytes of one program are logged: escaped, they may become five times as many.
+const BYTES: u64 = 64 << 20;
+
+/// How many lines more may be logged that matter to the reader, such as a program's last words.
+const RESERVE: u64 = 1_000;
+
+/// Logs what one program prints.
+#[derive(Debug)]
+pub struct Printed {
+    /// What stands before each line.
+    prefix: String,
+    lines: u64,
+    bytes: u64,
+    reserve: u64,
+    /// How much of the line that is read now was left out.
+    left_out: u64,
+    /// How many lines were not logged at all.
+    dropped: u64,
+}
+
+impl Printed {
+    /// Of a program whose lines get this prefix.
+    #[must_use]
+    pub fn new(prefix: impl Into<String>) -> Self {
+        Self { prefix: prefix.into(), lines: 0, bytes: 0, reserve: 0, left_out: 0, dropped: 0 }
+    }
+
+    /// Logs a line, or the beginning of one that is too long.
+    pub fn log(&mut self, line: Line<'_>) {
+        self.put(line, false);
+    }
+
+    /// Logs a line that is wanted even if the program has said too much already.
+    pub fn log_in_any_case(&mut self, line: Line<'_>) {
+        self.put(line, true);
+    }
+
+    fn put(&mut self, line: Line<'_>, matters: bool) {
+        if !line.piece.begins {
+            self.left_out += line.bytes.len() as u64;
+            if line.piece.ends {
+                self.end_long_line();
+            }
+            return;
+        }
+        self.end_long_line();
+        if !self.may(matters) {
+            return;
+        }
+        let (shown, rest) = line.bytes.split_at(line.bytes.len().min(LONGEST));
+        self.lines += 1;
+        self.bytes += shown.len() as u64;
+        let (prefix, text) = (&self.prefix, shown::line(shown));
+        if line.piece.ends && !rest.is_empty() {
+            info!("{prefix}{text}… {} bytes more", rest.len());
+        } else if line.piece.ends {
+            info!("{prefix}{text}");
+        } else {
+            info!("{prefix}{text}…");
+            self.left_out = rest.len() as u64;
+        }
+    }
+
+    /// Whether another line may be logged. Says so when that is over.
+    fn may(&mut self, matters: bool) -> bool {
+        if self.lines < LINES && self.bytes < BYTES {
+            return true;
+        }
+        if matters && self.reserve < RESERVE {
+            self.reserve += 1;
+            return true;
+        }
+        if self.dropped == 0 {
+            warning(format_args!("{}the program has printed too much; the rest is not logged.", self.prefix));
+        }
+        self.dropped += 1;
+        false
+    }
+
+    fn end_long_line(&mut self) {
+        if self.left_out > 0 && self.dropped == 0 {
+            info!("{}… {} bytes more of this line", self.prefix, self.left_out);
+        }
+        self.left_out = 0;
+    }
+
+    /// Tells, when the program has ended, how much was not logged.
+    pub fn finish(mut self) {
+        self.end_long_line();
+        if self.dropped > 0 {
+            info!("{}{} more lines were not logged.", self.prefix, self.dropped);
+        }
+    }
+}

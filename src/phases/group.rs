@@ -1,0 +1,103 @@
+//! The processes of a group, by what `/proc` says of them. Elsewhere than on Linux there are none here.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::linux::activity::{Stat, bytes_moved};
+use crate::linux::blocked::BlockedCall;
+use crate::process::group_usage;
+
+/// The longest path that a system call takes, in bytes.
+const LONGEST_PATH: usize = 4096;
+
+/// How many open files of a process are looked at.
+const OPEN_FILES: usize = 64;
+
+/// A process.
+#[derive(Debug)]
+pub struct Process {
+    /// Its folder in `/proc`.
+    pub folder: PathBuf,
+    /// What it has used.
+    pub stat: Stat,
+}
+
+/// What a group has used so far. Compared only: where a process has ended, the sums are smaller.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    ticks: u64,
+    bytes: u64,
+    processes: usize,
+}
+
+/// The processes of a group that have not ended.
+#[must_use]
+pub fn processes(group: i32) -> Vec<Process> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    entries
+        .flatten()
+        .filter(|entry| entry.file_name().as_bytes().first().is_some_and(u8::is_ascii_digit))
+        .filter_map(|entry| {
+            let folder = entry.path();
+            // The name of a process may be any bytes.
+            let stat = fs::read(folder.join("stat")).ok()?;
+            let stat = Stat::read(&String::from_utf8_lossy(&stat))?;
+            (stat.group == group && !stat.is_over).then_some(Process { folder, stat })
+        })
+        .collect()
+}
+
+/// What a group has used; `None` where the system does not tell.
+#[must_use]
+pub fn usage(group: i32) -> Option<Usage> {
+    let processes = processes(group);
+    if processes.is_empty() {
+        return group_usage(group).map(|(ticks, bytes)| Usage { ticks, bytes, processes: 0 });
+    }
+    Some(processes.iter().fold(Usage { processes: processes.len(), ..Usage::default() }, |sum, process| {
+        // Only its owner and root are told; then its processor time has to do.
+        let bytes = fs::read_to_string(process.folder.join("io")).ok().and_then(|io| bytes_moved(&io));
+        Usage {
+            ticks: sum.ticks.wrapping_add(process.stat.ticks),
+            bytes: sum.bytes.wrapping_add(bytes.unwrap_or(0)),
+            ..sum
+        }
+    }))
+}
+
+impl Process {
+    /// The system call that it waits in.
+    #[must_use]
+    pub fn blocked(&self) -> Option<BlockedCall> {
+        BlockedCall::read(&fs::read_to_string(self.folder.join("syscall")).ok()?)
+    }
+
+    /// The strings that the first two arguments of a call point to.
+    #[must_use]
+    pub fn names(&self, call: &BlockedCall) -> Vec<PathBuf> {
+        call.arguments.iter().take(2).filter_map(|pointer| self.string(*pointer)).collect()
+    }
+
+    fn string(&self, pointer: u64) -> Option<PathBuf> {
+        let memory = File::open(self.folder.join("mem")).ok()?;
+        let mut bytes = vec![0; LONGEST_PATH];
+        // A read that meets the end of a mapping is short.
+        let count = memory.read_at(&mut bytes, pointer).ok()?;
+        let name = bytes[..count]
+            .split(|byte| *byte == 0)
+            .next()
+            .filter(|name| !name.is_empty() && name.len() < count)?;
+        Some(PathBuf::from(OsStr::from_bytes(name)))
+    }
+
+    /// The files and folders that it has open below one of these folders, without touching any of them.
+    #[must_use]
+    pub fn open_below(&self, folders: &[&Path]) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.folder.join("fd")).into_iter().flatten().flatten().take(OPEN_FILES);
+        let links = entries.filter_map(|entry| fs::read_link(entry.path()).ok());
+        links.filter(|path| folders.iter().any(|folder| path != folder && path.starts_with(folder))).collect()
+    }
+}

@@ -1,0 +1,82 @@
+//! The log's last line when the process is aborted: by then nothing may be allocated and no lock be taken.
+
+use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::sync::atomic::{AtomicI32, AtomicU8, AtomicUsize, Ordering};
+
+use super::sys;
+
+/// The longest beginning of a line, in bytes.
+const LONGEST: usize = 64;
+
+/// What stands before each line of the log now.
+static START: [AtomicU8; LONGEST] = [const { AtomicU8::new(0) }; LONGEST];
+
+/// How long it is.
+static LENGTH: AtomicUsize = AtomicUsize::new(0);
+
+/// The log's descriptor.
+static LOG: AtomicI32 = AtomicI32::new(-1);
+
+/// From now on the last line goes to standard output, and to the log if there is one.
+pub fn prepare(log: Option<BorrowedFd<'_>>) {
+    set_log(log);
+    sys::speak_when_aborted();
+}
+
+/// Remembers where the log is written, or that it is not any more.
+pub fn set_log(log: Option<BorrowedFd<'_>>) {
+    LOG.store(log.map_or(-1, |log| log.as_raw_fd()), Ordering::SeqCst);
+}
+
+/// Remembers how a line begins now.
+pub fn set_start(text: &str) {
+    let bytes = &text.as_bytes()[..text.len().min(LONGEST)];
+    for (place, byte) in START.iter().zip(bytes) {
+        place.store(*byte, Ordering::Relaxed);
+    }
+    LENGTH.store(bytes.len(), Ordering::SeqCst);
+}
+
+/// Says that this signal ends the process, without any memory but the stack.
+pub(super) fn say(signal: i32, write: &mut dyn FnMut(i32, &[u8])) {
+    let mut start = [0; LONGEST];
+    for (byte, place) in start.iter_mut().zip(&START) {
+        *byte = place.load(Ordering::Relaxed);
+    }
+    let start = &start[..LENGTH.load(Ordering::SeqCst).min(LONGEST)];
+    let code = 128_u8.wrapping_add(signal.to_le_bytes()[0]);
+    let digits = [b'0' + code / 100, b'0' + code / 10 % 10, b'0' + code % 10];
+    for descriptor in [1, LOG.load(Ordering::SeqCst)] {
+        if descriptor < 0 {
+            continue;
+        }
+        for text in [
+            start,
+            b"Error: Counterpart was aborted: it got no memory, or has a fault; see standard error.\n",
+            start,
+            b"Counterpart exited with code ",
+            &digits,
+            b".\n",
+        ] {
+            write(descriptor, text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_last_line_tells_the_code() {
+        super::set_start("Oct 01 00:00:00 Counterpart[7]: ");
+        let mut said = Vec::new();
+        super::say(6, &mut |descriptor, text| {
+            assert_eq!(descriptor, 1);
+            said.extend_from_slice(text);
+        });
+        let said = String::from_utf8(said).unwrap();
+        assert!(
+            said.ends_with("\nOct 01 00:00:00 Counterpart[7]: Counterpart exited with code 134.\n"),
+            "{said}"
+        );
+    }
+}
