@@ -1,9 +1,11 @@
 //! Where we are: plain data. Only [`Host::native`] asks the compiler or the machine which system this is.
 
+pub mod file_identity;
 pub mod folder;
 pub mod lock;
 pub mod platform;
 pub mod removal;
+pub mod resolve;
 pub mod shared_work;
 pub mod small_file;
 pub mod space;

@@ -45,6 +45,8 @@ pub struct Command {
     pub raw_output: bool,
     /// A lock that lives until this process and the child are both gone.
     pub lock: Option<OwnedFd>,
+    /// What the child finds open under the same numbers, as for a path below `/proc/self/fd`.
+    pub inherited: Vec<OwnedFd>,
 }
 
 /// The environment of every tool: the C locale, the system's folders, and nothing that came from our caller.
@@ -72,6 +74,7 @@ impl Command {
             user: None,
             raw_output: false,
             lock: None,
+            inherited: Vec::new(),
         }
     }
 
@@ -93,7 +96,7 @@ impl Command {
         if let Some((user, group)) = self.user {
             command.uid(user).gid(group);
         }
-        sys::prepare_child(&mut command, self.lock.as_ref());
+        sys::prepare_child(&mut command, self.lock.iter().chain(&self.inherited));
         command.spawn()
     }
 }

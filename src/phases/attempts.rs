@@ -4,6 +4,7 @@ use log::info;
 
 use super::endpoints::Endpoints;
 use super::preflight::Rsync;
+use super::safety_net::{self, Nets};
 use super::transfer::{self, Report};
 use super::verdict::{self, Completion};
 use super::{Run, journal, markers};
@@ -14,22 +15,36 @@ use crate::record::Lines;
 use crate::rsync::exit_status;
 use crate::rsync::rules::Rules;
 
-/// Makes the clone, with as many more attempts as the plan allows.
+/// Makes the clone, with as many more attempts as the plan allows, and with others where safety nets give way to it.
 pub fn clone(
     run: &Run<'_>,
     rsync: &Rsync,
     ends: &Endpoints,
     rules: &Rules,
+    nets: &mut Nets,
 ) -> Result<(Report, Result<Completion, Failure>), Failure> {
     let _phase = run.phase("transfer");
-    let mut left = run.plan.retries;
+    let (mut left, mut extra) = (run.plan.retries, 0);
+    let named = |failure| safety_net::named_in(run, &ends.destination, failure);
     loop {
-        let report = transfer::clone(run, rsync, ends, rules)?;
         let attempt = run.plan.retries - left + 1;
-        note(run, rsync, &report, attempt);
-        let judgement = verdict::judge(run, ends, &report);
+        let tried = transfer::clone(run, rsync, ends, rules, nets).map(|report| {
+            note(run, rsync, &report, attempt + extra);
+            let judgement = verdict::judge(run, ends, &report);
+            (report, judgement)
+        });
+        let is_full = |failure: &Failure| matches!(failure, Failure::DestinationFull { .. });
+        if tried.as_ref().map_or_else(is_full, |(_, judgement)| judgement.as_ref().is_err_and(is_full))
+            && safety_net::give_up(run, &ends.destination, nets)
+        {
+            extra += 1;
+            info!("The clone is tried again with the room that this has made.");
+            markers::still_in_place(run, ends)?;
+            continue;
+        }
+        let (report, judgement) = tried.map_err(named)?;
         let Some(why) = passing_cause(&report, &judgement).filter(|_| left > 0) else {
-            return Ok((report, judgement));
+            return Ok((report, judgement.map_err(named)));
         };
         left -= 1;
         wait(run, why, attempt)?;

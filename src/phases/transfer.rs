@@ -6,7 +6,7 @@ use log::info;
 use super::adoption::{self, Losses};
 use super::endpoints::Endpoints;
 use super::preflight::Rsync;
-use super::safety_net::{self, Net};
+use super::safety_net::{self, Net, Nets};
 use super::{Run, granularity, verdict, watchdog};
 use crate::failure::Failure;
 use crate::logging::{Screen, warning};
@@ -34,10 +34,16 @@ pub struct Report {
 }
 
 /// Makes the clone.
-pub fn clone(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -> Result<Report, Failure> {
+pub fn clone(
+    run: &Run<'_>,
+    rsync: &Rsync,
+    ends: &Endpoints,
+    rules: &Rules,
+    nets: &mut Nets,
+) -> Result<Report, Failure> {
     run.go_on()?;
     // Each start gets a net of its own: a second one would put its leavings over those of the first.
-    let net = safety_net::cast(run, &ends.destination)?;
+    let net = safety_net::cast(run, ends, nets)?;
     let purpose = Purpose::Clone { progress: Screen::is_terminal() };
     let command = command(run, rsync, ends, rules, purpose, net.as_ref())?;
     info!("Cloning.");

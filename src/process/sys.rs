@@ -61,12 +61,12 @@ pub fn hide_argument(secret: &[u8]) {
     }
 }
 
-/// Lets the child die with us where the system can do that, and keep `lock` open.
+/// Lets the child die with us where the system can do that, and keep these descriptors open, a lock among them.
 ///
 /// Without the first, a killed Counterpart would leave an rsync that goes on deleting; without the second, the next
 /// run could begin beside it on systems that cannot do the first.
-pub fn prepare_child(command: &mut Command, lock: Option<&OwnedFd>) {
-    let lock = lock.map(|lock| lock.as_fd().as_raw_fd());
+pub fn prepare_child<'a>(command: &mut Command, kept: impl Iterator<Item = &'a OwnedFd>) {
+    let kept: Vec<_> = kept.map(|kept| kept.as_fd().as_raw_fd()).collect();
     #[cfg(target_os = "linux")]
     let parent = nix::unistd::getpid();
     let prepare = move || {
@@ -77,15 +77,15 @@ pub fn prepare_child(command: &mut Command, lock: Option<&OwnedFd>) {
                 return Err(nix::errno::Errno::ESRCH.into());
             }
         }
-        if let Some(lock) = lock {
+        for kept in &kept {
             // SAFETY: the descriptor belongs to an `OwnedFd` of the parent that outlives the spawn, and the child
             // has its own copy of it; nothing here closes it.
-            let lock = unsafe { std::os::fd::BorrowedFd::borrow_raw(lock) };
-            nix::fcntl::fcntl(lock, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty()))?;
+            let kept = unsafe { std::os::fd::BorrowedFd::borrow_raw(*kept) };
+            nix::fcntl::fcntl(kept, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty()))?;
         }
         Ok(())
     };
     // SAFETY: the closure makes only system calls that are async-signal-safe (prctl, getppid, fcntl); it allocates
-    // nothing, takes no lock and touches no memory but its two captured integers.
+    // nothing, takes no lock and touches no memory but what it has captured.
     unsafe { command.pre_exec(prepare) };
 }
