@@ -24,7 +24,8 @@ type Order = (Option<u64>, String, u32);
 
 /// Gives the log `current`, which was made just now, its number.
 pub fn number(folder: &Folder, log: &File, current: &OsStr) {
-    let highest = others(folder, current).map(|others| others.into_iter().filter_map(|((number, ..), _)| number).max());
+    let highest =
+        others(folder, current).map(|others| others.into_iter().filter_map(|((number, ..), _)| number).max());
     // Without a number the log is sorted by its name.
     if let Ok(highest) = highest
         && let Some(number) = highest.unwrap_or(0).checked_add(1)

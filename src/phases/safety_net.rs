@@ -114,19 +114,26 @@ fn spare(destination: &Destination) -> io::Result<u64> {
     Ok(MOST_BYTES.min(Space::of(&destination.folder)?.total / SHORT))
 }
 
-/// Removes the oldest nets until `wanted` bytes and some of the inodes are free at the destination, and never the
-/// newest one.
+/// Removes the oldest nets until `wanted` bytes are free at the destination, and some of the inodes for another net; never
+/// the newest one.
 fn make_room(run: &Run<'_>, destination: &Destination, wanted: u64) -> io::Result<()> {
     let before = Space::of(&destination.folder)?.available;
     let Some(stock) = Stock::open(&destination.folder, &run.plan.prefix)? else { return Ok(()) };
-    stock.trim(run, &|freed| has_room(destination, before + freed, wanted))
+    let any_inodes = run.plan.safety_net.is_none();
+    stock.trim(run, &|freed| {
+        Ok(has_bytes(destination, before + freed, wanted)? && (any_inodes || has_inodes(destination)?))
+    })
 }
 
-fn has_room(destination: &Destination, at_least: u64, wanted: u64) -> io::Result<bool> {
+/// Whether so many bytes are free, of which so many surely are: a filesystem may give room back later than it says that a
+/// file is gone.
+fn has_bytes(destination: &Destination, surely: u64, wanted: u64) -> io::Result<bool> {
+    Ok(Space::of(&destination.folder)?.available.max(surely) >= wanted)
+}
+
+fn has_inodes(destination: &Destination) -> io::Result<bool> {
     let space = Space::of(&destination.folder)?;
-    // A filesystem may give room back later than it says that a file is gone.
-    let inodes = MOST_INODES.min(space.inodes / SHORT);
-    Ok(space.available.max(at_least) >= wanted && space.free_inodes >= inodes)
+    Ok(space.free_inodes >= MOST_INODES.min(space.inodes / SHORT))
 }
 
 /// The clone has met a full disk: gives up nets for it, oldest first, and says whether another attempt may help.
@@ -143,7 +150,10 @@ pub fn give_up(run: &Run<'_>, destination: &Destination, nets: &mut Nets) -> boo
         let wanted = spare(destination)?.max(census::growth(run, &destination.folder, &nets.census));
         let before = Space::of(&destination.folder)?.available;
         let is_spared = |name: NetName| nets.was_complete && nets.made.contains(&name);
-        stock.give_up(run, &is_spared, &|freed| Ok(!all && has_room(destination, before + freed, wanted)?))
+        stock.give_up(run, &is_spared, &|freed| {
+            let has_bytes = has_bytes(destination, before + freed, wanted)?;
+            Ok(!all && has_bytes && has_inodes(destination)?)
+        })
     };
     let given = given().unwrap_or_else(|error| {
         warning(format_args!("no room could be made in the safety nets: {}.", shown::reason(&error)));
@@ -212,8 +222,7 @@ pub fn cast(run: &Run<'_>, ends: &Endpoints, nets: &mut Nets) -> Result<Option<N
         path.push(name.to_os_string());
         let mut net = Net { stock, folder, name, path, before: Folders::default() };
         let stops = || run.go_on().is_err();
-        net.before =
-            Folders::record(&destination.folder, net.stock.folder(), &run.plan.prefix, &stops)?;
+        net.before = Folders::record(&destination.folder, net.stock.folder(), &run.plan.prefix, &stops)?;
         Ok(net)
     };
     let net = made();
@@ -229,7 +238,9 @@ fn remove_leftovers(run: &Run<'_>, ends: &Endpoints) {
     let removed = leftovers::remove(source, destination, &run.plan.prefix, &|| run.go_on().is_err());
     match removed {
         Ok(0) | Err(_) => {}
-        Ok(removed) => info!("Removed {removed} temporary files that an earlier rsync has left at the destination."),
+        Ok(removed) => {
+            info!("Removed {removed} temporary files that an earlier rsync has left at the destination.")
+        }
     }
 }
 

@@ -177,8 +177,7 @@ impl Folders {
         prefix: &Prefix,
         stops: &dyn Fn() -> bool,
     ) -> io::Result<Self> {
-        let mut recorder =
-            Recorder { spool: Spool::default(), depth: 0, place, prefix, stops, failed: None };
+        let mut recorder = Recorder { spool: Spool::default(), depth: 0, place, prefix, stops, failed: None };
         let walked = walk(destination, &mut recorder);
         if let Some(error) = recorder.failed {
             return Err(error);

@@ -66,9 +66,8 @@ impl Remover<'_> {
     /// Whether the source has the file that it was to become, and has nothing of its own name.
     fn is_of(&self, name: &OsStr, target: &OsStr) -> bool {
         let folder: PathBuf = self.way.iter().collect();
-        let at_source = |name: &OsStr| {
-            fstatat(self.source, folder.join(name).as_path(), AtFlags::AT_SYMLINK_NOFOLLOW)
-        };
+        let at_source =
+            |name: &OsStr| fstatat(self.source, folder.join(name).as_path(), AtFlags::AT_SYMLINK_NOFOLLOW);
         let is_file = |name: &OsStr| at_source(name).is_ok_and(|found| is_regular(&found));
         // rsync puts no second dot before a name that begins with one.
         let mut hidden = OsString::from(".");

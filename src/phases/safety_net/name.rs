@@ -98,11 +98,12 @@ impl NetName {
         }
     }
 
-    /// Whether this may be what somebody means: the name, its number or its local time, as far as it was given.
+    /// Whether this may be what somebody means: its number, or its name or local time as far as it was given.
     #[must_use]
     pub fn fits(self, given: &str) -> bool {
         let local = || self.made().with_timezone(&Local).format(FORM).to_string();
-        self.to_string().starts_with(given) || (self.number().is_some() && local().starts_with(given))
+        let is_counted_so = |number| given.parse() == Ok(number) || local().starts_with(given);
+        self.to_string().starts_with(given) || self.number().is_some_and(is_counted_so)
     }
 
     /// The name under which the net is removed.

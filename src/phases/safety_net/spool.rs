@@ -52,12 +52,14 @@ impl Spool {
 
     /// Fills a buffer with the bytes from `at` on. Errors where there are not so many.
     pub fn read(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
-        let in_file = usize::try_from(self.written.saturating_sub(at)).unwrap_or(usize::MAX).min(buffer.len());
+        let in_file =
+            usize::try_from(self.written.saturating_sub(at)).unwrap_or(usize::MAX).min(buffer.len());
         let (first, second) = buffer.split_at_mut(in_file);
         if let Some(file) = self.file.as_ref().filter(|_| !first.is_empty()) {
             file.read_exact_at(first, at)?;
         }
-        let from = usize::try_from((at + in_file as u64).saturating_sub(self.written)).map_err(io::Error::other)?;
+        let from =
+            usize::try_from((at + in_file as u64).saturating_sub(self.written)).map_err(io::Error::other)?;
         let found = self.rest.get(from..from + second.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
         second.copy_from_slice(found);
         Ok(())

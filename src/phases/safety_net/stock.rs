@@ -93,9 +93,12 @@ impl Stock {
             NetName::read(name).or_else(|| NetName::read_removing(name)).and_then(NetName::number)
         });
         let highest = numbers.max().unwrap_or(0);
+        // A name has no part of a second.
+        let time = DateTime::from_timestamp(time.timestamp(), 0).unwrap_or(time).naive_utc();
         for more in 1..=MOST {
-            let number = highest.checked_add(more).ok_or_else(|| io::Error::other("no number is left for it"))?;
-            let name = NetName::Counted { number, time: time.naive_utc() };
+            let number =
+                highest.checked_add(more).ok_or_else(|| io::Error::other("no number is left for it"))?;
+            let name = NetName::Counted { number, time };
             match self.folder.make_folder(&name.to_os_string()) {
                 Ok(()) => return self.folder.enter(&name.to_os_string()).map(|folder| (name, folder)),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
