@@ -2,11 +2,13 @@
 
 pub mod directories;
 pub mod fifo;
+pub mod file_identity;
 pub mod folder;
 pub mod lock;
 pub mod peer;
 pub mod platform;
 pub mod removal;
+pub mod resolve;
 pub mod rights;
 pub mod shared_work;
 pub mod small_file;

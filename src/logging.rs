@@ -124,7 +124,16 @@ pub struct Log {
 #[must_use]
 pub fn start(dir: &Path, now: DateTime<Local>, keep: Option<NonZeroUsize>) -> Log {
     let (screen, tail) = (Screen::default(), Tail::default());
-    let (file, path) = match create(dir, now) {
+    let mut to_remove = None;
+    let created = create(dir, now).map(|(folder, file, name)| {
+        old::number(&folder, &file, &name);
+        if let Some(keep) = keep {
+            // The messages of it need the log.
+            to_remove = Some((folder, name.clone(), keep));
+        }
+        (file, dir.join(name))
+    });
+    let (file, path) = match created {
         Ok((file, path)) => (Some(file), Some(path)),
         Err(error) => {
             complain(&format!(
@@ -156,8 +165,8 @@ pub fn start(dir: &Path, now: DateTime<Local>, keep: Option<NonZeroUsize>) -> Lo
     if let Err(error) = WriteLogger::init(LevelFilter::Info, plain, writer) {
         complain(&format!("The log cannot be started: {error}."));
     }
-    if let (Some(path), Some(keep)) = (&path, keep) {
-        old::remove(path, keep);
+    if let Some((folder, current, keep)) = to_remove {
+        old::remove(&folder, &current, keep);
     }
     Log { path, screen, tail }
 }
@@ -184,14 +193,14 @@ pub fn complain(message: &str) {
 /// How often a name that is already taken gets another number.
 const ATTEMPTS: u32 = 100;
 
-fn create(dir: &Path, now: DateTime<Local>) -> io::Result<(File, PathBuf)> {
+fn create(dir: &Path, now: DateTime<Local>) -> io::Result<(Folder, File, OsString)> {
     let folder = Folder::open_or_create(dir, 0o755)?;
     let stem = now.format("Counterpart_%y-%m-%d_%H-%M-%S").to_string();
     let mut last = io::Error::from(io::ErrorKind::AlreadyExists);
     for attempt in 1..=ATTEMPTS {
         let name = OsString::from(if attempt == 1 { stem.clone() } else { format!("{stem}_{attempt}") });
         match folder.create_new(&name, 0o600) {
-            Ok(file) => return Ok((file, dir.join(name))),
+            Ok(file) => return Ok((folder, file, name)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => last = error,
             Err(error) => return Err(error),
         }

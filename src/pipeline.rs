@@ -44,10 +44,10 @@ fn walk(run: &Run<'_>, claimed: &mut Option<Endpoints>) -> Result<Outcome, Failu
     let _awake = awake::hold(run);
     server_backup::run(run, password)?;
     script::run_pre_clone(run)?;
-    safety_net::make_ready(run, &ends.destination, &census)?;
+    let mut nets = safety_net::make_ready(run, &ends.destination, &census)?;
     markers::begin(run, ends)?;
     links::part(run, ends, &rules)?;
-    let (report, judgement) = attempts::clone(run, &rsync, ends, &rules, &linked)?;
+    let (report, judgement) = attempts::clone(run, &rsync, ends, &rules, &linked, &mut nets)?;
     let outcome = markers::write(run, ends, &report, judgement)?;
     script::run_post_clone(run, &outcome)?;
     Ok(outcome)

@@ -1,13 +1,14 @@
 //! `counterpart restore`: brings back what a clone with `--safety-net` has deleted or overwritten.
 
 mod listing;
+mod place;
 mod wanted;
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::cli::restore::RestoreArgs;
 use crate::exit_code::ExitCode;
@@ -24,6 +25,7 @@ use crate::process::{Command, End, Stream, stream};
 use crate::rsync::arguments;
 use crate::rsync::diagnostics::Diagnostics;
 use crate::shown;
+use place::Place;
 use wanted::Wanted;
 
 /// Why not everything was done: the exit code and the sentence.
@@ -71,15 +73,28 @@ fn act(args: &RestoreArgs, host: &Host, interrupts: &Interrupts) -> Result<(), R
     let target = target(args, &nets)?;
     refuse_overwriting(&found, &target)?;
     let rsync = preflight::find(&Search { host, interrupts, named: args.rsync.as_deref() })?;
+    let Some(stock) = &nets.stock else { return Ok(()) };
+    let place = Place::make(&target, host.is_root())?;
     for name in nets.names.iter().filter(|name| found.iter().any(|found| found.net == **name)) {
         let of_net: Vec<&Found<'_>> = found.iter().filter(|found| found.net == *name).collect();
-        let sources: Vec<PathBuf> = of_net.iter().map(|found| nets.path(found)).collect();
-        let arguments = arguments::restore(&rsync.capabilities, host.rights, &sources, target.path());
-        copy(&Command::tool(&rsync.path, arguments), interrupts, &target)?;
+        let (from, to) = (place::reach(stock.folder())?, place::reach(place.folder())?);
+        let sources: Vec<PathBuf> = of_net.iter().map(|found| found.below(&from.path)).collect();
+        let arguments = arguments::restore(&rsync.capabilities, host.rights, &sources, &to.path);
+        let mut command = Command::tool(&rsync.path, arguments);
+        command.inherit.push(from.descriptor);
+        command.inherit.push(to.descriptor);
+        let names = [(&from.path, stock.folder().path()), (&to.path, target.path())];
+        let copied = copy(&command, interrupts, &target, &names);
+        // What was copied is given its name even if the rest could not be.
         for found in of_net {
-            let (path, to) = (found.wanted, target.path().join(found.name()));
-            say(format_args!("{path} of the safety net {name} is now {}.", shown::path(&to)));
+            let (path, name) = (found.wanted, found.name());
+            let is_there = place.put(&name)?;
+            if copied.is_ok() && is_there {
+                let to = target.path().join(&name);
+                say(format_args!("{path} of the safety net {} is now {}.", found.net, shown::path(&to)));
+            }
         }
+        copied?;
     }
     Ok(())
 }
@@ -89,16 +104,14 @@ fn say(sentence: impl Display) {
     let _ = writeln!(io::stdout(), "{sentence}");
 }
 
-fn unreadable(path: &std::path::Path, error: &io::Error) -> Refusal {
+fn unreadable(path: &Path, error: &io::Error) -> Refusal {
     Refusal(ExitCode::DESTINATION, format!("{} cannot be read: {}.", shown::path(path), shown::reason(error)))
 }
 
 impl Nets {
     fn open(args: &RestoreArgs) -> Result<Self, Refusal> {
         let path = &args.destination;
-        let destination = std::fs::canonicalize(path)
-            .and_then(|path| Folder::open(&path))
-            .map_err(|error| unreadable(path, &error))?;
+        let destination = Folder::reach(path).map_err(|error| unreadable(path, &error))?;
         let opened = || -> io::Result<(Option<Stock>, Vec<NetName>)> {
             let stock = Stock::open(&destination, &args.organisation_prefix)?;
             let names = stock.as_ref().map(Stock::names).transpose()?.unwrap_or_default();
@@ -116,13 +129,6 @@ impl Nets {
             None => Err(io::ErrorKind::NotFound.into()),
         };
         entered.map_err(|error| unreadable(&self.destination.path().join(name), &error))
-    }
-
-    fn path(&self, found: &Found<'_>) -> PathBuf {
-        let nets = self.stock.as_ref().map_or(self.destination.path(), |stock| stock.folder().path());
-        let net = nets.join(found.net.to_os_string());
-        // A slash at the end would mean the contents.
-        if found.wanted.relative.as_os_str().is_empty() { net } else { net.join(&found.wanted.relative) }
     }
 
     /// For each path the net that `at` names, or else the newest that holds it. Any that is in none is a refusal.
@@ -160,7 +166,7 @@ impl Nets {
         let fitting: Vec<NetName> = match (at, exact) {
             ("latest", _) => self.names.last().copied().into_iter().collect(),
             (_, Some(name)) => vec![*name],
-            (_, None) => self.names.iter().filter(|name| name.to_string().starts_with(at)).copied().collect(),
+            (_, None) => self.names.iter().filter(|name| name.fits(at)).copied().collect(),
         };
         let at = shown::name(OsStr::new(at));
         match fitting[..] {
@@ -182,6 +188,13 @@ impl Found<'_> {
     fn name(&self) -> OsString {
         self.wanted.relative.file_name().map_or_else(|| self.net.to_os_string(), OsStr::to_owned)
     }
+
+    /// Its path below the folder of the nets.
+    fn below(&self, nets: &Path) -> PathBuf {
+        let net = nets.join(self.net.to_os_string());
+        // A slash at the end would mean the contents.
+        if self.wanted.relative.as_os_str().is_empty() { net } else { net.join(&self.wanted.relative) }
+    }
 }
 
 /// The folder that is copied to.
@@ -191,9 +204,7 @@ fn target(args: &RestoreArgs, nets: &Nets) -> Result<Folder, Refusal> {
         let shown = shown::path(&path);
         Refusal(ExitCode::DESTINATION, format!("Nothing can be restored to {shown}: {why}."))
     };
-    let folder = std::fs::canonicalize(&path)
-        .and_then(|path| Folder::open(&path))
-        .map_err(|error| unusable(&shown::reason(&error)))?;
+    let folder = Folder::reach(&path).map_err(|error| unusable(&shown::reason(&error)))?;
     if nets.stock.as_ref().is_some_and(|stock| folder.path().starts_with(stock.folder().path())) {
         return Err(unusable("it lies in the safety nets"));
     }
@@ -223,14 +234,21 @@ fn refuse_overwriting(found: &[Found<'_>], target: &Folder) -> Result<(), Refusa
     Ok(())
 }
 
-fn copy(command: &Command, interrupts: &Interrupts, target: &Folder) -> Result<(), Refusal> {
+/// Runs rsync; in what it prints each of these paths is shown as the other one, by which people know it.
+fn copy(
+    command: &Command,
+    interrupts: &Interrupts,
+    target: &Folder,
+    paths: &[(&PathBuf, &Path)],
+) -> Result<(), Refusal> {
     let mut diagnostics = Diagnostics::default();
     let end = stream(command, interrupts, &mut |line| {
-        let text = shown::line(line.bytes);
+        let bytes = paths.iter().fold(line.bytes.to_vec(), |bytes, (from, to)| replace(&bytes, from, to));
+        let text = shown::line(&bytes);
         match line.stream {
             Stream::Out => say(text),
             Stream::Err => {
-                diagnostics.read_line(line.bytes);
+                diagnostics.read_line(&bytes);
                 let _ = writeln!(io::stderr(), "{text}");
             }
         }
@@ -251,4 +269,23 @@ fn copy(command: &Command, interrupts: &Interrupts, target: &Folder) -> Result<(
             Err(Refusal(code, sentence))
         }
     }
+}
+
+/// A line with one path in it instead of another, wherever that ends as a part of a path does.
+fn replace(line: &[u8], from: &Path, to: &Path) -> Vec<u8> {
+    let (from, to) = (from.as_os_str().as_bytes(), to.as_os_str().as_bytes());
+    let (mut replaced, mut rest) = (Vec::with_capacity(line.len()), line);
+    while let Some((first, more)) = rest.split_first() {
+        match rest.strip_prefix(from) {
+            Some(after) if !after.first().is_some_and(u8::is_ascii_digit) => {
+                replaced.extend_from_slice(to);
+                rest = after;
+            }
+            _ => {
+                replaced.push(*first);
+                rest = more;
+            }
+        }
+    }
+    replaced
 }

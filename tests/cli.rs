@@ -3,6 +3,8 @@
 
 #[path = "support/audit.rs"]
 mod audit;
+#[path = "support/clock.rs"]
+mod clock;
 #[path = "support/disk.rs"]
 mod disk;
 #[path = "support/sandbox.rs"]
@@ -39,6 +41,8 @@ mod lying_rsync;
 mod marks;
 #[path = "cli/names.rs"]
 mod names;
+#[path = "cli/planted_paths.rs"]
+mod planted_paths;
 #[path = "cli/scripts.rs"]
 mod scripts;
 #[path = "cli/state.rs"]

@@ -17,8 +17,9 @@ pub struct RestoreArgs {
     /// Only list the safety nets, or those that hold the given paths
     #[arg(long, conflicts_with_all = ["at", "to"])]
     pub list: bool,
-    /// Take it from this net: YYYY-MM-DD, YYYY-MM-DD_HH-MM-SS or latest, instead of the newest that holds it
-    #[arg(long, value_name = "TIME")]
+    /// Take it from this net: its number, its local time (YYYY-MM-DD, YYYY-MM-DD_HH-MM-SS) or latest, instead of the
+    /// newest that holds it
+    #[arg(long, value_name = "NET")]
     pub at: Option<String>,
     /// Where to, instead of the current folder; must exist
     #[arg(long, value_name = "DIR")]

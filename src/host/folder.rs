@@ -5,7 +5,7 @@ use std::fs::{File, Metadata};
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use nix::dir::Dir;
@@ -15,23 +15,11 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstatat, futimens, mkdirat};
 use nix::sys::time::{TimeSpec, TimeValLike as _};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
+pub use super::file_identity::FileIdentity;
+use super::{removal, resolve};
+
 /// The part of a temporary file's name that says what it is; a random part follows.
 pub const TEMPORARY: &str = ".tmp-";
-
-/// Which file or folder of the machine: device and inode number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FileIdentity {
-    /// The filesystem's device number.
-    pub device: u64,
-    /// The inode number.
-    pub inode: u64,
-}
-
-impl From<&Metadata> for FileIdentity {
-    fn from(metadata: &Metadata) -> Self {
-        Self { device: metadata.dev(), inode: metadata.ino() }
-    }
-}
 
 /// A folder, held open for reading.
 #[derive(Debug)]
@@ -73,20 +61,28 @@ impl Folder {
         self.reached.is_some()
     }
 
-    /// Opens a folder that is made, with everything above it, where it is missing.
+    /// Opens the folder that a path leads to, wherever that is; for root no link that another user could have put on the
+    /// way is followed. Its path is the one without links.
+    pub fn reach(path: &Path) -> io::Result<Self> {
+        let (file, path) = resolve::directory(path)?;
+        Ok(Self { path, file, reached: None })
+    }
+
+    /// Opens a folder that is made, with everything above it, where it is missing; a symbolic link in the last part of
+    /// `path` is an error, and so is for root one on the way that another user could have put there.
     pub fn open_or_create(path: &Path, mode: u32) -> io::Result<Self> {
-        if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent)?;
-        }
-        match std::fs::DirBuilder::new().mode(mode).create(path) {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Self::reach(path) };
+        let (above, _) = resolve::directory_or_make(parent)?;
+        let above = Self { path: parent.to_owned(), file: above, reached: None };
+        match mkdirat(&above.file, name, mode_of(mode)) {
             Ok(()) => {
-                let folder = Self::open(path)?;
+                let folder = above.enter(name)?;
                 // The caller's umask has taken rights from it; a filesystem without modes keeps what it shows.
                 let _ = fchmod(&folder.file, mode_of(mode));
                 Ok(folder)
             }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Self::open(path),
-            Err(error) => Err(error),
+            Err(Errno::EEXIST) => above.enter(name),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -167,9 +163,9 @@ impl Folder {
         }
     }
 
-    /// Makes a new file for writing; fails when anything of that name is there.
+    /// Makes a new file for writing and reading; fails when anything of that name is there.
     pub fn create_new(&self, name: &OsStr, mode: u32) -> io::Result<File> {
-        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let mode = mode_of(mode);
         let file = File::from(openat(&self.file, name, flags, mode)?);
         // The caller's umask would take rights from it; a filesystem without modes keeps what it shows.
@@ -243,11 +239,8 @@ impl Folder {
         match self.kind(name)? {
             None => Ok(()),
             Some(SFlag::S_IFDIR) => {
-                let path = self.path.join(name);
-                if FileIdentity::from(&std::fs::metadata(&self.path)?) != self.identity()? {
-                    return Err(io::Error::other("another folder has taken its place"));
-                }
-                std::fs::remove_dir_all(path)
+                let removal = removal::remove_tree(&self.file, name, &|| true)?;
+                removal.problem.map_or(Ok(()), |(_, error)| Err(error))
             }
             Some(_) => Ok(unlinkat(&self.file, name, UnlinkatFlags::NoRemoveDir)?),
         }
@@ -292,10 +285,20 @@ impl Folder {
 
     /// The names in the folder, which where possible shows no trace of that in its access time.
     pub fn names(&self) -> io::Result<Vec<OsString>> {
-        let mut entries = Dir::from_fd(open_subfolder(self, c".")?)?;
-        let names =
-            entries.iter().map(|entry| Ok(OsStr::from_bytes(entry?.file_name().to_bytes()).to_owned()));
-        names.filter(|name| name.as_ref().map_or(true, |name| name != "." && name != "..")).collect()
+        self.names_that(|_| true)
+    }
+
+    /// Those of the names that are `wanted`; the others, however many they are, take no memory.
+    pub fn names_that(&self, mut wanted: impl FnMut(&OsStr) -> bool) -> io::Result<Vec<OsString>> {
+        let mut found = Vec::new();
+        for entry in Dir::from_fd(open_subfolder(self, c".")?)?.iter() {
+            let entry = entry?;
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name != "." && name != ".." && wanted(name) {
+                found.push(name.to_owned());
+            }
+        }
+        Ok(found)
     }
 
     /// The content of the regular file `name`, up to `limit` bytes; `None` where there is none. Never follows a link and
@@ -307,8 +310,8 @@ impl Folder {
         Ok(Some(content))
     }
 
-    /// Opens `name` for reading if it is a regular file.
-    fn open_regular(&self, name: &OsStr) -> io::Result<Option<File>> {
+    /// Opens `name` for reading if it is a regular file: a link is not followed, and nothing is waited for.
+    pub fn open_regular(&self, name: &OsStr) -> io::Result<Option<File>> {
         // Opening a device may already do something.
         if self.kind(name)? != Some(SFlag::S_IFREG) {
             return Ok(None);

@@ -2,11 +2,12 @@
 
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::fcntl::{Flock, FlockArg, OFlag, openat};
+use nix::sys::stat::Mode;
 
 use super::folder::{FileIdentity, Folder};
 
@@ -20,16 +21,11 @@ impl Lock {
     /// The lock's file stays: removing it would let two holders lock two files of one name. Errors when the lock
     /// folder is not ours alone, or cannot be made or written.
     pub fn take(lock_dir: &Path, folder: FileIdentity) -> io::Result<Option<Self>> {
-        refuse_strangers(&Folder::open_or_create(lock_dir, 0o700)?)?;
-        let path = lock_dir.join(file_name(folder));
-        let file = std::fs::File::options()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(OFlag::O_NOFOLLOW.bits())
-            .open(path)?;
-        Self::hold(file)
+        let locks = Folder::open_or_create(lock_dir, 0o700)?;
+        refuse_strangers(&locks)?;
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let file = openat(&locks, file_name(folder).as_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR)?;
+        Self::hold(std::fs::File::from(file))
     }
 
     /// Which file holds the lock of a folder, without making or opening anything; `None` when there is none.

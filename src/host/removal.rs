@@ -3,14 +3,14 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::AtFlags;
-use nix::sys::stat::{SFlag, fstatat};
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::sys::stat::{Mode, SFlag, fstat, fstatat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use super::folder::Folder;
 use super::walk::{Visitor, walk};
 
 /// What a removal has done.
@@ -55,17 +55,24 @@ impl Visitor for Remover<'_> {
 /// folder.
 ///
 /// Errors when the folder cannot be opened, or when `goes_on` has ended the removal (`Interrupted`).
-pub fn remove_tree(folder: &Folder, name: &OsStr, goes_on: &dyn Fn() -> bool) -> io::Result<Removal> {
-    let tree = folder.enter(name)?;
-    if tree.metadata()?.dev() != folder.metadata()?.dev() {
+pub fn remove_tree(above: impl AsFd, name: &OsStr, goes_on: &dyn Fn() -> bool) -> io::Result<Removal> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let tree = openat(&above, name, flags, Mode::empty())?;
+    if fstat(&tree)?.st_dev != fstat(&above)?.st_dev {
         return Err(io::Error::other("another filesystem is mounted there"));
     }
     let mut remover = Remover { removal: Removal::default(), goes_on };
     walk(&tree, &mut remover)?;
     let mut removal = remover.removal;
-    if removal.problem.is_none() && !folder.remove_empty(name)? {
-        let why = "another filesystem is mounted in it, or something came in meanwhile";
-        removal.problem = Some((PathBuf::new(), io::Error::other(why)));
+    if removal.problem.is_none() {
+        removal.problem = match unlinkat(&above, name, UnlinkatFlags::RemoveDir) {
+            Ok(()) => None,
+            Err(Errno::ENOTEMPTY | Errno::EEXIST | Errno::EBUSY) => {
+                let why = "another filesystem is mounted in it, or something came in meanwhile";
+                Some((PathBuf::new(), io::Error::other(why)))
+            }
+            Err(error) => return Err(error.into()),
+        };
     }
     Ok(removal)
 }

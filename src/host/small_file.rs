@@ -1,20 +1,20 @@
 //! Small files that somebody else may have put there: neither a link nor a pipe in their place can lead or hold us up.
 
-use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
+use super::resolve;
+
 /// Reads at most `most` bytes of a regular file; the rest of a longer one is left out.
 ///
-/// Errors when it is anything else: a link in the last part of the path is not followed, and a FIFO not waited for.
+/// Errors when it is anything else: a link in the last part of the path is not followed, nor for root one on the way that
+/// another user could have put there, and a FIFO is not waited for.
 pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    let opened = File::options().read(true).custom_flags(flags.bits()).open(path);
-    let file = opened.map_err(|error| match error.raw_os_error() {
+    let file = resolve::file(path, flags).map_err(|error| match error.raw_os_error() {
         Some(code) if code == Errno::ELOOP as i32 => io::Error::other("it is a symbolic link"),
         _ => error,
     })?;

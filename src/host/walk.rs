@@ -12,7 +12,7 @@ use nix::dir::{Dir, Type};
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{Mode, SFlag, fstatat};
 
-use super::folder::FileIdentity;
+use super::file_identity::FileIdentity;
 
 /// What is done at each entry of a walk.
 pub trait Visitor {
@@ -66,19 +66,22 @@ pub fn walk(root: impl AsFd, visitor: &mut dyn Visitor) -> io::Result<()> {
             return Err(io::ErrorKind::Interrupted.into());
         }
         if let Some(name) = level.folders.next() {
-            let below = path.join(&name);
+            // The path is never copied: of a hundred thousand levels that would take minutes.
+            path.push(&name);
             match open(&here, &name).and_then(|folder| Ok((identity(&folder)?, folder))) {
                 // What is mounted there is none of ours.
                 Ok((found, _)) if found.device != root.device => {}
-                Ok((found, folder)) => match arrive(&folder, found, &name, &below, visitor) {
+                Ok((found, folder)) => match arrive(&folder, found, &name, &path, visitor) {
                     Ok(level) => {
                         levels.push(level);
-                        (here, path) = (folder, below);
+                        here = folder;
+                        continue;
                     }
-                    Err(error) => visitor.problem(&below, error),
+                    Err(error) => visitor.problem(&path, error),
                 },
-                Err(error) => visitor.problem(&below, error),
+                Err(error) => visitor.problem(&path, error),
             }
+            path.pop();
         } else if let (Some(done), Some(above)) = (levels.pop(), levels.last()) {
             here = climb(&here, above.identity)?;
             if let Err(error) = visitor.leave(&here, &done.name) {

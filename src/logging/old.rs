@@ -1,46 +1,77 @@
 //! Removes our older logs.
+//!
+//! Their names tell the local time, which may be wrong for a night or be set back. So each log has a number too, one more
+//! than any before, in an extended attribute; where the filesystem keeps none, the name decides.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::os::unix::fs::MetadataExt as _;
 
-use nix::sys::stat::SFlag;
+use xattr::FileExt as _;
 
 use super::warning;
 use crate::host::folder::Folder;
 use crate::shown;
 
-/// Removes the oldest logs beside `current` until `keep` are left with it. What cannot be removed is a warning.
-pub fn remove(current: &Path, keep: NonZeroUsize) {
-    let (Some(dir), Some(current)) = (current.parent(), current.file_name()) else { return };
-    if let Err(error) = remove_below(dir, current, keep) {
-        warning(format_args!(
-            "older logs in {} cannot be looked for: {}.",
-            shown::path(dir),
-            shown::reason(&error)
-        ));
+/// The attribute that holds a log's number, in decimal digits.
+const NUMBER: &str = "user.counterpart.number";
+
+/// What logs are sorted by: the number, and then the time in the name and the number behind it. Logs without a number were
+/// made before there were any.
+type Order = (Option<u64>, String, u32);
+
+/// Gives the log `current`, which was made just now, its number.
+pub fn number(folder: &Folder, log: &File, current: &OsStr) {
+    let highest =
+        others(folder, current).map(|others| others.into_iter().filter_map(|((number, ..), _)| number).max());
+    // Without a number the log is sorted by its name.
+    if let Ok(highest) = highest
+        && let Some(number) = highest.unwrap_or(0).checked_add(1)
+    {
+        let _ = log.set_xattr(NUMBER, number.to_string().as_bytes());
     }
 }
 
-fn remove_below(dir: &Path, current: &OsStr, keep: NonZeroUsize) -> io::Result<()> {
-    let folder = Folder::open(dir)?;
-    let mut others = Vec::new();
-    for name in folder.names()? {
-        // After the clock was set back, the log of this run need not be the newest: it stays in any case.
-        if name != current
-            && let Some(order) = order(&name)
-            && is_ours(&folder, &name)?
-        {
-            others.push((order, name));
+/// Removes the oldest logs beside `current` until `keep` are left with it. What cannot be removed is a warning.
+pub fn remove(folder: &Folder, current: &OsStr, keep: NonZeroUsize) {
+    // The log of this run stays in any case, even where nothing but the name can be gone by.
+    let mut others = match others(folder, current) {
+        Ok(others) => others,
+        Err(error) => {
+            warning(format_args!(
+                "older logs in {} cannot be looked for: {}.",
+                shown::path(folder.path()),
+                shown::reason(&error)
+            ));
+            return;
         }
-    }
+    };
     others.sort();
     let too_many = others.len().saturating_sub(keep.get() - 1);
     for (_, name) in others.drain(..too_many) {
-        remove_one(&folder, &name);
+        remove_one(folder, &name);
     }
-    Ok(())
+}
+
+/// All logs of ours but the current one.
+fn others(folder: &Folder, current: &OsStr) -> io::Result<Vec<(Order, OsString)>> {
+    let mut found = Vec::new();
+    for name in folder.names_that(|name| name != current && order(name).is_some())? {
+        if let Some((time, count)) = order(&name)
+            && let Some(log) = folder.open_regular(&name)?
+            && log.metadata()?.uid() == nix::unistd::geteuid().as_raw()
+        {
+            found.push(((number_of(&log), time, count), name));
+        }
+    }
+    Ok(found)
+}
+
+fn number_of(log: &File) -> Option<u64> {
+    let value = log.get_xattr(NUMBER).ok()??;
+    std::str::from_utf8(&value).ok()?.parse().ok()
 }
 
 fn remove_one(folder: &Folder, name: &OsString) {
@@ -51,15 +82,6 @@ fn remove_one(folder: &Folder, name: &OsString) {
             shown::reason(&error)
         ));
     }
-}
-
-/// A file, no link to one, that belongs to the user who runs us.
-fn is_ours(folder: &Folder, name: &OsStr) -> io::Result<bool> {
-    let found = folder.stat(name)?;
-    Ok(found.is_some_and(|found| {
-        SFlag::from_bits_truncate(found.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFREG
-            && found.st_uid == nix::unistd::geteuid().as_raw()
-    }))
 }
 
 /// What a log's name is sorted by, the time and the number behind it; `None` for any other name.

@@ -5,6 +5,7 @@ use log::info;
 use super::census::LinkedNames;
 use super::endpoints::Endpoints;
 use super::preflight::Rsync;
+use super::safety_net::{self, Nets};
 use super::transfer::Report;
 use super::verdict::{self, Completion};
 use super::{Run, journal, second_look};
@@ -17,23 +18,35 @@ use crate::rsync::exit_status;
 use crate::rsync::rules::Rules;
 
 /// Makes the clone, with as many more attempts as the plan allows, and with one more, at once, when a file of several
-/// names has vanished: the names that are left make it whole.
+/// names has vanished, as the names that are left make it whole, and others where safety nets give way to it.
 pub fn clone(
     run: &Run<'_>,
     rsync: &Rsync,
     ends: &Endpoints,
     rules: &Rules,
     linked: &LinkedNames,
+    nets: &mut Nets,
 ) -> Result<(Report, Result<Completion, Failure>), Failure> {
     let _phase = run.phase("transfer");
     let mut left = run.plan.retries;
     let (mut attempt, mut starts, mut is_free) = (0, 0, true);
+    let named = |failure| safety_net::named_in(run, &ends.destination, failure);
     loop {
-        let report = second_look::clone(run, rsync, ends, rules, linked)?;
+        let tried = second_look::clone(run, rsync, ends, rules, linked, nets).map(|report| {
+            starts += report.starts;
+            note(run, rsync, &report, starts);
+            let judgement = verdict::judge(run, ends, &report);
+            (report, judgement)
+        });
+        let is_full = |failure: &Failure| matches!(failure, Failure::DestinationFull { .. });
+        if tried.as_ref().map_or_else(is_full, |(_, judgement)| judgement.as_ref().is_err_and(is_full))
+            && safety_net::give_up(run, &ends.destination, nets)
+        {
+            info!("The clone is tried again with the room that this has made.");
+            continue;
+        }
+        let (report, judgement) = tried.map_err(named)?;
         attempt += 1;
-        starts += report.starts;
-        note(run, rsync, &report, starts);
-        let judgement = verdict::judge(run, ends, &report);
         if is_free && matches!(judgement, Err(Failure::LinkedVanished { .. })) {
             is_free = false;
             info!(
@@ -42,7 +55,7 @@ pub fn clone(
             continue;
         }
         let Some(why) = passing_cause(&report, &judgement).filter(|_| left > 0) else {
-            return Ok((report, judgement));
+            return Ok((report, judgement.map_err(named)));
         };
         wait(run, why, attempt, attempt + left)?;
         left -= 1;

@@ -1,17 +1,18 @@
 //! What is left out: the system's patterns, the user's file, our own files, and a destination inside the source.
 
-use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 
 use log::info;
+use nix::fcntl::OFlag;
 
 use super::endpoints::{Endpoints, Source};
 use super::{Run, neighbours};
 use crate::failure::Failure;
 use crate::host::platform::Platform;
+use crate::host::resolve;
 use crate::logging::warning;
 use crate::rsync::rules::{self, Rules};
 use crate::{linux, macos, shown};
@@ -68,9 +69,8 @@ pub fn check(run: &Run<'_>) -> Result<(), Failure> {
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let unreadable = |why: String| Failure::ExcludesUnreadable { path: path.to_owned(), why };
-    let metadata = std::fs::metadata(path).map_err(|error| unreadable(shown::reason(&error)))?;
     // rsync itself takes a folder for a file without rules, and clones everything.
-    if metadata.is_dir() {
+    if std::fs::metadata(path).is_ok_and(|metadata| metadata.is_dir()) {
         return Err(unreadable("it is a folder".to_owned()));
     }
     let path = path.to_owned();
@@ -85,7 +85,11 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 
 fn read_whole(path: &Path) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
-    File::open(path)?.take(LARGEST + 1).read_to_end(&mut content)?;
+    let file = resolve::file(path, OFlag::O_RDONLY | OFlag::O_NOCTTY)?;
+    if file.metadata()?.is_dir() {
+        return Err(io::Error::other("it is a folder"));
+    }
+    file.take(LARGEST + 1).read_to_end(&mut content)?;
     if content.len() as u64 > LARGEST {
         return Err(io::Error::other("it is larger than 32 MiB; is it the right file?"));
     }

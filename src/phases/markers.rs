@@ -79,13 +79,10 @@ fn begin_in(run: &Run<'_>, destination: &Destination) -> Result<(), (OsString, i
 
 /// Removes what a killed run of ours left behind.
 fn sweep(folder: &Folder, prefix: &Prefix) -> io::Result<()> {
-    let names = folder.names()?;
     let probe = OsString::from(prefix.stem() + "probe");
     let targets: Vec<OsString> = Mark::ALL.iter().map(|mark| prefix.mark(*mark)).chain([probe]).collect();
-    names
-        .iter()
-        .filter(|name| targets.iter().any(|target| Folder::is_temporary(name, target)))
-        .try_for_each(|name| folder.remove(name))
+    let left = folder.names_that(|name| targets.iter().any(|target| Folder::is_temporary(name, target)))?;
+    left.iter().try_for_each(|name| folder.remove(name))
 }
 
 /// The destination does not look complete any more, neither to us nor to what reads the original's default.

@@ -7,7 +7,6 @@ use nix::sys::stat::SFlag;
 
 use super::Run;
 use crate::host::folder::Folder;
-use crate::host::small_file;
 use crate::logging::warning;
 use crate::metrics;
 use crate::record::Record;
@@ -37,19 +36,19 @@ fn write_to(path: &Path, record: &Record, last_success: Option<i64>) -> io::Resu
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(io::ErrorKind::InvalidFilename.into());
     };
-    let folder = Folder::open(&std::fs::canonicalize(parent)?)?;
+    let folder = Folder::reach(parent)?;
     if folder.kind(name)? == Some(SFlag::S_IFDIR) {
         return Err(io::Error::other("it is a folder"));
     }
     // What a killed run left behind; the collector does not read it, for its name ends otherwise.
-    for leftover in folder.names()?.iter().filter(|found| Folder::is_temporary(found, name)) {
-        folder.remove(leftover)?;
+    for leftover in folder.names_that(|found| Folder::is_temporary(found, name))? {
+        folder.remove(&leftover)?;
     }
     let last_success = if record.outcome.is_complete() {
         Some(record.ended.epoch)
     } else {
         last_success.or_else(|| {
-            let earlier = small_file::read(&folder.path().join(name), LARGEST).ok()?;
+            let earlier = folder.read(name, LARGEST).ok()??;
             metrics::last_success(&String::from_utf8_lossy(&earlier), &record.destination)
         })
     };

@@ -3,25 +3,34 @@
 //! rsync's own `--backup-dir` does the moving, by renaming and linking; what it does not keep, the properties of folders
 //! and empty folders, is added here.
 
-pub mod folders;
+mod ages;
+mod cursor;
+mod folders;
+mod leftovers;
 pub mod name;
+pub mod size;
+mod spool;
 pub mod stock;
 
 use std::ffi::{OsStr, OsString};
 use std::io;
 
-use chrono::Local;
+use chrono::Utc;
+use indicatif::HumanBytes;
 use log::info;
+use nix::sys::stat::SFlag;
 
 use super::Run;
 use super::census::{self, Census};
-use super::endpoints::Destination;
+use super::endpoints::{Destination, Endpoints};
 use crate::failure::Failure;
 use crate::host::folder::Folder;
 use crate::host::space::{Space, is_no_room};
 use crate::logging::warning;
+use crate::plan::Mark;
 use crate::shown;
 use folders::Folders;
+use name::NetName;
 use stock::Stock;
 
 /// The net of one start of rsync.
@@ -29,9 +38,32 @@ use stock::Stock;
 pub struct Net {
     stock: Stock,
     folder: Folder,
-    name: OsString,
+    name: NetName,
     path: OsString,
     before: Folders,
+}
+
+/// What this run has to do with the nets.
+#[derive(Debug)]
+pub struct Nets {
+    census: Census,
+    /// The destination was complete when the run began: then what the run itself takes away from it is kept.
+    was_complete: bool,
+    /// rsync was started in this run, so it may have left something.
+    has_started: bool,
+    /// Those of this run.
+    made: Vec<NetName>,
+    giving: Giving,
+}
+
+/// How much was given up for the clone in this run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Giving {
+    Nothing,
+    /// As many nets as seemed to be needed.
+    Some,
+    /// All, and no further one is made.
+    All,
 }
 
 /// Room is short when less than this part of the destination is free,
@@ -43,63 +75,177 @@ const MOST_BYTES: u64 = 10 << 30;
 /// or than so many inodes.
 const MOST_INODES: u64 = 100_000;
 
+/// How many nets are named in a message.
+const NAMED: usize = 3;
+
 /// Removes the nets that are too old, and the oldest while room is short or less than the clone will need by the census;
-/// the newest always stays.
-pub fn make_ready(run: &Run<'_>, destination: &Destination, census: &Census) -> Result<(), Failure> {
-    let Some(days) = run.plan.safety_net else { return Ok(()) };
+/// the newest stays. Without `--safety-net` only the clone's need counts.
+pub fn make_ready(run: &Run<'_>, destination: &Destination, census: &Census) -> Result<Nets, Failure> {
     run.go_on()?;
-    let tidied = || -> io::Result<u64> {
-        let stock = Stock::open_or_make(&destination.folder, &run.plan.prefix)?;
-        stock.tidy(run)?;
-        stock.expire(run, days)?;
-        Ok(MOST_BYTES.min(Space::of(&destination.folder)?.total / SHORT))
+    let mark = run.plan.prefix.mark(Mark::Completed);
+    // What cannot be found out keeps more.
+    let was_complete = destination.folder.kind(&mark).map_or(true, |kind| kind == Some(SFlag::S_IFREG));
+    let nets = Nets {
+        census: census.clone(),
+        was_complete,
+        has_started: false,
+        made: Vec::new(),
+        giving: Giving::Nothing,
     };
-    let spare = tidied().map_err(|error| unusable(run, &error))?;
-    let wanted = spare.max(census::growth(run, &destination.folder, census));
-    make_room(run, destination, wanted);
-    run.go_on()
+    let growth = census::growth(run, &destination.folder, census);
+    let wanted = match run.plan.safety_net {
+        Some(days) => growth.max(tidied(run, destination, days).map_err(|error| unusable(run, &error))?),
+        None => growth,
+    };
+    if wanted > 0
+        && let Err(error) = make_room(run, destination, wanted)
+    {
+        warning(format_args!("no room could be made in the safety nets: {}.", shown::reason(&error)));
+    }
+    run.go_on()?;
+    Ok(nets)
 }
 
-/// Removes the oldest nets until `wanted` bytes and some of the inodes are free at the destination, and never the
-/// newest one; returns how many bytes that has freed. Without `--safety-net` none is removed.
-pub fn make_room(run: &Run<'_>, destination: &Destination, wanted: u64) -> u64 {
-    if run.plan.safety_net.is_none() {
-        return 0;
-    }
-    let trimmed = || -> io::Result<u64> {
-        let before = Space::of(&destination.folder)?.available;
-        let Some(stock) = Stock::open(&destination.folder, &run.plan.prefix)? else { return Ok(0) };
-        stock.trim(run, &|freed| {
-            let space = Space::of(&destination.folder)?;
-            // A filesystem may give room back later than it says that a file is gone.
-            let inodes = MOST_INODES.min(space.inodes / SHORT);
-            Ok(space.available.max(before + freed) >= wanted && space.free_inodes >= inodes)
-        })
-    };
-    trimmed().unwrap_or_else(|error| {
-        warning(format_args!("no room could be made in the safety nets: {}.", shown::reason(&error)));
-        0
+/// Removes leavings and what is too old; returns how many bytes there should be to spare.
+fn tidied(run: &Run<'_>, destination: &Destination, days: u32) -> io::Result<u64> {
+    let stock = Stock::open_or_make(&destination.folder, &run.plan.prefix)?;
+    stock.tidy(run)?;
+    stock.expire(run, days)?;
+    spare(destination)
+}
+
+fn spare(destination: &Destination) -> io::Result<u64> {
+    Ok(MOST_BYTES.min(Space::of(&destination.folder)?.total / SHORT))
+}
+
+/// Removes the oldest nets until `wanted` bytes are free at the destination, and some of the inodes for another net; never
+/// the newest one.
+fn make_room(run: &Run<'_>, destination: &Destination, wanted: u64) -> io::Result<()> {
+    let before = Space::of(&destination.folder)?.available;
+    let Some(stock) = Stock::open(&destination.folder, &run.plan.prefix)? else { return Ok(()) };
+    let any_inodes = run.plan.safety_net.is_none();
+    stock.trim(run, &|freed| {
+        Ok(has_bytes(destination, before + freed, wanted)? && (any_inodes || has_inodes(destination)?))
     })
 }
 
-/// Makes a net for one start of rsync; `None` when none was asked for.
-pub fn cast(run: &Run<'_>, destination: &Destination) -> Result<Option<Net>, Failure> {
+/// Whether so many bytes are free, of which so many surely are: a filesystem may give room back later than it says that a
+/// file is gone.
+fn has_bytes(destination: &Destination, surely: u64, wanted: u64) -> io::Result<bool> {
+    Ok(Space::of(&destination.folder)?.available.max(surely) >= wanted)
+}
+
+fn has_inodes(destination: &Destination) -> io::Result<bool> {
+    let space = Space::of(&destination.folder)?;
+    Ok(space.free_inodes >= MOST_INODES.min(space.inodes / SHORT))
+}
+
+/// The clone has met a full disk: gives up nets for it, oldest first, and says whether another attempt may help.
+///
+/// First as many as seem to be needed, and then all. What this run itself has taken from a clone that was complete it keeps:
+/// the next run finds it incomplete, and gives that up too.
+pub fn give_up(run: &Run<'_>, destination: &Destination, nets: &mut Nets) -> bool {
+    if run.go_on().is_err() || nets.giving == Giving::All {
+        return false;
+    }
+    let all = nets.giving == Giving::Some;
+    let given = || -> io::Result<usize> {
+        let Some(stock) = Stock::open(&destination.folder, &run.plan.prefix)? else { return Ok(0) };
+        let wanted = spare(destination)?.max(census::growth(run, &destination.folder, &nets.census));
+        let before = Space::of(&destination.folder)?.available;
+        let is_spared = |name: NetName| nets.was_complete && nets.made.contains(&name);
+        stock.give_up(run, &is_spared, &|freed| {
+            let has_bytes = has_bytes(destination, before + freed, wanted)?;
+            Ok(!all && has_bytes && has_inodes(destination)?)
+        })
+    };
+    let given = given().unwrap_or_else(|error| {
+        warning(format_args!("no room could be made in the safety nets: {}.", shown::reason(&error)));
+        0
+    });
+    nets.giving = if all { Giving::All } else { Giving::Some };
+    given > 0 && run.go_on().is_ok()
+}
+
+/// A failure for want of room, which names the nets that are still there and how much they hold.
+#[must_use]
+pub fn named_in(run: &Run<'_>, destination: &Destination, failure: Failure) -> Failure {
+    match failure {
+        Failure::DestinationFull { path, what } => {
+            let held = held(run, destination).ok().flatten();
+            Failure::DestinationFull { path, what: what + &held.unwrap_or_default() }
+        }
+        other => other,
+    }
+}
+
+/// What the nets hold, in words.
+fn held(run: &Run<'_>, destination: &Destination) -> io::Result<Option<String>> {
+    let Some(stock) = Stock::open(&destination.folder, &run.plan.prefix)? else { return Ok(None) };
+    let names = stock.names()?;
+    if names.is_empty() {
+        return Ok(None);
+    }
+    let mut bytes = 0;
+    for name in &names {
+        let net = stock.folder().enter(&name.to_os_string())?;
+        bytes += size::measure(&net, &|| run.go_on().is_err())?.bytes;
+    }
+    let named = names.iter().take(NAMED).map(NetName::to_string).collect::<Vec<_>>().join(", ");
+    let more = match names.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let are = if names.len() == 1 { "net" } else { "nets" };
+    Ok(Some(format!(
+        "; the safety {are} {named}{more} there hold {}, which the next run gives up if the clone needs it",
+        HumanBytes(bytes)
+    )))
+}
+
+/// Makes a net for one start of rsync; `None` when none was asked for, or when the clone has no room for one.
+pub fn cast(run: &Run<'_>, ends: &Endpoints, nets: &mut Nets) -> Result<Option<Net>, Failure> {
+    let may_find_leftovers = nets.has_started || !nets.was_complete;
+    nets.has_started = true;
     if run.plan.safety_net.is_none() {
         return Ok(None);
     }
+    if may_find_leftovers {
+        remove_leftovers(run, ends);
+    }
+    if nets.giving == Giving::All && !nets.was_complete {
+        run.warn("the destination has no room for a safety net: what this clone deletes or overwrites is not kept.");
+        return Ok(None);
+    }
+    let destination = &ends.destination;
     let made = || -> io::Result<Net> {
         let stock = Stock::open_or_make(&destination.folder, &run.plan.prefix)?;
-        let (name, folder) = stock.add(Local::now().naive_local())?;
+        let (name, folder) = stock.add(Utc::now())?;
         let mut path = run.plan.prefix.safety_net();
         path.push("/");
-        path.push(&name);
+        path.push(name.to_os_string());
         let mut net = Net { stock, folder, name, path, before: Folders::default() };
-        net.before = Folders::record(&destination.folder, &run.plan.prefix, &|| run.go_on().is_err())?;
+        let stops = || run.go_on().is_err();
+        net.before = Folders::record(&destination.folder, net.stock.folder(), &run.plan.prefix, &stops)?;
         Ok(net)
     };
     let net = made();
     run.go_on()?;
-    net.map(Some).map_err(|error| unusable(run, &error))
+    let net = net.map_err(|error| unusable(run, &error))?;
+    nets.made.push(net.name);
+    Ok(Some(net))
+}
+
+/// Removes what a killed rsync has left at the destination. Where this one has begun anew, nothing is known of it.
+fn remove_leftovers(run: &Run<'_>, ends: &Endpoints) {
+    let (source, destination) = (&ends.source.folder, &ends.destination.folder);
+    let removed = leftovers::remove(source, destination, &run.plan.prefix, &|| run.go_on().is_err());
+    match removed {
+        Ok(0) | Err(_) => {}
+        Ok(removed) => {
+            info!("Removed {removed} temporary files that an earlier rsync has left at the destination.")
+        }
+    }
 }
 
 fn unusable(run: &Run<'_>, error: &io::Error) -> Failure {
@@ -128,7 +274,7 @@ impl Net {
                 shown::reason(&error)
             ));
         }
-        if !self.stock.folder().remove_empty(&self.name).unwrap_or(false) {
+        if !self.stock.folder().remove_empty(&self.name.to_os_string()).unwrap_or(false) {
             info!(
                 "What was deleted or overwritten is in the safety net {}.",
                 shown::path(self.folder.path())
@@ -140,6 +286,6 @@ impl Net {
 impl Drop for Net {
     fn drop(&mut self) {
         // A net that holds anything stays.
-        let _ = self.stock.folder().remove_empty(&self.name);
+        let _ = self.stock.folder().remove_empty(&self.name.to_os_string());
     }
 }

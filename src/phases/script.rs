@@ -11,6 +11,7 @@ use nix::unistd::{AccessFlags, access};
 
 use super::Run;
 use crate::failure::{Failure, Moment};
+use crate::host::resolve;
 use crate::logging::printed::Printed;
 use crate::logging::warning;
 use crate::outcome::Outcome;
@@ -168,6 +169,13 @@ fn run_in_clone(run: &Run<'_>, which: Moment, path: &Path, outcome: Option<&Outc
 
 fn execute(run: &Run<'_>, which: Moment, path: &Path, outcome: Option<&Outcome>) -> Result<End, Failure> {
     info!("Running the {which} script {}.", shown::path(path));
+    if let Some(part) = resolve::open_to_others(path) {
+        warning(format_args!(
+            "the {which} script {} can be changed by others than root ({}), and runs as root.",
+            shown::path(path),
+            shown::path(&part)
+        ));
+    }
     let mut command = Command::tool(path, [] as [&str; 0]);
     command.environment = environment();
     command.environment.extend(told(run, outcome));

@@ -18,6 +18,7 @@ use super::Run;
 use super::census::LinkedNames;
 use super::endpoints::Endpoints;
 use super::preflight::Rsync;
+use super::safety_net::Nets;
 use super::transfer::{self, Report};
 use super::verdict::{self, PARTIAL};
 use crate::failure::Failure;
@@ -45,8 +46,9 @@ pub fn clone(
     ends: &Endpoints,
     rules: &Rules,
     linked: &LinkedNames,
+    nets: &mut Nets,
 ) -> Result<Report, Failure> {
-    let mut report = transfer::clone(run, rsync, ends, rules, linked)?;
+    let mut report = transfer::clone(run, rsync, ends, rules, linked, nets)?;
     for pass in 1..=MORE {
         if !is_worth_another(ends, &report) {
             break;
@@ -58,7 +60,7 @@ pub fn clone(
         info!(
             "The source has changed while it was read, and nothing else went wrong: it is looked at again ({pass} of {MORE})."
         );
-        let mut again = transfer::clone(run, rsync, ends, rules, linked)?;
+        let mut again = transfer::clone(run, rsync, ends, rules, linked, nets)?;
         again.statistics.add_earlier(&report.statistics);
         again.starts += report.starts;
         report = again;

@@ -80,7 +80,12 @@ fn folder_path<'a>(run: &Run<'a>) -> &'a Path {
 /// Checks a backup folder that is there already.
 fn check_folder(run: &Run<'_>) -> Result<(), Failure> {
     let path = folder_path(run);
-    let checked = match Folder::open(path) {
+    // As it will be opened, but for making it.
+    let opened = Folder::reach(path.parent().unwrap_or(path)).and_then(|above| match path.file_name() {
+        Some(name) => above.enter(name),
+        None => Ok(above),
+    });
+    let checked = match opened {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         opened => opened.and_then(|folder| folder.refuse_strangers()),
     };

@@ -10,7 +10,7 @@ use super::adoption::{self, Losses};
 use super::census::LinkedNames;
 use super::endpoints::Endpoints;
 use super::preflight::Rsync;
-use super::safety_net::{self, Net};
+use super::safety_net::{self, Net, Nets};
 use super::stall::{Stall, Stalled};
 use super::view::View;
 use super::{Run, granularity, second_look, verdict, watchdog};
@@ -54,12 +54,13 @@ pub fn clone(
     ends: &Endpoints,
     rules: &Rules,
     linked: &LinkedNames,
+    nets: &mut Nets,
 ) -> Result<Report, Failure> {
     run.go_on()?;
     // Whoever unplugged the disk during a wait must not find it filled below its mount point.
     ends.ensure_in_place(run)?;
     // Each start gets a net of its own: a second one would put its leavings over those of the first.
-    let net = safety_net::cast(run, &ends.destination)?;
+    let net = safety_net::cast(run, ends, nets)?;
     let purpose = Purpose::Clone { progress: Screen::is_terminal() };
     let command = command(run, rsync, ends, rules, purpose, net.as_ref())?;
     info!("Cloning.");

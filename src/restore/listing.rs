@@ -1,20 +1,14 @@
 //! `--list`: the nets with what they hold, and who has a path.
 
-use std::collections::HashSet;
-use std::ffi::OsStr;
-use std::fs::File;
-use std::io;
-use std::path::Path;
-
 use chrono::{DateTime, Local};
 use indicatif::HumanBytes;
-use nix::fcntl::AtFlags;
-use nix::sys::stat::{FileStat, SFlag, fstatat};
+use nix::sys::stat::{FileStat, SFlag};
 
 use super::{Nets, Refusal, Wanted, say, unreadable};
 use crate::exit_code::ExitCode;
 use crate::host::folder::Folder;
-use crate::host::walk::{Visitor, walk};
+use crate::phases::safety_net::name::NetName;
+use crate::phases::safety_net::size::{self, Size};
 use crate::process::interrupts::Interrupts;
 use crate::shown;
 
@@ -28,7 +22,8 @@ pub fn list(nets: &Nets, wanted: &[Wanted], interrupts: &Interrupts) -> Result<(
         return nets.names.iter().try_for_each(|name| {
             let folder = nets.enter(*name)?;
             let size = measure(&folder, interrupts)?;
-            say(format_args!("{name}  {} entries  {}", size.entries, HumanBytes(size.bytes)));
+            let size = format!("{} entries  {}", size.entries, HumanBytes(size.bytes));
+            say(format_args!("{}  {size}", shown_net(*name)));
             Ok(())
         });
     }
@@ -53,11 +48,16 @@ fn list_holders(nets: &Nets, path: &Wanted) -> Result<bool, Refusal> {
     let mut any = false;
     for name in nets.names.iter().rev() {
         if let Some(stat) = path.look(&nets.enter(*name)?)? {
-            say(format_args!("  {name}  {}", describe(&stat)));
+            say(format_args!("  {}  {}", shown_net(*name), describe(&stat)));
             any = true;
         }
     }
     Ok(any)
+}
+
+/// A net's name, and its local time where that is not its name.
+fn shown_net(name: NetName) -> String {
+    name.local_time().map_or_else(|| name.to_string(), |time| format!("{name}  {time}"))
 }
 
 fn describe(stat: &FileStat) -> String {
@@ -76,53 +76,11 @@ fn describe(stat: &FileStat) -> String {
     format!("{what}, changed {}", changed.as_deref().unwrap_or("at an unknown time"))
 }
 
-#[derive(Default)]
-struct Size {
-    entries: u64,
-    bytes: u64,
-    linked: HashSet<u64>,
-    problem: Option<io::Error>,
-}
-
-struct Measure<'a> {
-    size: Size,
-    interrupts: &'a Interrupts,
-}
-
-impl Visitor for Measure<'_> {
-    fn entry(&mut self, folder: &File, name: &OsStr) -> io::Result<()> {
-        let stat = fstatat(folder, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
-        self.size.entries += 1;
-        if stat.st_nlink == 1 || self.size.linked.insert(stat.st_ino) {
-            self.size.bytes += u64::try_from(stat.st_blocks).unwrap_or(0) * 512;
-        }
-        Ok(())
-    }
-
-    fn leave(&mut self, _above: &File, _name: &OsStr) -> io::Result<()> {
-        self.size.entries += 1;
-        Ok(())
-    }
-
-    fn stops(&self) -> bool {
-        self.interrupts.received().is_some()
-    }
-
-    fn problem(&mut self, _path: &Path, error: io::Error) {
-        self.size.problem.get_or_insert(error);
-    }
-}
-
 /// Everything below a net, and the room that its files take on the disk.
 fn measure(net: &Folder, interrupts: &Interrupts) -> Result<Size, Refusal> {
-    let mut measure = Measure { size: Size::default(), interrupts };
-    let walked = walk(net, &mut measure);
+    let measured = size::measure(net, &|| interrupts.received().is_some());
     if let Some(signal) = interrupts.received() {
         return Err(Refusal(ExitCode::from_interruption(signal), "Interrupted.".to_owned()));
     }
-    walked.map_err(|error| unreadable(net.path(), &error))?;
-    match measure.size.problem.take() {
-        Some(error) => Err(unreadable(net.path(), &error)),
-        None => Ok(measure.size),
-    }
+    measured.map_err(|error| unreadable(net.path(), &error))
 }

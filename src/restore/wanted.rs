@@ -2,15 +2,16 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::sys::stat::FileStat;
 
 use super::{Refusal, unreadable};
 use crate::exit_code::ExitCode;
 use crate::host::folder::Folder;
-use crate::phases::safety_net::folders::is_folder;
 use crate::shown;
 
 /// A path below the clone's root; empty for the root itself.
@@ -49,15 +50,22 @@ impl Wanted {
         if self.relative.as_os_str().is_empty() {
             return root.stat(std::ffi::OsStr::new(".")).map_err(unreadable);
         }
-        let mut above: Vec<&Path> = self.relative.ancestors().skip(1).collect();
-        above.retain(|path| !path.as_os_str().is_empty());
-        for folder in above.iter().rev() {
-            if !is_folder(root, folder).map_err(unreadable)? {
-                return Ok(None);
+        let Some(name) = self.relative.file_name() else { return Ok(None) };
+        let mut above = None;
+        for part in self.relative.parent().into_iter().flat_map(Path::iter) {
+            match above.as_ref().unwrap_or(root).enter(part) {
+                Ok(below) => above = Some(below),
+                Err(error) if is_no_folder(&error) => return Ok(None),
+                Err(error) => return Err(unreadable(error)),
             }
         }
-        root.stat(self.relative.as_os_str()).map_err(unreadable)
+        above.as_ref().unwrap_or(root).stat(name).map_err(unreadable)
     }
+}
+
+fn is_no_folder(error: &io::Error) -> bool {
+    let number = error.raw_os_error().map(Errno::from_raw);
+    matches!(number, Some(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP))
 }
 
 impl fmt::Display for Wanted {

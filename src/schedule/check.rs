@@ -57,7 +57,7 @@ pub fn judge(given: &Plan, host: &Host, interrupts: &Interrupts) -> Result<Vec<S
                 .to_owned(),
         );
     }
-    let files = [&plan.exclude_from, &plan.pre_script, &plan.post_script, &plan.rsync];
+    let files = [&plan.exclude_from, &plan.pre_script, &plan.post_script, &plan.on_error, &plan.rsync];
     warnings.extend(files.into_iter().flatten().filter_map(|file| open_to_others(file)));
     Ok(warnings)
 }

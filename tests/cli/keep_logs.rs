@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use nix::unistd::{Gid, Uid, chown};
 
+use crate::clock::clone_at;
+use crate::disk::Tmpfs;
 use crate::sandbox::{Sandbox, names_of};
 use crate::tree::{assert_unchanged, snapshot_with_ctime};
 
@@ -94,6 +96,60 @@ fn after_the_clock_was_set_back_this_runs_log_stays() {
     let left = names(&folder);
     assert_eq!((left.len(), left[1].as_str()), (2, "Counterpart_99-01-02_03-04-05"));
     assert_eq!(fs::read_to_string(folder.join(&left[0])).unwrap(), finished.out);
+}
+
+#[test]
+fn a_wrong_clock_changes_no_order() {
+    let (sandbox, folder) = sandbox(0..0);
+    let mut logs: Vec<String> = Vec::new();
+    // Ahead, right, set back, and before there were logs.
+    for clock in ["+3650d", "+0d", "-3650d", "-1d", "-20000d", "+0d", "+3650d"] {
+        clone_at(&sandbox, clock, &["--keep-logs", "3"]).assert_code(0).assert_no_warning();
+        let left = names(&folder);
+        let new: Vec<&String> = left.iter().filter(|name| !logs.contains(name)).collect();
+        assert_eq!(new.len(), 1, "{clock}: {left:?}");
+        logs.push(new[0].clone());
+        let mut newest = logs[logs.len().saturating_sub(3)..].to_vec();
+        newest.sort();
+        assert_eq!(left, newest, "{clock}");
+    }
+}
+
+#[test]
+fn logs_without_a_number_are_older_than_those_with_one() {
+    let (sandbox, folder) = sandbox(0..0);
+    for year in [98, 99] {
+        fs::write(folder.join(format!("Counterpart_{year}-01-02_03-04-05")), "").unwrap();
+    }
+    // Somebody else's number counts for nothing.
+    let others = folder.join("Counterpart_20-01-02_03-04-12");
+    fs::write(&others, "").unwrap();
+    xattr::set(&others, "user.counterpart.number", b"18446744073709551615").unwrap();
+    chown(&others, Some(Uid::from_raw(4711)), Some(Gid::from_raw(4711))).unwrap();
+    sandbox.clone(&["--keep-logs", "0"]).assert_code(0);
+    let first = names(&folder)
+        .into_iter()
+        .find(|name| name.starts_with("Counterpart_2") && !others.ends_with(name))
+        .unwrap();
+    sandbox.clone(&["--keep-logs", "3"]).assert_code(0);
+    let left = names(&folder);
+    assert!(left.contains(&first) && left.contains(&"Counterpart_99-01-02_03-04-05".to_owned()), "{left:?}");
+    assert_eq!(left.len(), 4, "{left:?}");
+}
+
+#[test]
+fn a_filesystem_without_attributes_keeps_the_order_of_the_names() {
+    let (sandbox, folder) = sandbox(0..3);
+    let disk = Tmpfs::without_attributes();
+    let there = disk.path().join("log");
+    fs::create_dir(&there).unwrap();
+    for name in names(&folder) {
+        fs::copy(folder.join(&name), there.join(&name)).unwrap();
+    }
+    let finished = sandbox.clone(&["--keep-logs", "2", "--log-dir", there.to_str().unwrap()]);
+    finished.assert_code(0).assert_err("").assert_no_warning();
+    let left = names(&there);
+    assert_eq!((left.len(), left[0].as_str()), (2, "Counterpart_20-01-02_03-04-02"), "{left:?}");
 }
 
 #[test]

@@ -163,9 +163,10 @@ pub fn net_name(data: &[u8]) {
     let name = OsStr::from_bytes(data);
     if let Some(net) = NetName::read(name) {
         assert_eq!(net.to_os_string(), name, "no other form is accepted");
-        assert!(NetName::is_removing(&net.removing()));
+        assert_eq!(NetName::read_removing(&net.removing()), Some(net));
+        assert!(net.fits(&net.to_string()) && net.fits(""));
     }
-    assert!(!(NetName::is_removing(name) && NetName::read(name).is_some()));
+    assert!(NetName::read_removing(name).is_none() || NetName::read(name).is_none());
 }
 
 /// What a program prints, however it arrives: no piece is lost, and the same lines come out.

@@ -37,9 +37,15 @@ pub fn nets_folder(sandbox: &Sandbox) -> PathBuf {
     sandbox.mark("safety-net")
 }
 
-/// The names of the nets, the oldest first.
+/// The file of the nets' ages, which is among them.
+pub const AGES: &str = "ages.json";
+
+/// The names of the nets, the oldest first: those without a number, then the others.
 pub fn nets(sandbox: &Sandbox) -> Vec<String> {
-    names_of(&nets_folder(sandbox)).into_iter().map(|name| name.into_string().unwrap()).collect()
+    let names = names_of(&nets_folder(sandbox)).into_iter().map(|name| name.into_string().unwrap());
+    let mut names: Vec<String> = names.filter(|name| name != AGES).collect();
+    names.sort_by_key(|name| (name.find('_') != Some(10), name.clone()));
+    names
 }
 
 /// The only net that there is.

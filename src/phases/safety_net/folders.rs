@@ -1,19 +1,22 @@
 //! The folders of a destination as they were before a clone: rsync does not move folders into a net, it makes them anew
 //! where it needs them, without their times, and empty ones not at all.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::AtFlags;
-use nix::sys::stat::{Mode, SFlag, fchmod, fstatat, futimens};
+use nix::sys::stat::{Mode, fchmod, futimens, mkdirat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, fchown};
 use xattr::FileExt as _;
 
+use super::cursor::Cursor;
+use super::spool::Spool;
 use crate::host::folder::Folder;
 use crate::host::walk::{Visitor, walk};
 use crate::plan::Prefix;
@@ -22,26 +25,24 @@ use crate::rsync::rules;
 /// XFS shows each access control list a second time under such a name; the list itself is set by its own.
 const LISTS_OF_XFS: &str = "trusted.SGI_ACL_";
 
-/// Every folder of a tree, those above before those below.
+/// What a note in the spool is, by its first byte; its length follows, and then its content.
+const FOLDER: u8 = 1;
+/// An attribute of the folder before it.
+const ATTRIBUTE: u8 = 2;
+/// The properties of the folder before it could not be read.
+const UNREADABLE: u8 = 3;
+
+/// How many bytes stand before the content of a note.
+const HEAD: usize = 5;
+
+/// How many bytes stand before a folder's name.
+const FIXED: usize = 32;
+
+/// Every folder of a tree, those above before those below. Their number, names and attributes are other people's to choose,
+/// so few of them are in memory at a time.
 #[derive(Debug, Default)]
 pub struct Folders {
-    known: Vec<Known>,
-}
-
-#[derive(Debug)]
-struct Known {
-    above: usize,
-    name: Box<OsStr>,
-    properties: Option<Properties>,
-}
-
-#[derive(Debug)]
-struct Properties {
-    mode: u32,
-    uid: u32,
-    gid: u32,
-    modified: (i64, i64),
-    attributes: Box<[(OsString, Vec<u8>)]>,
+    spool: Spool,
 }
 
 /// What [`Folders::mend`] could not do.
@@ -54,30 +55,76 @@ pub struct Mended {
 }
 
 impl Mended {
-    fn note(&mut self, path: &Path, error: io::Error) {
+    fn note(&mut self, way: &[Level], error: io::Error) {
         self.failed += 1;
-        self.problem.get_or_insert_with(|| (path.to_owned(), error));
+        self.problem.get_or_insert_with(|| (way.iter().map(|level| &level.name).collect(), error));
     }
 }
 
 struct Recorder<'a> {
-    known: Vec<Known>,
-    way: Vec<usize>,
+    spool: Spool,
+    depth: u32,
+    place: &'a Folder,
     prefix: &'a Prefix,
     stops: &'a dyn Fn() -> bool,
+    failed: Option<io::Error>,
+}
+
+impl Recorder<'_> {
+    fn note(&mut self, kind: u8, content: &[&[u8]]) -> io::Result<()> {
+        let length = content.iter().map(|part| part.len()).sum::<usize>();
+        let length = u32::try_from(length).map_err(io::Error::other)?;
+        self.spool.push(&[kind], self.place)?;
+        self.spool.push(&length.to_be_bytes(), self.place)?;
+        content.iter().try_for_each(|part| self.spool.push(part, self.place))
+    }
+
+    fn record(&mut self, folder: &File, name: &OsStr) -> io::Result<()> {
+        let metadata = folder.metadata();
+        let of = |value: Option<u32>| value.unwrap_or(0).to_be_bytes();
+        let found = metadata.as_ref().ok();
+        self.note(
+            FOLDER,
+            &[
+                &self.depth.to_be_bytes(),
+                &of(found.map(|found| found.mode() & 0o7777)),
+                &of(found.map(MetadataExt::uid)),
+                &of(found.map(MetadataExt::gid)),
+                &found.map_or(0_i64, MetadataExt::mtime).to_be_bytes(),
+                &found.map_or(0_i64, MetadataExt::mtime_nsec).to_be_bytes(),
+                name.as_bytes(),
+            ],
+        )?;
+        if metadata.is_err() { self.note(UNREADABLE, &[]) } else { self.record_attributes(folder) }
+    }
+
+    fn record_attributes(&mut self, folder: &File) -> io::Result<()> {
+        let Ok(names) = attributes(folder) else { return self.note(UNREADABLE, &[]) };
+        for name in names {
+            match folder.get_xattr(&name) {
+                Ok(Some(value)) => {
+                    let length = u16::try_from(name.len()).map_err(io::Error::other)?;
+                    self.note(ATTRIBUTE, &[&length.to_be_bytes(), name.as_bytes(), &value])?;
+                }
+                Ok(None) => {}
+                Err(_) => return self.note(UNREADABLE, &[]),
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Visitor for Recorder<'_> {
     fn enter(&mut self, folder: &File, name: &OsStr) -> io::Result<()> {
-        let above = self.way.last().copied().unwrap_or(0);
-        self.way.push(self.known.len());
-        let properties = folder.metadata().and_then(|metadata| Properties::read(folder, &metadata)).ok();
-        self.known.push(Known { above, name: name.into(), properties });
+        if let Err(error) = self.record(folder, name) {
+            self.failed.get_or_insert(error);
+        }
+        self.depth += 1;
         Ok(())
     }
 
     fn leave(&mut self, _above: &File, _name: &OsStr) -> io::Result<()> {
-        self.way.pop();
+        self.depth -= 1;
         Ok(())
     }
 
@@ -86,19 +133,56 @@ impl Visitor for Recorder<'_> {
     }
 
     fn stops(&self) -> bool {
-        (self.stops)()
+        self.failed.is_some() || (self.stops)()
     }
 
     // rsync will have the same trouble there, and tell it.
     fn problem(&mut self, _path: &Path, _error: io::Error) {}
 }
 
+/// A note in the spool.
+struct Note {
+    kind: u8,
+    /// Where its content begins.
+    at: u64,
+    length: usize,
+}
+
+impl Note {
+    fn end(&self) -> u64 {
+        self.at + self.length as u64
+    }
+}
+
+/// A folder on the way from the root to where the mending is.
+struct Level {
+    name: OsString,
+    /// Where the notes of its attributes begin.
+    attributes: u64,
+    /// It is still a folder of the destination.
+    stays: bool,
+    /// We are in it there.
+    is_open: bool,
+    /// It is in the net, and we are in it there.
+    in_net: bool,
+    properties: [u8; FIXED],
+}
+
 impl Folders {
-    /// Reads the properties of every folder of the destination; `Interrupted` as soon as `stops` says so.
-    pub fn record(destination: &Folder, prefix: &Prefix, stops: &dyn Fn() -> bool) -> io::Result<Self> {
-        let mut recorder = Recorder { known: Vec::new(), way: Vec::new(), prefix, stops };
-        walk(destination, &mut recorder)?;
-        Ok(Self { known: recorder.known })
+    /// Reads the properties of every folder of the destination; `Interrupted` as soon as `stops` says so. What is too much
+    /// for the memory goes to a file in `place`.
+    pub fn record(
+        destination: &Folder,
+        place: &Folder,
+        prefix: &Prefix,
+        stops: &dyn Fn() -> bool,
+    ) -> io::Result<Self> {
+        let mut recorder = Recorder { spool: Spool::default(), depth: 0, place, prefix, stops, failed: None };
+        let walked = walk(destination, &mut recorder);
+        if let Some(error) = recorder.failed {
+            return Err(error);
+        }
+        walked.map(|()| Self { spool: recorder.spool })
     }
 
     /// Gives the folders in the net their properties, and makes those that are gone from the destination and had nothing
@@ -106,119 +190,229 @@ impl Folders {
     #[must_use]
     pub fn mend(&self, destination: &Folder, net: &Folder) -> Mended {
         let mut mended = Mended::default();
-        let mut found = vec![Found { stays: true, in_net: true }];
-        let (mut path, mut way) = (PathBuf::new(), vec![0]);
-        for (number, known) in self.known.iter().enumerate().skip(1) {
-            while way.last().is_some_and(|last| *last != known.above) {
-                way.pop();
-                path.pop();
-            }
-            way.push(number);
-            path.push(&*known.name);
-            let above = found[known.above];
-            found.push(above.below(destination, net, &path).unwrap_or_else(|error| {
-                mended.note(&path, error);
-                Found { stays: true, in_net: false }
-            }));
-        }
-        // From below: a folder may be closed to us once it is as it was.
-        for (number, known) in self.known.iter().enumerate().skip(1).rev().filter(|(at, _)| found[*at].in_net)
-        {
-            let path = self.path(number);
-            let Some(properties) = &known.properties else { continue };
-            if let Err(error) = net.enter(path.as_os_str()).and_then(|folder| properties.give(folder.file()))
-            {
-                mended.note(&path, error);
-            }
+        let mut way = Vec::new();
+        if let Err(error) = self.mend_all(destination, net, &mut way, &mut mended) {
+            mended.note(&way, error);
         }
         mended
     }
 
-    fn path(&self, mut number: usize) -> PathBuf {
-        let mut names = Vec::new();
-        while number != 0 {
-            names.push(&*self.known[number].name);
-            number = self.known[number].above;
+    /// The error is one after which nothing more can be done.
+    fn mend_all(
+        &self,
+        destination: &Folder,
+        net: &Folder,
+        way: &mut Vec<Level>,
+        mended: &mut Mended,
+    ) -> io::Result<()> {
+        let mut there = Cursor::new(destination)?;
+        let mut kept = Cursor::new(net)?;
+        let mut at = 0;
+        while let Some(note) = self.note(at)? {
+            at = note.end();
+            if note.kind != FOLDER {
+                continue;
+            }
+            let (depth, level) = self.level(&note)?;
+            while way.len() > depth {
+                self.leave(way, &mut there, &mut kept, mended)?;
+            }
+            // The root is no folder of the net's.
+            let Some(above) = way.last() else {
+                way.push(Level { stays: true, is_open: true, in_net: true, ..level });
+                continue;
+            };
+            let (above_stays, above_is_open, above_in_net) = (above.stays, above.is_open, above.in_net);
+            way.push(level);
+            let found = enter(
+                &mut there,
+                &mut kept,
+                &way[way.len() - 1].name,
+                (above_stays, above_is_open, above_in_net),
+            );
+            if let Some(level) = way.last_mut() {
+                (level.stays, level.is_open, level.in_net) = (found.stays, found.is_open, found.in_net);
+            }
+            if let Some(error) = found.problem {
+                mended.note(way, error);
+            }
         }
-        names.iter().rev().collect()
-    }
-}
-
-/// What has become of a folder.
-#[derive(Debug, Clone, Copy)]
-struct Found {
-    /// It is still a folder of the destination.
-    stays: bool,
-    /// It is in the net.
-    in_net: bool,
-}
-
-impl Found {
-    /// The same of a folder in this one. Nobody else can write to the net, so no link can lead out of it meanwhile.
-    fn below(self, destination: &Folder, net: &Folder, path: &Path) -> io::Result<Self> {
-        let stays = self.stays && is_folder(destination, path)?;
-        let mut in_net = self.in_net && is_folder(net, path)?;
-        if !stays && !in_net && self.in_net {
-            net.make_folder(path.as_os_str())?;
-            in_net = true;
+        while way.len() > 1 {
+            self.leave(way, &mut there, &mut kept, mended)?;
         }
-        Ok(Self { stays, in_net })
-    }
-}
-
-/// Whether a tree has a folder at a path; a link to one is none.
-pub fn is_folder(root: &Folder, path: &Path) -> io::Result<bool> {
-    match fstatat(root, path, AtFlags::AT_SYMLINK_NOFOLLOW) {
-        Ok(stat) => Ok(stat.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits()),
-        Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
-}
-
-impl Properties {
-    fn read(folder: &File, metadata: &Metadata) -> io::Result<Self> {
-        Ok(Self {
-            mode: metadata.mode() & 0o7777,
-            uid: metadata.uid(),
-            gid: metadata.gid(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            attributes: attributes(folder)?.into(),
-        })
+        Ok(())
     }
 
-    fn give(&self, folder: &File) -> io::Result<()> {
-        let now = folder.metadata()?;
-        if (now.uid(), now.gid()) != (self.uid, self.gid) {
-            fchown(folder, Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid)))?;
-        }
-        let present = attributes(folder)?;
-        for (name, _) in
-            present.iter().filter(|(name, _)| self.attributes.iter().all(|(other, _)| other != name))
+    /// Goes one level up. From below: a folder may be closed to us once it is as it was.
+    fn leave(
+        &self,
+        way: &mut Vec<Level>,
+        there: &mut Cursor,
+        kept: &mut Cursor,
+        mended: &mut Mended,
+    ) -> io::Result<()> {
+        let Some(level) = way.last() else { return Ok(()) };
+        if level.is_open
+            && let Err(error) = there.leave()
         {
-            folder.remove_xattr(name)?;
+            // Nothing more is known of what stays: no folder is made that may be there.
+            mended.note(way, error);
+            for level in way.iter_mut() {
+                (level.stays, level.is_open) = (true, false);
+            }
         }
-        for (name, value) in self.attributes.iter().filter(|pair| !present.contains(pair)) {
-            folder.set_xattr(name, value)?;
+        let Some(level) = way.last() else { return Ok(()) };
+        if level.in_net {
+            let folder = kept.leave()?;
+            if let Err(error) = self.give(level, &folder) {
+                mended.note(way, error);
+            }
         }
+        way.pop();
+        Ok(())
+    }
+
+    fn give(&self, level: &Level, folder: &File) -> io::Result<()> {
+        if self.notes(level.attributes).any(|note| note.is_ok_and(|note| note.kind == UNREADABLE)) {
+            return Ok(());
+        }
+        let word = |from: usize| {
+            let mut bytes = [0; 4];
+            bytes.copy_from_slice(&level.properties[from..from + 4]);
+            u32::from_be_bytes(bytes)
+        };
+        let long = |from: usize| i64::from(word(from)) << 32 | i64::from(word(from + 4));
+        let (mode, uid, gid) = (word(4), word(8), word(12));
+        let now = folder.metadata()?;
+        if (now.uid(), now.gid()) != (uid, gid) {
+            fchown(folder, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+        }
+        self.give_attributes(level, folder)?;
         // `mode_t` has 16 bits on Apple's systems and modes have 12.
         #[allow(
             clippy::cast_possible_truncation,
             clippy::unnecessary_cast,
             reason = "mode_t differs by system"
         )]
-        fchmod(folder, Mode::from_bits_truncate(self.mode as nix::libc::mode_t))?;
-        let modified = TimeSpec::new(self.modified.0, self.modified.1);
+        fchmod(folder, Mode::from_bits_truncate(mode as nix::libc::mode_t))?;
+        let modified = TimeSpec::new(long(16), long(24));
         Ok(futimens(folder, &TimeSpec::UTIME_OMIT, &modified)?)
+    }
+
+    fn give_attributes(&self, level: &Level, folder: &File) -> io::Result<()> {
+        let wanted = || self.notes(level.attributes).map(|note| self.attribute(&note?));
+        let names = wanted().map(|pair| Ok(pair?.0)).collect::<io::Result<BTreeSet<OsString>>>()?;
+        for name in attributes(folder)?.iter().filter(|name| !names.contains(*name)) {
+            folder.remove_xattr(name)?;
+        }
+        for pair in wanted() {
+            let (name, value) = pair?;
+            if folder.get_xattr(&name)?.as_ref() != Some(&value) {
+                folder.set_xattr(&name, &value)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The notes from there on that belong to one folder.
+    fn notes(&self, mut at: u64) -> impl Iterator<Item = io::Result<Note>> {
+        std::iter::from_fn(move || match self.note(at) {
+            Ok(Some(note)) if note.kind != FOLDER => {
+                at = note.end();
+                Some(Ok(note))
+            }
+            Ok(_) => None,
+            Err(error) => {
+                at = self.spool.length();
+                Some(Err(error))
+            }
+        })
+    }
+
+    fn note(&self, at: u64) -> io::Result<Option<Note>> {
+        if at >= self.spool.length() {
+            return Ok(None);
+        }
+        let mut head = [0; HEAD];
+        self.spool.read(at, &mut head)?;
+        let [kind, length @ ..] = head;
+        let length = usize::try_from(u32::from_be_bytes(length)).map_err(io::Error::other)?;
+        Ok(Some(Note { kind, at: at + HEAD as u64, length }))
+    }
+
+    fn content(&self, note: &Note) -> io::Result<Vec<u8>> {
+        let mut content = vec![0; note.length];
+        self.spool.read(note.at, &mut content)?;
+        Ok(content)
+    }
+
+    /// A folder and how deep it lies.
+    fn level(&self, note: &Note) -> io::Result<(usize, Level)> {
+        let content = self.content(note)?;
+        let (fixed, name) = content.split_first_chunk::<FIXED>().ok_or(io::ErrorKind::InvalidData)?;
+        let (depth, _) = fixed.split_first_chunk::<4>().ok_or(io::ErrorKind::InvalidData)?;
+        let depth = usize::try_from(u32::from_be_bytes(*depth)).map_err(io::Error::other)?;
+        let level = Level {
+            name: OsStr::from_bytes(name).to_owned(),
+            attributes: note.end(),
+            stays: true,
+            is_open: false,
+            in_net: false,
+            properties: *fixed,
+        };
+        Ok((depth, level))
+    }
+
+    fn attribute(&self, note: &Note) -> io::Result<(OsString, Vec<u8>)> {
+        let mut content = self.content(note)?;
+        let (length, _) = content.split_first_chunk::<2>().ok_or(io::ErrorKind::InvalidData)?;
+        let length = 2 + usize::from(u16::from_be_bytes(*length));
+        let name = OsStr::from_bytes(content.get(2..length).ok_or(io::ErrorKind::InvalidData)?).to_owned();
+        content.drain(..length);
+        Ok((name, content))
     }
 }
 
-/// The extended attributes, the access control lists of Linux among them; none where the filesystem has none.
-fn attributes(folder: &File) -> io::Result<Vec<(OsString, Vec<u8>)>> {
+/// What has become of a folder.
+struct Entered {
+    stays: bool,
+    is_open: bool,
+    in_net: bool,
+    problem: Option<io::Error>,
+}
+
+/// Goes one level down, in the destination and in the net as far as it is there; `above` says what is known of the folder
+/// above. In the net it is made if it is gone from the destination.
+fn enter(there: &mut Cursor, kept: &mut Cursor, name: &OsStr, above: (bool, bool, bool)) -> Entered {
+    let (above_stays, above_is_open, above_in_net) = above;
+    let (stays, is_open) = if above_is_open {
+        // One that cannot be entered is there.
+        there.enter(name).map_or((true, false), |is_folder| (is_folder, is_folder))
+    } else {
+        (above_stays, false)
+    };
+    let mut found = || -> io::Result<bool> {
+        if !above_in_net || kept.enter(name)? {
+            return Ok(above_in_net);
+        }
+        if stays {
+            return Ok(false);
+        }
+        mkdirat(kept.here(), name, Mode::S_IRWXU)?;
+        kept.enter(name)
+    };
+    match found() {
+        Ok(in_net) => Entered { stays, is_open, in_net, problem: None },
+        Err(error) => Entered { stays, is_open, in_net: false, problem: Some(error) },
+    }
+}
+
+/// The names of the extended attributes, the access control lists of Linux among them; none where the filesystem has none.
+fn attributes(folder: &File) -> io::Result<Vec<OsString>> {
     let names = match folder.list_xattr() {
         Ok(names) => names,
         Err(error) if error.raw_os_error() == Some(Errno::EOPNOTSUPP as i32) => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
-    let wanted = names.filter(|name| !name.as_encoded_bytes().starts_with(LISTS_OF_XFS.as_bytes()));
-    wanted.filter_map(|name| folder.get_xattr(&name).map(|value| Some((name, value?))).transpose()).collect()
+    Ok(names.filter(|name| !name.as_bytes().starts_with(LISTS_OF_XFS.as_bytes())).collect())
 }

@@ -1,15 +1,17 @@
 //! The nets that there are at a destination.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 
-use chrono::{Days, NaiveDateTime};
+use chrono::{DateTime, Utc};
 use log::info;
 use nix::sys::stat::SFlag;
 use nix::unistd::geteuid;
 
+use super::ages::{self, Ages};
 use super::name::NetName;
+use super::spool;
 use crate::host::folder::Folder;
 use crate::host::removal::remove_tree;
 use crate::logging::warning;
@@ -17,8 +19,8 @@ use crate::phases::Run;
 use crate::plan::Prefix;
 use crate::shown;
 
-/// How many nets may begin in one second.
-const MOST: u32 = 1000;
+/// How many numbers are tried, should something else have the name.
+const MOST: u64 = 1000;
 
 /// The folder of the nets, which nobody but its owner can enter.
 #[derive(Debug)]
@@ -75,7 +77,7 @@ impl Stock {
     /// The nets, the oldest first.
     pub fn names(&self) -> io::Result<Vec<NetName>> {
         let mut names = Vec::new();
-        for name in self.folder.names()? {
+        for name in self.folder.names_that(|name| NetName::read(name).is_some())? {
             if self.folder.kind(&name)? == Some(SFlag::S_IFDIR) {
                 names.extend(NetName::read(&name));
             }
@@ -84,12 +86,21 @@ impl Stock {
         Ok(names)
     }
 
-    /// Makes an empty net.
-    pub fn add(&self, time: NaiveDateTime) -> io::Result<(OsString, Folder)> {
-        for number in 1..=MOST {
-            let name = NetName { time, number }.to_os_string();
-            match self.folder.make_folder(&name) {
-                Ok(()) => return self.folder.enter(&name).map(|folder| (name, folder)),
+    /// Makes an empty net, the newest of all.
+    pub fn add(&self, time: DateTime<Utc>) -> io::Result<(NetName, Folder)> {
+        let numbers = self.folder.names()?;
+        let numbers = numbers.iter().filter_map(|name| {
+            NetName::read(name).or_else(|| NetName::read_removing(name)).and_then(NetName::number)
+        });
+        let highest = numbers.max().unwrap_or(0);
+        // A name has no part of a second.
+        let time = DateTime::from_timestamp(time.timestamp(), 0).unwrap_or(time).naive_utc();
+        for more in 1..=MOST {
+            let number =
+                highest.checked_add(more).ok_or_else(|| io::Error::other("no number is left for it"))?;
+            let name = NetName::Counted { number, time };
+            match self.folder.make_folder(&name.to_os_string()) {
+                Ok(()) => return self.folder.enter(&name.to_os_string()).map(|folder| (name, folder)),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }
@@ -103,9 +114,11 @@ impl Stock {
             let is_folder = self.folder.kind(&name)? == Some(SFlag::S_IFDIR);
             if is_folder && NetName::read(&name).is_some() {
                 self.folder.remove_empty(&name)?;
-            } else if is_folder && NetName::is_removing(&name) {
+            } else if is_folder && NetName::read_removing(&name).is_some() {
                 self.remove(run, &name);
-            } else {
+            } else if spool::is_own(&name) {
+                self.folder.remove(&name)?;
+            } else if !ages::is_own(&name) {
                 let path = self.folder.path().join(&name);
                 warning(format_args!("{} is no safety net and is left alone.", shown::path(&path)));
             }
@@ -113,13 +126,21 @@ impl Stock {
         Ok(())
     }
 
-    /// Removes the nets that are older than so many days, but not the newest. One from the future is not old.
+    /// Removes the nets that are older than so many days, but not the newest.
     pub fn expire(&self, run: &Run<'_>, days: u32) -> io::Result<()> {
-        let Some(oldest) = run.started.naive_local().checked_sub_days(Days::new(days.into())) else {
-            return Ok(());
-        };
         let names = self.names()?;
-        for name in names.iter().rev().skip(1).rev().filter(|name| name.time < oldest) {
+        let ages = match Ages::advance(&self.folder, &names, run.started.to_utc(), days) {
+            Ok(ages) => ages,
+            Err(error) => {
+                warning(format_args!(
+                    "how old the safety nets are cannot be kept: {}; none is removed for its age.",
+                    shown::reason(&error)
+                ));
+                return Ok(());
+            }
+        };
+        ages.tell(&names, days);
+        for name in names.iter().rev().skip(1).rev().filter(|name| ages.is_older(**name, days)) {
             if run.go_on().is_err() {
                 break;
             }
@@ -130,7 +151,7 @@ impl Stock {
     }
 
     /// Removes the oldest nets, but not the newest, until `enough` says so, which is told how many bytes were freed.
-    pub fn trim(&self, run: &Run<'_>, enough: &dyn Fn(u64) -> io::Result<bool>) -> io::Result<u64> {
+    pub fn trim(&self, run: &Run<'_>, enough: &dyn Fn(u64) -> io::Result<bool>) -> io::Result<()> {
         let names = self.names()?;
         let mut freed = 0;
         for name in names.iter().rev().skip(1).rev() {
@@ -140,7 +161,31 @@ impl Stock {
             info!("Room is short at the destination: the safety net {name}, the oldest, is removed.");
             freed += self.discard(run, *name)?;
         }
-        Ok(freed)
+        Ok(())
+    }
+
+    /// Gives up nets for a clone that has no room, the oldest first: at least one, the newest too if need be, but none that
+    /// is `spared`, until `enough` says so. Returns how many.
+    pub fn give_up(
+        &self,
+        run: &Run<'_>,
+        spared: &dyn Fn(NetName) -> bool,
+        enough: &dyn Fn(u64) -> io::Result<bool>,
+    ) -> io::Result<usize> {
+        let names = self.names()?;
+        let (mut freed, mut given) = (0, 0);
+        for (number, name) in names.iter().enumerate().filter(|(_, name)| !spared(**name)) {
+            if run.go_on().is_err() || (given > 0 && enough(freed)?) {
+                break;
+            }
+            let which = if number + 1 == names.len() { "the last one" } else { "the oldest" };
+            run.warn(format_args!(
+                "the destination has no room for the clone: the safety net {name}, {which}, is given up."
+            ));
+            freed += self.discard(run, *name)?;
+            given += 1;
+        }
+        Ok(given)
     }
 
     /// Under another name first: half a net must not look like a whole one.
@@ -151,7 +196,7 @@ impl Stock {
 
     fn remove(&self, run: &Run<'_>, name: &OsStr) -> u64 {
         let path = self.folder.path().join(name);
-        match remove_tree(&self.folder, name, &|| run.go_on().is_ok()) {
+        match remove_tree(self.folder.file(), name, &|| run.go_on().is_ok()) {
             Ok(removal) => {
                 if let Some((below, error)) = removal.problem {
                     warning(format_args!(

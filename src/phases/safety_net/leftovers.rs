@@ -1,0 +1,138 @@
+//! What an rsync that was killed has left at the destination: half a file under a temporary name. It would be moved into
+//! the net, which is for what somebody had.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::AtFlags;
+use nix::sys::stat::{FileStat, SFlag, fstatat};
+use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
+
+use crate::host::folder::Folder;
+use crate::host::walk::{Visitor, walk};
+use crate::plan::Prefix;
+use crate::rsync::rules;
+
+/// How many random letters and digits end a temporary name.
+const RANDOM: usize = 6;
+
+struct Remover<'a> {
+    source: &'a Folder,
+    prefix: &'a Prefix,
+    way: Vec<OsString>,
+    removed: u64,
+    stops: &'a dyn Fn() -> bool,
+}
+
+impl Visitor for Remover<'_> {
+    fn enter(&mut self, _folder: &File, name: &OsStr) -> io::Result<()> {
+        self.way.push(name.to_owned());
+        Ok(())
+    }
+
+    fn entry(&mut self, folder: &File, name: &OsStr) -> io::Result<()> {
+        if let Some(target) = target_of(name)
+            && is_half_a_file(&fstatat(folder, name, AtFlags::AT_SYMLINK_NOFOLLOW)?)
+            && self.is_of(name, target)
+        {
+            unlinkat(folder, name, UnlinkatFlags::NoRemoveDir)?;
+            self.removed += 1;
+        }
+        Ok(())
+    }
+
+    fn leave(&mut self, _above: &File, _name: &OsStr) -> io::Result<()> {
+        self.way.pop();
+        Ok(())
+    }
+
+    fn leaves_out(&self, name: &OsStr) -> bool {
+        rules::hides(self.prefix, name)
+    }
+
+    fn stops(&self) -> bool {
+        (self.stops)()
+    }
+
+    // What stays goes into the net.
+    fn problem(&mut self, _path: &Path, _error: io::Error) {}
+}
+
+impl Remover<'_> {
+    /// Whether the source has the file that it was to become, and has nothing of its own name.
+    fn is_of(&self, name: &OsStr, target: &OsStr) -> bool {
+        let folder: PathBuf = self.way.iter().collect();
+        let at_source =
+            |name: &OsStr| fstatat(self.source, folder.join(name).as_path(), AtFlags::AT_SYMLINK_NOFOLLOW);
+        let is_file = |name: &OsStr| at_source(name).is_ok_and(|found| is_regular(&found));
+        // rsync puts no second dot before a name that begins with one.
+        let mut hidden = OsString::from(".");
+        hidden.push(target);
+        at_source(name) == Err(Errno::ENOENT) && (is_file(target) || is_file(&hidden))
+    }
+}
+
+fn is_regular(found: &FileStat) -> bool {
+    found.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits()
+}
+
+/// The name that rsync would have given a file in the end.
+fn target_of(name: &OsStr) -> Option<&OsStr> {
+    let rest = name.as_bytes().strip_prefix(b".")?;
+    let (target, random) = rest.split_at_checked(rest.len().checked_sub(RANDOM + 1)?)?;
+    let fits = random.strip_prefix(b".")?.iter().all(u8::is_ascii_alphanumeric);
+    (fits && !target.is_empty()).then(|| OsStr::from_bytes(target))
+}
+
+/// Nothing was done to it but to write it: what rsync has finished has the source's times and rights, and so has all that
+/// a clone holds.
+fn is_half_a_file(found: &FileStat) -> bool {
+    is_regular(found)
+        && found.st_uid == geteuid().as_raw()
+        && found.st_nlink == 1
+        && found.st_mode & 0o077 == 0
+        && (found.st_mtime, found.st_mtime_nsec) == (found.st_ctime, found.st_ctime_nsec)
+}
+
+/// Removes them from a destination, and says how many there were. Only what a clone would delete in any case is removed;
+/// `Interrupted` as soon as `stops` says so.
+pub fn remove(
+    source: &Folder,
+    destination: &Folder,
+    prefix: &Prefix,
+    stops: &dyn Fn() -> bool,
+) -> io::Result<u64> {
+    let mut remover = Remover { source, prefix, way: Vec::new(), removed: 0, stops };
+    walk(destination, &mut remover)?;
+    Ok(remover.removed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+
+    use super::target_of;
+
+    #[test]
+    fn only_the_form_of_rsync_is_taken() {
+        for (name, target) in [
+            (".file.abCD12", Some("file")),
+            (".a.b.abCD12", Some("a.b")),
+            (".x.000000", Some("x")),
+            (".file.abCD1", None),
+            (".file.abCD123", None),
+            (".file.abC-12", None),
+            ("file.abCD12", None),
+            ("..abCD12", None),
+            (".abCD12", None),
+            (".fileabCD12", None),
+            ("", None),
+        ] {
+            assert_eq!(target_of(OsStr::new(name)), target.map(OsStr::new), "{name:?}");
+        }
+    }
+}
