@@ -1,6 +1,7 @@
 //! Where we are: plain data. Only [`Host::native`] asks the compiler or the machine which system this is.
 
 pub mod folder;
+pub mod location;
 pub mod lock;
 pub mod platform;
 pub mod removal;
@@ -9,6 +10,7 @@ pub mod small_file;
 pub mod space;
 pub mod state;
 pub mod tools;
+pub mod trust;
 pub mod walk;
 
 use std::collections::BTreeMap;

@@ -16,6 +16,7 @@ pub mod links;
 pub mod markers;
 pub mod metrics;
 pub mod mounts;
+pub mod outputs;
 pub mod overlap;
 pub mod ownership;
 pub mod password;
@@ -23,6 +24,7 @@ pub mod ping;
 pub mod preflight;
 pub mod safety_net;
 pub mod script;
+pub mod source_disk;
 pub mod server_backup;
 pub mod transfer;
 pub mod verdict;
@@ -36,8 +38,10 @@ use chrono::{DateTime, Local};
 
 use crate::failure::Failure;
 use crate::host::Host;
+use crate::host::location::Location;
 use crate::logging::{self, Log, Screen};
 use crate::plan::Plan;
+use crate::record::Totals;
 use crate::process::interrupts::Interrupts;
 use journal::Journal;
 use markers::Reserve;
@@ -63,8 +67,11 @@ pub struct Run<'a> {
     journal: RefCell<Journal>,
     reserve: RefCell<Option<Reserve>>,
     announcement: RefCell<Option<Request>>,
-    /// How many entries the source had at the last complete clone to this destination, as the census has found.
-    last_complete: Cell<Option<u64>>,
+    location: OnceCell<Location>,
+    /// What the source held at the last complete clone to this destination, as the census has found.
+    last_complete: Cell<Option<Totals>>,
+    /// What the source holds now, by the census.
+    held: Cell<Option<Totals>>,
 }
 
 impl<'a> Run<'a> {
@@ -82,7 +89,9 @@ impl<'a> Run<'a> {
             log: OnceCell::new(),
             reserve: RefCell::new(None),
             announcement: RefCell::new(None),
+            location: OnceCell::new(),
             last_complete: Cell::new(None),
+            held: Cell::new(None),
         }
     }
 
@@ -96,6 +105,12 @@ impl<'a> Run<'a> {
     #[must_use]
     pub fn only_tells(&self) -> bool {
         self.plan.test_run && !self.is_examination
+    }
+
+    /// The destination's one name, by which everything that outlives the run is kept.
+    #[must_use]
+    pub fn location(&self) -> &Location {
+        self.location.get_or_init(|| Location::of(&self.plan.destination))
     }
 
     /// Starts the log, in the folder that was asked for or else the host's.
