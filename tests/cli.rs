@@ -39,6 +39,10 @@ mod lying_rsync;
 mod marks;
 #[path = "cli/names.rs"]
 mod names;
+#[path = "cli/outputs.rs"]
+mod outputs;
+#[path = "cli/privacy.rs"]
+mod privacy;
 #[path = "cli/scripts.rs"]
 mod scripts;
 #[path = "cli/state.rs"]

@@ -209,8 +209,13 @@ impl Store {
     /// A destination behind a link of a disk that is not mounted: the only thing known of it is its spelling.
     fn by_spelling(&self, location: &Location, prefix: &Prefix) -> io::Result<Option<State>> {
         let (given, prefix) = (shown::path(&location.given).to_string(), prefix.to_string());
+        let start = stem(&location.given);
         let mut found = None;
-        for (_, state) in self.all()? {
+        for (path, state) in self.all()? {
+            // Only links above the last part are followed, so the name begins alike.
+            if !path.file_name().is_some_and(|name| name.as_bytes().starts_with(start.as_bytes())) {
+                continue;
+            }
             // A file that cannot be read might be the one that is meant.
             let state = state?;
             if state.prefix == prefix && state.spellings.contains(&given) {
@@ -250,10 +255,13 @@ fn name(destination: &Path, prefix: &Prefix) -> OsString {
     digest.update(prefix.to_string());
     let digest =
         digest.finalize().iter().take(8).fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+    OsString::from(format!("{}{digest}{ENDING}", stem(destination)))
+}
+
+fn stem(destination: &Path) -> String {
     let is_plain = |character: &char| character.is_ascii_alphanumeric() || "-_".contains(*character);
     let last = destination.file_name().unwrap_or(OsStr::new("root")).to_string_lossy().into_owned();
-    let last: String = last.chars().filter(is_plain).take(64).collect();
-    OsString::from(format!("{last}-{digest}{ENDING}"))
+    last.chars().filter(is_plain).take(64).chain(['-']).collect()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use log::{error, info};
 
 use super::endpoints::{Destination, Endpoints, claim_destination};
-use super::{Run, markers, metrics, ping, script};
+use super::{Run, markers, metrics, outputs, ping, script};
 use crate::failure::Failure;
 use crate::host::state::{State, Store};
 use crate::logging::warning;
@@ -42,14 +42,25 @@ pub fn conclude(run: &Run<'_>, claimed: Option<Endpoints>, outcome: &Outcome) {
     if let Some(destination) = &destination {
         markers::write_record(run, destination, &record, record == public);
     }
-    let last_success = remember(run, was_claimed, public);
+    let last_success =
+        if is_allowed(outcome, outputs::may_remember) { remember(run, was_claimed, public) } else { None };
     // The disk may be unmounted from here on, and the next run may begin.
     drop(destination);
-    metrics::write(run, &record, last_success);
+    if is_allowed(outcome, outputs::may_measure) {
+        metrics::write(run, &record, last_success);
+    }
     // The signal that ended the clone is not for those who are told of it.
     run.interrupts.answered();
     ping::finish(run, &record);
     script::run_on_error(run, outcome);
+}
+
+/// Whether nothing of this output lies below the destination.
+fn is_allowed(outcome: &Outcome, allows: impl FnOnce(&Failure) -> bool) -> bool {
+    match outcome {
+        Outcome::Failed(failure) => allows(failure),
+        Outcome::Completed | Outcome::Vanished | Outcome::TestRun | Outcome::Skipped => true,
+    }
 }
 
 /// The destination, if this end of the run may be written there.

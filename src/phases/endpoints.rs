@@ -285,13 +285,13 @@ fn look_at_lock(run: &Run<'_>, folder: &Folder) -> Result<(), Failure> {
         let identity = folder.identity()?;
         // Whoever can read the destination can lock it: that counts only where a run has no other place for its lock.
         let own = Lock::examine(&run.host.lock_dir, identity)?;
-        let place = if Lock::has_room(&run.host.lock_dir) { own } else { own.or(Some(identity)) };
+        let places = [own, Some(identity).filter(|_| !Lock::has_room(&run.host.lock_dir))];
         let table = match (run.host.platform, std::fs::read("/proc/locks")) {
             (_, Ok(table)) => table,
             (Platform::MacOs(_), Err(_)) => return Ok(false),
             (Platform::Linux, Err(error)) => return Err(error),
         };
-        Ok(place.is_some_and(|place| linux::locks::is_held(&table, place)))
+        Ok(places.into_iter().flatten().any(|place| linux::locks::is_held(&table, place)))
     };
     let held = held().map_err(|error: io::Error| {
         let dir = shown::path(&run.host.lock_dir);

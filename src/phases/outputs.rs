@@ -9,47 +9,82 @@ use crate::failure::Failure;
 use crate::host::folder::Folder;
 use crate::shown;
 
+/// What each output is called in a refusal.
+const LOG: &str = "The log directory (--log-dir)";
+const METRICS: &str = "The directory of the metrics (--metrics-file)";
+const BACKUP: &str = "The directory of the server backup (--backup-dir)";
+const STATE: &str = "The directory of what this machine remembers";
+const LOCKS: &str = "The directory of the locks";
+
 /// Refuses a run that writes its log, its metrics, its server backup, its memory or its lock below the destination, and
 /// starts the log, unless that is what lies there.
 ///
 /// It comes before the log: a refused destination is left as it is.
 pub fn start_log(run: &Run<'_>) -> Result<(), Failure> {
-    let refusal = Folder::open(&run.location().resolved).map_or(Ok(()), |destination| check(run, &destination));
-    match refusal {
-        Err(refusal @ Failure::OutputInDestination { option: LOG, .. }) => Err(refusal),
-        checked => {
-            run.start_log();
-            checked
-        }
+    let misplaced = match Folder::open(&run.location().resolved) {
+        Ok(destination) => misplaced(run, &destination),
+        // What cannot be opened is refused by its own phase.
+        Err(_) => Ok(Vec::new()),
+    };
+    if !misplaced.as_ref().is_ok_and(|misplaced| misplaced.iter().any(|(output, _)| *output == LOG)) {
+        run.start_log();
     }
+    refuse(run, misplaced?)
 }
-
-/// What the option of the log is called in a refusal.
-const LOG: &str = "The log directory (--log-dir)";
 
 /// Refuses what lies below this destination.
 pub fn check(run: &Run<'_>, destination: &Folder) -> Result<(), Failure> {
+    refuse(run, misplaced(run, destination)?)
+}
+
+/// Whether a run that failed so may still be remembered.
+#[must_use]
+pub fn may_remember(failure: &Failure) -> bool {
+    !matches!(failure, Failure::OutputInDestination { option: STATE, .. })
+}
+
+/// Whether a run that failed so may still write its metrics.
+#[must_use]
+pub fn may_measure(failure: &Failure) -> bool {
+    !matches!(failure, Failure::OutputInDestination { option: STATE | METRICS, .. })
+}
+
+fn refuse(run: &Run<'_>, misplaced: Vec<Misplaced>) -> Result<(), Failure> {
+    misplaced.into_iter().next().map_or(Ok(()), |(option, path)| {
+        Err(Failure::OutputInDestination { option, path, destination: run.plan.destination.clone() })
+    })
+}
+
+/// An output that lies below the destination: what it is called, and where it is.
+type Misplaced = (&'static str, PathBuf);
+
+/// In this order a refusal that names one says that those before it are in their right place.
+fn misplaced(run: &Run<'_>, destination: &Folder) -> Result<Vec<Misplaced>, Failure> {
+    // Worse is wrong then, and is said by its own phase.
+    if is_inside(Path::new("/"), destination).is_ok_and(|is_inside| is_inside) {
+        return Ok(Vec::new());
+    }
     let plan = run.plan;
     let metrics = plan.metrics_file.as_deref().and_then(Path::parent);
     let backup = plan.backup.as_ref().map(|_| plan.backup_dir.as_deref().unwrap_or(&run.host.backup_dir));
     let outputs: [(&'static str, Option<&Path>); 5] = [
+        (STATE, Some(&run.host.state_dir)),
+        (METRICS, metrics),
+        (LOCKS, Some(&run.host.lock_dir)),
         (LOG, Some(plan.log_dir.as_deref().unwrap_or(&run.host.log_dir))),
-        ("The directory of the metrics (--metrics-file)", metrics),
-        ("The directory of the server backup (--backup-dir)", backup),
-        ("The directory of what this machine remembers", Some(&run.host.state_dir)),
-        ("The directory of the locks", Some(&run.host.lock_dir)),
+        (BACKUP, backup),
     ];
+    let mut found = Vec::new();
     for (option, path) in outputs.into_iter().filter_map(|(option, path)| Some((option, path?))) {
         let is_inside = is_inside(path, destination).map_err(|error| {
-            let why = shown::reason(&error);
-            Failure::Internal(format!("{option}, {}, cannot be compared with the destination: {why}", shown::path(path)))
+            let (path, why) = (shown::path(path), shown::reason(&error));
+            Failure::Internal(format!("{option}, {path}, cannot be compared with the destination: {why}"))
         })?;
         if is_inside {
-            let (path, destination) = (path.to_owned(), plan.destination.clone());
-            return Err(Failure::OutputInDestination { option, path, destination });
+            found.push((option, path.to_owned()));
         }
     }
-    Ok(())
+    Ok(found)
 }
 
 /// Whether a path, which need not exist, leads below the destination or to it, by whatever way.

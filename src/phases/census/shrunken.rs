@@ -16,14 +16,14 @@ use crate::record::Totals;
 use crate::shown;
 use crate::stats_file::{LARGEST, StatsFile};
 
-/// A loss of fewer entries than this, and of fewer bytes than [`LEAST_BYTES`], is never refused: a small source may well
-/// lose most of what it has.
+/// A loss of fewer entries than this is never refused: a small source may well lose most of what it has.
 const LEAST_ENTRIES: u64 = 100;
 
-/// See [`LEAST_ENTRIES`].
+/// Nor is one of fewer bytes than this.
 const LEAST_BYTES: u64 = 100_000_000;
 
-/// Refuses a clone of a source that has fewer than half of the entries that it had, or fewer than half of the bytes.
+/// Refuses a clone of a source that has fewer than half of the entries that it had, and at least 100 fewer, or fewer than
+/// half of the bytes, and at least 100 MB fewer.
 ///
 /// A count that is too high makes this no stricter. What could not be read is not counted: rsync deletes while it goes,
 /// and stops deleting only when it meets the first unreadable folder.
@@ -57,21 +57,20 @@ pub fn judge(run: &Run<'_>, ends: &Endpoints, census: &Census) -> Result<(), Fai
 /// By what the source has lost most of what it had: what it holds of that now, and what it held.
 fn loss(before: Totals, census: &Census) -> Option<(Measure, u64, u64)> {
     let bytes = before.bytes.unwrap_or_default();
-    let is_large = before.entries.saturating_sub(census.entries) >= LEAST_ENTRIES
-        || bytes.saturating_sub(census.content) >= LEAST_BYTES;
-    let is_most = |now: u64, before: u64| now < before.div_ceil(2);
-    if !is_large {
-        None
-    } else if is_most(census.entries, before.entries) {
+    let is_lost = |now: u64, before: u64, least: u64| {
+        now < before.div_ceil(2) && before.saturating_sub(now) >= least
+    };
+    if is_lost(census.entries, before.entries, LEAST_ENTRIES) {
         Some((Measure::Entries, census.entries, before.entries))
-    } else if is_most(census.content, bytes) {
+    } else if is_lost(census.content, bytes, LEAST_BYTES) {
         Some((Measure::Bytes, census.content, bytes))
     } else {
         None
     }
 }
 
-/// What the source held at the last complete clone to this destination: by our own statistics, or else by those that the original, or we under its prefix, have left.
+/// What the source held at the last complete clone to this destination: by our own statistics, or else by those that the
+/// original, or we under its prefix, have left.
 fn last_complete(folder: &Folder, prefix: &Prefix) -> io::Result<Option<Totals>> {
     for prefix in [prefix, &Prefix::default()] {
         if let Some(content) = folder.read(&prefix.mark(Mark::Statistics), LARGEST)? {
