@@ -75,9 +75,7 @@ fn judge_all(args: &CheckArgs, host: &Host, deadline: Instant) -> (Status, Strin
 fn judge_one(subject: &Subject, place: Result<&Place, &String>, limits: Limits, now: i64) -> Judgement {
     let state = subject.state.as_ref().map(Option::as_ref).map_err(String::as_str);
     let mut judgement = match (&subject.target, place) {
-        (Some(target), Ok(place)) => {
-            judge(&Facts { place, state, stem: &target.prefix.stem(), now }, limits)
-        }
+        (Some(target), Ok(place)) => judge(&Facts { place, state, stem: &target.prefix.stem(), now }, limits),
         (Some(_), Err(why)) => Judgement::unknown(why.clone()),
         (None, _) => Judgement::unknown(state.err().unwrap_or_default().to_owned()),
     };
@@ -87,7 +85,12 @@ fn judge_one(subject: &Subject, place: Result<&Place, &String>, limits: Limits, 
 
 /// One process for each destination, all at the same time. It also finds the destination's one name, by which a clone that
 /// was named is remembered.
-fn look_at_all(args: &CheckArgs, subjects: &mut [Subject], deadline: Instant, host: &Host) -> Vec<Result<Place, String>> {
+fn look_at_all(
+    args: &CheckArgs,
+    subjects: &mut [Subject],
+    deadline: Instant,
+    host: &Host,
+) -> Vec<Result<Place, String>> {
     let program = std::env::current_exe()
         .map_err(|error| format!("the program does not find itself: {}", shown::reason(&error)));
     let command = |subject: &Subject| {

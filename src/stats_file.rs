@@ -111,13 +111,11 @@ impl StatsFile {
     #[must_use]
     pub fn last_complete(&self, completion_stands: bool) -> Option<Totals> {
         let is_complete = self.completed.is_some() && (self.exit_code.is_some() || completion_stands);
-        match self.last_complete {
-            Some(entries) => Some(Totals { entries, bytes: self.last_content }),
-            None => {
-                let entries = self.files.filter(|_| is_complete)?;
-                Some(Totals { entries, bytes: self.content })
-            }
+        if let Some(entries) = self.last_complete {
+            return Some(Totals { entries, bytes: self.last_content });
         }
+        let entries = self.files.filter(|_| is_complete)?;
+        Some(Totals { entries, bytes: self.content })
     }
 }
 

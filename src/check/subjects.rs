@@ -72,7 +72,7 @@ impl Subject {
         match states.into_iter().reduce(|one, other| later(one, other, now)) {
             Some(state) => {
                 self.state = Ok(Some(state));
-                self.notes.extend(problems.into_iter().map(note));
+                self.notes.extend(problems.iter().map(|why| note(why)));
             }
             None if problems.is_empty() => self.state = Ok(None),
             None => self.state = Err(problems.join("; ")),
@@ -81,7 +81,7 @@ impl Subject {
 }
 
 /// One memory is enough for a judgement; that the other may know of a later run is told.
-fn note(why: String) -> String {
+fn note(why: &str) -> String {
     format!("What this machine remembers cannot all be read: {why}")
 }
 
@@ -103,7 +103,7 @@ fn known(prefix: Option<&Prefix>, stores: &[&PathBuf], now: i64) -> Vec<Subject>
     }
     for (dir, error) in barred {
         match subjects.first_mut().filter(|subject| subject.target.is_some()) {
-            Some(subject) => subject.notes.push(note(unreadable(dir, &error))),
+            Some(subject) => subject.notes.push(note(&unreadable(dir, &error))),
             None => subjects.push(damaged(dir, &error)),
         }
     }

@@ -55,12 +55,9 @@ impl Lock {
         let there = lock_dir.ancestors().find(|above| above.is_dir());
         there.is_some_and(|there| {
             access(there, AccessFlags::W_OK) != Err(Errno::EROFS)
-                && Folder::open(there)
-                    .and_then(|folder| Space::of(&folder))
-                    .is_ok_and(|space| {
-                        (space.total == 0 || space.available > 0)
-                            && (space.inodes == 0 || space.free_inodes > 0)
-                    })
+                && Folder::open(there).and_then(|folder| Space::of(&folder)).is_ok_and(|space| {
+                    (space.total == 0 || space.available > 0) && (space.inodes == 0 || space.free_inodes > 0)
+                })
         })
     }
 

@@ -295,7 +295,10 @@ fn look_at_lock(run: &Run<'_>, folder: &Folder) -> Result<(), Failure> {
     };
     let held = held().map_err(|error: io::Error| {
         let dir = shown::path(&run.host.lock_dir);
-        Failure::Internal(format!("whether the lock in {dir} is held cannot be found out: {}", shown::reason(&error)))
+        Failure::Internal(format!(
+            "whether the lock in {dir} is held cannot be found out: {}",
+            shown::reason(&error)
+        ))
     })?;
     if held { Err(Failure::Locked { path: run.plan.destination.clone() }) } else { Ok(()) }
 }

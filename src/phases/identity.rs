@@ -119,9 +119,7 @@ pub fn check(run: &Run<'_>, folder: &Folder) -> Result<Acceptance, Failure> {
     // A copy of another disk and a clone of something else become a disk of their own.
     let is_another = matches!(
         objection(run, &found, &known),
-        Some(
-            Objection::OtherSource(_) | Objection::OtherFilesystem(_) | Objection::HiddenFilesystem(_)
-        )
+        Some(Objection::OtherSource(_) | Objection::OtherFilesystem(_) | Objection::HiddenFilesystem(_))
     );
     let identity = found.identity.filter(|_| !is_another);
     let disk = identity.as_ref().and_then(|identity| known.iter().find(|disk| disk.id == identity.id));

@@ -155,10 +155,7 @@ impl Run<'_> {
                 Outcome::Completed | Outcome::Vanished | Outcome::TestRun | Outcome::Skipped => None,
             },
             warnings: self.journal.borrow().public_warnings.clone(),
-            failing_paths: Lines {
-                first: Vec::new(),
-                more: record.failing_paths.more.saturating_add(named),
-            },
+            failing_paths: Lines { first: Vec::new(), more: record.failing_paths.more.saturating_add(named) },
             ..record.clone()
         }
     }

@@ -126,7 +126,9 @@ pub fn write(
     succeed(run, folder, &counted, outcome.exit_code())
         .map_err(|(mark, error)| not_written(run, &run.plan.prefix.mark(mark), &error))?;
     if completion == Completion::Vanished {
-        run.warn_publicly("files vanished from the source while they were copied; they are not in the clone.");
+        run.warn_publicly(
+            "files vanished from the source while they were copied; they are not in the clone.",
+        );
     }
     info!("The clone is complete.");
     Ok(outcome)
@@ -222,7 +224,8 @@ pub fn record_failure(run: &Run<'_>, destination: &Destination, failure: &Failur
 /// Leaves all that is known of the run for programs; where that cannot be done, nothing older stays in its place.
 pub fn write_record(run: &Run<'_>, destination: &Destination, record: &Record, is_public: bool) {
     let mode = if is_public { MODE } else { PRIVATE_MODE };
-    if let Err(error) = write_record_in(&destination.folder, &run.plan.prefix.mark(Mark::Record), mode, record)
+    if let Err(error) =
+        write_record_in(&destination.folder, &run.plan.prefix.mark(Mark::Record), mode, record)
     {
         warning(format_args!(
             "the record of this run could not be written to the destination: {}.",

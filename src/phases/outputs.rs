@@ -60,11 +60,13 @@ type Misplaced = (&'static str, PathBuf);
 
 /// In this order a refusal that names one says that those before it are in their right place.
 fn misplaced(run: &Run<'_>, destination: &Folder) -> Result<Vec<Misplaced>, Failure> {
-    // Worse is wrong then, and is said by its own phase.
-    if is_inside(Path::new("/"), destination).is_ok_and(|is_inside| is_inside) {
-        return Ok(Vec::new());
-    }
     let plan = run.plan;
+    // Worse is wrong then, and is said by its own phase.
+    for end in [Path::new("/"), &plan.source] {
+        if is_inside(end, destination).is_ok_and(|is_inside| is_inside) {
+            return Ok(Vec::new());
+        }
+    }
     let metrics = plan.metrics_file.as_deref().and_then(Path::parent);
     let backup = plan.backup.as_ref().map(|_| plan.backup_dir.as_deref().unwrap_or(&run.host.backup_dir));
     let outputs: [(&'static str, Option<&Path>); 5] = [

@@ -35,8 +35,8 @@ pub fn check(run: &Run<'_>) -> Result<(), Failure> {
 /// Checks one of them, if it was named.
 pub fn check_of(run: &Run<'_>, which: Moment) -> Result<(), Failure> {
     let Some(path) = named(run, which) else { return Ok(()) };
-    let interpreter = check_one(path)
-        .map_err(|why| Failure::ScriptNotExecutable { which, path: path.to_owned(), why })?;
+    let interpreter =
+        check_one(path).map_err(|why| Failure::ScriptNotExecutable { which, path: path.to_owned(), why })?;
     for program in [Some(path), interpreter.as_deref()].into_iter().flatten() {
         warn_of_strangers(run, which, program);
     }

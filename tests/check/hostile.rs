@@ -42,7 +42,9 @@ fn remember(sandbox: &Sandbox, destination: &Path, outcome: Verdict) {
     let prefix = Prefix::default();
     let known =
         State { destination: destination.display().to_string(), ..state(Some(run.clone()), Some(run)) };
-    Store::new(&sandbox.host().join("state")).save(&Location::unresolved(destination), &prefix, &known).unwrap();
+    Store::new(&sandbox.host().join("state"))
+        .save(&Location::unresolved(destination), &prefix, &known)
+        .unwrap();
 }
 
 fn check_at(sandbox: &Sandbox, destination: &Path, more: &[&str]) -> Finished {

@@ -217,7 +217,10 @@ fn one_memory_that_cannot_be_read_does_not_hide_the_other() {
     let destination = sandbox.destination.to_str().unwrap();
     let (own, system) = (sandbox.host().join("state"), sandbox.host().join("system-state"));
     let note = |run: &Finished, dir: &Path| {
-        let told = format!("\nWhat this machine remembers cannot all be read: Permission denied (in {})", dir.display());
+        let told = format!(
+            "\nWhat this machine remembers cannot all be read: Permission denied (in {})",
+            dir.display()
+        );
         assert!(run.out.contains(&told), "{run}");
     };
     fs::rename(&own, &system).unwrap();
@@ -254,7 +257,8 @@ fn one_memory_that_cannot_be_read_does_not_hide_the_other() {
     // Neither of them: both are named.
     chmod(&own, 0o700);
     let run = as_nobody(&sandbox, &["-d", destination]);
-    let told = format!("Permission denied (in {}); Permission denied (in {})", system.display(), own.display());
+    let told =
+        format!("Permission denied (in {}); Permission denied (in {})", system.display(), own.display());
     assert_answer(&run, 3, &["what this machine remembers cannot be read: ", &told]);
 }
 

@@ -100,12 +100,7 @@ fn an_older_rsyncs_statistics_give_the_same_file() {
     );
     assert_eq!(
         lines[6..],
-        [
-            "Literal data: 12352071 bytes",
-            "Matched data: 0 bytes",
-            "Exit Code: 0",
-            "File Contents: 7 bytes"
-        ]
+        ["Literal data: 12352071 bytes", "Matched data: 0 bytes", "Exit Code: 0", "File Contents: 7 bytes"]
     );
 }
 

@@ -78,7 +78,11 @@ fn the_reason_of_a_full_disk_names_no_file_to_everybody() {
         "echo 'rsync: [receiver] write failed on \"/d/{SECRET}\": No space left on device (28)' >&2; exit 11"
     );
     let sandbox = tells_nobody(&says, 74, &[]);
-    assert!(sandbox.read_mark("error").ends_with(" is full. Make room there, exclude more, or use a larger disk.\n"));
+    assert!(
+        sandbox
+            .read_mark("error")
+            .ends_with(" is full. Make room there, exclude more, or use a larger disk.\n")
+    );
     assert!(sandbox.record().unwrap()["reason"].as_str().unwrap().contains(SECRET));
     check_says(&sandbox, 2, " is full. Make room there");
 }

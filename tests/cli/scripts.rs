@@ -362,9 +362,8 @@ fn warned_of(sandbox: &Sandbox, script: &Path, runs: &Path, changeable: &Path) {
         );
         run.assert_code(0).assert_err("").assert_log(&told);
         assert_eq!(sandbox.record().unwrap()["outcome"], "warning");
-        let doctor = sandbox.run(
-            ["doctor".into()].into_iter().chain(sandbox.arguments([option, script.to_str().unwrap()])),
-        );
+        let doctor = sandbox
+            .run(["doctor".into()].into_iter().chain(sandbox.arguments([option, script.to_str().unwrap()])));
         assert!(doctor.out.contains(&format!("WARN  {which} script: the {which} script runs ")), "{doctor}");
     }
 }
@@ -378,7 +377,9 @@ fn a_script_that_others_can_change_is_warned_of() {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     };
     let nobody = |path: &Path, group: u32| std::os::unix::fs::lchown(path, Some(0), Some(group)).unwrap();
-    for (bits, group, is_warned) in [(0o777, 0, true), (0o775, 0, false), (0o775, 65534, true), (0o755, 65534, false)] {
+    for (bits, group, is_warned) in
+        [(0o777, 0, true), (0o775, 0, false), (0o775, 65534, true), (0o755, 65534, false)]
+    {
         nobody(&script, group);
         mode(&script, bits);
         if is_warned {

@@ -202,8 +202,8 @@ fn a_lock_that_anybody_can_take_is_none() {
 fn locks_that_cannot_be_listed_are_not_taken_for_free() {
     let sandbox = healthy();
     sandbox.clone(&[]).assert_code(0);
-    // A file of the kernel's that root can open and nobody can read takes the list's place.
-    let hide = "mount --bind /proc/sysrq-trigger /proc/locks && exec \"$0\" \"$@\"";
+    // What nobody can read from its beginning takes the list's place.
+    let hide = "mount --bind /proc/1/mem /proc/locks && exec \"$0\" \"$@\"";
     let mut command = Command::new("/usr/bin/unshare");
     command.args(["-m", "/bin/sh", "-c", hide, FAKE_HOST]).args(doctor(sandbox.arguments([] as [&str; 0])));
     let output = command.env("COUNTERPART_FAKE_HOST", sandbox.host()).stdin(Stdio::null()).output().unwrap();

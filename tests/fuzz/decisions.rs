@@ -134,8 +134,7 @@ pub fn schedule(data: &[u8]) {
 pub fn stats_file(data: &[u8]) {
     let file = StatsFile::read(data);
     assert!(
-        file.last_complete.is_some()
-            || file.last_complete(true).is_none_or(|_| file.completed.is_some())
+        file.last_complete.is_some() || file.last_complete(true).is_none_or(|_| file.completed.is_some())
     );
     assert!(file.seconds().is_none_or(|seconds| Some(seconds) <= file.completed.or(file.ended)));
 }

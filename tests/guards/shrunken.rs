@@ -150,7 +150,10 @@ fn statistics_that_somebody_took_away_are_made_up_for_by_memory() {
         if planted {
             symlink("nowhere", sandbox.mark("stats")).unwrap();
         }
-        sandbox.clone(&[]).assert_code(76).assert_err(&format!("counterpart: {}\n", sentence(&sandbox, 505, 2005)));
+        sandbox
+            .clone(&[])
+            .assert_code(76)
+            .assert_err(&format!("counterpart: {}\n", sentence(&sandbox, 505, 2005)));
     }
 }
 
@@ -200,7 +203,8 @@ fn failed_runs_in_between_do_not_lower_the_number() {
         on_transfer(&sandbox, &format!("{RSYNC} \"$@\"; exit 23"));
         sandbox.clone(&[]).assert_code(23);
         let text = sandbox.read_mark("stats");
-        assert!(text.ends_with(
+        assert!(
+            text.ends_with(
                 "\nExit Code: 23\nFiles In Last Complete Clone: 2005\n\
                  File Contents In Last Complete Clone: 20000 bytes\n"
             ),

@@ -8,7 +8,9 @@ use nix::unistd::mkfifo;
 
 use crate::nobody;
 use crate::sandbox::{Finished, Sandbox};
-use crate::scene::{Plugged, disk, id, id_lines, known, lines_of_destination, refused, refused_with, sandbox, uuid};
+use crate::scene::{
+    Plugged, disk, id, id_lines, known, lines_of_destination, refused, refused_with, sandbox, uuid,
+};
 
 const ID: &str = "0123456789abcdef0123456789abcdef";
 

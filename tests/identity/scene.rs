@@ -88,7 +88,8 @@ pub fn id_lines(sandbox: &Sandbox) -> Vec<String> {
 /// Its lines about the destination: all but those about the source's own filesystem, which is that of the tests' machine.
 pub fn lines_of_destination(sandbox: &Sandbox) -> Vec<String> {
     let mut lines = id_lines(sandbox);
-    lines.retain(|line| !line.starts_with("Source Filesystem: ") && !line.starts_with("Source Mount Point: "));
+    lines
+        .retain(|line| !line.starts_with("Source Filesystem: ") && !line.starts_with("Source Mount Point: "));
     lines
 }
 

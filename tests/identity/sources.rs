@@ -45,7 +45,8 @@ fn a_source_whose_disk_is_not_mounted_is_refused_however_little_it_held() {
         let plugged = Plugged::at(&sandbox.source, &disk);
         sandbox.write("photo", "content");
         sandbox.clone(&[]).assert_code(0).assert_err("");
-        let told = format!("the filesystem {} was mounted at {point} at the last clone, and now", uuid(&disk));
+        let told =
+            format!("the filesystem {} was mounted at {point} at the last clone, and now", uuid(&disk));
         drop(plugged);
         refused(&sandbox, &[&told, "Mount its disk."]);
         // The clone itself knows it, too.
@@ -94,7 +95,10 @@ fn a_source_whose_filesystem_cannot_be_found_out_is_refused() {
     sandbox.clone(&[]).assert_code(0);
     // The destination lies on the tests' own disk, which has no UUID or loses it in the same way.
     for broken in ["exit 2", "echo 'a b'", "kill -9 $$"] {
-        sandbox.tool("blkid", &format!("case \"$*\" in *{}) {broken} ;; esac; exec blkid \"$@\"", disk.device().display()));
+        sandbox.tool(
+            "blkid",
+            &format!("case \"$*\" in *{}) {broken} ;; esac; exec blkid \"$@\"", disk.device().display()),
+        );
         let told = format!("it lay on the filesystem {} at the last clone, and on which one", uuid(&disk));
         refused(&sandbox, &[&told]);
     }

@@ -33,9 +33,16 @@ fn a_damaged_memory_refuses_the_disk_at_hand() {
         let finished = sandbox.clone(&[]);
         finished.assert_code(88).assert_log(&format!("Error: {told}"));
         assert!(finished.err.contains("If the disk is right, run once with --adopt"), "{finished}");
-        sandbox.clone(&["-t"]).assert_code(70).assert_log(&format!("Warning: a real run would end with 88. {told}"));
+        sandbox
+            .clone(&["-t"])
+            .assert_code(70)
+            .assert_log(&format!("Warning: a real run would end with 88. {told}"));
         assert_unchanged(&before, &snapshot_with_ctime(&sandbox.destination));
-        assert_eq!(fs::read_to_string(state_file(&sandbox)).unwrap(), damage, "what is damaged may be mended");
+        assert_eq!(
+            fs::read_to_string(state_file(&sandbox)).unwrap(),
+            damage,
+            "what is damaged may be mended"
+        );
         let finished = sandbox.clone(&["--adopt"]);
         finished
             .assert_code(0)

@@ -57,9 +57,8 @@ pub fn judge(run: &Run<'_>, ends: &Endpoints, census: &Census) -> Result<(), Fai
 /// By what the source has lost most of what it had: what it holds of that now, and what it held.
 fn loss(before: Totals, census: &Census) -> Option<(Measure, u64, u64)> {
     let bytes = before.bytes.unwrap_or_default();
-    let is_lost = |now: u64, before: u64, least: u64| {
-        now < before.div_ceil(2) && before.saturating_sub(now) >= least
-    };
+    let is_lost =
+        |now: u64, before: u64, least: u64| now < before.div_ceil(2) && before.saturating_sub(now) >= least;
     if is_lost(census.entries, before.entries, LEAST_ENTRIES) {
         Some((Measure::Entries, census.entries, before.entries))
     } else if is_lost(census.content, bytes, LEAST_BYTES) {
