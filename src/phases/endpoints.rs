@@ -281,25 +281,26 @@ fn lock(run: &Run<'_>, folder: &Folder) -> Result<Option<Lock>, Failure> {
 
 /// Whether the lock of this destination could be taken now, found out without touching it. Only Linux tells who holds it.
 fn look_at_lock(run: &Run<'_>, folder: &Folder) -> Result<(), Failure> {
-    let held = || {
+    let dir = shown::path(&run.host.lock_dir);
+    let places = || {
         let identity = folder.identity()?;
         // Whoever can read the destination can lock it: that counts only where a run has no other place for its lock.
-        let own = Lock::examine(&run.host.lock_dir, identity)?;
-        let places = [own, Some(identity).filter(|_| !Lock::has_room(&run.host.lock_dir))];
-        let table = match (run.host.platform, std::fs::read("/proc/locks")) {
-            (_, Ok(table)) => table,
-            (Platform::MacOs(_), Err(_)) => return Ok(false),
-            (Platform::Linux, Err(error)) => return Err(error),
-        };
-        Ok(places.into_iter().flatten().any(|place| linux::locks::is_held(&table, place)))
+        let itself = Some(identity).filter(|_| !Lock::has_room(&run.host.lock_dir));
+        Ok([Lock::examine(&run.host.lock_dir, identity)?, itself])
     };
-    let held = held().map_err(|error: io::Error| {
-        let dir = shown::path(&run.host.lock_dir);
-        Failure::Internal(format!(
-            "whether the lock in {dir} is held cannot be found out: {}",
-            shown::reason(&error)
-        ))
+    let places = places().map_err(|error: io::Error| {
+        Failure::Internal(format!("the lock in {dir} cannot be taken: {}", shown::reason(&error)))
     })?;
+    let table = match (run.host.platform, std::fs::read("/proc/locks")) {
+        (_, Ok(table)) => table,
+        (Platform::MacOs(_), Err(_)) => return Ok(()),
+        (Platform::Linux, Err(error)) => {
+            let why = shown::reason(&error);
+            let what = format!("whether the lock in {dir} is held cannot be found out: {why}");
+            return Err(Failure::Internal(what));
+        }
+    };
+    let held = places.into_iter().flatten().any(|place| linux::locks::is_held(&table, place));
     if held { Err(Failure::Locked { path: run.plan.destination.clone() }) } else { Ok(()) }
 }
 

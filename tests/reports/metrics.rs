@@ -107,7 +107,7 @@ fn every_end_leaves_metrics_and_the_last_success_outlives_failures() {
     let completed = stats.duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
     assert!((success.unwrap() - completed).abs() <= 2.0, "{success:?} {completed}");
     assert_end(&sandbox, 0, "success", success);
-    clone(&sandbox, &["--adopt", "-e", "/nonexistent"]).assert_code(67);
+    clone(&sandbox, &["-e", "/nonexistent"]).assert_code(67);
     assert_end(&sandbox, 67, "failed", success);
     clone(&sandbox, &["--rsync", "/nonexistent"]).assert_code(85);
     assert_end(&sandbox, 85, "failed", success);
@@ -179,7 +179,7 @@ fn without_the_machines_memory_the_file_remembers_itself() {
     let state = sandbox.host().join("state");
     fs::remove_dir_all(&state).unwrap();
     fs::write(&state, "a file is in the way").unwrap();
-    clone(&sandbox, &["-e", "/nonexistent"]).assert_code(67);
+    clone(&sandbox, &["--adopt", "-e", "/nonexistent"]).assert_code(67);
     assert_end(&sandbox, 67, "failed", success);
     // Nor is a damaged or strange file any harm.
     fs::write(file(&sandbox), b"\xff\0{}{counterpart_last_success_timestamp_seconds").unwrap();
