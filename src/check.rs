@@ -16,10 +16,11 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::cli::check::{CheckArgs, LOOK};
 use crate::host::Host;
+use crate::host::location::Location;
 use crate::process::{Command, ask_all};
 use crate::shown;
 use answer::{Judgement, Status, answer, plain};
-use judgement::{Facts, Limits, judge};
+use judgement::{AHEAD, Facts, Limits, judge};
 use marks::{LARGEST_ANSWER, Place};
 use subjects::{Subject, gather};
 
@@ -55,58 +56,76 @@ fn say(text: &str) {
 }
 
 fn judge_all(args: &CheckArgs, host: &Host, deadline: Instant) -> (Status, String) {
-    let subjects = gather(args, host);
+    let now = now();
+    let mut subjects = gather(args, host, now.saturating_add(AHEAD));
     if subjects.is_empty() {
         let sentence = "this machine remembers no clone: name the destination with -d";
         return (Status::Unknown, plain(Status::Unknown, sentence));
     }
-    let places = look_at_all(args, &subjects, deadline);
+    let places = look_at_all(args, &mut subjects, deadline, host);
     let limits = Limits { warning: seconds(args.warning), critical: seconds(args.critical) };
     let judged: Vec<(String, Judgement)> = subjects
         .iter()
         .zip(&places)
-        .map(|(subject, place)| (subject.name.clone(), judge_one(subject, place.as_ref(), limits)))
+        .map(|(subject, place)| (subject.name.clone(), judge_one(subject, place.as_ref(), limits, now)))
         .collect();
     answer(&judged, limits)
 }
 
-fn judge_one(subject: &Subject, place: Result<&Place, &String>, limits: Limits) -> Judgement {
+fn judge_one(subject: &Subject, place: Result<&Place, &String>, limits: Limits, now: i64) -> Judgement {
     let state = subject.state.as_ref().map(Option::as_ref).map_err(String::as_str);
-    match (&subject.target, place) {
-        (Some(target), Ok(place)) => {
-            judge(&Facts { place, state, stem: &target.prefix.stem(), now: now() }, limits)
-        }
+    let mut judgement = match (&subject.target, place) {
+        (Some(target), Ok(place)) => judge(&Facts { place, state, stem: &target.prefix.stem(), now }, limits),
         (Some(_), Err(why)) => Judgement::unknown(why.clone()),
         (None, _) => Judgement::unknown(state.err().unwrap_or_default().to_owned()),
-    }
+    };
+    judgement.details.extend(subject.notes.iter().cloned());
+    judgement
 }
 
-/// One process for each destination, all at the same time.
-fn look_at_all(args: &CheckArgs, subjects: &[Subject], deadline: Instant) -> Vec<Result<Place, String>> {
-    let program = match std::env::current_exe() {
-        Ok(program) => program,
-        Err(error) => {
-            let why = format!("the program does not find itself: {}", shown::reason(&error));
-            return subjects.iter().map(|_| Err(why.clone())).collect();
-        }
-    };
+/// One process for each destination, all at the same time. It also finds the destination's one name, by which a clone that
+/// was named is remembered.
+fn look_at_all(
+    args: &CheckArgs,
+    subjects: &mut [Subject],
+    deadline: Instant,
+    host: &Host,
+) -> Vec<Result<Place, String>> {
+    let program = std::env::current_exe()
+        .map_err(|error| format!("the program does not find itself: {}", shown::reason(&error)));
     let command = |subject: &Subject| {
-        let target = subject.target.as_ref()?;
+        let (program, target) = (program.as_ref().ok()?, subject.target.as_ref()?);
         let (destination, prefix) = (target.destination.clone().into(), target.prefix.to_string().into());
         let arguments: [OsString; 5] = [LOOK.into(), "-d".into(), destination, "-g".into(), prefix];
         // It is this very program for this very user, so it gets this very environment.
-        Some(Command { environment: std::env::vars_os().collect(), ..Command::tool(&program, arguments) })
+        Some(Command { environment: std::env::vars_os().collect(), ..Command::tool(program, arguments) })
     };
     let commands: Vec<Option<Command>> = subjects.iter().map(command).collect();
     let answers = ask_all(&commands, deadline, LARGEST_ANSWER);
-    let place = |answer: io::Result<Vec<u8>>| match answer {
-        Ok(printed) => marks::parse(&printed).ok_or_else(|| "looking at the destination failed".to_owned()),
-        Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-            Ok(Place::Silent(args.timeout.as_secs_f64()))
+    let mut places = Vec::new();
+    for (subject, answer) in subjects.iter_mut().zip(answers) {
+        let look = match (&program, answer) {
+            (Err(why), _) => Err(Err(why.clone())),
+            (Ok(_), Ok(printed)) => {
+                marks::parse(&printed).ok_or_else(|| Err("looking at the destination failed".to_owned()))
+            }
+            (Ok(_), Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
+                Err(Ok(Place::Silent(args.timeout.as_secs_f64())))
+            }
+            (Ok(_), Err(error)) => {
+                Err(Err(format!("looking at the destination failed: {}", shown::reason(&error))))
+            }
+        };
+        if let (Some(given), Some(_)) = (&args.destination, &subject.target) {
+            let location = match &look {
+                Ok(look) => Location::found(given, look.resolved.clone()),
+                Err(_) => Location::unresolved(given),
+            };
+            subject.remember(host, &location, now().saturating_add(AHEAD));
         }
-        Err(error) => Err(format!("looking at the destination failed: {}", shown::reason(&error))),
-    };
-    answers.into_iter().map(place).collect()
+        places.push(look.map_or_else(|place| place, |look| Ok(look.place)));
+    }
+    places
 }
 
 fn seconds(duration: std::time::Duration) -> i64 {

@@ -204,8 +204,8 @@ pub const TABLE: &[Row] = &[
     row(
         "76",
         "the clone would delete more than it may",
-        "make sure that this is the right disk and that the source is all there; then allow it once with `--adopt` \
-         or `--allow-shrink`, as the message says",
+        "make sure that this is the right disk, and that the source is all there and its disk mounted; then allow it \
+         once with `--adopt` or `--allow-shrink`, as the message says",
     ),
     row(
         "80",

@@ -1,6 +1,7 @@
 //! Every way in which a run can fail, each with a sentence for people and one exit code.
 
 mod meaning;
+mod public;
 
 use std::io;
 use std::path::PathBuf;
@@ -151,18 +152,22 @@ pub enum Failure {
     },
     /// The source has lost most of what it held at the last complete clone.
     #[error(
-        "The source {} holds {now} entries{}, and the last complete clone to {} had {before}: this clone would delete \
+        "The source {} holds {}{}, and the last complete clone to {} had {}: this clone would delete \
          most of it. Is everything mounted? If the source is right, run once with --allow-shrink.",
         shown::path(path),
+        measure.of(*now),
         if *unreadable > 0 { format!(" that can be read, and {unreadable} that cannot") } else { String::new() },
-        shown::path(destination)
+        shown::path(destination),
+        measure.number(*before)
     )]
     Shrunken {
         /// The source.
         path: PathBuf,
         /// The destination.
         destination: PathBuf,
-        /// How many entries it has.
+        /// What is counted.
+        measure: Measure,
+        /// How many of these it has.
         now: u64,
         /// How many folders or files of it cannot be looked at, and so are not among them.
         unreadable: u64,
@@ -258,6 +263,50 @@ pub enum Failure {
         path: PathBuf,
         /// What was expected, what was found, and what to do; whole sentences.
         why: String,
+    },
+    /// Whether the destination is the one it was is not known.
+    #[error("Whether the destination {} is the one it was is not known: {why}", shown::path(path))]
+    DestinationUnknown {
+        /// The destination.
+        path: PathBuf,
+        /// What cannot be found out, and what to do; whole sentences.
+        why: String,
+    },
+    /// The source lies on another filesystem than at the last clone.
+    #[error(
+        "The source {} is not what it was: {why} If the source is right, run once with --allow-shrink.",
+        shown::path(path)
+    )]
+    SourceChanged {
+        /// The source.
+        path: PathBuf,
+        /// What was expected and what was found; whole sentences.
+        why: String,
+    },
+    /// What the source held at the last complete clone cannot be read.
+    #[error(
+        "Whether the source {} has shrunk is not known: {why}. If the source is right, run once with --allow-shrink.",
+        shown::path(path)
+    )]
+    ShrinkUnknown {
+        /// The source.
+        path: PathBuf,
+        /// What cannot be read, and why.
+        why: String,
+    },
+    /// The clone would delete what the run itself writes.
+    #[error(
+        "{option} {} lies inside the destination {}, where the clone would delete it. Choose a place outside.",
+        shown::path(path),
+        shown::path(destination)
+    )]
+    OutputInDestination {
+        /// The option, or what is meant.
+        option: &'static str,
+        /// What would be written.
+        path: PathBuf,
+        /// The destination.
+        destination: PathBuf,
     },
     /// A disk was mounted at the destination's path at the last clone, and now there is the folder below it.
     #[error("The destination {} is not the one it was: {why}", shown::path(path))]
@@ -458,6 +507,31 @@ pub enum Failure {
 
 fn counted(number: u64, thing: &str) -> String {
     if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
+}
+
+/// What of a source is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Measure {
+    /// Its entries.
+    Entries,
+    /// The bytes of its files.
+    Bytes,
+}
+
+impl Measure {
+    fn of(self, number: u64) -> String {
+        match self {
+            Self::Entries => format!("{number} entries"),
+            Self::Bytes => format!("files of {number} bytes"),
+        }
+    }
+
+    fn number(self, number: u64) -> String {
+        match self {
+            Self::Entries => number.to_string(),
+            Self::Bytes => format!("{number} bytes"),
+        }
+    }
 }
 
 /// When a script runs.

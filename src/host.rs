@@ -4,6 +4,7 @@ pub mod directories;
 pub mod fifo;
 pub mod file_identity;
 pub mod folder;
+pub mod location;
 pub mod lock;
 pub mod peer;
 pub mod platform;
@@ -15,6 +16,7 @@ pub mod small_file;
 pub mod space;
 pub mod state;
 pub mod tools;
+pub mod trust;
 pub mod trusted;
 pub mod walk;
 

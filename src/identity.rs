@@ -1,7 +1,8 @@
 //! What a destination says of itself: the file `.PREFIX.counterpart.id` at its root.
 //!
-//! Its first line is the id, 32 hexadecimal digits; older files have no more. Lines `Filesystem: UUID` and
-//! `Source: HOST:PATH` follow. Whoever can write to the disk can write anything there, so it is only ever compared.
+//! Its first line is the id, 32 hexadecimal digits; older files have no more. Lines `Filesystem: UUID`,
+//! `Source: HOST:PATH`, `Source Filesystem: UUID` and `Source Mount Point: PATH` follow. Whoever can write to the disk
+//! can write anything there, so it is only ever compared.
 
 use std::fmt;
 use std::path::Path;
@@ -17,6 +18,8 @@ const DIGITS: usize = 32;
 /// How the further lines begin.
 const FILESYSTEM: &str = "Filesystem: ";
 const SOURCE: &str = "Source: ";
+const SOURCE_FILESYSTEM: &str = "Source Filesystem: ";
+const SOURCE_MOUNT_POINT: &str = "Source Mount Point: ";
 
 /// What the file holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +30,10 @@ pub struct Identity {
     pub filesystem: Option<String>,
     /// What is cloned to it.
     pub source: Option<Origin>,
+    /// The UUID of the filesystem that the source lies on, where that could be found out.
+    pub source_filesystem: Option<String>,
+    /// Where that filesystem was mounted, as shown.
+    pub source_mount_point: Option<String>,
 }
 
 /// A source as it is written down.
@@ -59,20 +66,29 @@ impl fmt::Display for Origin {
 }
 
 impl Identity {
+    /// An id of which nothing more is known.
+    #[must_use]
+    pub fn bare(id: String) -> Self {
+        Self { id, filesystem: None, source: None, source_filesystem: None, source_mount_point: None }
+    }
+
     /// Reads the file; `None` when its first line is no id. Lines that are not understood count for nothing.
     #[must_use]
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let mut lines = bytes.split(|byte| *byte == b'\n');
         let id =
             lines.next().filter(|line| line.len() == DIGITS && line.iter().all(u8::is_ascii_hexdigit))?;
-        let mut identity =
-            Self { id: String::from_utf8_lossy(id).to_ascii_lowercase(), filesystem: None, source: None };
+        let mut identity = Self::bare(String::from_utf8_lossy(id).to_ascii_lowercase());
         for line in lines {
             let line = shown::line(line).to_string();
             if let Some(uuid) = line.strip_prefix(FILESYSTEM) {
                 identity.filesystem = read_uuid(uuid);
             } else if let Some(source) = line.strip_prefix(SOURCE) {
                 identity.source = Origin::read(source);
+            } else if let Some(uuid) = line.strip_prefix(SOURCE_FILESYSTEM) {
+                identity.source_filesystem = read_uuid(uuid);
+            } else if let Some(path) = line.strip_prefix(SOURCE_MOUNT_POINT) {
+                identity.source_mount_point = path.starts_with('/').then(|| path.to_owned());
             }
         }
         Some(identity)
@@ -85,8 +101,14 @@ impl fmt::Display for Identity {
         if let Some(uuid) = &self.filesystem {
             writeln!(formatter, "{FILESYSTEM}{uuid}")?;
         }
-        match &self.source {
-            Some(source) => writeln!(formatter, "{SOURCE}{source}"),
+        if let Some(source) = &self.source {
+            writeln!(formatter, "{SOURCE}{source}")?;
+        }
+        if let Some(uuid) = &self.source_filesystem {
+            writeln!(formatter, "{SOURCE_FILESYSTEM}{uuid}")?;
+        }
+        match &self.source_mount_point {
+            Some(path) => writeln!(formatter, "{SOURCE_MOUNT_POINT}{path}"),
             None => Ok(()),
         }
     }
@@ -115,6 +137,8 @@ mod tests {
             id: ID.to_owned(),
             filesystem: Some("5b2d-77".to_owned()),
             source: Some(Origin::new("a.example", Path::new(path))),
+            source_filesystem: Some("1234-ABCD".to_owned()),
+            source_mount_point: Some("/mnt: \\#012".to_owned()),
         }
     }
 
@@ -126,16 +150,19 @@ mod tests {
         }
         assert_eq!(
             whole("/x\ny").to_string(),
-            format!("{ID}\nFilesystem: 5b2d-77\nSource: a.example:/x\\#012y\n")
+            format!(
+                "{ID}\nFilesystem: 5b2d-77\nSource: a.example:/x\\#012y\nSource Filesystem: 1234-ABCD\n\
+                 Source Mount Point: /mnt: \\#012\n"
+            )
         );
-        let bare = Identity { filesystem: None, source: None, ..whole("/") };
+        let bare = Identity::bare(ID.to_owned());
         assert_eq!(bare.to_string(), format!("{ID}\n"));
         assert_eq!(Identity::read(bare.to_string().as_bytes()), Some(bare));
     }
 
     #[test]
     fn an_id_alone_and_lines_that_nobody_knows_are_no_harm() {
-        let bare = Identity { filesystem: None, source: None, ..whole("/") };
+        let bare = Identity::bare(ID.to_owned());
         for rest in ["", "\n", "\nFilesystem: a b\nSource: nowhere\n\0\u{1b}[2J\nMore: 1\n", "\n\n\n"] {
             assert_eq!(Identity::read(format!("{ID}{rest}").as_bytes()), Some(bare.clone()), "{rest:?}");
         }

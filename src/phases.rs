@@ -18,6 +18,7 @@ pub mod markers;
 pub mod metrics;
 pub mod mounts;
 pub mod neighbours;
+pub mod outputs;
 pub mod overlap;
 pub mod ownership;
 pub mod password;
@@ -27,6 +28,7 @@ pub mod safety_net;
 pub mod script;
 pub mod second_look;
 pub mod server_backup;
+pub mod source_disk;
 pub mod stall;
 pub mod transfer;
 pub mod verdict;
@@ -41,9 +43,11 @@ use chrono::{DateTime, Local};
 
 use crate::failure::Failure;
 use crate::host::Host;
+use crate::host::location::Location;
 use crate::logging::{self, Log, Screen};
 use crate::plan::Plan;
 use crate::process::interrupts::Interrupts;
+use crate::record::Totals;
 use journal::Journal;
 use markers::Reserve;
 use ping::Request;
@@ -68,8 +72,11 @@ pub struct Run<'a> {
     journal: RefCell<Journal>,
     reserve: RefCell<Option<Reserve>>,
     announcement: RefCell<Option<Request>>,
-    /// How many entries the source had at the last complete clone to this destination, as the census has found.
-    last_complete: Cell<Option<u64>>,
+    location: OnceCell<Location>,
+    /// What the source held at the last complete clone to this destination, as the census has found.
+    last_complete: Cell<Option<Totals>>,
+    /// What the source holds now, by the census.
+    held: Cell<Option<Totals>>,
 }
 
 impl<'a> Run<'a> {
@@ -87,7 +94,9 @@ impl<'a> Run<'a> {
             log: OnceCell::new(),
             reserve: RefCell::new(None),
             announcement: RefCell::new(None),
+            location: OnceCell::new(),
             last_complete: Cell::new(None),
+            held: Cell::new(None),
         }
     }
 
@@ -101,6 +110,12 @@ impl<'a> Run<'a> {
     #[must_use]
     pub fn only_tells(&self) -> bool {
         self.plan.test_run && !self.is_examination
+    }
+
+    /// The destination's one name, by which everything that outlives the run is kept.
+    #[must_use]
+    pub fn location(&self) -> &Location {
+        self.location.get_or_init(|| Location::of(&self.plan.destination))
     }
 
     /// Starts the log, in the folder that was asked for or else the host's.

@@ -6,7 +6,7 @@ use crate::outcome::Outcome;
 use crate::phases::endpoints::Endpoints;
 use crate::phases::{
     Run, adoption, attempts, awake, census, conclusion, endpoints, exclusions, introduction, links, markers,
-    password, ping, preflight, safety_net, script, server_backup, transfer,
+    outputs, password, ping, preflight, safety_net, script, server_backup, transfer,
 };
 use crate::plan::Plan;
 use crate::process::interrupts::Interrupts;
@@ -25,7 +25,7 @@ pub fn run(plan: &Plan, host: &Host, interrupts: &Interrupts) -> Outcome {
 /// The phases in order. `claimed` is set as soon as the destination may be written.
 fn walk(run: &Run<'_>, claimed: &mut Option<Endpoints>) -> Result<Outcome, Failure> {
     preflight::rights(run)?;
-    run.start_log();
+    outputs::start_log(run)?;
     let rsync = preflight::rsync(run)?;
     introduction::log(run, &rsync);
     let ends: &Endpoints = claimed.insert(endpoints::claim(run)?);

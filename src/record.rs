@@ -184,6 +184,15 @@ impl Lines {
     }
 }
 
+/// What a tree holds, by our own count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Entries of every kind.
+    pub entries: u64,
+    /// Bytes of the contents of its files, holes apart; what has several names counts once. Earlier versions kept none.
+    pub bytes: Option<u64>,
+}
+
 /// A whole run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
@@ -221,6 +230,9 @@ pub struct Record {
     pub rsync: Option<Rsync>,
     /// What it counted, if it told.
     pub statistics: Option<Statistics>,
+    /// What the source held by our own count, if the run came so far; earlier versions have no such field.
+    #[serde(default)]
+    pub census: Option<Totals>,
     /// The scripts that ran.
     pub scripts: Vec<Script>,
     /// The paths that rsync complained about.
@@ -254,6 +266,7 @@ pub(crate) mod tests {
             phases: Vec::new(),
             rsync: None,
             statistics: None,
+            census: None,
             scripts: Vec::new(),
             failing_paths: Lines::default(),
             log: None,

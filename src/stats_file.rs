@@ -3,11 +3,20 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::record::Totals;
+
 /// The largest statistics file that is read, in bytes: ours have some hundred.
 pub const LARGEST: u64 = 64 * 1024;
 
 /// The label of the line in which a failed run keeps the number of entries of the last complete clone.
 pub const LAST_COMPLETE: &str = "Files In Last Complete Clone";
+
+/// The label of the line with the bytes of the contents of the source's files, by our own count: holes apart, and what has
+/// several names once.
+pub const CONTENT: &str = "File Contents";
+
+/// The label of the line in which a failed run keeps that of the last complete clone.
+pub const LAST_CONTENT: &str = "File Contents In Last Complete Clone";
 
 /// What a statistics file says. A value is missing where the file has no such line or no number in it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +48,12 @@ pub struct StatsFile {
     pub exit_code: Option<u64>,
     /// Entries of the source at the last complete clone before this run, which failed; ours only.
     pub last_complete: Option<u64>,
+    /// Bytes of the contents of the source's files, by our own count; ours only, after a success.
+    #[serde(default)]
+    pub content: Option<u64>,
+    /// The same at the last complete clone before this run, which failed; ours only.
+    #[serde(default)]
+    pub last_content: Option<u64>,
 }
 
 impl StatsFile {
@@ -82,19 +97,25 @@ impl StatsFile {
             "Matched data" => &mut self.matched,
             "Exit Code" => &mut self.exit_code,
             LAST_COMPLETE => &mut self.last_complete,
+            CONTENT => &mut self.content,
+            LAST_CONTENT => &mut self.last_content,
             _ => return None,
         })
     }
 
-    /// How many entries the source had at the last complete clone, as far as this file can tell.
+    /// What the source held at the last complete clone, as far as this file can tell.
     ///
     /// The original writes the same lines after a failure as after a success: `completion_stands`, whether
     /// `.completed` is beside the file, tells them apart. Ours says `Clone Completed` after a success only, and after
     /// a failure keeps the number in a line of its own.
     #[must_use]
-    pub fn entries_of_last_complete(&self, completion_stands: bool) -> Option<u64> {
+    pub fn last_complete(&self, completion_stands: bool) -> Option<Totals> {
         let is_complete = self.completed.is_some() && (self.exit_code.is_some() || completion_stands);
-        self.last_complete.or(self.files.filter(|_| is_complete))
+        if let Some(entries) = self.last_complete {
+            return Some(Totals { entries, bytes: self.last_content });
+        }
+        let entries = self.files.filter(|_| is_complete)?;
+        Some(Totals { entries, bytes: self.content })
     }
 }
 
@@ -142,13 +163,20 @@ mod tests {
 
     #[test]
     fn the_last_complete_clone_is_told_by_each_kind() {
-        let of = |text: &str, stands| StatsFile::read(text.as_bytes()).entries_of_last_complete(stands);
-        assert_eq!(of(ORIGINAL, true), Some(812_345));
+        let of = |text: &str, stands| {
+            let last = StatsFile::read(text.as_bytes()).last_complete(stands)?;
+            Some((last.entries, last.bytes))
+        };
+        assert_eq!(of(ORIGINAL, true), Some((812_345, None)), "its sizes count holes, and each name");
         assert_eq!(of(ORIGINAL, false), None, "the original's failure looks the same");
-        assert_eq!(of("Number of files: 5\nClone Completed: 2\nExit Code: 0\n", false), Some(5));
+        assert_eq!(of("Number of files: 5\nClone Completed: 2\nExit Code: 0\n", false), Some((5, None)));
+        let counted = "Number of files: 5\nClone Completed: 2\nExit Code: 0\nFile Contents: 9 bytes\n";
+        assert_eq!(of(counted, false), Some((5, Some(9))));
         assert_eq!(of("Number of files: 5\nClone Ended: 2\nExit Code: 23\n", true), None);
         let carried = "Number of files: 5\nClone Ended: 2\nExit Code: 23\nFiles In Last Complete Clone: 7\n";
-        assert_eq!(of(carried, false), Some(7));
+        assert_eq!(of(carried, false), Some((7, None)));
+        let bytes = format!("{carried}File Contents In Last Complete Clone: 8 bytes\n");
+        assert_eq!(of(&bytes, false), Some((7, Some(8))));
         assert_eq!(of("", true), None);
     }
 

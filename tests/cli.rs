@@ -41,8 +41,12 @@ mod lying_rsync;
 mod marks;
 #[path = "cli/names.rs"]
 mod names;
+#[path = "cli/outputs.rs"]
+mod outputs;
 #[path = "cli/planted_paths.rs"]
 mod planted_paths;
+#[path = "cli/privacy.rs"]
+mod privacy;
 #[path = "cli/scripts.rs"]
 mod scripts;
 #[path = "cli/state.rs"]

@@ -28,5 +28,9 @@ mod id_file;
 mod macos;
 #[path = "identity/overlaps.rs"]
 mod overlaps;
+#[path = "identity/sources.rs"]
+mod sources;
+#[path = "identity/spellings.rs"]
+mod spellings;
 #[path = "identity/state.rs"]
 mod state;

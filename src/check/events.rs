@@ -51,14 +51,14 @@ pub struct History<'a> {
 
 impl<'a> History<'a> {
     /// Puts together what the marks and this machine's memory tell. A success later than `latest` has a wrong time, and
-    /// never outweighs a failure.
+    /// outweighs neither a failure nor another success.
     #[must_use]
     pub fn of(marks: Option<&'a Marks>, state: Option<&'a State>, latest: i64) -> Self {
         let last = state.and_then(|state| state.last.as_ref());
         let told = marks.and_then(|marks| marks.record.present());
         let records = [told, last, state.and_then(|state| state.last_success.as_ref())];
         let records: Vec<&Record> = records.into_iter().flatten().collect();
-        let success = last_success(marks, state, &records);
+        let success = last_success(marks, state, &records, latest);
         let here = marks.map(|marks| of_marks(marks, &records)).unwrap_or_default();
         let failure = last_failure(here, state.map(of_state).unwrap_or_default(), latest);
         let has_marks = marks.is_some_and(|marks| {
@@ -81,11 +81,16 @@ fn last_success<'a>(
     marks: Option<&'a Marks>,
     state: Option<&'a State>,
     records: &[&'a Record],
+    latest: i64,
 ) -> Option<Success<'a>> {
     let known = state.and_then(|state| state.last_success.as_ref()).map(of_good_run);
     let marked = marks.and_then(|marks| marked_success(marks, records));
     match (known, marked) {
-        (Some(known), Some(marked)) if known.at > marked.at && !known.is_at(marked.at) => Some(known),
+        (Some(known), Some(marked)) if known.is_at(marked.at) => Some(marked),
+        (Some(known), Some(marked)) if (known.at > latest) != (marked.at > latest) => {
+            Some(if known.at > latest { marked } else { known })
+        }
+        (Some(known), Some(marked)) if known.at > marked.at => Some(known),
         (known, marked) => marked.or(known),
     }
 }

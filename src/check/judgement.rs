@@ -2,7 +2,7 @@
 
 use super::answer::{Figures, Judgement, Status};
 use super::events::{Failure, History, Success};
-use super::marks::{Marks, Place};
+use super::marks::{Found, Marks, Place};
 use super::words::{count, moment, span};
 use crate::host::state::State;
 use crate::record::{Lines, Record, Verdict};
@@ -30,7 +30,7 @@ pub struct Facts<'a> {
 }
 
 /// Other machines' clocks, and filesystems' times, may be so many seconds ahead without being wrong.
-const AHEAD: i64 = 60;
+pub const AHEAD: i64 = 60;
 
 /// The code of a run during which files vanished.
 const VANISHED: u64 = 24;
@@ -44,7 +44,10 @@ pub fn judge(facts: &Facts<'_>, limits: Limits) -> Judgement {
     let damage = damage(facts);
     let mut judgement = match (&history.failure, &history.success) {
         (Some(failure), success) => failed(failure, success.as_ref(), facts.now),
-        (None, Some(success)) => succeeded(success, facts.now, limits),
+        (None, Some(success)) => {
+            let is_hidden = marks.is_some_and(|marks| marks.record == Found::Barred);
+            succeeded(success, is_hidden, facts.now, limits)
+        }
         (None, None) if !damage.is_empty() => Judgement::unknown(String::new()),
         (None, None) if history.was_begun => never(),
         (None, None) => return Judgement::unknown(unheard_of(facts.place)),
@@ -83,7 +86,7 @@ fn add(sentence: &mut String, more: &str) {
     sentence.push_str(more);
 }
 
-fn succeeded(success: &Success<'_>, now: i64, limits: Limits) -> Judgement {
+fn succeeded(success: &Success<'_>, is_hidden: bool, now: i64, limits: Limits) -> Judgement {
     // A clock that is a little ahead makes nothing younger than new.
     let age = now.saturating_sub(success.at).max(0);
     let figures = Figures { age: Some(age), ..figures(success) };
@@ -116,6 +119,10 @@ fn succeeded(success: &Success<'_>, now: i64, limits: Limits) -> Judgement {
     } else if success.statistics.and_then(|statistics| statistics.exit_code) == Some(VANISHED) {
         status = status.worse(Status::Warning);
         add(&mut sentence, "with a warning: files vanished from the source while they were copied");
+    } else if is_hidden {
+        // Only a record that names files is hidden, and a success names those that somebody should look at.
+        status = status.worse(Status::Warning);
+        add(&mut sentence, "with warnings that only root may read, in the log");
     }
     Judgement { status, sentence, details, figures }
 }

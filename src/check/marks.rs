@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
+use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cli::check::LookArgs;
 use crate::host::folder::Folder;
+use crate::host::location::Location;
 use crate::plan::{Mark, Prefix};
 use crate::record::{Record, SCHEMA};
 use crate::shown;
@@ -30,6 +32,8 @@ pub enum Found<T> {
     Present(T),
     /// It is there and cannot be read, for this reason.
     Damaged(String),
+    /// It is there and not meant for this user.
+    Barred,
 }
 
 impl<T> Found<T> {
@@ -37,7 +41,7 @@ impl<T> Found<T> {
     pub fn present(&self) -> Option<&T> {
         match self {
             Self::Present(content) => Some(content),
-            Self::Absent | Self::Damaged(_) => None,
+            Self::Absent | Self::Damaged(_) | Self::Barred => None,
         }
     }
 
@@ -50,7 +54,7 @@ impl<T> Found<T> {
     pub fn damage(&self) -> Option<&str> {
         match self {
             Self::Damaged(why) => Some(why),
-            Self::Absent | Self::Present(_) => None,
+            Self::Absent | Self::Present(_) | Self::Barred => None,
         }
     }
 
@@ -102,15 +106,25 @@ pub enum Place {
     Silent(f64),
 }
 
+/// What was found at a destination's path.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Look {
+    /// The destination's one name, by which it is remembered, byte by byte.
+    pub resolved: Vec<u8>,
+    /// What is there.
+    pub place: Place,
+}
+
 /// Prints on standard output what a destination's marks say, as JSON.
 pub fn print(args: &LookArgs) -> anyhow::Result<()> {
-    let place = look(&args.destination, &args.organisation_prefix);
-    Ok(io::stdout().lock().write_all(&serde_json::to_vec(&place)?)?)
+    let resolved = Location::of(&args.destination).resolved.into_os_string().into_vec();
+    let look = Look { resolved, place: look(&args.destination, &args.organisation_prefix) };
+    Ok(io::stdout().lock().write_all(&serde_json::to_vec(&look)?)?)
 }
 
 /// Reads what [`print`] printed; `None` when it was cut short.
 #[must_use]
-pub fn parse(printed: &[u8]) -> Option<Place> {
+pub fn parse(printed: &[u8]) -> Option<Look> {
     serde_json::from_slice(printed).ok()
 }
 
@@ -130,10 +144,13 @@ fn look(destination: &Path, prefix: &Prefix) -> Place {
             let read = StatsFile::read(&content);
             if read.is_empty() { Err(io::Error::other("it holds no statistics")) } else { Ok(Some(read)) }
         })),
-        record: Found::from_io(
-            text(Mark::Record.suffix())
-                .and_then(|file| file.map(|(_, content)| parse_record(&content)).transpose()),
-        ),
+        record: match text(Mark::Record.suffix()) {
+            // One that names files is for those who may read them.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Found::Barred,
+            read => Found::from_io(
+                read.and_then(|file| file.map(|(_, content)| parse_record(&content)).transpose()),
+            ),
+        },
         identity: Found::from_io(folder.kind(&prefix.mark(Mark::Identity)).map(|kind| kind.map(|_| ()))),
     }))
 }
@@ -178,7 +195,7 @@ mod tests {
     use std::os::unix::fs::symlink;
     use std::path::Path;
 
-    use super::{Found, Marks, Place, look, parse};
+    use super::{Found, Look, Marks, Place, look, parse};
     use crate::plan::Prefix;
 
     const STEM: &str = ".me.jedda.counterpart.";
@@ -224,8 +241,9 @@ mod tests {
     fn an_answer_that_is_cut_short_is_none() {
         let folder = tempfile::tempdir().unwrap();
         let place = look(folder.path(), &Prefix::default());
-        let printed = serde_json::to_vec(&place).unwrap();
-        assert_eq!(parse(&printed), Some(place));
+        let look = Look { resolved: b"/\xff".to_vec(), place };
+        let printed = serde_json::to_vec(&look).unwrap();
+        assert_eq!(parse(&printed), Some(look));
         assert_eq!(parse(&printed[..printed.len() - 1]), None);
         assert_eq!(parse(b""), None);
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::check::CheckArgs;
 use crate::host::Host;
+use crate::host::location::Location;
 use crate::host::state::{State, Store};
 use crate::plan::Prefix;
 use crate::shown;
@@ -29,50 +30,81 @@ pub struct Subject {
     pub target: Option<Target>,
     /// What is remembered of it, or why that cannot be read.
     pub state: Result<Option<State>, String>,
+    /// What else is to be told: a memory that cannot be read beside one that can.
+    pub notes: Vec<String>,
 }
 
 /// The clone that was named, or else all that this machine remembers.
 #[must_use]
-pub fn gather(args: &CheckArgs, host: &Host) -> Vec<Subject> {
+pub fn gather(args: &CheckArgs, host: &Host, now: i64) -> Vec<Subject> {
+    match &args.destination {
+        Some(destination) => {
+            let prefix = args.organisation_prefix.clone().unwrap_or_default();
+            let target = Some(Target { destination: destination.clone(), prefix });
+            let name = shown::path(destination).to_string();
+            vec![Subject { name, target, state: Ok(None), notes: Vec::new() }]
+        }
+        None => known(args.organisation_prefix.as_ref(), &stores(host), now),
+    }
+}
+
+/// What root's runs remember, and this user's.
+fn stores(host: &Host) -> Vec<&PathBuf> {
     let mut stores = vec![&host.system_state_dir];
     if host.state_dir != host.system_state_dir {
         stores.push(&host.state_dir);
     }
-    match &args.destination {
-        Some(destination) => vec![named(destination, args.organisation_prefix.as_ref(), &stores)],
-        None => known(args.organisation_prefix.as_ref(), &stores),
+    stores
+}
+
+impl Subject {
+    /// Reads what is remembered of a destination that was named, by the one name that was found for it.
+    pub fn remember(&mut self, host: &Host, location: &Location, now: i64) {
+        let Some(target) = &self.target else { return };
+        let mut states = Vec::new();
+        let mut problems = Vec::new();
+        for dir in stores(host) {
+            match Store::new(dir).load(location, &target.prefix) {
+                Ok(state) => states.extend(state),
+                Err(error) => problems.push(unreadable(dir, &error)),
+            }
+        }
+        match states.into_iter().reduce(|one, other| later(one, other, now)) {
+            Some(state) => {
+                self.state = Ok(Some(state));
+                self.notes.extend(problems.iter().map(|why| note(why)));
+            }
+            None if problems.is_empty() => self.state = Ok(None),
+            None => self.state = Err(problems.join("; ")),
+        }
     }
 }
 
-fn named(destination: &Path, prefix: Option<&Prefix>, stores: &[&PathBuf]) -> Subject {
-    let prefix = prefix.cloned().unwrap_or_default();
-    let states: Result<Vec<State>, String> = stores
-        .iter()
-        .filter_map(|dir| {
-            let loaded = Store::new(dir).load(destination, &prefix);
-            loaded.map_err(|error| unreadable(dir, &error)).transpose()
-        })
-        .collect();
-    Subject {
-        name: shown::path(destination).to_string(),
-        state: states.map(|states| states.into_iter().reduce(later)),
-        target: Some(Target { destination: destination.to_owned(), prefix }),
-    }
+/// One memory is enough for a judgement; that the other may know of a later run is told.
+fn note(why: &str) -> String {
+    format!("What this machine remembers cannot all be read: {why}")
 }
 
-fn known(prefix: Option<&Prefix>, stores: &[&PathBuf]) -> Vec<Subject> {
+fn known(prefix: Option<&Prefix>, stores: &[&PathBuf], now: i64) -> Vec<Subject> {
     let mut subjects: Vec<Subject> = Vec::new();
+    let mut barred = Vec::new();
     for dir in stores {
         match Store::new(dir).all() {
-            Err(error) => subjects.push(damaged(dir, &error)),
+            Err(error) => barred.push((dir, error)),
             Ok(files) => {
                 for (path, state) in files {
                     match state.and_then(of_state) {
-                        Ok(subject) => insert(&mut subjects, subject),
+                        Ok(subject) => insert(&mut subjects, subject, now),
                         Err(error) => subjects.push(damaged(&path, &error)),
                     }
                 }
             }
+        }
+    }
+    for (dir, error) in barred {
+        match subjects.first_mut().filter(|subject| subject.target.is_some()) {
+            Some(subject) => subject.notes.push(note(&unreadable(dir, &error))),
+            None => subjects.push(damaged(dir, &error)),
         }
     }
     let wanted = |subject: &Subject| {
@@ -92,17 +124,18 @@ fn of_state(state: State) -> io::Result<Subject> {
     let is_default = prefix == Prefix::default();
     let name =
         if is_default { state.destination.clone() } else { format!("{} ({prefix})", state.destination) };
-    Ok(Subject { name, target: Some(Target { destination, prefix }), state: Ok(Some(state)) })
+    let target = Some(Target { destination, prefix });
+    Ok(Subject { name, target, state: Ok(Some(state)), notes: Vec::new() })
 }
 
 /// Two memories of one clone become one.
-fn insert(subjects: &mut Vec<Subject>, new: Subject) {
+fn insert(subjects: &mut Vec<Subject>, new: Subject, now: i64) {
     let same = subjects.iter_mut().find(|subject| subject.target.is_some() && subject.name == new.name);
     match same {
         None => subjects.push(new),
         Some(subject) => {
             let states = [subject.state.clone(), new.state].into_iter().flatten().flatten();
-            subject.state = Ok(states.reduce(later));
+            subject.state = Ok(states.reduce(|one, other| later(one, other, now)));
         }
     }
 }
@@ -110,15 +143,18 @@ fn insert(subjects: &mut Vec<Subject>, new: Subject) {
 fn damaged(path: &Path, error: &io::Error) -> Subject {
     let name = shown::path(path).to_string();
     let why = format!("what this machine remembers cannot be read: {}", shown::reason(error));
-    Subject { name, target: None, state: Err(why) }
+    Subject { name, target: None, state: Err(why), notes: Vec::new() }
 }
 
 fn unreadable(dir: &Path, error: &io::Error) -> String {
     format!("{} (in {})", shown::reason(error), shown::path(dir))
 }
 
-/// The one that knows of the later run.
-fn later(one: State, other: State) -> State {
-    let at = |state: &State| state.last.as_ref().map(|last| last.ended.epoch);
+/// The one that knows of the later run; a run in the future has a wrong time, and is no later one.
+fn later(one: State, other: State, now: i64) -> State {
+    let at = |state: &State| {
+        let at = state.last.as_ref().map(|last| last.ended.epoch);
+        (at.is_some_and(|at| at <= now), at)
+    };
     if at(&other) > at(&one) { other } else { one }
 }

@@ -5,7 +5,7 @@ use crate::host::folder::Folder;
 use crate::host::platform::Platform;
 use crate::linux::mounts::Ownership;
 use crate::phases::endpoints::{self, Endpoints, Source};
-use crate::phases::{introduction, ownership};
+use crate::phases::{introduction, outputs, ownership};
 use crate::shown;
 
 /// What was found of both ends.
@@ -41,6 +41,7 @@ pub fn examine(exam: &mut Exam<'_>) -> Ends {
         if let Some(folder) = &ends.destination {
             exam.ok("destination", format!("{} can be written.", shown::path(folder.path())));
             owners(exam, folder);
+            exam.ask("outputs", "", |run| outputs::check(run, folder));
         }
     }
     together(exam, &mut ends);

@@ -62,7 +62,8 @@ fn scripts(exam: &mut Exam<'_>, which: Moment) {
         Moment::OnError => "on-error script",
     };
     let Some(path) = script::named(exam.run, which) else { return };
-    if exam.ask(topic, "", |run| script::check_of(run, which)).is_some() {
+    let remedy = "Give it, and each directory above it, to root, and let nobody else write there.";
+    if exam.ask(topic, remedy, |run| script::check_of(run, which)).is_some() {
         exam.ok(topic, format!("{} can be executed.", shown::path(path)));
     }
 }

@@ -20,11 +20,11 @@ pub fn last_run(exam: &mut Exam<'_>) {
         return;
     }
     let plan = exam.run.plan;
-    match Store::new(&exam.run.host.state_dir).load(&plan.destination, &plan.prefix) {
+    match Store::new(&exam.run.host.state_dir).load(exam.run.location(), &plan.prefix) {
         Err(error) => exam.warn(
             TOPIC,
             format!("what is remembered of this destination cannot be read: {}.", shown::reason(&error)),
-            "The next clone writes it anew.",
+            "A clone is refused with 88 until it can be read; --adopt writes it anew.",
         ),
         Ok(None) => exam.ok(TOPIC, "this machine remembers no run to this destination."),
         Ok(Some(state)) => match state.last {

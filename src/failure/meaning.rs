@@ -20,6 +20,7 @@ impl Failure {
                 Moment::PostClone => ExitCode::POST_SCRIPT,
                 Moment::OnError => ExitCode::USAGE,
             },
+            Self::OutputInDestination { .. } => ExitCode::USAGE,
             Self::ScriptFailed { which, .. } => match which {
                 Moment::PreClone => ExitCode::PRE_SCRIPT_FAILED,
                 Moment::PostClone => ExitCode::POST_SCRIPT_FAILED,
@@ -33,7 +34,10 @@ impl Failure {
             Self::MissingUser { .. } => ExitCode::MISSING_USER,
             Self::DestinationFull { .. } | Self::NoRoom { .. } => ExitCode::DESTINATION_FULL,
             Self::CannotHold { .. } => ExitCode::CANNOT_HOLD,
-            Self::WouldDelete { .. } | Self::Shrunken { .. } => ExitCode::WOULD_DELETE,
+            Self::WouldDelete { .. }
+            | Self::Shrunken { .. }
+            | Self::SourceChanged { .. }
+            | Self::ShrinkUnknown { .. } => ExitCode::WOULD_DELETE,
             Self::Locked { .. } => ExitCode::LOCKED,
             Self::RsyncNotFound { .. } => ExitCode::RSYNC_NOT_FOUND,
             Self::WrongRsync { .. }
@@ -44,9 +48,10 @@ impl Failure {
             | Self::SourceInsideDestination { .. }
             | Self::PartInsideDestination { .. }
             | Self::HoldsSystem { .. } => ExitCode::OVERLAP,
-            Self::DestinationChanged { .. } | Self::DiskUnmounted { .. } | Self::NoDiskMounted { .. } => {
-                ExitCode::CHANGED_DESTINATION
-            }
+            Self::DestinationChanged { .. }
+            | Self::DestinationUnknown { .. }
+            | Self::DiskUnmounted { .. }
+            | Self::NoDiskMounted { .. } => ExitCode::CHANGED_DESTINATION,
             Self::IgnoresOwnership { .. } => ExitCode::IGNORES_OWNERSHIP,
             Self::SealedSystem { .. } => ExitCode::SEALED_SYSTEM,
             Self::NoPassword { .. } => ExitCode::NO_PASSWORD,
@@ -75,6 +80,10 @@ impl Failure {
             | Self::DestinationMissing { .. }
             | Self::WouldDelete { .. }
             | Self::Shrunken { .. }
+            | Self::SourceChanged { .. }
+            | Self::ShrinkUnknown { .. }
+            | Self::OutputInDestination { .. }
+            | Self::DestinationUnknown { .. }
             | Self::Locked { .. }
             | Self::SameFolder { .. }
             | Self::SourceInsideDestination { .. }

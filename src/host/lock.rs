@@ -8,8 +8,10 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag, openat};
 use nix::sys::stat::Mode;
+use nix::unistd::{AccessFlags, access};
 
 use super::folder::{FileIdentity, Folder};
+use super::space::Space;
 
 /// A held lock.
 #[derive(Debug)]
@@ -40,6 +42,19 @@ impl Lock {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             found => Ok(Some(FileIdentity::from(&found?))),
         }
+    }
+
+    /// Whether a lock's file could be made or opened in the lock folder, which need not exist: its disk is neither full nor
+    /// read-only.
+    #[must_use]
+    pub fn has_room(lock_dir: &Path) -> bool {
+        let there = lock_dir.ancestors().find(|above| above.is_dir());
+        there.is_some_and(|there| {
+            access(there, AccessFlags::W_OK) != Err(Errno::EROFS)
+                && Folder::open(there).and_then(|folder| Space::of(&folder)).is_ok_and(|space| {
+                    (space.total == 0 || space.available > 0) && (space.inodes == 0 || space.free_inodes > 0)
+                })
+        })
     }
 
     /// Takes the lock of a folder on the folder itself, where there is no room for a file of ours.

@@ -4,16 +4,17 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::folder::Folder;
+use super::location::Location;
 use super::small_file;
 use crate::plan::Prefix;
-use crate::record::{Moment, Record, SCHEMA};
+use crate::record::{Moment, Record, SCHEMA, Totals};
 use crate::shown;
 
 /// The most that is read of a state file, in bytes; ours have a few thousand.
@@ -25,6 +26,9 @@ const MODE: u32 = 0o644;
 /// How many disks may take turns at one destination; the one that was not seen for the longest time is forgotten.
 const MOST_DISKS: usize = 64;
 
+/// How many other spellings of a destination are kept.
+const MOST_SPELLINGS: usize = 16;
+
 /// How the name of each state file ends.
 const ENDING: &str = ".json";
 
@@ -33,13 +37,16 @@ const ENDING: &str = ".json";
 pub struct State {
     /// The version of this form.
     pub schema: u32,
-    /// The destination's path, as shown.
+    /// The destination's path without links and `..`, as shown.
     pub destination: String,
     /// The prefix of our files there.
     pub prefix: String,
-    /// The last run, whatever became of it.
+    /// Other spellings that have led to it, as shown: a link on a disk that is not mounted cannot be followed.
+    #[serde(default)]
+    pub spellings: Vec<String>,
+    /// The last run, whatever became of it; without the names of files, as everybody may read it.
     pub last: Option<Record>,
-    /// The last run that made a complete clone.
+    /// The last run that made a complete clone; without the names of files, too.
     pub last_success: Option<Record>,
     /// The disks that were accepted as this destination, the last one that was seen at the end.
     #[serde(default)]
@@ -59,6 +66,15 @@ pub struct Disk {
     pub host: String,
     /// What was cloned: a path, as shown.
     pub source: String,
+    /// The UUID of the source's filesystem, where it is known.
+    #[serde(default)]
+    pub source_filesystem: Option<String>,
+    /// Where that filesystem was mounted, as shown.
+    #[serde(default)]
+    pub source_mount_point: Option<String>,
+    /// What the source held at the last complete clone to this disk.
+    #[serde(default)]
+    pub complete: Option<Totals>,
     /// When it was accepted first.
     pub first_seen: Moment,
     /// When it was accepted last.
@@ -73,6 +89,7 @@ impl State {
             schema: SCHEMA,
             destination: shown::path(destination).to_string(),
             prefix: prefix.to_string(),
+            spellings: Vec::new(),
             last: None,
             last_success: None,
             disks: Vec::new(),
@@ -85,11 +102,29 @@ impl State {
             let known = self.disks.remove(at);
             disk.first_seen = known.first_seen;
             disk.filesystem = disk.filesystem.or(known.filesystem);
+            disk.complete = disk.complete.or(known.complete);
         }
         if self.disks.len() >= MOST_DISKS {
             self.disks.remove(0);
         }
         self.disks.push(disk);
+    }
+
+    /// Takes over what an earlier version kept under another spelling of the same destination.
+    fn absorb(&mut self, earlier: Self) {
+        let at = |run: &Option<Record>| run.as_ref().map(|run| run.ended.epoch);
+        let known = std::mem::take(&mut self.disks);
+        let is_new = |disk: &Disk| !known.iter().any(|known| known.id == disk.id);
+        self.disks = earlier.disks.into_iter().filter(is_new).collect();
+        self.disks.extend(known);
+        let surplus = self.disks.len().saturating_sub(MOST_DISKS);
+        self.disks.drain(..surplus);
+        if at(&earlier.last) > at(&self.last) {
+            self.last = earlier.last;
+        }
+        if at(&earlier.last_success) > at(&self.last_success) {
+            self.last_success = earlier.last_success;
+        }
     }
 
     /// Reads what [`Store::save`] wrote. Errors when it is damaged or of a later form; never panics.
@@ -116,17 +151,78 @@ impl Store {
     }
 
     /// The state of a destination; `None` when nothing is known of it.
-    pub fn load(&self, destination: &Path, prefix: &Prefix) -> io::Result<Option<State>> {
-        match small_file::read(&self.dir.join(name(destination, prefix)), LARGEST) {
+    ///
+    /// It is found by the destination's one name; else by the spelling that was given, as earlier versions kept it, or
+    /// as one that has led there before.
+    pub fn load(&self, location: &Location, prefix: &Prefix) -> io::Result<Option<State>> {
+        let known = self.read(&name(&location.resolved, prefix))?;
+        let earlier = if location.given == location.resolved {
+            None
+        } else {
+            self.read(&name(&location.given, prefix))?
+        };
+        match (known, earlier) {
+            (Some(mut known), Some(earlier)) => {
+                known.absorb(earlier);
+                Ok(Some(known))
+            }
+            (None, Some(earlier)) => {
+                let destination = shown::path(&location.resolved).to_string();
+                Ok(Some(State { destination, ..earlier }))
+            }
+            (Some(known), None) => Ok(Some(known)),
+            // Where a link was followed just now, it alone says what is meant.
+            (None, None) if location.is_lexical() => self.by_spelling(location, prefix),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// Keeps the state of a destination, in one step, and under its one name only.
+    pub fn save(&self, location: &Location, prefix: &Prefix, state: &State) -> io::Result<()> {
+        let given = shown::path(&location.given).to_string();
+        let mut state = state.clone();
+        if given != state.destination && !state.spellings.contains(&given) {
+            state.spellings.truncate(MOST_SPELLINGS - 1);
+            state.spellings.insert(0, given);
+        }
+        let text = serde_json::to_vec_pretty(&state).map_err(io::Error::other)?;
+        let path = if state.destination == shown::path(&location.resolved).to_string() {
+            location.resolved.clone()
+        } else {
+            PathBuf::from(OsString::from_vec(shown::unescape(state.destination.as_bytes())))
+        };
+        let folder = Folder::open_or_create(&self.dir, 0o755)?;
+        folder.replace(&name(&path, prefix), MODE, &text)?;
+        if location.given != path && folder.kind(&name(&location.given, prefix))?.is_some() {
+            folder.remove_file(&name(&location.given, prefix))?;
+        }
+        Ok(())
+    }
+
+    fn read(&self, name: &OsStr) -> io::Result<Option<State>> {
+        match small_file::read(&self.dir.join(name), LARGEST) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             read => read.and_then(|bytes| State::parse(&bytes)).map(Some),
         }
     }
 
-    /// Keeps the state of a destination, in one step.
-    pub fn save(&self, destination: &Path, prefix: &Prefix, state: &State) -> io::Result<()> {
-        let text = serde_json::to_vec_pretty(state).map_err(io::Error::other)?;
-        Folder::open_or_create(&self.dir, 0o755)?.replace(&name(destination, prefix), MODE, &text)
+    /// A destination behind a link of a disk that is not mounted: the only thing known of it is its spelling.
+    fn by_spelling(&self, location: &Location, prefix: &Prefix) -> io::Result<Option<State>> {
+        let (given, prefix) = (shown::path(&location.given).to_string(), prefix.to_string());
+        let start = stem(&location.given);
+        let mut found = None;
+        for (path, state) in self.all()? {
+            // Only links above the last part are followed, so the name begins alike.
+            if !path.file_name().is_some_and(|name| name.as_bytes().starts_with(start.as_bytes())) {
+                continue;
+            }
+            // A file that cannot be read might be the one that is meant.
+            let state = state?;
+            if state.prefix == prefix && state.spellings.contains(&given) {
+                found = Some(state);
+            }
+        }
+        Ok(found)
     }
 
     /// Every state file, in the order of their names, with what it holds or why it cannot be read. Errors when the
@@ -159,10 +255,13 @@ fn name(destination: &Path, prefix: &Prefix) -> OsString {
     digest.update(prefix.to_string());
     let digest =
         digest.finalize().iter().take(8).fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+    OsString::from(format!("{}{digest}{ENDING}", stem(destination)))
+}
+
+fn stem(destination: &Path) -> String {
     let is_plain = |character: &char| character.is_ascii_alphanumeric() || "-_".contains(*character);
     let last = destination.file_name().unwrap_or(OsStr::new("root")).to_string_lossy().into_owned();
-    let last: String = last.chars().filter(is_plain).take(64).collect();
-    OsString::from(format!("{last}-{digest}{ENDING}"))
+    last.chars().filter(is_plain).take(64).chain(['-']).collect()
 }
 
 #[cfg(test)]
@@ -170,6 +269,7 @@ mod tests {
     use std::path::Path;
 
     use super::{Disk, State, Store, name};
+    use crate::host::location::Location;
     use crate::plan::Prefix;
     use crate::record::Moment;
 
@@ -198,6 +298,9 @@ mod tests {
             mount_point: "/mnt/clone".to_owned(),
             host: "host".to_owned(),
             source: "/".to_owned(),
+            source_filesystem: None,
+            source_mount_point: None,
+            complete: None,
             first_seen: seen.clone(),
             last_seen: seen,
         }
@@ -228,10 +331,10 @@ mod tests {
     fn what_was_kept_is_found_again_and_damage_is_told() {
         let folder = tempfile::tempdir().unwrap();
         let (store, prefix) = (Store::new(&folder.path().join("state")), Prefix::default());
-        let destination = Path::new("/mnt/clone");
+        let destination = &Location::unresolved(Path::new("/mnt/clone"));
         assert_eq!(store.load(destination, &prefix).unwrap(), None);
         assert!(store.all().unwrap().is_empty());
-        let state = State::new(destination, &prefix);
+        let state = State::new(&destination.resolved, &prefix);
         store.save(destination, &prefix, &state).unwrap();
         assert_eq!(store.load(destination, &prefix).unwrap(), Some(state));
         let (path, _) = store.all().unwrap().remove(0);
@@ -241,5 +344,44 @@ mod tests {
         std::fs::write(&path, r#"{"schema":2,"destination":"","prefix":"","last":null,"last_success":null}"#)
             .unwrap();
         assert!(store.load(destination, &prefix).unwrap_err().to_string().contains("later version"));
+    }
+    #[test]
+    fn what_was_kept_under_another_spelling_moves_to_the_one_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, prefix) = (Store::new(folder.path()), Prefix::default());
+        let spelled = Location::unresolved(Path::new("/srv/../backup"));
+        // As an earlier version kept it.
+        let raw = Location { resolved: spelled.given.clone(), ..spelled.clone() };
+        let mut old = State::new(&raw.given, &prefix);
+        old.see(disk("a", Some("u")));
+        store.save(&raw, &prefix, &old).unwrap();
+        let plain = Location::unresolved(Path::new("/backup"));
+        let mut known = State::new(&plain.resolved, &prefix);
+        known.see(disk("bb", None));
+        store.save(&plain, &prefix, &known).unwrap();
+        let both = store.load(&spelled, &prefix).unwrap().unwrap();
+        assert_eq!(both.disks, [disk("a", Some("u")), disk("bb", None)]);
+        assert_eq!(both.destination, "/backup");
+        store.save(&spelled, &prefix, &both).unwrap();
+        assert_eq!(store.all().unwrap().len(), 1);
+        let again = store.load(&plain, &prefix).unwrap().unwrap();
+        assert_eq!((again.disks.len(), again.spellings), (2, vec!["/srv/../backup".to_owned()]));
+    }
+
+    #[test]
+    fn a_link_that_is_out_of_reach_is_known_by_its_spelling() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, prefix) = (Store::new(folder.path()), Prefix::default());
+        let given = Path::new("/mnt/disk/link/clone");
+        let mounted = Location::found(given, b"/mnt/disk/real/clone".to_vec());
+        store.save(&mounted, &prefix, &State::new(&mounted.resolved, &prefix)).unwrap();
+        let gone = Location::unresolved(given);
+        let found = store.load(&gone, &prefix).unwrap().unwrap();
+        assert_eq!(found.destination, "/mnt/disk/real/clone");
+        store.save(&gone, &prefix, &found).unwrap();
+        assert_eq!(store.all().unwrap().len(), 1);
+        // A link that leads elsewhere now is another destination.
+        let moved = Location::found(given, b"/mnt/other/clone".to_vec());
+        assert_eq!(store.load(&moved, &prefix).unwrap(), None);
     }
 }

@@ -20,6 +20,7 @@ use super::endpoints::Endpoints;
 use super::{Run, neighbours};
 use crate::failure::Failure;
 use crate::logging::warning;
+use crate::record::Totals;
 use crate::rsync::left_out::LeftOut;
 use crate::rsync::rules::Rules;
 use crate::shown;
@@ -70,6 +71,7 @@ pub fn judge(run: &Run<'_>, ends: &Endpoints, rules: &Rules) -> Result<(Census, 
     run.go_on()?;
     census.log(left_out.is_exact());
     neighbours::warn_of_boundaries(run, ends, &census.boundaries, census.more_boundaries);
+    run.held.set(Some(Totals { entries: census.entries, bytes: Some(census.content) }));
     refuse(run, shrunken::judge(run, ends, &census))?;
     refuse(run, room::judge(run, ends, &census, left_out.is_exact()))?;
     room::warn_of_short_disks(run);
@@ -78,7 +80,9 @@ pub fn judge(run: &Run<'_>, ends: &Endpoints, rules: &Rules) -> Result<(Census, 
 
 fn refuse(run: &Run<'_>, judged: Result<(), Failure>) -> Result<(), Failure> {
     match judged {
-        Err(refusal @ (Failure::Shrunken { .. } | Failure::NoRoom { .. })) if run.only_tells() => {
+        Err(
+            refusal @ (Failure::Shrunken { .. } | Failure::ShrinkUnknown { .. } | Failure::NoRoom { .. }),
+        ) if run.only_tells() => {
             let code = refusal.exit_code().number();
             warning(format_args!("a real run would be refused with code {code}. {refusal}"));
             Ok(())

@@ -6,7 +6,7 @@ use std::time::Duration;
 use log::{error, info};
 
 use super::endpoints::{Destination, Endpoints, claim_destination};
-use super::{Run, markers, metrics, ping, script};
+use super::{Run, markers, metrics, outputs, ping, script};
 use crate::failure::Failure;
 use crate::host::folder::Folder;
 use crate::host::state::{State, Store};
@@ -43,17 +43,29 @@ pub fn conclude(run: &Run<'_>, claimed: Option<Endpoints>, outcome: &Outcome) {
         markers::record_failure(run, destination, failure);
     }
     let record = run.record(outcome);
+    let public = run.for_everybody(&record, outcome);
     if let Some(destination) = &destination {
-        markers::write_record(run, destination, &record);
+        markers::write_record(run, destination, &record, record == public);
     }
-    let last_success = remember(run, was_claimed, &record);
+    let last_success =
+        if is_allowed(outcome, outputs::may_remember) { remember(run, was_claimed, public) } else { None };
     // The disk may be unmounted from here on, and the next run may begin.
     drop(destination);
-    metrics::write(run, &record, last_success);
+    if is_allowed(outcome, outputs::may_measure) {
+        metrics::write(run, &record, last_success);
+    }
     // The signal that ended the clone is not for those who are told of it.
     run.interrupts.answered();
     ping::finish(run, &record);
     script::run_on_error(run, outcome);
+}
+
+/// Whether nothing of this output lies below the destination.
+fn is_allowed(outcome: &Outcome, allows: impl FnOnce(&Failure) -> bool) -> bool {
+    match outcome {
+        Outcome::Failed(failure) => allows(failure),
+        Outcome::Completed | Outcome::Vanished | Outcome::TestRun | Outcome::Skipped => true,
+    }
 }
 
 /// The destination, if this end of the run may be written there.
@@ -89,27 +101,39 @@ fn answers(run: &Run<'_>, destination: &Destination) -> bool {
 /// Keeps the run in mind on this machine, and returns when the last success that is known of ended.
 ///
 /// A destination that was never accepted gets no place there: a mistyped path would be watched for ever.
-fn remember(run: &Run<'_>, was_claimed: bool, record: &Record) -> Option<i64> {
-    let (path, prefix) = (&run.plan.destination, &run.plan.prefix);
+fn remember(run: &Run<'_>, was_claimed: bool, record: Record) -> Option<i64> {
+    let (location, prefix) = (run.location(), &run.plan.prefix);
     let store = Store::new(&run.host.state_dir);
-    let known = store.load(path, prefix).unwrap_or_else(|error| {
-        warning(format_args!(
-            "what was known of {} cannot be read ({}) and is written anew.",
-            shown::path(path),
-            shown::reason(&error)
-        ));
-        None
-    });
+    let known = match store.load(location, prefix) {
+        Ok(known) => known,
+        Err(error) => {
+            let why = shown::reason(&error);
+            let path = shown::path(&run.plan.destination);
+            if !(run.plan.adopt && was_claimed) {
+                // Another run may still read it, or an administrator.
+                warning(format_args!("what is known of {path} cannot be read ({why}) and is left as it is."));
+                return None;
+            }
+            warning(format_args!("what was known of {path} cannot be read ({why}) and is written anew."));
+            None
+        }
+    };
     if known.is_none() && !was_claimed {
         return None;
     }
-    let mut state = known.unwrap_or_else(|| State::new(path, prefix));
+    let mut state = known.unwrap_or_else(|| State::new(&location.resolved, prefix));
+    let census = record.census.filter(|_| record.outcome.is_complete());
+    run.note(|journal| {
+        if let Some(mut disk) = journal.disk.take() {
+            disk.complete = census;
+            state.see(disk);
+        }
+    });
     if record.outcome.is_complete() {
         state.last_success = Some(record.clone());
     }
-    state.last = Some(record.clone());
-    run.note(|journal| journal.disk.take().into_iter().for_each(|disk| state.see(disk)));
-    if let Err(error) = store.save(path, prefix, &state) {
+    state.last = Some(record);
+    if let Err(error) = store.save(location, prefix, &state) {
         warning(format_args!(
             "the state of this run could not be kept in {}: {}.",
             shown::path(&run.host.state_dir),

@@ -14,7 +14,7 @@ use nix::unistd::{AccessFlags, faccessat};
 use super::identity::{self, Acceptance};
 use super::overlap::{self, Relation};
 use super::view::View;
-use super::{Run, ownership};
+use super::{Run, ownership, source_disk};
 use crate::failure::Failure;
 use crate::host::folder::{FileIdentity, Folder};
 use crate::host::lock::Lock;
@@ -75,7 +75,8 @@ pub fn claim(run: &Run<'_>) -> Result<Endpoints, Failure> {
     refuse_system(&folder)?;
     refuse_empty(run, &source)?;
     refuse_sealed(run, &source)?;
-    let destination = accept(run, folder)?;
+    let mut destination = accept(run, folder)?;
+    source_disk::check(run, &source.folder, &mut destination)?;
     if !run.plan.test_run {
         ownership::refuse_measured(run, &destination.folder)?;
     }
@@ -317,15 +318,26 @@ fn lock(run: &Run<'_>, folder: &Folder) -> Result<Option<Lock>, Failure> {
 
 /// Whether the lock of this destination could be taken now, found out without touching it. Only Linux tells who holds it.
 fn look_at_lock(run: &Run<'_>, folder: &Folder) -> Result<(), Failure> {
-    let held = || {
-        let places = [Lock::examine(&run.host.lock_dir, folder.identity()?)?, Some(folder.identity()?)];
-        let table = std::fs::read("/proc/locks").unwrap_or_default();
-        Ok(places.into_iter().flatten().any(|place| linux::locks::is_held(&table, place)))
+    let dir = shown::path(&run.host.lock_dir);
+    let places = || {
+        let identity = folder.identity()?;
+        // Whoever can read the destination can lock it: that counts only where a run has no other place for its lock.
+        let itself = Some(identity).filter(|_| !Lock::has_room(&run.host.lock_dir));
+        Ok([Lock::examine(&run.host.lock_dir, identity)?, itself])
     };
-    let held = held().map_err(|error: io::Error| {
-        let dir = shown::path(&run.host.lock_dir);
+    let places = places().map_err(|error: io::Error| {
         Failure::Internal(format!("the lock in {dir} cannot be taken: {}", shown::reason(&error)))
     })?;
+    let table = match (run.host.platform, std::fs::read("/proc/locks")) {
+        (_, Ok(table)) => table,
+        (Platform::MacOs(_), Err(_)) => return Ok(()),
+        (Platform::Linux, Err(error)) => {
+            let why = shown::reason(&error);
+            let what = format!("whether the lock in {dir} is held cannot be found out: {why}");
+            return Err(Failure::Internal(what));
+        }
+    };
+    let held = places.into_iter().flatten().any(|place| linux::locks::is_held(&table, place));
     if held { Err(Failure::Locked { path: run.plan.destination.clone() }) } else { Ok(()) }
 }
 

@@ -1,7 +1,8 @@
 //! Whether the destination is the one it was: by its id, by its filesystem, and by what is mounted.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
 use chrono::Local;
@@ -17,6 +18,7 @@ use crate::host::state::{Disk, State, Store};
 use crate::identity::{Identity, LARGEST, Origin};
 use crate::logging::warning;
 use crate::plan::{Mark, Prefix};
+use crate::record::Totals;
 use crate::shown;
 
 /// How many of the known disks are named in a refusal.
@@ -28,6 +30,32 @@ pub struct Acceptance {
     /// What it says of itself, if it keeps its id.
     kept: Option<Identity>,
     filesystem: Filesystem,
+    /// Where the source lay at the last clone to it, where that is known.
+    source_before: Option<Filesystem>,
+    /// Where the source lies now, once that has been looked at.
+    source: Option<Filesystem>,
+    /// What the source held at the last complete clone to it, as far as this machine remembers.
+    complete: Option<Totals>,
+}
+
+impl Acceptance {
+    /// Where the source lay at the last clone to this destination: this machine's memory counts, for it says what was
+    /// accepted last, and where it has none the destination's own word.
+    #[must_use]
+    pub fn source_before(&self) -> Option<&Filesystem> {
+        self.source_before.as_ref()
+    }
+
+    /// Keeps in mind where the source lies now.
+    pub fn keep_source(&mut self, filesystem: Filesystem) {
+        self.source = Some(filesystem);
+    }
+
+    /// What the source held at the last complete clone to it, as far as this machine remembers.
+    #[must_use]
+    pub fn complete(&self) -> Option<Totals> {
+        self.complete
+    }
 }
 
 /// What the destination shows.
@@ -49,6 +77,8 @@ enum Objection {
     OtherSource(Origin),
     /// Its id was given on the filesystem with this UUID.
     OtherFilesystem(String),
+    /// Its id was given on the filesystem with this UUID, and which one is there now cannot be found out.
+    HiddenFilesystem(String),
     /// Its id is none of those that are known here.
     UnknownId,
     /// It bears marks without an id, and is no filesystem that is known here.
@@ -63,7 +93,14 @@ pub fn check(run: &Run<'_>, folder: &Folder) -> Result<Acceptance, Failure> {
         path: run.plan.destination.clone(),
         why: shown::reason(&error),
     })?;
-    let known = known(run);
+    let known = match known(run) {
+        Ok(known) => known,
+        Err(refusal) if run.only_tells() => {
+            warning(format_args!("a real run would end with 88. {refusal}"));
+            Vec::new()
+        }
+        Err(refusal) => return Err(refusal),
+    };
     let refusal =
         unmounted(run, &found, &known).or_else(|| no_disk(run, folder.path(), &found)).or_else(|| {
             if run.plan.adopt {
@@ -82,10 +119,28 @@ pub fn check(run: &Run<'_>, folder: &Folder) -> Result<Acceptance, Failure> {
     // A copy of another disk and a clone of something else become a disk of their own.
     let is_another = matches!(
         objection(run, &found, &known),
-        Some(Objection::OtherSource(_) | Objection::OtherFilesystem(_))
+        Some(Objection::OtherSource(_) | Objection::OtherFilesystem(_) | Objection::HiddenFilesystem(_))
     );
-    let kept = found.identity.filter(|_| found.is_own && !is_another);
-    Ok(Acceptance { kept, filesystem: found.filesystem })
+    let identity = found.identity.filter(|_| !is_another);
+    let disk = identity.as_ref().and_then(|identity| known.iter().find(|disk| disk.id == identity.id));
+    Ok(Acceptance {
+        source_before: source_before(run, &known, identity.as_ref()),
+        complete: disk.and_then(|disk| disk.complete),
+        kept: identity.filter(|_| found.is_own),
+        filesystem: found.filesystem,
+        source: None,
+    })
+}
+
+fn source_before(run: &Run<'_>, known: &[Disk], identity: Option<&Identity>) -> Option<Filesystem> {
+    let of = |uuid: &Option<String>, point: &Option<String>| {
+        let point = shown::unescape(point.as_deref()?.as_bytes());
+        let mount_point = PathBuf::from(OsString::from_vec(point));
+        Some(Filesystem { uuid: uuid.clone(), mount_point })
+    };
+    let last = known.last().filter(|disk| is_source(run, &disk.source));
+    let remembered = last.and_then(|disk| of(&disk.source_filesystem, &disk.source_mount_point));
+    remembered.or_else(|| identity.and_then(|it| of(&it.source_filesystem, &it.source_mount_point)))
 }
 
 fn look(run: &Run<'_>, folder: &Folder) -> io::Result<Found> {
@@ -107,19 +162,29 @@ fn look(run: &Run<'_>, folder: &Folder) -> io::Result<Found> {
 }
 
 /// The disks that were accepted here, the last one at the end.
-fn known(run: &Run<'_>) -> Vec<Disk> {
-    match Store::new(&run.host.state_dir).load(&run.plan.destination, &run.plan.prefix) {
-        Ok(state) => state.map(|state| state.disks).unwrap_or_default(),
-        Err(error) => {
-            run.warn(format_args!(
-                "what was known of {} cannot be read ({}) and is written anew. Whichever disk is there now is taken for the \
-                 right one.",
-                shown::path(&run.plan.destination),
-                shown::reason(&error)
-            ));
-            Vec::new()
-        }
+///
+/// What cannot be read speaks against every disk: whether it is the right one is not known.
+fn known(run: &Run<'_>) -> Result<Vec<Disk>, Failure> {
+    let error = match Store::new(&run.host.state_dir).load(run.location(), &run.plan.prefix) {
+        Ok(state) => return Ok(state.map(|state| state.disks).unwrap_or_default()),
+        Err(error) => shown::reason(&error),
+    };
+    if !run.plan.adopt {
+        return Err(Failure::DestinationUnknown {
+            path: run.plan.destination.clone(),
+            why: format!(
+                "what this machine remembers of it, in {}, cannot be read ({error}). If the disk is right, run once with \
+                 --adopt, which writes it anew.",
+                shown::path(&run.host.state_dir)
+            ),
+        });
     }
+    run.warn_publicly(format_args!(
+        "what was known of {} cannot be read ({error}) and is written anew. Whichever disk is there now is taken for the \
+         right one.",
+        shown::path(&run.plan.destination),
+    ));
+    Ok(Vec::new())
 }
 
 /// A disk was mounted at the last clone, and now the folder lies on the filesystem above it.
@@ -177,10 +242,15 @@ fn objection(run: &Run<'_>, found: &Found, known: &[Disk]) -> Option<Objection> 
         }
     }
     let given_on = [identity.filesystem.as_ref(), disk.and_then(|disk| disk.filesystem.as_ref())];
-    if let Some(now) = filesystem
-        && let Some(other) = given_on.into_iter().flatten().find(|uuid| *uuid != now)
-    {
-        return Some(Objection::OtherFilesystem(other.clone()));
+    let mut given_on = given_on.into_iter().flatten();
+    let other = match filesystem {
+        Some(now) => given_on.find(|uuid| *uuid != now).cloned().map(Objection::OtherFilesystem),
+        // Only root may read a device; without that right the id and the mount point have to do.
+        None if run.host.is_root() => given_on.next().cloned().map(Objection::HiddenFilesystem),
+        None => None,
+    };
+    if other.is_some() {
+        return other;
     }
     (disk.is_none() && !known.is_empty()).then_some(Objection::UnknownId)
 }
@@ -206,6 +276,10 @@ fn refusal(run: &Run<'_>, objection: &Objection, found: &Found, known: &[Disk]) 
         Objection::OtherFilesystem(other) => format!(
             "its id was given on the filesystem {other}, and now there is {here}: a copy, or a disk that was formatted \
              anew. If it is right, run once with --adopt.",
+        ),
+        Objection::HiddenFilesystem(other) => format!(
+            "its id was given on the filesystem {other}, and which filesystem is there now cannot be found out. If it is \
+             right, run once with --adopt.",
         ),
         Objection::UnknownId => format!(
             "there is {here}, and known here: {}. If the disk is right, run once with --adopt; from then on they may \
@@ -239,11 +313,20 @@ fn names_of(known: &[Disk]) -> String {
 ///
 /// An interrupted first clone is so known as ours. The id itself is written once; lines that it lacks are added.
 pub fn settle(run: &Run<'_>, destination: &Destination) -> io::Result<()> {
-    let Acceptance { kept, filesystem } = &destination.acceptance;
+    let Acceptance { kept, filesystem, source, .. } = &destination.acceptance;
+    let before = kept.as_ref();
     let identity = Identity {
         id: kept.as_ref().map_or_else(|| random_hex(16), |kept| Ok(kept.id.clone()))?,
         filesystem: filesystem.uuid.clone().or_else(|| kept.as_ref()?.filesystem.clone()),
         source: Some(Origin::new(&run.host.name, &run.plan.source)),
+        source_filesystem: match source {
+            Some(source) => source.uuid.clone(),
+            None => before.and_then(|before| before.source_filesystem.clone()),
+        },
+        source_mount_point: match source {
+            Some(source) => Some(shown::path(&source.mount_point).to_string()),
+            None => before.and_then(|before| before.source_mount_point.clone()),
+        },
     };
     if kept.as_ref() != Some(&identity) {
         let name = run.plan.prefix.mark(Mark::Identity);
@@ -270,12 +353,24 @@ fn remember(run: &Run<'_>, identity: Identity, filesystem: &Filesystem) {
         mount_point: shown::path(&filesystem.mount_point).to_string(),
         host: run.host.name.clone(),
         source: shown::path(&run.plan.source).to_string(),
+        source_filesystem: identity.source_filesystem,
+        source_mount_point: identity.source_mount_point,
+        complete: None,
         first_seen: now.into(),
         last_seen: now.into(),
     };
-    let (store, path, prefix) = (Store::new(&run.host.state_dir), &run.plan.destination, &run.plan.prefix);
-    let mut state = store.load(path, prefix).ok().flatten().unwrap_or_else(|| State::new(path, prefix));
+    let (store, location, prefix) = (Store::new(&run.host.state_dir), run.location(), &run.plan.prefix);
+    let state = match store.load(location, prefix) {
+        Ok(state) => state,
+        // What has become unreadable just now is not forgotten for that.
+        Err(_) if !run.plan.adopt => {
+            run.note(|journal| journal.disk = Some(disk));
+            return;
+        }
+        Err(_) => None,
+    };
+    let mut state = state.unwrap_or_else(|| State::new(&location.resolved, prefix));
     state.see(disk.clone());
-    let _ = store.save(path, prefix, &state);
+    let _ = store.save(location, prefix, &state);
     run.note(|journal| journal.disk = Some(disk));
 }

@@ -17,6 +17,8 @@ use crate::shown;
 pub struct Journal {
     /// What somebody should look at.
     pub warnings: Lines,
+    /// The same for everybody: what may name a file is not told there.
+    pub public_warnings: Lines,
     /// The phases that are over.
     pub phases: Vec<Phase>,
     /// The rsync.
@@ -74,11 +76,24 @@ impl Run<'_> {
         PhaseTimer { run: self, name, began: Instant::now() }
     }
 
-    /// Logs a warning that makes the success of this run one with warnings.
+    /// Logs a warning that makes the success of this run one with warnings. It may name files below the source or the
+    /// destination: what everybody can read does not have its words.
     pub fn warn(&self, message: impl std::fmt::Display) {
+        self.warn_with(&message.to_string(), "a warning that may name files stands in the log.");
+    }
+
+    /// The same for a warning that names no file below the source or the destination.
+    pub fn warn_publicly(&self, message: impl std::fmt::Display) {
         let message = message.to_string();
-        warning(&message);
-        self.note(|journal| journal.warnings.push(message));
+        self.warn_with(&message, &message);
+    }
+
+    fn warn_with(&self, message: &str, public: &str) {
+        warning(message);
+        self.note(|journal| {
+            journal.warnings.push(message.to_owned());
+            journal.public_warnings.push(public.to_owned());
+        });
     }
 
     /// What this end of the run is called.
@@ -106,7 +121,7 @@ impl Run<'_> {
             host: self.host.name.clone(),
             system: self.host.platform.to_string(),
             source: shown::path(&self.plan.source).to_string(),
-            destination: shown::path(&self.plan.destination).to_string(),
+            destination: shown::path(&self.location().resolved).to_string(),
             prefix: self.plan.prefix.to_string(),
             outcome: self.verdict(outcome),
             exit_code: outcome.exit_code().number(),
@@ -121,9 +136,27 @@ impl Run<'_> {
             phases: journal.phases.clone(),
             rsync: journal.rsync.clone(),
             statistics: journal.statistics,
+            census: self.held.get(),
             scripts: journal.scripts.clone(),
             failing_paths: journal.failing_paths.clone(),
             log: self.log_path().map(|path| shown::path(path).to_string()),
+        }
+    }
+}
+
+impl Run<'_> {
+    /// A record as everybody may read it: it names no file below the source or the destination.
+    #[must_use]
+    pub fn for_everybody(&self, record: &Record, outcome: &Outcome) -> Record {
+        let named = u64::try_from(record.failing_paths.first.len()).unwrap_or(u64::MAX);
+        Record {
+            reason: match outcome {
+                Outcome::Failed(failure) => Some(failure.for_everybody()),
+                Outcome::Completed | Outcome::Vanished | Outcome::TestRun | Outcome::Skipped => None,
+            },
+            warnings: self.journal.borrow().public_warnings.clone(),
+            failing_paths: Lines { first: Vec::new(), more: record.failing_paths.more.saturating_add(named) },
+            ..record.clone()
         }
     }
 }

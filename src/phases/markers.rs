@@ -28,10 +28,13 @@ use crate::process::End;
 use crate::record::Record;
 use crate::rsync::exit_status;
 use crate::shown;
-use crate::stats_file::LAST_COMPLETE;
+use crate::stats_file::{CONTENT, LAST_COMPLETE, LAST_CONTENT};
 
 /// Everybody may read the marks: a monitoring system does so without being root.
 pub const MODE: u32 = 0o644;
+
+/// A record that names files is for those who may read all of them.
+const PRIVATE_MODE: u32 = 0o600;
 
 /// Room for the reason of a failure, taken before rsync starts: on a full disk there would be none.
 ///
@@ -131,7 +134,9 @@ pub fn write(
     succeed(run, folder, &counted, outcome.exit_code())
         .map_err(|(mark, error)| not_written(run, &run.plan.prefix.mark(mark), &error))?;
     if completion == Completion::Vanished {
-        run.warn("files vanished from the source while they were copied; they are not in the clone.");
+        run.warn_publicly(
+            "files vanished from the source while they were copied; they are not in the clone.",
+        );
     }
     info!("The clone is complete.");
     Ok(outcome)
@@ -186,8 +191,16 @@ fn write_statistics(
     let code = end.unwrap_or_else(Failure::exit_code);
     let _ = writeln!(text, "Exit Code: {}", code.number());
     // The next run compares its source with the last one that was cloned as a whole.
-    if let Some(entries) = run.last_complete.get().filter(|_| end.is_err()) {
-        let _ = writeln!(text, "{LAST_COMPLETE}: {entries}");
+    let (before, held) = (run.last_complete.get(), run.held.get());
+    if end.is_ok() {
+        if let Some(bytes) = held.and_then(|held| held.bytes) {
+            let _ = writeln!(text, "{CONTENT}: {bytes} bytes");
+        }
+    } else if let Some(before) = before {
+        let _ = writeln!(text, "{LAST_COMPLETE}: {}", before.entries);
+        if let Some(bytes) = before.bytes {
+            let _ = writeln!(text, "{LAST_CONTENT}: {bytes} bytes");
+        }
     }
     folder.replace(&run.plan.prefix.mark(Mark::Statistics), MODE, text.as_bytes())
 }
@@ -216,8 +229,11 @@ pub fn record_failure(run: &Run<'_>, destination: &Destination, failure: &Failur
 }
 
 /// Leaves all that is known of the run for programs; where that cannot be done, nothing older stays in its place.
-pub fn write_record(run: &Run<'_>, destination: &Destination, record: &Record) {
-    if let Err(error) = write_record_in(&destination.folder, &run.plan.prefix.mark(Mark::Record), record) {
+pub fn write_record(run: &Run<'_>, destination: &Destination, record: &Record, is_public: bool) {
+    let mode = if is_public { MODE } else { PRIVATE_MODE };
+    if let Err(error) =
+        write_record_in(&destination.folder, &run.plan.prefix.mark(Mark::Record), mode, record)
+    {
         warning(format_args!(
             "the record of this run could not be written to the destination: {}.",
             shown::reason(&error)
@@ -225,16 +241,16 @@ pub fn write_record(run: &Run<'_>, destination: &Destination, record: &Record) {
     }
 }
 
-fn write_record_in(folder: &Folder, mark: &OsStr, record: &Record) -> io::Result<()> {
+fn write_record_in(folder: &Folder, mark: &OsStr, mode: u32, record: &Record) -> io::Result<()> {
     let mut text = serde_json::to_vec_pretty(record).map_err(io::Error::other)?;
     text.push(b'\n');
     // Our marks must not change the time that the source's root has.
     let root = folder.metadata()?;
-    let mut written = folder.replace(mark, MODE, &text);
+    let mut written = folder.replace(mark, mode, &text);
     if written.is_err() {
         folder.remove(mark)?;
         // On a full disk there may be room for it now.
-        written = folder.replace(mark, MODE, &text);
+        written = folder.replace(mark, mode, &text);
     }
     folder.set_modified(root.mtime(), root.mtime_nsec())?;
     folder.sync()?;
@@ -244,7 +260,7 @@ fn write_record_in(folder: &Folder, mark: &OsStr, record: &Record) -> io::Result
 fn write_error(run: &Run<'_>, destination: &Destination, failure: &Failure) -> io::Result<()> {
     let (folder, prefix) = (&destination.folder, &run.plan.prefix);
     forget_completion(folder, prefix)?;
-    let text = format!("{failure}\n");
+    let text = format!("{}\n", failure.for_everybody());
     let mark = prefix.mark(Mark::Error);
     if let Some(reserve) = run.reserve.borrow_mut().take() {
         let written = reserve.open(folder).and_then(|file| {

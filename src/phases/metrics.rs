@@ -15,6 +15,9 @@ use crate::shown;
 /// The most that is read of an earlier metrics file, in bytes; ours have some thousand.
 const LARGEST: u64 = 1 << 20;
 
+/// Other clocks may be so many seconds ahead without being wrong.
+const AHEAD: i64 = 60;
+
 /// The collector runs as another user.
 const MODE: u32 = 0o644;
 
@@ -47,10 +50,12 @@ fn write_to(path: &Path, record: &Record, last_success: Option<i64>) -> io::Resu
     let last_success = if record.outcome.is_complete() {
         Some(record.ended.epoch)
     } else {
-        last_success.or_else(|| {
+        let known = last_success.or_else(|| {
             let earlier = folder.read(name, LARGEST).ok()??;
             metrics::last_success(&String::from_utf8_lossy(&earlier), &record.destination)
-        })
+        });
+        // By a clock that was wrong: nothing would ever be too long ago.
+        known.filter(|at| *at <= record.ended.epoch.saturating_add(AHEAD))
     };
     folder.replace(name, MODE, metrics::text(record, last_success).as_bytes())
 }

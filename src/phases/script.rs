@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use log::info;
 use nix::unistd::{AccessFlags, access};
@@ -12,6 +12,7 @@ use nix::unistd::{AccessFlags, access};
 use super::Run;
 use crate::failure::{Failure, Moment};
 use crate::host::resolve;
+use crate::host::trust;
 use crate::logging::printed::Printed;
 use crate::logging::warning;
 use crate::outcome::Outcome;
@@ -36,7 +37,29 @@ pub fn check(run: &Run<'_>) -> Result<(), Failure> {
 /// Checks one of them, if it was named.
 pub fn check_of(run: &Run<'_>, which: Moment) -> Result<(), Failure> {
     let Some(path) = named(run, which) else { return Ok(()) };
-    check_one(path).map_err(|why| Failure::ScriptNotExecutable { which, path: path.to_owned(), why })
+    let interpreter =
+        check_one(path).map_err(|why| Failure::ScriptNotExecutable { which, path: path.to_owned(), why })?;
+    for program in [Some(path), interpreter.as_deref()].into_iter().flatten() {
+        warn_of_strangers(run, which, program);
+    }
+    Ok(())
+}
+
+/// Whoever can change a script of root's, or the way to it, is root.
+fn warn_of_strangers(run: &Run<'_>, which: Moment, program: &Path) {
+    let shown = shown::path(program);
+    match trust::changeable(program, run.host.effective_uid) {
+        Ok(None) => {}
+        Ok(Some(place)) => run.warn_publicly(format_args!(
+            "the {which} script runs {shown}, and others than this user can change {}: they can do whatever this user \
+             can. Only its owner, or root, should be able to write to it and to each directory above it.",
+            shown::path(&place)
+        )),
+        Err(error) => run.warn_publicly(format_args!(
+            "the {which} script runs {shown}, and who can change that is not known: {}.",
+            shown::reason(&error)
+        )),
+    }
 }
 
 /// The script of this moment.
@@ -74,7 +97,8 @@ pub fn run_on_error(run: &Run<'_>, outcome: &Outcome) {
     }
 }
 
-fn check_one(path: &Path) -> Result<(), String> {
+/// Returns the interpreter, if it needs one.
+fn check_one(path: &Path) -> Result<Option<PathBuf>, String> {
     let metadata = std::fs::metadata(path).map_err(|error| shown::reason(&error))?;
     if !metadata.is_file() {
         return Err("it is not a file".to_owned());
@@ -86,7 +110,7 @@ fn check_one(path: &Path) -> Result<(), String> {
     File::open(path)
         .and_then(|file| file.take(FIRST_LINE).read_to_end(&mut start))
         .map_err(|error: io::Error| shown::reason(&error))?;
-    if is_program(&start) { Ok(()) } else { check_interpreter(&start) }
+    if is_program(&start) { Ok(None) } else { check_interpreter(&start).map(Some) }
 }
 
 /// ELF, or Mach-O of either byte order and width, or several of those in one file.
@@ -103,7 +127,7 @@ fn is_program(start: &[u8]) -> bool {
     .any(|magic| start.starts_with(magic))
 }
 
-fn check_interpreter(start: &[u8]) -> Result<(), String> {
+fn check_interpreter(start: &[u8]) -> Result<PathBuf, String> {
     let Some(line) = start.strip_prefix(b"#!") else {
         return Err("it is neither a program nor does it begin with a #! line".to_owned());
     };
@@ -115,7 +139,7 @@ fn check_interpreter(start: &[u8]) -> Result<(), String> {
     if access(interpreter, AccessFlags::X_OK).is_err() || !interpreter.is_file() {
         return Err(format!("its interpreter {} cannot be executed", shown::path(interpreter)));
     }
-    Ok(())
+    Ok(interpreter.to_owned())
 }
 
 /// What each script is told of the run. Before the clone nothing is known of its end.
@@ -163,7 +187,7 @@ fn run_in_clone(run: &Run<'_>, which: Moment, path: &Path, outcome: Option<&Outc
     if run.plan.strict_scripts {
         return Err(failure);
     }
-    run.warn(format_args!("{failure} The run goes on (see --strict-scripts)."));
+    run.warn_publicly(format_args!("{failure} The run goes on (see --strict-scripts)."));
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use counterpart::host::location::Location;
 use counterpart::host::state::{State, Store};
 use counterpart::plan::Prefix;
 use counterpart::record::{Record, Verdict};
@@ -41,7 +42,9 @@ fn remember(sandbox: &Sandbox, destination: &Path, outcome: Verdict) {
     let prefix = Prefix::default();
     let known =
         State { destination: destination.display().to_string(), ..state(Some(run.clone()), Some(run)) };
-    Store::new(&sandbox.host().join("state")).save(destination, &prefix, &known).unwrap();
+    Store::new(&sandbox.host().join("state"))
+        .save(&Location::unresolved(destination), &prefix, &known)
+        .unwrap();
 }
 
 fn check_at(sandbox: &Sandbox, destination: &Path, more: &[&str]) -> Finished {

@@ -45,6 +45,7 @@ pub fn record(outcome: Verdict, ago: i64) -> Record {
             transferred: Some(1204),
             ..Statistics::default()
         }),
+        census: None,
         scripts: Vec::new(),
         failing_paths: Lines::default(),
         log: Some("/var/log/counterpart/Counterpart_x".to_owned()),

@@ -210,3 +210,88 @@ fn a_users_own_memory_and_roots_become_one() {
     forget(&sandbox);
     assert_answer(&sandbox.run(["check"]), 3, &[]);
 }
+
+#[test]
+fn one_memory_that_cannot_be_read_does_not_hide_the_other() {
+    let sandbox = cloned();
+    let destination = sandbox.destination.to_str().unwrap();
+    let (own, system) = (sandbox.host().join("state"), sandbox.host().join("system-state"));
+    let note = |run: &Finished, dir: &Path| {
+        let told = format!(
+            "\nWhat this machine remembers cannot all be read: Permission denied (in {})",
+            dir.display()
+        );
+        assert!(run.out.contains(&told), "{run}");
+    };
+    fs::rename(&own, &system).unwrap();
+    // The user's own, as another user's home.
+    fs::create_dir(&own).unwrap();
+    chmod(&own, 0o700);
+    for arguments in [&["-d", destination][..], &[]] {
+        let run = as_nobody(&sandbox, arguments);
+        assert_answer(&run, 0, &["completed "]);
+        note(&run, &own);
+    }
+    // What the machine remembers is judged all the same: here, a failure.
+    fs::remove_dir_all(&sandbox.destination).unwrap();
+    fs::rename(&system, sandbox.host().join("aside")).unwrap();
+    fs::remove_dir(&own).unwrap();
+    fs::rename(sandbox.host().join("aside"), &own).unwrap();
+    sandbox.clone(&[]).assert_code(66);
+    fs::rename(&own, &system).unwrap();
+    fs::create_dir(&own).unwrap();
+    chmod(&own, 0o700);
+    for arguments in [&["-d", destination][..], &[]] {
+        let run = as_nobody(&sandbox, arguments);
+        assert_answer(&run, 2, &["failed ", "does not exist"]);
+        note(&run, &own);
+    }
+    // The other way round.
+    fs::remove_dir(&own).unwrap();
+    fs::rename(&system, &own).unwrap();
+    fs::create_dir(&system).unwrap();
+    chmod(&system, 0o700);
+    let run = as_nobody(&sandbox, &["-d", destination]);
+    assert_answer(&run, 2, &["failed "]);
+    note(&run, &system);
+    // Neither of them: both are named.
+    chmod(&own, 0o700);
+    let run = as_nobody(&sandbox, &["-d", destination]);
+    let told =
+        format!("Permission denied (in {}); Permission denied (in {})", system.display(), own.display());
+    assert_answer(&run, 3, &["what this machine remembers cannot be read: ", &told]);
+}
+
+#[test]
+fn a_run_by_a_clock_that_was_ahead_does_not_outlive_those_after_it() {
+    let sandbox = cloned();
+    let destination = sandbox.destination.to_str().unwrap();
+    let (own, system) = (sandbox.host().join("state"), sandbox.host().join("system-state"));
+    // Root's clone of ten years ahead, and a failure of today.
+    fs::create_dir(&system).unwrap();
+    age_memory(&sandbox, -10 * 365 * 86_400);
+    let name = memories(&sandbox)[0].file_name().unwrap().to_owned();
+    fs::copy(own.join(&name), system.join(&name)).unwrap();
+    forget(&sandbox);
+    fs::remove_dir_all(&sandbox.destination).unwrap();
+    assert_answer(&sandbox.run(["check", "-d", destination]), 1, &["in the future: a clock is or was wrong"]);
+    fs::create_dir(&sandbox.destination).unwrap();
+    sandbox.clone(&[]).assert_code(0);
+    age_memory(&sandbox, 60 * 3600);
+    fs::remove_dir_all(&sandbox.destination).unwrap();
+    for arguments in [&["check", "-d", destination][..], &["check"]] {
+        assert_answer(&sandbox.run(arguments), 2, &["completed 2 d 12 h ago"]);
+    }
+}
+
+#[test]
+fn a_disk_with_a_completion_in_the_future_does_not_hide_what_is_remembered() {
+    let sandbox = cloned();
+    crate::tree::set_mtime(&sandbox.mark("completed"), crate::scene::now() + 10 * 365 * 86_400, 0);
+    age_memory(&sandbox, 60 * 3600);
+    let run = check(&sandbox, &[]);
+    assert_answer(&run, 2, &["completed 2 d 12 h ago"]);
+    assert!(run.out.contains("\nThe disk that is there now holds the clone of 20"), "{run}");
+    forget(&sandbox);
+    assert_answer(&check(&sandbox, &[]), 1, &["in the future: a clock is or was wrong"]);
+}

@@ -385,3 +385,77 @@ fn a_script_that_vanishes_after_the_check_has_its_own_code() {
     ));
     assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
 }
+
+/// A clone with this script warns that this can be changed by others, for each of the options; the run goes on.
+#[track_caller]
+fn warned_of(sandbox: &Sandbox, script: &Path, runs: &Path, changeable: &Path) {
+    for (option, which) in [("-p", "pre-clone"), ("-o", "post-clone"), ("--on-error", "on-error")] {
+        let run = sandbox.clone(&[option, script.to_str().unwrap()]);
+        let told = format!(
+            "Warning: the {which} script runs {}, and others than this user can change {}: they can do whatever this user \
+             can. Only its owner, or root, should be able to write to it and to each directory above it.",
+            runs.display(),
+            changeable.display()
+        );
+        run.assert_code(0).assert_err("").assert_log(&told);
+        assert_eq!(sandbox.record().unwrap()["outcome"], "warning");
+        let doctor = sandbox
+            .run(["doctor".into()].into_iter().chain(sandbox.arguments([option, script.to_str().unwrap()])));
+        assert!(doctor.out.contains(&format!("WARN  {which} script: the {which} script runs ")), "{doctor}");
+    }
+}
+
+#[test]
+fn a_script_that_others_can_change_is_warned_of() {
+    let sandbox = sandbox();
+    let script = sandbox.script("script", "exit 0");
+    sandbox.clone(&["-p", script.to_str().unwrap()]).assert_code(0).assert_no_log("can change");
+    let mode = |path: &Path, mode: u32| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let nobody = |path: &Path, group: u32| std::os::unix::fs::lchown(path, Some(0), Some(group)).unwrap();
+    for (bits, group, is_warned) in
+        [(0o777, 0, true), (0o775, 0, false), (0o775, 65534, true), (0o755, 65534, false)]
+    {
+        nobody(&script, group);
+        mode(&script, bits);
+        if is_warned {
+            warned_of(&sandbox, &script, &script, &script);
+        } else {
+            sandbox.clone(&["-p", script.to_str().unwrap()]).assert_code(0).assert_no_log("can change");
+        }
+    }
+    std::os::unix::fs::lchown(&script, Some(65534), Some(0)).unwrap();
+    warned_of(&sandbox, &script, &script, &script);
+}
+
+#[test]
+fn the_way_to_a_script_is_warned_of_too() {
+    let sandbox = sandbox();
+    let folder = sandbox.path().join("folder/below");
+    fs::create_dir_all(&folder).unwrap();
+    sandbox.script("folder/below/script", "exit 0");
+    let (script, open) = (folder.join("script"), sandbox.path().join("folder"));
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
+    warned_of(&sandbox, &script, &script, &open);
+    // Nobody can rename what is not his in a sticky directory.
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o1777)).unwrap();
+    sandbox.clone(&["-p", script.to_str().unwrap()]).assert_code(0).assert_no_log("can change");
+    // A link stands in a directory of its own, and leads to another one.
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
+    let link = sandbox.path().join("link");
+    std::os::unix::fs::symlink("folder/../folder/below/script", &link).unwrap();
+    warned_of(&sandbox, &link, &link, &open);
+}
+
+#[test]
+fn an_interpreter_that_others_can_change_is_warned_of() {
+    let sandbox = sandbox();
+    let interpreter = sandbox.path().join("interpreter");
+    fs::copy("/bin/sh", &interpreter).unwrap();
+    fs::set_permissions(&interpreter, fs::Permissions::from_mode(0o777)).unwrap();
+    let script = sandbox.path().join("script");
+    fs::write(&script, format!("#!{}\nexit 0\n", interpreter.display())).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    warned_of(&sandbox, &script, &interpreter, &interpreter);
+}

@@ -67,7 +67,9 @@ fn a_failure_does_not_forget_the_last_success() {
     let last = &second["last"];
     assert_eq!((&last["outcome"], &last["exit_code"]), (&Value::from("failed"), &Value::from(23)));
     assert_eq!(format!("{}\n", last["reason"].as_str().unwrap()), sandbox.read_mark("error"));
-    assert_eq!(last["failing_paths"]["first"][0], "/x");
+    assert_eq!(last["failing_paths"], serde_json::json!({"first": [], "more": 1}), "everybody may read it");
+    assert_eq!(sandbox.record().unwrap()["failing_paths"]["first"][0], "/x");
+    assert_eq!((mode(&sandbox.mark("stats.json")), mode(&files(&sandbox)[0])), (0o600, 0o644));
 }
 
 #[test]
@@ -112,8 +114,9 @@ fn a_state_that_cannot_be_kept_is_a_warning() {
     let sandbox = Sandbox::new();
     sandbox.write("file", "1");
     fs::write(sandbox.host().join("state"), "in the way").unwrap();
+    sandbox.clone(&[]).assert_code(88).assert_log(" cannot be read (Not a directory)");
     sandbox
-        .clone(&[])
+        .clone(&["--adopt"])
         .assert_code(0)
         .assert_err("")
         .assert_log(": Warning: the state of this run could not be kept in ");
@@ -127,8 +130,10 @@ fn a_damaged_state_is_told_and_written_anew() {
     let file = files(&sandbox).remove(0);
     for damaged in ["", "{", "[]", "{\"schema\":99}", "\u{0}\u{1}"] {
         fs::write(&file, damaged).unwrap();
+        sandbox.clone(&[]).assert_code(88).assert_log(" is left as it is.");
+        assert_eq!(fs::read_to_string(&file).unwrap(), damaged);
         sandbox
-            .clone(&[])
+            .clone(&["--adopt"])
             .assert_code(0)
             .assert_log(" cannot be read (")
             .assert_log(") and is written anew.");
@@ -139,7 +144,8 @@ fn a_damaged_state_is_told_and_written_anew() {
     fs::write(&target, "untouched").unwrap();
     fs::remove_file(&file).unwrap();
     std::os::unix::fs::symlink(&target, &file).unwrap();
-    sandbox.clone(&[]).assert_code(0);
+    sandbox.clone(&[]).assert_code(88);
+    sandbox.clone(&["--adopt"]).assert_code(0);
     assert_eq!(fs::read_to_string(&target).unwrap(), "untouched");
     assert!(fs::symlink_metadata(&file).unwrap().is_file());
 }

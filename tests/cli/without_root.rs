@@ -136,3 +136,28 @@ fn a_changed_file_of_several_names_that_cannot_be_opened_is_23_and_no_hang() {
     nobody::clone(&sandbox, &limit).assert_code(0);
     assert_eq!(fs::read_to_string(sandbox.destination.join("c")).unwrap(), "new contents");
 }
+
+#[test]
+fn statistics_that_cannot_be_read_refuse_the_clone() {
+    let sandbox = Sandbox::new();
+    sandbox.write("file", "content");
+    nobody::give(&sandbox.source);
+    nobody::give(&sandbox.destination);
+    nobody::clone(&sandbox, &[]).assert_code(0);
+    let stats = sandbox.mark("stats");
+    std::os::unix::fs::lchown(&stats, Some(0), Some(0)).unwrap();
+    fs::set_permissions(&stats, fs::Permissions::from_mode(0o600)).unwrap();
+    let told = format!(
+        "Whether the source {} has shrunk is not known: the statistics of the last clone cannot be read (Permission \
+         denied). If the source is right, run once with --allow-shrink.",
+        sandbox.source.display()
+    );
+    let before = snapshot_with_ctime(&sandbox.destination);
+    nobody::clone(&sandbox, &[]).assert_code(76).assert_err(&format!("counterpart: {told}\n"));
+    nobody::clone(&sandbox, &["--adopt"]).assert_code(76);
+    let warned = format!("Warning: a real run would be refused with code 76. {told}");
+    nobody::clone(&sandbox, &["-t"]).assert_code(70).assert_log(&warned);
+    assert_unchanged(&before, &snapshot_with_ctime(&sandbox.destination));
+    nobody::clone(&sandbox, &["--allow-shrink"]).assert_code(0).assert_err("");
+    nobody::clone(&sandbox, &[]).assert_code(0).assert_err("");
+}

@@ -2,11 +2,14 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::process::{Command, Stdio};
+
+use nix::fcntl::{Flock, FlockArg};
 
 use crate::disk::{LoopDisk, OwnerlessFuse, supported};
 use crate::mounted::Mounted;
-use crate::patient::{ask, ask_for, assert_foretold, healthy};
-use crate::sandbox::wait_until;
+use crate::patient::{Told, ask, ask_for, assert_foretold, doctor, healthy};
+use crate::sandbox::{FAKE_HOST, Finished, wait_until};
 
 #[test]
 fn a_source_that_is_no_source_is_what_a_clone_meets() {
@@ -166,6 +169,48 @@ fn a_clone_under_way_is_what_another_one_meets() {
     let told = ask(&sandbox, &[]);
     told.assert_code(0);
     assert!(told.of_topic("both ends")[0].starts_with("OK  "), "{told:?}");
+}
+
+#[test]
+fn a_lock_that_anybody_can_take_is_none() {
+    let sandbox = healthy();
+    let take = || Flock::lock(fs::File::open(&sandbox.destination).unwrap(), FlockArg::LockExclusiveNonblock);
+    let held = take().unwrap();
+    // With and without the lock's own file, which the clone makes.
+    for _ in 0..2 {
+        let told = ask(&sandbox, &[]);
+        told.assert_code(0);
+        assert!(told.of_topic("both ends")[0].starts_with("OK  "), "{told:?}");
+        sandbox.clone(&[]).assert_code(0);
+    }
+    // Where the lock cannot be anywhere else, it counts for the doctor as it does for the clone.
+    let lock = sandbox.host().join("lock");
+    let read_only = Mounted::bind_read_only(&lock, &lock);
+    assert_foretold(&sandbox, &[], 80);
+    drop(held);
+    ask(&sandbox, &[]).assert_code(0);
+    drop(read_only);
+    fs::remove_dir_all(&lock).unwrap();
+    fs::create_dir(&lock).unwrap();
+    fs::set_permissions(&lock, fs::Permissions::from_mode(0o700)).unwrap();
+    let _read_only = Mounted::bind_read_only(&lock, &lock);
+    let _held = take().unwrap();
+    assert_foretold(&sandbox, &[], 80);
+}
+
+#[test]
+fn locks_that_cannot_be_listed_are_not_taken_for_free() {
+    let sandbox = healthy();
+    sandbox.clone(&[]).assert_code(0);
+    // What nobody can read from its beginning takes the list's place.
+    let hide = "mount --bind /proc/1/mem /proc/locks && exec \"$0\" \"$@\"";
+    let mut command = Command::new("/usr/bin/unshare");
+    command.args(["-m", "/bin/sh", "-c", hide, FAKE_HOST]).args(doctor(sandbox.arguments([] as [&str; 0])));
+    let output = command.env("COUNTERPART_FAKE_HOST", sandbox.host()).stdin(Stdio::null()).output().unwrap();
+    let told = Told::of(&sandbox, &Finished::from(output));
+    told.assert_code(1);
+    let line = told.of_topic("both ends")[0].to_owned();
+    assert!(line.contains("whether the lock in @/host/lock is held cannot be found out: "), "{line}");
 }
 
 #[test]

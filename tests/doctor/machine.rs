@@ -214,7 +214,8 @@ fn folders_of_ours_that_cannot_be_written_are_warned_of() {
     let sandbox = healthy();
     fs::write(sandbox.host().join("log"), "a file").unwrap();
     fs::write(sandbox.host().join("state"), "a file").unwrap();
-    ask(&sandbox, &[])
+    ask(&sandbox, &[]).assert_code(88);
+    ask(&sandbox, &["--adopt"])
         .assert_code(0)
         .assert(
             "log",

@@ -155,7 +155,7 @@ fn the_table_of_options_is_the_programs() {
 /// Each step of the pipeline, and what the README calls it.
 const STEPS: [(&str, &str); 22] = [
     ("preflight::rights", "Rights."),
-    ("run.start_log", "The log"),
+    ("outputs::start_log", "The log"),
     ("preflight::rsync", "rsync"),
     ("introduction::log", "The introduction"),
     ("endpoints::claim", "Source and destination"),

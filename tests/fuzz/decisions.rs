@@ -70,9 +70,9 @@ pub fn left_out(data: &[u8]) {
 
 /// What a look at a destination tells, whose files strangers can write, and what monitoring is told of it.
 pub fn marks(data: &[u8]) {
-    let Some(place) = marks::parse(data) else { return };
-    answered(&place, None);
-    answered(&place, State::parse(REMEMBERED).ok().as_ref());
+    let Some(look) = marks::parse(data) else { return };
+    answered(&look.place, None);
+    answered(&look.place, State::parse(REMEMBERED).ok().as_ref());
 }
 
 /// The answer holds one line for each that is meant, whatever the files say.
@@ -134,8 +134,7 @@ pub fn schedule(data: &[u8]) {
 pub fn stats_file(data: &[u8]) {
     let file = StatsFile::read(data);
     assert!(
-        file.last_complete.is_some()
-            || file.entries_of_last_complete(true).is_none_or(|_| file.completed.is_some())
+        file.last_complete.is_some() || file.last_complete(true).is_none_or(|_| file.completed.is_some())
     );
     assert!(file.seconds().is_none_or(|seconds| Some(seconds) <= file.completed.or(file.ended)));
 }

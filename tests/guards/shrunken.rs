@@ -75,25 +75,86 @@ fn half_is_allowed() {
 }
 
 #[test]
-fn less_than_a_thousand_are_allowed() {
+fn less_than_a_hundred_are_allowed() {
+    let left = |files: usize| {
+        let sandbox = Sandbox::new();
+        many_files(&sandbox.source, 105, 10);
+        sandbox.clone(&[]).assert_code(0);
+        fs::remove_dir_all(sandbox.source.join("0000")).unwrap();
+        many_files(&sandbox.source, files, 10);
+        sandbox.clone(&[])
+    };
+    // 107 entries become 8; one more would have been too many.
+    left(6).assert_code(0).assert_err("");
+    left(5).assert_code(76).assert_log(" holds 7 entries, ").assert_log(" had 107: ");
+}
+
+#[test]
+fn a_photo_collection_behind_a_stray_file_is_not_let_go() {
     let sandbox = Sandbox::new();
-    many_files(&sandbox.source, 1005, 10);
+    many_files(&sandbox.source, 900, 60_000);
     sandbox.clone(&[]).assert_code(0);
-    // 1,009 entries become 10.
-    for folder in ["0000", "0001", "0002"] {
+    for folder in ["0000", "0001"] {
         fs::remove_dir_all(sandbox.source.join(folder)).unwrap();
     }
-    many_files(&sandbox.source, 8, 10);
+    sandbox.write("README", "the disk belongs here");
+    let run = sandbox.clone(&[]);
+    assert_failure(&sandbox, &run, 76, &sentence(&sandbox, 2, 903), &["completed", "id", "stats"]);
+    assert!(sandbox.destination.join("0001/00000899").exists());
+}
+
+#[test]
+fn a_few_large_files_are_judged_by_their_bytes() {
+    let sandbox = Sandbox::new();
+    let film = |name: &str, megabytes: usize| {
+        fs::write(sandbox.source.join(name), vec![b'x'; megabytes * 1_000_000]).unwrap();
+    };
+    film("a", 105);
+    film("b", 4);
+    // A hole is no loss, and neither is another name.
+    fs::File::create(sandbox.source.join("hole")).unwrap().set_len(10 << 30).unwrap();
+    fs::hard_link(sandbox.source.join("a"), sandbox.source.join("c")).unwrap();
+    sandbox.clone(&[]).assert_code(0);
+    let told = sandbox.read_mark("stats");
+    assert!(told.ends_with("\nExit Code: 0\nFile Contents: 109000000 bytes\n"), "{told}");
+    for name in ["hole", "c"] {
+        fs::remove_file(sandbox.source.join(name)).unwrap();
+    }
     sandbox.clone(&[]).assert_code(0).assert_err("");
-    // One more would have been too many.
-    let sandbox = Sandbox::new();
-    many_files(&sandbox.source, 1005, 10);
-    sandbox.clone(&[]).assert_code(0);
-    for folder in ["0000", "0001", "0002"] {
-        fs::remove_dir_all(sandbox.source.join(folder)).unwrap();
+    film("a", 0);
+    sandbox.clone(&[]).assert_code(76).assert_err(&format!(
+        "counterpart: The source {} holds files of 4000000 bytes, and the last complete clone to {} had 109000000 bytes: \
+         this clone would delete most of it. Is everything mounted? If the source is right, run once with \
+         --allow-shrink.\n",
+        text(&sandbox.source),
+        text(&sandbox.destination)
+    ));
+    // A failure in between keeps the number.
+    film("a", 60);
+    on_transfer(&sandbox, &format!("{RSYNC} \"$@\"; exit 23"));
+    sandbox.clone(&[]).assert_code(23);
+    on_transfer(&sandbox, "");
+    film("a", 0);
+    sandbox.clone(&[]).assert_code(76).assert_log(" had 109000000 bytes: ");
+    // Less than 100 MB are allowed.
+    film("b", 10);
+    sandbox.clone(&[]).assert_code(0).assert_err("");
+}
+
+#[test]
+fn statistics_that_somebody_took_away_are_made_up_for_by_memory() {
+    let sandbox = cloned();
+    lose(&sandbox, 1500);
+    fs::remove_file(sandbox.mark("stats")).unwrap();
+    for planted in [false, true] {
+        if planted {
+            symlink("nowhere", sandbox.mark("stats")).unwrap();
+        }
+        sandbox
+            .clone(&[])
+            .assert_code(76)
+            .assert_err(&format!("counterpart: {}\n", sentence(&sandbox, 505, 2005)));
     }
-    many_files(&sandbox.source, 7, 10);
-    sandbox.clone(&[]).assert_code(76).assert_log(" holds 9 entries, ").assert_log(" had 1009: ");
 }
 
 #[test]
@@ -106,7 +167,13 @@ fn a_disk_that_is_not_mounted_is_noticed_though_its_folder_holds_something() {
     disk.unmount_lazily();
     sandbox.write("README", "the disk belongs here");
     let run = sandbox.clone(&[]);
-    // The clone had lost+found as well.
+    run.assert_code(76).assert_log(" is not what it was: ").assert_log(" was mounted at ");
+    assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+    // Where nobody remembers where it lay, what is lost says enough; the clone had lost+found as well.
+    fs::remove_dir_all(sandbox.host().join("state")).unwrap();
+    let id = sandbox.read_mark("id");
+    fs::write(sandbox.mark("id"), id.lines().next().unwrap()).unwrap();
+    let run = sandbox.clone(&[]);
     assert_failure(&sandbox, &run, 76, &sentence(&sandbox, 2, 1205), &["completed", "id", "stats"]);
     disk.mount_again();
     sandbox.clone(&[]).assert_code(0);
@@ -136,7 +203,13 @@ fn failed_runs_in_between_do_not_lower_the_number() {
         on_transfer(&sandbox, &format!("{RSYNC} \"$@\"; exit 23"));
         sandbox.clone(&[]).assert_code(23);
         let text = sandbox.read_mark("stats");
-        assert!(text.ends_with("\nExit Code: 23\nFiles In Last Complete Clone: 2005\n"), "{text}");
+        assert!(
+            text.ends_with(
+                "\nExit Code: 23\nFiles In Last Complete Clone: 2005\n\
+                 File Contents In Last Complete Clone: 20000 bytes\n"
+            ),
+            "{text}"
+        );
     }
     lose(&sandbox, 200);
     on_transfer(&sandbox, "");

@@ -6,7 +6,7 @@ use std::fs;
 use crate::disk::{LoopDisk, supported};
 use crate::mounted::Mounted;
 use crate::sandbox::{Sandbox, marks_of, names_of};
-use crate::scene::{Plugged, disk, id, id_lines, known, refused, run, sandbox, state, uuid};
+use crate::scene::{Plugged, disk, id, known, lines_of_destination, refused, run, sandbox, state, uuid};
 use crate::tree::{assert_unchanged, snapshot_with_ctime};
 
 #[track_caller]
@@ -24,7 +24,7 @@ fn the_first_success_names_the_disk_there_and_here() {
         let uuid = uuid(&disk);
         assert_eq!(uuid.len(), 36, "{uuid}");
         let source = sandbox.source.display().to_string();
-        let lines = id_lines(&sandbox);
+        let lines = lines_of_destination(&sandbox);
         assert_eq!(
             lines[1..],
             [format!("Filesystem: {uuid}"), format!("Source: testhost:{source}")],
@@ -165,7 +165,7 @@ fn a_network_disk_without_a_uuid_is_known_by_its_id_and_its_mount() {
     let sandbox = sandbox();
     let mounted = Mounted::tmpfs(&sandbox.destination);
     clones(&sandbox);
-    assert_eq!(id_lines(&sandbox).len(), 2, "no line of the filesystem");
+    assert_eq!(lines_of_destination(&sandbox).len(), 2, "no line of the filesystem");
     clones(&sandbox);
     drop(mounted);
     refused(&sandbox, &["on filesystem without a known UUID was mounted at "]);

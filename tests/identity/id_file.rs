@@ -8,7 +8,9 @@ use nix::unistd::mkfifo;
 
 use crate::nobody;
 use crate::sandbox::{Finished, Sandbox};
-use crate::scene::{Plugged, disk, id, id_lines, known, refused, refused_with, sandbox, uuid};
+use crate::scene::{
+    Plugged, disk, id, id_lines, known, lines_of_destination, refused, refused_with, sandbox, uuid,
+};
 
 const ID: &str = "0123456789abcdef0123456789abcdef";
 
@@ -25,7 +27,7 @@ fn with_id(content: impl AsRef<[u8]>) -> Sandbox {
 fn an_id_alone_is_kept_and_extended() {
     let sandbox = with_id(format!("{ID}\n"));
     sandbox.clone(&[]).assert_code(0).assert_err("");
-    let lines = id_lines(&sandbox);
+    let lines = lines_of_destination(&sandbox);
     assert_eq!(lines[0], ID);
     assert_eq!(lines.last().unwrap(), &format!("Source: testhost:{}", sandbox.source.display()));
     assert_eq!(known(&sandbox), [ID]);
@@ -177,7 +179,7 @@ fn without_root_the_id_alone_tells() {
     let clone = |sandbox: &Sandbox| -> Finished { nobody::clone(sandbox, &[]) };
     clone(&sandbox).assert_code(0).assert_err("");
     clone(&sandbox).assert_code(0).assert_err("");
-    assert_eq!(id_lines(&sandbox).len(), 2, "a user may not read the device");
+    assert_eq!(lines_of_destination(&sandbox).len(), 2, "a user may not read the device");
     let first = id(&sandbox);
     fs::write(sandbox.mark("id"), format!("{ID}\n")).unwrap();
     nobody::give(&sandbox.destination);

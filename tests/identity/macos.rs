@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::mounted::Mounted;
 use crate::sandbox::Sandbox;
-use crate::scene::{id, id_lines, known, refused, refused_with};
+use crate::scene::{id, id_lines, known, lines_of_destination, refused, refused_with};
 
 const ONE: &str = "8A7C5C2E-90A5-4B8F-B7E5-0123456789AB";
 const OTHER: &str = "11111111-90A5-4B8F-B7E5-0123456789AB";
@@ -71,7 +71,7 @@ fn a_volume_that_diskutil_does_not_know_is_known_by_its_id() {
     let sandbox = mac();
     let _mounted = Mounted::tmpfs(&sandbox.destination);
     sandbox.clone(&[]).assert_code(0).assert_err("");
-    assert_eq!(id_lines(&sandbox).len(), 2);
+    assert_eq!(lines_of_destination(&sandbox).len(), 2);
     sandbox.clone(&[]).assert_code(0).assert_err("");
     fs::write(sandbox.mark("id"), "0123456789abcdef0123456789abcdef\n").unwrap();
     refused(

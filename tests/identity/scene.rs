@@ -85,6 +85,14 @@ pub fn id_lines(sandbox: &Sandbox) -> Vec<String> {
     sandbox.read_mark("id").lines().map(str::to_owned).collect()
 }
 
+/// Its lines about the destination: all but those about the source's own filesystem, which is that of the tests' machine.
+pub fn lines_of_destination(sandbox: &Sandbox) -> Vec<String> {
+    let mut lines = id_lines(sandbox);
+    lines
+        .retain(|line| !line.starts_with("Source Filesystem: ") && !line.starts_with("Source Mount Point: "));
+    lines
+}
+
 /// The id that is at the destination now.
 pub fn id(sandbox: &Sandbox) -> String {
     id_lines(sandbox).remove(0)

@@ -5,6 +5,7 @@ use std::fs;
 use crate::mounted::Mounted;
 use crate::sandbox::Sandbox;
 use crate::scene::{Plugged, disk, id, known, refused, sandbox, state, state_file};
+use crate::tree::{assert_unchanged, snapshot_with_ctime};
 
 /// Two disks, of which the first has been cloned to and the second bears the clone of an older version.
 fn two() -> (Sandbox, crate::disk::LoopDisk, crate::disk::LoopDisk) {
@@ -17,12 +18,32 @@ fn two() -> (Sandbox, crate::disk::LoopDisk, crate::disk::LoopDisk) {
 }
 
 #[test]
-fn a_damaged_memory_is_told_and_the_disk_at_hand_is_taken() {
+fn a_damaged_memory_refuses_the_disk_at_hand() {
     for damage in ["", "{", "[]", "{\"schema\":1,\"disks\":[{}]}", "{\"schema\":1,\"disks\":7}"] {
         let (sandbox, _, other) = two();
         fs::write(state_file(&sandbox), damage).unwrap();
         let _plugged = Plugged::at(&sandbox.destination, &other);
+        let before = snapshot_with_ctime(&sandbox.destination);
+        let told = format!(
+            "Whether the destination {} is the one it was is not known: what this machine remembers of it, in {}, cannot \
+             be read (",
+            sandbox.destination.display(),
+            sandbox.host().join("state").display()
+        );
         let finished = sandbox.clone(&[]);
+        finished.assert_code(88).assert_log(&format!("Error: {told}"));
+        assert!(finished.err.contains("If the disk is right, run once with --adopt"), "{finished}");
+        sandbox
+            .clone(&["-t"])
+            .assert_code(70)
+            .assert_log(&format!("Warning: a real run would end with 88. {told}"));
+        assert_unchanged(&before, &snapshot_with_ctime(&sandbox.destination));
+        assert_eq!(
+            fs::read_to_string(state_file(&sandbox)).unwrap(),
+            damage,
+            "what is damaged may be mended"
+        );
+        let finished = sandbox.clone(&["--adopt"]);
         finished
             .assert_code(0)
             .assert_log(" and is written anew. Whichever disk is there now is taken for the right one.");

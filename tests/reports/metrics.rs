@@ -179,12 +179,39 @@ fn without_the_machines_memory_the_file_remembers_itself() {
     let state = sandbox.host().join("state");
     fs::remove_dir_all(&state).unwrap();
     fs::write(&state, "a file is in the way").unwrap();
-    clone(&sandbox, &["-e", "/nonexistent"]).assert_code(67);
+    clone(&sandbox, &["--adopt", "-e", "/nonexistent"]).assert_code(67);
     assert_end(&sandbox, 67, "failed", success);
     // Nor is a damaged or strange file any harm.
     fs::write(file(&sandbox), b"\xff\0{}{counterpart_last_success_timestamp_seconds").unwrap();
-    clone(&sandbox, &["-e", "/nonexistent"]).assert_code(67);
+    clone(&sandbox, &["--adopt", "-e", "/nonexistent"]).assert_code(67);
     assert_end(&sandbox, 67, "failed", None);
+}
+
+#[test]
+fn a_success_by_a_clock_that_was_ahead_is_not_carried_on() {
+    let sandbox = sandbox();
+    clone(&sandbox, &[]).assert_code(0);
+    let ahead = now() + 10 * 365 * 86_400;
+    let told: String = text(&sandbox)
+        .lines()
+        .map(|line| match line.rsplit_once(' ') {
+            Some((start, _)) if start.starts_with("counterpart_last_success") => format!("{start} {ahead}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    assert!(told.contains(&ahead.to_string()));
+    fs::write(file(&sandbox), told).unwrap();
+    let state = sandbox.host().join("state");
+    let memory = fs::read_dir(&state).unwrap().next().unwrap().unwrap().path();
+    let mut known: serde_json::Value = serde_json::from_slice(&fs::read(&memory).unwrap()).unwrap();
+    known["last_success"]["ended"]["epoch"] = ahead.into();
+    fs::write(&memory, known.to_string()).unwrap();
+    fs::remove_file(sandbox.source.join("file")).unwrap();
+    for _ in 0..2 {
+        clone(&sandbox, &[]).assert_code(65);
+        assert_eq!(last_success(&sandbox), None);
+        let _ = fs::remove_dir_all(&state);
+    }
 }
 
 #[test]

@@ -52,7 +52,9 @@ fn record_of(sandbox: &Sandbox, finished: &Finished, outcome: &str) -> Value {
     let reason = finished.err.strip_prefix("counterpart: ").map(str::trim_end);
     assert_eq!(record["reason"].as_str(), reason, "{finished}");
     let metadata = fs::symlink_metadata(sandbox.mark(RECORD)).unwrap();
-    assert!(metadata.is_file() && metadata.mode() & 0o7777 == 0o644);
+    // One that names files is root's alone.
+    let mode = metadata.mode() & 0o7777;
+    assert!(metadata.is_file() && [0o644, 0o600].contains(&mode), "{mode:o}");
     record
 }
 
@@ -62,7 +64,12 @@ fn failed(sandbox: &Sandbox, code: i32, more: &[&str]) -> Value {
     let finished = sandbox.clone(more);
     finished.assert_code(code);
     let record = record_of(sandbox, &finished, "failed");
-    assert_eq!(record["reason"].as_str().unwrap(), sandbox.read_mark("error").trim_end());
+    let (reason, public) = (record["reason"].as_str().unwrap(), sandbox.read_mark("error"));
+    // The reason for everybody does not name the file on a full disk.
+    assert!(
+        reason == public.trim_end() || (code == 74 && public.contains(" is full. ")),
+        "{reason} {public}"
+    );
     assert!(!sandbox.mark("completed").exists());
     record
 }
@@ -264,7 +271,7 @@ fn a_failing_script_that_counts_fails_the_record_and_the_statistics() {
     assert!(!text.contains("Clone Completed") && text.ends_with("\nExit Code: 20\n"), "{text}");
     sandbox.clone(&[]).assert_code(0);
     let text = sandbox.read_mark("stats");
-    assert!(text.contains("\nClone Completed: ") && text.ends_with("\nExit Code: 0\n"), "{text}");
+    assert!(text.contains("\nClone Completed: ") && text.contains("\nExit Code: 0\n"), "{text}");
 }
 
 #[test]

@@ -6,53 +6,75 @@ use std::io;
 use nix::sys::stat::SFlag;
 
 use super::Census;
-use crate::failure::Failure;
+use crate::failure::{Failure, Measure};
 use crate::host::folder::Folder;
 use crate::logging::warning;
 use crate::phases::Run;
 use crate::phases::endpoints::Endpoints;
 use crate::plan::{Mark, Prefix};
+use crate::record::Totals;
 use crate::shown;
 use crate::stats_file::{LARGEST, StatsFile};
 
 /// A loss of fewer entries than this is never refused: a small source may well lose most of what it has.
-const LEAST_LOSS: u64 = 1000;
+const LEAST_ENTRIES: u64 = 100;
 
-/// Refuses a clone of a source that has fewer than half of the entries that it had, and at least 1,000 fewer.
+/// Nor is one of fewer bytes than this.
+const LEAST_BYTES: u64 = 100_000_000;
+
+/// Refuses a clone of a source that has fewer than half of the entries that it had, and at least 100 fewer, or fewer than
+/// half of the bytes, and at least 100 MB fewer.
 ///
 /// A count that is too high makes this no stricter. What could not be read is not counted: rsync deletes while it goes,
 /// and stops deleting only when it meets the first unreadable folder.
 pub fn judge(run: &Run<'_>, ends: &Endpoints, census: &Census) -> Result<(), Failure> {
-    let folder = &ends.destination.folder;
-    let before = last_complete(folder, &run.plan.prefix).unwrap_or_else(|error| {
-        warning(format_args!(
-            "the statistics of the last clone cannot be read: {}. Whether the source has shrunk is not known.",
-            shown::reason(&error)
-        ));
-        None
-    });
+    let destination = &ends.destination;
+    let before = match last_complete(&destination.folder, &run.plan.prefix) {
+        // Whoever took the file away took no memory from this machine.
+        Ok(told) => told.or(destination.acceptance.complete()),
+        Err(error) => {
+            let why = format!("the statistics of the last clone cannot be read ({})", shown::reason(&error));
+            if !run.plan.allow_shrink {
+                return Err(Failure::ShrinkUnknown { path: run.plan.source.clone(), why });
+            }
+            warning(format_args!("{why}. Whether the source has shrunk is not known."));
+            None
+        }
+    };
     run.last_complete.set(before);
-    let Some(before) = before else { return Ok(()) };
-    let is_shrunken = census.entries < before.div_ceil(2) && before - census.entries >= LEAST_LOSS;
-    if !is_shrunken || run.plan.allow_shrink {
-        return Ok(());
-    }
+    let Some(before) = before.filter(|_| !run.plan.allow_shrink) else { return Ok(()) };
+    let Some((measure, now, before)) = loss(before, census) else { return Ok(()) };
     Err(Failure::Shrunken {
         path: run.plan.source.clone(),
         destination: run.plan.destination.clone(),
-        now: census.entries,
+        measure,
+        now,
         unreadable: census.unreadable,
         before,
     })
 }
 
-/// How many entries the source had at the last complete clone to this destination: by our own statistics, or else by
-/// those that the original, or we under its prefix, have left.
-fn last_complete(folder: &Folder, prefix: &Prefix) -> io::Result<Option<u64>> {
+/// By what the source has lost most of what it had: what it holds of that now, and what it held.
+fn loss(before: Totals, census: &Census) -> Option<(Measure, u64, u64)> {
+    let bytes = before.bytes.unwrap_or_default();
+    let is_lost =
+        |now: u64, before: u64, least: u64| now < before.div_ceil(2) && before.saturating_sub(now) >= least;
+    if is_lost(census.entries, before.entries, LEAST_ENTRIES) {
+        Some((Measure::Entries, census.entries, before.entries))
+    } else if is_lost(census.content, bytes, LEAST_BYTES) {
+        Some((Measure::Bytes, census.content, bytes))
+    } else {
+        None
+    }
+}
+
+/// What the source held at the last complete clone to this destination: by our own statistics, or else by those that the
+/// original, or we under its prefix, have left.
+fn last_complete(folder: &Folder, prefix: &Prefix) -> io::Result<Option<Totals>> {
     for prefix in [prefix, &Prefix::default()] {
         if let Some(content) = folder.read(&prefix.mark(Mark::Statistics), LARGEST)? {
             let completion_stands = folder.kind(&prefix.mark(Mark::Completed))? == Some(SFlag::S_IFREG);
-            return Ok(StatsFile::read(&content).entries_of_last_complete(completion_stands));
+            return Ok(StatsFile::read(&content).last_complete(completion_stands));
         }
     }
     Ok(None)

@@ -1,0 +1,93 @@
+//! What of a failure everybody may read: no name of a file below the source or the destination, and no other program's
+//! words, which may hold such names.
+
+use super::{Failure, counted};
+use crate::shown;
+
+impl Failure {
+    /// The sentence for what everybody can read. The log has the whole one.
+    #[must_use]
+    pub fn for_everybody(&self) -> String {
+        match self {
+            Self::DestinationFull { path, .. } => format!(
+                "The destination {} is full. Make room there, exclude more, or use a larger disk.",
+                shown::path(path)
+            ),
+            Self::MissingUser { path: Some(_) } => Self::MissingUser { path: None }.to_string(),
+            Self::WouldDelete { path, files, folders, .. } => format!(
+                "The destination {} bears no mark of Counterpart, and this clone would delete or overwrite {} and {} \
+                 there. If it is the right disk, run once with --adopt.",
+                shown::path(path),
+                counted(*files, "file"),
+                counted(*folders, "folder")
+            ),
+            Self::DatabaseNotDumped { server, .. } => {
+                format!("The database server {server} could not be dumped. The log says why.")
+            }
+            Self::DirectoryNotArchived { .. } => {
+                "The directory could not be archived. The log says why.".to_owned()
+            }
+            Self::SettingsNotDumped { .. } => {
+                "The service settings could not be dumped. The log says why.".to_owned()
+            }
+            Self::CannotHold { path, .. } => format!(
+                "The destination {} cannot hold everything that the source has. The log says what, and names the first \
+                 paths.",
+                shown::path(path)
+            ),
+            Self::Stalled { limit, left_behind, .. } => {
+                Self::Stalled { limit: *limit, last: None, left_behind: *left_behind }.to_string()
+            }
+            Self::LinkedVanished { .. } => {
+                "A file vanished while it was copied, and it had other names (hard links), which the clone may lack or have \
+                 with old contents. Run it again."
+                    .to_owned()
+            }
+            Self::MissingUser { path: None }
+            | Self::NotRoot
+            | Self::Internal(_)
+            | Self::SourceUnreadable { .. }
+            | Self::SourceEmpty { .. }
+            | Self::DestinationUnusable { .. }
+            | Self::DestinationMissing { .. }
+            | Self::ExcludesUnreadable { .. }
+            | Self::ScriptNotExecutable { .. }
+            | Self::ScriptFailed { .. }
+            | Self::SourceLost { .. }
+            | Self::DestinationLost { .. }
+            | Self::NoRoom { .. }
+            | Self::Shrunken { .. }
+            | Self::Locked { .. }
+            | Self::RsyncNotFound { .. }
+            | Self::WrongRsync { .. }
+            | Self::SameFolder { .. }
+            | Self::SourceInsideDestination { .. }
+            | Self::PartInsideDestination { .. }
+            | Self::HoldsSystem { .. }
+            | Self::DestinationChanged { .. }
+            | Self::DestinationUnknown { .. }
+            | Self::SourceChanged { .. }
+            | Self::ShrinkUnknown { .. }
+            | Self::OutputInDestination { .. }
+            | Self::DiskUnmounted { .. }
+            | Self::NoDiskMounted { .. }
+            | Self::IgnoresOwnership { .. }
+            | Self::SealedSystem { .. }
+            | Self::Interrupted { .. }
+            | Self::Rsync { .. }
+            | Self::RsyncUnusable { .. }
+            | Self::RsyncKilled { .. }
+            | Self::RsyncNotRun { .. }
+            | Self::StatisticsMissing { .. }
+            | Self::FlushFailed { .. }
+            | Self::BackupFolder { .. }
+            | Self::NoPassword { .. }
+            | Self::BackupUnsupported { .. }
+            | Self::ServeradminNotFound { .. }
+            | Self::PgDumpallNotFound { .. }
+            | Self::SafetyNet { .. }
+            | Self::LosesBackups { .. }
+            | Self::MarkNotWritten { .. } => self.to_string(),
+        }
+    }
+}

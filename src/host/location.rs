@@ -1,0 +1,114 @@
+//! One name for a directory, whatever spelling leads there.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Component, Path, PathBuf};
+
+/// A destination as it was given, and as the one name that it is remembered by.
+///
+/// The last part is not resolved: a destination that is a link is refused, and a look at a dead mount would hang.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Location {
+    /// As it was given, absolute.
+    pub given: PathBuf,
+    /// Without links and `..` as far as it exists, and without `..` beyond.
+    pub resolved: PathBuf,
+}
+
+impl Location {
+    /// Asks the filesystem. What does not exist, or cannot be looked at, is resolved by its letters alone.
+    #[must_use]
+    pub fn of(given: &Path) -> Self {
+        let resolved = match (given.components().next_back(), given.parent()) {
+            (Some(Component::Normal(name)), Some(parent)) => existing(parent).join(name),
+            _ => existing(given),
+        };
+        Self { given: given.to_owned(), resolved }
+    }
+
+    /// Asks nobody: for one whose filesystem does not answer.
+    #[must_use]
+    pub fn unresolved(given: &Path) -> Self {
+        Self { given: given.to_owned(), resolved: lexical(given) }
+    }
+
+    /// With the name that another process has found, as its bytes.
+    #[must_use]
+    pub fn found(given: &Path, resolved: Vec<u8>) -> Self {
+        Self { given: given.to_owned(), resolved: PathBuf::from(OsString::from_vec(resolved)) }
+    }
+
+    /// Whether nothing but its letters has led to the name: no link was met on the way, or none is there now.
+    #[must_use]
+    pub fn is_lexical(&self) -> bool {
+        self.resolved == lexical(&self.given)
+    }
+}
+
+/// The canonical path of the longest part that exists, and the rest behind it.
+fn existing(path: &Path) -> PathBuf {
+    path.ancestors()
+        .find_map(|above| {
+            let rest = path.strip_prefix(above).ok()?;
+            Some(append(std::fs::canonicalize(above).ok()?, rest))
+        })
+        .unwrap_or_else(|| lexical(path))
+}
+
+fn lexical(path: &Path) -> PathBuf {
+    append(PathBuf::from("/"), path)
+}
+
+fn append(mut base: PathBuf, rest: &Path) -> PathBuf {
+    for part in rest.components() {
+        match part {
+            Component::Normal(name) => base.push(name),
+            Component::ParentDir => {
+                base.pop();
+            }
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    base
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::path::Path;
+
+    use super::Location;
+
+    #[test]
+    fn every_spelling_of_a_directory_has_one_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = std::fs::canonicalize(folder.path()).unwrap();
+        std::fs::create_dir_all(root.join("disk/clone")).unwrap();
+        std::fs::create_dir(root.join("other")).unwrap();
+        symlink(root.join("disk"), root.join("link")).unwrap();
+        symlink("link", root.join("chain")).unwrap();
+        for spelling in
+            ["disk/clone", "other/../disk/clone", "link/clone", "chain/clone", "disk/clone/../clone"]
+        {
+            assert_eq!(Location::of(&root.join(spelling)).resolved, root.join("disk/clone"), "{spelling}");
+        }
+        // A link is followed before the step up, as the system does it, and the link at the end is left as it is.
+        assert_eq!(Location::of(&root.join("link/..")).resolved, root);
+        assert_eq!(Location::of(&root.join("link")).resolved, root.join("link"));
+        assert_eq!(Location::of(Path::new("/")).resolved, Path::new("/"));
+    }
+
+    #[test]
+    fn what_is_not_mounted_keeps_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = std::fs::canonicalize(folder.path()).unwrap();
+        symlink(&root, root.join("link")).unwrap();
+        for spelling in ["disk/clone", "link/disk/clone", "disk/none/../clone", "gone/../disk/clone"] {
+            let location = Location::of(&root.join(spelling));
+            assert_eq!(location.resolved, root.join("disk/clone"), "{spelling}");
+        }
+        assert!(Location::of(&root.join("gone/../disk")).is_lexical());
+        assert!(!Location::of(&root.join("link/disk")).is_lexical());
+        assert_eq!(Location::unresolved(Path::new("/a/../../b/./c")).resolved, Path::new("/b/c"));
+    }
+}

@@ -1,0 +1,107 @@
+//! Where the run writes beside the clone: below the destination the clone would delete it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::Run;
+use super::overlap::{self, Relation};
+use crate::failure::Failure;
+use crate::host::folder::Folder;
+use crate::shown;
+
+/// What each output is called in a refusal.
+const LOG: &str = "The log directory (--log-dir)";
+const METRICS: &str = "The directory of the metrics (--metrics-file)";
+const BACKUP: &str = "The directory of the server backup (--backup-dir)";
+const STATE: &str = "The directory of what this machine remembers";
+const LOCKS: &str = "The directory of the locks";
+
+/// Refuses a run that writes its log, its metrics, its server backup, its memory or its lock below the destination, and
+/// starts the log, unless that is what lies there.
+///
+/// It comes before the log: a refused destination is left as it is.
+pub fn start_log(run: &Run<'_>) -> Result<(), Failure> {
+    let misplaced = match Folder::open(&run.location().resolved) {
+        Ok(destination) => misplaced(run, &destination),
+        // What cannot be opened is refused by its own phase.
+        Err(_) => Ok(Vec::new()),
+    };
+    if !misplaced.as_ref().is_ok_and(|misplaced| misplaced.iter().any(|(output, _)| *output == LOG)) {
+        run.start_log();
+    }
+    refuse(run, misplaced?)
+}
+
+/// Refuses what lies below this destination.
+pub fn check(run: &Run<'_>, destination: &Folder) -> Result<(), Failure> {
+    refuse(run, misplaced(run, destination)?)
+}
+
+/// Whether a run that failed so may still be remembered.
+#[must_use]
+pub fn may_remember(failure: &Failure) -> bool {
+    !matches!(failure, Failure::OutputInDestination { option: STATE, .. })
+}
+
+/// Whether a run that failed so may still write its metrics.
+#[must_use]
+pub fn may_measure(failure: &Failure) -> bool {
+    !matches!(failure, Failure::OutputInDestination { option: STATE | METRICS, .. })
+}
+
+fn refuse(run: &Run<'_>, misplaced: Vec<Misplaced>) -> Result<(), Failure> {
+    misplaced.into_iter().next().map_or(Ok(()), |(option, path)| {
+        Err(Failure::OutputInDestination { option, path, destination: run.plan.destination.clone() })
+    })
+}
+
+/// An output that lies below the destination: what it is called, and where it is.
+type Misplaced = (&'static str, PathBuf);
+
+/// In this order a refusal that names one says that those before it are in their right place.
+fn misplaced(run: &Run<'_>, destination: &Folder) -> Result<Vec<Misplaced>, Failure> {
+    let plan = run.plan;
+    // Worse is wrong then, and is said by its own phase.
+    for end in [Path::new("/"), &plan.source] {
+        if is_inside(end, destination).is_ok_and(|is_inside| is_inside) {
+            return Ok(Vec::new());
+        }
+    }
+    let metrics = plan.metrics_file.as_deref().and_then(Path::parent);
+    let backup = plan.backup.as_ref().map(|_| plan.backup_dir.as_deref().unwrap_or(&run.host.backup_dir));
+    let outputs: [(&'static str, Option<&Path>); 5] = [
+        (STATE, Some(&run.host.state_dir)),
+        (METRICS, metrics),
+        (LOCKS, Some(&run.host.lock_dir)),
+        (LOG, Some(plan.log_dir.as_deref().unwrap_or(&run.host.log_dir))),
+        (BACKUP, backup),
+    ];
+    let mut found = Vec::new();
+    for (option, path) in outputs.into_iter().filter_map(|(option, path)| Some((option, path?))) {
+        let is_inside = is_inside(path, destination).map_err(|error| {
+            let (path, why) = (shown::path(path), shown::reason(&error));
+            Failure::Internal(format!("{option}, {path}, cannot be compared with the destination: {why}"))
+        })?;
+        if is_inside {
+            found.push((option, path.to_owned()));
+        }
+    }
+    Ok(found)
+}
+
+/// Whether a path, which need not exist, leads below the destination or to it, by whatever way.
+///
+/// Where its longest existing part may not be opened its letters decide, for nothing can be written there either.
+fn is_inside(path: &Path, destination: &Folder) -> io::Result<bool> {
+    let Some(there) = path.ancestors().find_map(|above| std::fs::canonicalize(above).ok()) else {
+        return Ok(false);
+    };
+    let there: PathBuf = if there.is_dir() { there } else { there.parent().unwrap_or(&there).to_owned() };
+    match Folder::open(&there) {
+        Ok(folder) => {
+            let related = overlap::relation(&folder, destination)?;
+            Ok(matches!(related, Relation::Same | Relation::SourceInside))
+        }
+        Err(_) => Ok(there.starts_with(destination.path())),
+    }
+}
