@@ -19,6 +19,8 @@ impl ExitCode {
     pub const DIAGNOSTICS: Self = Self(13);
     /// The run was interrupted; rsync's own number for it.
     pub const INTERRUPTED: Self = Self(20);
+    /// The clone lacks something; rsync's own number for it.
+    pub const PARTIAL: Self = Self(23);
     /// The clone is complete but for files that vanished while it was made; rsync's own number for it.
     pub const VANISHED: Self = Self(24);
     /// The source cannot be read, or is empty.
@@ -57,6 +59,8 @@ impl ExitCode {
     pub const OVERLAP: Self = Self(87);
     /// The destination is not the one it was.
     pub const CHANGED_DESTINATION: Self = Self(88);
+    /// The destination cannot hold what the source has.
+    pub const CANNOT_HOLD: Self = Self(89);
     /// The destination ignores ownership.
     pub const IGNORES_OWNERSHIP: Self = Self(90);
     /// The source is a sealed system volume.
@@ -213,6 +217,11 @@ pub const TABLE: &[Row] = &[
         "88",
         "the destination is not the one it was, or no disk is mounted there",
         "mount the right disk; if this one is right, accept it once with `--adopt`, a plain folder with `--allow-folder`",
+    ),
+    row(
+        "89",
+        "the destination cannot hold what the source has (case, attribute size, link count, times and more)",
+        "exclude the paths that the log names, rename or change them, or use a filesystem that can hold them",
     ),
     row(
         "90",

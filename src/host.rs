@@ -1,6 +1,10 @@
 //! Where we are: plain data. Only [`Host::native`] asks the compiler or the machine which system this is.
 
+pub mod attributes;
+pub mod encryption;
 pub mod folder;
+pub mod kind;
+pub mod limits;
 pub mod lock;
 pub mod platform;
 pub mod removal;

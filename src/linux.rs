@@ -11,4 +11,5 @@ pub mod names;
 pub mod openldap;
 pub mod postgres;
 pub mod sockets;
+pub mod swaps;
 pub mod systemd;

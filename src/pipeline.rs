@@ -5,8 +5,8 @@ use crate::host::Host;
 use crate::outcome::Outcome;
 use crate::phases::endpoints::Endpoints;
 use crate::phases::{
-    Run, adoption, attempts, awake, census, conclusion, endpoints, exclusions, introduction, links, markers,
-    password, ping, preflight, safety_net, script, server_backup, transfer,
+    Run, adoption, attempts, awake, capacity, census, conclusion, endpoints, exclusions, introduction, links,
+    markers, password, ping, preflight, safety_net, script, server_backup, transfer,
 };
 use crate::plan::Plan;
 use crate::process::interrupts::Interrupts;
@@ -31,11 +31,12 @@ fn walk(run: &Run<'_>, claimed: &mut Option<Endpoints>) -> Result<Outcome, Failu
     let ends: &Endpoints = claimed.insert(endpoints::claim(run)?);
     ping::announce(run);
     introduction::log_what_is_left_out(run, ends);
-    let rules = exclusions::gather(run, ends)?;
+    let mut rules = exclusions::gather(run, ends)?;
     script::check(run)?;
     let password = password::resolve(run)?;
-    let census = census::judge(run, ends, &rules)?;
+    let survey = census::judge(run, ends, &mut rules)?;
     adoption::judge(run, &rsync, ends, &rules)?;
+    capacity::judge(run, ends, &rules, &survey)?;
     if run.plan.test_run {
         transfer::list_changes(run, &rsync, ends, &rules)?;
         return Ok(Outcome::TestRun);
@@ -43,7 +44,7 @@ fn walk(run: &Run<'_>, claimed: &mut Option<Endpoints>) -> Result<Outcome, Failu
     let _awake = awake::hold(run);
     server_backup::run(run, password.as_ref())?;
     script::run_pre_clone(run)?;
-    safety_net::make_ready(run, &ends.destination, &census)?;
+    safety_net::make_ready(run, &ends.destination, &survey.census)?;
     markers::begin(run, ends)?;
     links::part(run, ends, &rules)?;
     let (report, judgement) = attempts::clone(run, &rsync, ends, &rules)?;

@@ -6,7 +6,7 @@ pub mod background;
 mod drain;
 pub mod interrupts;
 pub mod lines;
-mod sys;
+pub(crate) mod sys;
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};

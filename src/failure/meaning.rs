@@ -46,6 +46,8 @@ impl Failure {
             Self::DestinationChanged { .. } | Self::DiskUnmounted { .. } | Self::NoDiskMounted { .. } => {
                 ExitCode::CHANGED_DESTINATION
             }
+            Self::CannotHold { .. } => ExitCode::CANNOT_HOLD,
+            Self::Encrypted { .. } => ExitCode::PARTIAL,
             Self::IgnoresOwnership { .. } => ExitCode::IGNORES_OWNERSHIP,
             Self::SealedSystem { .. } => ExitCode::SEALED_SYSTEM,
             Self::NoPassword { .. } => ExitCode::NO_PASSWORD,
@@ -94,6 +96,8 @@ impl Failure {
             | Self::MissingUser { .. }
             | Self::DestinationFull { .. }
             | Self::NoRoom { .. }
+            | Self::CannotHold { .. }
+            | Self::Encrypted { .. }
             | Self::RsyncNotFound { .. }
             | Self::WrongRsync { .. }
             | Self::Interrupted { .. }

@@ -6,7 +6,7 @@ use super::endpoints::Endpoints;
 use super::preflight::Rsync;
 use super::transfer::{self, Report};
 use super::verdict::{self, Completion};
-use super::{Run, journal, markers};
+use super::{Run, journal, locked, markers};
 use crate::failure::Failure;
 use crate::process::End;
 use crate::record;
@@ -29,6 +29,7 @@ pub fn clone(
         note(run, rsync, &report, attempt);
         let judgement = verdict::judge(run, ends, &report);
         let Some(why) = passing_cause(&report, &judgement).filter(|_| left > 0) else {
+            let judgement = judgement.and_then(|completion| locked::judge(run, rules, completion));
             return Ok((report, judgement));
         };
         left -= 1;

@@ -210,6 +210,7 @@ mod tests {
             ours: own_files(&Prefix::default()),
             built_in,
             users: users.map(|text| text.as_bytes().to_vec()),
+            ..Rules::default()
         }
     }
 
