@@ -31,8 +31,8 @@ pub fn run(inquiry: &Inquiry, host: &Host, interrupts: &Interrupts) -> ExitCode 
     machine::log(&mut exam);
     let rsync = machine::rsync(&mut exam);
     let ends = ends::examine(&mut exam);
-    let rules = preparations::examine(&mut exam, &ends);
-    room::examine(&mut exam, &ends, rules.as_ref());
+    let mut rules = preparations::examine(&mut exam, &ends);
+    room::examine(&mut exam, &ends, rules.as_mut());
     preparations::first_clone(&mut exam, rsync.as_ref(), &ends, rules.as_ref());
     servers::examine(&mut exam, &ends);
     machine::full_disk_access(&mut exam, &ends);

@@ -232,8 +232,8 @@ pub const TABLE: &[Row] = &[
     ),
     row(
         "89",
-        "the destination cannot hold what the source has (case, attribute size, link count, times …)",
-        "use a filesystem that can hold the paths named in the log, or exclude them with `-e`",
+        "the destination cannot hold what the source has (case, attribute size, link count, times and more)",
+        "exclude the paths that the log names, rename or change them, or use a filesystem that can hold them",
     ),
     row(
         "90",

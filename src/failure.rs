@@ -124,20 +124,6 @@ pub enum Failure {
         /// What could not be written.
         what: String,
     },
-    /// The destination's filesystem cannot represent something that the source has, however much room there is.
-    #[error(
-        "The destination {} cannot hold what the source has: {what}: {examples}. Use another filesystem there, or \
-         exclude these paths.",
-        shown::path(path)
-    )]
-    CannotHold {
-        /// The destination.
-        path: PathBuf,
-        /// What it is that it cannot hold; a part of a sentence.
-        what: String,
-        /// The first paths, as shown.
-        examples: String,
-    },
     /// The clone cannot fit at the destination; nothing was copied.
     #[error(
         "The destination {} is too small for this clone: {what}. Nothing \
@@ -328,6 +314,32 @@ pub enum Failure {
         path: PathBuf,
         /// Where the filesystem that it lies on is mounted.
         mount_point: PathBuf,
+    },
+    /// The destination's filesystem cannot keep something as the source has it, however much room there is.
+    #[error(
+        "The destination {} cannot hold what the source has ({what}): {examples}. Exclude it, change it, or use another \
+         filesystem.",
+        shown::path(path)
+    )]
+    CannotHold {
+        /// The destination.
+        path: PathBuf,
+        /// Which limits are exceeded.
+        what: String,
+        /// The first paths, as shown.
+        examples: String,
+    },
+    /// Directories of the source list no real names; what the clone has of them was kept.
+    #[error(
+        "{} of the source could not be read, since the key is not there: {examples}. All else is copied, and what the clone \
+         had there is kept. Unlock them before the next run.",
+        if *count == 1 { "1 encrypted directory".to_owned() } else { format!("{count} encrypted directories") }
+    )]
+    Encrypted {
+        /// How many.
+        count: u64,
+        /// The first of them, as shown.
+        examples: String,
     },
     /// The destination cannot keep the owners of files.
     #[error("The destination {} ignores ownership: {why}", shown::path(path))]

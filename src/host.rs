@@ -1,9 +1,13 @@
 //! Where we are: plain data. Only [`Host::native`] asks the compiler or the machine which system this is.
 
+pub mod attributes;
 pub mod directories;
+pub mod encryption;
 pub mod fifo;
 pub mod file_identity;
 pub mod folder;
+pub mod kind;
+pub mod limits;
 pub mod location;
 pub mod lock;
 pub mod peer;

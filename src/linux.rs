@@ -13,4 +13,5 @@ pub mod openldap;
 pub mod postgres;
 pub mod processes;
 pub mod sockets;
+pub mod swaps;
 pub mod systemd;

@@ -3,6 +3,7 @@
 pub mod adoption;
 pub mod attempts;
 pub mod awake;
+pub mod capacity;
 pub mod census;
 pub mod conclusion;
 pub mod endpoints;
@@ -14,6 +15,7 @@ pub mod identity;
 pub mod introduction;
 pub mod journal;
 pub mod links;
+pub mod locked;
 pub mod markers;
 pub mod metrics;
 pub mod mounts;

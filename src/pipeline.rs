@@ -5,8 +5,8 @@ use crate::host::Host;
 use crate::outcome::Outcome;
 use crate::phases::endpoints::Endpoints;
 use crate::phases::{
-    Run, adoption, attempts, awake, census, conclusion, endpoints, exclusions, introduction, links, markers,
-    outputs, password, ping, preflight, safety_net, script, server_backup, transfer,
+    Run, adoption, attempts, awake, capacity, census, conclusion, endpoints, exclusions, introduction, links,
+    markers, outputs, password, ping, preflight, safety_net, script, server_backup, transfer,
 };
 use crate::plan::Plan;
 use crate::process::interrupts::Interrupts;
@@ -31,11 +31,12 @@ fn walk(run: &Run<'_>, claimed: &mut Option<Endpoints>) -> Result<Outcome, Failu
     let ends: &Endpoints = claimed.insert(endpoints::claim(run)?);
     ping::announce(run);
     introduction::log_what_is_left_out(run, ends);
-    let rules = exclusions::gather(run, ends)?;
+    let mut rules = exclusions::gather(run, ends)?;
     script::check(run)?;
     let password = password::resolve(run)?;
-    let (census, linked) = census::judge(run, ends, &rules)?;
+    let survey = census::judge(run, ends, &mut rules)?;
     adoption::judge(run, &rsync, ends, &rules)?;
+    capacity::judge(run, ends, &rules, &survey)?;
     if run.plan.test_run {
         drop(password);
         transfer::list_changes(run, &rsync, ends, &rules)?;
@@ -44,10 +45,10 @@ fn walk(run: &Run<'_>, claimed: &mut Option<Endpoints>) -> Result<Outcome, Failu
     let _awake = awake::hold(run);
     server_backup::run(run, password)?;
     script::run_pre_clone(run)?;
-    let mut nets = safety_net::make_ready(run, &ends.destination, &census)?;
+    let mut nets = safety_net::make_ready(run, &ends.destination, &survey.census)?;
     markers::begin(run, ends)?;
     links::part(run, ends, &rules)?;
-    let (report, judgement) = attempts::clone(run, &rsync, ends, &rules, &linked, &mut nets)?;
+    let (report, judgement) = attempts::clone(run, &rsync, ends, &rules, &survey.linked, &mut nets)?;
     let outcome = markers::write(run, ends, &report, judgement)?;
     script::run_post_clone(run, &outcome)?;
     Ok(outcome)

@@ -7,7 +7,7 @@ mod drain;
 pub mod interrupts;
 pub mod last_words;
 pub mod lines;
-mod sys;
+pub(crate) mod sys;
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};

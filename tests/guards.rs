@@ -18,9 +18,15 @@ mod faulty;
 #[allow(dead_code, reason = "this test crate uses a part")]
 mod scene;
 
+#[path = "guards/capacity.rs"]
+mod capacity;
 #[path = "guards/census.rs"]
 mod census;
+#[path = "guards/encrypted.rs"]
+mod encrypted;
 #[path = "guards/room.rs"]
 mod room;
 #[path = "guards/shrunken.rs"]
 mod shrunken;
+#[path = "guards/swap.rs"]
+mod swap;

@@ -1,12 +1,12 @@
 //! Whether a machine could be started from the clone, and what that takes.
 
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Exam;
 use super::ends::Ends;
 use crate::host::platform::{MacOsVersion, Platform};
-use crate::linux::fstab;
+use crate::linux::{fstab, swaps};
 use crate::shown;
 
 const TOPIC: &str = "starting from the clone";
@@ -28,7 +28,8 @@ pub fn examine(exam: &mut Exam<'_>, ends: &Ends) {
 
 fn linux(exam: &mut Exam<'_>) {
     let root = exam.run.host.tools.system_root.clone();
-    let table = fstab::read(&std::fs::read(root.join("etc/fstab")).unwrap_or_default());
+    let text = std::fs::read(root.join("etc/fstab")).unwrap_or_default();
+    let table = fstab::read(&text);
     let is_uefi = root.join("sys/firmware/efi").exists();
     let is_apart = |name: &str| fstab::of(&table, &format!("/{name}")).is_some() || lies_apart(&root, name);
     if is_apart("boot") {
@@ -50,7 +51,26 @@ fn linux(exam: &mut Exam<'_>) {
         ),
         None => exam.ok(TOPIC, "/etc/fstab has no line for /, so there is none to change in the clone."),
     }
+    swap(exam, &root, &text);
     boot_loader(exam, is_uefi);
+}
+
+/// A swap file is not in the clone, and a system that starts from it looks for it.
+fn swap(exam: &mut Exam<'_>, root: &Path, table: &[u8]) {
+    // Only files: a partition is another disk's, and has to be dealt with like the line for /.
+    let inside = |path: &Path| root.join(path.strip_prefix("/").unwrap_or(path));
+    let is_file = |path: &&PathBuf| inside(path).metadata().is_ok_and(|found| found.is_file());
+    for path in swaps::of_fstab(table).iter().filter(is_file) {
+        let name = shown::path(path).to_string();
+        exam.warn(
+            TOPIC,
+            format!("/etc/fstab names the swap file {name}, which is not in the clone."),
+            format!(
+                "Make it anew in the clone before that starts a machine: dd if=/dev/zero of=CLONE{name} bs=1M count=2048, \
+                 chmod 600 CLONE{name}, mkswap CLONE{name}."
+            ),
+        );
+    }
 }
 
 fn boot_loader(exam: &mut Exam<'_>, is_uefi: bool) {

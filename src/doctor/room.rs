@@ -5,27 +5,38 @@ use indicatif::HumanBytes;
 use super::Exam;
 use super::ends::Ends;
 use crate::host::space::Space;
-use crate::phases::census;
+use crate::phases::census::{self, Survey};
+use crate::phases::endpoints::Endpoints;
+use crate::phases::{capacity, locked};
 use crate::rsync::rules::Rules;
 
 const TOPIC: &str = "free space";
 
 /// Has the source counted as a clone does where there are both ends; else tells what is free.
-pub fn examine(exam: &mut Exam<'_>, ends: &Ends, rules: Option<&Rules>) {
+pub fn examine(exam: &mut Exam<'_>, ends: &Ends, rules: Option<&mut Rules>) {
     let remedy = "Make room there, or exclude more with -e.";
     let free = ends.destination.as_ref().and_then(|folder| Space::of(folder).ok());
     let free = free.filter(|space| space.total > 0).map(|space| space.free_for(exam.run.host.is_root()));
     let free = free.map_or("an unknown number of bytes".to_owned(), |bytes| HumanBytes(bytes).to_string());
     if let (Some(both), Some(rules)) = (&ends.both, rules) {
-        if let Some((found, _)) = exam.ask(TOPIC, remedy, |run| census::judge(run, both, rules)) {
+        if let Some(found) = exam.ask(TOPIC, remedy, |run| census::judge(run, both, rules)) {
             exam.ok(
                 TOPIC,
                 format!(
                     "the source holds {} entries, {} in use; {free} are free at the destination.",
-                    found.entries,
-                    HumanBytes(found.bytes)
+                    found.census.entries,
+                    HumanBytes(found.census.bytes)
                 ),
             );
+            if !rules.kept.is_empty() {
+                let sentence = locked::sentence(exam.run, &rules.kept);
+                exam.warn(
+                    "encrypted directories",
+                    sentence,
+                    "Unlock them before a clone is made, as by a login of their owner; a clone without them ends with 23.",
+                );
+            }
+            capacity(exam, both, rules, &found);
         }
         return;
     }
@@ -34,4 +45,9 @@ pub fn examine(exam: &mut Exam<'_>, ends: &Ends, rules: Option<&Rules>) {
     if ends.destination.is_some() {
         exam.ok(TOPIC, format!("{free} are free at the destination."));
     }
+}
+
+/// Whether something is known that the destination's filesystem cannot hold; a clone tries it with files of its own.
+fn capacity(exam: &mut Exam<'_>, both: &Endpoints, rules: &Rules, survey: &Survey) {
+    exam.ask("what the destination can hold", "", |run| capacity::judge(run, both, rules, survey));
 }

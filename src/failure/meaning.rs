@@ -52,6 +52,7 @@ impl Failure {
             | Self::DestinationUnknown { .. }
             | Self::DiskUnmounted { .. }
             | Self::NoDiskMounted { .. } => ExitCode::CHANGED_DESTINATION,
+            Self::Encrypted { .. } => ExitCode::PARTIAL,
             Self::IgnoresOwnership { .. } => ExitCode::IGNORES_OWNERSHIP,
             Self::SealedSystem { .. } => ExitCode::SEALED_SYSTEM,
             Self::NoPassword { .. } => ExitCode::NO_PASSWORD,
@@ -107,6 +108,7 @@ impl Failure {
             | Self::DestinationFull { .. }
             | Self::CannotHold { .. }
             | Self::NoRoom { .. }
+            | Self::Encrypted { .. }
             | Self::RsyncNotFound { .. }
             | Self::WrongRsync { .. }
             | Self::Interrupted { .. }

@@ -35,6 +35,9 @@ impl Failure {
                  paths.",
                 shown::path(path)
             ),
+            Self::Encrypted { .. } => "Encrypted directories of the source could not be read, since the key is not there. All \
+                                       else is copied, and what the clone had there is kept. The log names them."
+                .to_owned(),
             Self::Stalled { limit, left_behind, .. } => {
                 Self::Stalled { limit: *limit, last: None, left_behind: *left_behind }.to_string()
             }

@@ -8,7 +8,7 @@ use super::preflight::Rsync;
 use super::safety_net::{self, Nets};
 use super::transfer::Report;
 use super::verdict::{self, Completion};
-use super::{Run, journal, second_look};
+use super::{Run, journal, locked, second_look};
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::process::End;
@@ -55,6 +55,7 @@ pub fn clone(
             continue;
         }
         let Some(why) = passing_cause(&report, &judgement).filter(|_| left > 0) else {
+            let judgement = judgement.and_then(|completion| locked::judge(run, rules, completion));
             return Ok((report, judgement.map_err(named)));
         };
         wait(run, why, attempt, attempt + left)?;

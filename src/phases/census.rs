@@ -7,9 +7,11 @@
 //! take 1.06 of rsync's processor time alone.
 
 mod linked_names;
+mod needs;
 mod room;
 mod shrunken;
-mod walk;
+mod tally;
+pub mod walk;
 
 use std::path::PathBuf;
 
@@ -17,7 +19,7 @@ use indicatif::HumanBytes;
 use log::info;
 
 use super::endpoints::Endpoints;
-use super::{Run, neighbours};
+use super::{Run, capacity, locked, neighbours};
 use crate::failure::Failure;
 use crate::logging::warning;
 use crate::record::Totals;
@@ -26,12 +28,12 @@ use crate::rsync::rules::Rules;
 use crate::shown;
 
 pub use linked_names::LinkedNames;
+pub use needs::{Needs, names_of};
 pub use room::{growth, warn_of_short_disks};
-pub use walk::count;
-use walk::count_noting;
+pub use tally::count;
 
 /// What a tree on one filesystem holds. What has several names is counted once, but for its entries.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Census {
     /// Names, that of the top among them: what rsync calls the number of files.
     pub entries: u64,
@@ -47,35 +49,59 @@ pub struct Census {
     pub hard_linked: u64,
     /// Folders that could not be read and entries that could not be looked at. What is in them is not counted.
     pub unreadable: u64,
+    /// There were too many inodes with several names to remember each: inodes and bytes are not exact.
+    pub is_estimate: bool,
+}
+
+/// All that is found out about a source before it is cloned.
+#[derive(Debug)]
+pub struct Survey {
+    /// What it holds.
+    pub census: Census,
+    /// What it asks of the destination.
+    pub needs: Needs,
+    /// Directories that are encrypted and whose key is not there, by their paths below the source.
+    pub locked: Vec<PathBuf>,
     /// Directories at which another filesystem begins, such as a subvolume: they are counted, what is in them is not.
     pub boundaries: Vec<PathBuf>,
     /// How many more of those there are.
     pub more_boundaries: u64,
+    /// Which of its names are one of several.
+    pub linked: LinkedNames,
 }
 
-/// Counts the source, and refuses a clone that would empty the destination or that cannot fit there. Returns also which of
-/// its names are one of several.
+/// Surveys the source, and refuses a clone that would empty the destination or that cannot fit there.
 ///
-/// In a test run, which writes nothing, a refusal is a warning.
-pub fn judge(run: &Run<'_>, ends: &Endpoints, rules: &Rules) -> Result<(Census, LinkedNames), Failure> {
+/// The rules get what keeps the copy of directories that cannot be read. In a test run, which writes nothing, a refusal is a
+/// warning.
+pub fn judge(run: &Run<'_>, ends: &Endpoints, rules: &mut Rules) -> Result<Survey, Failure> {
     run.go_on()?;
+    let unreadable = |why: String| Failure::SourceUnreadable { path: run.plan.source.clone(), why };
+    let folder = &ends.source.folder;
+    let left_out = left_out(run, ends, rules);
+    let attributes = capacity::wants_attributes(ends);
+    let survey = tally::survey(folder, &left_out, run.interrupts, attributes)
+        .map_err(|error| unreadable(shown::reason(&error)))?;
+    run.go_on()?;
+    if survey.locked.iter().any(|path| path.as_os_str().is_empty()) {
+        return Err(unreadable("it is encrypted and the key is not there".to_owned()));
+    }
+    survey.census.log(left_out.is_exact());
+    neighbours::warn_of_boundaries(run, ends, &survey.boundaries, survey.more_boundaries);
+    run.held.set(Some(Totals { entries: survey.census.entries, bytes: Some(survey.census.content) }));
+    locked::keep_copies(run, rules, survey.locked.clone());
+    refuse(run, shrunken::judge(run, ends, &survey.census))?;
+    refuse(run, room::judge(run, ends, &survey.census, left_out.is_exact()))?;
+    room::warn_of_short_disks(run);
+    Ok(survey)
+}
+
+/// What a clone of the source leaves out.
+#[must_use]
+pub fn left_out(run: &Run<'_>, ends: &Endpoints, rules: &Rules) -> LeftOut {
     let destination = &ends.source.holds_destination;
     let destination = destination.as_ref().map(|(relative, contents)| (relative.as_os_str(), *contents));
-    let left_out = LeftOut::of(rules, &run.plan.prefix, destination);
-    let linked = LinkedNames::default();
-    let counted = count_noting(&ends.source.folder, &left_out, run.interrupts, Some(&linked));
-    let census = counted.map_err(|error| Failure::SourceUnreadable {
-        path: run.plan.source.clone(),
-        why: shown::reason(&error),
-    })?;
-    run.go_on()?;
-    census.log(left_out.is_exact());
-    neighbours::warn_of_boundaries(run, ends, &census.boundaries, census.more_boundaries);
-    run.held.set(Some(Totals { entries: census.entries, bytes: Some(census.content) }));
-    refuse(run, shrunken::judge(run, ends, &census))?;
-    refuse(run, room::judge(run, ends, &census, left_out.is_exact()))?;
-    room::warn_of_short_disks(run);
-    Ok((census, linked))
+    LeftOut::of(rules, &run.plan.prefix, destination)
 }
 
 fn refuse(run: &Run<'_>, judged: Result<(), Failure>) -> Result<(), Failure> {
@@ -101,6 +127,9 @@ impl Census {
             self.hard_linked,
             HumanBytes(self.bytes)
         );
+        if self.is_estimate {
+            info!("More files with several names than can be remembered: inodes and bytes are estimated.");
+        }
         if self.unreadable > 0 {
             warning(format_args!(
                 "{} folders or files of the source cannot be looked at and are not counted.",

@@ -17,6 +17,7 @@ use super::view::View;
 use super::{Run, ownership, source_disk};
 use crate::failure::Failure;
 use crate::host::folder::{FileIdentity, Folder};
+use crate::host::kind::Kind;
 use crate::host::lock::Lock;
 use crate::host::platform::{MacOsVersion, Platform};
 use crate::host::space::is_no_room;
@@ -174,6 +175,11 @@ fn open_source(run: &Run<'_>) -> Result<Source, Failure> {
     let folder = std::fs::canonicalize(&run.plan.source)
         .and_then(|path| Folder::open(&path))
         .map_err(|error| unreadable(run, &error))?;
+    // Its directories come and go with what is mounted on them, and a look at one may wait for a server.
+    if Kind::of(&folder).is_ok_and(Kind::is_automounter) {
+        let why = "it belongs to an automounter, which shows only what is mounted just now".to_owned();
+        return Err(Failure::SourceUnreadable { path: run.plan.source.clone(), why });
+    }
     let is_system = match run.host.platform {
         Platform::MacOs(_) => {
             macos::exclusions::SYSTEM_ROOTS.iter().any(|root| folder.path() == Path::new(root))

@@ -1,5 +1,7 @@
 //! What is left out: the system's patterns, the user's file, our own files, and a destination inside the source.
 
+mod swap;
+
 use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::mpsc;
@@ -50,6 +52,8 @@ pub fn gather_for(run: &Run<'_>, source: &Source) -> Result<Rules, Failure> {
         // A mount point is part of the source; what is mounted there is not.
         ours.push(rules::leave_out(relative, *is_mount_point));
     }
+    let left_out = swap::below(run, &source.folder);
+    ours.extend(left_out.iter().map(|path| rules::leave_out(path, false)));
     let mut built_in = always.to_vec();
     if source.is_system {
         built_in.extend_from_slice(system);
@@ -59,7 +63,7 @@ pub fn gather_for(run: &Run<'_>, source: &Source) -> Result<Rules, Failure> {
         built_in.clear();
         users = Some(rest.to_vec());
     }
-    Ok(Rules { ours, built_in, users, apart: Vec::new() })
+    Ok(Rules { ours, built_in, users, left_out, kept: Vec::new(), apart: Vec::new() })
 }
 
 /// Checks the user's file alone.

@@ -85,13 +85,8 @@ pub fn make_ready(run: &Run<'_>, destination: &Destination, census: &Census) -> 
     let mark = run.plan.prefix.mark(Mark::Completed);
     // What cannot be found out keeps more.
     let was_complete = destination.folder.kind(&mark).map_or(true, |kind| kind == Some(SFlag::S_IFREG));
-    let nets = Nets {
-        census: census.clone(),
-        was_complete,
-        has_started: false,
-        made: Vec::new(),
-        giving: Giving::Nothing,
-    };
+    let nets =
+        Nets { census: *census, was_complete, has_started: false, made: Vec::new(), giving: Giving::Nothing };
     let growth = census::growth(run, &destination.folder, census);
     let wanted = match run.plan.safety_net {
         Some(days) => growth.max(tidied(run, destination, days).map_err(|error| unusable(run, &error))?),

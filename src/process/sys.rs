@@ -348,3 +348,94 @@ unsafe impl GlobalAlloc for Wiping {
         }
     }
 }
+
+/// Whether the key of an encrypted directory is there.
+#[cfg(target_os = "linux")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Key {
+    /// It is.
+    Present,
+    /// It is not, or it is being taken away.
+    Absent,
+    /// The kernel does not know: it may be one that belongs to a process.
+    Unknown,
+}
+
+/// Asks the kernel for the key of a directory that fscrypt encrypts.
+///
+/// Errors where that is none, and before Linux 5.4.
+#[cfg(target_os = "linux")]
+pub fn encryption_key(directory: &OwnedFd) -> nix::Result<Key> {
+    use fscrypt::{KeySpecifier, KeyStatus, Policy};
+    let mut policy = Policy { size: 24, version: 0, settings: [0; 3], rest: [0; 20] };
+    // SAFETY: the descriptor is open; the argument is a struct of the kernel's own form, in which it writes no more than
+    // the 24 bytes behind `size` that `size` allows, and which outlives the call.
+    unsafe { fscrypt::get_policy(directory.as_raw_fd(), &raw mut policy)? };
+    let mut key = KeySpecifier { kind: 0, reserved: 0, name: [0; 32] };
+    match policy.version {
+        // A version byte of 0 means the first version.
+        0 => {
+            key.kind = 1;
+            key.name[..8].copy_from_slice(&policy.rest[..8]);
+        }
+        2 => {
+            key.kind = 2;
+            key.name[..16].copy_from_slice(&policy.rest[4..]);
+        }
+        _ => return Ok(Key::Unknown),
+    }
+    let mut status = KeyStatus { key, reserved: [0; 6], status: 0, more: [0; 15] };
+    // SAFETY: as above; the kernel fills this struct and nothing beyond it.
+    unsafe { fscrypt::get_key_status(directory.as_raw_fd(), &raw mut status)? };
+    Ok(match (status.status, policy.version) {
+        (2, _) => Key::Present,
+        // Such a key may be in the keyring of a process, where the kernel finds it all the same.
+        (_, 0) => Key::Unknown,
+        _ => Key::Absent,
+    })
+}
+
+/// The kernel's `linux/fscrypt.h`.
+#[cfg(target_os = "linux")]
+mod fscrypt {
+    /// `struct fscrypt_get_policy_ex_arg`.
+    #[repr(C)]
+    pub struct Policy {
+        pub size: u64,
+        pub version: u8,
+        pub settings: [u8; 3],
+        pub rest: [u8; 20],
+    }
+
+    /// `struct fscrypt_key_specifier`.
+    #[repr(C)]
+    pub struct KeySpecifier {
+        pub kind: u32,
+        pub reserved: u32,
+        pub name: [u8; 32],
+    }
+
+    /// `struct fscrypt_get_key_status_arg`.
+    #[repr(C)]
+    pub struct KeyStatus {
+        pub key: KeySpecifier,
+        pub reserved: [u32; 6],
+        pub status: u32,
+        pub more: [u32; 15],
+    }
+
+    // The size in this number is that of the fixed part alone.
+    nix::ioctl_readwrite_bad!(get_policy, nix::request_code_readwrite!(b'f', 22, 9), Policy);
+    nix::ioctl_readwrite!(get_key_status, b'f', 26, KeyStatus);
+}
+
+/// Whether names that differ in case are different ones where this file lies; `None` where that is not told.
+#[cfg(not(target_os = "linux"))]
+pub fn is_case_sensitive(file: &std::fs::File) -> Option<bool> {
+    // SAFETY: the descriptor is open, and the call touches no memory of ours.
+    match unsafe { nix::libc::fpathconf(file.as_raw_fd(), nix::libc::_PC_CASE_SENSITIVE) } {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
+    }
+}

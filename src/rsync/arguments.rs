@@ -238,6 +238,7 @@ mod tests {
             apart: Vec::new(),
             built_in,
             users: users.map(|text| text.as_bytes().to_vec()),
+            ..Rules::default()
         }
     }
 

@@ -77,8 +77,9 @@ impl LeftOut {
             let parts = relative.as_bytes().split(|byte| *byte == b'/').map(Part::Plain);
             left_out.top.add(parts.chain(only_contents.then_some(Part::Starred(b"", b""))), Which::Anything);
         }
-        for path in &rules.apart {
-            left_out.top.add(path.as_bytes().split(|byte| *byte == b'/').map(Part::Plain), Which::Anything);
+        for path in rules.left_out.iter().chain(&rules.apart) {
+            let parts = path.as_bytes().split(|byte| *byte == b'/').map(Part::Plain);
+            left_out.top.add(parts, Which::Anything);
         }
         for pattern in &rules.built_in {
             left_out.exclude(pattern.as_bytes());
@@ -321,6 +322,14 @@ mod tests {
         assert!(!has(&of(true), "a*/b/") && has(&of(true), "a*/b/x"));
         assert!(has(&of(true), ".x.counterpart.id") && !has(&of(true), "y/.x.counterpart.id"));
         assert!(!has(&LeftOut::default(), ".x.counterpart.id"));
+    }
+
+    #[test]
+    fn paths_that_are_left_out_are_no_patterns() {
+        let rules = Rules { left_out: vec!["var/s*p".into()], ..Rules::default() };
+        let left_out = LeftOut::of(&rules, &Prefix::default(), None);
+        assert!(left_out.is_exact() && has(&left_out, "var/s*p"));
+        assert!(!has(&left_out, "var/swap") && !has(&left_out, "x/var/s*p"));
     }
 
     #[test]

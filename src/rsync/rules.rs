@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::PathBuf;
 
 use crate::host::folder::TEMPORARY;
 use crate::plan::{DEFAULT_PREFIX, Mark, Prefix, SAFETY_NET};
@@ -17,6 +18,10 @@ pub struct Rules {
     pub built_in: Vec<&'static str>,
     /// The user's own, without a lone `!`, which would clear ours as well.
     pub users: Option<Vec<u8>>,
+    /// Files of the source that are left out by a rule of ours, by their paths below it.
+    pub left_out: Vec<OsString>,
+    /// Directories of the source whose copy is kept as it is by rules of ours, by their paths below it.
+    pub kept: Vec<PathBuf>,
 }
 
 /// What follows `.PREFIX.counterpart.` in the name of a temporary file that is no mark's: a probe.
@@ -90,8 +95,15 @@ pub fn leave_out(relative: &OsStr, only_contents: bool) -> OsString {
     exactly("-", relative, only_contents)
 }
 
-fn exactly(what: &str, relative: &OsStr, only_contents: bool) -> OsString {
-    let mut rule = format!("{what} /").into_bytes();
+/// Rules that keep what the destination holds in this directory as it is: nothing in it is copied or deleted.
+#[must_use]
+pub fn keep(relative: &OsStr) -> [OsString; 2] {
+    ["H", "P"].map(|kind| exactly(kind, relative, true))
+}
+
+/// A rule for exactly this path, or for all that is in it.
+fn exactly(kind: &str, relative: &OsStr, only_contents: bool) -> OsString {
+    let mut rule = format!("{kind} /").into_bytes();
     for &byte in relative.as_bytes() {
         // In a pattern that holds a wildcard, a backslash takes the special meaning from the next character; in one
         // that holds none it is itself. `[b]` means b in both.
@@ -127,13 +139,18 @@ pub fn after_clearing(file: &[u8]) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::{after_clearing, hides, leave_out};
+    use super::{after_clearing, hides, keep, leave_out};
     use crate::plan::Prefix;
     use std::ffi::OsStr;
 
     #[test]
     fn wildcards_in_a_path_are_escaped() {
         assert_eq!(leave_out(OsStr::new("a*b[c]?/d"), true), OsStr::new("- /a[*]b[[]c][?]/d/*"));
+    }
+
+    #[test]
+    fn what_is_kept_is_neither_copied_nor_deleted() {
+        assert_eq!(keep(OsStr::new("home/[u]")), ["H /home/[[]u]/*", "P /home/[[]u]/*"]);
     }
 
     #[test]

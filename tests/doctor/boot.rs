@@ -91,3 +91,22 @@ fn a_machine_with_uefi_needs_another_boot_loader() {
         ]
     );
 }
+
+#[test]
+fn a_swap_file_has_to_be_made_anew() {
+    let sandbox = system();
+    let root = sandbox.host().join("system-root");
+    fs::write(root.join("swap.img"), "swap").unwrap();
+    fs::write(
+        root.join("etc/fstab"),
+        "/swap.img none swap sw 0 0\n/dev/sda2 none swap sw 0 0\n/gone none swap sw 0 0\n",
+    )
+    .unwrap();
+    let told = ask_for(&sandbox, ["-s", "/"]);
+    let swap = [
+        "WARN  starting from the clone: /etc/fstab names the swap file /swap.img, which is not in the clone.",
+        "      To do: Make it anew in the clone before that starts a machine: dd if=/dev/zero of=CLONE/swap.img bs=1M count=2048, \
+         chmod 600 CLONE/swap.img, mkswap CLONE/swap.img.",
+    ];
+    told.assert(TOPIC, &[&[INSIDE, NO_LINE][..], &swap, &BIOS].concat());
+}

@@ -153,7 +153,7 @@ fn the_table_of_options_is_the_programs() {
 }
 
 /// Each step of the pipeline, and what the README calls it.
-const STEPS: [(&str, &str); 22] = [
+const STEPS: [(&str, &str); 23] = [
     ("preflight::rights", "Rights."),
     ("outputs::start_log", "The log"),
     ("preflight::rsync", "rsync"),
@@ -166,6 +166,7 @@ const STEPS: [(&str, &str); 22] = [
     ("password::resolve", "The password"),
     ("census::judge", "The census"),
     ("adoption::judge", "The first clone"),
+    ("capacity::judge", "What the destination can hold"),
     ("transfer::list_changes", "A test run"),
     ("awake::hold", "No sleep"),
     ("server_backup::run", "The server backup"),

@@ -6,6 +6,8 @@
 //! without it, it waits for ever).
 
 use std::hash::{BuildHasher as _, RandomState};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The bits of the set, a power of two: 16 MiB of memory where there are many such names. With ten million of them one
@@ -56,6 +58,12 @@ impl LinkedNames {
         for (word, bit) in self.places(way) {
             word.fetch_or(bit, Ordering::Relaxed);
         }
+    }
+
+    /// Adds the entry of this name in the directory at this path below the source.
+    pub fn add_at(&self, directory: &Path, name: &[u8]) {
+        let way = directory.iter().fold(self.top(), |way, part| self.below(way, part.as_bytes()));
+        self.add(self.below(way, name));
     }
 
     /// Whether the entry at this path below the source may be one of them.

@@ -1,21 +1,19 @@
-//! Walks a tree on one filesystem with a few threads and counts what it holds.
+//! Walks a tree on one filesystem with a few threads; counting what it holds is one of its uses.
 
-use std::collections::HashMap;
-use std::ffi::{CString, OsStr};
+use std::ffi::{CStr, CString, OsStr};
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nix::dir::{Dir, Entry};
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;
-use nix::libc::{dev_t, ino_t};
+use nix::libc::dev_t;
 use nix::sys::stat::{FileStat, SFlag, fstat, fstatat};
 
-use super::Census;
-use super::linked_names::{LinkedNames, Way};
+use crate::host::encryption;
 use crate::host::folder::{Folder, open_below, open_subfolder};
 use crate::host::shared_work;
 use crate::process::interrupts::Interrupts;
@@ -25,68 +23,136 @@ use crate::rsync::left_out::{LeftOut, Place};
 /// one that is. A job of launchd may have 256 files open.
 const HELD: usize = 24;
 
-/// The unit of `st_blocks`, in bytes, on every system.
-const BLOCK: u64 = 512;
+/// What is done on a walk.
+pub trait Visitor: Sync {
+    /// What each thread gathers.
+    type Kept: Default + Send;
 
-/// Counts what `folder` holds, itself included, without what is left out.
-///
-/// Like rsync's `--one-file-system` it counts a folder on which another filesystem is mounted, but not what is in it.
-/// Links are not followed, and nothing but folders is opened. It ends early, with what it has, when a signal has
-/// asked us to end. Errors when `folder` itself cannot be read.
-pub fn count(folder: &Folder, left_out: &LeftOut, interrupts: &Interrupts) -> io::Result<Census> {
-    count_noting(folder, left_out, interrupts, None)
+    /// A directory has been opened, and its entries follow.
+    fn enter(&self, _directory: &Directory<'_>, _kept: &mut Self::Kept) {}
+
+    /// An entry that is not left out.
+    fn see(&self, directory: &Directory<'_>, name: &CStr, stat: &FileStat, kept: &mut Self::Kept);
+
+    /// All entries of a directory have been seen.
+    fn leave(&self, _directory: &Directory<'_>, _kept: &mut Self::Kept) {}
+
+    /// A directory that cannot be read, or an entry that cannot be looked at.
+    fn unreadable(&self, _kept: &mut Self::Kept) {}
 }
 
-/// The same, and notes the names of files that have several.
-pub fn count_noting(
+/// An open directory on the way.
+pub struct Directory<'a> {
+    /// The directory.
+    pub file: &'a OwnedFd,
+    /// Its path below the top, which is empty for the top itself.
+    pub path: &'a Path,
+    /// It is encrypted and its key is not there: its names are none, and nothing in it can be read.
+    pub is_locked: bool,
+    /// And so is the directory above it.
+    pub is_inside_locked: bool,
+    /// The number of the filesystem that is walked.
+    pub device: dev_t,
+    /// The patterns that go on in it.
+    pub place: &'a Place<'a>,
+}
+
+/// Walks all that `folder` holds, without what is left out; returns what the threads have gathered, and what `folder`
+/// itself is.
+///
+/// Like rsync's `--one-file-system` it sees a folder on which another filesystem is mounted, but not what is in it. Links
+/// are not followed, and nothing but folders is opened. It ends early, with what it has, when a signal has asked us to
+/// end. Errors when `folder` itself cannot be read.
+pub fn walk<V: Visitor>(
     folder: &Folder,
     left_out: &LeftOut,
     interrupts: &Interrupts,
-    linked: Option<&LinkedNames>,
-) -> io::Result<Census> {
+    visitor: &V,
+) -> io::Result<(FileStat, Vec<V::Kept>)> {
     let root = Arc::new(open_subfolder(folder, c".")?);
     let stat = fstat(&*root)?;
-    let walk = Walk { device: stat.st_dev, left_out, interrupts, linked };
-    let here = linked.map(LinkedNames::top);
-    let way = vec![c".".to_owned()];
-    let top = Below { base: root, way, path: PathBuf::new(), here, depth: 0, place: left_out.top() };
-    let tallies = shared_work::share(top, interrupts, |below, found, tally: &mut Tally| {
-        if walk.read(&below, tally, found).is_err_and(|error| !is_gone(&error)) {
-            tally.unreadable += 1;
+    let walk = Walk { device: stat.st_dev, left_out, interrupts, visitor };
+    let above = Above { base: root, way: Vec::new(), path: PathBuf::new() };
+    let name = c".".to_owned();
+    let top = Below { above: Arc::new(above), name, depth: 0, is_locked: false, place: left_out.top() };
+    let kept = shared_work::share(top, interrupts, |below, found, kept: &mut V::Kept| {
+        if walk.read(&below, kept, found).is_err_and(|error| !is_gone(&error)) {
+            visitor.unreadable(kept);
         }
     });
-    let mut tally = Tally::default();
-    tally.see(&stat);
-    for part in tallies {
-        tally.add(part);
-    }
-    Ok(tally.census())
+    Ok((stat, kept))
 }
 
 /// A folder that is still to be read.
 struct Below<'a> {
-    /// An open folder above it.
-    base: Arc<OwnedFd>,
-    /// The names that lead from there to it.
-    way: Vec<CString>,
-    path: PathBuf,
-    here: Option<Way>,
+    above: Arc<Above>,
+    name: CString,
     depth: usize,
+    /// The folder above it is locked.
+    is_locked: bool,
     place: Place<'a>,
 }
 
-struct Walk<'a> {
+/// The way to the folders in a folder: they share it, or a deep tree with many of them would take up the memory.
+struct Above {
+    /// An open folder above them.
+    base: Arc<OwnedFd>,
+    /// The names that lead from there to the folder that they are in.
+    way: Vec<CString>,
+    /// The path of that folder below the top.
+    path: PathBuf,
+}
+
+impl Below<'_> {
+    fn open(&self) -> io::Result<OwnedFd> {
+        if self.above.way.is_empty() {
+            return open_subfolder(&*self.above.base, &self.name);
+        }
+        open_subfolder(open_below(&*self.above.base, &self.above.way)?, &self.name)
+    }
+
+    fn path(&self) -> PathBuf {
+        if self.depth == 0 {
+            return PathBuf::new();
+        }
+        self.above.path.join(OsStr::from_bytes(self.name.to_bytes()))
+    }
+
+    /// The way to what is in this folder, which is open.
+    fn way(&self, folder: &Arc<OwnedFd>, path: PathBuf) -> Above {
+        if self.depth < HELD {
+            return Above { base: Arc::clone(folder), way: Vec::new(), path };
+        }
+        let way = self.above.way.iter().chain([&self.name]).cloned().collect();
+        Above { base: Arc::clone(&self.above.base), way, path }
+    }
+}
+
+struct Walk<'a, V> {
     device: dev_t,
     left_out: &'a LeftOut,
     interrupts: &'a Interrupts,
-    linked: Option<&'a LinkedNames>,
+    visitor: &'a V,
 }
 
-impl<'a> Walk<'a> {
-    /// Counts a folder's entries, and notes the folders among them.
-    fn read(&self, below: &Below<'a>, tally: &mut Tally, found: &mut Vec<Below<'a>>) -> io::Result<()> {
-        let folder = Arc::new(open_below(&*below.base, &below.way)?);
-        for entry in Dir::from_fd(folder.as_fd().try_clone_to_owned()?)? {
+impl<'a, V: Visitor> Walk<'a, V> {
+    /// Shows a folder's entries to the visitor, and notes the folders among them.
+    fn read(&self, below: &Below<'a>, kept: &mut V::Kept, found: &mut Vec<Below<'a>>) -> io::Result<()> {
+        let folder = Arc::new(below.open()?);
+        let path = below.path();
+        let is_locked = below.is_locked || encryption::is_locked(&folder);
+        let directory = Directory {
+            file: &folder,
+            path: &path,
+            is_locked,
+            is_inside_locked: below.is_locked,
+            device: self.device,
+            place: &below.place,
+        };
+        let entries = Dir::from_fd(folder.as_fd().try_clone_to_owned()?)?;
+        self.visitor.enter(&directory, kept);
+        let mut above = None;
+        for entry in entries {
             if self.interrupts.received().is_some() {
                 break;
             }
@@ -95,43 +161,36 @@ impl<'a> Walk<'a> {
             if [c".", c".."].contains(&name) {
                 continue;
             }
-            let Some(stat) = look(&folder, &entry, tally) else { continue };
+            let Some(stat) = self.look(&folder, &entry, kept) else { continue };
             let is_folder = kind(&stat) == SFlag::S_IFDIR;
             if self.left_out.has(&below.place, name.to_bytes(), is_folder) {
                 continue;
             }
-            tally.see(&stat);
-            let here = self.linked.zip(below.here).map(|(linked, way)| linked.below(way, name.to_bytes()));
-            if kind(&stat) == SFlag::S_IFREG
-                && stat.st_nlink > 1
-                && let Some((linked, here)) = self.linked.zip(here)
-            {
-                linked.add(here);
-            }
-            if is_folder && stat.st_dev != self.device {
-                tally.see_boundary(below.path.join(OsStr::from_bytes(name.to_bytes())));
-            } else if is_folder {
-                let held = below.depth < HELD;
-                let (base, mut way) =
-                    if held { (&folder, Vec::new()) } else { (&below.base, below.way.clone()) };
-                way.push(name.to_owned());
-                let place = below.place.below(name.to_bytes());
-                let path = below.path.join(OsStr::from_bytes(name.to_bytes()));
-                found.push(Below { base: Arc::clone(base), way, path, here, depth: below.depth + 1, place });
+            self.visitor.see(&directory, name, &stat, kept);
+            if is_folder && stat.st_dev == self.device {
+                let above = above.get_or_insert_with(|| Arc::new(below.way(&folder, path.clone())));
+                found.push(Below {
+                    above: Arc::clone(above),
+                    name: name.to_owned(),
+                    depth: below.depth + 1,
+                    is_locked,
+                    place: below.place.below(name.to_bytes()),
+                });
             }
         }
+        self.visitor.leave(&directory, kept);
         Ok(())
     }
-}
 
-/// What an entry is; `None` for one that is gone, or that cannot be looked at and is counted as that.
-fn look(folder: &OwnedFd, entry: &Entry, tally: &mut Tally) -> Option<FileStat> {
-    match fstatat(folder, entry.file_name(), AtFlags::AT_SYMLINK_NOFOLLOW) {
-        Ok(stat) => Some(stat),
-        Err(Errno::ENOENT) => None,
-        Err(_) => {
-            tally.unreadable += 1;
-            None
+    /// What an entry is; `None` for one that is gone, or that cannot be looked at and is counted as that.
+    fn look(&self, folder: &OwnedFd, entry: &Entry, kept: &mut V::Kept) -> Option<FileStat> {
+        match fstatat(folder, entry.file_name(), AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(stat) => Some(stat),
+            Err(Errno::ENOENT) => None,
+            Err(_) => {
+                self.visitor.unreadable(kept);
+                None
+            }
         }
     }
 }
@@ -143,86 +202,8 @@ fn is_gone(error: &io::Error) -> bool {
         .any(|gone| error.raw_os_error() == Some(*gone as i32))
 }
 
-fn kind(stat: &FileStat) -> SFlag {
+/// The type of an entry.
+#[must_use]
+pub fn kind(stat: &FileStat) -> SFlag {
     SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits())
-}
-
-/// What one thread has counted.
-#[derive(Default)]
-struct Tally {
-    entries: u64,
-    /// What has one name only.
-    single: Used,
-    /// What has several names, by its number: another thread may meet another of them.
-    linked: HashMap<(dev_t, ino_t), Used>,
-    unreadable: u64,
-    boundaries: Vec<PathBuf>,
-    more_boundaries: u64,
-}
-
-/// How many boundaries are kept.
-const MOST_BOUNDARIES: usize = 100;
-
-/// Inodes and the bytes that they use.
-#[derive(Default, Clone, Copy)]
-struct Used {
-    inodes: u64,
-    bytes: u64,
-    content: u64,
-}
-
-impl Used {
-    fn add(&mut self, other: Self) {
-        self.inodes += other.inodes;
-        self.bytes += other.bytes;
-        self.content += other.content;
-    }
-}
-
-impl Tally {
-    fn see(&mut self, stat: &FileStat) {
-        let number = |value: i64| u64::try_from(value).unwrap_or(0);
-        let bytes = number(stat.st_blocks).saturating_mul(BLOCK);
-        let kind = kind(stat);
-        let content = if kind == SFlag::S_IFREG { bytes.min(number(stat.st_size)) } else { 0 };
-        let used = Used { inodes: 1, bytes, content };
-        self.entries += 1;
-        if stat.st_nlink > 1 && kind != SFlag::S_IFDIR {
-            self.linked.insert((stat.st_dev, stat.st_ino), used);
-        } else {
-            self.single.add(used);
-        }
-    }
-
-    fn see_boundary(&mut self, path: PathBuf) {
-        if self.boundaries.len() < MOST_BOUNDARIES {
-            self.boundaries.push(path);
-        } else {
-            self.more_boundaries += 1;
-        }
-    }
-
-    fn add(&mut self, other: Self) {
-        other.boundaries.into_iter().for_each(|path| self.see_boundary(path));
-        self.more_boundaries += other.more_boundaries;
-        self.entries += other.entries;
-        self.single.add(other.single);
-        self.linked.extend(other.linked);
-        self.unreadable += other.unreadable;
-    }
-
-    fn census(self) -> Census {
-        let mut used = self.single;
-        self.linked.values().for_each(|linked| used.add(*linked));
-        Census {
-            entries: self.entries,
-            bytes: used.bytes,
-            content: used.content,
-            inodes: used.inodes,
-            hard_linked: self.linked.len() as u64,
-            unreadable: self.unreadable,
-            boundaries: self.boundaries,
-            more_boundaries: self.more_boundaries,
-        }
-    }
 }

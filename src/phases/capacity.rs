@@ -1,0 +1,157 @@
+//! Whether the destination's filesystem can hold what the source has, so far as rsync would not notice or find out late.
+//!
+//! Where case does not count, `Makefile` and `makefile` become one file, and rsync says that all is well; a time that is out of
+//! range becomes another one; a file that is too large, or has too many names, fails when most of the rest is overwritten. So
+//! what the destination can hold is tried before, once, with files of our own, and compared with what the survey has found.
+//! Only when the two do not fit is the source looked at again, to name each path.
+
+mod known;
+mod lacks;
+mod names;
+mod probe;
+
+use std::io;
+
+use log::info;
+use nix::errno::Errno;
+
+use super::Run;
+use super::census::{Needs, Survey, left_out};
+use super::endpoints::Endpoints;
+use crate::failure::Failure;
+use crate::host::folder::Folder;
+use crate::host::kind::Kind;
+use crate::logging::warning;
+use crate::rsync::rules::Rules;
+use crate::shown;
+use lacks::Lacks;
+use names::{Folds, Unusual};
+use probe::Probe;
+use std::os::unix::fs::MetadataExt as _;
+
+/// What a filesystem can hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Capacity {
+    /// Between which names it sees no difference.
+    pub folds: Folds,
+    /// It stores names in another Unicode form than they were given in.
+    pub changes_form: bool,
+    /// The kinds of names of which it refuses some.
+    pub refuses: Vec<Unusual>,
+    /// Up to this length in bytes every name is taken; `None` where it is not known.
+    pub name: Option<u64>,
+    /// The earliest and the latest time, in seconds since 1970; `None` where it keeps all, or that is not known.
+    pub times: Option<(i64, i64)>,
+    /// The size of the largest file.
+    pub size: Option<u64>,
+    /// How many names a file can have.
+    pub links: Option<u64>,
+    /// The length of the longest target of a symbolic link.
+    pub target: Option<u64>,
+    /// Up to this many bytes of attributes are always taken.
+    pub attributes: Option<u64>,
+}
+
+impl Capacity {
+    /// Whether something may be too much for it.
+    fn may_lack(&self, needs: &Needs) -> bool {
+        let exceeds = |need: u64, most: Option<u64>| most.is_some_and(|most| need > most);
+        let is_out_of_range = |(earliest, latest)| needs.earliest < earliest || needs.latest > latest;
+        self.folds.any()
+            || !self.refuses.is_empty()
+            || self.times.is_some_and(is_out_of_range)
+            || exceeds(needs.name, self.name)
+            || exceeds(needs.size, self.size)
+            || exceeds(needs.links, self.links)
+            || exceeds(needs.target, self.target)
+            || exceeds(needs.attributes, self.attributes)
+    }
+}
+
+/// Whether the survey has to find out how large the attributes of each file are: only where the destination has little room
+/// for them, and the source more.
+#[must_use]
+pub fn wants_attributes(ends: &Endpoints) -> bool {
+    let is_short = |folder: &Folder| Kind::of(folder).is_ok_and(Kind::is_short_of_attributes);
+    is_short(&ends.destination.folder) && !is_short(&ends.source.folder)
+}
+
+/// Refuses a clone of something that the destination cannot hold. In a test run, which writes nothing, only what is known
+/// without trying counts, and a refusal is a warning.
+pub fn judge(run: &Run<'_>, ends: &Endpoints, rules: &Rules, survey: &Survey) -> Result<(), Failure> {
+    run.go_on()?;
+    let lacks = if run.plan.test_run {
+        compare(run, ends, rules, survey, &known::of(&ends.destination.folder), None)
+    } else {
+        try_out(run, ends, rules, survey)
+    };
+    let lacks = lacks.map_err(|error| Failure::DestinationUnusable {
+        path: run.plan.destination.clone(),
+        why: format!("what it can hold cannot be found out: {}", shown::reason(&error)),
+    })?;
+    run.go_on()?;
+    let Some(lacks) = lacks else { return Ok(()) };
+    lacks.log(&run.plan.source);
+    match lacks.refusal(run) {
+        Some(refusal) if run.only_tells() => {
+            warning(format_args!(
+                "a real run would be refused with code {}. {refusal}",
+                refusal.exit_code().number()
+            ));
+            Ok(())
+        }
+        Some(refusal) => Err(refusal),
+        None => Ok(()),
+    }
+}
+
+/// The same with files of our own at the destination, whose root has its time back afterwards.
+fn try_out(run: &Run<'_>, ends: &Endpoints, rules: &Rules, survey: &Survey) -> io::Result<Option<Lacks>> {
+    let _phase = run.phase("capacity");
+    let folder = &ends.destination.folder;
+    let before = folder.metadata()?;
+    let begun = Probe::begin(folder, &run.plan.prefix);
+    let outcome = match begun {
+        Ok(probe) => {
+            let outcome = probe
+                .measure()
+                .and_then(|capacity| compare(run, ends, rules, survey, &capacity, Some(&probe)));
+            probe.end(folder);
+            outcome
+        }
+        Err(error) => Err(error),
+    };
+    folder.set_modified(before.mtime(), before.mtime_nsec())?;
+    match outcome {
+        // The clone may make room by deleting.
+        Err(error) if is_no_room(&error) => {
+            info!("What the destination can hold is not tried: it is full.");
+            compare(run, ends, rules, survey, &known::of(folder), None)
+        }
+        outcome => outcome,
+    }
+}
+
+fn is_no_room(error: &io::Error) -> bool {
+    [Errno::ENOSPC, Errno::EDQUOT].iter().any(|errno| error.raw_os_error() == Some(*errno as i32))
+}
+
+/// Looks for what is too much for the destination; `None` where nothing can be.
+fn compare(
+    run: &Run<'_>,
+    ends: &Endpoints,
+    rules: &Rules,
+    survey: &Survey,
+    capacity: &Capacity,
+    probe: Option<&Probe>,
+) -> io::Result<Option<Lacks>> {
+    let mut capacity = capacity.clone();
+    if known::folds_at_source(&ends.source.folder) {
+        capacity.folds = Folds::default();
+    }
+    if !capacity.may_lack(&survey.needs) {
+        return Ok(None);
+    }
+    let left_out = left_out(run, ends, rules);
+    lacks::find(run, &ends.source.folder, &left_out, &capacity, probe).map(Some)
+}

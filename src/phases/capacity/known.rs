@@ -1,0 +1,70 @@
+//! What is known of a filesystem without writing to it.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+
+use unicode_normalization::UnicodeNormalization as _;
+
+use super::Capacity;
+use super::names::Folds;
+use crate::host::folder::Folder;
+use crate::host::kind::Kind;
+use crate::host::limits;
+
+/// How many names of the directory are looked up in another spelling at most.
+const LOOKED_UP: usize = 200;
+
+/// What the kernel tells of the filesystem, and what it does with the names that are in this directory.
+#[must_use]
+pub fn of(folder: &Folder) -> Capacity {
+    let kind = Kind::of(folder).unwrap_or(Kind::Other);
+    let folds = folds(folder, kind);
+    Capacity {
+        folds,
+        name: limits::longest_name(folder),
+        links: kind.most_links(),
+        size: kind.largest_file(),
+        ..Capacity::default()
+    }
+}
+
+fn folds(folder: &Folder, kind: Kind) -> Folds {
+    let by_names = folds_of_names(folder);
+    let case = kind.folds_case() || limits::ignores_case(folder.file()) || by_names.case;
+    Folds { case, form: limits::ignores_case(folder.file()) || by_names.form }
+}
+
+/// A name that is found by another spelling, which is no name of the directory, shows what is folded.
+fn folds_of_names(folder: &Folder) -> Folds {
+    let mut folds = Folds::default();
+    let Ok(names) = folder.names() else { return folds };
+    let is_found = |name: &OsStr, other: &OsStr| {
+        let number = |name: &OsStr| folder.stat(name).ok().flatten().map(|stat| (stat.st_dev, stat.st_ino));
+        name != other
+            && !names.iter().any(|name| name == other)
+            && number(other).is_some()
+            && number(other) == number(name)
+    };
+    for name in names.iter().take(LOOKED_UP) {
+        folds.case |= is_found(name, &OsString::from_vec(other_case(name.as_bytes())));
+        if let Some(text) = name.to_str().filter(|text| !text.is_ascii()) {
+            let forms = [text.nfd().collect::<String>(), text.nfc().collect()];
+            folds.form |= forms.iter().any(|form| is_found(name, OsStr::new(form)));
+        }
+    }
+    folds
+}
+
+fn other_case(name: &[u8]) -> Vec<u8> {
+    let swapped = |byte: &u8| {
+        if byte.is_ascii_uppercase() { byte.to_ascii_lowercase() } else { byte.to_ascii_uppercase() }
+    };
+    name.iter().map(swapped).collect()
+}
+
+/// Whether a source that folds names itself can hold none that this destination takes for one.
+#[must_use]
+pub fn folds_at_source(source: &Folder) -> bool {
+    // A directory of Linux may ignore case while the next one does not.
+    limits::whole_volume_ignores_case(source.file())
+}

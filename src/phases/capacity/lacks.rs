@@ -1,0 +1,398 @@
+//! What a source has that its destination cannot hold, path by path.
+
+use std::collections::{BTreeSet, HashMap};
+use std::ffi::{CStr, OsStr};
+use std::hash::{BuildHasher as _, RandomState};
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use chrono::DateTime;
+use indicatif::HumanBytes;
+use log::info;
+use nix::dir::Dir;
+use nix::fcntl::AtFlags;
+use nix::libc::{dev_t, ino_t};
+use nix::sys::stat::{FileStat, SFlag, fstatat};
+
+use super::Capacity;
+use super::probe::{Probe, Stored};
+use crate::failure::Failure;
+use crate::host::attributes;
+use crate::host::folder::{Folder, open_subfolder};
+use crate::phases::Run;
+use crate::phases::census::names_of;
+use crate::phases::census::walk::{Directory, Visitor, kind, walk};
+use crate::plan::Prefix;
+use crate::rsync::left_out::LeftOut;
+use crate::rsync::rules::hides;
+use crate::shown;
+
+/// How many paths are named in the log.
+const LOGGED: usize = 1000;
+
+/// How many in the sentence of the failure.
+const EXAMPLES: usize = 5;
+
+/// How often the destination is asked at most; what could not be asked any more is taken for something that it cannot hold.
+const MOST_QUESTIONS: u64 = 20_000;
+
+/// How many names of one directory are compared with each other at most.
+const MOST_ALIKE: usize = 1000;
+
+/// A limit of the destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Limit {
+    Alike,
+    Name,
+    Time,
+    Size,
+    Links,
+    Target,
+    Attributes,
+}
+
+impl Limit {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Alike => "names that are one name there",
+            Self::Name => "names that it does not take",
+            Self::Time => "times out of its range",
+            Self::Size => "files that are too large for it",
+            Self::Links => "files with too many names for it",
+            Self::Target => "symbolic links that are too long for it",
+            Self::Attributes => "attributes that are too large for it",
+        }
+    }
+}
+
+/// Everything that was found.
+#[derive(Debug, Default)]
+pub struct Lacks {
+    count: u64,
+    limits: BTreeSet<Limit>,
+    /// The first paths, below the source, and what is wrong with each.
+    paths: Vec<(PathBuf, String)>,
+    /// Names that the destination stores in another Unicode form.
+    reformed: u64,
+}
+
+impl Lacks {
+    /// Names each path in the log, up to a bound.
+    pub fn log(&self, source: &Path) {
+        for (path, why) in &self.paths {
+            info!("Cannot be held: {}: {why}.", shown::path(&source.join(path)));
+        }
+        if let more @ 1.. = self.count - self.paths.len() as u64 {
+            info!("  and {more} more.");
+        }
+    }
+
+    /// The refusal, if anything was found.
+    pub fn refusal(&self, run: &Run<'_>) -> Option<Failure> {
+        if self.reformed > 0 {
+            run.warn(format_args!(
+                "the destination stores names in another Unicode form; {} names of the source are copied anew at every run.",
+                self.reformed
+            ));
+        }
+        if self.count == 0 {
+            return None;
+        }
+        let named = self.paths.iter().take(EXAMPLES);
+        let mut examples: Vec<String> = named
+            .map(|(path, why)| format!("{} ({why})", shown::path(&run.plan.source.join(path))))
+            .collect();
+        if let more @ 1.. = self.count - examples.len() as u64 {
+            examples.push(format!("{more} more"));
+        }
+        let what: Vec<&str> = self.limits.iter().map(|limit| limit.words()).collect();
+        Some(Failure::CannotHold {
+            path: run.plan.destination.clone(),
+            what: what.join("; "),
+            examples: examples.join(", "),
+        })
+    }
+}
+
+/// Walks the source and compares every entry. Without a probe only what is known for certain counts.
+pub fn find(
+    run: &Run<'_>,
+    source: &Folder,
+    left_out: &LeftOut,
+    capacity: &Capacity,
+    probe: Option<&Probe>,
+) -> io::Result<Lacks> {
+    let comparison = Comparison {
+        capacity,
+        probe,
+        left_out,
+        prefix: &run.plan.prefix,
+        numbers: RandomState::new(),
+        found: Mutex::default(),
+        linked: Mutex::default(),
+        questions: AtomicU64::new(0),
+        trouble: Mutex::default(),
+        stopped: AtomicBool::new(false),
+    };
+    let (top, _) = walk(source, left_out, run.interrupts, &comparison)?;
+    comparison.compare_properties(Path::new(""), &top);
+    if let Some(error) = locked(&comparison.trouble).take() {
+        return Err(error);
+    }
+    let mut found = comparison.found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    found.paths.sort();
+    Ok(found)
+}
+
+struct Comparison<'a> {
+    capacity: &'a Capacity,
+    probe: Option<&'a Probe>,
+    left_out: &'a LeftOut,
+    prefix: &'a Prefix,
+    numbers: RandomState,
+    found: Mutex<Lacks>,
+    /// The names that were met of what has more than the destination allows; each takes that many names to make.
+    linked: Mutex<HashMap<(dev_t, ino_t), u64>>,
+    questions: AtomicU64,
+    /// What has kept the destination from answering.
+    trouble: Mutex<Option<io::Error>>,
+    stopped: AtomicBool,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a thread knows of the directory that it reads: a number for the folded form of each name.
+#[derive(Default)]
+struct Keys(Vec<u64>);
+
+impl Visitor for Comparison<'_> {
+    type Kept = Keys;
+
+    fn enter(&self, _directory: &Directory<'_>, keys: &mut Keys) {
+        keys.0.clear();
+    }
+
+    fn see(&self, directory: &Directory<'_>, name: &CStr, stat: &FileStat, keys: &mut Keys) {
+        if directory.is_locked || self.stopped.load(Ordering::Relaxed) {
+            return;
+        }
+        let bytes = name.to_bytes();
+        let path = || directory.path.join(OsStr::from_bytes(bytes));
+        if !self.takes(bytes) {
+            self.add(path(), Limit::Name, "the destination does not take this name".to_owned());
+        }
+        if self.exceeds_properties(stat) {
+            self.compare_properties(&path(), stat);
+        }
+        if let Some(most) = self.capacity.attributes
+            && attributes::size(directory.file, name) > most
+            && self.ask(|probe| probe.holds_attributes(directory.file, name)) == Some(false)
+        {
+            self.add(path(), Limit::Attributes, "its attributes do not fit".to_owned());
+        }
+        if self.capacity.folds.any() {
+            // Without room for the number, the name counts as one that has to be looked at.
+            if keys.0.try_reserve(1).is_err() {
+                self.stop(io::ErrorKind::OutOfMemory.into());
+                return;
+            }
+            keys.0.push(self.numbers.hash_one(self.capacity.folds.key(bytes)));
+            self.compare_with_own(directory, bytes);
+        }
+        if self.capacity.changes_form && is_decomposable(bytes) {
+            locked(&self.found).reformed += 1;
+        }
+    }
+
+    fn leave(&self, directory: &Directory<'_>, keys: &mut Keys) {
+        keys.0.sort_unstable();
+        let alike: BTreeSet<u64> = keys
+            .0
+            .windows(2)
+            .filter(|pair| pair[0] == pair[1])
+            .map(|pair| pair[0])
+            .take(MOST_ALIKE)
+            .collect();
+        if alike.is_empty() {
+            return;
+        }
+        for (first, name) in self.clashing(directory, &alike).unwrap_or_else(|error| {
+            self.stop(error);
+            Vec::new()
+        }) {
+            let path = directory.path.join(OsStr::from_bytes(&name));
+            self.add(path, Limit::Alike, format!("the destination takes it for {}", shown::line(&first)));
+        }
+    }
+}
+
+/// Names of a directory that are alike, and the one of them that was there first.
+type Clashes = Vec<(Vec<u8>, Vec<u8>)>;
+
+impl Comparison<'_> {
+    fn add(&self, path: PathBuf, limit: Limit, why: String) {
+        let mut found = locked(&self.found);
+        found.count += 1;
+        found.limits.insert(limit);
+        if found.paths.len() < LOGGED {
+            found.paths.push((path, why));
+        }
+    }
+
+    fn stop(&self, error: io::Error) {
+        self.stopped.store(true, Ordering::Relaxed);
+        locked(&self.trouble).get_or_insert(error);
+    }
+
+    /// Asks the destination; `None` where nobody can be asked, or has been too often.
+    fn ask<T>(&self, question: impl FnOnce(&Probe) -> io::Result<T>) -> Option<T> {
+        let probe = self.probe?;
+        if self.questions.fetch_add(1, Ordering::Relaxed) >= MOST_QUESTIONS {
+            return None;
+        }
+        match question(probe) {
+            Ok(answer) => Some(answer),
+            Err(error) => {
+                self.stop(error);
+                None
+            }
+        }
+    }
+
+    /// Whether the destination takes this name; asked only where it may not.
+    fn takes(&self, name: &[u8]) -> bool {
+        let is_long = self.capacity.name.is_some_and(|most| name.len() as u64 > most);
+        let is_strange = self.capacity.refuses.iter().any(|kind| kind.has(name));
+        if !is_long && !is_strange {
+            return true;
+        }
+        match self.ask(|probe| probe.store(name)) {
+            Some(stored) => stored != Stored::Not,
+            None => false,
+        }
+    }
+
+    fn exceeds_properties(&self, stat: &FileStat) -> bool {
+        let (capacity, size) = (self.capacity, u64::try_from(stat.st_size).unwrap_or(0));
+        let is_more = |value: u64, most: Option<u64>| most.is_some_and(|most| value > most);
+        capacity.times.is_some_and(|(earliest, latest)| stat.st_mtime < earliest || stat.st_mtime > latest)
+            || is_more(size, capacity.size)
+            || is_more(size, capacity.target)
+            || is_more(names_of(stat), capacity.links)
+    }
+
+    /// What can be told from the properties of an entry alone.
+    fn compare_properties(&self, path: &Path, stat: &FileStat) {
+        let (capacity, kind) = (self.capacity, kind(stat));
+        let size = u64::try_from(stat.st_size).unwrap_or(0);
+        if let Some((earliest, latest)) = capacity.times
+            && (stat.st_mtime < earliest || stat.st_mtime > latest)
+        {
+            let why = format!(
+                "it is of {}, and the destination's times go from {} to {}",
+                date(stat.st_mtime),
+                date(earliest),
+                date(latest)
+            );
+            self.add(path.to_owned(), Limit::Time, why);
+        }
+        if let Some(most) = capacity.size.filter(|most| kind == SFlag::S_IFREG && size > *most) {
+            let why = format!("it has {}, and a file there at most {}", HumanBytes(size), HumanBytes(most));
+            self.add(path.to_owned(), Limit::Size, why);
+        }
+        if let Some(most) = capacity.target.filter(|most| kind == SFlag::S_IFLNK && size > *most) {
+            let why = match most {
+                0 => "there are no symbolic links there".to_owned(),
+                _ => format!("its target has {size} bytes, and there at most {most}"),
+            };
+            self.add(path.to_owned(), Limit::Target, why);
+        }
+        if let Some(most) = capacity.links.filter(|most| kind != SFlag::S_IFDIR && names_of(stat) > *most) {
+            let mut linked = locked(&self.linked);
+            let names = linked.entry((stat.st_dev, stat.st_ino)).or_default();
+            *names += 1;
+            // Names outside the source do not count.
+            if *names == most + 1 {
+                drop(linked);
+                let why = match most {
+                    1 => "a file there has one name, and this one has more".to_owned(),
+                    _ => format!("it has more than {most} names"),
+                };
+                self.add(path.to_owned(), Limit::Links, why);
+            }
+        }
+    }
+
+    /// What would be taken for one of our own files at the destination's root.
+    fn compare_with_own(&self, directory: &Directory<'_>, name: &[u8]) {
+        if !directory.path.as_os_str().is_empty() || hides(self.prefix, OsStr::from_bytes(name)) {
+            return;
+        }
+        let folds = self.capacity.folds;
+        let stem = self.prefix.stem();
+        if folds.key(name).starts_with(&folds.key(stem.as_bytes())) {
+            let why = "it looks like a file of Counterpart's own there".to_owned();
+            self.add(PathBuf::from(OsStr::from_bytes(name)), Limit::Alike, why);
+        }
+    }
+
+    /// The names of a directory that the destination takes for others of it, by reading it once more.
+    fn clashing(&self, directory: &Directory<'_>, alike: &BTreeSet<u64>) -> io::Result<Clashes> {
+        let mut groups: HashMap<Vec<u8>, Vec<Vec<u8>>> = HashMap::new();
+        let mut gathered = 0;
+        for entry in Dir::from_fd(open_subfolder(directory.file, c".")?)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if [c".", c".."].contains(&name) {
+                continue;
+            }
+            let key = self.capacity.folds.key(name.to_bytes());
+            if !alike.contains(&self.numbers.hash_one(&key)) || self.is_left_out(directory, name) {
+                continue;
+            }
+            groups.entry(key.into_owned()).or_default().push(name.to_bytes().to_vec());
+            gathered += 1;
+            if gathered == MOST_ALIKE {
+                break;
+            }
+        }
+        let mut clashes = Clashes::new();
+        for mut names in groups.into_values() {
+            names.sort();
+            let asked: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
+            let answer = self.ask(|probe| probe.clashes(&asked));
+            for (index, name) in names.iter().enumerate().skip(1) {
+                let first = match &answer {
+                    Some(answer) => answer[index],
+                    None => Some(0),
+                };
+                clashes.extend(first.map(|first| (names[first].clone(), name.clone())));
+            }
+        }
+        Ok(clashes)
+    }
+
+    fn is_left_out(&self, directory: &Directory<'_>, name: &CStr) -> bool {
+        // What is gone by now is no name any more.
+        fstatat(directory.file, name, AtFlags::AT_SYMLINK_NOFOLLOW).map_or(true, |stat| {
+            self.left_out.has(directory.place, name.to_bytes(), kind(&stat) == SFlag::S_IFDIR)
+        })
+    }
+}
+
+/// Whether a name is not in the form that HFS+ stores.
+fn is_decomposable(name: &[u8]) -> bool {
+    std::str::from_utf8(name).is_ok_and(|text| !text.is_ascii() && !unicode_normalization::is_nfd(text))
+}
+
+fn date(seconds: i64) -> String {
+    match DateTime::from_timestamp(seconds, 0) {
+        Some(time) => time.format("%Y-%m-%d %H:%M:%S UTC").to_string(),
+        None => format!("{seconds} seconds since 1970"),
+    }
+}

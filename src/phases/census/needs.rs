@@ -1,0 +1,68 @@
+//! What a source asks of the filesystem that is to hold its clone.
+
+use std::ffi::CStr;
+
+use nix::sys::stat::{FileStat, SFlag};
+
+use super::walk::kind;
+
+/// The most that any entry of a tree asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Needs {
+    /// The earliest modification time, in seconds since 1970.
+    pub earliest: i64,
+    /// The latest.
+    pub latest: i64,
+    /// The size of the largest file, holes included.
+    pub size: u64,
+    /// The length of the longest name, in bytes.
+    pub name: u64,
+    /// The length of the longest target of a symbolic link, in bytes.
+    pub target: u64,
+    /// The names of what has the most.
+    pub links: u64,
+    /// The bytes of the extended attributes of what has the most of them; 0 where nobody has asked.
+    pub attributes: u64,
+}
+
+impl Default for Needs {
+    fn default() -> Self {
+        Self { earliest: i64::MAX, latest: i64::MIN, size: 0, name: 0, target: 0, links: 0, attributes: 0 }
+    }
+}
+
+impl Needs {
+    /// Takes an entry in.
+    pub fn see(&mut self, name: &CStr, stat: &FileStat) {
+        let size = u64::try_from(stat.st_size).unwrap_or(0);
+        let kind = kind(stat);
+        let is = |wanted: SFlag, value: u64| if kind == wanted { value } else { 0 };
+        self.add(&Self {
+            earliest: stat.st_mtime,
+            latest: stat.st_mtime,
+            size: is(SFlag::S_IFREG, size),
+            name: name.to_bytes().len() as u64,
+            target: is(SFlag::S_IFLNK, size),
+            links: if kind == SFlag::S_IFDIR { 0 } else { names_of(stat) },
+            attributes: 0,
+        });
+    }
+
+    /// Takes all of another tree in.
+    pub fn add(&mut self, other: &Self) {
+        self.earliest = self.earliest.min(other.earliest);
+        self.latest = self.latest.max(other.latest);
+        self.size = self.size.max(other.size);
+        self.name = self.name.max(other.name);
+        self.target = self.target.max(other.target);
+        self.links = self.links.max(other.links);
+        self.attributes = self.attributes.max(other.attributes);
+    }
+}
+
+/// How many names an inode has.
+#[allow(clippy::useless_conversion, reason = "nlink_t differs by system")]
+#[must_use]
+pub fn names_of(stat: &FileStat) -> u64 {
+    u64::from(stat.st_nlink)
+}

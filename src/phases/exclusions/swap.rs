@@ -1,0 +1,88 @@
+//! Swap files of the source: a copy of one has holes, and nobody could swap to it.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use log::info;
+
+use crate::host::folder::Folder;
+use crate::host::platform::Platform;
+use crate::host::small_file;
+use crate::linux::swaps;
+use crate::logging::warning;
+use crate::phases::{Run, mounts};
+use crate::shown;
+
+/// The largest table that is read, in bytes.
+const LARGEST: u64 = 1 << 20;
+
+/// The largest unit, in bytes.
+const LARGEST_UNIT: u64 = 64 << 10;
+
+/// The swap files of this machine that lie below the source, by their paths there, in order.
+pub fn below(run: &Run<'_>, source: &Folder) -> Vec<OsString> {
+    match run.host.platform {
+        Platform::Linux => {}
+        // There they lie where the built-in exclusions leave everything out.
+        Platform::MacOs(_) => return Vec::new(),
+    }
+    let mut found: Vec<OsString> = named(run).iter().filter_map(|path| relative(source, path)).collect();
+    found.sort();
+    found.dedup();
+    for path in &found {
+        info!("Left out as swap: {}", shown::path(&source.path().join(path)));
+    }
+    found
+}
+
+/// Everything that the machine says it swaps to, files or not.
+fn named(run: &Run<'_>) -> Vec<PathBuf> {
+    let root = &run.host.tools.system_root;
+    let mut named = swaps::active(&read(&root.join("proc/swaps"), "the swap files in use"));
+    named.extend(swaps::of_fstab(&read(&root.join("etc/fstab"), "the swap files of /etc/fstab")));
+    named.extend(of_units(&run.host.job_dir));
+    named
+}
+
+/// What cannot be read is told, and the rest is used; what is not there names nothing.
+fn read(path: &Path, what: &str) -> Vec<u8> {
+    // A table of the kernel's is a regular file too; that of a machine without swap is missing.
+    match std::fs::canonicalize(path).and_then(|path| small_file::read(&path, LARGEST)) {
+        Ok(content) => content,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => {
+            warning(format_args!(
+                "{what} are not known, since {} cannot be read ({}): one of them may be cloned, for nothing.",
+                shown::path(path),
+                shown::reason(&error)
+            ));
+            Vec::new()
+        }
+    }
+}
+
+fn of_units(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let units = entries.flatten().map(|entry| entry.path());
+    let units = units.filter(|path| path.extension() == Some(OsStr::new("swap")));
+    let read = |path: PathBuf| swaps::of_unit(&small_file::read(&path, LARGEST_UNIT).ok()?);
+    units.filter_map(read).collect()
+}
+
+/// The path of a swap file below the source, wherever its filesystem is mounted; `None` where it is no file or not there.
+fn relative(source: &Folder, path: &Path) -> Option<OsString> {
+    let path = std::fs::canonicalize(path).ok()?;
+    if !std::fs::symlink_metadata(&path).ok()?.is_file() {
+        return None;
+    }
+    let name = path.file_name()?;
+    let here = |folder: &Folder| {
+        // What cannot be found out is copied: that costs room and loses nothing.
+        mounts::locate(&mounts::of(folder).ok()??, folder).ok()
+    };
+    let (device, top) = here(source)?;
+    let (other, place) = here(&Folder::open(path.parent()?).ok()?)?;
+    let below = place.strip_prefix(&top).ok().filter(|_| device == other)?;
+    Some(below.join(name).into_os_string())
+}
