@@ -125,7 +125,7 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __
 complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
 complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -s d -l destination -d 'The destination of the clone whose safety nets are meant' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -s g -l organisation-prefix -d 'The prefix that the clone is run with' -r
-complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -l at -d 'Take it from this net: YYYY-MM-DD, YYYY-MM-DD_HH-MM-SS or latest, instead of the newest that holds it' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -l at -d 'Take it from this net: its number, its local time (YYYY-MM-DD, YYYY-MM-DD_HH-MM-SS) or latest, instead of the newest that holds it' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -l to -d 'Where to, instead of the current folder; must exist' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -l rsync -d 'The rsync to use, instead of searching' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -l list -d 'Only list the safety nets, or those that hold the given paths'

@@ -165,13 +165,9 @@ pub fn give_up(run: &Run<'_>, destination: &Destination, nets: &mut Nets) -> boo
 /// A failure for want of room, which names the nets that are still there and how much they hold.
 #[must_use]
 pub fn named_in(run: &Run<'_>, destination: &Destination, failure: Failure) -> Failure {
-    match failure {
-        Failure::DestinationFull { path, what } => {
-            let held = held(run, destination).ok().flatten();
-            Failure::DestinationFull { path, what: what + &held.unwrap_or_default() }
-        }
-        other => other,
-    }
+    let Failure::DestinationFull { path, what } = failure else { return failure };
+    let held = held(run, destination).ok().flatten();
+    Failure::DestinationFull { path, what: what + &held.unwrap_or_default() }
 }
 
 /// What the nets hold, in words.
@@ -186,14 +182,14 @@ fn held(run: &Run<'_>, destination: &Destination) -> io::Result<Option<String>> 
         let net = stock.folder().enter(&name.to_os_string())?;
         bytes += size::measure(&net, &|| run.go_on().is_err())?.bytes;
     }
-    let named = names.iter().take(NAMED).map(NetName::to_string).collect::<Vec<_>>().join(", ");
+    let first = names.iter().take(NAMED).map(NetName::to_string).collect::<Vec<_>>().join(", ");
     let more = match names.len().saturating_sub(NAMED) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let are = if names.len() == 1 { "net" } else { "nets" };
+    let nets = if names.len() == 1 { "net" } else { "nets" };
     Ok(Some(format!(
-        "; the safety {are} {named}{more} there hold {}, which the next run gives up if the clone needs it",
+        "; the safety {nets} {first}{more} there hold {}, which the next run gives up if the clone needs it",
         HumanBytes(bytes)
     )))
 }
@@ -238,7 +234,7 @@ fn remove_leftovers(run: &Run<'_>, ends: &Endpoints) {
     match removed {
         Ok(0) | Err(_) => {}
         Ok(removed) => {
-            info!("Removed {removed} temporary files that an earlier rsync has left at the destination.")
+            info!("Removed {removed} temporary files that an earlier rsync has left at the destination.");
         }
     }
 }

@@ -60,7 +60,7 @@ impl Ages {
     /// Moves the destination's clock on to this moment, and keeps that. Nets are removed after so many days.
     pub fn advance(nets: &Folder, names: &[NetName], now: DateTime<Utc>, days: u32) -> io::Result<Self> {
         let ages = match read(nets) {
-            Ok(Some(kept)) => Self::after(kept, names, now, days),
+            Ok(Some(kept)) => Self::after(&kept, names, now, days),
             // Nothing is known but what the nets' own names say.
             Ok(None) => Self::first(names, now, |name| (now - name.made()).num_seconds()),
             Err(error) => {
@@ -85,7 +85,7 @@ impl Ages {
         Self { kept, now, doubted: 0 }
     }
 
-    fn after(before: Kept, names: &[NetName], now: DateTime<Utc>, days: u32) -> Self {
+    fn after(before: &Kept, names: &[NetName], now: DateTime<Utc>, days: u32) -> Self {
         let gap = now.timestamp().saturating_sub(before.last).max(0);
         let most = (i64::from(days) * DAY / 4).clamp(NIGHTLY, LONGEST_STEP);
         let step = gap.min(most.max(before.habit.saturating_mul(3) / 2));
@@ -167,7 +167,7 @@ mod tests {
         for (number, day) in (1..).zip(runs) {
             let now = start() + Duration::days(*day);
             let ages = match kept.take() {
-                Some(kept) => Ages::after(kept, &names, now, days),
+                Some(kept) => Ages::after(&kept, &names, now, days),
                 None => Ages::first(&names, now, |_| 0),
             };
             let number_of = |name: &NetName| name.number().unwrap();

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;
-use nix::sys::stat::{FileStat, SFlag, fstatat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
 use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 
 use crate::host::folder::Folder;
@@ -94,7 +94,7 @@ fn is_half_a_file(found: &FileStat) -> bool {
     is_regular(found)
         && found.st_uid == geteuid().as_raw()
         && found.st_nlink == 1
-        && found.st_mode & 0o077 == 0
+        && !Mode::from_bits_truncate(found.st_mode).intersects(Mode::S_IRWXG | Mode::S_IRWXO)
         && (found.st_mtime, found.st_mtime_nsec) == (found.st_ctime, found.st_ctime_nsec)
 }
 

@@ -97,7 +97,8 @@ mod tests {
         assert!(spool.file.is_some() && spool.rest.len() <= IN_MEMORY);
         assert!(place.names().unwrap().is_empty());
         assert_eq!(spool.length(), all.len() as u64);
-        for at in [0, 5, IN_MEMORY - 3, spool.written as usize - 1, spool.written as usize, all.len() - 7] {
+        let written = usize::try_from(spool.written).unwrap();
+        for at in [0, 5, IN_MEMORY - 3, written - 1, written, all.len() - 7] {
             let mut found = [0; 7];
             spool.read(at as u64, &mut found).unwrap();
             assert_eq!(found, all[at..at + 7], "{at}");
