@@ -72,6 +72,9 @@ fn act(args: &RestoreArgs, host: &Host, interrupts: &Interrupts) -> Result<(), R
     let found = nets.find(&wanted, args.at.as_deref())?;
     let target = target(args, &nets)?;
     refuse_overwriting(&found, &target)?;
+    for lack in host.rights.lacks().iter().filter(|lack| lack.is_silent) {
+        complain(&format!("Warning: root lacks {} here: {}.", lack.what, lack.effect));
+    }
     let rsync = preflight::find(&Search { host, interrupts, named: args.rsync.as_deref() })?;
     let Some(stock) = &nets.stock else { return Ok(()) };
     let place = Place::make(&target, host.is_root())?;

@@ -92,11 +92,11 @@ impl Rights {
             if self.all_users { capability } else { "the rights of the machine's own root" }
         };
         let all = [
-            silent(self.owners, "CAP_CHOWN", "owners and groups are not cloned"),
+            silent(self.owners, "CAP_CHOWN", "owners and groups are not kept"),
             loud(
                 self.read,
                 "CAP_DAC_READ_SEARCH",
-                "files that only other users may read cannot be cloned, which ends the run with 23",
+                "files that only other users may read cannot be copied, which ends the run with 23",
             ),
             loud(
                 self.write,
@@ -109,11 +109,11 @@ impl Rights {
                 "times and permissions of files of other users cannot be set, which ends the run with 23 where they \
                  differ, and access times at the source change",
             ),
-            silent(self.devices, own("CAP_MKNOD"), "device nodes are not cloned"),
+            silent(self.devices, own("CAP_MKNOD"), "device nodes are not copied"),
             silent(
                 self.trusted,
                 own("CAP_SYS_ADMIN"),
-                "extended attributes of the class trusted are not cloned",
+                "extended attributes of the class trusted are not copied",
             ),
             loud(
                 self.file_capabilities,
@@ -123,7 +123,7 @@ impl Rights {
             silent(
                 self.all_users,
                 "a number for every user (this is a user namespace, as of a container)",
-                "files of users unknown here belong to somebody else in the clone or fail, and access times at the \
+                "files of users unknown here belong to somebody else in the copy or fail, and access times at the \
                  source change",
             ),
         ];

@@ -73,13 +73,13 @@ fn without_the_right_to_make_devices_the_rest_is_cloned() {
     foreign(&sandbox, "foreign", 1000);
     specials(&sandbox);
     let run = bounded(&sandbox, "-mknod");
-    run.assert_code(0).assert_log("Warning: root lacks CAP_MKNOD here: device nodes are not cloned.\n");
+    run.assert_code(0).assert_log("Warning: root lacks CAP_MKNOD here: device nodes are not copied.\n");
     assert!(!sandbox.destination.join("null").exists());
     assert!(fs::symlink_metadata(sandbox.destination.join("fifo")).unwrap().file_type().is_fifo());
     assert_eq!(owner(&sandbox, "foreign"), 1000);
     let record = sandbox.record().unwrap();
     assert_eq!(record["outcome"], "warning");
-    assert_eq!(record["warnings"]["first"][0], "root lacks CAP_MKNOD here: device nodes are not cloned.");
+    assert_eq!(record["warnings"]["first"][0], "root lacks CAP_MKNOD here: device nodes are not copied.");
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn without_the_right_to_give_files_away_owners_are_not_cloned() {
     let sandbox = sandbox();
     foreign(&sandbox, "foreign", 1000);
     let run = bounded(&sandbox, "-chown");
-    run.assert_code(0).assert_log("Warning: root lacks CAP_CHOWN here: owners and groups are not cloned.\n");
+    run.assert_code(0).assert_log("Warning: root lacks CAP_CHOWN here: owners and groups are not kept.\n");
     assert_eq!(owner(&sandbox, "foreign"), 0);
     assert_eq!(sandbox.record().unwrap()["outcome"], "warning");
 }
@@ -151,12 +151,12 @@ fn root_of_a_container_clones_what_it_can_and_says_what_not() {
         let run = Container::run(&sandbox, &arguments);
         run.assert_code(0).assert_no_log("Operation not permitted");
         run.assert_log(
-            "Warning: root lacks the rights of the machine's own root here: device nodes are not cloned.\n",
+            "Warning: root lacks the rights of the machine's own root here: device nodes are not copied.\n",
         );
-        run.assert_log("extended attributes of the class trusted are not cloned.\n");
+        run.assert_log("extended attributes of the class trusted are not copied.\n");
         run.assert_log(
             "Warning: root lacks a number for every user (this is a user namespace, as of a container) here: files of \
-             users unknown here belong to somebody else in the clone or fail",
+             users unknown here belong to somebody else in the copy or fail",
         );
     }
     assert_eq!(fs::read_to_string(sandbox.destination.join("unknown")).unwrap(), "unknown");
@@ -173,10 +173,32 @@ fn the_doctor_names_what_root_lacks() {
     command.args(sandbox.arguments([""; 0])).env("COUNTERPART_FAKE_HOST", sandbox.host());
     let told = Finished::from(command.stdin(Stdio::null()).output().unwrap());
     assert!(
-        told.out.contains("WARN  rights: root lacks CAP_MKNOD here: device nodes are not cloned.\n"),
+        told.out.contains("WARN  rights: root lacks CAP_MKNOD here: device nodes are not copied.\n"),
         "{told}"
     );
     assert!(told.out.contains("WARN  rights: root lacks CAP_FOWNER here: "), "{told}");
     assert!(!told.out.contains("OK    rights: root."), "{told}");
     assert!(told.out.contains("To do: Give the container or the service these rights"), "{told}");
+}
+
+#[test]
+fn restore_warns_of_what_it_cannot_keep() {
+    let sandbox = sandbox();
+    foreign(&sandbox, "foreign", 1000);
+    sandbox.clone(&["--safety-net"]).assert_code(0);
+    fs::remove_file(sandbox.source.join("foreign")).unwrap();
+    sandbox.clone(&["--safety-net"]).assert_code(0);
+    let target = sandbox.path().join("restored");
+    fs::create_dir(&target).unwrap();
+    let mut command = Command::new("/usr/bin/setpriv");
+    command.args(["--bounding-set=-chown", "--inh-caps=-chown"]).args([FAKE_HOST, "restore", "-d"]);
+    command.arg(&sandbox.destination).arg("--to").arg(&target).arg("foreign");
+    command.env("COUNTERPART_FAKE_HOST", sandbox.host());
+    let told = Finished::from(command.stdin(Stdio::null()).output().unwrap());
+    assert_eq!(told.code, 0, "{told}");
+    assert!(
+        told.err.contains("Warning: root lacks CAP_CHOWN here: owners and groups are not kept.\n"),
+        "{told}"
+    );
+    assert_eq!(fs::metadata(target.join("foreign")).unwrap().uid(), 0);
 }
