@@ -16,8 +16,8 @@ const SMALL_ATTRIBUTES: &[&str] = &["-b", "4096", "-I", "256", "-O", "^ea_inode"
 #[track_caller]
 fn assert_cannot_hold(sandbox: &Sandbox, run: &Finished, what: &str, examples: &str) {
     let sentence = format!(
-        "The destination {} cannot hold what the source has: {what}: {examples}. Use another filesystem there, or \
-         exclude these paths.",
+        "The destination {} cannot hold what the source has ({what}): {examples}. Exclude it, change it, or use another \
+         filesystem.",
         sandbox.destination.display()
     );
     run.assert_code(89).assert_err(&format!("counterpart: {sentence}\n")).assert_no_log("is full");
