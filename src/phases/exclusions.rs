@@ -11,7 +11,7 @@ use log::info;
 use super::endpoints::{Endpoints, Source};
 use super::{Run, neighbours};
 use crate::failure::Failure;
-use crate::host::platform::Platform;
+use crate::host::platform::{Platform, System};
 use crate::logging::warning;
 use crate::rsync::rules::{self, Rules};
 use crate::{linux, macos, shown};
@@ -36,11 +36,9 @@ pub fn gather_for(run: &Run<'_>, source: &Source) -> Result<Rules, Failure> {
     if let Some(path) = &run.plan.exclude_from {
         info!("Exclusions: {}", shown::path(path));
     }
-    let (own, always, system): (_, &[_], _) = match run.host.platform {
-        Platform::MacOs(_) => {
-            (macos::exclusions::FILESYSTEMS_OWN, macos::exclusions::ALWAYS, macos::exclusions::SYSTEM)
-        }
-        Platform::Linux => (linux::exclusions::FILESYSTEMS_OWN, &[], linux::exclusions::SYSTEM),
+    let (system, own) = match run.host.platform {
+        Platform::MacOs(_) => (System::MacOs, macos::exclusions::FILESYSTEMS_OWN),
+        Platform::Linux => (System::Linux, linux::exclusions::FILESYSTEMS_OWN),
     };
     let mut ours = rules::own_files(&run.plan.prefix);
     ours.extend(own.iter().map(|name| rules::protect(&format!("/{name}"))));
@@ -49,16 +47,27 @@ pub fn gather_for(run: &Run<'_>, source: &Source) -> Result<Rules, Failure> {
         // A mount point is part of the source; what is mounted there is not.
         ours.push(rules::leave_out(relative, *is_mount_point));
     }
-    let mut built_in = always.to_vec();
-    if source.is_system {
-        built_in.extend_from_slice(system);
-    }
+    let mut built_in = built_in(system, source.is_system);
     if let Some(rest) = users.as_deref().and_then(rules::after_clearing) {
         warning("the excludes file holds a lone \"!\", which clears the built-in exclusions.");
         built_in.clear();
         users = Some(rest.to_vec());
     }
     Ok(Rules { ours, built_in, users, apart: Vec::new() })
+}
+
+/// The patterns that a clone leaves out by itself, in order.
+#[must_use]
+pub fn built_in(system: System, is_system: bool) -> Vec<&'static str> {
+    let (always, of_systems): (&[_], _) = match system {
+        System::MacOs => (macos::exclusions::ALWAYS, macos::exclusions::SYSTEM),
+        System::Linux => (&[], linux::exclusions::SYSTEM),
+    };
+    let mut patterns = always.to_vec();
+    if is_system {
+        patterns.extend_from_slice(of_systems);
+    }
+    patterns
 }
 
 /// Checks the user's file alone.
