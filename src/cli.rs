@@ -12,26 +12,91 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::exit_code;
+use crate::host::platform::System;
 use crate::plan::{DEFAULT_PREFIX, Plan, Prefix};
 use crate::shown;
 use check::{CheckArgs, LookArgs};
 use clone::{CloneArgs, CloneOptions, DoctorArgs, Inquiry, clone_plan, inquiry};
 use restore::RestoreArgs;
 
-/// What is shown below the options.
-const FILES: &str = "\
-Files at the destination's root:
-  .PREFIX.counterpart.completed  exists while the clone is complete; its time is the completion
-  .PREFIX.counterpart.error      the reason of the last failure, in one line
-  .PREFIX.counterpart.stats      the statistics of the last run
-  .PREFIX.counterpart.stats.json all that is known of the last run, for programs
-  .PREFIX.counterpart.id         names this destination, its filesystem, and what is cloned to it
-  .PREFIX.counterpart.safety-net a folder with what clones with --safety-net have deleted or overwritten
-The log is Counterpart_YY-MM-DD_HH-MM-SS in /Library/Logs/Counterpart (macOS) or /var/log/counterpart (Linux).";
+/// What is shown below the options and the exit codes, and on the man page.
+pub const MORE: &str = "\
+Files:
+  .PREFIX.counterpart.*  markers at the top of the destination; counterpart-files(5) explains them
+  /var/log/counterpart, /Library/Logs/Counterpart  logs on Linux and macOS
+  /var/lib/counterpart, /var/db/counterpart        what this machine remembers of its clones
+Examples:
+  counterpart -s / -d /mnt/clone -t
+      Log what a clone of this Linux system would change
+  counterpart -s / -d /mnt/clone --safety-net
+      Clone it and keep what is deleted or overwritten for 30 days
+  counterpart schedule install -- -s / -d /mnt/clone
+      Clone it every night";
 
-/// Makes an exact, where possible bootable, clone of a live system with rsync.
+/// The states of the plugin.
+const CHECK_CODES: &str = "\
+Exit codes:
+  0  OK: the last success is young enough and nothing is wrong with it
+  1  WARNING: it is older than --warning, has warnings, or lies in the future
+  2  CRITICAL: it is older than --critical, a run has failed since, or none has ever succeeded
+  3  UNKNOWN: nothing is known of the clone, the destination does not answer, or the usage is wrong
+Examples:
+  counterpart check
+      Check every clone that this machine remembers
+  counterpart check -d /mnt/clone -w 8d -c 15d
+      Check a weekly clone";
+
+/// How `setpass` ends.
+const SETPASS_CODES: &str = "\
+Exit codes:
+  0   the password is stored, deleted, or can be read
+  1   not run as root, or an internal error
+  2   usage, or a password that cannot be stored
+  92  no password is stored, or the store cannot be used";
+
+/// How the doctor ends.
+const DOCTOR_CODES: &str = "\
+Exit codes:
+  0      no check failed
+  2      usage
+  20     interrupted
+  other  the code of the first FAIL, which is what a clone would exit with; see counterpart(8)";
+
+/// How `restore` ends.
+const RESTORE_CODES: &str = "\
+Exit codes:
+  0      everything is restored or listed
+  1      not run as root, or an internal error
+  2      usage: a path with .., a time that fits several nets, or two paths with one name
+  3\u{2013}35   rsync's own code: not everything is restored; 128+N if signal N killed it
+  65     a path is in no net, or there is no such net; nothing is restored
+  66     the nets cannot be read, or the target exists or cannot be used; nothing is restored
+  74     the target's disk is full: not everything is restored
+  85     rsync not found
+  86     wrong rsync
+Examples:
+  counterpart restore -d /mnt/clone --list /etc/fstab
+      List the nets that hold a file
+  counterpart restore -d /mnt/clone --at 2026-11-20 --to /root/back /etc/fstab
+      Restore it as it was before the clone of that day";
+
+/// How `schedule` ends.
+const SCHEDULE_CODES: &str = "\
+Exit codes:
+  0      done
+  1      not run as root, or launchd or systemd refused; the message quotes them
+  2      usage, in the clone's arguments too
+  other  a check of the clone's arguments failed; see counterpart(8)
+Examples:
+  counterpart schedule install --daily 02:15 -- -s / -d /mnt/clone
+      Clone every night at a quarter past two
+  counterpart schedule run clone
+      Start it now";
+
+/// Make an exact clone of a running system with rsync
 ///
-/// The contents of the source become the contents of the destination: what the source does not have is deleted there.
+/// The contents of the source become the contents of the destination: whatever the source does not have is deleted
+/// there. A destination that holds other files is refused until it is accepted with --adopt.
 #[derive(Debug, Parser)]
 #[command(
     name = "counterpart",
@@ -53,42 +118,100 @@ struct Args {
 /// `counterpart setpass`: what is done with the stored password.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SetpassArgs {
-    /// Take the password from standard input instead of asking for it
+    /// Read the password, one line, from standard input instead of prompting
     #[arg(long, conflicts_with_all = ["delete", "check"])]
     pub stdin: bool,
     /// Delete the stored password
     #[arg(long, conflicts_with = "check")]
     pub delete: bool,
-    /// Only tell whether a password is stored and can be read
+    /// Only check whether a password is stored and can be read
     #[arg(long)]
     pub check: bool,
-    /// The prefix that the clone is run with
+    /// Prefix of the clone's files
     #[arg(short = 'g', long, value_name = "PREFIX", default_value = DEFAULT_PREFIX)]
     pub organisation_prefix: Prefix,
 }
 
 #[derive(Debug, Subcommand)]
 enum Commands {
-    /// Stores the password of the server backup in the system's keychain or credential store
+    /// Store the password for server backups
+    ///
+    /// It is stored in the System keychain on macOS, in systemd's encrypted credential store on Linux, and used by -B. Both
+    /// need the same -g.
+    #[command(after_long_help = SETPASS_CODES)]
     Setpass(SetpassArgs),
-    /// Tells, changing nothing, what a clone with these options would meet
+    /// Check what a clone would run into; read-only
+    ///
+    /// Takes every option of a clone, and -s and -d are optional. Each line of the answer is OK, WARN or FAIL, with what to
+    /// do about it.
+    #[command(after_long_help = DOCTOR_CODES)]
     Doctor(Box<DoctorArgs>),
-    /// Judges clones for a monitoring system: a plugin by the monitoring-plugins guidelines
-    #[command(version)]
+    /// Check the state of clones; a Nagios-compatible plugin
+    ///
+    /// Prints the state on one line, with performance data. It writes nothing and needs no root. A link to the program by
+    /// the name of check_counterpart_clone does the same.
+    #[command(version, after_long_help = CHECK_CODES)]
     Check(CheckArgs),
     /// Prints what the marks at a destination say, for the plugin
     #[command(hide = true)]
     Look(LookArgs),
-    /// Installs, shows, starts or removes clones that the system makes by itself
+    /// Manage scheduled clones
+    ///
+    /// The clones are started by systemd on Linux and by launchd on macOS.
+    #[command(after_long_help = SCHEDULE_CODES)]
     Schedule(schedule::ScheduleArgs),
-    /// Brings back what a clone with --safety-net has deleted or overwritten
+    /// Restore what a clone with --safety-net deleted or overwrote
+    ///
+    /// Copies files and directories with all their properties. Nothing that exists is overwritten, and the net keeps what it
+    /// has.
+    #[command(after_long_help = RESTORE_CODES)]
     Restore(RestoreArgs),
-    /// Prints the man page or a shell's completions
+    /// Print the built-in exclusions, one pattern a line
+    ///
+    /// Without options, those of a clone of this whole system.
+    Exclusions(ExclusionsArgs),
+    /// Print the man page or a shell's completions
     #[command(hide = true)]
-    Generate {
-        /// What to print
-        what: Generated,
-    },
+    Generate(GenerateArgs),
+}
+
+/// `counterpart exclusions`: of which clone.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ExclusionsArgs {
+    /// Print those of a clone of this directory
+    #[arg(short, long, value_name = "DIR")]
+    pub source: Option<PathBuf>,
+    /// Print those of this system: linux or macos
+    #[arg(long, value_name = "SYSTEM", hide_possible_values = true)]
+    pub system: Option<SystemName>,
+}
+
+/// A system, as it is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SystemName {
+    /// Linux.
+    Linux,
+    /// macOS.
+    Macos,
+}
+
+impl From<SystemName> for System {
+    fn from(name: SystemName) -> Self {
+        match name {
+            SystemName::Linux => Self::Linux,
+            SystemName::Macos => Self::MacOs,
+        }
+    }
+}
+
+/// `counterpart generate`: what, and where to.
+#[derive(Debug, Clone, clap::Args)]
+pub struct GenerateArgs {
+    /// What to print
+    pub what: Generated,
+    /// Write all man pages to man8 and man5 below this directory instead of printing the main one
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
 }
 
 /// What the hidden subcommand can print.
@@ -123,8 +246,10 @@ pub enum Action {
     Schedule(schedule::Action),
     /// Bring files back from the safety nets.
     Restore(RestoreArgs),
+    /// Print the built-in exclusions.
+    Exclusions(ExclusionsArgs),
     /// Print a generated document.
-    Generate(Generated),
+    Generate(GenerateArgs),
 }
 
 impl Action {
@@ -140,6 +265,7 @@ impl Action {
             | Self::Look(_)
             | Self::Schedule(_)
             | Self::Restore(_)
+            | Self::Exclusions(_)
             | Self::Generate(_) => false,
         }
     }
@@ -152,7 +278,7 @@ pub fn definition() -> clap::Command {
 }
 
 fn after_help() -> String {
-    format!("Exit codes:\n{}\n{FILES}", exit_code::table_text())
+    format!("Exit codes:\n{}{MORE}", exit_code::table_text())
 }
 
 /// Parses the process's arguments. The error is clap's, and prints itself: help and version are "errors" with code 0.
@@ -179,7 +305,8 @@ pub fn parse() -> Result<Action, clap::Error> {
         (Some(Commands::Restore(args)), _) => restore::resolve(args)
             .map(Action::Restore)
             .map_err(|message| definition.error(ErrorKind::ValueValidation, message)),
-        (Some(Commands::Generate { what }), _) => Ok(Action::Generate(what)),
+        (Some(Commands::Exclusions(args)), _) => Ok(Action::Exclusions(args)),
+        (Some(Commands::Generate(args)), _) => Ok(Action::Generate(args)),
         (None, Some(clone)) => clone_plan(&clone, args.options)
             .map(|plan| Action::Clone(Box::new(plan)))
             .map_err(|message| definition.error(ErrorKind::ValueValidation, message)),

@@ -1,6 +1,6 @@
 //! The documented exit codes: the numbers, what each means and what to do about it.
 //!
-//! The README's table, `--help` and the man page are made from or compared with [`TABLE`].
+//! `docs/exit-codes.md`, `--help` and the man page are made from or compared with [`TABLE`].
 
 mod signal;
 
@@ -148,27 +148,27 @@ pub const TABLE: &[Row] = &[
     row("0", "success", "nothing to do: the clone is complete and on the disk"),
     row(
         "1",
-        "must be run as root, or an internal error",
+        "not run as root, or an internal error",
         "run it with sudo or from a root job; report an internal error with the log",
     ),
     row("2", "usage", "read the message and `counterpart --help`"),
     row(
         "3–35",
-        "rsync's own code, where nothing more exact is known; 20 also when Counterpart itself was interrupted; \
-         24, files vanished during the clone, which is complete otherwise",
+        "rsync's own code, where nothing more exact is known; 20 also if Counterpart was interrupted; \
+         24, files vanished during a clone that is otherwise complete",
         "read the failing paths at the end of the log; see rsync(1), \"EXIT VALUES\"",
     ),
     row(
         "65",
         "source not readable, or empty",
-        "check `-s`: is the volume mounted, does the folder hold anything?",
+        "check `-s`: is its disk mounted, does the directory hold anything?",
     ),
     row(
         "66",
         "destination not writable",
-        "check `-d`: it must be an existing, writable folder and not a symbolic link",
+        "check `-d`: it must be an existing, writable directory and not a symbolic link",
     ),
-    row("67", "excludes file not readable", "check `-e`: it must be a readable file"),
+    row("67", "exclusion file not readable", "check `-e`: it must be a readable file"),
     row(
         "68",
         "pre-clone script not executable",
@@ -179,27 +179,27 @@ pub const TABLE: &[Row] = &[
         "post-clone script not executable",
         "check `-o`: `chmod +x` it and give it a `#!` line whose interpreter exists",
     ),
-    row("70", "this was a test run", "nothing was changed; run again without `-t` to make the clone"),
+    row("70", "this was a test run", "nothing was changed; run it again without `-t` to make the clone"),
     row(
         "71",
         "source became unreadable during the clone",
-        "check the source's disk and cable, then run again",
+        "check the source's disk and cable, then run it again",
     ),
     row(
         "72",
         "destination became unwritable during the clone",
-        "check the destination's disk and cable, repair its filesystem, then run again",
+        "check the destination's disk and cable, repair its filesystem, then run it again",
     ),
     row(
         "73",
-        "an access control entry on the source names a user that no longer exists",
-        "remove the entry from the path named in the log (`ls -le`, `chmod -a# N`), then run again",
+        "an access control entry in the source names a user who no longer exists",
+        "remove the entry from the path named in the log (`ls -le`, `chmod -a# N`), then run it again",
     ),
     row(
         "74",
         "destination full",
         "make room at the destination (space or inodes), exclude more, or use a larger disk; if the clone would fit \
-         after all, `--no-space-check`",
+         after all, give `--no-space-check`",
     ),
     row(
         "76",
@@ -210,7 +210,7 @@ pub const TABLE: &[Row] = &[
     row(
         "80",
         "another Counterpart is cloning to this destination",
-        "wait for it to end; if none is running, an rsync of a killed run may still be ending",
+        "wait for it to finish; the rsync of a killed run may still be at work",
     ),
     row("81", "pre-clone script failed (`--strict-scripts`)", "read the script's output in the log"),
     row(
@@ -218,7 +218,7 @@ pub const TABLE: &[Row] = &[
         "post-clone script failed (`--strict-scripts`)",
         "read the script's output in the log; the files were cloned before it ran",
     ),
-    row("85", "rsync not found", "install rsync (INSTALL.md has the command), or name it with `--rsync`"),
+    row("85", "rsync not found", "install rsync (see INSTALL.md), or name it with `--rsync`"),
     row("86", "wrong rsync", "install Samba's rsync 3.0.9 or later; Apple's openrsync cannot make a clone"),
     row(
         "87",
@@ -227,8 +227,8 @@ pub const TABLE: &[Row] = &[
     ),
     row(
         "88",
-        "the destination is not the one it was, or no disk is mounted there",
-        "mount the right disk; if this one is right, accept it once with `--adopt`, a plain folder with `--allow-folder`",
+        "the destination is not the disk that it was, or no disk is mounted there",
+        "mount the right disk; to accept this one, give `--adopt` once; for a plain directory, give `--allow-folder`",
     ),
     row(
         "89",
@@ -247,19 +247,19 @@ pub const TABLE: &[Row] = &[
     ),
     row(
         "92",
-        "no password in the keychain, or no keychain",
+        "no password is stored, or the password store cannot be read",
         "store it with `counterpart setpass`, as root and with the same `-g`",
     ),
     row(
         "93",
-        "server backup not supported on this system version",
-        "leave `-b` or `-B` out: nothing was found here that it could save",
+        "server backup not supported on this system",
+        "leave out `-b` or `-B`: nothing was found here that it could back up",
     ),
-    row("94", "serveradmin not found", "install Server.app, or leave `-b` or `-B` out"),
-    row("95", "pg_dumpall not found", "install PostgreSQL's client programs of the server's version"),
-    row("96", "a database could not be dumped", "read the dumper's own words in the log"),
-    row("97", "the directory could not be archived", "read the words of serveradmin or slapcat in the log"),
-    row("98", "the service settings could not be dumped", "read serveradmin's words in the log"),
+    row("94", "serveradmin not found", "install Server.app, or leave out `-b` or `-B`"),
+    row("95", "pg_dumpall not found", "install the PostgreSQL client programs of the server's version"),
+    row("96", "a database could not be dumped", "read what the dump program printed in the log"),
+    row("97", "the directory could not be archived", "read what serveradmin or slapcat printed in the log"),
+    row("98", "the service settings could not be dumped", "read what serveradmin printed in the log"),
     row(
         "128+N",
         "rsync was killed, or Counterpart ended, by signal N",

@@ -6,6 +6,7 @@ pub mod address;
 pub mod check;
 pub mod cli;
 pub mod doctor;
+pub mod exclusions;
 pub mod exit_code;
 pub mod failure;
 pub mod generate;
@@ -53,7 +54,11 @@ pub fn main_on(find_host: impl FnOnce() -> anyhow::Result<Host>) -> ProcessExitC
             let _ = error.print();
             u8::try_from(error.exit_code()).unwrap_or(ExitCode::USAGE.number())
         }
-        Ok(cli::Action::Generate(what)) => finish(generate::run(what)),
+        Ok(cli::Action::Generate(args)) => finish(generate::run(&args)),
+        Ok(cli::Action::Exclusions(args)) => match find_host() {
+            Err(error) => finish(Err(error)),
+            Ok(host) => exclusions::run(&args, &host).number(),
+        },
         Ok(cli::Action::Check(args)) => check::run(&args, find_host).number(),
         Ok(cli::Action::ExplainCheck(error)) => check::explain(&error).number(),
         Ok(cli::Action::Look(args)) => finish(check::marks::print(&args)),

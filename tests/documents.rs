@@ -27,8 +27,24 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Every document at the top of the project.
-const DOCUMENTS: [&str; 4] = ["README.md", "INSTALL.md", "SCHEDULING.md", "SECURITY.md"];
+/// Every document for users and developers; a test sees to it that none in `docs/` is missing.
+const DOCUMENTS: [&str; 15] = [
+    "README.md",
+    "INSTALL.md",
+    "SCHEDULING.md",
+    "SECURITY.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "tests/README.md",
+    "docs/databases.md",
+    "docs/exit-codes.md",
+    "docs/faq.md",
+    "docs/files.md",
+    "docs/from-1.2.1.md",
+    "docs/guide.md",
+    "docs/monitoring.md",
+    "docs/rsync-versions.md",
+];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

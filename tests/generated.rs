@@ -1,15 +1,16 @@
-//! The man page and the completions below `examples/` are what the program prints.
+//! The man pages and the completions below `examples/` are what the program prints.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 const PRODUCT: &str = env!("CARGO_BIN_EXE_counterpart");
 
-/// What is generated, and the file that holds it.
+/// What is printed, and the file that holds it.
 const FILES: [(&str, &str); 4] = [
-    ("man", "examples/man/counterpart.8"),
+    ("man", "examples/man/man8/counterpart.8"),
     ("bash", "examples/completions/counterpart.bash"),
     ("zsh", "examples/completions/_counterpart"),
     ("fish", "examples/completions/counterpart.fish"),
@@ -32,9 +33,59 @@ fn generated_files_are_what_the_program_prints() {
         let committed = fs::read(path(file)).unwrap_or_default();
         assert!(
             printed.stdout == committed,
-            "{file} is out of date. Renew it with: cargo run -- generate {what} >{file}"
+            "{file} is out of date. CONTRIBUTING.md, \"Generated files\", says how to renew it"
         );
     }
+}
+
+/// Every file below a directory, by its path in it, with its content.
+fn files(dir: &Path) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for section in fs::read_dir(dir).unwrap() {
+        let section = section.unwrap().path();
+        for page in fs::read_dir(&section).unwrap() {
+            let page = page.unwrap().path();
+            let name = page.strip_prefix(dir).unwrap().to_str().unwrap().to_owned();
+            found.insert(name, fs::read_to_string(page).unwrap());
+        }
+    }
+    found
+}
+
+#[test]
+fn there_is_a_man_page_for_each_command_and_all_are_up_to_date() {
+    let dir = tempfile::tempdir().unwrap();
+    // What is there already gives way.
+    for _ in 0..2 {
+        let printed = run(PRODUCT, &["generate", "man", "--dir", dir.path().to_str().unwrap()]).unwrap();
+        assert!(printed.status.success() && printed.stdout.is_empty(), "{printed:?}");
+    }
+    let (written, kept) = (files(dir.path()), files(&path("examples/man")));
+    let names: Vec<&str> = written.keys().map(String::as_str).collect();
+    let pages = ["check", "doctor", "exclusions", "restore", "schedule", "setpass"];
+    let mut expected = vec!["man5/counterpart-files.5".to_owned(), "man8/counterpart.8".to_owned()];
+    expected.extend(pages.map(|page| format!("man8/counterpart-{page}.8")));
+    expected.sort();
+    assert_eq!(names, expected);
+    assert_eq!(names, kept.keys().map(String::as_str).collect::<Vec<_>>(), "in examples/man");
+    for (name, text) in &written {
+        assert!(*text == kept[name], "{name} is out of date: cargo run -- generate man --dir examples/man");
+    }
+    // Each is named by the main page.
+    for page in pages {
+        assert!(written["man8/counterpart.8"].contains(&format!(".BR counterpart\\-{page} (8)")), "{page}");
+    }
+}
+
+#[test]
+fn what_cannot_be_written_is_told() {
+    let printed = run(PRODUCT, &["generate", "man", "--dir", "/proc/no/such"]).unwrap();
+    assert_eq!(printed.status.code(), Some(1), "{printed:?}");
+    let told = String::from_utf8(printed.stderr).unwrap();
+    assert!(told.starts_with("counterpart: /proc/no/such/man8 cannot be created: "), "{told}");
+    let printed = run(PRODUCT, &["generate", "bash", "--dir", "/proc/no/such"]).unwrap();
+    assert_eq!(printed.status.code(), Some(1), "{printed:?}");
+    assert_eq!(printed.stderr, b"counterpart: --dir goes with man only.\n");
 }
 
 #[test]
@@ -51,33 +102,51 @@ fn nothing_generated_depends_on_the_terminal() {
 }
 
 #[test]
-fn the_man_page_is_accepted_without_a_warning() {
-    let page = path("examples/man/counterpart.8");
-    let Some(formatted) = run("groff", &["-man", "-Tutf8", "-ww", "-z", page.to_str().unwrap()]) else {
-        return;
-    };
-    assert!(formatted.status.success(), "{formatted:?}");
-    assert_eq!(String::from_utf8_lossy(&formatted.stderr), "");
+fn the_man_pages_are_accepted_without_a_warning() {
+    for name in files(&path("examples/man")).keys() {
+        let page = path("examples/man").join(name);
+        let Some(formatted) = run("groff", &["-man", "-Tutf8", "-ww", "-z", page.to_str().unwrap()]) else {
+            return;
+        };
+        assert!(formatted.status.success(), "{formatted:?}");
+        assert_eq!(String::from_utf8_lossy(&formatted.stderr), "", "{name}");
+    }
+}
+
+/// The options of a command as its help shows them.
+fn options(command: &[&str]) -> Vec<String> {
+    let help = run(PRODUCT, &[command, &["--help"]].concat()).unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let options = help.split_once("\nOptions:\n").expect("no options").1;
+    let words =
+        options.lines().filter(|line| line.trim_start().starts_with('-')).flat_map(str::split_whitespace);
+    words
+        .filter_map(|word| word.split(['[', ',']).next())
+        .filter(|word| word.starts_with("--") && word.len() > 2)
+        .map(str::to_owned)
+        .collect()
 }
 
 #[test]
-fn the_man_page_names_every_option_and_exit_code() {
-    let page = fs::read_to_string(path("examples/man/counterpart.8")).unwrap();
-    let help = run(PRODUCT, &["--help"]).unwrap();
-    let help = String::from_utf8(help.stdout).unwrap();
-    let options: Vec<&str> = help
-        .split_whitespace()
-        .filter_map(|word| word.split(['[', ',']).next())
-        .filter(|word| word.starts_with("--"))
-        .collect();
-    assert!(options.len() > 10, "{help}");
-    for option in options {
-        let escaped = option.replace('-', "\\-");
-        assert!(page.contains(&escaped), "{option} is missing");
+fn each_page_names_every_option_of_its_command() {
+    let pages = files(&path("examples/man"));
+    let main = &pages["man8/counterpart.8"];
+    let mut seen = 0;
+    for command in ["", "check", "doctor", "exclusions", "restore", "schedule install", "setpass"] {
+        let words: Vec<&str> = command.split_whitespace().collect();
+        let page = words.first().map_or(main, |name| &pages[&format!("man8/counterpart-{name}.8")]);
+        for option in options(&words) {
+            let escaped = option.replace('-', "\\-");
+            // The doctor's page leaves those of a clone to the main page, and says so.
+            let is_there = page.contains(&escaped) || (command == "doctor" && main.contains(&escaped));
+            assert!(is_there, "{command}: {option} is missing");
+            seen += 1;
+        }
     }
+    assert!(seen > 40, "{seen}");
     for row in counterpart::exit_code::TABLE {
         let code = row.code.replace('-', "\\-").replace('\u{2013}', "\\(en");
-        assert!(page.contains(&format!("\\fB{code}\\fR\n")), "{code} is missing");
+        assert!(main.contains(&format!("\\fB{code}\\fR\n")), "{code} is missing");
     }
 }
 

@@ -10,7 +10,7 @@ use regex::Regex;
 const LAYERS: [&[&str]; 12] = [
     &["main"],
     &["lib"],
-    &["check", "doctor", "generate", "pipeline", "restore", "schedule", "setpass"],
+    &["check", "doctor", "exclusions", "generate", "pipeline", "restore", "schedule", "setpass"],
     &["cli"],
     &["phases"],
     &["rsync", "macos", "linux", "logging", "metrics", "stats_file"],

@@ -22,6 +22,9 @@ _counterpart() {
             counterpart,doctor)
                 cmd="counterpart__subcmd__doctor"
                 ;;
+            counterpart,exclusions)
+                cmd="counterpart__subcmd__exclusions"
+                ;;
             counterpart,generate)
                 cmd="counterpart__subcmd__generate"
                 ;;
@@ -59,7 +62,7 @@ _counterpart() {
 
     case "${cmd}" in
         counterpart)
-            opts="-s -d -e -b -B -p -o -g -t -h -V --source --destination --exclude-from --backup-password --backup-keychain --backup-dir --pre-script --post-script --organisation-prefix --test-run --rsync --log-dir --keep-logs --adopt --allow-shrink --no-space-check --allow-folder --strict-scripts --allow-non-root --retries --retry-wait --stall-timeout --vanished-ok --metrics-file --ping --on-error --skip-if-missing --safety-net --help --version setpass doctor check look schedule restore generate"
+            opts="-s -d -e -b -B -p -o -g -t -h -V --source --destination --exclude-from --backup-password --backup-keychain --backup-dir --pre-script --post-script --organisation-prefix --test-run --rsync --log-dir --keep-logs --adopt --allow-shrink --no-space-check --allow-folder --strict-scripts --allow-non-root --retries --retry-wait --stall-timeout --vanished-ok --metrics-file --ping --on-error --skip-if-missing --safety-net --help --version setpass doctor check look schedule restore exclusions generate"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -340,13 +343,43 @@ _counterpart() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        counterpart__subcmd__generate)
-            opts="-h --help man bash zsh fish"
+        counterpart__subcmd__exclusions)
+            opts="-s -h --source --system --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --source)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -s)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --system)
+                    COMPREPLY=($(compgen -W "linux macos" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        counterpart__subcmd__generate)
+            opts="-h --dir --help man bash zsh fish"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

@@ -21,19 +21,19 @@ const LONGEST: Duration = Duration::from_secs(1000 * 365 * 24 * 60 * 60);
 /// `counterpart check`: which clone is judged, and by which limits.
 #[derive(Debug, Clone, clap::Args)]
 pub struct CheckArgs {
-    /// The destination of the clone; without it, every destination that this machine remembers
+    /// Check this destination instead of all that this machine remembers
     #[arg(short, long, value_name = "DIR", value_parser = clap::value_parser!(PathBuf))]
     pub destination: Option<PathBuf>,
-    /// Warn when the last success is older: minutes, or 26h, 2d, 90min
+    /// Return WARNING if the last success is older: minutes, or 26h, 2d, 90min
     #[arg(short, long, value_name = "AGE", default_value = "26h", value_parser = parse_age)]
     pub warning: Duration,
-    /// Be critical when the last success is older: minutes, or 50h, 3d
+    /// Return CRITICAL if the last success is older: minutes, or 50h, 3d
     #[arg(short, long, value_name = "AGE", default_value = "50h", value_parser = parse_age)]
     pub critical: Duration,
-    /// The prefix that the clone is run with [default: me.jedda; without -d, all of them]
+    /// Prefix of the clone's files [default: me.jedda; without -d, any]
     #[arg(short = 'g', long, value_name = "PREFIX")]
     pub organisation_prefix: Option<Prefix>,
-    /// Give up after so long with UNKNOWN: seconds, or 10s, 1min
+    /// Give up with UNKNOWN after this long: seconds, or 10s, 1min
     #[arg(short, long, value_name = "TIME", default_value = "10s", value_parser = parse_timeout)]
     pub timeout: Duration,
 }

@@ -13,10 +13,10 @@ use crate::secret::{Once, Secret};
 /// The ends of a clone.
 #[derive(Debug, clap::Args)]
 pub(super) struct CloneArgs {
-    /// What to clone: its contents become the destination's contents, with or without a trailing slash
+    /// Clone the contents of this directory, with or without a trailing slash
     #[arg(short, long, value_name = "DIR")]
     source: PathBuf,
-    /// Where to; must exist
+    /// Make this directory the clone; must exist
     #[arg(short, long, value_name = "DIR")]
     destination: PathBuf,
 }
@@ -24,13 +24,13 @@ pub(super) struct CloneArgs {
 /// `counterpart doctor`: what a clone takes, with ends that need not be named.
 #[derive(Debug, clap::Args)]
 pub(super) struct DoctorArgs {
-    /// What would be cloned; without it, nothing is told of a source
+    /// Check this source
     #[arg(short, long, value_name = "DIR")]
     source: Option<PathBuf>,
-    /// Where to; without it, nothing is told of a destination
+    /// Check this destination
     #[arg(short, long, value_name = "DIR")]
     destination: Option<PathBuf>,
-    /// Print JSON instead of lines
+    /// Print the result as JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -40,84 +40,92 @@ pub(super) struct DoctorArgs {
 /// Everything else that may be said of a clone.
 #[derive(Debug, clap::Args)]
 pub(super) struct CloneOptions {
-    /// Exclusion patterns, in rsync's syntax, added to the built-in ones
+    /// Exclude what matches the patterns in this file, in rsync's syntax, besides the built-in ones
     #[arg(short, long, value_name = "FILE")]
     exclude_from: Option<PathBuf>,
-    /// Back up directory and database servers before the clone, with this password. Every user can see it in the list
-    /// of processes: -B is better
+    /// Back up directory and database servers first, with this password; it shows in the process list: prefer -B
     #[arg(short, long, value_name = "PASSWORD", conflicts_with = "backup_keychain", value_parser = parse_secret)]
     backup_password: Option<Secret>,
-    /// The same, with the password that `counterpart setpass` has stored
+    /// Back up servers first, with the password stored by `counterpart setpass`
     #[arg(short = 'B', long)]
     backup_keychain: bool,
-    /// Where the server backup goes, instead of /var/backups/counterpart
+    /// Write the server backup here instead of /var/backups/counterpart
     #[arg(long, value_name = "DIR")]
     backup_dir: Option<PathBuf>,
-    /// Executable run before the clone, its output logged
+    /// Run this executable before the clone and log its output
     #[arg(short, long, value_name = "FILE")]
     pre_script: Option<PathBuf>,
-    /// Executable run after a successful clone, its output logged
+    /// Run this executable after a successful clone and log its output
     #[arg(short = 'o', long, value_name = "FILE")]
     post_script: Option<PathBuf>,
-    /// Reverse-domain prefix of the files left at the destination: letters, digits, '-', '.', '_', no leading dot
+    /// Reverse-domain prefix of Counterpart's files at the destination
+    ///
+    /// Letters, digits, '-', '.' and '_', at most 100 of them, not beginning with a dot.
     #[arg(short = 'g', long, value_name = "PREFIX", default_value = DEFAULT_PREFIX)]
     organisation_prefix: Prefix,
-    /// Verbose dry run: logs what would change, changes nothing at all, exits with 70
+    /// Log what a clone would change, change nothing, and exit 70
     #[arg(short, long)]
     test_run: bool,
-    /// The rsync to use, instead of searching
+    /// Use this rsync instead of searching for one
     #[arg(long, value_name = "FILE")]
     rsync: Option<PathBuf>,
-    /// The log folder, instead of the default one
+    /// Write the log to this directory
     #[arg(long, value_name = "DIR")]
     log_dir: Option<PathBuf>,
-    /// How many logs stay in the log folder, this run's included; 0 keeps them all
+    /// Keep the newest N logs, this run's included; 0 keeps all
     #[arg(long, value_name = "N", default_value = "60")]
     keep_logs: usize,
-    /// Let the first clone delete what the destination already holds, and accept another disk than before
+    /// Accept a destination that holds other files, or another disk than before; use it once, by hand
     #[arg(long)]
     adopt: bool,
-    /// Let the source have lost more than half of its entries since the last complete clone
+    /// Allow a source that has shrunk by more than half
     #[arg(long)]
     allow_shrink: bool,
-    /// Do not check beforehand whether the clone fits: for sources and destinations with shared, compressed or
-    /// preallocated blocks
+    /// Do not check beforehand whether the clone fits
+    ///
+    /// For sources and destinations with shared, compressed or preallocated blocks.
     #[arg(long)]
     no_space_check: bool,
-    /// Clone into a folder of /mnt, /media or /Volumes though no disk is mounted there
+    /// Clone into a directory below /mnt, /media or /Volumes even if no disk is mounted there
     #[arg(long)]
     allow_folder: bool,
-    /// A failing pre-clone script stops the run (81), a failing post-clone script fails it (82)
+    /// Fail the run if a script fails: 81 before the clone, 82 after it
     #[arg(long)]
     strict_scripts: bool,
-    /// Clone without root; ownership and special files are then not kept, and the log says so
+    /// Clone without root, keeping neither ownership nor special files
     #[arg(long)]
     allow_non_root: bool,
-    /// Try the transfer again, so often, after a failure that may pass: rsync's 10, 12, 30 and 35, and vanished files
+    /// Retry the transfer up to N times after a transient failure
+    ///
+    /// Those are rsync's 10, 12, 30 and 35 while both ends are still there, and vanished files.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=100))]
     retries: u32,
-    /// The pause before another attempt: 90s, 5min, 1h
+    /// Wait this long before each retry: 90s, 5min, 1h
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_wait)]
     retry_wait: Duration,
-    /// Give rsync up, with 30, when it has done nothing at all for so long; 0 or off waits for ever
+    /// Give up, with 30, after rsync has done nothing at all for this long; 0 or off waits forever
     #[arg(long, value_name = "TIME", default_value = "30min", value_parser = parse_stall_timeout)]
     stall_timeout: StallTimeout,
-    /// Exit with 0, not 24, when files vanished from the source while they were copied
+    /// Exit 0 instead of 24 when files vanish from the source during the clone
     #[arg(long)]
     vanished_ok: bool,
-    /// Write how the run went for Prometheus' textfile collector; the name must end in .prom
+    /// Write metrics for Prometheus's textfile collector; the name must end in .prom
     #[arg(long, value_name = "FILE")]
     metrics_file: Option<PathBuf>,
-    /// Tell this address, as healthchecks.io has it: URL/start at the beginning, then URL, or URL/fail
+    /// Ping this URL (healthchecks.io convention)
+    ///
+    /// URL/start at the start, then URL after a success or URL/fail after a failure.
     #[arg(long, value_name = "URL")]
     ping: Option<Address>,
-    /// Executable run after any failure, its output logged
+    /// Run this executable after any failure and log its output
     #[arg(long, value_name = "FILE")]
     on_error: Option<PathBuf>,
-    /// End with 0, having done nothing, when the destination does not exist or its disk is not mounted
+    /// Exit 0 without cloning if the destination is missing
+    ///
+    /// It is missing if it does not exist or its disk is not mounted.
     #[arg(long)]
     skip_if_missing: bool,
-    /// Keep what the clone deletes or overwrites at the destination for DAYS days, 30 if no number is given
+    /// Keep what the clone deletes or overwrites for DAYS days, 30 without a number
     #[arg(long, value_name = "DAYS", num_args = 0..=1, require_equals = true, default_missing_value = "30",
         value_parser = clap::value_parser!(u32).range(1..=36_500))]
     safety_net: Option<u32>,

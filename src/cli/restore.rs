@@ -8,26 +8,26 @@ use crate::plan::{DEFAULT_PREFIX, Prefix};
 /// `counterpart restore`: what is brought back from the safety nets.
 #[derive(Debug, Clone, clap::Args)]
 pub struct RestoreArgs {
-    /// The destination of the clone whose safety nets are meant
+    /// Restore from the safety nets of this clone
     #[arg(short, long, value_name = "DIR")]
     pub destination: PathBuf,
-    /// The prefix that the clone is run with
+    /// Prefix of the clone's files
     #[arg(short = 'g', long, value_name = "PREFIX", default_value = DEFAULT_PREFIX)]
     pub organisation_prefix: Prefix,
-    /// Only list the safety nets, or those that hold the given paths
+    /// List the safety nets, or those that hold the given paths
     #[arg(long, conflicts_with_all = ["at", "to"])]
     pub list: bool,
-    /// Take it from this net: its number, its local time (YYYY-MM-DD, YYYY-MM-DD_HH-MM-SS) or latest, instead of the
-    /// newest that holds it
+    /// Restore from this net instead of the newest that holds the path: its number, its local time (YYYY-MM-DD,
+    /// YYYY-MM-DD_HH-MM-SS) or latest
     #[arg(long, value_name = "NET")]
     pub at: Option<String>,
-    /// Where to, instead of the current folder; must exist
+    /// Restore to this existing directory instead of the current one
     #[arg(long, value_name = "DIR")]
     pub to: Option<PathBuf>,
-    /// The rsync to use, instead of searching
+    /// Use this rsync instead of searching for one
     #[arg(long, value_name = "FILE")]
     pub rsync: Option<PathBuf>,
-    /// What to bring back, counted from the top of the clone, with or without a leading slash
+    /// Restore this path, relative to the top of the clone, with or without a leading slash
     #[arg(value_name = "PATH", required_unless_present = "list")]
     pub paths: Vec<PathBuf>,
 }

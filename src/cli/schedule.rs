@@ -24,49 +24,49 @@ pub struct ScheduleArgs {
 
 #[derive(Debug, Subcommand)]
 enum Commands {
-    /// Checks a clone's arguments and has the system make that clone from now on
+    /// Check a clone's arguments and schedule it
     Install(InstallArgs),
-    /// Shows the files, the next run and the last result of a schedule
+    /// Show a schedule: its next run, last result and files
     Show {
-        /// Which schedule
+        /// Name of the schedule
         #[arg(default_value = DEFAULT_NAME)]
         name: Name,
     },
-    /// Lists all schedules with their next run and last result
+    /// List the schedules with their next run and last result
     List,
-    /// Starts a schedule's clone now, and does not wait for its end
+    /// Start a scheduled clone now, without waiting for it to finish
     Run {
-        /// Which schedule
+        /// Name of the schedule
         name: Name,
     },
-    /// Removes a schedule
+    /// Remove a schedule; clones and logs stay
     Remove {
-        /// Which schedule
+        /// Name of the schedule
         name: Name,
     },
 }
 
 #[derive(Debug, clap::Args)]
 struct InstallArgs {
-    /// Every day at this time; at 03:30 when nothing else is asked for
+    /// Run every day at this time; the default is 03:30
     #[arg(long, value_name = "HH:MM", group = "when")]
     daily: Option<String>,
-    /// Every week at this day and time: Sun 03:30
+    /// Run every week on this day at this time: Sun 04:00
     #[arg(long, num_args = 2, value_names = ["DAY", "HH:MM"], group = "when")]
     weekly: Option<Vec<String>>,
-    /// So many hours or minutes apart, which must divide a day or an hour evenly: 2h, 15m
+    /// Run at this interval, which must divide a day or an hour evenly: 2h, 15m
     #[arg(long, value_name = "INTERVAL", group = "when")]
     every: Option<String>,
-    /// The schedule's name: letters, digits, '-' and '_'
+    /// Name of the schedule: letters, digits, '-' and '_'
     #[arg(long, value_name = "NAME", default_value = DEFAULT_NAME)]
     name: Name,
-    /// Replace a schedule of that name
+    /// Replace an existing schedule of that name
     #[arg(long)]
     replace: bool,
-    /// Only print the files that would be written
+    /// Print the files instead of installing them; needs no root
     #[arg(long)]
     print: bool,
-    /// The clone's arguments, after two hyphens: -- -s / -d /mnt/clone
+    /// Arguments of the clone, after two hyphens: -- -s / -d /mnt/clone
     #[arg(last = true, required = true, value_name = "ARGUMENTS")]
     arguments: Vec<OsString>,
 }

@@ -36,7 +36,7 @@ fn linux(exam: &mut Exam<'_>) {
         exam.warn(
             TOPIC,
             "/boot is a filesystem of its own, so the kernel is not in the clone.",
-            "Clone /boot with a run of its own, to a partition that is mounted at boot in the clone; README, \"One \
+            "Clone /boot with a run of its own, to a partition that is mounted at boot in the clone; docs/guide.md, \"One \
              filesystem\".",
         );
     } else {
@@ -47,7 +47,7 @@ fn linux(exam: &mut Exam<'_>) {
             TOPIC,
             format!("/etc/fstab names the disk for / as {}, which is not the clone's.", shown::line(entry.device.as_bytes())),
             "Before the clone starts a machine, put the UUID of its own filesystem (blkid tells it) into its /etc/fstab; each \
-             run brings the source's back. README, \"Restoring, and starting from a clone\".",
+             run brings the source's back. docs/guide.md, \"Restoring, and starting from a clone\".",
         ),
         None => exam.ok(TOPIC, "/etc/fstab has no line for /, so there is none to change in the clone."),
     }
@@ -86,7 +86,7 @@ fn boot_loader(exam: &mut Exam<'_>, is_uefi: bool) {
     exam.warn(
         TOPIC,
         format!("a clone is files only and has no boot loader; this machine starts by {firmware}."),
-        format!("{command} All commands are in README, \"Restoring, and starting from a clone\"."),
+        format!("{command} All commands are in docs/guide.md, \"Restoring, and starting from a clone\"."),
     );
 }
 
@@ -111,7 +111,7 @@ fn macos(exam: &mut Exam<'_>, version: MacOsVersion) {
             format!(
                 "{system} keeps system and data on two volumes, and a clone of one of them is not enough."
             ),
-            "Look into the clone to see what it has; README, \"macOS 10.15 and earlier\".",
+            "Look into the clone to see what it has; docs/guide.md, \"macOS 10.15 and earlier\".",
         );
         return;
     }

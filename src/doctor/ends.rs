@@ -122,7 +122,7 @@ fn view(exam: &mut Exam<'_>, both: &Endpoints) {
 fn left_out(exam: &mut Exam<'_>, source: &Source, destination: Option<&Folder>) {
     const TOPIC: &str = "other filesystems";
     introduction::warn_of_left_out(exam.run, source, destination);
-    let remedy = "Clone it with a run of its own, or leave it at that; README, \"One filesystem\".";
+    let remedy = "Clone it with a run of its own, or leave it at that; docs/guide.md, \"One filesystem\".";
     let (_, warned) = exam.warnings(TOPIC, remedy);
     if !warned {
         exam.ok(TOPIC, "none is mounted below the source that its clone would leave out.");

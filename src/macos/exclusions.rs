@@ -1,5 +1,7 @@
 //! What a clone of a Mac leaves out: the original's patterns and those that later systems ask for.
 
+use std::path::Path;
+
 /// What a volume keeps for itself at its root. At the destination it is never deleted.
 pub const FILESYSTEMS_OWN: &[&str] =
     &[".fseventsd", ".Spotlight-V100", ".DocumentRevisions-V100", ".TemporaryItems", ".Trashes"];
@@ -49,3 +51,10 @@ pub const SYSTEM_ROOTS: &[&str] = &["/", "/System/Volumes/Data"];
 /// What tells the root of another system: its version, or, on a data volume, which has none, the system's accounts.
 pub const SYSTEM_SIGNS: &[&str] =
     &["System/Library/CoreServices/SystemVersion.plist", "private/var/db/dslocal/nodes/Default"];
+
+/// Whether a directory, by its canonical path, is the root of a system.
+#[must_use]
+pub fn is_system(path: &Path) -> bool {
+    SYSTEM_ROOTS.iter().any(|root| path == Path::new(root))
+        || SYSTEM_SIGNS.iter().any(|sign| path.join(sign).exists())
+}

@@ -181,11 +181,8 @@ fn open_source(run: &Run<'_>) -> Result<Source, Failure> {
         return Err(Failure::SourceUnreadable { path: run.plan.source.clone(), why });
     }
     let is_system = match run.host.platform {
-        Platform::MacOs(_) => {
-            macos::exclusions::SYSTEM_ROOTS.iter().any(|root| folder.path() == Path::new(root))
-                || macos::exclusions::SYSTEM_SIGNS.iter().any(|sign| folder.path().join(sign).exists())
-        }
-        Platform::Linux => folder.path() == Path::new("/"),
+        Platform::MacOs(_) => macos::exclusions::is_system(folder.path()),
+        Platform::Linux => linux::exclusions::is_system(folder.path()),
     };
     Ok(Source { folder, is_system, holds_destination: None })
 }

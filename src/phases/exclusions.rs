@@ -13,7 +13,7 @@ use nix::fcntl::OFlag;
 use super::endpoints::{Endpoints, Source};
 use super::{Run, neighbours};
 use crate::failure::Failure;
-use crate::host::platform::Platform;
+use crate::host::platform::{Platform, System};
 use crate::host::resolve;
 use crate::logging::warning;
 use crate::rsync::rules::{self, Rules};
@@ -39,11 +39,9 @@ pub fn gather_for(run: &Run<'_>, source: &Source) -> Result<Rules, Failure> {
     if let Some(path) = &run.plan.exclude_from {
         info!("Exclusions: {}", shown::path(path));
     }
-    let (own, always, system): (_, &[_], _) = match run.host.platform {
-        Platform::MacOs(_) => {
-            (macos::exclusions::FILESYSTEMS_OWN, macos::exclusions::ALWAYS, macos::exclusions::SYSTEM)
-        }
-        Platform::Linux => (linux::exclusions::FILESYSTEMS_OWN, &[], linux::exclusions::SYSTEM),
+    let (system, own) = match run.host.platform {
+        Platform::MacOs(_) => (System::MacOs, macos::exclusions::FILESYSTEMS_OWN),
+        Platform::Linux => (System::Linux, linux::exclusions::FILESYSTEMS_OWN),
     };
     let mut ours = rules::own_files(&run.plan.prefix);
     ours.extend(own.iter().map(|name| rules::protect(&format!("/{name}"))));
@@ -54,16 +52,27 @@ pub fn gather_for(run: &Run<'_>, source: &Source) -> Result<Rules, Failure> {
     }
     let left_out = swap::below(run, &source.folder);
     ours.extend(left_out.iter().map(|path| rules::leave_out(path, false)));
-    let mut built_in = always.to_vec();
-    if source.is_system {
-        built_in.extend_from_slice(system);
-    }
+    let mut built_in = built_in(system, source.is_system);
     if let Some(rest) = users.as_deref().and_then(rules::after_clearing) {
         warning("the excludes file holds a lone \"!\", which clears the built-in exclusions.");
         built_in.clear();
         users = Some(rest.to_vec());
     }
     Ok(Rules { ours, built_in, users, left_out, kept: Vec::new(), apart: Vec::new() })
+}
+
+/// The patterns that a clone leaves out by itself, in order.
+#[must_use]
+pub fn built_in(system: System, is_system: bool) -> Vec<&'static str> {
+    let (always, of_systems): (&[_], _) = match system {
+        System::MacOs => (macos::exclusions::ALWAYS, macos::exclusions::SYSTEM),
+        System::Linux => (&[], linux::exclusions::SYSTEM),
+    };
+    let mut patterns = always.to_vec();
+    if is_system {
+        patterns.extend_from_slice(of_systems);
+    }
+    patterns
 }
 
 /// Checks the user's file alone.

@@ -1,6 +1,6 @@
 //! The files at the destination's root: the clone's identity, completion, error and statistics.
 //!
-//! The formats are the original's, so that what reads them goes on to do so; see the README, "Files".
+//! The formats are the original's, so that what reads them goes on to do so; see `docs/files.md`.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;

@@ -378,3 +378,43 @@ fn a_pattern_of_the_users_may_hold_any_byte() {
     clone_excluding(&sandbox, b"\xff\n").assert_code(0).assert_err("");
     assert_eq!(sandbox.names(), [PathBuf::from("a")]);
 }
+
+/// What `counterpart exclusions` prints.
+fn printed(sandbox: &Sandbox, arguments: &[&str]) -> String {
+    let run = sandbox.run([&["exclusions"], arguments].concat());
+    assert_eq!((run.code, run.err.as_str()), (0, ""), "{run}");
+    run.out
+}
+
+#[test]
+fn the_command_prints_the_patterns_of_the_running_system() {
+    let linux = "/dev/*\n/proc/*\n/sys/*\n/tmp/*\n/run/*\n/mnt/*\n/media/*\n/lost+found\n/swapfile\n";
+    let sandbox = Sandbox::new();
+    assert_eq!(printed(&sandbox, &[]), linux);
+    assert_eq!(printed(&sandbox, &["-s", "/"]), linux);
+    let mac = printed(&Sandbox::mac("14.5"), &[]);
+    assert!(mac.starts_with(".Trash\n.Trashes\n") && mac.ends_with("\n/System/Volumes/*\n"), "{mac}");
+    assert_eq!(printed(&sandbox, &["--system", "macos"]), mac);
+    assert_eq!(printed(&Sandbox::mac("14.5"), &["--system", "linux"]), linux);
+}
+
+#[test]
+fn the_command_prints_what_a_clone_of_this_source_leaves_out() {
+    let sandbox = Sandbox::new();
+    let source = sandbox.source.to_str().unwrap().to_owned();
+    assert_eq!(printed(&sandbox, &["-s", &source]), "", "a directory of data on Linux");
+    let of_data = printed(&sandbox, &["--system", "macos", "-s", &source]);
+    assert!(of_data.ends_with("/.journal*\n") && !of_data.contains("/Volumes/*"), "{of_data}");
+    sandbox.write("System/Library/CoreServices/SystemVersion.plist", "");
+    let of_system = printed(&sandbox, &["--system", "macos", "-s", &source]);
+    assert!(of_system.starts_with(&of_data) && of_system.contains("\n/Volumes/*\n"), "{of_system}");
+}
+
+#[test]
+fn the_command_refuses_a_source_that_cannot_be_read_and_a_system_that_does_not_exist() {
+    let sandbox = Sandbox::new();
+    let run = sandbox.run(["exclusions", "-s", "/nonexistent\n"]);
+    let told = "counterpart: The source /nonexistent\\#012 cannot be read: No such file or directory.\n";
+    assert_eq!((run.code, run.out.as_str(), run.err.as_str()), (65, "", told), "{run}");
+    assert_eq!(sandbox.run(["exclusions", "--system", "windows"]).code, 2);
+}

@@ -12,7 +12,7 @@ const INSIDE: &str = "OK    starting from the clone: /boot, and the kernel in it
 
 const APART: [&str; 2] = [
     "WARN  starting from the clone: /boot is a filesystem of its own, so the kernel is not in the clone.",
-    "      To do: Clone /boot with a run of its own, to a partition that is mounted at boot in the clone; README, \"One \
+    "      To do: Clone /boot with a run of its own, to a partition that is mounted at boot in the clone; docs/guide.md, \"One \
      filesystem\".",
 ];
 
@@ -21,7 +21,7 @@ const NO_LINE: &str =
 
 const BIOS: [&str; 2] = [
     "WARN  starting from the clone: a clone is files only and has no boot loader; this machine starts by a BIOS.",
-    "      To do: In a chroot of the clone, run grub-install on its disk. All commands are in README, \"Restoring, and \
+    "      To do: In a chroot of the clone, run grub-install on its disk. All commands are in docs/guide.md, \"Restoring, and \
      starting from a clone\".",
 ];
 
@@ -54,7 +54,7 @@ fn the_line_for_the_root_names_the_old_disk() {
                     "WARN  {TOPIC}: /etc/fstab names the disk for / as {device}, which is not the clone's."
                 ),
                 "      To do: Before the clone starts a machine, put the UUID of its own filesystem (blkid tells it) into its \
-                 /etc/fstab; each run brings the source's back. README, \"Restoring, and starting from a clone\"."
+                 /etc/fstab; each run brings the source's back. docs/guide.md, \"Restoring, and starting from a clone\"."
             ]
         );
     }
@@ -86,7 +86,7 @@ fn a_machine_with_uefi_needs_another_boot_loader() {
             "WARN  starting from the clone: a clone is files only and has no boot loader; this machine starts by UEFI, whose \
              EFI system partition is not cloned.",
             "      To do: Make an EFI system partition on the clone's disk, and in a chroot of the clone run grub-install \
-             --target=x86_64-efi --efi-directory=/boot/efi --removable. All commands are in README, \"Restoring, and starting \
+             --target=x86_64-efi --efi-directory=/boot/efi --removable. All commands are in docs/guide.md, \"Restoring, and starting \
              from a clone\".",
         ]
     );

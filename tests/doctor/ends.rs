@@ -20,7 +20,7 @@ fn a_source_that_is_no_source_is_what_a_clone_meets() {
         &[
             "FAIL  source: The source @/source is empty; a clone of it would delete everything at the destination. Is the \
              volume mounted? (65)",
-            "      To do: check `-s`: is the volume mounted, does the folder hold anything?",
+            "      To do: check `-s`: is its disk mounted, does the directory hold anything?",
         ],
     );
     fs::remove_dir(&sandbox.source).unwrap();
@@ -36,7 +36,7 @@ fn a_destination_that_cannot_be_written_is_what_a_clone_meets() {
         &[
             "FAIL  destination: The destination @/destination cannot be written: it does not exist, and Counterpart does \
              not make it. Perhaps its disk is not mounted. (66)",
-            "      To do: check `-d`: it must be an existing, writable folder and not a symbolic link",
+            "      To do: check `-d`: it must be an existing, writable directory and not a symbolic link",
         ],
     );
     symlink(&sandbox.source, &sandbox.destination).unwrap();
@@ -226,7 +226,7 @@ fn a_filesystem_below_the_source_is_warned_of() {
         &[
             "WARN  other filesystems: @/source/a b is another filesystem (ext4) and is not cloned. Clone it with a run of \
              its own if it matters.",
-            "      To do: Clone it with a run of its own, or leave it at that; README, \"One filesystem\".",
+            "      To do: Clone it with a run of its own, or leave it at that; docs/guide.md, \"One filesystem\".",
         ],
     );
     assert_eq!(

@@ -180,7 +180,7 @@ fn a_missing_or_wrong_rsync_is_what_a_clone_meets() {
         &[
             "FAIL  rsync: rsync was not found (searched: /nonexistent/rsync). Install one with: apt-get install rsync \
              (Debian, Ubuntu) or: dnf install rsync (Fedora). (85)",
-            "      To do: install rsync (INSTALL.md has the command), or name it with `--rsync`",
+            "      To do: install rsync (see INSTALL.md), or name it with `--rsync`",
         ],
     );
     let apple = sandbox

@@ -72,7 +72,7 @@ fn what_can_start_depends_on_the_version() {
         &[
             "WARN  starting from the clone: macOS 10.15 keeps system and data on two volumes, and a clone of one of them is \
              not enough.",
-            "      To do: Look into the clone to see what it has; README, \"macOS 10.15 and earlier\".",
+            "      To do: Look into the clone to see what it has; docs/guide.md, \"macOS 10.15 and earlier\".",
         ],
     );
     let sandbox = mac("15.1");

@@ -1,4 +1,4 @@
-//! The example in the README is what the doctor prints.
+//! The example in the guide is what the doctor prints.
 
 use std::fs;
 
@@ -27,8 +27,8 @@ fn the_example_is_what_is_printed() {
         .replace("@/source", "/srv")
         .replace("@/destination", "/mnt/clone")
         .replace("@/dump", "/usr/local/sbin/dump");
-    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-    let section = readme.split_once("\n## Asking the doctor\n").unwrap().1.split_once("\n## ").unwrap().0;
+    let guide = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/guide.md")).unwrap();
+    let section = guide.split_once("\n## Ask the doctor\n").unwrap().1.split_once("\n## ").unwrap().0;
     let example: Vec<&str> = section
         .lines()
         .skip_while(|line| !line.starts_with("    OK  "))

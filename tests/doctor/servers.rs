@@ -84,7 +84,7 @@ fn nothing_to_save_is_what_a_clone_meets() {
         &[
             "FAIL  server backup: A server backup is not supported here: no PostgreSQL, OpenLDAP, MariaDB or MySQL server \
              was found on this machine. (93)",
-            "      To do: leave `-b` or `-B` out: nothing was found here that it could save",
+            "      To do: leave out `-b` or `-B`: nothing was found here that it could back up",
         ],
     );
 }

@@ -21,7 +21,7 @@ fn the_fields_of_the_record_are_told_and_described() {
     sandbox.clone(&[]).assert_code(0);
     let record = sandbox.record().unwrap();
     let keys: BTreeSet<String> = record.as_object().unwrap().keys().cloned().collect();
-    assert_eq!(first_cells(&section("README.md", "### The record")), keys);
+    assert_eq!(first_cells(&section("docs/files.md", "## The record")), keys);
     let schema: Value = serde_json::from_str(&read("examples/stats.schema.json")).unwrap();
     let described: BTreeSet<String> = schema["properties"].as_object().unwrap().keys().cloned().collect();
     assert_eq!(described, keys);
@@ -40,8 +40,8 @@ fn the_metrics_are_told() {
     let names = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" gauge"));
     let names: BTreeSet<String> = names.map(str::to_owned).collect();
     assert!(names.len() > 12, "{text}");
-    let told = section("README.md", "### Prometheus");
-    assert_eq!(first_cells(&told), names);
+    assert_eq!(first_cells(&section("docs/files.md", "## Metrics")), names);
+    let told = section("docs/monitoring.md", "## Prometheus");
     // The alert uses names that exist.
     let alert = told.lines().find(|line| line.contains("time() - ")).expect("no alert");
     let words = alert.split(|c: char| !(c.is_ascii_lowercase() || c == '_'));
@@ -64,7 +64,7 @@ fn the_variables_of_scripts_are_told() {
     let (pre, post, error) = (script("pre"), script("post"), script("error"));
     sandbox.clone(&["-p", &pre, "-o", &post]).assert_code(0);
     sandbox.clone(&["--on-error", &error, "-e", "/nonexistent"]).assert_code(67);
-    let rows = table(&section("README.md", "## Scripts"));
+    let rows = table(&section("docs/guide.md", "## Scripts"));
     for (column, name) in [(2, "pre"), (3, "post"), (4, "error")] {
         let told = rows.iter().filter(|row| row[column] == "yes");
         let told: BTreeSet<String> = told.map(|row| row[0].trim_matches('`').to_owned()).collect();

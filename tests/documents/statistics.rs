@@ -1,4 +1,4 @@
-//! The example of `.stats` is what a real run writes.
+//! The example of `.stats` is what a real run writes, and the first clone in the README is a real one's log.
 
 use crate::sandbox::Sandbox;
 use crate::{block, section, table};
@@ -15,7 +15,7 @@ fn shape(lines: &[String]) -> Vec<String> {
 }
 
 fn example() -> Vec<String> {
-    block(&section("README.md", "### The statistics"), "A line each")
+    block(&section("docs/files.md", "## Statistics"), "`.stats` has a line")
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn the_example_has_the_lines_of_a_real_run() {
 #[test]
 fn each_line_of_the_example_is_explained() {
     let told: Vec<String> =
-        table(&section("README.md", "### The statistics")).into_iter().map(|row| row[0].clone()).collect();
+        table(&section("docs/files.md", "## Statistics")).into_iter().map(|row| row[0].clone()).collect();
     let lines: Vec<String> =
         example().iter().map(|line| format!("`{}`", line.split(": ").next().unwrap())).collect();
     assert_eq!(told, lines);
@@ -57,7 +57,7 @@ fn the_log_looks_as_it_is_told() {
     sandbox.write("a", "1");
     let run = sandbox.clone(&[]);
     run.assert_code(0).assert_log("The clone is complete.");
-    let told = block(&section("README.md", "### The log"), "unless `--log-dir`");
+    let told = block(&section("docs/files.md", "## The log"), "unless `--log-dir`");
     assert_eq!(told, ["Mon DD HH:MM:SS Counterpart[PID]: message"]);
     for line in run.out.lines() {
         let head = line.split_once("]: ").unwrap_or_else(|| panic!("{line}")).0;
@@ -67,5 +67,41 @@ fn the_log_looks_as_it_is_told() {
         assert_eq!(time.split(':').filter(|part| part.len() == 2 && part.parse::<u8>().is_ok()).count(), 3);
         let pid = program.strip_prefix("Counterpart[").unwrap_or_else(|| panic!("{line}"));
         assert!(pid.parse::<u32>().is_ok(), "{line}");
+    }
+}
+
+/// The blocks of code of a text that look like a log.
+fn logs(text: &str) -> Vec<Vec<String>> {
+    let is_log = |line: &&str| line.contains("]: ") || line.trim() == "[…]";
+    let blocks = text
+        .split("\n\n")
+        .filter(|block| block.lines().count() > 1 && block.lines().all(|line| is_log(&line)));
+    blocks.map(|block| block.lines().map(|line| line.trim().to_owned()).collect()).collect()
+}
+
+/// A line of a log without what differs from run to run.
+fn form(line: &str) -> String {
+    let message = line.split_once("]: ").map_or(line, |(_, message)| message);
+    regex::Regex::new("[0-9]+").unwrap().replace_all(message, "N").into_owned()
+}
+
+#[test]
+fn the_first_clone_in_the_readme_is_a_real_one() {
+    let sandbox = Sandbox::new();
+    sandbox.write("git/pack", "1");
+    for number in 1..10 {
+        sandbox.write(format!("www/{number}.html"), "2");
+    }
+    let told = logs(&section("README.md", "## A first clone in five minutes"));
+    let runs = [(vec!["-t"], 70), (vec![], 0)];
+    assert_eq!(told.len(), runs.len(), "{told:?}");
+    for (told, (options, code)) in told.iter().zip(runs) {
+        let run = sandbox.clone(&options);
+        run.assert_code(code);
+        let mut real = run.out.lines().map(form);
+        for line in told.iter().filter(|line| *line != "[…]") {
+            assert!(real.any(|real| real == form(line)), "{line}: {run}");
+        }
+        assert_eq!(real.next(), None, "the last line: {run}");
     }
 }
