@@ -85,11 +85,12 @@ pub fn judge(run: &Run<'_>, ends: &Endpoints, rules: &Rules, survey: &Survey) ->
     } else {
         try_out(run, ends, rules, survey)
     };
-    let lacks = lacks.map_err(|error| Failure::DestinationUnusable {
+    // By now it was accepted: what goes wrong there is no reason to leave yesterday's completion.
+    run.go_on()?;
+    let lacks = lacks.map_err(|error| Failure::DestinationLost {
         path: run.plan.destination.clone(),
         why: format!("what it can hold cannot be found out: {}", shown::reason(&error)),
     })?;
-    run.go_on()?;
     let Some(lacks) = lacks else { return Ok(()) };
     lacks.log(&run.plan.source);
     match lacks.refusal(run) {
@@ -107,22 +108,21 @@ pub fn judge(run: &Run<'_>, ends: &Endpoints, rules: &Rules, survey: &Survey) ->
 
 /// The same with files of our own at the destination, whose root has its time back afterwards.
 fn try_out(run: &Run<'_>, ends: &Endpoints, rules: &Rules, survey: &Survey) -> io::Result<Option<Lacks>> {
-    let _phase = run.phase("capacity");
     let folder = &ends.destination.folder;
     let before = folder.metadata()?;
     let begun = Probe::begin(folder, &run.plan.prefix);
     let outcome = match begun {
         Ok(probe) => {
             let outcome = probe
-                .measure()
+                .measure(&survey.needs)
                 .and_then(|capacity| compare(run, ends, rules, survey, &capacity, Some(&probe)));
             probe.end(folder);
             outcome
         }
         Err(error) => Err(error),
     };
-    folder.set_modified(before.mtime(), before.mtime_nsec())?;
-    match outcome {
+    let restored = folder.set_modified(before.mtime(), before.mtime_nsec());
+    match outcome.and_then(|lacks| restored.map(|()| lacks)) {
         // The clone may make room by deleting.
         Err(error) if is_no_room(&error) => {
             info!("What the destination can hold is not tried: it is full.");

@@ -429,13 +429,10 @@ mod fscrypt {
     nix::ioctl_readwrite!(get_key_status, b'f', 26, KeyStatus);
 }
 
-/// Whether names that differ in case are different ones where this file lies; `None` where that is not told.
+/// What the filesystem of an open file tells of a property, such as `_PC_CASE_SENSITIVE`, which nix has no name for.
 #[cfg(not(target_os = "linux"))]
-pub fn is_case_sensitive(file: &std::fs::File) -> Option<bool> {
+pub fn property(file: &std::fs::File, name: i32) -> Option<u64> {
     // SAFETY: the descriptor is open, and the call touches no memory of ours.
-    match unsafe { nix::libc::fpathconf(file.as_raw_fd(), nix::libc::_PC_CASE_SENSITIVE) } {
-        0 => Some(false),
-        1 => Some(true),
-        _ => None,
-    }
+    let value = unsafe { nix::libc::fpathconf(file.as_raw_fd(), name) };
+    u64::try_from(value).ok()
 }

@@ -259,7 +259,9 @@ impl Evidence {
 
     /// A destination that says it is complete is exact, or was not touched by this run; else whoever trusts it loses.
     fn compare_completion(&mut self, sandbox: &Sandbox, before: &Before, after: Option<&Snapshot>) {
-        if !sandbox.mark("completed").exists() || after.is_some() && before.destination.1.as_ref() == after {
+        let then = before.destination.1.as_ref();
+        let is_unchanged = then.zip(after).is_some_and(|(then, after)| is_untouched(then, after));
+        if !sandbox.mark("completed").exists() || is_unchanged {
             return;
         }
         let options = Options { root_mtime: false, ..self.options.clone() };
@@ -345,6 +347,18 @@ fn without_marks(snapshot: &Snapshot) -> Snapshot {
     let is_mark = |path: &&Path| path.as_os_str().as_bytes().starts_with(OsStr::new(STEM).as_bytes());
     let marks: Vec<PathBuf> = snapshot.paths().filter(is_mark).map(Path::to_owned).collect();
     marks.iter().fold(snapshot.clone(), |snapshot, mark| snapshot.without(mark))
+}
+
+/// Whether nothing has changed but what a probe leaves that was cut off: its directory, and what that does to the root.
+pub fn is_untouched(then: &Snapshot, now: &Snapshot) -> bool {
+    let stem = format!("{STEM}probe");
+    let is_probe = |path: &&Path| path.as_os_str().as_bytes().starts_with(stem.as_bytes());
+    let probes: Vec<PathBuf> = now.paths().filter(is_probe).map(Path::to_owned).collect();
+    let now = probes.iter().fold(now.clone(), |snapshot, probe| snapshot.without(probe));
+    let mut changes = then.changes(&now);
+    let of_root = format!("{}: ", shown(Path::new("")));
+    changes.retain(|change| !change.starts_with(&of_root));
+    changes.is_empty()
 }
 
 fn forget_time_of_root(changes: &mut Vec<String>) {

@@ -27,14 +27,14 @@ const BOTH: Unchanged = Unchanged::Both;
 faults! {
     // Those that take longest come first.
     kills::timed_kills_are_mended: "Counterpart killed at sixteen moments", AnyTime
-        => 0, KILLED; "" | "id" | "id.tmp" | "error.tmp id" | "error.tmp id probe.tmp" | "id stats" | "id stats.tmp"
+        => 0, KILLED; "" | "probe.tmp" | "id" | "id.tmp" | "error.tmp id" | "error.tmp id probe.tmp" | "id stats" | "id stats.tmp"
         | "completed.tmp id stats" | "completed id stats"; SOURCE;
     kills::a_kill_before_each_change_of_a_first_clone_is_mended: "killed before each change of a first clone", AnyTime
-        => 0, KILLED; "id" | "id.tmp" | "error.tmp id" | "error.tmp id probe.tmp" | "id stats" | "id stats.tmp"
+        => 0, KILLED; "" | "probe.tmp" | "id" | "id.tmp" | "error.tmp id" | "error.tmp id probe.tmp" | "id stats" | "id stats.tmp"
         | "completed.tmp id stats" | "completed id stats"; SOURCE;
     kills::a_kill_before_each_change_of_a_later_clone_is_mended: "killed before each change of a later clone", AnyTime
         => 0, KILLED; "id stats" | "error.tmp id stats" | "error.tmp id probe.tmp stats" | "id stats stats.tmp"
-        | "completed.tmp id stats" | "completed id stats"; SOURCE;
+        | "completed.tmp id stats" | "completed id stats" | "completed id probe.tmp stats"; SOURCE;
 
     calls::each_call_that_fails_with_eio_is_told: "each change that we make fails once, EIO", AnyTime
         => 0, 11, 66, 72; "" | "error id stats" | "error error.tmp id stats" | "completed id stats"

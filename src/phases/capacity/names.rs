@@ -80,6 +80,9 @@ pub enum Unusual {
 }
 
 impl Unusual {
+    /// A name of all kinds: where it is taken, all of them are.
+    pub const TOGETHER: &'static [u8] = b"con.\xf0\x9f\x98\x80\xc3\xa9\x01\n\\:*?\"<>|\xff .";
+
     /// All kinds, each with names of it to be tried.
     pub const ALL: [(Self, &'static [&'static [u8]]); 7] = [
         (Self::NoUtf8, &[b"a\xff"]),
@@ -169,6 +172,7 @@ mod tests {
     fn each_kind_of_names_is_known_by_its_samples() {
         for (kind, samples) in Unusual::ALL {
             assert!(samples.iter().all(|sample| kind.has(sample)), "{kind:?}");
+            assert!(kind.has(Unusual::TOGETHER), "{kind:?}");
             assert!(!kind.has(b"plain name.txt"), "{kind:?}");
         }
         assert!(

@@ -21,13 +21,20 @@ use crate::host::attributes;
 use crate::host::folder::{Folder, TEMPORARY, random_hex};
 use crate::host::limits;
 use crate::host::space::Space;
+use crate::phases::census::Needs;
 use crate::plan::Prefix;
 
 /// A time of our days that every filesystem keeps, in seconds; FAT makes it even.
 const NOWADAYS: i64 = 1_000_000_001;
 
 /// The longest that the target of a symbolic link can be, in bytes.
-const LONGEST_TARGET: usize = 4095;
+const LONGEST_TARGET: u64 = 4095;
+
+/// The longest name that is tried, in bytes; what is longer is tried by itself.
+const LONGEST_NAME: u64 = 255;
+
+/// So long are the names that every filesystem takes.
+const SHORT_NAME: u64 = 64;
 
 /// The largest attribute that the kernel knows, in bytes.
 const LARGEST_ATTRIBUTE: usize = 1 << 16;
@@ -76,38 +83,76 @@ impl Probe {
         let _ = above.remove_empty(&self.name);
     }
 
-    /// Measures everything.
-    pub fn measure(&self) -> io::Result<Capacity> {
+    /// Finds out what a source with these needs may ask too much of. What no entry asks for is not tried.
+    pub fn measure(&self, needs: &Needs) -> io::Result<Capacity> {
         let mut capacity = known::of(&self.folder);
-        let name = OsStr::new("measured");
-        let file = self.folder.create_new(name, 0o600)?;
-        capacity.times = times(&file);
-        capacity.size = match largest_size(&file) {
-            Some(size) => Some(size),
-            None => capacity.size,
-        };
-        capacity.attributes = self.attributes(&file);
-        if linkat(&self.folder, name, &self.folder, "linked", AtFlags::empty()).is_err_and(is_unsupported) {
+        let (file, name) = self.measured()?;
+        capacity.folds = self.folds(&name)?;
+        capacity.times = times(&file, needs)?;
+        capacity.size = if limits::reaches(&file, needs.size) { capacity.size } else { largest_size(&file)? };
+        if needs.attributes > 0 {
+            capacity.attributes = self.attributes(&file)?;
+        }
+        if needs.links > 1 && !self.links(&name)? {
             capacity.links = Some(1);
         }
-        // What fails for another reason says nothing of this.
-        let _ = self.folder.remove_file(OsStr::new("linked"));
         // What is removed while it is open stays under another name on NFS and FUSE.
         drop(file);
-        self.folder.remove_file(name)?;
-        capacity.target = self.longest_target();
-        self.measure_names(&mut capacity)?;
+        self.folder.remove_file(&name)?;
+        if needs.target > 0 {
+            capacity.target = self.longest_target(needs.target)?;
+        }
+        if needs.name > SHORT_NAME {
+            capacity.name = self.longest_name(needs.name)?;
+        }
+        self.unusual_names(&mut capacity)?;
         Ok(capacity)
     }
 
-    fn measure_names(&self, capacity: &mut Capacity) -> io::Result<()> {
-        capacity.folds = Folds {
-            case: self.is_one("a", "A")?
-                || self.is_one("\u{e9}", "\u{c9}")?
-                || self.is_one("\u{df}", "ss")?,
-            form: self.is_one("\u{e9}", "e\u{301}")? || self.is_one("ab", "a\u{200d}b")?,
+    /// A file whose name every filesystem may fold in its own way, or a plain one where such a name is not taken.
+    fn measured(&self) -> io::Result<(File, OsString)> {
+        let name = OsString::from("a\u{e9}\u{df}");
+        match self.folder.create_new(&name, 0o600) {
+            Ok(file) => return Ok((file, name)),
+            Err(error) => trouble(error).map_or(Ok(()), Err)?,
+        }
+        let name = OsString::from("a");
+        Ok((self.folder.create_new(&name, 0o600)?, name))
+    }
+
+    /// By which other names a file is found.
+    fn folds(&self, name: &OsStr) -> io::Result<Folds> {
+        let Some(name) = name.to_str() else { return Ok(Folds::default()) };
+        let is_found = |part: &str, other: &str| {
+            let other = name.replace(part, other);
+            if other == name {
+                return Ok(false);
+            }
+            match self.folder.stat(OsStr::new(&other)) {
+                Ok(found) => Ok(found.is_some()),
+                // A name that is not taken is no other name.
+                Err(error) => trouble(error).map_or(Ok(false), Err),
+            }
         };
-        capacity.refuses.clear();
+        Ok(Folds {
+            case: is_found("a", "A")? || is_found("\u{e9}", "\u{c9}")? || is_found("\u{df}", "ss")?,
+            form: is_found("\u{e9}", "e\u{301}")? || is_found("a", "a\u{200d}")?,
+        })
+    }
+
+    /// Whether a file can have another name.
+    fn links(&self, name: &OsStr) -> io::Result<bool> {
+        match linkat(&self.folder, name, &self.folder, "linked", AtFlags::empty()) {
+            Ok(()) => self.folder.remove_file(OsStr::new("linked")).map(|()| true),
+            Err(error) if is_unsupported(error) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn unusual_names(&self, capacity: &mut Capacity) -> io::Result<()> {
+        if self.store(Unusual::TOGETHER)? == Stored::AsGiven {
+            return Ok(());
+        }
         for (kind, samples) in Unusual::ALL {
             for sample in samples {
                 match self.store(sample)? {
@@ -120,22 +165,24 @@ impl Probe {
                 }
             }
         }
-        let longest = |unit: &str, most: u64| {
-            let holds = |length: u64| {
-                let count = usize::try_from(length).unwrap_or(0);
-                self.store(unit.repeat(count).as_bytes()).is_ok_and(|stored| stored != Stored::Not)
-            };
-            last(0, most, holds).map(|count| count * unit.len() as u64)
-        };
-        // Where no such character is taken, nothing is known of its length.
-        let wide = longest("\u{3042}", 255).filter(|bytes| *bytes > 0);
-        capacity.name = [longest("a", 255), wide].into_iter().flatten().min();
         Ok(())
     }
 
-    /// Whether these are one name here.
-    fn is_one(&self, one: &str, other: &str) -> io::Result<bool> {
-        Ok(self.clashes(&[one.as_bytes(), other.as_bytes()])?[1].is_some())
+    /// Up to which length names are taken, if that is less than is asked for: a filesystem may count bytes or characters.
+    fn longest_name(&self, need: u64) -> io::Result<Option<u64>> {
+        let longest = |unit: &str| {
+            let holds = |length: u64| {
+                let count = usize::try_from(length).unwrap_or(0);
+                Ok(self.store(unit.repeat(count).as_bytes())? != Stored::Not)
+            };
+            let need = need.min(LONGEST_NAME) / unit.len() as u64;
+            io::Result::Ok(last(0, need, holds)?.map(|count| count * unit.len() as u64))
+        };
+        // Where no such character is taken, nothing is known of its length.
+        let wide = longest("\u{3042}")?.filter(|bytes| *bytes > 0);
+        // A length that is no multiple of three is asked for as well.
+        let wide = wide.map(|bytes| if bytes + 3 > need { need } else { bytes });
+        Ok([longest("a")?, wide].into_iter().flatten().min())
     }
 
     fn alone(&self) -> MutexGuard<'_, ()> {
@@ -205,39 +252,46 @@ impl Probe {
     }
 
     /// The longest attribute, where that is less than the kernel allows.
-    fn attributes(&self, file: &File) -> Option<u64> {
+    fn attributes(&self, file: &File) -> io::Result<Option<u64>> {
         use xattr::FileExt as _;
+        let too_large = [Errno::ENOSPC, Errno::E2BIG, Errno::ERANGE].map(|error| error as i32);
+        let space = Space::of(&self.folder)?;
+        // On a full disk the error would say nothing about attributes.
+        if space.total > 0 && space.available < ROOM {
+            return Ok(None);
+        }
         let value = vec![b'x'; LARGEST_ATTRIBUTE];
         let set = |length: u64| {
             let length = usize::try_from(length).unwrap_or(usize::MAX).min(value.len());
-            file.set_xattr("user.counterpart.probe", &value[..length])
+            match file.set_xattr("user.counterpart.probe", &value[..length]) {
+                Ok(()) => Ok(true),
+                Err(error) if error.raw_os_error().is_some_and(|number| too_large.contains(&number)) => {
+                    Ok(false)
+                }
+                Err(error) => Err(error),
+            }
         };
-        let too_large = [Errno::ENOSPC, Errno::E2BIG, Errno::ERANGE].map(|error| error as i32);
-        let refused = set(value.len() as u64).err()?;
-        let has_room = Space::of(&self.folder).is_ok_and(|space| space.total == 0 || space.available >= ROOM);
-        if !has_room || !refused.raw_os_error().is_some_and(|number| too_large.contains(&number)) {
-            return None;
+        let most = value.len() as u64;
+        match last(1, most, set) {
+            Ok(found) => Ok(found.filter(|length| *length < most)),
+            Err(error) => trouble(error).map_or(Ok(None), Err),
         }
-        last(1, value.len() as u64, |length| set(length).is_ok())
     }
 
     /// The longest target of a symbolic link, where that is less than the kernel allows; 0 where there are no such links.
-    fn longest_target(&self) -> Option<u64> {
+    fn longest_target(&self, need: u64) -> io::Result<Option<u64>> {
         let name = OsStr::new("link");
-        let make = |length: u64| {
-            let length = usize::try_from(length).unwrap_or(LONGEST_TARGET).min(LONGEST_TARGET);
-            let target = OsString::from_vec(vec![b'x'; length]);
-            let made = symlinkat(&*target, &self.folder, name);
-            let _ = self.folder.remove_file(name);
-            made
-        };
-        match make(LONGEST_TARGET as u64) {
-            Err(Errno::ENAMETOOLONG | Errno::EINVAL) => {
-                last(0, LONGEST_TARGET as u64, |length| make(length).is_ok())
+        let holds = |length: u64| {
+            let length = usize::try_from(length).unwrap_or(0);
+            match symlinkat(&*OsString::from_vec(vec![b'x'; length]), &self.folder, name) {
+                Ok(()) => self.folder.remove_file(name).map(|()| true),
+                Err(Errno::ENAMETOOLONG | Errno::EINVAL) => Ok(false),
+                Err(error) if is_unsupported(error) => Ok(false),
+                Err(error) => Err(error.into()),
             }
-            Err(error) if is_unsupported(error) => Some(0),
-            Ok(()) | Err(_) => None,
-        }
+        };
+        let need = need.min(LONGEST_TARGET);
+        Ok(last(0, need, holds)?.filter(|length| *length < need))
     }
 }
 
@@ -252,42 +306,48 @@ fn is_unsupported(error: Errno) -> bool {
     [Errno::EPERM, Errno::EOPNOTSUPP, Errno::ENOTSUP, Errno::ENOSYS, Errno::EMLINK].contains(&error)
 }
 
-/// The largest value up to `most` that `holds`, which all smaller ones down to `least` do; `None` where not even that one
-/// does, and `most` where all do.
-fn last(least: u64, most: u64, holds: impl Fn(u64) -> bool) -> Option<u64> {
-    if holds(most) {
-        return Some(most);
+/// The largest value up to `most` that `holds`, as all smaller ones down to `least` do; `None` where not even that one
+/// does. 0 always does.
+fn last(least: u64, most: u64, holds: impl Fn(u64) -> io::Result<bool>) -> io::Result<Option<u64>> {
+    if holds(most)? {
+        return Ok(Some(most));
+    }
+    if least > 0 && !holds(least)? {
+        return Ok(None);
     }
     let (mut good, mut bad) = (least, most);
-    if least > 0 && !holds(least) {
-        return None;
-    }
     while bad - good > 1 {
         let middle = good + (bad - good) / 2;
-        if holds(middle) { good = middle } else { bad = middle }
+        if holds(middle)? { good = middle } else { bad = middle }
     }
-    Some(good)
+    Ok(Some(good))
 }
 
-/// The earliest and the latest modification time that a file keeps, unless it keeps all.
-fn times(file: &File) -> Option<(i64, i64)> {
-    let error = |seconds: i64| {
-        futimens(file, &TimeSpec::UTIME_OMIT, &TimeSpec::new(seconds, 0)).ok()?;
-        Some(i128::from(file.metadata().ok()?.mtime()) - i128::from(seconds))
+/// The earliest and the latest modification time that a file keeps, unless it keeps all that are asked for.
+fn times(file: &File, needs: &Needs) -> io::Result<Option<(i64, i64)>> {
+    let error = |seconds: i64| match futimens(file, &TimeSpec::UTIME_OMIT, &TimeSpec::new(seconds, 0)) {
+        Ok(()) => Ok(Some(i128::from(file.metadata()?.mtime()) - i128::from(seconds))),
+        Err(errno) => trouble(errno.into()).map_or(Ok(None), Err),
     };
     // What is coarse loses a second.
-    let step = error(NOWADAYS).filter(|error| (-1..=0).contains(error))?;
-    let keeps = |seconds: i64| error(seconds).is_some_and(|error| (step..=0).contains(&error));
+    let Some(step) = error(NOWADAYS)?.filter(|error| (-1..=0).contains(error)) else { return Ok(None) };
+    let keeps =
+        |seconds: i64| io::Result::Ok(error(seconds)?.is_some_and(|error| (step..=0).contains(&error)));
+    if keeps(needs.earliest.min(NOWADAYS))? && keeps(needs.latest.max(NOWADAYS))? {
+        return Ok(None);
+    }
     let later = last(0, NOWADAYS.abs_diff(i64::MAX), |more| keeps(NOWADAYS.saturating_add_unsigned(more)))?;
     let sooner = last(0, NOWADAYS.abs_diff(i64::MIN), |less| keeps(NOWADAYS.saturating_sub_unsigned(less)))?;
-    let range = (NOWADAYS.saturating_sub_unsigned(sooner), NOWADAYS.saturating_add_unsigned(later));
-    (range != (i64::MIN, i64::MAX)).then_some(range)
+    let earliest = sooner.map_or(i64::MIN, |less| NOWADAYS.saturating_sub_unsigned(less));
+    let latest = later.map_or(i64::MAX, |more| NOWADAYS.saturating_add_unsigned(more));
+    Ok(Some((earliest, latest)).filter(|range| *range != (i64::MIN, i64::MAX)))
 }
 
 /// The largest size, where there is one; nothing has to be written to find it.
-fn largest_size(file: &File) -> Option<u64> {
+fn largest_size(file: &File) -> io::Result<Option<u64>> {
     let most = i64::MAX.unsigned_abs();
-    last(0, most, |size| limits::reaches(file, size)).filter(|size| *size > 0 && *size < most)
+    let found = last(0, most, |size| Ok(limits::reaches(file, size)))?;
+    Ok(found.filter(|size| *size > 0 && *size < most))
 }
 
 #[cfg(test)]
@@ -297,9 +357,10 @@ mod tests {
     #[test]
     fn the_last_value_that_holds_is_found() {
         for limit in [1, 2, 3, 142, 143, 254, 255] {
-            assert_eq!(last(1, 255, |value| value <= limit), Some(limit));
+            assert_eq!(last(1, 255, |value| Ok(value <= limit)).unwrap(), Some(limit));
         }
-        assert_eq!(last(1, 255, |_| false), None);
-        assert_eq!(last(0, 255, |_| false), Some(0));
+        assert_eq!(last(1, 255, |_| Ok(false)).unwrap(), None);
+        assert_eq!(last(0, 255, |_| Ok(false)).unwrap(), Some(0));
+        assert!(last(0, 255, |_| Err(std::io::ErrorKind::Other.into())).is_err());
     }
 }

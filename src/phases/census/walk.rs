@@ -72,59 +72,102 @@ pub fn walk<V: Visitor>(
     let root = Arc::new(open_subfolder(folder, c".")?);
     let stat = fstat(&*root)?;
     let walk = Walk { device: stat.st_dev, left_out, interrupts, visitor };
-    let above = Above { base: root, way: Vec::new(), path: PathBuf::new() };
-    let name = c".".to_owned();
-    let top = Below { above: Arc::new(above), name, depth: 0, is_locked: false, place: left_out.top() };
-    let kept = shared_work::share(top, interrupts, |below, found, kept: &mut V::Kept| {
-        if walk.read(&below, kept, found).is_err_and(|error| !is_gone(&error)) {
+    let above = Above { base: root, way: Vec::new(), path: PathBuf::new(), place: Place::default() };
+    let mut top = Below { above: Arc::new(above), names: Names::default(), depth: 0, is_locked: false };
+    top.names.add(c".")?;
+    let kept = shared_work::share(top, interrupts, |mut below, found, kept: &mut V::Kept| {
+        let Some(name) = below.names.take() else { return };
+        let mut below_it = Vec::new();
+        if walk.read(&below, &name, kept, &mut below_it).is_err_and(|error| !is_gone(&error)) {
             visitor.unreadable(kept);
         }
+        // What is done last waits at the bottom.
+        if !below.names.is_empty() {
+            found.push(below);
+        }
+        found.append(&mut below_it);
     });
     Ok((stat, kept))
 }
 
-/// A folder that is still to be read.
+/// Folders of one folder that are still to be read.
 struct Below<'a> {
-    above: Arc<Above>,
-    name: CString,
+    above: Arc<Above<'a>>,
+    names: Names,
     depth: usize,
-    /// The folder above it is locked.
+    /// The folder above them is locked.
     is_locked: bool,
-    place: Place<'a>,
 }
 
 /// The way to the folders in a folder: they share it, or a deep tree with many of them would take up the memory.
-struct Above {
+struct Above<'a> {
     /// An open folder above them.
     base: Arc<OwnedFd>,
     /// The names that lead from there to the folder that they are in.
     way: Vec<CString>,
     /// The path of that folder below the top.
     path: PathBuf,
+    place: Place<'a>,
 }
 
-impl Below<'_> {
-    fn open(&self) -> io::Result<OwnedFd> {
-        if self.above.way.is_empty() {
-            return open_subfolder(&*self.above.base, &self.name);
-        }
-        open_subfolder(open_below(&*self.above.base, &self.above.way)?, &self.name)
+/// So many folders of a folder wait one by one, for the other threads; more of them wait together.
+const ALONE: usize = 256;
+
+/// How many wait together.
+const TOGETHER: usize = 64;
+
+/// Names in as little memory as they need: there may be millions of folders in one.
+#[derive(Default)]
+struct Names {
+    /// Each with a zero byte at its end.
+    bytes: Vec<u8>,
+    count: usize,
+}
+
+impl Names {
+    fn add(&mut self, name: &CStr) -> io::Result<()> {
+        let name = name.to_bytes_with_nul();
+        self.bytes.try_reserve(name.len()).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        self.bytes.extend_from_slice(name);
+        self.count += 1;
+        Ok(())
     }
 
-    fn path(&self) -> PathBuf {
+    fn take(&mut self) -> Option<CString> {
+        let end = self.bytes.len().checked_sub(1)?;
+        let start = self.bytes[..end].iter().rposition(|byte| *byte == 0).map_or(0, |at| at + 1);
+        let name = CString::from_vec_with_nul(self.bytes.split_off(start)).ok()?;
+        self.count -= 1;
+        Some(name)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+}
+
+impl<'a> Below<'a> {
+    fn open(&self, name: &CStr) -> io::Result<OwnedFd> {
+        if self.above.way.is_empty() {
+            return open_subfolder(&*self.above.base, name);
+        }
+        open_subfolder(open_below(&*self.above.base, &self.above.way)?, name)
+    }
+
+    fn path(&self, name: &CStr) -> PathBuf {
         if self.depth == 0 {
             return PathBuf::new();
         }
-        self.above.path.join(OsStr::from_bytes(self.name.to_bytes()))
+        self.above.path.join(OsStr::from_bytes(name.to_bytes()))
     }
 
-    /// The way to what is in this folder, which is open.
-    fn way(&self, folder: &Arc<OwnedFd>, path: PathBuf) -> Above {
+    /// The way to what is in a folder of these, which is open.
+    fn way(&self, name: &CStr, folder: &Arc<OwnedFd>, path: PathBuf, place: Place<'a>) -> Above<'a> {
         if self.depth < HELD {
-            return Above { base: Arc::clone(folder), way: Vec::new(), path };
+            return Above { base: Arc::clone(folder), way: Vec::new(), path, place };
         }
-        let way = self.above.way.iter().chain([&self.name]).cloned().collect();
-        Above { base: Arc::clone(&self.above.base), way, path }
+        let way = self.above.way.iter().map(|name| &**name).chain([name]).map(CStr::to_owned).collect();
+        Above { base: Arc::clone(&self.above.base), way, path, place }
     }
 }
 
@@ -137,9 +180,17 @@ struct Walk<'a, V> {
 
 impl<'a, V: Visitor> Walk<'a, V> {
     /// Shows a folder's entries to the visitor, and notes the folders among them.
-    fn read(&self, below: &Below<'a>, kept: &mut V::Kept, found: &mut Vec<Below<'a>>) -> io::Result<()> {
-        let folder = Arc::new(below.open()?);
-        let path = below.path();
+    fn read(
+        &self,
+        below: &Below<'a>,
+        name: &CStr,
+        kept: &mut V::Kept,
+        found: &mut Vec<Below<'a>>,
+    ) -> io::Result<()> {
+        let folder = Arc::new(below.open(name)?);
+        let path = below.path(name);
+        let place =
+            if below.depth == 0 { self.left_out.top() } else { below.above.place.below(name.to_bytes()) };
         let is_locked = below.is_locked || encryption::is_locked(&folder);
         let directory = Directory {
             file: &folder,
@@ -147,7 +198,7 @@ impl<'a, V: Visitor> Walk<'a, V> {
             is_locked,
             is_inside_locked: below.is_locked,
             device: self.device,
-            place: &below.place,
+            place: &place,
         };
         let entries = Dir::from_fd(folder.as_fd().try_clone_to_owned()?)?;
         self.visitor.enter(&directory, kept);
@@ -157,25 +208,27 @@ impl<'a, V: Visitor> Walk<'a, V> {
                 break;
             }
             let entry = entry?;
-            let name = entry.file_name();
-            if [c".", c".."].contains(&name) {
+            let entrys_name = entry.file_name();
+            if [c".", c".."].contains(&entrys_name) {
                 continue;
             }
             let Some(stat) = self.look(&folder, &entry, kept) else { continue };
             let is_folder = kind(&stat) == SFlag::S_IFDIR;
-            if self.left_out.has(&below.place, name.to_bytes(), is_folder) {
+            if self.left_out.has(&place, entrys_name.to_bytes(), is_folder) {
                 continue;
             }
-            self.visitor.see(&directory, name, &stat, kept);
+            self.visitor.see(&directory, entrys_name, &stat, kept);
             if is_folder && stat.st_dev == self.device {
-                let above = above.get_or_insert_with(|| Arc::new(below.way(&folder, path.clone())));
-                found.push(Below {
-                    above: Arc::clone(above),
-                    name: name.to_owned(),
-                    depth: below.depth + 1,
-                    is_locked,
-                    place: below.place.below(name.to_bytes()),
-                });
+                let way = || Arc::new(below.way(name, &folder, path.clone(), place.clone()));
+                let above = Arc::clone(above.get_or_insert_with(way));
+                let together = if found.len() < ALONE { 1 } else { TOGETHER };
+                if let Some(last) = found.last_mut().filter(|last| last.names.count < together) {
+                    last.names.add(entrys_name)?;
+                } else {
+                    let mut names = Names::default();
+                    names.add(entrys_name)?;
+                    found.push(Below { above, names, depth: below.depth + 1, is_locked });
+                }
             }
         }
         self.visitor.leave(&directory, kept);
@@ -206,4 +259,26 @@ fn is_gone(error: &io::Error) -> bool {
 #[must_use]
 pub fn kind(stat: &FileStat) -> SFlag {
     SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Names;
+    use std::ffi::CString;
+
+    #[test]
+    fn names_wait_in_the_room_that_they_need() {
+        let mut names = Names::default();
+        let given: Vec<CString> =
+            (0..1000).map(|number| CString::new(format!("n\n{number}")).unwrap()).collect();
+        for name in &given {
+            names.add(name).unwrap();
+        }
+        assert_eq!(names.bytes.len(), given.iter().map(|name| name.as_bytes_with_nul().len()).sum::<usize>());
+        for (left, name) in given.iter().enumerate().rev() {
+            assert_eq!(names.take().as_ref(), Some(name));
+            assert_eq!((names.count, names.is_empty()), (left, left == 0));
+        }
+        assert_eq!(names.take(), None);
+    }
 }
