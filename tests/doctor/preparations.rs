@@ -120,8 +120,8 @@ fn the_first_clone_to_a_disk_that_holds_something_is_foretold() {
             "FAIL  first clone: The destination @/destination bears no mark of Counterpart, and this clone would delete or \
              overwrite 1 file and 0 folders there, among them precious. If it is the right disk, run once with --adopt. \
              (76)",
-            "      To do: make sure that this is the right disk and that the source is all there; then allow it once with \
-             `--adopt` or `--allow-shrink`, as the message says",
+            "      To do: check that this is the right disk and that the source is complete; then allow it once with `--adopt` \
+             or `--allow-shrink`, as the message says",
         ],
     );
     ask(&sandbox, &["--adopt"]).assert_code(0).assert(
