@@ -122,7 +122,8 @@ fn options(command: &[&str]) -> Vec<String> {
         options.lines().filter(|line| line.trim_start().starts_with('-')).flat_map(str::split_whitespace);
     words
         .filter_map(|word| word.split(['[', ',']).next())
-        .filter(|word| word.starts_with("--") && word.len() > 2)
+        // Help is named on the main page alone.
+        .filter(|word| word.starts_with("--") && word.len() > 2 && (command.is_empty() || *word != "--help"))
         .map(str::to_owned)
         .collect()
 }

@@ -160,7 +160,7 @@ fn a_clone_under_way_is_what_another_one_meets() {
         "both ends",
         &[
             "FAIL  both ends: Another Counterpart is cloning to @/destination. Wait for it to end. (80)",
-            "      To do: wait for it to end; if none is running, an rsync of a killed run may still be ending",
+            "      To do: wait for it to finish; the rsync of a killed run may still be at work",
         ],
     );
     fs::write(go_on, "").unwrap();

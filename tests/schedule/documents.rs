@@ -5,10 +5,13 @@ use std::path::Path;
 
 use crate::machine::{Machine, done};
 
-/// The words behind `counterpart` of each block of code that calls `counterpart schedule`.
+/// The words behind `counterpart` of each piece of code that calls `counterpart schedule`.
 fn commands(document: &str) -> Vec<Vec<String>> {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(document)).unwrap();
-    let lines = text.lines().filter_map(|line| line.strip_prefix("    "));
+    let lines = text.lines().flat_map(|line| match line.strip_prefix("    ") {
+        Some(code) => vec![code],
+        None => line.split('`').skip(1).step_by(2).collect(),
+    });
     let called = lines.filter_map(|line| {
         let line = line.trim().strip_prefix("sudo ").unwrap_or(line.trim());
         line.strip_prefix("counterpart schedule ")
