@@ -31,7 +31,7 @@ fn options() -> BTreeSet<String> {
 }
 
 /// Options that the documents name and that belong to other programs.
-const OF_OTHERS: [&str; 33] = [
+const OF_OTHERS: [&str; 34] = [
     // rsync
     "--acls",
     "--archive",
