@@ -25,6 +25,7 @@ Files:
   .PREFIX.counterpart.*  markers at the top of the destination; counterpart-files(5) explains them
   /var/log/counterpart, /Library/Logs/Counterpart  logs on Linux and macOS
   /var/lib/counterpart, /var/db/counterpart        what this machine remembers of its clones
+
 Examples:
   counterpart -s / -d /mnt/clone -t
       Log what a clone of this Linux system would change
@@ -40,6 +41,7 @@ Exit codes:
   1  WARNING: it is older than --warning, has warnings, or lies in the future
   2  CRITICAL: it is older than --critical, a run has failed since, or none has ever succeeded
   3  UNKNOWN: nothing is known of the clone, the destination does not answer, or the usage is wrong
+
 Examples:
   counterpart check
       Check every clone that this machine remembers
@@ -74,6 +76,7 @@ Exit codes:
   74     the target's disk is full: not everything is restored
   85     rsync not found
   86     wrong rsync
+
 Examples:
   counterpart restore -d /mnt/clone --list /etc/fstab
       List the nets that hold a file
@@ -87,6 +90,7 @@ Exit codes:
   1      not run as root, or launchd or systemd refused; the message quotes them
   2      usage, in the clone's arguments too
   other  a check of the clone's arguments failed; see counterpart(8)
+
 Examples:
   counterpart schedule install --daily 02:15 -- -s / -d /mnt/clone
       Clone every night at a quarter past two
@@ -149,7 +153,7 @@ enum Commands {
     /// Check the state of clones; a Nagios-compatible plugin
     ///
     /// Prints the state on one line, with performance data. It writes nothing and needs no root. A link to the program by
-    /// the name of check_counterpart_clone does the same.
+    /// the name of `check_counterpart_clone` does the same.
     #[command(version, after_long_help = CHECK_CODES)]
     Check(CheckArgs),
     /// Prints what the marks at a destination say, for the plugin

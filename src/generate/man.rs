@@ -1,5 +1,6 @@
 //! The man pages: one for each command, from its definition, and one about files, from `docs/files.md`.
 
+use std::fmt::Write as _;
 use std::io;
 use std::path::PathBuf;
 
@@ -88,9 +89,9 @@ fn visible(command: &Command) -> impl Iterator<Item = &Command> {
 
 /// A command that takes the options of a clone has only its own on its page; its description names the others.
 fn without_options_of(command: &Command, top: &Command) -> Command {
-    let all: Vec<_> = top.get_arguments().map(|argument| argument.get_id().clone()).collect();
+    let all: Vec<_> = arguments(top).map(|argument| argument.get_id().clone()).collect();
     let takes_all = all.iter().all(|id| command.get_arguments().any(|argument| argument.get_id() == id));
-    let is_ours = |id: &str| ["source", "destination", "help", "version"].contains(&id);
+    let is_ours = |id: &str| ["source", "destination"].contains(&id);
     let mut command = command.clone();
     for id in all.iter().filter(|id| takes_all && !is_ours(id.as_str())) {
         command = command.mut_arg(id, |argument| argument.hide(true));
@@ -102,9 +103,14 @@ fn without_options_of(command: &Command, top: &Command) -> Command {
 fn start(command: &Command) -> io::Result<Vec<u8>> {
     let name = command.get_display_name().unwrap_or_else(|| command.get_name());
     let mut text = roff::title(name, "8", &source());
-    text += &format!(".SH NAME\n{} \\- {}\n.SH SYNOPSIS\n", roff::text(name), about(command));
+    let _ = writeln!(text, ".SH NAME\n{} \\- {}\n.SH SYNOPSIS", roff::text(name), about(command));
     text += &synopsis(command);
-    text += &section_of(command, |page, text| page.render_description_section(text))?;
+    let description = section_of(command, |page, text| page.render_description_section(text))?;
+    // The first paragraph is the name's line once more.
+    match description.split_once(".PP\n") {
+        Some((_, rest)) => text = text + ".SH DESCRIPTION\n" + rest,
+        None => text += &description,
+    }
     if arguments(command).next().is_some() {
         text += &section_of(command, |page, text| page.render_options_section(text))?;
     }
@@ -182,9 +188,9 @@ fn call(command: &Command, name: &str) -> String {
             ""
         };
         if argument.is_required_set() {
-            text += &format!("{word}{several}\n");
+            text = text + &word + several + "\n";
         } else if is_few {
-            text += &format!("[{word}{several}]\n");
+            text = text + "[" + &word + several + "]\n";
         }
     }
     if !is_few || hides {

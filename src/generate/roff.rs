@@ -28,7 +28,8 @@ pub fn inline(line: &str) -> String {
             for (at, part) in unlinked(part).split("**").enumerate() {
                 let escaped =
                     if roff.is_empty() { text(part) } else { text(&format!("x{part}"))[1..].to_owned() };
-                roff += &if at % 2 == 1 { format!("\\fB{escaped}\\fR") } else { escaped };
+                let (before, after) = if at % 2 == 1 { ("\\fB", "\\fR") } else { ("", "") };
+                roff = roff + before + &escaped + after;
             }
         }
     }
@@ -39,15 +40,14 @@ fn unlinked(line: &str) -> String {
     let mut plain = String::new();
     let mut rest = line;
     while let Some((before, link)) = rest.split_once('[') {
-        match link.split_once("](").and_then(|(words, after)| Some((words, after.split_once(')')?.1))) {
-            Some((words, after)) => {
-                plain = plain + before + words;
-                rest = after;
-            }
-            None => {
-                plain = plain + before + "[";
-                rest = link;
-            }
+        let words_and_after =
+            link.split_once("](").and_then(|(words, after)| Some((words, after.split_once(')')?.1)));
+        if let Some((words, after)) = words_and_after {
+            plain = plain + before + words;
+            rest = after;
+        } else {
+            plain = plain + before + "[";
+            rest = link;
         }
     }
     plain + rest
@@ -105,12 +105,9 @@ pub fn document(markdown: &str, name: &str) -> String {
             }
             roff += ".fi\n.RE\n";
         } else if line.starts_with('|') {
-            // The heading and the line below it say what the first two columns are; a man page shows that.
-            let rows = std::iter::from_fn(|| lines.next_if(|next| next.starts_with('|'))).skip(1);
-            for row in rows {
-                let mut cells = row.trim_matches('|').split('|').map(|cell| inline(cell.trim()));
-                let first = cells.next().unwrap_or_default();
-                let _ = writeln!(roff, ".TP\n{first}\n{}", cells.collect::<Vec<_>>().join("; "));
+            let headings = cells(line);
+            for row in std::iter::from_fn(|| lines.next_if(|next| next.starts_with('|'))).skip(1) {
+                roff += &entry(&headings, &cells(row));
             }
         } else if let Some(item) = line.strip_prefix("- ") {
             let _ = writeln!(roff, ".IP \\(bu 2\n{}", inline(item));
@@ -124,6 +121,22 @@ pub fn document(markdown: &str, name: &str) -> String {
         is_new = false;
     }
     roff
+}
+
+fn cells(row: &str) -> Vec<&str> {
+    row.trim_matches('|').split('|').map(str::trim).collect()
+}
+
+/// A row of a table: the first cell, and what is said of it. What one column is for is plain; more have their headings.
+fn entry(headings: &[&str], cells: &[&str]) -> String {
+    let (first, others) = cells.split_first().map_or(("", cells), |(first, others)| (*first, others));
+    let said: Vec<String> = if let [only] = others {
+        vec![(*only).to_owned()]
+    } else {
+        let named = headings.iter().skip(1).zip(others);
+        named.map(|(heading, cell)| format!("{}: {cell}", heading.to_lowercase())).collect()
+    };
+    format!(".TP\n{}\n{}\n", inline(first), inline(&said.join("; ")))
 }
 
 #[cfg(test)]
@@ -154,5 +167,6 @@ mod tests {
         let expected = ".SH NAME\nn \\- what is there\n.SH DESCRIPTION\nOne.\n.PP\nTwo\nlines.\n.SH PART\n\
                         .TP\n\\fBa\\fR\nb\n.PP\n.RS 4\n.nf\nx\ny\n.fi\n.RE\n";
         assert_eq!(document(markdown, "n"), expected);
+        assert_eq!(document("| A | B | C |\n|---|---|---|\n| a | b | c |\n", "n"), ".TP\na\nb: b; c: c\n");
     }
 }
