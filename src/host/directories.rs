@@ -7,13 +7,9 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::folder::{Folder, open_below, open_subfolder};
+use super::folder::{Folder, is_held, is_too_long, open_below, open_subfolder};
 use super::shared_work;
 use crate::process::interrupts::Interrupts;
-
-/// Down to this depth a directory that waits is reached from its parent, which is held open for it; below, from the last
-/// one that is. A job of launchd may have 256 files open.
-const HELD: usize = 24;
 
 /// The directory that is visited.
 #[derive(Debug)]
@@ -48,15 +44,19 @@ pub fn visit<K: Default + Send>(
         let Ok(directory) = open_below(&*waiting.base, &waiting.way).map(Arc::new) else { return };
         let mut names = Vec::new();
         each(&Here { directory: &directory, path: &waiting.path }, &mut names, kept);
-        found.extend(names.into_iter().map(|name| waiting.below(&directory, name)));
+        let names = names.into_iter().filter(|name| !is_too_long(&waiting.path, name));
+        found.extend(names.map(|name| waiting.below(&directory, name)));
     }))
 }
 
 impl Waiting {
     fn below(&self, here: &Arc<OwnedFd>, name: CString) -> Self {
         let path = self.path.join(OsStr::from_bytes(name.to_bytes()));
-        let (base, mut way) =
-            if self.depth < HELD { (here, Vec::new()) } else { (&self.base, self.way.clone()) };
+        let (base, mut way) = if is_held(self.depth, self.way.len()) {
+            (here, Vec::new())
+        } else {
+            (&self.base, self.way.clone())
+        };
         way.push(name);
         Self { base: Arc::clone(base), way, path, depth: self.depth + 1 }
     }

@@ -366,6 +366,26 @@ fn mode_of(mode: u32) -> Mode {
     Mode::from_bits_truncate(mode as nix::libc::mode_t)
 }
 
+/// The longest path below the top of a walk, in bytes: rsync copies none that is longer (measured from 3.0.9 to 3.5.1), and
+/// whoever nests directories without end would keep a walk busy without end.
+pub const LONGEST_PATH: usize = 4096;
+
+/// Whether a walk holds a directory open for those in it: one that is `depth` names below the top, and `way` names below
+/// the last that is held.
+///
+/// A job of launchd may have 256 files open, so not all are; and to open every directory from the last one that is held
+/// takes the time of the way to it, so the way stays short.
+#[must_use]
+pub fn is_held(depth: usize, way: usize) -> bool {
+    depth < 12 || way >= 64
+}
+
+/// Whether the path of an entry is too long to be copied.
+#[must_use]
+pub fn is_too_long(directory: &Path, name: &CStr) -> bool {
+    directory.as_os_str().len() + 1 + name.to_bytes().len() > LONGEST_PATH
+}
+
 /// Opens a folder below an open one for reading, links not followed, and where it can without a trace in its access
 /// time.
 pub fn open_subfolder(parent: impl AsFd, name: &CStr) -> io::Result<OwnedFd> {

@@ -111,12 +111,22 @@ fn log_failing_paths(report: &Report) {
     }
 }
 
+/// What rsync has to leave where it is: something that is mounted, or a subvolume, is in it. Its code says nothing of that.
+fn warn_of_kept(run: &Run<'_>, report: &Report) {
+    for path in &report.diagnostics.not_empty {
+        run.warn(format_args!(
+            "{path} is not in the source and could not be deleted: another filesystem or a subvolume is in it."
+        ));
+    }
+}
+
 /// rsync says that all is well: its account must be there, and its data must reach the disk at the right place.
 fn complete(run: &Run<'_>, ends: &Endpoints, report: &Report, code: i32) -> Result<(), Failure> {
     let _phase = run.phase("flush");
     if !report.statistics.is_complete() {
         return Err(probe(run, ends, report).err().unwrap_or(Failure::StatisticsMissing { code }));
     }
+    warn_of_kept(run, report);
     let path = || run.plan.destination.clone();
     ends.destination.folder.flush_filesystem().map_err(|error| {
         if is_no_room(&error) {

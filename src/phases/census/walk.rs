@@ -14,14 +14,10 @@ use nix::libc::dev_t;
 use nix::sys::stat::{FileStat, SFlag, fstat, fstatat};
 
 use crate::host::encryption;
-use crate::host::folder::{Folder, open_below, open_subfolder};
+use crate::host::folder::{Folder, is_held, is_too_long, open_below, open_subfolder};
 use crate::host::shared_work;
 use crate::process::interrupts::Interrupts;
 use crate::rsync::left_out::{LeftOut, Place};
-
-/// Down to this depth a folder that waits is reached from its parent, which is held open for it; below, from the last
-/// one that is. A job of launchd may have 256 files open.
-const HELD: usize = 24;
 
 /// What is done on a walk.
 pub trait Visitor: Sync {
@@ -163,7 +159,7 @@ impl<'a> Below<'a> {
 
     /// The way to what is in a folder of these, which is open.
     fn way(&self, name: &CStr, folder: &Arc<OwnedFd>, path: PathBuf, place: Place<'a>) -> Above<'a> {
-        if self.depth < HELD {
+        if is_held(self.depth, self.above.way.len()) {
             return Above { base: Arc::clone(folder), way: Vec::new(), path, place };
         }
         let way = self.above.way.iter().map(|name| &**name).chain([name]).map(CStr::to_owned).collect();
@@ -218,7 +214,9 @@ impl<'a, V: Visitor> Walk<'a, V> {
                 continue;
             }
             self.visitor.see(&directory, entrys_name, &stat, kept);
-            if is_folder && stat.st_dev == self.device {
+            if is_folder && is_too_long(&path, entrys_name) {
+                self.visitor.unreadable(kept);
+            } else if is_folder && stat.st_dev == self.device {
                 let way = || Arc::new(below.way(name, &folder, path.clone(), place.clone()));
                 let above = Arc::clone(above.get_or_insert_with(way));
                 let together = if found.len() < ALONE { 1 } else { TOGETHER };

@@ -12,15 +12,11 @@ use nix::fcntl::AtFlags;
 use nix::libc::dev_t;
 use nix::sys::stat::{FileStat, SFlag, fstat, fstatat};
 
-use crate::host::folder::{open_below, open_subfolder};
+use crate::host::folder::{is_held, is_too_long, open_below, open_subfolder};
 use crate::host::shared_work;
 use crate::phases::endpoints::Endpoints;
 use crate::process::interrupts::Interrupts;
 use crate::rsync::left_out::{LeftOut, Place};
-
-/// Down to this depth a folder that waits is reached from its parent, which is held open for it, at both ends; below, from
-/// the last one that is. A job of launchd may have 256 files open.
-const HELD: usize = 12;
 
 /// A folder, open at both ends.
 pub struct Pair {
@@ -107,6 +103,9 @@ impl<'a, V: Fn(&Linked<'_>)> Walk<'a, V> {
             }
             let Some((clone, source)) = self.look(&folders, below, name) else { continue };
             if kind(&clone) == SFlag::S_IFDIR {
+                if is_too_long(&below.path, name) {
+                    continue;
+                }
                 found.push(below.folder(&folders, name));
             } else {
                 linked.push((name.to_owned(), clone, source));
@@ -138,7 +137,7 @@ impl<'a, V: Fn(&Linked<'_>)> Walk<'a, V> {
 impl<'a> Below<'a> {
     /// The folder `name` in this one, which is open as `folders`.
     fn folder(&self, folders: &Arc<Pair>, name: &CStr) -> Below<'a> {
-        let held = self.depth < HELD;
+        let held = is_held(self.depth, self.way.len());
         let (base, mut way) = if held { (folders, Vec::new()) } else { (&self.base, self.way.clone()) };
         way.push(name.to_owned());
         Below {
