@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use crate::sandbox::Sandbox;
 
 /// Answers what is asked before a clone: the version, the options, and a dry run that would change nothing.
-/// The shell function `statistics` prints a whole block.
+/// The shell function `statistics` prints a whole block, and `source` is the source with a slash.
 const PREAMBLE: &str = r#"
 case " $* " in
     *' --version '*) echo 'rsync  version 3.5.0  protocol version 32'; exit 0 ;;
     *' --dry-run '*) exit 0 ;;
 esac
+for end; do source=$destination; destination=$end; done
 statistics() {
     cat <<'END'
 

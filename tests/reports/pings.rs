@@ -103,7 +103,7 @@ fn refusals_are_told_and_complete_clones_with_warnings_are_no_failures() {
     // A failure before the destination is known has no beginning.
     clone(&sandbox, &["--rsync", "/nonexistent", "--ping", &server.url("/85")]).assert_code(85);
     assert_eq!(server.whats()[2..], ["POST /85/fail"]);
-    fakes::rsync(&sandbox, "echo 'file has vanished: \"/s/x\"' >&2; statistics; exit 24");
+    fakes::rsync(&sandbox, "echo \"file has vanished: \\\"${source}gone\\\"\" >&2; statistics; exit 24");
     clone(&sandbox, &["--adopt", "--ping", &server.url("/24")]).assert_code(24);
     assert_eq!(server.whats()[3..], ["GET /24/start", "POST /24"]);
     assert!(server.asked()[4].body.starts_with("Exit code 24, warning.\n"), "{:?}", server.asked()[4]);

@@ -212,7 +212,8 @@ fn scripts_are_in_it_and_a_failing_one_is_a_warning() {
 
 #[test]
 fn vanished_files_are_a_warning() {
-    let sandbox = fakes::sandbox("echo 'file has vanished: \"/source/gone\"' >&2; statistics; exit 24");
+    let sandbox =
+        fakes::sandbox("echo \"file has vanished: \\\"${source}gone\\\"\" >&2; statistics; exit 24");
     for (options, code) in [(&[][..], 24), (&["--vanished-ok", "--allow-shrink"][..], 0)] {
         let finished = sandbox.clone(options);
         finished.assert_code(code).assert_err("");

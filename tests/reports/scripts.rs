@@ -75,7 +75,7 @@ fn each_script_is_told_what_is_known_when_it_runs() {
     assert_told(&sandbox, &post_saw, &[("OUTCOME", "success"), ("EXIT_CODE", "0")]);
     assert!(!error_saw.exists(), "nothing failed");
     // Something to look at, and a complete clone.
-    fakes::rsync(&sandbox, "echo 'file has vanished: \"/s/x\"' >&2; statistics; exit 24");
+    fakes::rsync(&sandbox, "echo \"file has vanished: \\\"${source}gone\\\"\" >&2; statistics; exit 24");
     sandbox.clone(&options).assert_code(24);
     assert_told(&sandbox, &post_saw, &[("OUTCOME", "warning"), ("EXIT_CODE", "24")]);
     assert!(!error_saw.exists());

@@ -10,7 +10,7 @@ pub const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/
 
 /// The options that Samba's rsync has had from 3.0.9 on, as far as this program may use them.
 const SINCE_3_0_9: &str = "--archive|--delete|--delete-excluded|--hard-links|--numeric-ids|--one-file-system|--sparse|\
-    --no-h|--8-bit-output|--acls|--xattrs|--modify-window=*|--stats|--dry-run|--verbose|--itemize-changes|\
+    --no-inc-recursive|--no-h|--8-bit-output|--acls|--xattrs|--modify-window=*|--stats|--dry-run|--verbose|--itemize-changes|\
     --out-format=*|--ignore-errors|--filter=[HP]*|--filter=-\\ *|--exclude=*|--exclude-from=*|--no-owner|--no-group|--no-devices|\
     --no-specials";
 

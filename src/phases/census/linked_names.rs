@@ -8,11 +8,15 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The bits of the set, a power of two: 16 MiB of memory where there are many such names. With ten million of them one
 /// name in fifty is taken for such a one and is none.
 const BITS: u64 = 1 << 27;
+
+/// How many of them are allocated at once, when the first one is set.
+const CHUNK: u64 = 1 << 15;
 
 /// How many bits a name sets.
 const HASHES: u64 = 4;
@@ -20,8 +24,8 @@ const HASHES: u64 = 4;
 /// The set.
 #[derive(Debug)]
 pub struct LinkedNames {
-    /// Empty where there was no memory for it; then every name counts as held.
-    words: Vec<AtomicU64>,
+    /// A chunk without memory holds every name.
+    chunks: Vec<OnceLock<Vec<AtomicU64>>>,
     hasher: RandomState,
 }
 
@@ -31,12 +35,9 @@ pub struct Way(u64);
 
 impl Default for LinkedNames {
     fn default() -> Self {
-        let count = usize::try_from(BITS / 64).unwrap_or(0);
-        let mut words = Vec::new();
-        if words.try_reserve_exact(count).is_ok() {
-            words.resize_with(count, AtomicU64::default);
-        }
-        Self { words, hasher: RandomState::new() }
+        let mut chunks = Vec::new();
+        chunks.resize_with(usize::try_from(BITS / CHUNK).unwrap_or(0), OnceLock::new);
+        Self { chunks, hasher: RandomState::new() }
     }
 }
 
@@ -55,8 +56,10 @@ impl LinkedNames {
 
     /// Adds an entry.
     pub fn add(&self, way: Way) {
-        for (word, bit) in self.places(way) {
-            word.fetch_or(bit, Ordering::Relaxed);
+        for (chunk, word, bit) in self.places(way) {
+            if let Some(word) = chunk.get_or_init(zeros).get(word) {
+                word.fetch_or(bit, Ordering::Relaxed);
+            }
         }
     }
 
@@ -71,17 +74,31 @@ impl LinkedNames {
     pub fn may_hold(&self, path: &[u8]) -> bool {
         let parts = path.split(|byte| *byte == b'/').filter(|part| !part.is_empty());
         let way = parts.fold(self.top(), |way, part| self.below(way, part));
-        self.places(way).all(|(word, bit)| word.load(Ordering::Relaxed) & bit != 0)
+        let is_set = |word: &AtomicU64, bit| word.load(Ordering::Relaxed) & bit != 0;
+        self.places(way).all(|(chunk, word, bit)| {
+            chunk.get().is_some_and(|words| words.get(word).is_none_or(|word| is_set(word, bit)))
+        })
     }
 
-    fn places(&self, way: Way) -> impl Iterator<Item = (&AtomicU64, u64)> {
+    /// For each bit of a name its chunk, the word there, and the bit in that.
+    fn places(&self, way: Way) -> impl Iterator<Item = (&OnceLock<Vec<AtomicU64>>, usize, u64)> {
         let step = (way.0 >> 32) | 1;
         (0..HASHES).filter_map(move |number| {
             let bit = way.0.wrapping_add(step.wrapping_mul(number)) & (BITS - 1);
-            let word = self.words.get(usize::try_from(bit / 64).ok()?)?;
-            Some((word, 1 << (bit % 64)))
+            let chunk = self.chunks.get(usize::try_from(bit / CHUNK).ok()?)?;
+            Some((chunk, usize::try_from(bit % CHUNK / 64).ok()?, 1 << (bit % 64)))
         })
     }
+}
+
+/// The words of a chunk, or none where there is no memory for them.
+fn zeros() -> Vec<AtomicU64> {
+    let count = usize::try_from(CHUNK / 64).unwrap_or(0);
+    let mut words = Vec::new();
+    if words.try_reserve_exact(count).is_ok() {
+        words.resize_with(count, AtomicU64::default);
+    }
+    words
 }
 
 #[cfg(test)]
