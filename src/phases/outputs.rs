@@ -49,6 +49,28 @@ pub fn may_measure(failure: &Failure) -> bool {
     !matches!(failure, Failure::OutputInDestination { option: STATE | METRICS, .. })
 }
 
+/// Warns of what this run or the next one reads or starts, and lies below the destination: unless the source holds it too,
+/// the clone deletes it.
+pub fn warn_of_inputs(run: &Run<'_>) {
+    let Ok(destination) = Folder::open(&run.location().resolved) else { return };
+    let plan = run.plan;
+    let inputs = [
+        ("the excludes file", &plan.exclude_from),
+        ("the pre-clone script", &plan.pre_script),
+        ("the post-clone script", &plan.post_script),
+        ("the on-error script", &plan.on_error),
+        ("rsync", &plan.rsync),
+    ];
+    for (what, path) in inputs.into_iter().filter_map(|(what, path)| Some((what, path.as_deref()?))) {
+        if is_inside(path, &destination).is_ok_and(|is_inside| is_inside) {
+            run.warn_publicly(format_args!(
+                "{what} {} lies inside the destination: a clone replaces or deletes it. Choose a place outside.",
+                shown::path(path)
+            ));
+        }
+    }
+}
+
 fn refuse(run: &Run<'_>, misplaced: Vec<Misplaced>) -> Result<(), Failure> {
     misplaced.into_iter().next().map_or(Ok(()), |(option, path)| {
         Err(Failure::OutputInDestination { option, path, destination: run.plan.destination.clone() })

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use log::info;
 use nix::unistd::{AccessFlags, access};
 
-use super::Run;
+use super::{Run, outputs};
 use crate::failure::{Failure, Moment};
 use crate::host::resolve;
 use crate::host::trust;
@@ -29,6 +29,7 @@ const FIRST_LINE: u64 = 256;
 
 /// Checks the scripts before anything else runs.
 pub fn check(run: &Run<'_>) -> Result<(), Failure> {
+    outputs::warn_of_inputs(run);
     [Moment::PreClone, Moment::PostClone, Moment::OnError]
         .into_iter()
         .try_for_each(|which| check_of(run, which))

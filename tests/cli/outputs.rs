@@ -101,6 +101,26 @@ fn outputs_below_the_source_are_cloned() {
 }
 
 #[test]
+fn what_the_run_needs_below_the_destination_is_warned_of() {
+    let sandbox = sandbox();
+    sandbox.clone(&["--adopt"]).assert_code(0);
+    let script = sandbox.script("destination/script", "exit 0");
+    let patterns = sandbox.destination.join("patterns");
+    fs::write(&patterns, "").unwrap();
+    let (script, patterns) = (script.to_str().unwrap(), patterns.to_str().unwrap());
+    let run = sandbox.clone(&["-e", patterns, "-p", script, "--on-error", script]);
+    run.assert_code(0);
+    for (what, path) in
+        [("the excludes file", patterns), ("the pre-clone script", script), ("the on-error script", script)]
+    {
+        run.assert_log(&format!(
+            "Warning: {what} {path} lies inside the destination: a clone replaces or deletes it."
+        ));
+    }
+    assert_eq!(sandbox.record().unwrap()["outcome"], "warning");
+}
+
+#[test]
 fn the_doctor_foretells_it() {
     let sandbox = sandbox();
     let logs = sandbox.destination.join("logs");

@@ -15,6 +15,14 @@ use crate::scene::{
 };
 use crate::tree::{acl, assert_unchanged, edit_in_the_same_second, noise, snapshot_with_ctime};
 
+/// The reason of a full destination as everybody may read it: it names no file.
+fn for_everybody(sandbox: &Sandbox) -> String {
+    format!(
+        "The destination {} is full. Make room there, exclude more, or use a larger disk.\n",
+        text(&sandbox.destination)
+    )
+}
+
 fn sandbox_on(destination: &Path) -> Sandbox {
     let mut sandbox = Sandbox::new();
     sandbox.destination = destination.into();
@@ -89,7 +97,7 @@ fn full_on(evidence: &mut Evidence, disk: &Path, left: u64) {
     );
     // Written on a disk without any room left.
     let error = fs::read_to_string(sandbox.mark("error"));
-    assert_eq!(error.ok(), Some(format!("{sentence}\n")), "{run}\n{:?}", sandbox.marks());
+    assert_eq!(error.ok(), Some(for_everybody(&sandbox)), "{run}\n{:?}", sandbox.marks());
     assert!(!sandbox.mark("completed").exists());
     assert_nothing_extra(&sandbox);
 
@@ -115,7 +123,7 @@ pub fn a_destination_without_inodes_is_74(evidence: &mut Evidence) {
     run.assert_log(": rsync ended with code 23: some files or attributes were not transferred.\n");
     let sentence = sentence(&run).to_owned();
     assert!(sentence.starts_with(&format!("The destination {} is full: ", text(disk.path()))), "{run}");
-    assert_eq!(sandbox.read_mark("error"), format!("{sentence}\n"));
+    assert_eq!(sandbox.read_mark("error"), for_everybody(&sandbox));
     assert!(!sandbox.mark("completed").exists());
     assert_nothing_extra(&sandbox);
     for number in 50..200 {

@@ -69,6 +69,8 @@ fn exact_on(evidence: &mut Evidence, disk: &Path, nanoseconds: bool) {
         edit_in_the_same_second(&sandbox.source.join("contents/large"));
     }
     fs::write(sandbox.source.join("new"), "new").unwrap();
+    // Most of it is gone.
+    sandbox.clone(&["--allow-shrink"]).assert_code(0).assert_err("");
     evidence.mend(&sandbox);
     assert!(!sandbox.destination.join("names").exists() && !sandbox.destination.join("levels").exists());
 }

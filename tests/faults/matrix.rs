@@ -37,10 +37,10 @@ faults! {
         | "completed.tmp id stats" | "completed id stats" | "completed id probe.tmp stats"; SOURCE;
 
     calls::each_call_that_fails_with_eio_is_told: "each change that we make fails once, EIO", AnyTime
-        => 0, 11, 66, 72; "" | "error id stats" | "error error.tmp id stats" | "completed id stats"
+        => 0, 11, 66, 72, 76; "" | "error id stats" | "error error.tmp id stats" | "completed id stats"
         | "completed id probe.tmp stats"; SOURCE;
     calls::each_call_that_fails_with_enospc_is_told: "each change that we make fails once, ENOSPC", AnyTime
-        => 0, 66, 74; "" | "error id stats" | "error error.tmp id stats" | "completed id stats"
+        => 0, 66, 74, 76; "" | "error id stats" | "error error.tmp id stats" | "completed id stats"
         | "completed id probe.tmp stats"; SOURCE;
 
     // The destination.

@@ -41,7 +41,7 @@ fn all_is_deleted(sandbox: &Sandbox, options: &Options) {
     let original = beside(sandbox, "kept").join("all");
     fs::rename(&gone, &original).unwrap();
 
-    sandbox.clone(&["--safety-net"]).assert_code(0).assert_err("");
+    sandbox.clone(&["--safety-net", "--allow-shrink"]).assert_code(0).assert_err("");
     assert_eq!(sandbox.names().iter().filter(|name| *name != "lost+found").count(), 1);
     let net = only_net(sandbox);
     assert_eq!(names_of(&net), ["all"]);
