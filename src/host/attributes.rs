@@ -4,14 +4,13 @@ use std::ffi::CStr;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 
-/// What a filesystem may need for an attribute beside its name and its value, in bytes.
-const EACH: u64 = 32;
-
 /// How many bytes its attributes take up at most, as far as they can be seen: 0 where they cannot.
 #[cfg(target_os = "linux")]
 #[must_use]
 pub fn size(directory: &OwnedFd, name: &CStr) -> u64 {
     use rustix::fs::{lgetxattr_query, llistxattr};
+    /// What a filesystem may need for an attribute beside its name and its value, in bytes.
+    const EACH: u64 = 32;
     let path = path(directory, name);
     // Most have none, or two or three.
     let mut names = [0_u8; 1024];

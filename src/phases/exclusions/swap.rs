@@ -1,7 +1,9 @@
 //! Swap files of the source: a copy of one has holes, and nobody could swap to it.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::Metadata;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use log::info;
@@ -73,16 +75,27 @@ fn of_units(folder: &Path) -> Vec<PathBuf> {
 /// The path of a swap file below the source, wherever its filesystem is mounted; `None` where it is no file or not there.
 fn relative(source: &Folder, path: &Path) -> Option<OsString> {
     let path = std::fs::canonicalize(path).ok()?;
-    if !std::fs::symlink_metadata(&path).ok()?.is_file() {
-        return None;
-    }
-    let name = path.file_name()?;
-    let here = |folder: &Folder| {
+    let file = std::fs::symlink_metadata(&path).ok().filter(Metadata::is_file)?;
+    let by_path = || Some(path.strip_prefix(source.path()).ok()?.to_owned());
+    // On another filesystem it is no part of the source.
+    let is_here = source.identity().is_ok_and(|identity| identity.device == file.dev());
+    let is_it = |relative: &PathBuf| {
+        let found = source.stat(relative.as_os_str()).ok().flatten();
+        is_here && found.is_some_and(|found| found.st_ino == file.ino())
+    };
+    // A mount that is in no table, as one that was made for us alone, is found by the path.
+    let found = by_mount(source, &path).filter(is_it).or_else(|| by_path().filter(is_it))?;
+    Some(found.into_os_string())
+}
+
+/// The same by the places on the filesystem: the machine may name another mount of it than the source.
+fn by_mount(source: &Folder, path: &Path) -> Option<PathBuf> {
+    let place = |folder: &Folder| {
         // What cannot be found out is copied: that costs room and loses nothing.
         mounts::locate(&mounts::of(folder).ok()??, folder).ok()
     };
-    let (device, top) = here(source)?;
-    let (other, place) = here(&Folder::open(path.parent()?).ok()?)?;
-    let below = place.strip_prefix(&top).ok().filter(|_| device == other)?;
-    Some(below.join(name).into_os_string())
+    let (device, top) = place(source)?;
+    let (other, above) = place(&Folder::open(path.parent()?).ok()?)?;
+    let below = above.strip_prefix(&top).ok().filter(|_| device == other)?;
+    Some(below.join(path.file_name()?))
 }
