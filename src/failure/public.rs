@@ -1,5 +1,5 @@
-//! What of a failure everybody may read: no name of a file below the source or the destination, and no other program's
-//! words, which may hold such names.
+//! What of a failure everybody may read: no name of a file below the source or the destination, and none of rsync's words,
+//! which hold such names. Those of a dumper tell of its server.
 
 use super::{Failure, counted};
 use crate::shown;
@@ -21,15 +21,6 @@ impl Failure {
                 counted(*files, "file"),
                 counted(*folders, "folder")
             ),
-            Self::DatabaseNotDumped { server, .. } => {
-                format!("The database server {server} could not be dumped. The log says why.")
-            }
-            Self::DirectoryNotArchived { .. } => {
-                "The directory could not be archived. The log says why.".to_owned()
-            }
-            Self::SettingsNotDumped { .. } => {
-                "The service settings could not be dumped. The log says why.".to_owned()
-            }
             Self::CannotHold { path, .. } => format!(
                 "The destination {} cannot hold everything that the source has. The log says what, and names the first \
                  paths.",
@@ -46,7 +37,10 @@ impl Failure {
                  with old contents. Run it again."
                     .to_owned()
             }
-            Self::MissingUser { path: None }
+            Self::DatabaseNotDumped { .. }
+            | Self::DirectoryNotArchived { .. }
+            | Self::SettingsNotDumped { .. }
+            | Self::MissingUser { path: None }
             | Self::NotRoot
             | Self::Internal(_)
             | Self::SourceUnreadable { .. }

@@ -46,7 +46,7 @@ fn a_planted_link_on_the_way_to_the_folders_of_ours_is_not_followed() {
     let (sandbox, _, victim) = scene();
     let before = snapshot_with_ctime(&victim);
     // As if another user could write where the system keeps these.
-    for (name, code) in [("state", 0), ("lock", 1)] {
+    for (name, code) in [("state", 88), ("lock", 1)] {
         let place = sandbox.host().join(name);
         let _ = fs::remove_dir_all(&place);
         symlink(&victim, &place).unwrap();

@@ -29,6 +29,7 @@ fn tells_nobody(says: &str, code: i32, more: &[&str]) -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.write("file", "content");
     sandbox.clone(&[]).assert_code(0);
+    let says = says.replace("SOURCE", sandbox.source.to_str().unwrap());
     sandbox.rsync(&format!(
         "case \" $* \" in *' --stats '*) /usr/bin/rsync \"$@\" || exit; {says} ;; *) exec /usr/bin/rsync \"$@\" ;; esac"
     ));
@@ -99,7 +100,7 @@ fn a_missing_user_is_told_without_the_file() {
 
 #[test]
 fn files_that_vanished_are_for_root_alone() {
-    let says = format!("echo 'file has vanished: \"/s/{SECRET}\"' >&2; exit 24");
+    let says = format!("echo 'file has vanished: \"SOURCE/{SECRET}\"' >&2; exit 24");
     let sandbox = tells_nobody(&says, 24, &[]);
     check_says(&sandbox, 1, "with warnings: files vanished from the source");
     // On another machine, which remembers nothing, the numbers tell it.

@@ -102,7 +102,7 @@ fn help_names_every_option_and_every_exit_code() {
             let row = format!("  {code:<6} ");
             assert!(finished.out.lines().any(|line| line.starts_with(&row)), "{code}: {finished}");
         }
-        for file in [".completed", ".error", ".stats", ".id", "Counterpart_YY-MM-DD_HH-MM-SS"] {
+        for file in [".PREFIX.counterpart.*", "counterpart-files(5)", "/var/log/counterpart"] {
             assert!(finished.out.contains(file), "{file}: {finished}");
         }
     }

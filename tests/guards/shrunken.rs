@@ -116,7 +116,7 @@ fn a_few_large_files_are_judged_by_their_bytes() {
     fs::hard_link(sandbox.source.join("a"), sandbox.source.join("c")).unwrap();
     sandbox.clone(&[]).assert_code(0);
     let told = sandbox.read_mark("stats");
-    assert!(told.ends_with("\nExit Code: 0\nFile Contents: 109000000 bytes\n"), "{told}");
+    assert!(told.contains("\nExit Code: 0\nFile Contents: 109000000 bytes\n"), "{told}");
     for name in ["hole", "c"] {
         fs::remove_file(sandbox.source.join(name)).unwrap();
     }
