@@ -52,7 +52,6 @@ impl Failure {
             | Self::DestinationUnknown { .. }
             | Self::DiskUnmounted { .. }
             | Self::NoDiskMounted { .. } => ExitCode::CHANGED_DESTINATION,
-            Self::Encrypted { .. } => ExitCode::PARTIAL,
             Self::IgnoresOwnership { .. } => ExitCode::IGNORES_OWNERSHIP,
             Self::SealedSystem { .. } => ExitCode::SEALED_SYSTEM,
             Self::NoPassword { .. } => ExitCode::NO_PASSWORD,
@@ -65,7 +64,7 @@ impl Failure {
             Self::SettingsNotDumped { .. } | Self::BackupFolder { .. } => ExitCode::SETTINGS,
             Self::Interrupted { signal } => ExitCode::from_interruption(*signal),
             Self::Stalled { .. } => ExitCode::TIMEOUT,
-            Self::LinkedVanished { .. } => ExitCode::PARTIAL,
+            Self::Encrypted { .. } | Self::LinkedVanished { .. } => ExitCode::PARTIAL,
             Self::Rsync { code, .. } => *code,
             Self::RsyncKilled { signal } => ExitCode::from_signal(*signal),
             Self::StatisticsMissing { .. } => ExitCode::DIAGNOSTICS,
