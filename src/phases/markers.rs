@@ -215,14 +215,18 @@ fn not_written(run: &Run<'_>, mark: &OsStr, error: &io::Error) -> Failure {
 
 /// Leaves the reason of a failure at the destination.
 pub fn record_failure(run: &Run<'_>, destination: &Destination, failure: &Failure) {
+    let mut counted = None;
+    run.note(|journal| counted = journal.counted.take());
+    if counted.is_some() {
+        // They speak of a success by now, and on a full disk their room is needed. Should they stay, that is warned of below.
+        let _ = destination.folder.remove(&run.plan.prefix.mark(Mark::Statistics));
+    }
     if let Err(error) = write_error(run, destination, failure) {
         warning(format_args!(
             "the reason could not be written to the destination: {}.",
             shown::reason(&error)
         ));
     }
-    let mut counted = None;
-    run.note(|journal| counted = journal.counted.take());
     if let Some(counted) = counted {
         rewrite_statistics(run, &destination.folder, &counted, failure);
     }
