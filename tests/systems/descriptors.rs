@@ -10,7 +10,7 @@ use crate::sandbox::{Finished, Sandbox, write_script};
 fn with_descriptors(sandbox: &Sandbox, count: u32, more: &[&str]) -> Finished {
     let product = sandbox.command(sandbox.arguments(more));
     let opening =
-        format!("for ((i = 20; i < {}; i++)); do eval \"exec $i</dev/null\"; done; exec \"$@\"", 20 + count);
+        format!("for ((i = 3; i < {}; i++)); do eval \"exec $i</dev/null\"; done; exec \"$@\"", 3 + count);
     let mut command = Command::new("/usr/bin/prlimit");
     command.args(["--nofile=4096", "/usr/bin/timeout", "-k", "5", "60", "/bin/bash", "-c", &opening, "bash"]);
     command.arg("/usr/bin/env").args(product.get_args());
