@@ -126,7 +126,11 @@ mod system {
         let others = table.iter().rev().filter(|mount| !follows(mount.parent) && !is_needed(&mount.point));
         for other in others {
             // One below another that is gone is gone with it.
-            let _ = unmount(&other.point, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
+            if unmount(&other.point, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW).is_ok() {
+                // An rsync that is a script must not take the directory below for the disk.
+                let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+                let _ = mount("counterpart", &other.point, "tmpfs", flags, Some(c"mode=0555,size=4k"));
+            }
         }
         Ok(())
     }

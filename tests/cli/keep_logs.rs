@@ -102,8 +102,8 @@ fn after_the_clock_was_set_back_this_runs_log_stays() {
 fn a_wrong_clock_changes_no_order() {
     let (sandbox, folder) = sandbox(0..0);
     let mut logs: Vec<String> = Vec::new();
-    // Ahead, right, set back, and before there were logs.
-    for clock in ["+3650d", "+0d", "-3650d", "-1d", "-20000d", "+0d", "+3650d"] {
+    // Ahead, right, set back, and before there were logs; no day twice, since a name that was removed may come again.
+    for clock in ["+3650d", "+0d", "-3650d", "-1d", "-20000d", "+1d", "+3651d"] {
         clone_at(&sandbox, clock, &["--keep-logs", "3"]).assert_code(0).assert_no_warning();
         let left = names(&folder);
         let new: Vec<&String> = left.iter().filter(|name| !logs.contains(name)).collect();

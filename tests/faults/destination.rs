@@ -10,8 +10,8 @@ use crate::disk::{LoopDisk, OwnerlessFuse, Tmpfs};
 use crate::evidence::Evidence;
 use crate::sandbox::{Sandbox, names_of};
 use crate::scene::{
-    RSYNC, Running, assert_clone, assert_failure, assert_no_rsync, assert_nothing_extra, folder, on_transfer,
-    quarter_megabytes, sentence, slow_down, text, thousands, tool, wait_for_files,
+    RSYNC, Running, assert_clone, assert_failure, assert_no_rsync, assert_nothing_extra, beside, folder,
+    on_transfer, quarter_megabytes, sentence, slow_down, text, thousands, tool, wait_for_files,
 };
 use crate::tree::{acl, assert_unchanged, edit_in_the_same_second, noise, snapshot_with_ctime};
 
@@ -76,13 +76,9 @@ fn full_on(evidence: &mut Evidence, disk: &Path, left: u64) {
     quarter_megabytes(&sandbox, left / (128 * 1024));
     evidence.watch(&sandbox);
     // Whatever room rsync gives back when it fails is taken at once.
-    on_transfer(
-        &sandbox,
-        &format!(
-            "{RSYNC} \"$@\"; code=$?; for i in 1 2 3; do cat /dev/zero >'{0}/more$i'; sync -f '{0}'; done 2>/dev/null; exit $code",
-            text(disk)
-        ),
-    );
+    let fill = format!("for i in 1 2 3; do cat /dev/zero >'{0}/more'$i; sync -f '{0}'; done", text(disk));
+    let fill = beside(&sandbox, &fill);
+    on_transfer(&sandbox, &format!("{RSYNC} \"$@\"; code=$?; {fill} 2>/dev/null; exit $code"));
     let run = sandbox.clone(&["--no-space-check"]);
     evidence.judge(&sandbox, &run);
     run.assert_code(74);
@@ -284,10 +280,8 @@ pub fn a_full_log_disk_does_not_stop_the_clone(evidence: &mut Evidence) {
     let sandbox = Sandbox::new();
     thousands(&sandbox, 20);
     // Another process fills it for good while rsync runs.
-    on_transfer(
-        &sandbox,
-        &format!("cat /dev/zero >'{}/more' 2>/dev/null; seq 2000; exec {RSYNC} \"$@\"", text(disk.path())),
-    );
+    let fill = beside(&sandbox, &format!("cat /dev/zero >'{}/more'", text(disk.path())));
+    on_transfer(&sandbox, &format!("{fill} 2>/dev/null; seq 2000; exec {RSYNC} \"$@\""));
     evidence.watch(&sandbox);
     let run = sandbox.clone(&["--log-dir", &text(disk.path())]);
     evidence.judge(&sandbox, &run);

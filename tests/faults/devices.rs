@@ -8,7 +8,7 @@ use crate::evidence::Evidence;
 use crate::faulty::FaultyFuse;
 use crate::sandbox::Sandbox;
 use crate::scene::{
-    RSYNC, Running, meanwhile, on_transfer, quarter_megabytes, slow_down, text, tool, wait_for_files,
+    RSYNC, Running, beside, meanwhile, on_transfer, quarter_megabytes, slow_down, text, tool, wait_for_files,
 };
 use crate::tree::remove_tree;
 
@@ -75,8 +75,8 @@ pub fn a_source_that_turns_read_only_is_copied(evidence: &mut Evidence) {
 pub fn a_destination_in_use_is_not_remounted(evidence: &mut Evidence) {
     let disk = LoopDisk::new("ext4", 32, &[], "");
     let sandbox = slow_sandbox(None, Some(&disk));
-    let remount = format!("mount -o remount,ro '{}' 2>/dev/null", text(disk.path()));
-    on_transfer(&sandbox, &format!("{remount} && exit 99; exec {RSYNC} \"$@\""));
+    let remount = beside(&sandbox, &format!("mount -o remount,ro '{}'", text(disk.path())));
+    on_transfer(&sandbox, &format!("{remount} 2>/dev/null && exit 99; exec {RSYNC} \"$@\""));
     evidence.watch(&sandbox);
     let run = sandbox.clone(&[]);
     evidence.judge(&sandbox, &run);

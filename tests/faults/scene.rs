@@ -34,6 +34,13 @@ pub fn on_transfer(sandbox: &Sandbox, body: &str) {
     sandbox.rsync(&format!("case \" $* \" in *' --stats '*) {body} ;; esac\nexec {RSYNC} \"$@\""));
 }
 
+/// A command for a body of [`on_transfer`] that does something where everybody else is: rsync itself sees no disk but its
+/// own ends.
+pub fn beside(sandbox: &Sandbox, body: &str) -> String {
+    let script = sandbox.script("beside", body);
+    format!("nsenter -t $PPID -m '{}'", text(&script))
+}
+
 /// Waits until files have begun to arrive at the destination.
 pub fn wait_for_files(sandbox: &Sandbox) {
     let has_some = || sandbox.names().iter().any(|name| name != "lost+found");

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::disk::{BindMount, LoopDisk, Tmpfs};
 use crate::evidence::Evidence;
 use crate::sandbox::Sandbox;
-use crate::scene::{RSYNC, folder, on_transfer, text, thousands};
+use crate::scene::{RSYNC, beside, folder, on_transfer, text, thousands};
 use crate::tree::noise;
 
 pub fn a_disk_without_room_for_attributes_is_74(evidence: &mut Evidence) {
@@ -54,10 +54,8 @@ fn full_at_the_marks(evidence: &mut Evidence, disk: &Path, filling: &str) {
     sandbox.destination = folder(disk, "clone");
     thousands(&sandbox, 20);
     let fill = filling.replace("DISK", &text(disk));
-    // rsync itself sees no disk but its own.
-    let fill = sandbox.script("fill", &fill);
-    let beside = format!("nsenter -t $PPID -m '{}'", text(&fill));
-    on_transfer(&sandbox, &format!("{RSYNC} \"$@\"; code=$?; {beside} 2>/dev/null; exit $code"));
+    let fill = beside(&sandbox, &fill);
+    on_transfer(&sandbox, &format!("{RSYNC} \"$@\"; code=$?; {fill} 2>/dev/null; exit $code"));
     evidence.watch(&sandbox);
     let run = sandbox.clone(&[]);
     evidence.judge(&sandbox, &run);
