@@ -172,9 +172,7 @@ fn unreadable(run: &Run<'_>, error: &io::Error) -> Failure {
 
 /// The source, whatever it holds.
 fn open_source(run: &Run<'_>) -> Result<Source, Failure> {
-    let folder = std::fs::canonicalize(&run.plan.source)
-        .and_then(|path| Folder::open(&path))
-        .map_err(|error| unreadable(run, &error))?;
+    let folder = Folder::reach(&run.plan.source).map_err(|error| unreadable(run, &error))?;
     // Its directories come and go with what is mounted on them, and a look at one may wait for a server.
     if Kind::of(&folder).is_ok_and(Kind::is_automounter) {
         let why = "it belongs to an automounter, which shows only what is mounted just now".to_owned();
@@ -215,7 +213,7 @@ pub fn destination(run: &Run<'_>) -> Result<Folder, Failure> {
         return Err(unusable("it is not a folder".to_owned()));
     }
     let open = || {
-        let folder = Folder::open(&std::fs::canonicalize(path)?)?;
+        let folder = Folder::reach(path)?;
         if folder.identity()? != FileIdentity::from(&found) {
             return Err(io::Error::other("another folder took its place just now"));
         }

@@ -43,21 +43,54 @@ pub fn part(run: &Run<'_>, ends: &Endpoints, rules: &Rules) -> Result<(), Failur
     let inside = inside.as_ref().map(|(relative, contents)| (relative.as_os_str(), *contents));
     let left_out = LeftOut::of(rules, &run.plan.prefix, inside);
     let is_root = run.host.is_root();
-    let known = Mutex::new(Known::default());
-    let noted = walk::walk(ends, &left_out, run.interrupts, |linked| note(&known, linked, is_root));
-    let known = known.into_inner().unwrap_or_else(PoisonError::into_inner);
-    // What has kept the walk from the roots, rsync will tell.
-    if noted.is_ok() && !known.wrong.is_empty() {
-        info!(
-            "{} files of the clone have several names that are separate files at the source: they are parted.",
-            known.wrong.len()
-        );
-        let parting = Parting { known, is_root, done: Mutex::default() };
-        // The second look at the roots.
-        let _ = walk::walk(ends, &left_out, run.interrupts, |linked| parting.visit(linked));
-        parting.tell(run);
+    let mut share = Share { number: 0, of: 1 };
+    while share.number < share.of && run.interrupts.received().is_none() {
+        let known = Mutex::new(Known::default());
+        let noted = walk::walk(ends, &left_out, run.interrupts, |linked| {
+            if share.has(linked) {
+                note(&known, linked, is_root);
+            }
+        });
+        let known = known.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if known.is_full {
+            // Whoever can make links could fill the memory: more walks, each for fewer of them.
+            share = Share { number: 0, of: share.of.saturating_mul(4) };
+            if share.of > MOST_WALKS {
+                run.warn_publicly("the clone has too many hard links to compare them all with the source's.");
+                break;
+            }
+            continue;
+        }
+        // What has kept the walk from the roots, rsync will tell.
+        if noted.is_ok() && !known.wrong.is_empty() {
+            info!(
+                "{} files of the clone have several names that are separate files at the source: they are parted.",
+                known.wrong.len()
+            );
+            let parting = Parting { known, is_root, done: Mutex::default() };
+            // The second look at the roots.
+            let _ = walk::walk(ends, &left_out, run.interrupts, |linked| parting.visit(linked));
+            parting.tell(run);
+        }
+        share.number += 1;
     }
     run.go_on()
+}
+
+/// How many walks there may be: with more than that one file has hundreds of thousands of names.
+const MOST_WALKS: ino_t = 4096;
+
+/// The inodes of the destination that one walk is for.
+#[derive(Debug, Clone, Copy)]
+struct Share {
+    number: ino_t,
+    of: ino_t,
+}
+
+impl Share {
+    fn has(self, linked: &Linked<'_>) -> bool {
+        linked.clone.st_ino % self.of == self.number
+    }
 }
 
 /// An inode of the source.
@@ -72,7 +105,14 @@ struct Known {
     wrong: HashSet<ino_t>,
     /// Times, in seconds, that the inode must not get: with one of them rsync would take it for a file that it is not.
     forbidden: HashMap<ino_t, HashSet<i64>>,
+    /// How many times that are.
+    times: usize,
+    /// There were more than are remembered.
+    is_full: bool,
 }
+
+/// How much is remembered in one walk, of inodes and of times: some 50 MB.
+const MOST: usize = 1 << 19;
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -82,11 +122,20 @@ fn note(known: &Mutex<Known>, linked: &Linked<'_>, is_root: bool) {
     let inode = linked.clone.st_ino;
     if linked.stays(is_root) {
         let mut known = locked(known);
+        if known.originals.len() >= MOST {
+            known.is_full = true;
+            return;
+        }
         if *known.originals.entry(inode).or_insert(linked.original()) != linked.original() {
             known.wrong.insert(inode);
         }
     } else if linked.is_regular() && linked.clone.st_size == linked.source.st_size {
-        locked(known).forbidden.entry(inode).or_default().insert(linked.source.st_mtime);
+        let mut known = locked(known);
+        if known.times >= MOST {
+            known.is_full = true;
+            return;
+        }
+        known.times += usize::from(known.forbidden.entry(inode).or_default().insert(linked.source.st_mtime));
     }
 }
 

@@ -7,6 +7,7 @@ use super::Run;
 use super::overlap::{self, Relation};
 use crate::failure::Failure;
 use crate::host::folder::Folder;
+use crate::host::kind::Kind;
 use crate::shown;
 
 /// What each output is called in a refusal.
@@ -120,6 +121,10 @@ fn is_inside(path: &Path, destination: &Folder) -> io::Result<bool> {
     };
     let there: PathBuf = if there.is_dir() { there } else { there.parent().unwrap_or(&there).to_owned() };
     match Folder::open(&there) {
+        // A look below one would wait for whatever it mounts.
+        Ok(folder) if Kind::of(&folder).is_ok_and(Kind::is_automounter) => {
+            Ok(there.starts_with(destination.path()))
+        }
         Ok(folder) => {
             let related = overlap::relation(&folder, destination)?;
             Ok(matches!(related, Relation::Same | Relation::SourceInside))

@@ -73,6 +73,8 @@ impl Display for When {
 pub enum Unchanged {
     /// The source.
     Source,
+    /// The source. What the destination's filesystem still has of what it held is for its own repair to decide.
+    SourceAlone,
     /// The source, except for what the fault itself changes there.
     SourceBut(&'static [&'static str]),
     /// The source, and at the destination everything but our own files.
@@ -211,7 +213,7 @@ impl Evidence {
 
     fn compare_destination(&mut self, before: &Before, after: Option<&Snapshot>) {
         let keeps_marks = match self.fault.unchanged {
-            Unchanged::Source | Unchanged::SourceBut(_) => return,
+            Unchanged::Source | Unchanged::SourceAlone | Unchanged::SourceBut(_) => return,
             Unchanged::Files => false,
             Unchanged::Both => true,
         };
@@ -230,7 +232,9 @@ impl Evidence {
 
     /// What both ends had the destination still has, and none of its files is anything but a whole version.
     fn compare_copies(&mut self, before: &Before, source: &Snapshot, after: Option<&Snapshot>) {
-        let Some(after) = after else { return };
+        let Some(after) = after.filter(|_| !matches!(self.fault.unchanged, Unchanged::SourceAlone)) else {
+            return;
+        };
         let Some(destination) = &before.destination.1 else { return };
         let was = &before.source.1;
         let lost: Vec<String> = destination

@@ -111,7 +111,7 @@ faults! {
     devices::a_destination_in_use_is_not_remounted: "destination remounted read-only: refused", Copying
         => 0; "completed id stats"; SOURCE;
     devices::a_destination_whose_device_is_cut_off_is_no_success: "destination's device cut off", Copying
-        => 11, 72; "id" | "error.tmp id" | "error id" | "unreadable"; SOURCE;
+        => 11, 72; "id" | "error.tmp id" | "error id" | "unreadable"; Unchanged::SourceAlone;
     devices::a_folder_that_cannot_be_listed_loses_nothing: "one folder of the source cannot be listed", Before
         => 23; "error id stats"; SOURCE;
     devices::an_entry_without_properties_loses_nothing: "one entry of the source has no properties", Before
@@ -140,8 +140,8 @@ faults! {
     // Room.
     space::a_disk_without_room_for_attributes_is_74: "no room for attributes", Copying
         => 74; "error id" | "error id stats"; SOURCE;
-    space::attributes_that_a_filesystem_cannot_keep_are_89: "attributes that the filesystem cannot keep", Copying
-        => 89; "error id stats"; SOURCE;
+    space::attributes_that_a_filesystem_cannot_keep_are_89: "attributes that the filesystem cannot keep", Before
+        => 89; "error"; SOURCE;
     space::a_full_disk_has_room_for_the_marks: "no room but for our marks", AfterCopying
         => 0; "completed id stats"; SOURCE;
     space::a_disk_without_inodes_for_the_marks_is_74: "no inodes for our marks", AfterCopying
@@ -174,8 +174,8 @@ faults! {
         => 0; "completed id stats"; MOVING;
     moving::a_file_of_several_names_that_vanishes_twice_is_23: "two names of a file vanish, one by one", Copying
         => 23; "error id stats"; MOVING;
-    moving::a_file_of_several_names_that_cannot_be_opened_is_23: "a hard-linked file becomes a link", Copying
-        => 23; "error id stats"; MOVING;
+    moving::a_file_of_several_names_that_becomes_a_link_is_cloned_as_one: "a hard-linked file becomes a link", Copying
+        => 0; "completed id stats"; MOVING;
 
     // Clocks.
     clock::a_clock_a_year_back_makes_no_difference: "clock a year back", Before

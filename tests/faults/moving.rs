@@ -217,9 +217,11 @@ pub fn a_file_of_several_names_that_vanishes_twice_is_23(evidence: &mut Evidence
     then_mend(evidence, &sandbox);
 }
 
-/// The other way in which rsync waited for ever.
-pub fn a_file_of_several_names_that_cannot_be_opened_is_23(evidence: &mut Evidence) {
+/// The other way in which rsync waited for ever. The second look makes the clone exact.
+pub fn a_file_of_several_names_that_becomes_a_link_is_cloned_as_one(evidence: &mut Evidence) {
     let (sandbox, run) = linked(evidence, 1, "rm b && ln -s c b");
-    run.assert_log("Failing paths:");
+    run.assert_log("it is looked at again (1 of 2)");
+    assert_eq!(fs::read_link(sandbox.destination.join("folder/b")).unwrap(), Path::new("c"));
+    assert_eq!(fs::read_to_string(sandbox.destination.join("folder/c")).unwrap(), "new contents");
     then_mend(evidence, &sandbox);
 }

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 
-use crate::disk::{LoopDisk, drop_caches};
+use crate::disk::{LoopDisk, Tmpfs, drop_caches};
 use crate::evidence::Evidence;
 use crate::faulty::FaultyFuse;
 use crate::sandbox::Sandbox;
@@ -124,8 +124,11 @@ pub fn a_damaged_inode_is_23_and_named(evidence: &mut Evidence) {
 
 pub fn a_file_that_vanishes_at_its_attributes_is_no_failure(evidence: &mut Evidence) {
     let fuse = FaultyFuse::new();
+    // Of a filesystem that can hold any attributes: else the survey would be the first to ask for them.
+    let destination = Tmpfs::new("size=16m");
     let mut sandbox = Sandbox::new();
     sandbox.source = fuse.path();
+    destination.path().clone_into(&mut sandbox.destination);
     quarter_megabytes(&sandbox, 4);
     sandbox.clone(&[]).assert_code(0);
     std::fs::remove_file(fuse.backing().join("003")).unwrap();

@@ -2,10 +2,11 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::path::Path;
 
 use crate::disk::{LoopDisk, supported};
 use crate::mounted::Mounted;
-use crate::sandbox::{Sandbox, marks_of, names_of};
+use crate::sandbox::{Sandbox, marks_of, names_of, wait_until};
 use crate::scene::{Plugged, disk, id, known, lines_of_destination, refused, run, sandbox, state, uuid};
 use crate::tree::{assert_unchanged, snapshot_with_ctime};
 
@@ -215,12 +216,19 @@ fn the_image_of_a_disk_is_that_disk_unless_it_gets_a_uuid_of_its_own() {
     let plugged = Plugged::image(&sandbox.destination, &image);
     clones(&sandbox);
     drop(plugged);
+    assert!(wait_until(|| is_idle(&image)), "the image is still in use");
     run(
         "tune2fs",
         &["-f", "-U", "random"].map(OsStr::new).into_iter().chain([image.as_os_str()]).collect::<Vec<_>>(),
     );
     let _plugged = Plugged::image(&sandbox.destination, &image);
     refused(&sandbox, &["its id was given on the filesystem "]);
+}
+
+/// Whether no loop device has the image any more: a mount that has gone may take a moment to let go of it.
+fn is_idle(image: &Path) -> bool {
+    let listed = std::process::Command::new("losetup").arg("-j").arg(image).output().unwrap();
+    listed.status.success() && listed.stdout.is_empty()
 }
 
 #[test]

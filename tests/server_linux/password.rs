@@ -253,7 +253,9 @@ fn nobody_sees_the_password_during_a_run() {
     let _cluster = Postgres::start(&sandbox, "main", 5701);
     assert_eq!(setpass(&sandbox, &["--stdin"], secret.as_bytes()).code, 0);
     // Something to look at while the clone itself goes on.
-    let script = sandbox.script("pre", "sleep 4; env; tr '\\0' ' ' </proc/$PPID/cmdline");
+    let seen = sandbox.path().join("seen");
+    let wait = format!("while [ ! -e '{0}' ]; do sleep 0.1; done; rm '{0}'", seen.display());
+    let script = sandbox.script("pre", &format!("{wait}; env; tr '\\0' ' ' </proc/$PPID/cmdline"));
     for options in [["-b", secret].as_slice(), &["-B"]] {
         let logs = sandbox.logs().len();
         let more: Vec<&str> = options.iter().copied().chain(["-p", script.to_str().unwrap()]).collect();
@@ -266,6 +268,10 @@ fn nobody_sees_the_password_during_a_run() {
         while child.try_wait().unwrap().is_none() {
             found.extend(witnesses(sandbox.path(), secret.as_bytes()));
             rounds += 1;
+            // The run goes on only when it has been looked at often enough, however slow that is.
+            if rounds == 4 {
+                fs::write(&seen, "").unwrap();
+            }
         }
         found.extend(witnesses(sandbox.path(), secret.as_bytes()));
         let finished = Finished::from(child.wait_with_output().unwrap());

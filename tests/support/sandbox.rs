@@ -289,9 +289,9 @@ impl std::fmt::Display for Finished {
     }
 }
 
-/// Waits until something holds, for 20 seconds at most; says whether it did.
+/// Waits until something holds, for two minutes at most, as the machine may be busy; says whether it did.
 pub fn wait_until(mut holds: impl FnMut() -> bool) -> bool {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(120);
     while Instant::now() < deadline {
         if holds() {
             return true;
