@@ -243,10 +243,9 @@ fn sample(root: &Folder) -> io::Result<()> {
             if samples == SAMPLES || entries == ENTRIES {
                 return error.map_or(Ok(()), Err);
             }
-            let looked = entry
-                .map_err(io::Error::from)
-                .and_then(|entry| look(&folder, entry.file_name(), device, folders.len() < FOLDERS));
-            match looked {
+            // One directory that cannot be listed says nothing about the device.
+            let Ok(entry) = entry else { continue };
+            match look(&folder, entry.file_name(), device, folders.len() < FOLDERS) {
                 Ok(Sample::Folder(below)) => folders.push(below),
                 Ok(Sample::Read) => return Ok(()),
                 Ok(Sample::Nothing) => {}

@@ -86,7 +86,7 @@ fn without_proc_no_run_deletes_its_own_source() {
     let ends_back = ["-s", way.to_str().unwrap(), "-d", sandbox.source.to_str().unwrap(), "--adopt"];
     for arguments in [ends, ends_back] {
         let run = without_proc(sandbox, &arguments);
-        run.assert_code(1).assert_log("cannot be compared: /proc/self/fdinfo/");
+        run.assert_code(1).assert_log("cannot be compared with the destination: /proc/self/fdinfo/");
         assert_eq!(names(&sandbox.source.join("sub")), ["below"]);
         assert_eq!(names(&sandbox.source), ["file", "other", "sub"]);
     }
