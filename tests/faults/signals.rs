@@ -434,6 +434,8 @@ pub fn a_run_that_gets_no_memory_has_a_documented_end(evidence: &mut Evidence) {
     // Where the program begins to run at all depends on the machine.
     let mut runs = 0;
     for kibibytes in (16 << 10..64 << 10).step_by(400) {
+        // The rsync of a run that was aborted holds the lock until it has noticed.
+        assert_no_rsync(&sandbox);
         evidence.watch(&sandbox);
         let run = limited(kibibytes);
         if run.out.is_empty() {
