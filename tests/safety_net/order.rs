@@ -114,10 +114,11 @@ fn nets_still_get_old_one_night_after_the_other() {
     let sandbox = cloned("version 0");
     for day in 0..7 {
         sandbox.write("file", &"x".repeat(day + 1));
-        let finished = clone_at(&sandbox, &format!("+{day}d"), &["--safety-net=4"]);
+        // Each a minute later than the day before.
+        let finished = clone_at(&sandbox, &format!("+{}m", day * (24 * 60 + 1)), &["--safety-net=4"]);
         finished.assert_code(0).assert_no_warning();
     }
-    // Those of the first three days are older than four days on the seventh, the last of them by some seconds.
+    // Those of the first three days are older than four days on the seventh, the last of them by some minutes.
     let names = nets(&sandbox);
     assert_eq!(
         names.iter().map(|name| &name[..6]).collect::<Vec<_>>(),
