@@ -304,6 +304,12 @@ fn play(version: &'static str, options: &[&'static str], case: &str, code: i32) 
     let existing = |name: String| Some(fixture(version, &name)).filter(|path| path.exists());
     rsync.out = existing(format!("{case}.out")).unwrap_or_else(|| "/dev/null".into());
     rsync.err = existing(format!("{case}.err")).unwrap_or_else(|| "/dev/null".into());
+    if case == "vanished" {
+        // What vanishes lies below the source.
+        let told = fs::read_to_string(&rsync.err).unwrap();
+        rsync.err = sandbox.path().join("vanished.err");
+        fs::write(&rsync.err, told.replace("/clones/vs", sandbox.source.to_str().unwrap())).unwrap();
+    }
     rsync.code = code;
     rsync.install_first(&sandbox);
     let finished = sandbox.clone(&[]);
