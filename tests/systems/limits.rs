@@ -22,16 +22,39 @@ fn assert_cannot_hold(sandbox: &Sandbox, run: &Finished, what: &str, examples: &
     );
     run.assert_code(89).assert_err(&format!("counterpart: {sentence}\n")).assert_no_log("is full");
     assert_eq!(sandbox.marks()[0], "error", "{run}");
-    assert_eq!(sandbox.read_mark("error"), format!("{sentence}\n"));
+    let public = format!(
+        "The destination {} cannot hold everything that the source has. The log says what, and names the first paths.\n",
+        sandbox.destination.display()
+    );
+    assert_eq!(sandbox.read_mark("error"), public);
     assert!(!sandbox.marks().contains(&"completed".to_owned()));
 }
 
 const ATTRIBUTES: &str = "its filesystem cannot keep that many or that large attributes (extended attributes, access \
                           control lists) on one file";
 
-/// Puts an attribute of so many bytes on a file of the source, which has to be able to take it.
-fn large_attribute(sandbox: &Sandbox, name: &str, size: usize) {
-    xattr::set(sandbox.source.join(name), "trusted.large", &vec![b'x'; size]).unwrap();
+/// What gives these files of the source, which has to be able to hold it, an attribute of 9,000 bytes.
+fn large_attribute(sandbox: &Sandbox, names: &[&str]) -> String {
+    let names: Vec<String> =
+        names.iter().map(|name| format!("'{}'", sandbox.source.join(name).display())).collect();
+    format!("setfattr -n trusted.large -v \"$(printf %09000d 0)\" {}", names.join(" "))
+}
+
+/// Does `body` when rsync begins to copy, so that the limit is met by rsync alone: what has been there before is refused
+/// without it.
+fn during_the_copy(sandbox: &Sandbox, body: &str) {
+    let (script, program) = (sandbox.script("beside", body), sandbox.host().join("rsync/rsync"));
+    let real = sandbox.path().join("rsync");
+    if program.exists() {
+        fs::rename(&program, &real).unwrap();
+    } else {
+        symlink("/usr/bin/rsync", &real).unwrap();
+    }
+    sandbox.rsync(&format!(
+        "case \" $* \" in *' --stats '*) nsenter -t $PPID -m '{}' || exit 99 ;; esac\nexec '{}' \"$@\"",
+        script.display(),
+        real.display()
+    ));
 }
 
 #[test]
@@ -43,8 +66,7 @@ fn an_attribute_that_is_too_large_is_no_full_disk() {
         for name in ["größe.txt", "other", ".hidden"] {
             sandbox.write(name, name);
         }
-        large_attribute(sandbox, "größe.txt", 9000);
-        large_attribute(sandbox, ".hidden", 9000);
+        during_the_copy(sandbox, &large_attribute(sandbox, &["größe.txt", ".hidden"]));
         let run = sandbox.clone(&[]);
         // In the order in which rsync comes to them, under the names that they have in the source.
         let at = |name: &str| sandbox.destination.join(name).display().to_string();
@@ -55,6 +77,7 @@ fn an_attribute_that_is_too_large_is_no_full_disk() {
         let paths = sandbox.record().unwrap()["failing_paths"]["first"].clone();
         assert_eq!(paths, serde_json::json!([at(".hidden"), at("größe.txt")]));
         assert_eq!(fs::read_to_string(sandbox.destination.join("other")).unwrap(), "other");
+        during_the_copy(sandbox, "");
         for name in ["größe.txt", ".hidden"] {
             xattr::remove(sandbox.source.join(name), "trusted.large").unwrap();
         }
@@ -69,7 +92,7 @@ fn a_name_that_looks_like_a_temporary_files_is_kept() {
     sandbox.source = source.path().into();
     sandbox.destination = disk.path().into();
     fs::create_dir(sandbox.source.join(".folder.Ab12Cd")).unwrap();
-    large_attribute(&sandbox, ".folder.Ab12Cd", 9000);
+    during_the_copy(&sandbox, &large_attribute(&sandbox, &[".folder.Ab12Cd"]));
     let run = sandbox.clone(&[]);
     let example = sandbox.destination.join(".folder.Ab12Cd").display().to_string();
     assert_cannot_hold(&sandbox, &run, ATTRIBUTES, &example);
@@ -112,12 +135,13 @@ fn more_hard_links_than_ext4_allows_are_named() {
     sandbox.destination = disk.path().into();
     sandbox.write("file", "x");
     fs::create_dir(sandbox.source.join("links")).unwrap();
-    for number in 0..65_000 {
-        fs::hard_link(sandbox.source.join("file"), sandbox.source.join(format!("links/{number:05}")))
-            .unwrap();
+    let link = |number| sandbox.source.join(format!("links/{number:05}"));
+    for number in 0..64_999 {
+        fs::hard_link(sandbox.source.join("file"), link(number)).unwrap();
     }
+    during_the_copy(&sandbox, &format!("ln '{}' '{}'", link(0).display(), link(64_999).display()));
     let run = sandbox.clone(&[]);
-    run.assert_code(89).assert_log("its filesystem allows no more hard links to one file: ");
+    run.assert_code(89).assert_log("(its filesystem allows no more hard links to one file): ");
     run.assert_log(&format!("{}", sandbox.destination.display())).assert_no_log("is full");
     assert_eq!(sandbox.marks()[0], "error");
 }
@@ -131,7 +155,9 @@ fn a_link_target_that_is_too_long_for_xfs_is_named() {
     let mut sandbox = Sandbox::new();
     sandbox.source = source.path().into();
     sandbox.destination = disk.path().into();
-    symlink("x/".repeat(1000), sandbox.source.join("link")).unwrap();
+    sandbox.write("file", "content");
+    let link = sandbox.source.join("link");
+    during_the_copy(&sandbox, &format!("ln -s '{}' '{}'", "x/".repeat(1000), link.display()));
     let run = sandbox.clone(&[]);
     let example = sandbox.destination.join("link").display().to_string();
     assert_cannot_hold(
@@ -151,7 +177,7 @@ fn a_restore_to_a_filesystem_with_less_says_so_too() {
     sandbox.destination = clone.path().into();
     sandbox.write("file", "content");
     sandbox.write("kept", "content");
-    large_attribute(&sandbox, "file", 9000);
+    xattr::set(sandbox.source.join("file"), "trusted.large", &[b'x'; 9000]).unwrap();
     sandbox.clone(&["--safety-net"]).assert_code(0);
     fs::remove_file(sandbox.source.join("file")).unwrap();
     sandbox.clone(&["--safety-net"]).assert_code(0);
@@ -161,7 +187,7 @@ fn a_restore_to_a_filesystem_with_less_says_so_too() {
     let run = sandbox.run(arguments.chain([OsStr::new("file")]));
     assert_eq!(run.code, 89, "{run}");
     let example = disk.path().join("file").display().to_string();
-    assert!(run.err.contains(&format!("{ATTRIBUTES}: {example}. Use another")), "{run}");
+    assert!(run.err.contains(&format!("({ATTRIBUTES}): {example}. Exclude it")), "{run}");
 }
 
 /// That it keeps no attributes at all is another matter, and rsync's own code tells it.
