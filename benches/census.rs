@@ -4,10 +4,10 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use counterpart::host::folder::Folder;
+use counterpart::fs::dir::Folder;
 use counterpart::phases::census;
 use counterpart::process::interrupts::Interrupts;
-use counterpart::rsync::left_out::LeftOut;
+use counterpart::rsync::filter::matcher::LeftOut;
 
 fn main() {
     // cargo bench gives an option of its own.

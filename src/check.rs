@@ -15,10 +15,10 @@ use std::io::{self, Write as _};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::cli::check::{CheckArgs, LOOK};
+use crate::display;
+use crate::fs::location::Location;
 use crate::host::Host;
-use crate::host::location::Location;
 use crate::process::{Command, ask_all};
-use crate::shown;
 use answer::{Judgement, Status, answer, plain};
 use judgement::{AHEAD, Facts, Limits, judge};
 use marks::{LARGEST_ANSWER, Place};
@@ -92,7 +92,7 @@ fn look_at_all(
     host: &Host,
 ) -> Vec<Result<Place, String>> {
     let program = std::env::current_exe()
-        .map_err(|error| format!("the program does not find itself: {}", shown::reason(&error)));
+        .map_err(|error| format!("the program does not find itself: {}", display::reason(&error)));
     let command = |subject: &Subject| {
         let (program, target) = (program.as_ref().ok()?, subject.target.as_ref()?);
         let (destination, prefix) = (target.destination.clone().into(), target.prefix.to_string().into());
@@ -113,7 +113,7 @@ fn look_at_all(
                 Err(Ok(Place::Silent(args.timeout.as_secs_f64())))
             }
             (Ok(_), Err(error)) => {
-                Err(Err(format!("looking at the destination failed: {}", shown::reason(&error))))
+                Err(Err(format!("looking at the destination failed: {}", display::reason(&error))))
             }
         };
         if let (Some(given), Some(_)) = (&args.destination, &subject.target) {

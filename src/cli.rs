@@ -11,10 +11,11 @@ use std::path::{Component, Path, PathBuf};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
+use crate::display;
 use crate::exit_code;
 use crate::host::platform::System;
-use crate::plan::{DEFAULT_PREFIX, Plan, Prefix};
-use crate::shown;
+use crate::marker::{DEFAULT_PREFIX, Prefix};
+use crate::plan::Plan;
 use check::{CheckArgs, LookArgs};
 use clone::{CloneArgs, CloneOptions, DoctorArgs, Inquiry, clone_plan, inquiry};
 use restore::RestoreArgs;
@@ -334,7 +335,7 @@ fn explain(error: clap::Error, definition: &mut clap::Command) -> clap::Error {
         Some(ContextValue::String(word)) if definition.find_subcommand(word).is_none() => word.clone(),
         _ => return error,
     };
-    let word = shown::name(OsStr::new(&word));
+    let word = display::name(OsStr::new(&word));
     definition.error(
         ErrorKind::UnknownArgument,
         format!("unexpected argument '{word}'; a path that holds blanks needs quotes"),

@@ -1,6 +1,6 @@
 //! `counterpart doctor`: tells what a clone would meet, changing nothing.
 //!
-//! The phases of a clone are asked themselves, in their order, with a plan that is a test run: so the doctor says what
+//! The phases of a clone are asked themselves, in their order, as an examination: so the doctor says what
 //! a clone would say, and its first FAIL has the code that the clone would end with.
 
 mod boot;
@@ -18,14 +18,14 @@ use crate::failure::Failure;
 use crate::host::Host;
 use crate::logging::complain;
 use crate::logging::kept::Kept;
-use crate::phases::Run;
 use crate::process::interrupts::Interrupts;
+use crate::run::{Mode, Run};
 use report::Report;
 
 /// Examines everything that was asked for and prints it. Returns success, or the code that the clone would end with.
 #[must_use]
 pub fn run(inquiry: &Inquiry, host: &Host, interrupts: &Interrupts) -> ExitCode {
-    let run = Run::examination(&inquiry.plan, host, interrupts);
+    let run = Run::new(&inquiry.plan, host, interrupts).in_mode(Mode::Examine);
     let mut exam = Exam { run: &run, inquiry, kept: Kept::start(), report: Report::new(host, inquiry.json) };
     machine::rights(&mut exam);
     machine::log(&mut exam);

@@ -8,7 +8,7 @@ use crate::host::Host;
 use crate::host::platform::{Platform, System};
 use crate::logging::complain;
 use crate::phases::exclusions;
-use crate::{linux, macos, shown};
+use crate::{display, linux, macos};
 
 /// Prints one pattern a line and returns the exit code.
 #[must_use]
@@ -22,7 +22,7 @@ pub fn run(args: &ExclusionsArgs, host: &Host) -> ExitCode {
                 System::Linux => linux::exclusions::is_system(&source),
             },
             Err(error) => {
-                let (path, why) = (shown::path(source), shown::reason(&error));
+                let (path, why) = (display::path(source), display::reason(&error));
                 complain(&format!("The source {path} cannot be read: {why}."));
                 return ExitCode::SOURCE;
             }
@@ -33,7 +33,7 @@ pub fn run(args: &ExclusionsArgs, host: &Host) -> ExitCode {
     match io::stdout().lock().write_all(text.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&format!("The patterns cannot be written: {}.", shown::reason(&error)));
+            complain(&format!("The patterns cannot be written: {}.", display::reason(&error)));
             ExitCode::NOT_ROOT_OR_INTERNAL
         }
     }

@@ -7,8 +7,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::display;
 use crate::exit_code::{ExitCode, Signal};
-use crate::shown;
 
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +22,7 @@ pub enum Failure {
     #[error("Internal error: {0}.")]
     Internal(String),
     /// The source cannot be opened or read.
-    #[error("The source {} cannot be read: {why}. Check -s; is the volume mounted?", shown::path(path))]
+    #[error("The source {} cannot be read: {why}. Check -s; is the volume mounted?", display::path(path))]
     SourceUnreadable {
         /// The source.
         path: PathBuf,
@@ -32,14 +32,14 @@ pub enum Failure {
     /// The source holds nothing: a clone of it would wipe the destination.
     #[error(
         "The source {} is empty; a clone of it would delete everything at the destination. Is the volume mounted?",
-        shown::path(path)
+        display::path(path)
     )]
     SourceEmpty {
         /// The source.
         path: PathBuf,
     },
     /// The destination is not an existing, writable folder.
-    #[error("The destination {} cannot be written: {why}.", shown::path(path))]
+    #[error("The destination {} cannot be written: {why}.", display::path(path))]
     DestinationUnusable {
         /// The destination.
         path: PathBuf,
@@ -50,14 +50,14 @@ pub enum Failure {
     #[error(
         "The destination {} cannot be written: it does not exist, and Counterpart does not make it. Perhaps its disk \
          is not mounted.",
-        shown::path(path)
+        display::path(path)
     )]
     DestinationMissing {
         /// The destination.
         path: PathBuf,
     },
     /// The exclusion file cannot be used.
-    #[error("The excludes file {} cannot be read: {why}. Check -e.", shown::path(path))]
+    #[error("The excludes file {} cannot be read: {why}. Check -e.", display::path(path))]
     ExcludesUnreadable {
         /// The exclusion file.
         path: PathBuf,
@@ -65,7 +65,7 @@ pub enum Failure {
         why: String,
     },
     /// A script cannot be executed.
-    #[error("The {which} script {} cannot be executed: {why}.", shown::path(path))]
+    #[error("The {which} script {} cannot be executed: {why}.", display::path(path))]
     ScriptNotExecutable {
         /// Before or after the clone.
         which: Moment,
@@ -75,7 +75,7 @@ pub enum Failure {
         why: String,
     },
     /// A script failed, and `--strict-scripts` was given.
-    #[error("The {which} script {} failed: {how}.", shown::path(path))]
+    #[error("The {which} script {} failed: {how}.", display::path(path))]
     ScriptFailed {
         /// Before or after the clone.
         which: Moment,
@@ -85,7 +85,7 @@ pub enum Failure {
         how: String,
     },
     /// The source could be read when the run began and cannot any more.
-    #[error("The source {} became unreadable during the clone: {why}. Check its disk.", shown::path(path))]
+    #[error("The source {} became unreadable during the clone: {why}. Check its disk.", display::path(path))]
     SourceLost {
         /// The source.
         path: PathBuf,
@@ -95,7 +95,7 @@ pub enum Failure {
     /// The destination could be written when the run began and cannot any more.
     #[error(
         "The destination {} became unwritable during the clone: {why}. Check its disk.",
-        shown::path(path)
+        display::path(path)
     )]
     DestinationLost {
         /// The destination.
@@ -116,7 +116,7 @@ pub enum Failure {
     /// A write at the destination found no room.
     #[error(
         "The destination {} is full: {what}. Make room there, exclude more, or use a larger disk.",
-        shown::path(path)
+        display::path(path)
     )]
     DestinationFull {
         /// The destination.
@@ -128,7 +128,7 @@ pub enum Failure {
     #[error(
         "The destination {} is too small for this clone: {what}. Nothing \
          was copied. Make room there, exclude more, or use a larger disk; --no-space-check lets rsync try.",
-        shown::path(path)
+        display::path(path)
     )]
     NoRoom {
         /// The destination.
@@ -140,10 +140,10 @@ pub enum Failure {
     #[error(
         "The source {} holds {}{}, and the last complete clone to {} had {}: this clone would delete \
          most of it. Is everything mounted? If the source is right, run once with --allow-shrink.",
-        shown::path(path),
+        display::path(path),
         measure.of(*now),
         if *unreadable > 0 { format!(" that can be read, and {unreadable} that cannot") } else { String::new() },
-        shown::path(destination),
+        display::path(destination),
         measure.number(*before)
     )]
     Shrunken {
@@ -164,7 +164,7 @@ pub enum Failure {
     #[error(
         "The destination {} bears no mark of Counterpart, and this clone would delete or overwrite {} and {} there, \
          among them {examples}. If it is the right disk, run once with --adopt.",
-        shown::path(path),
+        display::path(path),
         counted(*files, "file"),
         counted(*folders, "folder")
     )]
@@ -179,7 +179,7 @@ pub enum Failure {
         examples: String,
     },
     /// Somebody else holds the destination's lock.
-    #[error("Another Counterpart is cloning to {}. Wait for it to end.", shown::path(path))]
+    #[error("Another Counterpart is cloning to {}. Wait for it to end.", display::path(path))]
     Locked {
         /// The destination.
         path: PathBuf,
@@ -193,7 +193,7 @@ pub enum Failure {
         install: String,
     },
     /// An rsync that cannot make a clone.
-    #[error("{} is {found}; Counterpart needs Samba's rsync 3.0.9 or later. {install}", shown::path(path))]
+    #[error("{} is {found}; Counterpart needs Samba's rsync 3.0.9 or later. {install}", display::path(path))]
     WrongRsync {
         /// The rsync.
         path: PathBuf,
@@ -203,7 +203,7 @@ pub enum Failure {
         install: String,
     },
     /// Source and destination are one folder.
-    #[error("The source and the destination are the same folder, {}. Check -s and -d.", shown::path(path))]
+    #[error("The source and the destination are the same folder, {}. Check -s and -d.", display::path(path))]
     SameFolder {
         /// The folder.
         path: PathBuf,
@@ -211,8 +211,8 @@ pub enum Failure {
     /// The source would be deleted by its own clone.
     #[error(
         "The source {} lies inside the destination {}; the clone would delete it. Check -s and -d.",
-        shown::path(source_folder),
-        shown::path(destination)
+        display::path(source_folder),
+        display::path(destination)
     )]
     SourceInsideDestination {
         /// The source.
@@ -224,8 +224,8 @@ pub enum Failure {
     #[error(
         "Below the destination {} a folder of the source or of the running system is mounted, at {}; the clone would \
          delete what it holds. Unmount it.",
-        shown::path(destination),
-        shown::path(point)
+        display::path(destination),
+        display::path(point)
     )]
     PartInsideDestination {
         /// Where it is mounted.
@@ -236,14 +236,14 @@ pub enum Failure {
     /// The running system's own root would be overwritten.
     #[error(
         "The destination {} holds the running system's root; a clone to it would destroy this machine. Check -d.",
-        shown::path(path)
+        display::path(path)
     )]
     HoldsSystem {
         /// The destination.
         path: PathBuf,
     },
     /// Another disk or folder than before is at the destination's path.
-    #[error("The destination {} is not the one it was: {why}", shown::path(path))]
+    #[error("The destination {} is not the one it was: {why}", display::path(path))]
     DestinationChanged {
         /// The destination.
         path: PathBuf,
@@ -251,7 +251,7 @@ pub enum Failure {
         why: String,
     },
     /// Whether the destination is the one it was is not known.
-    #[error("Whether the destination {} is the one it was is not known: {why}", shown::path(path))]
+    #[error("Whether the destination {} is the one it was is not known: {why}", display::path(path))]
     DestinationUnknown {
         /// The destination.
         path: PathBuf,
@@ -261,7 +261,7 @@ pub enum Failure {
     /// The source lies on another filesystem than at the last clone.
     #[error(
         "The source {} is not what it was: {why} If the source is right, run once with --allow-shrink.",
-        shown::path(path)
+        display::path(path)
     )]
     SourceChanged {
         /// The source.
@@ -272,7 +272,7 @@ pub enum Failure {
     /// What the source held at the last complete clone cannot be read.
     #[error(
         "Whether the source {} has shrunk is not known: {why}. If the source is right, run once with --allow-shrink.",
-        shown::path(path)
+        display::path(path)
     )]
     ShrinkUnknown {
         /// The source.
@@ -283,8 +283,8 @@ pub enum Failure {
     /// The clone would delete what the run itself writes.
     #[error(
         "{option} {} lies inside the destination {}, where the clone would delete it. Choose a place outside.",
-        shown::path(path),
-        shown::path(destination)
+        display::path(path),
+        display::path(destination)
     )]
     OutputInDestination {
         /// The option, or what is meant.
@@ -295,7 +295,7 @@ pub enum Failure {
         destination: PathBuf,
     },
     /// A disk was mounted at the destination's path at the last clone, and now there is the folder below it.
-    #[error("The destination {} is not the one it was: {why}", shown::path(path))]
+    #[error("The destination {} is not the one it was: {why}", display::path(path))]
     DiskUnmounted {
         /// The destination.
         path: PathBuf,
@@ -306,8 +306,8 @@ pub enum Failure {
     #[error(
         "No disk is mounted at the destination {}: it is a folder of the filesystem of {}. Mount the disk, or use \
          --allow-folder if a plain folder is meant.",
-        shown::path(path),
-        shown::path(mount_point)
+        display::path(path),
+        display::path(mount_point)
     )]
     NoDiskMounted {
         /// The destination.
@@ -319,7 +319,7 @@ pub enum Failure {
     #[error(
         "The destination {} cannot hold what the source has ({what}): {examples}. Exclude it, change it, or use another \
          filesystem.",
-        shown::path(path)
+        display::path(path)
     )]
     CannotHold {
         /// The destination.
@@ -342,7 +342,7 @@ pub enum Failure {
         examples: String,
     },
     /// The destination cannot keep the owners of files.
-    #[error("The destination {} ignores ownership: {why}", shown::path(path))]
+    #[error("The destination {} ignores ownership: {why}", display::path(path))]
     IgnoresOwnership {
         /// The destination.
         path: PathBuf,
@@ -352,7 +352,7 @@ pub enum Failure {
     /// The system volume of macOS 11 and later.
     #[error(
         "The source {} is a sealed system volume, of which no file copy can boot. Clone /System/Volumes/Data instead.",
-        shown::path(path)
+        display::path(path)
     )]
     SealedSystem {
         /// The source.
@@ -412,7 +412,7 @@ pub enum Failure {
         signal: i32,
     },
     /// rsync could not be started, or its output not be read.
-    #[error("rsync ({}) could not be run: {}.", shown::path(path), shown::reason(source))]
+    #[error("rsync ({}) could not be run: {}.", display::path(path), display::reason(source))]
     RsyncNotRun {
         /// The rsync.
         path: PathBuf,
@@ -426,7 +426,10 @@ pub enum Failure {
         code: i32,
     },
     /// Data that rsync wrote did not reach the device.
-    #[error("The destination {} could not be flushed to its disk: {why}. Check the disk.", shown::path(path))]
+    #[error(
+        "The destination {} could not be flushed to its disk: {why}. Check the disk.",
+        display::path(path)
+    )]
     FlushFailed {
         /// The destination.
         path: PathBuf,
@@ -434,7 +437,7 @@ pub enum Failure {
         why: String,
     },
     /// The backup folder cannot be used.
-    #[error("The backup folder {} cannot be used: {why}.", shown::path(path))]
+    #[error("The backup folder {} cannot be used: {why}.", display::path(path))]
     BackupFolder {
         /// The folder.
         path: PathBuf,
@@ -456,7 +459,7 @@ pub enum Failure {
         why: String,
     },
     /// No serveradmin.
-    #[error("serveradmin was not found at {}. Is Server.app installed?", shown::path(path))]
+    #[error("serveradmin was not found at {}. Is Server.app installed?", display::path(path))]
     ServeradminNotFound {
         /// Where it was looked for.
         path: PathBuf,
@@ -488,7 +491,7 @@ pub enum Failure {
         why: String,
     },
     /// The safety net cannot be used.
-    #[error("The safety net {} cannot be used: {why}.", shown::path(path))]
+    #[error("The safety net {} cannot be used: {why}.", display::path(path))]
     SafetyNet {
         /// Its folder.
         path: PathBuf,
@@ -499,7 +502,7 @@ pub enum Failure {
     #[error(
         "{} is rsync {version}, which loses files that it moves into a safety net. \
          Install rsync 3.1.2 or later, or leave --safety-net out.",
-        shown::path(path)
+        display::path(path)
     )]
     LosesBackups {
         /// The rsync.
@@ -508,7 +511,7 @@ pub enum Failure {
         version: String,
     },
     /// A mark could not be written.
-    #[error("{} could not be written at the destination: {why}.", shown::path(path))]
+    #[error("{} could not be written at the destination: {why}.", display::path(path))]
     MarkNotWritten {
         /// The mark.
         path: PathBuf,

@@ -10,7 +10,8 @@ use std::path::Path;
 use anyhow::Context as _;
 use clap_complete::Shell;
 
-use crate::cli::{self, GenerateArgs, Generated};
+use crate::cli;
+use crate::cli::{GenerateArgs, Generated};
 
 /// Prints one of them on standard output, or writes all man pages below a directory.
 pub fn run(args: &GenerateArgs) -> anyhow::Result<()> {

@@ -1,28 +1,8 @@
 //! Where we are: plain data. Only [`Host::native`] asks the compiler or the machine which system this is.
 
-pub mod attributes;
-pub mod directories;
-pub mod encryption;
-pub mod fifo;
-pub mod file_identity;
-pub mod folder;
-pub mod kind;
-pub mod limits;
-pub mod location;
-pub mod lock;
-pub mod peer;
 pub mod platform;
-pub mod removal;
-pub mod resolve;
 pub mod rights;
-pub mod shared_work;
-pub mod small_file;
-pub mod space;
-pub mod state;
 pub mod tools;
-pub mod trust;
-pub mod trusted;
-pub mod walk;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -216,5 +196,5 @@ fn state_dir(system: System, uid: u32, home: Option<PathBuf>) -> PathBuf {
 
 fn name() -> String {
     nix::unistd::gethostname()
-        .map_or_else(|_| "unknown".to_owned(), |name| crate::shown::name(&name).to_string())
+        .map_or_else(|_| "unknown".to_owned(), |name| crate::display::name(&name).to_string())
 }

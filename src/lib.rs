@@ -2,22 +2,22 @@
 //!
 //! The flow: argv → `cli` → [`plan::Plan`] → [`pipeline::run`] → [`outcome::Outcome`] → exit code.
 
-pub mod address;
 pub mod check;
 pub mod cli;
+pub mod display;
 pub mod doctor;
 pub mod exclusions;
 pub mod exit_code;
 pub mod failure;
+pub mod fs;
 pub mod generate;
 pub mod host;
-pub mod identity;
-pub mod job;
 pub mod linux;
 pub mod logging;
 pub mod macos;
-pub mod metrics;
+pub mod marker;
 pub mod outcome;
+pub mod password_store;
 pub mod phases;
 pub mod pipeline;
 pub mod plan;
@@ -25,11 +25,14 @@ pub mod process;
 pub mod record;
 pub mod restore;
 pub mod rsync;
+pub mod run;
 pub mod schedule;
 pub mod secret;
+pub mod servers;
 pub mod setpass;
-pub mod shown;
-pub mod stats_file;
+pub mod state;
+pub mod tree;
+pub mod volume;
 
 use std::process::ExitCode as ProcessExitCode;
 

@@ -21,9 +21,9 @@ use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use log::LevelFilter;
 use simplelog::{ConfigBuilder, WriteLogger};
 
-use crate::host::folder::Folder;
+use crate::display;
+use crate::fs::dir::Folder;
 use crate::process::last_words;
-use crate::shown;
 
 /// The screen: log lines go above the progress bar, if there is one.
 #[derive(Debug, Clone, Default)]
@@ -138,8 +138,8 @@ pub fn start(dir: &Path, now: DateTime<Local>, keep: Option<NonZeroUsize>) -> Lo
         Err(error) => {
             complain(&format!(
                 "The log in {} cannot be written: {}. The run goes on without it.",
-                shown::path(dir),
-                shown::reason(&error)
+                display::path(dir),
+                display::reason(&error)
             ));
             (None, None)
         }
@@ -257,8 +257,8 @@ impl Lines {
             let path = self.path.as_deref().unwrap_or_else(|| Path::new("?"));
             complain(&format!(
                 "The log {} cannot be written any more: {}. The run goes on.",
-                shown::path(path),
-                shown::reason(&error)
+                display::path(path),
+                display::reason(&error)
             ));
         }
     }

@@ -5,4 +5,3 @@ pub mod keychain;
 pub mod launchd;
 pub mod ownership;
 pub mod property_list;
-pub mod server;

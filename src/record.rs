@@ -2,6 +2,8 @@
 //!
 //! Names and paths are text as people see it (see `shown`): nothing in it can forge a line or drive a terminal.
 
+pub mod prometheus;
+
 use chrono::{DateTime, Local, SecondsFormat};
 use serde::{Deserialize, Serialize};
 

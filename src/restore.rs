@@ -11,20 +11,21 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::cli::restore::RestoreArgs;
+use crate::display;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
+use crate::fs::dir::Folder;
 use crate::host::Host;
-use crate::host::folder::Folder;
 use crate::logging::complain;
-use crate::phases::preflight::{self, Search};
+use crate::phases::preflight;
+use crate::phases::preflight::Search;
 use crate::phases::safety_net::name::NetName;
 use crate::phases::safety_net::stock::Stock;
-use crate::phases::verdict;
+use crate::phases::transfer::verdict;
 use crate::process::interrupts::Interrupts;
 use crate::process::{Command, End, Stream, stream};
 use crate::rsync::arguments;
 use crate::rsync::diagnostics::Diagnostics;
-use crate::shown;
 use place::Place;
 use wanted::Wanted;
 
@@ -94,7 +95,7 @@ fn act(args: &RestoreArgs, host: &Host, interrupts: &Interrupts) -> Result<(), R
             let is_there = place.put(&name)?;
             if copied.is_ok() && is_there {
                 let to = target.path().join(&name);
-                say(format_args!("{path} of the safety net {} is now {}.", found.net, shown::path(&to)));
+                say(format_args!("{path} of the safety net {} is now {}.", found.net, display::path(&to)));
             }
         }
         copied?;
@@ -108,7 +109,10 @@ fn say(sentence: impl Display) {
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Refusal {
-    Refusal(ExitCode::DESTINATION, format!("{} cannot be read: {}.", shown::path(path), shown::reason(error)))
+    Refusal(
+        ExitCode::DESTINATION,
+        format!("{} cannot be read: {}.", display::path(path), display::reason(error)),
+    )
 }
 
 impl Nets {
@@ -155,7 +159,7 @@ impl Nets {
     }
 
     fn not_found(&self, path: &Wanted, at: Option<&str>) -> Refusal {
-        let destination = shown::path(self.destination.path());
+        let destination = display::path(self.destination.path());
         let sentence = match at {
             _ if self.names.is_empty() => format!("There is no safety net at {destination}."),
             Some(_) => format!("{path} is not in that safety net; --list {path} names those that hold it."),
@@ -171,7 +175,7 @@ impl Nets {
             (_, Some(name)) => vec![*name],
             (_, None) => self.names.iter().filter(|name| name.fits(at)).copied().collect(),
         };
-        let at = shown::name(OsStr::new(at));
+        let at = display::name(OsStr::new(at));
         match fitting[..] {
             [name] => Ok(name),
             [] => {
@@ -204,10 +208,10 @@ impl Found<'_> {
 fn target(args: &RestoreArgs, nets: &Nets) -> Result<Folder, Refusal> {
     let path = args.to.clone().unwrap_or_default();
     let unusable = |why: &str| {
-        let shown = shown::path(&path);
+        let shown = display::path(&path);
         Refusal(ExitCode::DESTINATION, format!("Nothing can be restored to {shown}: {why}."))
     };
-    let folder = Folder::reach(&path).map_err(|error| unusable(&shown::reason(&error)))?;
+    let folder = Folder::reach(&path).map_err(|error| unusable(&display::reason(&error)))?;
     if nets.stock.as_ref().is_some_and(|stock| folder.path().starts_with(stock.folder().path())) {
         return Err(unusable("it lies in the safety nets"));
     }
@@ -219,7 +223,7 @@ fn refuse_overwriting(found: &[Found<'_>], target: &Folder) -> Result<(), Refusa
     for (at, each) in found.iter().enumerate() {
         let name = each.name();
         let to = target.path().join(&name);
-        let to = shown::path(&to);
+        let to = display::path(&to);
         let kind = target.kind(&name).map_err(|error| unreadable(target.path(), &error))?;
         if kind.is_some() {
             let sentence = format!(
@@ -247,7 +251,7 @@ fn copy(
     let mut diagnostics = Diagnostics::default();
     let end = stream(command, interrupts, &mut |line| {
         let bytes = paths.iter().fold(line.bytes.to_vec(), |bytes, (from, to)| replace(&bytes, from, to));
-        let text = shown::line(&bytes);
+        let text = display::line(&bytes);
         match line.stream {
             Stream::Out => say(text),
             Stream::Err => {

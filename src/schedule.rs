@@ -12,15 +12,16 @@ use std::path::Path;
 use chrono::Local;
 
 use crate::cli::schedule::{Action, Install};
+use crate::display;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::host::platform::Platform;
 use crate::host::{Host, TOOL_LIMIT};
-use crate::job::{self, Job, Name, State};
 use crate::logging::complain;
+use crate::plan::schedule;
+use crate::plan::schedule::{Job, Name, State};
 use crate::process::interrupts::Interrupts;
 use crate::process::{Captured, Command, End, capture, tool_environment};
-use crate::shown;
 use files::File;
 
 /// Why nothing was done, or not all: the exit code and the sentence.
@@ -219,7 +220,7 @@ impl Scheduler<'_> {
         let list =
             |title: &str, lines: Vec<String>| format!("{title:<12} {}\n", lines.join("\n             "));
         let paths =
-            files.iter().map(|file| shown::path(&self.host.job_dir.join(&file.name)).to_string()).collect();
+            files.iter().map(|file| display::path(&self.host.job_dir.join(&file.name)).to_string()).collect();
         let see = match self.host.platform {
             Platform::Linux => systemd::how_to_see(name),
             Platform::MacOs(version) => launchd::how_to_see(version, name),
@@ -241,8 +242,9 @@ impl Scheduler<'_> {
         arguments: impl IntoIterator<Item = &'b str>,
     ) -> Result<String, Refusal> {
         let arguments: Vec<OsString> = arguments.into_iter().map(OsString::from).collect();
-        let called =
-            shown::path(program).to_string() + " " + &shown::name(&arguments.join(" ".as_ref())).to_string();
+        let called = display::path(program).to_string()
+            + " "
+            + &display::name(&arguments.join(" ".as_ref())).to_string();
         let Captured { end, out, err } = self.ask(program, arguments)?;
         if end == End::Exited(0) {
             return Ok(String::from_utf8_lossy(&out).into_owned());
@@ -250,7 +252,7 @@ impl Scheduler<'_> {
         let said = err.split(|byte| *byte == b'\n').chain(out.split(|byte| *byte == b'\n'));
         let words: Vec<String> = said
             .filter(|line| !line.trim_ascii().is_empty())
-            .map(|line| shown::line(line.trim_ascii()).to_string())
+            .map(|line| display::line(line.trim_ascii()).to_string())
             .collect();
         let how = match end {
             End::Exited(code) => format!("ended with code {code}"),
@@ -262,13 +264,13 @@ impl Scheduler<'_> {
     /// Runs a tool, however it ends.
     fn ask(&self, program: &Path, arguments: Vec<OsString>) -> Result<Captured, Refusal> {
         capture(&Command::tool(program, arguments), self.interrupts, TOOL_LIMIT).map_err(|error| {
-            let tool = shown::path(program);
+            let tool = display::path(program);
             Refusal::new(match self.host.platform {
                 Platform::Linux if error.kind() == io::ErrorKind::NotFound => {
                     format!("{tool} was not found. Scheduling needs systemd; without it use cron, as SCHEDULING.md shows.")
                 }
                 Platform::Linux | Platform::MacOs(_) => {
-                    format!("{tool} could not be run: {}.", shown::reason(&error))
+                    format!("{tool} could not be run: {}.", display::reason(&error))
                 }
             })
         })
@@ -278,8 +280,8 @@ impl Scheduler<'_> {
 /// The job that is to be installed.
 fn job_of(install: &Install) -> Result<Job, Refusal> {
     let unwritable = |why: String| Refusal::new(format!("The path of this program cannot be used: {why}."));
-    let program = std::env::current_exe().map_err(|error| unwritable(shown::reason(&error)))?;
-    let text = job::text(program.as_os_str()).map_err(|error| unwritable(error.to_string()))?;
+    let program = std::env::current_exe().map_err(|error| unwritable(display::reason(&error)))?;
+    let text = schedule::text(program.as_os_str()).map_err(|error| unwritable(error.to_string()))?;
     let search_path = tool_environment().into_iter().find(|(name, _)| name == "PATH").map(|(_, value)| value);
     Ok(Job {
         name: install.name.clone(),

@@ -6,7 +6,8 @@ use crate::cli::SetpassArgs;
 use crate::exit_code::ExitCode;
 use crate::host::Host;
 use crate::logging::complain;
-use crate::phases::password::store::{self, StoreError};
+use crate::password_store;
+use crate::password_store::StoreError;
 use crate::process::interrupts::Interrupts;
 use crate::secret::{LONGEST, Secret};
 
@@ -42,21 +43,21 @@ fn act(args: &SetpassArgs, host: &Host, interrupts: &Interrupts) -> Result<Strin
     }
     let prefix = &args.organisation_prefix;
     if args.delete {
-        return if store::delete(host, interrupts, prefix)? {
+        return if password_store::delete(host, interrupts, prefix)? {
             Ok(format!("The password of {prefix} is deleted."))
         } else {
             Err(Refusal(ExitCode::NO_PASSWORD, format!("No password of {prefix} is stored.")))
         };
     }
     if args.check {
-        store::load(host, interrupts, prefix)?;
+        password_store::load(host, interrupts, prefix)?;
         return Ok(format!("A password of {prefix} is stored and can be read."));
     }
     let secret = if args.stdin { from_standard_input()? } else { from_terminal(interrupts)? };
     if let Some(why) = secret.objection() {
         return Err(refused(&format!("The password {why}. Nothing was stored.")));
     }
-    let place = store::save(host, interrupts, prefix, &secret)?;
+    let place = password_store::save(host, interrupts, prefix, &secret)?;
     Ok(format!("The password of {prefix} is stored {place}."))
 }
 

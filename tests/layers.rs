@@ -1,26 +1,29 @@
 //! The order of the layers and other rules of the house, kept by reading the source.
 #![allow(clippy::unwrap_used, reason = "a source that cannot be read has failed")]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use regex::Regex;
 
-/// The layers: a module imports only from the lines below its own.
-const LAYERS: [&[&str]; 12] = [
+/// The layers, as `src/README.md` shows them: a module imports only from its own line and from those below.
+const LAYERS: [&[&str]; 11] = [
     &["main"],
     &["lib"],
-    &["check", "doctor", "exclusions", "generate", "pipeline", "restore", "schedule", "setpass"],
+    &["check", "doctor", "generate", "pipeline", "restore", "schedule", "setpass"],
     &["cli"],
     &["phases"],
-    &["rsync", "macos", "linux", "logging", "metrics", "stats_file"],
-    &["host"],
-    &["process"],
-    &["outcome"],
-    &["plan", "failure", "job", "record", "identity"],
-    &["address", "secret"],
-    &["exit_code", "shown"],
+    &["run", "tree", "volume", "password_store"],
+    &["rsync", "servers", "linux", "macos"],
+    &["host", "state"],
+    &["plan", "outcome"],
+    &["process", "logging", "marker", "failure"],
+    &["fs", "record", "secret", "exit_code", "display"],
 ];
+
+/// A module's path from the crate's root, which itself is empty.
+type Module = Vec<String>;
 
 /// A file of the product: its path below `src`, and its code without comments and unit tests.
 struct Source {
@@ -32,22 +35,21 @@ fn sources() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut found = Vec::new();
     collect(&root, &mut found);
+    found.sort();
     assert!(found.len() > 30, "{} files", found.len());
-    found
-        .into_iter()
-        .map(|file| {
-            let path = file.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
-            Source { path, code: code(&fs::read_to_string(file).unwrap()) }
-        })
-        .collect()
+    let read = |file: PathBuf| {
+        let path = file.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+        Source { path, code: code(&fs::read_to_string(file).unwrap()) }
+    };
+    found.into_iter().map(read).collect()
 }
 
-fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
+fn collect(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             collect(&path, found);
-        } else {
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
             found.push(path);
         }
     }
@@ -61,78 +63,171 @@ fn code(text: &str) -> String {
 }
 
 impl Source {
-    /// The module of the crate's root that the file belongs to.
-    fn module(&self) -> &str {
-        let first = self.path.split('/').next().unwrap_or_default();
-        first.strip_suffix(".rs").unwrap_or(first)
+    fn module(&self) -> Module {
+        let path = self.path.strip_suffix(".rs").unwrap_or(&self.path);
+        if path == "lib" { Vec::new() } else { path.split('/').map(str::to_owned).collect() }
     }
 
-    /// The modules of the crate's root that it names.
-    fn imports(&self) -> Vec<&str> {
-        let mut found = Vec::new();
-        for (at, start) in self.code.match_indices("crate::") {
-            let rest = &self.code[at + start.len()..];
-            match rest.strip_prefix('{') {
-                Some(list) => found.extend(heads(list)),
-                None => found.push(head(rest)),
+    /// Every path that the code names from the crate's root, from a module above, or from one of its own.
+    fn paths(&self, files: &BTreeSet<Module>) -> Vec<Module> {
+        let imports = Regex::new(r"(?-u:\b)use\s+([^;]+);").unwrap();
+        let mut found: Vec<Module> =
+            imports.captures_iter(&self.code).flat_map(|import| leaves(&import[1])).collect();
+        let rest = imports.replace_all(&self.code, "");
+        let inline = Regex::new(r"(?-u:\b)[a-z_]\w*(::\w+)+").unwrap();
+        found.extend(
+            inline.find_iter(&rest).map(|path| path.as_str().split("::").map(str::to_owned).collect()),
+        );
+        found.into_iter().filter_map(|path| self.absolute(path, files)).collect()
+    }
+
+    fn absolute(&self, path: Module, files: &BTreeSet<Module>) -> Option<Module> {
+        let mut base = self.module();
+        let mut rest = path.as_slice();
+        match rest.first()?.as_str() {
+            "crate" | "counterpart" => {
+                base.clear();
+                rest = &rest[1..];
+            }
+            "self" => rest = &rest[1..],
+            "super" => {
+                while rest.first().is_some_and(|part| part == "super") {
+                    base.pop();
+                    rest = &rest[1..];
+                }
+            }
+            child => {
+                let below = [base.as_slice(), &[child.to_owned()]].concat();
+                if !files.contains(&below) {
+                    return None;
+                }
             }
         }
-        found
+        base.extend(rest.iter().cloned());
+        Some(base)
     }
 }
 
-fn head(path: &str) -> &str {
-    path.split(|character: char| !character.is_alphanumeric() && character != '_').next().unwrap_or_default()
-}
-
-/// The first names of a list such as `linux, host::{Host, lock}, shown}`.
-fn heads(list: &str) -> Vec<&str> {
-    let (mut depth, mut start, mut found) = (0, 0, Vec::new());
+/// The single paths of an import such as `crate::{linux, host::{Host, tools as t}}`.
+fn leaves(import: &str) -> Vec<Module> {
+    let import = import.trim();
+    let Some((head, list)) = import.split_once('{') else {
+        let path = import.split(" as ").next().unwrap_or_default();
+        return vec![path.split("::").map(|part| part.trim().to_owned()).collect()];
+    };
+    let head: Module =
+        head.split("::").map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect();
+    let list = list.rsplit_once('}').map_or(list, |(list, _)| list);
+    let (mut depth, mut start, mut items) = (0, 0, Vec::new());
     for (at, character) in list.char_indices() {
         match character {
             '{' => depth += 1,
-            '}' if depth > 0 => depth -= 1,
-            ',' | '}' if depth == 0 => {
-                found.push(head(list[start..at].trim()));
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                items.push(&list[start..at]);
                 start = at + 1;
-                if character == '}' {
-                    break;
-                }
             }
             _ => {}
         }
     }
-    found.retain(|name| !name.is_empty());
-    found
+    items.push(&list[start..]);
+    let items = items.into_iter().filter(|item| !item.trim().is_empty());
+    items
+        .flat_map(leaves)
+        .map(|leaf| {
+            let own = leaf.into_iter().filter(|part| part != "self");
+            head.iter().cloned().chain(own).collect()
+        })
+        .collect()
 }
 
-fn layer(module: &str) -> Option<usize> {
-    LAYERS.iter().position(|layer| layer.contains(&module))
+/// Which files each file imports from.
+fn graph(sources: &[Source]) -> BTreeMap<Module, BTreeSet<Module>> {
+    let files: BTreeSet<Module> =
+        sources.iter().filter(|source| source.path != "main.rs").map(Source::module).collect();
+    let file_of = |path: Module| {
+        (0..=path.len()).rev().map(|length| path[..length].to_vec()).find(|part| files.contains(part))
+    };
+    let edges = |source: &Source| {
+        let own = source.module();
+        let named = source.paths(&files).into_iter().filter_map(file_of);
+        (own.clone(), named.filter(|module| *module != own).collect())
+    };
+    sources.iter().map(edges).collect()
+}
+
+fn shown(module: &Module) -> String {
+    if module.is_empty() { "lib".to_owned() } else { module.join("::") }
+}
+
+fn layer(module: &Module) -> usize {
+    let name = module.first().map_or("lib", String::as_str);
+    let place = LAYERS.iter().position(|layer| layer.contains(&name));
+    place.unwrap_or_else(|| panic!("{name} has no place among the layers"))
 }
 
 #[test]
-fn each_layer_imports_only_from_those_below() {
-    for source in sources() {
-        let module = source.module();
-        let own = layer(module).unwrap_or_else(|| panic!("{module} has no place among the layers"));
-        for import in source.imports() {
-            let other =
-                layer(import).unwrap_or_else(|| panic!("{}: crate::{import} is no module", source.path));
-            assert!(module == import || own < other, "{} imports {import}", source.path);
+fn each_layer_imports_only_from_its_own_and_those_below() {
+    for (module, imports) in graph(&sources()) {
+        for import in imports {
+            let is_allowed = layer(&import) >= layer(&module);
+            assert!(is_allowed, "{} imports {}, which is above it", shown(&module), shown(&import));
         }
     }
 }
 
 #[test]
-fn imports_are_told_from_the_code() {
+fn no_files_import_each_other_in_a_circle() {
+    let mut graph = graph(&sources());
+    // What imports nothing that is left is in no circle; nor is what nothing imports.
+    loop {
+        let before = graph.len();
+        let left: BTreeSet<Module> = graph.keys().cloned().collect();
+        graph.retain(|_, imports| {
+            imports.retain(|import| left.contains(import));
+            !imports.is_empty()
+        });
+        let imported: BTreeSet<Module> = graph.values().flatten().cloned().collect();
+        graph.retain(|module, _| imported.contains(module));
+        if graph.len() == before {
+            break;
+        }
+    }
+    let left: Vec<String> = graph
+        .iter()
+        .map(|(module, imports)| {
+            let imports: Vec<String> = imports.iter().map(shown).collect();
+            format!("{} -> {}", shown(module), imports.join(", "))
+        })
+        .collect();
+    assert!(left.is_empty(), "files that import each other in a circle:\n{}", left.join("\n"));
+}
+
+#[test]
+fn imports_are_read_as_they_are_written() {
+    let files = ["a", "a::b", "c"].map(|path| path.split("::").map(str::to_owned).collect()).into();
     let of = |text: &str| {
-        let source = Source { path: "phases/x.rs".to_owned(), code: code(text) };
-        source.imports().into_iter().map(str::to_owned).collect::<Vec<_>>()
+        let source = Source { path: "a.rs".to_owned(), code: code(text) };
+        source.paths(&files).iter().map(shown).collect::<Vec<_>>()
     };
-    assert_eq!(of("use crate::plan::{Mark, Prefix};\nuse crate::shown;"), ["plan", "shown"]);
-    assert_eq!(of("use crate::{linux, host::{Host, lock}, shown};"), ["linux", "host", "shown"]);
-    assert_eq!(of("// crate::main\nlet x = crate::process::capture(y);"), ["process"]);
+    assert_eq!(
+        of("use crate::plan::{Mark, Prefix};\nuse crate::shown;"),
+        ["plan::Mark", "plan::Prefix", "shown"]
+    );
+    assert_eq!(of("use crate::{linux, host::{Host, lock as l}};"), ["linux", "host::Host", "host::lock"]);
+    assert_eq!(of("// crate::main\nlet x = crate::process::capture(y);"), ["process::capture"]);
+    assert_eq!(of("pub use b::X; let y = std::fs::read(z);"), ["a::b::X"]);
+    assert_eq!(of("use super::c::{self, D};"), ["c", "c::D"]);
     assert_eq!(of("\n#[cfg(test)]\nmod tests { use crate::cli; }"), [] as [&str; 0]);
+}
+
+#[test]
+fn the_layers_are_those_of_the_architecture_page() {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/README.md")).unwrap();
+    for layer in LAYERS {
+        let line = layer.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" ");
+        assert!(page.contains(&line), "src/README.md does not have the layer {line}");
+    }
 }
 
 #[test]
@@ -166,9 +261,7 @@ fn unsafe_code_stands_in_one_file() {
 #[test]
 fn one_door_starts_programs() {
     only_in(r"(?-u:\b)std::process::(Command|\{[^}]*(?-u:\b)Command(?-u:\b))", &["process.rs", "process/"]);
-    only_in(r"(?-u:\b)(execv|execve|posix_spawn) *\(", &[]);
-    // A process that may be left hanging in a dead disk becomes no other program.
-    only_in(r"(?-u:\b)fork *\(", &["process/sys.rs"]);
+    only_in(r"(?-u:\b)(execv|execve|fork|posix_spawn) *\(", &[]);
 }
 
 #[test]

@@ -3,8 +3,8 @@
 
 use std::fmt::Write as _;
 
-use super::judgement::Limits;
-use crate::shown;
+use crate::check::judgement::Limits;
+use crate::display;
 
 /// The status, which is the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,7 +139,7 @@ fn compose(status: Status, sentence: &str, performance: &str, lines: impl Iterat
 
 /// What came from a file must not begin another line or the performance data.
 fn harmless(text: &str) -> String {
-    shown::line(text.as_bytes()).to_string().replace('|', "\\#174")
+    display::line(text.as_bytes()).to_string().replace('|', "\\#174")
 }
 
 fn summary(status: Status, judged: &[(String, Judgement)]) -> String {

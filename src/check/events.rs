@@ -1,9 +1,9 @@
 //! The last success and the last failure of a clone, found among all that tells of them.
 
-use super::marks::Marks;
-use crate::host::state::State;
+use crate::check::marks::Marks;
+use crate::marker::stats::StatsFile;
 use crate::record::{Record, Verdict};
-use crate::stats_file::StatsFile;
+use crate::state::State;
 
 /// A filesystem may keep times to two seconds only.
 const COARSE: i64 = 2;

@@ -1,11 +1,11 @@
 //! What the marks and this machine's memory say together: pure, so that every combination can be tried.
 
-use super::answer::{Figures, Judgement, Status};
-use super::events::{Failure, History, Success};
-use super::marks::{Found, Marks, Place};
-use super::words::{count, moment, span};
-use crate::host::state::State;
+use crate::check::answer::{Figures, Judgement, Status};
+use crate::check::events::{Failure, History, Success};
+use crate::check::marks::{Found, Marks, Place};
+use crate::check::words::{count, moment, span};
 use crate::record::{Lines, Record, Verdict};
+use crate::state::State;
 
 /// How old the last success may be, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,12 +10,12 @@ use nix::sys::stat::SFlag;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::check::LookArgs;
-use crate::host::folder::Folder;
-use crate::host::location::Location;
-use crate::plan::{Mark, Prefix};
+use crate::display;
+use crate::fs::dir::Folder;
+use crate::fs::location::Location;
+use crate::marker::stats::StatsFile;
+use crate::marker::{Mark, Prefix};
 use crate::record::{Record, SCHEMA};
-use crate::shown;
-use crate::stats_file::StatsFile;
 
 /// The most that is read of a mark, in bytes; ours have a few thousand at most.
 const LARGEST: u64 = 1 << 20;
@@ -62,7 +62,7 @@ impl<T> Found<T> {
         match result {
             Ok(Some(content)) => Self::Present(content),
             Ok(None) => Self::Absent,
-            Err(error) => Self::Damaged(shown::reason(&error)),
+            Err(error) => Self::Damaged(display::reason(&error)),
         }
     }
 }
@@ -164,7 +164,7 @@ fn not_opened(destination: &Path, error: &io::Error) -> Place {
     } else if error.kind() == io::ErrorKind::PermissionDenied {
         Place::Barred
     } else {
-        Place::Broken(shown::reason(error))
+        Place::Broken(display::reason(error))
     }
 }
 
@@ -179,7 +179,7 @@ fn completion(folder: &Folder, prefix: &Prefix) -> io::Result<Option<i64>> {
 
 fn first_line(content: &[u8]) -> String {
     let line = content.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    shown::line(line).to_string()
+    display::line(line).to_string()
 }
 
 fn parse_record(content: &[u8]) -> io::Result<Record> {
@@ -196,7 +196,7 @@ mod tests {
     use std::path::Path;
 
     use super::{Found, Look, Marks, Place, look, parse};
-    use crate::plan::Prefix;
+    use crate::marker::Prefix;
 
     const STEM: &str = ".me.jedda.counterpart.";
 

@@ -6,11 +6,11 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::cli::check::CheckArgs;
+use crate::display;
+use crate::fs::location::Location;
 use crate::host::Host;
-use crate::host::location::Location;
-use crate::host::state::{State, Store};
-use crate::plan::Prefix;
-use crate::shown;
+use crate::marker::Prefix;
+use crate::state::{State, Store};
 
 /// Where a clone is.
 #[derive(Debug, Clone)]
@@ -41,7 +41,7 @@ pub fn gather(args: &CheckArgs, host: &Host, now: i64) -> Vec<Subject> {
         Some(destination) => {
             let prefix = args.organisation_prefix.clone().unwrap_or_default();
             let target = Some(Target { destination: destination.clone(), prefix });
-            let name = shown::path(destination).to_string();
+            let name = display::path(destination).to_string();
             vec![Subject { name, target, state: Ok(None), notes: Vec::new() }]
         }
         None => known(args.organisation_prefix.as_ref(), &stores(host), now),
@@ -117,7 +117,7 @@ fn known(prefix: Option<&Prefix>, stores: &[&PathBuf], now: i64) -> Vec<Subject>
 
 fn of_state(state: State) -> io::Result<Subject> {
     let prefix: Prefix = state.prefix.parse().map_err(io::Error::other)?;
-    let destination = PathBuf::from(OsString::from_vec(shown::unescape(state.destination.as_bytes())));
+    let destination = PathBuf::from(OsString::from_vec(display::unescape(state.destination.as_bytes())));
     if !destination.is_absolute() {
         return Err(io::Error::other("it names no destination"));
     }
@@ -141,13 +141,13 @@ fn insert(subjects: &mut Vec<Subject>, new: Subject, now: i64) {
 }
 
 fn damaged(path: &Path, error: &io::Error) -> Subject {
-    let name = shown::path(path).to_string();
-    let why = format!("what this machine remembers cannot be read: {}", shown::reason(error));
+    let name = display::path(path).to_string();
+    let why = format!("what this machine remembers cannot be read: {}", display::reason(error));
     Subject { name, target: None, state: Err(why), notes: Vec::new() }
 }
 
 fn unreadable(dir: &Path, error: &io::Error) -> String {
-    format!("{} (in {})", shown::reason(error), shown::path(dir))
+    format!("{} (in {})", display::reason(error), display::path(dir))
 }
 
 /// The one that knows of the later run; a run in the future has a wrong time, and is no later one.

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::plan::Prefix;
+use crate::marker::Prefix;
 
 /// The name under which the program is the plugin itself.
 pub const PLUGIN: &str = "check_counterpart_clone";
@@ -55,8 +55,11 @@ impl CheckArgs {
         if self.warning > self.critical {
             return Err("--warning is a longer age than --critical".to_owned());
         }
-        self.destination =
-            self.destination.as_deref().map(|path| super::absolute(path, "--destination")).transpose()?;
+        self.destination = self
+            .destination
+            .as_deref()
+            .map(|path| crate::cli::absolute(path, "--destination"))
+            .transpose()?;
         Ok(self)
     }
 }

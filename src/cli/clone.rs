@@ -4,9 +4,10 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::absolute;
-use crate::address::Address;
-use crate::plan::{BackupPassword, DEFAULT_PREFIX, Plan, Prefix};
+use crate::cli::absolute;
+use crate::marker::{DEFAULT_PREFIX, Prefix};
+use crate::plan::ping_url::Address;
+use crate::plan::{BackupPassword, Plan};
 use crate::process::hide_argument;
 use crate::secret::{Once, Secret};
 
@@ -134,7 +135,7 @@ pub(super) struct CloneOptions {
 /// What the doctor is asked.
 #[derive(Debug)]
 pub struct Inquiry {
-    /// The clone that is meant; an end that was not named is an empty path. Always a test run, so that no phase writes.
+    /// The clone that is meant; an end that was not named is an empty path.
     pub plan: Plan,
     /// A source was named.
     pub has_source: bool,
@@ -182,7 +183,7 @@ pub(super) fn inquiry(args: DoctorArgs) -> Result<Inquiry, String> {
     let end = |path: Option<&Path>, option| path.map_or(Ok(PathBuf::new()), |path| absolute(path, option));
     let source = end(args.source.as_deref(), "--source")?;
     let destination = end(args.destination.as_deref(), "--destination")?;
-    let plan = Plan { test_run: true, ..plan(source, destination, args.options)? };
+    let plan = plan(source, destination, args.options)?;
     Ok(Inquiry {
         plan,
         has_source: args.source.is_some(),

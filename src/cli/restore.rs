@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::absolute;
-use crate::plan::{DEFAULT_PREFIX, Prefix};
+use crate::cli::absolute;
+use crate::marker::{DEFAULT_PREFIX, Prefix};
 
 /// `counterpart restore`: what is brought back from the safety nets.
 #[derive(Debug, Clone, clap::Args)]

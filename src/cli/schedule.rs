@@ -7,12 +7,13 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, FromArgMatches as _, Subcommand};
 
-use super::clone::clone_plan;
-use super::{Args, absolute, read};
-use crate::job::when::When;
-use crate::job::{self, DEFAULT_NAME, Name};
+use crate::cli::clone::clone_plan;
+use crate::cli::{Args, absolute, read};
+use crate::display;
+use crate::plan::schedule;
+use crate::plan::schedule::when::When;
+use crate::plan::schedule::{DEFAULT_NAME, Name};
 use crate::plan::{BackupPassword, Plan};
-use crate::shown;
 
 /// What is typed behind `schedule`.
 #[derive(Debug, clap::Args)]
@@ -133,8 +134,9 @@ impl InstallArgs {
     }
 
     fn when(&self) -> Result<When, String> {
-        let read =
-            |option, read: Result<When, job::when::NotATime>| read.map_err(|why| format!("{option}: {why}"));
+        let read = |option, read: Result<When, schedule::when::NotATime>| {
+            read.map_err(|why| format!("{option}: {why}"))
+        };
         match (&self.daily, self.weekly.as_deref(), &self.every) {
             (Some(time), _, _) => read("--daily", time.parse().map(When::Daily)),
             (_, Some([day, time]), _) => read("--weekly", When::weekly(day, time)),
@@ -187,5 +189,5 @@ fn long_arguments(definition: &Command, matches: &ArgMatches) -> Result<Vec<Stri
 }
 
 fn writable(value: &OsStr, option: &str) -> Result<String, String> {
-    job::text(value).map_err(|why| format!("{option} {}: {why}", shown::name(value)))
+    schedule::text(value).map_err(|why| format!("{option} {}: {why}", display::name(value)))
 }

@@ -3,11 +3,11 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::Exam;
-use super::ends::Ends;
+use crate::display;
+use crate::doctor::Exam;
+use crate::doctor::ends::Ends;
 use crate::host::platform::{MacOsVersion, Platform};
 use crate::linux::{fstab, swaps};
-use crate::shown;
 
 const TOPIC: &str = "starting from the clone";
 
@@ -45,7 +45,7 @@ fn linux(exam: &mut Exam<'_>) {
     match fstab::of(&table, "/") {
         Some(entry) => exam.warn(
             TOPIC,
-            format!("/etc/fstab names the disk for / as {}, which is not the clone's.", shown::line(entry.device.as_bytes())),
+            format!("/etc/fstab names the disk for / as {}, which is not the clone's.", display::line(entry.device.as_bytes())),
             "Before the clone starts a machine, put the UUID of its own filesystem (blkid tells it) into its /etc/fstab; each \
              run brings the source's back. docs/guide.md, \"Restoring, and starting from a clone\".",
         ),
@@ -61,7 +61,7 @@ fn swap(exam: &mut Exam<'_>, root: &Path, table: &[u8]) {
     let inside = |path: &Path| root.join(path.strip_prefix("/").unwrap_or(path));
     let is_file = |path: &&PathBuf| inside(path).metadata().is_ok_and(|found| found.is_file());
     for path in swaps::of_fstab(table).iter().filter(is_file) {
-        let name = shown::path(path).to_string();
+        let name = display::path(path).to_string();
         exam.warn(
             TOPIC,
             format!("/etc/fstab names the swap file {name}, which is not in the clone."),
@@ -116,7 +116,7 @@ fn macos(exam: &mut Exam<'_>, version: MacOsVersion) {
         return;
     }
     let destination = if exam.inquiry.has_destination {
-        shown::path(&exam.run.plan.destination).to_string()
+        display::path(&exam.run.plan.destination).to_string()
     } else {
         "DESTINATION".to_owned()
     };

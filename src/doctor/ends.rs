@@ -1,12 +1,14 @@
 //! The source and the destination, each by itself and both together.
 
-use super::Exam;
-use crate::host::folder::Folder;
+use crate::display;
+use crate::doctor::Exam;
+use crate::fs::dir::Folder;
 use crate::host::platform::Platform;
 use crate::linux::mounts::Ownership;
-use crate::phases::endpoints::{self, Endpoints, Source};
-use crate::phases::{introduction, outputs, ownership};
-use crate::shown;
+use crate::phases::endpoints;
+use crate::phases::endpoints::ownership;
+use crate::phases::endpoints::{Endpoints, Source};
+use crate::phases::{log_header, outputs};
 
 /// What was found of both ends.
 #[derive(Debug, Default)]
@@ -33,13 +35,13 @@ pub fn examine(exam: &mut Exam<'_>) -> Ends {
         ends.source = exam.ask("source", "", endpoints::source);
         if let Some(source) = &ends.source {
             let what = if source.is_system { "the root of a system" } else { "a folder of data" };
-            exam.ok("source", format!("{} can be read and is {what}.", shown::path(source.folder.path())));
+            exam.ok("source", format!("{} can be read and is {what}.", display::path(source.folder.path())));
         }
     }
     if exam.inquiry.has_destination {
         ends.destination = exam.ask("destination", "", endpoints::destination);
         if let Some(folder) = &ends.destination {
-            exam.ok("destination", format!("{} can be written.", shown::path(folder.path())));
+            exam.ok("destination", format!("{} can be written.", display::path(folder.path())));
             owners(exam, folder);
             exam.ask("outputs", "", |run| outputs::check(run, folder));
         }
@@ -121,7 +123,7 @@ fn view(exam: &mut Exam<'_>, both: &Endpoints) {
 
 fn left_out(exam: &mut Exam<'_>, source: &Source, destination: Option<&Folder>) {
     const TOPIC: &str = "other filesystems";
-    introduction::warn_of_left_out(exam.run, source, destination);
+    log_header::warn_of_left_out(exam.run, source, destination);
     let remedy = "Clone it with a run of its own, or leave it at that; docs/guide.md, \"One filesystem\".";
     let (_, warned) = exam.warnings(TOPIC, remedy);
     if !warned {

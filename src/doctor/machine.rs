@@ -8,14 +8,16 @@ use nix::errno::Errno;
 use nix::fcntl::AtFlags;
 use nix::unistd::{AccessFlags, faccessat};
 
-use super::Exam;
-use super::ends::Ends;
+use crate::display;
+use crate::doctor::Exam;
+use crate::doctor::ends::Ends;
 use crate::host::platform::{MacOsVersion, Platform};
-use crate::phases::preflight::{self, Rsync};
-use crate::phases::{introduction, verdict};
+use crate::phases::log_header;
+use crate::phases::preflight;
+use crate::phases::preflight::Rsync;
+use crate::phases::transfer::verdict;
 use crate::process::End;
 use crate::rsync::version::Version;
-use crate::shown;
 
 /// Root, or leave to do without.
 pub fn rights(exam: &mut Exam<'_>) {
@@ -27,7 +29,7 @@ pub fn rights(exam: &mut Exam<'_>) {
     };
     let may = exam.ask(TOPIC, root, |run| {
         preflight::rights(run)?;
-        introduction::warn_of_rights(run);
+        log_header::warn_of_rights(run);
         Ok(())
     });
     if may.is_some() && exam.run.host.is_root() && exam.run.host.rights.lacks().is_empty() {
@@ -42,12 +44,16 @@ pub fn rsync(exam: &mut Exam<'_>) -> Option<Rsync> {
     let rsync = exam.ask(TOPIC, "", preflight::rsync)?;
     let has =
         if rsync.capabilities.lacks.is_empty() { " and has every option that a clone uses" } else { "" };
-    let spares = introduction::access_times(exam.run, &rsync);
+    let spares = log_header::access_times(exam.run, &rsync);
     let details = spares.map(|what| format!("With this version {what}.")).into_iter().collect();
-    exam.ok_with(TOPIC, format!("{} is version {}{has}.", shown::path(&rsync.path), rsync.version), details);
-    introduction::warn_of_lacks(&rsync);
+    exam.ok_with(
+        TOPIC,
+        format!("{} is version {}{has}.", display::path(&rsync.path), rsync.version),
+        details,
+    );
+    log_header::warn_of_lacks(&rsync);
     exam.warnings(TOPIC, newer);
-    introduction::warn_of_holes(&rsync);
+    log_header::warn_of_holes(&rsync);
     let holes = format!(
         "Update rsync: CVE-2026-53796, -53797, -53799, -53801, -53802 and -53803 are mended in {}{}. Ask your \
          distribution whether it has mended them in this one; INSTALL.md, \"Which rsync\".",
@@ -77,10 +83,10 @@ pub fn state(exam: &mut Exam<'_>) {
 }
 
 fn own_folder(exam: &mut Exam<'_>, topic: &'static str, folder: &Path, remedy: &str) {
-    let name = shown::path(folder);
+    let name = display::path(folder);
     match is_there(folder) {
         Err(error) => {
-            exam.warn(topic, format!("{name} cannot be written: {}.", shown::reason(&error)), remedy);
+            exam.warn(topic, format!("{name} cannot be written: {}.", display::reason(&error)), remedy);
         }
         Ok(true) => exam.ok(topic, format!("{name} can be written.")),
         Ok(false) => exam.ok(topic, format!("{name} is not there and can be made.")),
@@ -95,7 +101,7 @@ fn is_there(folder: &Path) -> io::Result<bool> {
             opened => {
                 let opened = opened?;
                 if !opened.metadata()?.is_dir() {
-                    return Err(io::Error::other(format!("{} is not a folder", shown::path(path))));
+                    return Err(io::Error::other(format!("{} is not a folder", display::path(path))));
                 }
                 faccessat(&opened, ".", AccessFlags::W_OK | AccessFlags::X_OK, AtFlags::AT_EACCESS)?;
                 return Ok(path == folder);
@@ -117,7 +123,7 @@ pub fn full_disk_access(exam: &mut Exam<'_>, ends: &Ends) {
         Platform::MacOs(_) | Platform::Linux => return,
     }
     let path = exam.run.host.tools.system_root.join(PROTECTED);
-    let name = shown::path(&path);
+    let name = display::path(&path);
     match File::open(&path) {
         Ok(_) => exam.ok(TOPIC, "this process has it."),
         Err(error) if error.raw_os_error() == Some(Errno::EPERM as i32) => {
@@ -131,7 +137,7 @@ pub fn full_disk_access(exam: &mut Exam<'_>, ends: &Ends) {
             }
         }
         Err(error) => {
-            let why = shown::reason(&error);
+            let why = display::reason(&error);
             exam.warn(
                 TOPIC,
                 format!("whether this process has it cannot be told from {name}: {why}."),

@@ -1,15 +1,17 @@
 //! What a clone prepares before it writes: exclusions, scripts, the password, and leave for the first clone.
 
-use super::Exam;
-use super::ends::Ends;
+use crate::display;
+use crate::doctor::Exam;
+use crate::doctor::ends::Ends;
 use crate::failure::Moment;
-use crate::phases::adoption::{self, Standing};
-use crate::phases::password::{self, store};
+use crate::password_store;
+use crate::phases::adoption;
+use crate::phases::adoption::Standing;
+use crate::phases::password;
 use crate::phases::preflight::Rsync;
 use crate::phases::{exclusions, script};
 use crate::plan::BackupPassword;
-use crate::rsync::rules::Rules;
-use crate::shown;
+use crate::rsync::filter::rules::Rules;
 
 /// How many of the user's patterns are shown.
 const MOST_PATTERNS: usize = 50;
@@ -32,14 +34,14 @@ fn exclusions(exam: &mut Exam<'_>, ends: &Ends) -> Option<Rules> {
         if let Some(path) = &exam.run.plan.exclude_from
             && exam.ask(TOPIC, remedy, exclusions::check).is_some()
         {
-            exam.ok(TOPIC, format!("{} can be read.", shown::path(path)));
+            exam.ok(TOPIC, format!("{} can be read.", display::path(path)));
         }
         return None;
     };
     let rules = exam.ask(TOPIC, remedy, |run| exclusions::gather_for(run, source))?;
     let mut details: Vec<String> = rules.built_in.iter().map(|rule| format!("built-in: {rule}")).collect();
     let users = users(&rules);
-    details.extend(users.iter().take(MOST_PATTERNS).map(|line| format!("yours: {}", shown::line(line))));
+    details.extend(users.iter().take(MOST_PATTERNS).map(|line| format!("yours: {}", display::line(line))));
     if users.len() > MOST_PATTERNS {
         details.push(format!("and {} more of yours", users.len() - MOST_PATTERNS));
     }
@@ -64,7 +66,7 @@ fn scripts(exam: &mut Exam<'_>, which: Moment) {
     let Some(path) = script::named(exam.run, which) else { return };
     let remedy = "Give it, and each directory above it, to root, and let nobody else write there.";
     if exam.ask(topic, remedy, |run| script::check_of(run, which)).is_some() {
-        exam.ok(topic, format!("{} can be executed.", shown::path(path)));
+        exam.ok(topic, format!("{} can be executed.", display::path(path)));
     }
 }
 
@@ -79,7 +81,7 @@ fn password(exam: &mut Exam<'_>) {
         }
         return;
     }
-    let message = match store::load(exam.run.host, exam.run.interrupts, &plan.prefix) {
+    let message = match password_store::load(exam.run.host, exam.run.interrupts, &plan.prefix) {
         Ok(_) => "one for a server backup is stored; none was asked for.".to_owned(),
         Err(error) => format!("no server backup was asked for, so none is needed ({error})."),
     };

@@ -2,13 +2,15 @@
 
 use indicatif::HumanBytes;
 
-use super::Exam;
-use super::ends::Ends;
-use crate::host::space::Space;
-use crate::phases::census::{self, Survey};
+use crate::doctor::Exam;
+use crate::doctor::ends::Ends;
+use crate::phases::capacity;
+use crate::phases::census;
+use crate::phases::census::Survey;
+use crate::phases::census::locked;
 use crate::phases::endpoints::Endpoints;
-use crate::phases::{capacity, locked};
-use crate::rsync::rules::Rules;
+use crate::rsync::filter::rules::Rules;
+use crate::volume::space::Space;
 
 const TOPIC: &str = "free space";
 

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 
-use super::Exam;
+use crate::display;
+use crate::doctor::Exam;
 use crate::host::platform::Platform;
-use crate::host::state::Store;
 use crate::record::{Record, Verdict};
-use crate::shown;
+use crate::state::Store;
 
 /// Tells the last run to the destination, as this machine remembers it.
 pub fn last_run(exam: &mut Exam<'_>) {
@@ -23,7 +23,7 @@ pub fn last_run(exam: &mut Exam<'_>) {
     match Store::new(&exam.run.host.state_dir).load(exam.run.location(), &plan.prefix) {
         Err(error) => exam.warn(
             TOPIC,
-            format!("what is remembered of this destination cannot be read: {}.", shown::reason(&error)),
+            format!("what is remembered of this destination cannot be read: {}.", display::reason(&error)),
             "A clone is refused with 88 until it can be read; --adopt writes it anew.",
         ),
         Ok(None) => exam.ok(TOPIC, "this machine remembers no run to this destination."),
@@ -35,7 +35,7 @@ pub fn last_run(exam: &mut Exam<'_>) {
 }
 
 fn tell(exam: &mut Exam<'_>, topic: &'static str, last: &Record) {
-    let text = |text: &str| shown::line(text.as_bytes()).to_string();
+    let text = |text: &str| display::line(text.as_bytes()).to_string();
     let (when, log) = (text(&last.ended.rfc3339), text(last.log.as_deref().unwrap_or("the log")));
     match last.outcome {
         Verdict::Success => exam.ok(topic, format!("it succeeded, {when}.")),
@@ -68,7 +68,7 @@ pub fn jobs(exam: &mut Exam<'_>) {
             for timer in idle {
                 exam.warn(
                     TOPIC,
-                    format!("{} is installed and not enabled.", shown::path(timer)),
+                    format!("{} is installed and not enabled.", display::path(timer)),
                     "Enable it with systemctl enable --now, or remove it.",
                 );
             }
@@ -82,7 +82,7 @@ pub fn jobs(exam: &mut Exam<'_>) {
             "Have the clone made every night: counterpart schedule install -- -s SOURCE -d DESTINATION",
         );
     } else {
-        let details = found.iter().map(|path| shown::path(path).to_string()).collect();
+        let details = found.iter().map(|path| display::path(path).to_string()).collect();
         exam.ok_with(
             TOPIC,
             "there are jobs for Counterpart; whether they make this very clone is not looked at.",

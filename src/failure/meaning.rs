@@ -1,7 +1,7 @@
 //! What each failure means for the run: its exit code, and what may be written after it.
 
-use super::{Failure, Moment};
 use crate::exit_code::ExitCode;
+use crate::failure::{Failure, Moment};
 
 impl Failure {
     /// The documented exit code of this failure.

@@ -1,8 +1,8 @@
 //! What of a failure everybody may read: no name of a file below the source or the destination, and none of rsync's words,
 //! which hold such names. Those of a dumper tell of its server.
 
-use super::{Failure, counted};
-use crate::shown;
+use crate::display;
+use crate::failure::{Failure, counted};
 
 impl Failure {
     /// The sentence for what everybody can read. The log has the whole one.
@@ -11,20 +11,20 @@ impl Failure {
         match self {
             Self::DestinationFull { path, .. } => format!(
                 "The destination {} is full. Make room there, exclude more, or use a larger disk.",
-                shown::path(path)
+                display::path(path)
             ),
             Self::MissingUser { path: Some(_) } => Self::MissingUser { path: None }.to_string(),
             Self::WouldDelete { path, files, folders, .. } => format!(
                 "The destination {} bears no mark of Counterpart, and this clone would delete or overwrite {} and {} \
                  there. If it is the right disk, run once with --adopt.",
-                shown::path(path),
+                display::path(path),
                 counted(*files, "file"),
                 counted(*folders, "folder")
             ),
             Self::CannotHold { path, .. } => format!(
                 "The destination {} cannot hold everything that the source has. The log says what, and names the first \
                  paths.",
-                shown::path(path)
+                display::path(path)
             ),
             Self::Encrypted { .. } => "Encrypted directories of the source could not be read, since the key is not there. All \
                                        else is copied, and what the clone had there is kept. The log names them."

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use clap::{Arg, Command};
 
-use super::roff;
 use crate::cli;
 use crate::exit_code;
+use crate::generate::roff;
 
 /// The document about files, which is read on its own as well.
 const FILES: &str = include_str!("../../docs/files.md");

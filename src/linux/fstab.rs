@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::mounts::unescape;
+use crate::linux::mounts::unescape;
 
 /// A line of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! The kernel's table of file locks, `/proc/locks`.
 
-use crate::host::folder::FileIdentity;
+use crate::fs::dir::FileIdentity;
 
 /// Whether somebody holds a lock of the whole file: `1: FLOCK  ADVISORY  WRITE 1234 00:1a:56 0 EOF` is such a line, with
 /// the device's major and minor number in hexadecimal and the inode's in decimal digits.

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
-use super::mounts::unescape;
+use crate::linux::mounts::unescape;
 
 /// The files in use, from `/proc/swaps`: a line of it is `/swap.img file 2097148 0 -2`.
 #[must_use]

@@ -5,8 +5,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use crate::job::when::When;
-use crate::job::{Job, Name, State};
+use crate::plan::schedule::when::When;
+use crate::plan::schedule::{Job, Name, State};
 
 /// The first line of every unit that `schedule` writes; no other unit is ever changed or removed.
 pub const OURS: &str = "# Written by counterpart schedule.";
@@ -186,7 +186,7 @@ fn last<'a>(of: &impl Fn(&str) -> &'a str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{calendar, mount_unit, quote, state};
-    use crate::job::when::When;
+    use crate::plan::schedule::when::When;
 
     #[test]
     fn words_are_quoted() {

@@ -11,9 +11,9 @@ use std::os::unix::fs::MetadataExt as _;
 
 use xattr::FileExt as _;
 
-use super::warning;
-use crate::host::folder::Folder;
-use crate::shown;
+use crate::display;
+use crate::fs::dir::Folder;
+use crate::logging::warning;
 
 /// The attribute that holds a log's number, in decimal digits.
 const NUMBER: &str = "user.counterpart.number";
@@ -42,8 +42,8 @@ pub fn remove(folder: &Folder, current: &OsStr, keep: NonZeroUsize) {
         Err(error) => {
             warning(format_args!(
                 "older logs in {} cannot be looked for: {}.",
-                shown::path(folder.path()),
-                shown::reason(&error)
+                display::path(folder.path()),
+                display::reason(&error)
             ));
             return;
         }
@@ -78,8 +78,8 @@ fn remove_one(folder: &Folder, name: &OsString) {
     if let Err(error) = folder.remove_file(name) {
         warning(format_args!(
             "the old log {} cannot be removed: {}.",
-            shown::path(&folder.path().join(name)),
-            shown::reason(&error)
+            display::path(&folder.path().join(name)),
+            display::reason(&error)
         ));
     }
 }

@@ -2,9 +2,9 @@
 
 use log::info;
 
-use super::warning;
+use crate::display;
+use crate::logging::warning;
 use crate::process::Line;
-use crate::shown;
 
 /// The most of one line that is logged, in bytes.
 const LONGEST: usize = 8 * 1024;
@@ -64,7 +64,7 @@ impl Printed {
         let (shown, rest) = line.bytes.split_at(line.bytes.len().min(LONGEST));
         self.lines += 1;
         self.bytes += shown.len() as u64;
-        let (prefix, text) = (&self.prefix, shown::line(shown));
+        let (prefix, text) = (&self.prefix, display::line(shown));
         if line.piece.ends && !rest.is_empty() {
             info!("{prefix}{text}… {} bytes more", rest.len());
         } else if line.piece.ends {

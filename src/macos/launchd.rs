@@ -8,9 +8,9 @@ use std::process::ExitStatus;
 use chrono::{Datelike as _, Duration, NaiveDateTime, Timelike as _};
 use plist::{Dictionary, Value};
 
-use super::property_list::dictionary;
-use crate::job::when::When;
-use crate::job::{Job, Name};
+use crate::macos::property_list::dictionary;
+use crate::plan::schedule::when::When;
+use crate::plan::schedule::{Job, Name};
 use crate::process::End;
 
 /// A line of every job that `schedule` writes; no other job is ever changed or removed.
@@ -184,8 +184,8 @@ mod tests {
     use chrono::{NaiveDate, NaiveDateTime};
 
     use super::{Told, job, next_run, read_list, read_print};
-    use crate::job::Job;
-    use crate::job::when::When;
+    use crate::plan::schedule::Job;
+    use crate::plan::schedule::when::When;
 
     fn written(when: When) -> Vec<u8> {
         let described = Job {

@@ -2,8 +2,8 @@
 
 use plist::Value;
 
-use super::property_list::dictionary;
-use crate::identity::read_uuid;
+use crate::macos::property_list::dictionary;
+use crate::marker::identity::read_uuid;
 
 /// The answer of `vsdbutil -c`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,15 +7,16 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::stat::SFlag;
 
-use super::endpoints::{Destination, Endpoints, is_filesystems_own};
-use super::preflight::Rsync;
-use super::{Run, transfer};
+use crate::display;
 use crate::failure::Failure;
-use crate::host::folder::Folder;
-use crate::plan::{Mark, Prefix};
+use crate::fs::dir::Folder;
+use crate::marker::{Mark, Prefix};
+use crate::phases::endpoints::{Destination, Endpoints, is_filesystems_own};
+use crate::phases::preflight::Rsync;
+use crate::phases::transfer::dry_run;
+use crate::rsync::filter::rules::Rules;
 use crate::rsync::itemized::{Change, Item};
-use crate::rsync::rules::Rules;
-use crate::shown;
+use crate::run::Run;
 
 /// How many of the lost names are shown.
 const EXAMPLES: usize = 5;
@@ -23,7 +24,7 @@ const EXAMPLES: usize = 5;
 /// Refuses a destination that is not known as ours and would lose something.
 pub fn judge(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -> Result<(), Failure> {
     // A test run shows all of that itself, and changes nothing.
-    if run.plan.test_run || !needs_leave(run, &ends.destination)? {
+    if !run.mode.writes() || !needs_leave(run, &ends.destination)? {
         return Ok(());
     }
     refuse_losses(run, rsync, ends, rules)
@@ -33,7 +34,7 @@ pub fn judge(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -> R
 pub fn refuse_losses(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -> Result<(), Failure> {
     let _phase = run.phase("adoption");
     let mut losses = Losses::default();
-    transfer::list(run, rsync, ends, rules, &mut |item| losses.see(&item, &ends.destination.folder))?;
+    dry_run::list(run, rsync, ends, rules, &mut |item| losses.see(&item, &ends.destination.folder))?;
     losses.refusal(&run.plan.destination).map_or(Ok(()), Err)
 }
 
@@ -58,7 +59,7 @@ pub fn standing(run: &Run<'_>, destination: &Destination) -> Result<Standing, Fa
     run.go_on()?;
     let unusable = |error: io::Error| Failure::DestinationUnusable {
         path: run.plan.destination.clone(),
-        why: shown::reason(&error),
+        why: display::reason(&error),
     };
     if holds_nothing(run, destination).map_err(unusable)? {
         return Ok(Standing::Empty);
@@ -109,7 +110,7 @@ impl Losses {
             Change::Create => item.name.strip_suffix(b"/").unwrap_or(item.name),
             Change::Delete | Change::Replace | Change::Attributes => item.name,
         };
-        let name = PathBuf::from(OsString::from_vec(shown::unescape(name)));
+        let name = PathBuf::from(OsString::from_vec(display::unescape(name)));
         let is_lost = match item.change {
             // What an earlier failure left under the original's prefix is ours, and no loss.
             Change::Delete => !Prefix::default().owns(name.as_os_str()),
@@ -130,7 +131,7 @@ impl Losses {
             self.files += 1;
         }
         if self.examples.len() < EXAMPLES {
-            self.examples.push(shown::path(&name).to_string());
+            self.examples.push(display::path(&name).to_string());
         }
     }
 

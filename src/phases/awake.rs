@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use log::info;
 
-use super::Run;
+use crate::display;
 use crate::host::platform::Platform;
 use crate::process::Command;
 use crate::process::background::{Background, NotReady, background};
-use crate::shown;
+use crate::run::Run;
 
 /// How long the system may take to promise it.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -31,18 +31,18 @@ pub fn hold(run: &Run<'_>) -> Option<Background> {
     };
     // Both hold sleep off while another program runs. This one runs until its input ends, which we hold.
     arguments.push(tools.cat.clone().into());
-    let name = shown::path(tool);
+    let name = display::path(tool);
     let why = match background(&Command::tool(tool, arguments), PATIENCE) {
         Ok(held) => {
             info!("The machine is kept from falling asleep until the clone has ended.");
             return Some(held);
         }
-        Err(NotReady::Failed(error)) => format!("{name} could not be run: {}", shown::reason(&error)),
+        Err(NotReady::Failed(error)) => format!("{name} could not be run: {}", display::reason(&error)),
         Err(NotReady::Silent) => format!("{name} did not answer within {} seconds", PATIENCE.as_secs()),
         Err(NotReady::Ended(said)) => {
             let first = said.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty());
             match first {
-                Some(words) => format!("{name} says: {}", shown::line(words.trim_ascii())),
+                Some(words) => format!("{name} says: {}", display::line(words.trim_ascii())),
                 None => format!("{name} ended at once"),
             }
         }

@@ -15,15 +15,15 @@ use std::io;
 use log::info;
 use nix::errno::Errno;
 
-use super::Run;
-use super::census::{Needs, Survey, left_out};
-use super::endpoints::Endpoints;
+use crate::display;
 use crate::failure::Failure;
-use crate::host::folder::Folder;
-use crate::host::kind::Kind;
+use crate::fs::dir::Folder;
 use crate::logging::warning;
-use crate::rsync::rules::Rules;
-use crate::shown;
+use crate::phases::census::{Needs, Survey, left_out};
+use crate::phases::endpoints::Endpoints;
+use crate::rsync::filter::rules::Rules;
+use crate::run::Run;
+use crate::volume::kind::Kind;
 use lacks::Lacks;
 use names::{Folds, Unusual};
 use probe::Probe;
@@ -80,7 +80,7 @@ pub fn wants_attributes(ends: &Endpoints) -> bool {
 /// without trying counts, and a refusal is a warning.
 pub fn judge(run: &Run<'_>, ends: &Endpoints, rules: &Rules, survey: &Survey) -> Result<(), Failure> {
     run.go_on()?;
-    let lacks = if run.plan.test_run {
+    let lacks = if !run.mode.writes() {
         compare(run, ends, rules, survey, &known::of(&ends.destination.folder), None)
     } else {
         try_out(run, ends, rules, survey)
@@ -89,12 +89,12 @@ pub fn judge(run: &Run<'_>, ends: &Endpoints, rules: &Rules, survey: &Survey) ->
     run.go_on()?;
     let lacks = lacks.map_err(|error| Failure::DestinationLost {
         path: run.plan.destination.clone(),
-        why: format!("what it can hold cannot be found out: {}", shown::reason(&error)),
+        why: format!("what it can hold cannot be found out: {}", display::reason(&error)),
     })?;
     let Some(lacks) = lacks else { return Ok(()) };
     lacks.log(&run.plan.source);
     match lacks.refusal(run) {
-        Some(refusal) if run.only_tells() => {
+        Some(refusal) if run.mode.only_warns() => {
             warning(format_args!(
                 "a real run would be refused with code {}. {refusal}",
                 refusal.exit_code().number()

@@ -7,6 +7,7 @@
 //! take 1.06 of rsync's processor time alone.
 
 mod linked_names;
+pub mod locked;
 mod needs;
 mod room;
 mod shrunken;
@@ -18,14 +19,16 @@ use std::path::PathBuf;
 use indicatif::HumanBytes;
 use log::info;
 
-use super::endpoints::Endpoints;
-use super::{Run, capacity, locked, neighbours};
+use crate::display;
 use crate::failure::Failure;
 use crate::logging::warning;
+use crate::phases::capacity;
+use crate::phases::endpoints::Endpoints;
+use crate::phases::exclusions::neighbours;
 use crate::record::Totals;
-use crate::rsync::left_out::LeftOut;
-use crate::rsync::rules::Rules;
-use crate::shown;
+use crate::rsync::filter::matcher::LeftOut;
+use crate::rsync::filter::rules::Rules;
+use crate::run::Run;
 
 pub use linked_names::LinkedNames;
 pub use needs::{Needs, names_of};
@@ -68,6 +71,8 @@ pub struct Survey {
     pub more_boundaries: u64,
     /// Which of its names are one of several.
     pub linked: LinkedNames,
+    /// What it held at the last complete clone to this destination, where that is known.
+    pub before: Option<Totals>,
 }
 
 /// Surveys the source, and refuses a clone that would empty the destination or that cannot fit there.
@@ -80,17 +85,18 @@ pub fn judge(run: &Run<'_>, ends: &Endpoints, rules: &mut Rules) -> Result<Surve
     let folder = &ends.source.folder;
     let left_out = left_out(run, ends, rules);
     let attributes = capacity::wants_attributes(ends);
-    let survey = tally::survey(folder, &left_out, run.interrupts, attributes)
-        .map_err(|error| unreadable(shown::reason(&error)))?;
+    let mut survey = tally::survey(folder, &left_out, run.interrupts, attributes)
+        .map_err(|error| unreadable(display::reason(&error)))?;
     run.go_on()?;
     if survey.locked.iter().any(|path| path.as_os_str().is_empty()) {
         return Err(unreadable("it is encrypted and the key is not there".to_owned()));
     }
     survey.census.log(left_out.is_exact());
     neighbours::warn_of_boundaries(run, ends, &survey.boundaries, survey.more_boundaries);
-    run.held.set(Some(Totals { entries: survey.census.entries, bytes: Some(survey.census.content) }));
+    run.note(|journal| journal.census = Some(survey.census.totals()));
     locked::keep_copies(run, rules, survey.locked.clone());
-    refuse(run, shrunken::judge(run, ends, &survey.census))?;
+    survey.before = refuse(run, shrunken::before(run, &ends.destination))?;
+    refuse(run, shrunken::judge(run, survey.before, &survey.census))?;
     refuse(run, room::judge(run, ends, &survey.census, left_out.is_exact()))?;
     room::warn_of_short_disks(run);
     Ok(survey)
@@ -104,20 +110,26 @@ pub fn left_out(run: &Run<'_>, ends: &Endpoints, rules: &Rules) -> LeftOut {
     LeftOut::of(rules, &run.plan.prefix, destination)
 }
 
-fn refuse(run: &Run<'_>, judged: Result<(), Failure>) -> Result<(), Failure> {
+fn refuse<T: Default>(run: &Run<'_>, judged: Result<T, Failure>) -> Result<T, Failure> {
     match judged {
         Err(
             refusal @ (Failure::Shrunken { .. } | Failure::ShrinkUnknown { .. } | Failure::NoRoom { .. }),
-        ) if run.only_tells() => {
+        ) if run.mode.only_warns() => {
             let code = refusal.exit_code().number();
             warning(format_args!("a real run would be refused with code {code}. {refusal}"));
-            Ok(())
+            Ok(T::default())
         }
         judged => judged,
     }
 }
 
 impl Census {
+    /// What the next clone compares its source with.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        Totals { entries: self.entries, bytes: Some(self.content) }
+    }
+
     fn log(&self, is_exact: bool) {
         info!(
             "The source holds {}{} entries: {} inodes, {} of them with several names, {} in use.",

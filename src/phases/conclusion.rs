@@ -1,20 +1,33 @@
 //! The end of every run, whatever became of it: what is left for those who look at it afterwards.
 
+pub mod metrics;
+
 use std::ffi::{CString, OsStr};
 use std::time::Duration;
 
 use log::{error, info};
 
-use super::endpoints::{Destination, Endpoints, claim_destination};
-use super::{Run, markers, metrics, outputs, ping, script};
+use crate::display;
 use crate::failure::Failure;
-use crate::host::folder::Folder;
-use crate::host::state::{State, Store};
+use crate::fs::dir::Folder;
 use crate::logging::warning;
 use crate::outcome::Outcome;
+use crate::phases::endpoints::{Destination, Endpoints, claim_destination};
+use crate::phases::ping::Request;
+use crate::phases::{markers, outputs, ping, script};
 use crate::process;
 use crate::record::Record;
-use crate::shown;
+use crate::run::Run;
+use crate::state::{State, Store};
+
+/// What the end of a run needs of its beginning.
+#[derive(Debug)]
+pub struct Claim {
+    /// Source and destination, which may be written from now on.
+    pub ends: Endpoints,
+    /// The word to a watching service that the run begins.
+    pub announcement: Option<Request>,
+}
 
 /// What a failure means for the run: a destination that is not there may be none.
 #[must_use]
@@ -29,16 +42,17 @@ pub fn failed_or_skipped(run: &Run<'_>, failure: Failure) -> Outcome {
 
 /// Leaves the reason of a failure at the destination and the record of the run where it belongs, and tells those who
 /// want to know.
-pub fn conclude(run: &Run<'_>, claimed: Option<Endpoints>, outcome: &Outcome) {
+pub fn conclude(run: &Run<'_>, claim: Option<Claim>, outcome: &Outcome) {
     if let Outcome::Failed(failure) = outcome {
         error!("Error: {failure}");
     }
     // A test run changes nothing at all.
-    if run.plan.test_run {
+    if !run.mode.writes() {
         return;
     }
-    let was_claimed = claimed.is_some();
-    let destination = writable(run, claimed, outcome);
+    let was_claimed = claim.is_some();
+    let (ends, announcement) = claim.map_or((None, None), |claim| (Some(claim.ends), claim.announcement));
+    let destination = writable(run, ends, outcome);
     if let (Outcome::Failed(failure), Some(destination)) = (outcome, &destination) {
         markers::record_failure(run, destination, failure);
     }
@@ -56,7 +70,7 @@ pub fn conclude(run: &Run<'_>, claimed: Option<Endpoints>, outcome: &Outcome) {
     }
     // The signal that ended the clone is not for those who are told of it.
     run.interrupts.answered();
-    ping::finish(run, &record);
+    ping::finish(run, announcement, &record);
     script::run_on_error(run, outcome);
 }
 
@@ -107,8 +121,8 @@ fn remember(run: &Run<'_>, was_claimed: bool, record: Record) -> Option<i64> {
     let known = match store.load(location, prefix) {
         Ok(known) => known,
         Err(error) => {
-            let why = shown::reason(&error);
-            let path = shown::path(&run.plan.destination);
+            let why = display::reason(&error);
+            let path = display::path(&run.plan.destination);
             if !(run.plan.adopt && was_claimed) {
                 // Another run may still read it, or an administrator.
                 warning(format_args!("what is known of {path} cannot be read ({why}) and is left as it is."));
@@ -136,8 +150,8 @@ fn remember(run: &Run<'_>, was_claimed: bool, record: Record) -> Option<i64> {
     if let Err(error) = store.save(location, prefix, &state) {
         warning(format_args!(
             "the state of this run could not be kept in {}: {}.",
-            shown::path(&run.host.state_dir),
-            shown::reason(&error)
+            display::path(&run.host.state_dir),
+            display::reason(&error)
         ));
     }
     state.last_success.map(|success| success.ended.epoch)

@@ -1,5 +1,10 @@
 //! The source and the destination: what they are, whether they may be used, and the destination's lock.
 
+pub mod identity;
+pub mod overlap;
+pub mod ownership;
+pub mod source_disk;
+
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
@@ -11,20 +16,20 @@ use nix::errno::Errno;
 use nix::fcntl::AtFlags;
 use nix::unistd::{AccessFlags, faccessat};
 
-use super::identity::{self, Acceptance};
-use super::overlap::{self, Relation};
-use super::view::View;
-use super::{Run, ownership, source_disk};
 use crate::failure::Failure;
-use crate::host::folder::{FileIdentity, Folder};
-use crate::host::kind::Kind;
-use crate::host::lock::Lock;
+use crate::fs::dir::{FileIdentity, Folder};
+use crate::fs::lock::Lock;
 use crate::host::platform::{MacOsVersion, Platform};
-use crate::host::space::is_no_room;
 use crate::logging::warning;
+use crate::phases::endpoints::identity::Acceptance;
+use crate::phases::endpoints::overlap::Relation;
+use crate::rsync::filter::rules;
 use crate::rsync::names::Names;
-use crate::rsync::rules;
-use crate::{linux, macos, shown};
+use crate::run::{Mode, Run};
+use crate::volume::kind::Kind;
+use crate::volume::space::is_no_room;
+use crate::volume::view::View;
+use crate::{display, linux, macos};
 
 /// Both ends of a clone.
 #[derive(Debug)]
@@ -78,7 +83,7 @@ pub fn claim(run: &Run<'_>) -> Result<Endpoints, Failure> {
     refuse_sealed(run, &source)?;
     let mut destination = accept(run, folder)?;
     source_disk::check(run, &source.folder, &mut destination)?;
-    if !run.plan.test_run {
+    if run.mode.writes() {
         ownership::refuse_measured(run, &destination.folder)?;
     }
     let mut ends = Endpoints { source, destination, view: None };
@@ -91,7 +96,7 @@ pub fn claim(run: &Run<'_>) -> Result<Endpoints, Failure> {
         Err(error) => info!(
             "No private view of source and destination can be had here ({}): rsync works on their paths, which are checked \
              before and after.",
-            shown::reason(&error)
+            display::reason(&error)
         ),
     }
     Ok(ends)
@@ -167,7 +172,7 @@ fn refuse_empty(run: &Run<'_>, source: &Source) -> Result<(), Failure> {
 }
 
 fn unreadable(run: &Run<'_>, error: &io::Error) -> Failure {
-    Failure::SourceUnreadable { path: run.plan.source.clone(), why: shown::reason(error) }
+    Failure::SourceUnreadable { path: run.plan.source.clone(), why: display::reason(error) }
 }
 
 /// The source, whatever it holds.
@@ -203,7 +208,7 @@ pub fn destination(run: &Run<'_>) -> Result<Folder, Failure> {
         if error.kind() == io::ErrorKind::NotFound {
             Failure::DestinationMissing { path: path.clone() }
         } else {
-            unusable(shown::reason(&error))
+            unusable(display::reason(&error))
         }
     })?;
     if found.file_type().is_symlink() {
@@ -219,7 +224,7 @@ pub fn destination(run: &Run<'_>) -> Result<Folder, Failure> {
         }
         Ok(folder)
     };
-    let folder = open().map_err(|error| unusable(shown::reason(&error)))?;
+    let folder = open().map_err(|error| unusable(display::reason(&error)))?;
     match faccessat(&folder, ".", AccessFlags::W_OK | AccessFlags::X_OK, AtFlags::AT_EACCESS) {
         Ok(()) => Ok(folder),
         Err(Errno::EROFS) => Err(unusable("it is mounted read-only".to_owned())),
@@ -230,7 +235,7 @@ pub fn destination(run: &Run<'_>) -> Result<Folder, Failure> {
 fn check_overlap(source: &mut Source, destination: &Folder) -> Result<(), Failure> {
     let (source_folder, destination_path) = (source.folder.path().to_owned(), destination.path().to_owned());
     let related = overlap::relation(&source.folder, destination).map_err(|error| {
-        Failure::Internal(format!("source and destination cannot be compared: {}", shown::reason(&error)))
+        Failure::Internal(format!("source and destination cannot be compared: {}", display::reason(&error)))
     })?;
     match related {
         Relation::Apart => Ok(()),
@@ -260,7 +265,7 @@ fn refuse_system(destination: &Folder) -> Result<(), Failure> {
         }
         Err(error) => Err(Failure::Internal(format!(
             "the destination and the system's root cannot be compared: {}",
-            shown::reason(&error)
+            display::reason(&error)
         ))),
     }
 }
@@ -292,24 +297,24 @@ pub fn mount_point(path: &Path) -> PathBuf {
 }
 
 fn lock(run: &Run<'_>, folder: &Folder) -> Result<Option<Lock>, Failure> {
-    if run.is_examination {
+    if run.mode == Mode::Examine {
         look_at_lock(run, folder)?;
     }
-    if run.plan.test_run {
+    if !run.mode.writes() {
         return Ok(None);
     }
-    let dir = shown::path(&run.host.lock_dir);
+    let dir = display::path(&run.host.lock_dir);
     let taken = folder.identity().and_then(|identity| Lock::take(&run.host.lock_dir, identity));
     let locked = match taken {
         // A full or read-only system disk must not stop a clone.
         Err(error) if is_no_room(&error) || error.raw_os_error() == Some(Errno::EROFS as i32) => {
-            warning(format_args!("the lock in {dir} cannot be written: {}.", shown::reason(&error)));
+            warning(format_args!("the lock in {dir} cannot be written: {}.", display::reason(&error)));
             Lock::take_on(folder)
         }
         taken => taken,
     };
     let locked = locked.map_err(|error| {
-        Failure::Internal(format!("the lock in {dir} cannot be taken: {}", shown::reason(&error)))
+        Failure::Internal(format!("the lock in {dir} cannot be taken: {}", display::reason(&error)))
     })?;
     match locked {
         Some(lock) => Ok(Some(lock)),
@@ -319,7 +324,7 @@ fn lock(run: &Run<'_>, folder: &Folder) -> Result<Option<Lock>, Failure> {
 
 /// Whether the lock of this destination could be taken now, found out without touching it. Only Linux tells who holds it.
 fn look_at_lock(run: &Run<'_>, folder: &Folder) -> Result<(), Failure> {
-    let dir = shown::path(&run.host.lock_dir);
+    let dir = display::path(&run.host.lock_dir);
     let places = || {
         let identity = folder.identity()?;
         // Whoever can read the destination can lock it: that counts only where a run has no other place for its lock.
@@ -327,13 +332,13 @@ fn look_at_lock(run: &Run<'_>, folder: &Folder) -> Result<(), Failure> {
         Ok([Lock::examine(&run.host.lock_dir, identity)?, itself])
     };
     let places = places().map_err(|error: io::Error| {
-        Failure::Internal(format!("the lock in {dir} cannot be taken: {}", shown::reason(&error)))
+        Failure::Internal(format!("the lock in {dir} cannot be taken: {}", display::reason(&error)))
     })?;
     let table = match (run.host.platform, std::fs::read("/proc/locks")) {
         (_, Ok(table)) => table,
         (Platform::MacOs(_), Err(_)) => return Ok(()),
         (Platform::Linux, Err(error)) => {
-            let why = shown::reason(&error);
+            let why = display::reason(&error);
             let what = format!("whether the lock in {dir} is held cannot be found out: {why}");
             return Err(Failure::Internal(what));
         }
@@ -380,11 +385,11 @@ impl Endpoints {
     pub fn ensure_in_place(&self, run: &Run<'_>) -> Result<(), Failure> {
         self.source.is_in_place().map_err(|error| Failure::SourceLost {
             path: run.plan.source.clone(),
-            why: shown::reason(&error),
+            why: display::reason(&error),
         })?;
         self.destination.is_in_place().map_err(|error| Failure::DestinationLost {
             path: run.plan.destination.clone(),
-            why: shown::reason(&error),
+            why: display::reason(&error),
         })
     }
 }

@@ -1,5 +1,6 @@
 //! What is left out: the system's patterns, the user's file, our own files, and a destination inside the source.
 
+pub mod neighbours;
 mod swap;
 
 use std::io::{self, Read as _};
@@ -10,14 +11,15 @@ use std::time::Duration;
 use log::info;
 use nix::fcntl::OFlag;
 
-use super::endpoints::{Endpoints, Source};
-use super::{Run, neighbours};
 use crate::failure::Failure;
+use crate::fs::resolve;
 use crate::host::platform::{Platform, System};
-use crate::host::resolve;
 use crate::logging::warning;
-use crate::rsync::rules::{self, Rules};
-use crate::{linux, macos, shown};
+use crate::phases::endpoints::{Endpoints, Source};
+use crate::rsync::filter::rules;
+use crate::rsync::filter::rules::Rules;
+use crate::run::Run;
+use crate::{display, linux, macos};
 
 /// The largest exclusion file, in bytes: patterns for a hundred thousand paths fit, a disk image named by mistake does not.
 const LARGEST: u64 = 32 << 20;
@@ -37,7 +39,7 @@ pub fn gather_for(run: &Run<'_>, source: &Source) -> Result<Rules, Failure> {
     run.go_on()?;
     let mut users = run.plan.exclude_from.as_deref().map(read).transpose()?;
     if let Some(path) = &run.plan.exclude_from {
-        info!("Exclusions: {}", shown::path(path));
+        info!("Exclusions: {}", display::path(path));
     }
     let (system, own) = match run.host.platform {
         Platform::MacOs(_) => (System::MacOs, macos::exclusions::FILESYSTEMS_OWN),
@@ -91,7 +93,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     // A FIFO that nobody writes to would block for ever; the thread ends with the process.
     std::thread::spawn(move || send.send(read_whole(&path)));
     match receive.recv_timeout(PATIENCE) {
-        Ok(read) => read.map_err(|error| unreadable(shown::reason(&error))),
+        Ok(read) => read.map_err(|error| unreadable(display::reason(&error))),
         Err(_) => Err(unreadable(format!("nothing ended it within {} seconds", PATIENCE.as_secs()))),
     }
 }

@@ -8,27 +8,30 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
+use chrono::{DateTime, Local};
 use log::info;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
+use nix::unistd::geteuid;
 
-use super::endpoints::{Destination, Endpoints};
-use super::journal::Counted;
-use super::transfer::Report;
-use super::verdict::Completion;
-use super::{Run, identity};
+use crate::display;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
-use crate::host::folder::{FileIdentity, Folder};
-use crate::host::space::is_no_room;
+use crate::fs::dir::Folder;
 use crate::logging::warning;
+use crate::marker::stats::{CONTENT, LAST_COMPLETE, LAST_CONTENT};
+use crate::marker::{Mark, Prefix};
 use crate::outcome::Outcome;
-use crate::plan::{Mark, Prefix};
+use crate::phases::census::Survey;
+use crate::phases::endpoints::identity;
+use crate::phases::endpoints::{Destination, Endpoints};
+use crate::phases::transfer::rsync::Report;
+use crate::phases::transfer::verdict::Completion;
 use crate::process::End;
-use crate::record::Record;
+use crate::record::{Record, Statistics, Totals};
 use crate::rsync::exit_status;
-use crate::shown;
-use crate::stats_file::{CONTENT, LAST_COMPLETE, LAST_CONTENT};
+use crate::run::Run;
+use crate::volume::space::is_no_room;
 
 /// Everybody may read the marks: a monitoring system does so without being root.
 pub const MODE: u32 = 0o644;
@@ -39,45 +42,48 @@ const PRIVATE_MODE: u32 = 0o600;
 /// Room for the reason of a failure, taken before rsync starts: on a full disk there would be none.
 ///
 /// It is held open, so that nobody remounts the disk read-only meanwhile; but not where a process that has a file open
-/// cannot end as long as the filesystem's server does not answer.
+/// cannot end as long as the filesystem's server does not answer. When the run fails it is found again by its name.
 #[derive(Debug)]
 pub struct Reserve {
-    identity: FileIdentity,
     name: OsString,
     _held: Option<File>,
 }
 
-impl Reserve {
-    /// Opens the file that was made, and no other.
-    fn open(&self, folder: &Folder) -> io::Result<File> {
-        let flags = OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        let file = File::from(openat(folder, &*self.name, flags, Mode::empty())?);
-        if FileIdentity::from(&file.metadata()?) == self.identity {
-            return Ok(file);
+/// The reserve that this run, or one that was killed, has left.
+fn find_reserve(folder: &Folder, mark: &OsStr) -> io::Result<Option<(File, OsString)>> {
+    let flags = OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    for name in folder.names_that(|name| Folder::is_temporary(name, mark))? {
+        let Ok(file) = openat(folder, &*name, flags, Mode::empty()) else { continue };
+        let file = File::from(file);
+        let found = file.metadata()?;
+        let is_ours = found.is_file() && found.uid() == geteuid().as_raw() && found.nlink() == 1;
+        if is_ours && found.len() == RESERVE as u64 {
+            return Ok(Some((file, name)));
         }
-        Err(io::Error::other("another file has taken its place"))
     }
+    Ok(None)
 }
 
 /// The size of the reserve, in bytes: a block.
 const RESERVE: usize = 4096;
 
 /// Makes the destination ours just before rsync starts: from here on it does not look complete.
-pub fn begin(run: &Run<'_>, ends: &Endpoints) -> Result<(), Failure> {
+pub fn begin(run: &Run<'_>, ends: &Endpoints) -> Result<Option<Reserve>, Failure> {
     run.go_on()?;
     ends.ensure_in_place(run)?;
     begin_in(run, &ends.destination).map_err(|(mark, error)| not_written(run, &mark, &error))
 }
 
-fn begin_in(run: &Run<'_>, destination: &Destination) -> Result<(), (OsString, io::Error)> {
+fn begin_in(run: &Run<'_>, destination: &Destination) -> Result<Option<Reserve>, (OsString, io::Error)> {
     let (prefix, folder) = (&run.plan.prefix, &destination.folder);
     let of = |mark: Mark| move |error| (prefix.mark(mark), error);
     sweep(folder, prefix).map_err(|error| (OsString::from(prefix.stem() + "*"), error))?;
     forget_completion(folder, prefix).map_err(of(Mark::Completed))?;
     identity::settle(run, destination).map_err(of(Mark::Identity))?;
     // Without room for it the clone may still succeed by deleting.
-    *run.reserve.borrow_mut() = reserve(folder, prefix).ok();
-    folder.sync().map_err(of(Mark::Identity))
+    let reserve = reserve(folder, prefix).ok();
+    folder.sync().map_err(of(Mark::Identity))?;
+    Ok(reserve)
 }
 
 /// Removes what a killed run of ours left behind.
@@ -102,19 +108,53 @@ fn reserve(folder: &Folder, prefix: &Prefix) -> io::Result<Reserve> {
         folder.remove(&name)?;
         return Err(error);
     }
-    let identity = FileIdentity::from(&file.metadata()?);
-    Ok(Reserve { identity, name, _held: (!folder.is_served()).then_some(file) })
+    Ok(Reserve { name, _held: (!folder.is_served()).then_some(file) })
+}
+
+/// What the statistics file is written from.
+#[derive(Debug, Clone, Copy)]
+struct Counted {
+    /// What rsync counted.
+    statistics: Statistics,
+    /// When it ended.
+    ended: DateTime<Local>,
+    /// What the source holds.
+    held: Totals,
+    /// What it held at the last complete clone.
+    before: Option<Totals>,
+}
+
+/// The marks of a success, which a later failure withdraws.
+#[derive(Debug)]
+pub struct Written(Counted);
+
+impl Written {
+    /// Makes the statistics say how the run ended instead, after a success that was none.
+    #[must_use]
+    pub fn withdraw(&self, run: &Run<'_>, ends: &Endpoints, failure: Failure) -> Failure {
+        let folder = &ends.destination.folder;
+        // They speak of a success by now. Should they stay, that is warned of below.
+        let _ = folder.remove(&run.plan.prefix.mark(Mark::Statistics));
+        rewrite_statistics(run, folder, &self.0, &failure);
+        failure
+    }
 }
 
 /// Leaves the statistics, and after a success the completion.
 pub fn write(
     run: &Run<'_>,
     ends: &Endpoints,
-    report: &Report,
-    judgement: Result<Completion, Failure>,
-) -> Result<Outcome, Failure> {
+    reserve: Option<Reserve>,
+    survey: &Survey,
+    (report, judgement): (Report, Result<Completion, Failure>),
+) -> Result<(Outcome, Written), Failure> {
     let folder = &ends.destination.folder;
-    let counted = Counted { statistics: report.statistics, ended: report.ended };
+    let counted = Counted {
+        statistics: report.statistics,
+        ended: report.ended,
+        held: survey.census.totals(),
+        before: survey.before,
+    };
     let completion = match judgement {
         Ok(completion) => completion,
         Err(failure) => {
@@ -129,22 +169,23 @@ pub fn write(
         Completion::Vanished if !run.plan.vanished_ok => Outcome::Vanished,
         Completion::Whole | Completion::Vanished => Outcome::Completed,
     };
-    // From here on the file may tell of a success: a failure that comes later has to write it again.
-    run.note(|journal| journal.counted = Some(counted));
-    succeed(run, folder, &counted, outcome.exit_code())
-        .map_err(|(mark, error)| not_written(run, &run.plan.prefix.mark(mark), &error))?;
+    let written = Written(counted);
+    succeed(run, folder, reserve, &counted, outcome.exit_code()).map_err(|(mark, error)| {
+        written.withdraw(run, ends, not_written(run, &run.plan.prefix.mark(mark), &error))
+    })?;
     if completion == Completion::Vanished {
         run.warn_publicly(
             "files vanished from the source while they were copied; they are not in the clone.",
         );
     }
     info!("The clone is complete.");
-    Ok(outcome)
+    Ok((outcome, written))
 }
 
 fn succeed(
     run: &Run<'_>,
     folder: &Folder,
+    reserve: Option<Reserve>,
     counted: &Counted,
     code: ExitCode,
 ) -> Result<(), (Mark, io::Error)> {
@@ -152,7 +193,7 @@ fn succeed(
     let of = |mark: Mark| move |error| (mark, error);
     // Our marks must not change the time that the source's root has.
     let root = folder.metadata().map_err(of(Mark::Statistics))?;
-    if let Some(reserve) = run.reserve.borrow_mut().take() {
+    if let Some(reserve) = reserve {
         folder.remove(&reserve.name).map_err(of(Mark::Error))?;
     }
     folder.remove(&prefix.mark(Mark::Error)).map_err(of(Mark::Error))?;
@@ -164,7 +205,7 @@ fn succeed(
 
 fn rewrite_statistics(run: &Run<'_>, folder: &Folder, counted: &Counted, failure: &Failure) {
     if let Err(error) = write_statistics(run, folder, counted, Err(failure)) {
-        warning(format_args!("the statistics could not be written: {}.", shown::reason(&error)));
+        warning(format_args!("the statistics could not be written: {}.", display::reason(&error)));
     }
 }
 
@@ -191,12 +232,11 @@ fn write_statistics(
     let code = end.unwrap_or_else(Failure::exit_code);
     let _ = writeln!(text, "Exit Code: {}", code.number());
     // The next run compares its source with the last one that was cloned as a whole.
-    let (before, held) = (run.last_complete.get(), run.held.get());
     if end.is_ok() {
-        if let Some(bytes) = held.and_then(|held| held.bytes) {
+        if let Some(bytes) = counted.held.bytes {
             let _ = writeln!(text, "{CONTENT}: {bytes} bytes");
         }
-    } else if let Some(before) = before {
+    } else if let Some(before) = counted.before {
         let _ = writeln!(text, "{LAST_COMPLETE}: {}", before.entries);
         if let Some(bytes) = before.bytes {
             let _ = writeln!(text, "{LAST_CONTENT}: {bytes} bytes");
@@ -207,28 +247,27 @@ fn write_statistics(
 
 fn not_written(run: &Run<'_>, mark: &OsStr, error: &io::Error) -> Failure {
     if is_no_room(error) {
-        let what = format!("{}: {}", shown::name(mark), shown::reason(error));
+        let what = format!("{}: {}", display::name(mark), display::reason(error));
         return Failure::DestinationFull { path: run.plan.destination.clone(), what };
     }
-    Failure::MarkNotWritten { path: run.plan.destination.join(mark), why: shown::reason(error) }
+    Failure::MarkNotWritten { path: run.plan.destination.join(mark), why: display::reason(error) }
 }
 
 /// Leaves the reason of a failure at the destination.
 pub fn record_failure(run: &Run<'_>, destination: &Destination, failure: &Failure) {
-    let mut counted = None;
-    run.note(|journal| counted = journal.counted.take());
-    if counted.is_some() {
-        // They speak of a success by now, and on a full disk their room is needed. Should they stay, that is warned of below.
-        let _ = destination.folder.remove(&run.plan.prefix.mark(Mark::Statistics));
-    }
-    if let Err(error) = write_error(run, destination, failure) {
+    let written = write_error(run, destination, failure).or_else(|error| {
+        if !is_no_room(&error) {
+            return Err(error);
+        }
+        // The reason counts for more than the statistics.
+        destination.folder.remove(&run.plan.prefix.mark(Mark::Statistics))?;
+        write_error(run, destination, failure)
+    });
+    if let Err(error) = written {
         warning(format_args!(
             "the reason could not be written to the destination: {}.",
-            shown::reason(&error)
+            display::reason(&error)
         ));
-    }
-    if let Some(counted) = counted {
-        rewrite_statistics(run, &destination.folder, &counted, failure);
     }
 }
 
@@ -240,7 +279,7 @@ pub fn write_record(run: &Run<'_>, destination: &Destination, record: &Record, i
     {
         warning(format_args!(
             "the record of this run could not be written to the destination: {}.",
-            shown::reason(&error)
+            display::reason(&error)
         ));
     }
 }
@@ -266,16 +305,15 @@ fn write_error(run: &Run<'_>, destination: &Destination, failure: &Failure) -> i
     forget_completion(folder, prefix)?;
     let text = format!("{}\n", failure.for_everybody());
     let mark = prefix.mark(Mark::Error);
-    if let Some(reserve) = run.reserve.borrow_mut().take() {
-        let written = reserve.open(folder).and_then(|file| {
-            file.write_all_at(text.as_bytes(), 0)?;
+    if let Some((file, name)) = find_reserve(folder, &mark)? {
+        let written = file.write_all_at(text.as_bytes(), 0).and_then(|()| {
             file.set_len(text.len() as u64)?;
-            folder.commit(&file, &reserve.name, &mark)
+            folder.commit(&file, &name, &mark)
         });
         if written.is_ok() {
             return Ok(());
         }
-        folder.remove(&reserve.name)?;
+        folder.remove(&name)?;
     }
     folder.replace(&mark, MODE, text.as_bytes())
 }

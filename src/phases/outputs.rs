@@ -3,12 +3,13 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::Run;
-use super::overlap::{self, Relation};
+use crate::display;
 use crate::failure::Failure;
-use crate::host::folder::Folder;
-use crate::host::kind::Kind;
-use crate::shown;
+use crate::fs::dir::Folder;
+use crate::phases::endpoints::overlap;
+use crate::phases::endpoints::overlap::Relation;
+use crate::run::Run;
+use crate::volume::kind::Kind;
 
 /// What each output is called in a refusal.
 const LOG: &str = "The log directory (--log-dir)";
@@ -66,7 +67,7 @@ pub fn warn_of_inputs(run: &Run<'_>) {
         if is_inside(path, &destination).is_ok_and(|is_inside| is_inside) {
             run.warn_publicly(format_args!(
                 "{what} {} lies inside the destination: a clone replaces or deletes it. Choose a place outside.",
-                shown::path(path)
+                display::path(path)
             ));
         }
     }
@@ -102,7 +103,7 @@ fn misplaced(run: &Run<'_>, destination: &Folder) -> Result<Vec<Misplaced>, Fail
     let mut found = Vec::new();
     for (option, path) in outputs.into_iter().filter_map(|(option, path)| Some((option, path?))) {
         let is_inside = is_inside(path, destination).map_err(|error| {
-            let (path, why) = (shown::path(path), shown::reason(&error));
+            let (path, why) = (display::path(path), display::reason(&error));
             Failure::Internal(format!("{option}, {path}, cannot be compared with the destination: {why}"))
         })?;
         if is_inside {

@@ -1,13 +1,10 @@
 //! The password of the server backup: from the command line, or from where `setpass` has stored it.
 
-mod credentials;
-pub mod keychain;
-pub mod store;
-
-use super::Run;
 use crate::failure::Failure;
 use crate::logging::warning;
+use crate::password_store;
 use crate::plan::BackupPassword;
+use crate::run::Run;
 use crate::secret::Secret;
 
 /// Finds it before anything else runs, and hands over the only copy; none when no server backup was asked for.
@@ -24,7 +21,7 @@ pub fn resolve(run: &Run<'_>) -> Result<Option<Secret>, Failure> {
                 .map(Some)
                 .ok_or_else(|| Failure::Internal("the password was taken before".to_owned()))
         }
-        Some(BackupPassword::Stored) => store::load(run.host, run.interrupts, &run.plan.prefix)
+        Some(BackupPassword::Stored) => password_store::load(run.host, run.interrupts, &run.plan.prefix)
             .map(Some)
             .map_err(|error| Failure::NoPassword {
                 why: error.to_string(),

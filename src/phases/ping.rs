@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Error};
 
-use super::Run;
-use crate::address::Address;
+use crate::display;
 use crate::logging::warning;
+use crate::plan::ping_url::Address;
 use crate::record::{Record, Verdict};
-use crate::shown;
+use crate::run::Run;
 
 /// The longest that one request may take, from the look-up of the name to the answer.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -64,14 +64,14 @@ impl Request {
 }
 
 /// Says that the run begins. The answer is awaited at the end.
-pub fn announce(run: &Run<'_>) {
-    if let Some(address) = run.plan.ping.as_ref().filter(|_| !run.plan.test_run) {
-        *run.announcement.borrow_mut() = Some(Request::send(address, "/start", None));
-    }
+#[must_use]
+pub fn announce(run: &Run<'_>) -> Option<Request> {
+    let address = run.plan.ping.as_ref().filter(|_| run.mode.writes())?;
+    Some(Request::send(address, "/start", None))
 }
 
 /// Says how the run ended. Of a run that was skipped nothing is said: neither a success nor a failure would be true.
-pub fn finish(run: &Run<'_>, record: &Record) {
+pub fn finish(run: &Run<'_>, announcement: Option<Request>, record: &Record) {
     let Some(address) = &run.plan.ping else { return };
     let more = match record.outcome {
         Verdict::Success | Verdict::Warning => "",
@@ -79,7 +79,7 @@ pub fn finish(run: &Run<'_>, record: &Record) {
         Verdict::Skipped => return,
     };
     // The service must not hear of the end first.
-    if let Some(announcement) = run.announcement.borrow_mut().take() {
+    if let Some(announcement) = announcement {
         complain(address, "the beginning", announcement.wait(run));
     }
     let body = body(record, &run.log_tail());
@@ -140,8 +140,8 @@ fn too_late() -> String {
 fn explain(error: &Error) -> String {
     let words = match error {
         Error::StatusCode(code) => return format!("it answered with status {code}"),
-        Error::Io(error) => return shown::line(shown::reason(error).as_bytes()).to_string(),
-        Error::Rustls(error) => return shown::line(error.to_string().as_bytes()).to_string(),
+        Error::Io(error) => return display::line(display::reason(error).as_bytes()).to_string(),
+        Error::Rustls(error) => return display::line(error.to_string().as_bytes()).to_string(),
         Error::Timeout(_) => return too_late(),
         Error::Tls(why) => why,
         Error::HostNotFound => "no machine of this name is known",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nix::unistd::{AccessFlags, access};
 
-use super::Run;
+use crate::display;
 use crate::failure::Failure;
 use crate::host::Host;
 use crate::host::platform::Platform;
@@ -13,7 +13,7 @@ use crate::process::interrupts::Interrupts;
 use crate::process::{Command, End, capture};
 use crate::rsync::capabilities::{Capabilities, Optional};
 use crate::rsync::version::{Implementation, Version, identify};
-use crate::shown;
+use crate::run::Run;
 
 /// The longest that rsync may take to tell its version.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -123,10 +123,10 @@ fn is_executable(path: &Path) -> bool {
 
 fn searched(search: &Search<'_>) -> String {
     if let Some(rsync) = search.named {
-        return shown::path(rsync).to_string();
+        return display::path(rsync).to_string();
     }
-    let folders = search.host.rsync_folders.iter().map(|folder| shown::path(folder).to_string());
-    folders.chain([shown::name(&search.host.search_path).to_string()]).collect::<Vec<_>>().join(", ")
+    let folders = search.host.rsync_folders.iter().map(|folder| display::path(folder).to_string());
+    folders.chain([display::name(&search.host.search_path).to_string()]).collect::<Vec<_>>().join(", ")
 }
 
 fn implementation(search: &Search<'_>, path: &Path) -> Implementation {

@@ -20,15 +20,16 @@ use indicatif::HumanBytes;
 use log::info;
 use nix::sys::stat::SFlag;
 
-use super::Run;
-use super::census::{self, Census};
-use super::endpoints::{Destination, Endpoints};
+use crate::display;
 use crate::failure::Failure;
-use crate::host::folder::Folder;
-use crate::host::space::{Space, is_no_room};
+use crate::fs::dir::Folder;
 use crate::logging::warning;
-use crate::plan::Mark;
-use crate::shown;
+use crate::marker::Mark;
+use crate::phases::census;
+use crate::phases::census::Census;
+use crate::phases::endpoints::{Destination, Endpoints};
+use crate::run::Run;
+use crate::volume::space::{Space, is_no_room};
 use folders::Folders;
 use name::NetName;
 use stock::Stock;
@@ -95,7 +96,7 @@ pub fn make_ready(run: &Run<'_>, destination: &Destination, census: &Census) -> 
     if wanted > 0
         && let Err(error) = make_room(run, destination, wanted)
     {
-        warning(format_args!("no room could be made in the safety nets: {}.", shown::reason(&error)));
+        warning(format_args!("no room could be made in the safety nets: {}.", display::reason(&error)));
     }
     run.go_on()?;
     Ok(nets)
@@ -155,7 +156,7 @@ pub fn give_up(run: &Run<'_>, destination: &Destination, nets: &mut Nets) -> boo
         })
     };
     let given = given().unwrap_or_else(|error| {
-        warning(format_args!("no room could be made in the safety nets: {}.", shown::reason(&error)));
+        warning(format_args!("no room could be made in the safety nets: {}.", display::reason(&error)));
         0
     });
     nets.giving = if all { Giving::All } else { Giving::Some };
@@ -240,7 +241,7 @@ fn remove_leftovers(run: &Run<'_>, ends: &Endpoints) {
 }
 
 fn unusable(run: &Run<'_>, error: &io::Error) -> Failure {
-    let why = shown::reason(error);
+    let why = display::reason(error);
     if is_no_room(error) {
         return Failure::DestinationFull { path: run.plan.destination.clone(), what: why };
     }
@@ -261,14 +262,14 @@ impl Net {
             warning(format_args!(
                 "{} folders in the safety net are not as they were, the first of them {}: {}.",
                 mended.failed,
-                shown::path(&path),
-                shown::reason(&error)
+                display::path(&path),
+                display::reason(&error)
             ));
         }
         if !self.stock.folder().remove_empty(&self.name.to_os_string()).unwrap_or(false) {
             info!(
                 "What was deleted or overwritten is in the safety net {}.",
-                shown::path(self.folder.path())
+                display::path(self.folder.path())
             );
         }
     }

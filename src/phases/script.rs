@@ -9,17 +9,18 @@ use std::path::{Path, PathBuf};
 use log::info;
 use nix::unistd::{AccessFlags, access};
 
-use super::{Run, outputs};
+use crate::display;
 use crate::failure::{Failure, Moment};
-use crate::host::resolve;
-use crate::host::trust;
+use crate::fs::resolve;
+use crate::fs::trust;
 use crate::logging::printed::Printed;
 use crate::logging::warning;
+use crate::marker::Mark;
 use crate::outcome::Outcome;
-use crate::plan::Mark;
+use crate::phases::outputs;
 use crate::process::{Command, End, stream};
 use crate::record::Script;
-use crate::shown;
+use crate::run::Run;
 
 /// What a script finds in its environment if we have it; `PATH` is fixed, and everything else is left out.
 const PASSED_ON: [&str; 7] = ["HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR"];
@@ -48,17 +49,17 @@ pub fn check_of(run: &Run<'_>, which: Moment) -> Result<(), Failure> {
 
 /// Whoever can change a script of root's, or the way to it, is root.
 fn warn_of_strangers(run: &Run<'_>, which: Moment, program: &Path) {
-    let shown = shown::path(program);
+    let shown = display::path(program);
     match trust::changeable(program, run.host.effective_uid) {
         Ok(None) => {}
         Ok(Some(place)) => run.warn_publicly(format_args!(
             "the {which} script runs {shown}, and others than this user can change {}: they can do whatever this user \
              can. Only its owner, or root, should be able to write to it and to each directory above it.",
-            shown::path(&place)
+            display::path(&place)
         )),
         Err(error) => run.warn_publicly(format_args!(
             "the {which} script runs {shown}, and who can change that is not known: {}.",
-            shown::reason(&error)
+            display::reason(&error)
         )),
     }
 }
@@ -100,7 +101,7 @@ pub fn run_on_error(run: &Run<'_>, outcome: &Outcome) {
 
 /// Returns the interpreter, if it needs one.
 fn check_one(path: &Path) -> Result<Option<PathBuf>, String> {
-    let metadata = std::fs::metadata(path).map_err(|error| shown::reason(&error))?;
+    let metadata = std::fs::metadata(path).map_err(|error| display::reason(&error))?;
     if !metadata.is_file() {
         return Err("it is not a file".to_owned());
     }
@@ -110,7 +111,7 @@ fn check_one(path: &Path) -> Result<Option<PathBuf>, String> {
     let mut start = Vec::new();
     File::open(path)
         .and_then(|file| file.take(FIRST_LINE).read_to_end(&mut start))
-        .map_err(|error: io::Error| shown::reason(&error))?;
+        .map_err(|error: io::Error| display::reason(&error))?;
     if is_program(&start) { Ok(None) } else { check_interpreter(&start).map(Some) }
 }
 
@@ -138,7 +139,7 @@ fn check_interpreter(start: &[u8]) -> Result<PathBuf, String> {
     let interpreter = words.next().unwrap_or_default();
     let interpreter = Path::new(OsStr::from_bytes(interpreter));
     if access(interpreter, AccessFlags::X_OK).is_err() || !interpreter.is_file() {
-        return Err(format!("its interpreter {} cannot be executed", shown::path(interpreter)));
+        return Err(format!("its interpreter {} cannot be executed", display::path(interpreter)));
     }
     Ok(interpreter.to_owned())
 }
@@ -193,12 +194,12 @@ fn run_in_clone(run: &Run<'_>, which: Moment, path: &Path, outcome: Option<&Outc
 }
 
 fn execute(run: &Run<'_>, which: Moment, path: &Path, outcome: Option<&Outcome>) -> Result<End, Failure> {
-    info!("Running the {which} script {}.", shown::path(path));
+    info!("Running the {which} script {}.", display::path(path));
     if let Some(part) = resolve::open_to_others(path) {
         warning(format_args!(
             "the {which} script {} can be changed by others than root ({}), and runs as root.",
-            shown::path(path),
-            shown::path(&part)
+            display::path(path),
+            display::path(&part)
         ));
     }
     let mut command = Command::tool(path, [] as [&str; 0]);
@@ -210,7 +211,7 @@ fn execute(run: &Run<'_>, which: Moment, path: &Path, outcome: Option<&Outcome>)
     let end = end.map_err(|error| Failure::ScriptNotExecutable {
         which,
         path: path.to_owned(),
-        why: shown::reason(&error),
+        why: display::reason(&error),
     })?;
     if end == End::Exited(0) {
         info!("The {which} script ended with exit code 0.");
@@ -231,5 +232,5 @@ fn record(which: Moment, path: &Path, end: End) -> Script {
         End::Exited(code) => (Some(code), None),
         End::Killed(signal) => (None, Some(signal)),
     };
-    Script { which: which.to_string(), path: shown::path(path).to_string(), exit_code, signal }
+    Script { which: which.to_string(), path: display::path(path).to_string(), exit_code, signal }
 }

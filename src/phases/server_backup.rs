@@ -4,7 +4,6 @@
 pub mod dump;
 pub mod linux;
 pub mod macos;
-pub mod parallel_bzip2;
 mod silence;
 
 use std::io;
@@ -12,13 +11,13 @@ use std::path::Path;
 
 use log::info;
 
-use super::Run;
+use crate::display;
 use crate::failure::Failure;
-use crate::host::folder::Folder;
+use crate::fs::dir::Folder;
 use crate::host::platform::Platform;
 use crate::process::wipe_freed_memory;
+use crate::run::Run;
 use crate::secret::Secret;
-use crate::shown;
 
 /// Dumps everything that this machine serves, if that was asked for. Nobody needs the password after that.
 pub fn run(run: &Run<'_>, password: Option<Secret>) -> Result<(), Failure> {
@@ -89,13 +88,13 @@ fn check_folder(run: &Run<'_>) -> Result<(), Failure> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         opened => opened.and_then(|folder| folder.refuse_strangers()),
     };
-    checked.map_err(|error| Failure::BackupFolder { path: path.to_owned(), why: shown::reason(&error) })
+    checked.map_err(|error| Failure::BackupFolder { path: path.to_owned(), why: display::reason(&error) })
 }
 
 /// The backup folder, made where it is missing: 0700 and root's, as it holds every password hash of the machine.
 pub fn folder(run: &Run<'_>) -> Result<Folder, Failure> {
     let path = folder_path(run);
-    info!("Server backup to {}.", shown::path(path));
+    info!("Server backup to {}.", display::path(path));
     let open = || {
         let folder = Folder::open_or_create(path, 0o700)?;
         folder.make_private()?;
@@ -103,6 +102,6 @@ pub fn folder(run: &Run<'_>) -> Result<Folder, Failure> {
     };
     open().map_err(|error: io::Error| Failure::BackupFolder {
         path: path.to_owned(),
-        why: shown::reason(&error),
+        why: display::reason(&error),
     })
 }

@@ -5,7 +5,7 @@ use std::process::Child;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Instant;
 
-use super::Command;
+use crate::process::Command;
 
 /// What one child has printed, by its place in the list.
 type Answer = (usize, io::Result<Vec<u8>>);

@@ -10,7 +10,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use super::{Command, Stdio};
+use crate::process::{Command, Stdio};
 
 /// The most that is kept of what a refused child says, in bytes.
 const LONGEST_COMPLAINT: u64 = 4096;

@@ -13,9 +13,9 @@ use nix::unistd::Pid;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
-use super::{End, sys};
 use crate::exit_code;
 use crate::exit_code::ExitCode;
+use crate::process::{End, sys};
 
 /// The signals that reached us and the child that they are passed on to.
 #[derive(Debug, Clone, Default)]

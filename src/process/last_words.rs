@@ -3,7 +3,7 @@
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::sync::atomic::{AtomicI32, AtomicU8, AtomicUsize, Ordering};
 
-use super::sys;
+use crate::process::sys;
 
 /// The longest beginning of a line, in bytes.
 const LONGEST: usize = 64;

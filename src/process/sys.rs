@@ -74,7 +74,7 @@ pub fn speak_when_aborted() {
 }
 
 extern "C" fn on_abort(signal: i32) {
-    super::last_words::say(signal, &mut |descriptor, text| {
+    crate::process::last_words::say(signal, &mut |descriptor, text| {
         // SAFETY: the call reads as many bytes as `text` has; a descriptor that is closed gives an error.
         unsafe { nix::libc::write(descriptor, text.as_ptr().cast(), text.len()) };
     });

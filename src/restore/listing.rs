@@ -4,18 +4,19 @@ use chrono::{DateTime, Local};
 use indicatif::HumanBytes;
 use nix::sys::stat::{FileStat, SFlag};
 
-use super::{Nets, Refusal, Wanted, say, unreadable};
+use crate::display;
 use crate::exit_code::ExitCode;
-use crate::host::folder::Folder;
+use crate::fs::dir::Folder;
 use crate::phases::safety_net::name::NetName;
-use crate::phases::safety_net::size::{self, Size};
+use crate::phases::safety_net::size;
+use crate::phases::safety_net::size::Size;
 use crate::process::interrupts::Interrupts;
-use crate::shown;
+use crate::restore::{Nets, Refusal, Wanted, say, unreadable};
 
 /// Prints the nets, or those that hold the given paths.
 pub fn list(nets: &Nets, wanted: &[Wanted], interrupts: &Interrupts) -> Result<(), Refusal> {
     if nets.names.is_empty() && wanted.is_empty() {
-        say(format_args!("There is no safety net at {}.", shown::path(nets.destination.path())));
+        say(format_args!("There is no safety net at {}.", display::path(nets.destination.path())));
         return Ok(());
     }
     if wanted.is_empty() {

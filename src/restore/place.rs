@@ -9,11 +9,11 @@ use std::path::PathBuf;
 use rustix::fs::RenameFlags;
 use rustix::io::Errno;
 
-use super::{Refusal, unreadable};
+use crate::display;
 use crate::exit_code::ExitCode;
-use crate::host::folder::{Folder, random_hex};
-use crate::host::resolve;
-use crate::shown;
+use crate::fs::dir::{Folder, random_hex};
+use crate::fs::resolve;
+use crate::restore::{Refusal, unreadable};
 
 /// The start of its name; a random part follows.
 const NAME: &str = ".counterpart-restore-";
@@ -64,8 +64,8 @@ impl<'a> Place<'a> {
         let made = made().map_err(|error| {
             let sentence = format!(
                 "Nothing can be restored to {}: {}.",
-                shown::path(target.path()),
-                shown::reason(&error)
+                display::path(target.path()),
+                display::reason(&error)
             );
             Refusal(ExitCode::DESTINATION, sentence)
         })?;
@@ -99,9 +99,9 @@ impl<'a> Place<'a> {
             let (to, from) = (self.target.path().join(name), folder.path().join(name));
             let sentence = format!(
                 "{} cannot be put in its place: {}. It is {}.",
-                shown::path(&to),
-                shown::reason(&error),
-                shown::path(&from)
+                display::path(&to),
+                display::reason(&error),
+                display::path(&from)
             );
             Refusal(ExitCode::DESTINATION, sentence)
         })

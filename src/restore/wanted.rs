@@ -9,10 +9,10 @@ use std::path::{Component, Path, PathBuf};
 use nix::errno::Errno;
 use nix::sys::stat::FileStat;
 
-use super::{Refusal, unreadable};
+use crate::display;
 use crate::exit_code::ExitCode;
-use crate::host::folder::Folder;
-use crate::shown;
+use crate::fs::dir::Folder;
+use crate::restore::{Refusal, unreadable};
 
 /// A path below the clone's root; empty for the root itself.
 pub struct Wanted {
@@ -30,7 +30,7 @@ impl Wanted {
                 Component::RootDir | Component::CurDir => {}
                 Component::ParentDir | Component::Prefix(_) => {
                     let sentence =
-                        format!("{} holds \"..\", which means nothing in a safety net.", shown::path(path));
+                        format!("{} holds \"..\", which means nothing in a safety net.", display::path(path));
                     return Err(Refusal(ExitCode::USAGE, sentence));
                 }
             }
@@ -72,6 +72,6 @@ impl fmt::Display for Wanted {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut path = OsString::from("/");
         path.push(&self.relative);
-        shown::name(&path).fmt(formatter)
+        display::name(&path).fmt(formatter)
     }
 }

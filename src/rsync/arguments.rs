@@ -3,10 +3,10 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use super::capabilities::{Capabilities, Optional};
-use super::rules::Rules;
-use super::version::Version;
 use crate::host::rights::Rights;
+use crate::rsync::capabilities::{Capabilities, Optional};
+use crate::rsync::filter::rules::Rules;
+use crate::rsync::version::Version;
 
 /// What a start of rsync is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -226,9 +226,9 @@ mod tests {
 
     use super::{Arguments, Purpose};
     use crate::host::rights::Rights;
-    use crate::plan::Prefix;
+    use crate::marker::Prefix;
     use crate::rsync::capabilities::{Capabilities, Optional};
-    use crate::rsync::rules::{Rules, own_files};
+    use crate::rsync::filter::rules::{Rules, own_files};
     use crate::rsync::version::Version;
 
     fn rules(users: Option<&str>) -> Rules {

@@ -1,7 +1,7 @@
 //! The options that not every rsync has: which are worth asking for, and which this rsync knows.
 
-use super::version::Version;
 use crate::host::platform::Platform;
+use crate::rsync::version::Version;
 
 /// An option that is used where rsync has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

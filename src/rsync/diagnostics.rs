@@ -4,8 +4,8 @@ mod meaning;
 mod message;
 mod temporary;
 
-use crate::host::space::says_no_room;
-use crate::shown;
+use crate::display;
+use crate::volume::space::says_no_room;
 pub use meaning::Limit;
 use meaning::{Meaning, device_gone, meaning};
 use message::{Message, Operation, cut};
@@ -98,7 +98,7 @@ impl Diagnostics {
             return true;
         }
         let Some(path) = kept_folder(line) else { return false };
-        let path = shown::line(path).to_string();
+        let path = display::line(path).to_string();
         if self.not_empty.len() < KEPT_PATHS && !self.not_empty.contains(&path) {
             self.not_empty.push(path);
         }
@@ -107,7 +107,7 @@ impl Diagnostics {
 
     fn read_message(&mut self, line: &[u8], message: &Message<'_>) {
         if let Some(path) = message.of_missing_user() {
-            let path = (!path.is_empty()).then(|| shown::line(path).to_string());
+            let path = (!path.is_empty()).then(|| display::line(path).to_string());
             self.missing_user = match self.missing_user.take() {
                 Some(Some(known)) => Some(Some(known)),
                 _ => Some(path),
@@ -118,7 +118,7 @@ impl Diagnostics {
         self.unsaved |= is_unsaved(message);
         let meaning = meaning(message);
         if meaning == Meaning::NoRoom && self.no_room.is_none() {
-            self.no_room = Some(shown::line(line).to_string());
+            self.no_room = Some(display::line(line).to_string());
         }
         let path = message.path();
         match path.filter(|_| meaning == Meaning::Changed) {
@@ -129,7 +129,7 @@ impl Diagnostics {
             self.count_of(message, path);
         }
         if let Meaning::Limit(limit) = meaning {
-            let or_no_room = says_no_room(message.errno).then(|| shown::line(line).to_string());
+            let or_no_room = says_no_room(message.errno).then(|| display::line(line).to_string());
             let known =
                 self.limited.get_or_insert_with(|| Limited { limit, examples: Vec::new(), or_no_room });
             let path = self.last.as_ref().filter(|last| path.is_some() && !known.examples.contains(last));
@@ -153,7 +153,7 @@ impl Diagnostics {
     }
 
     fn count(&mut self, path: &[u8]) {
-        let path = shown::line(path).to_string();
+        let path = display::line(path).to_string();
         // Some failures are told twice in a row, as they are tried twice.
         if self.last.as_ref() == Some(&path) {
             return;
@@ -178,7 +178,7 @@ impl Diagnostics {
     pub fn name_temporaries(&mut self, exists: impl Fn(&[u8]) -> bool) {
         for (counted, printed, [likely, hidden]) in std::mem::take(&mut self.temporaries) {
             let named = [&printed, &likely, &hidden].into_iter().find(|path| exists(path));
-            let name = shown::line(named.unwrap_or(&likely)).to_string();
+            let name = display::line(named.unwrap_or(&likely)).to_string();
             let examples = self.limited.iter_mut().flat_map(|limited| &mut limited.examples);
             let named = self.paths.iter_mut().chain(examples).filter(|path| **path == counted);
             named.for_each(|path| path.clone_from(&name));

@@ -4,26 +4,27 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use crate::display;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::host::Host;
-use crate::job::Job;
-use crate::phases::{Run, adoption, endpoints, exclusions, identity, password, preflight, script};
+use crate::phases::endpoints::identity;
+use crate::phases::{adoption, endpoints, exclusions, password, preflight, script};
 use crate::plan::Plan;
+use crate::plan::schedule::Job;
 use crate::process::interrupts::Interrupts;
 use crate::process::tool_environment;
-use crate::shown;
+use crate::run::{Mode, Run};
 
 /// Fails as the clone would; returns what speaks against it without making it impossible. Nothing is changed.
-pub fn judge(given: &Plan, host: &Host, interrupts: &Interrupts) -> Result<Vec<String>, Failure> {
-    // A test run takes no lock and tries nothing out at the destination.
-    let plan = Plan { test_run: true, ..given.clone() };
+pub fn judge(plan: &Plan, host: &Host, interrupts: &Interrupts) -> Result<Vec<String>, Failure> {
     let mut host = host.clone();
     // What the job will have, not what whoever installs it has.
     if let Some((_, path)) = tool_environment().into_iter().find(|(name, _)| name == "PATH") {
         host.search_path = path;
     }
-    let run = Run::new(&plan, &host, interrupts);
+    // A test run takes no lock and tries nothing out at the destination.
+    let run = Run::new(plan, &host, interrupts).in_mode(Mode::TestRun);
     preflight::rsync(&run)?;
     let mut warnings = Vec::new();
     if is_missing(&plan.destination) {
@@ -31,14 +32,14 @@ pub fn judge(given: &Plan, host: &Host, interrupts: &Interrupts) -> Result<Vec<S
         if !plan.skip_if_missing {
             warnings.push(format!(
                 "the destination {} is not there now. As long as it is missing, the job fails.",
-                shown::path(&plan.destination)
+                display::path(&plan.destination)
             ));
         }
     } else {
         let ends = endpoints::claim(&run)?;
-        // A test run would only log it.
-        let real = Run::new(given, &host, interrupts);
-        match identity::check(&real, &ends.destination.folder) {
+        // A test run only warns of it.
+        let strict = Run::new(plan, &host, interrupts).in_mode(Mode::Examine);
+        match identity::check(&strict, &ends.destination.folder) {
             Ok(_) => warnings.extend(of_destination(&run, &ends)?),
             Err(refusal) if plan.skip_if_missing && refusal.means_missing() => {}
             // Disks take turns: the one that is there now need not be the one at night.
@@ -73,15 +74,15 @@ fn of_destination(run: &Run<'_>, ends: &endpoints::Endpoints) -> Result<Vec<Stri
         warnings.push(format!(
             "no disk of its own is mounted at {}. If one belongs there, mount it and make the first clone by hand: from \
              then on a clone without it is refused with 88.",
-            shown::path(path)
+            display::path(path)
         ));
     }
-    // The plan is a test run, so nothing was asked yet.
+    // A test run has not asked yet.
     if adoption::needs_leave(run, &ends.destination)? {
         warnings.push(format!(
             "{} holds something and bears no mark of a clone. If a clone would delete any of it, the job fails with \
              76: make the first clone by hand.",
-            shown::path(path)
+            display::path(path)
         ));
     }
     Ok(warnings)
@@ -100,7 +101,7 @@ fn open_to_others(file: &Path) -> Option<String> {
     })?;
     Some(format!(
         "{} can be changed by others than root ({}), and the job uses it as root. Keep it where only root can write.",
-        shown::path(&real),
-        shown::path(changeable)
+        display::path(&real),
+        display::path(changeable)
     ))
 }

@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::Refusal;
-use crate::host::folder::Folder;
-use crate::host::small_file;
+use crate::display;
+use crate::fs::dir::Folder;
+use crate::fs::small_file;
 use crate::linux::systemd;
 use crate::macos::launchd;
-use crate::shown;
+use crate::schedule::Refusal;
 
 /// The largest file that could be ours, in bytes.
 const LARGEST: u64 = 1 << 20;
@@ -27,10 +27,10 @@ pub struct File {
 impl File {
     /// The file as it is printed, below its path.
     pub fn shown(&self, dir: &Path) -> String {
-        let mut text = format!("# {}\n", shown::path(&dir.join(&self.name)));
+        let mut text = format!("# {}\n", display::path(&dir.join(&self.name)));
         for line in self.content.strip_suffix(b"\n").unwrap_or(&self.content).split(|byte| *byte == b'\n') {
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "{}", shown::line(line));
+            let _ = writeln!(text, "{}", display::line(line));
         }
         text
     }
@@ -45,14 +45,14 @@ pub fn find<'a>(dir: &Path, names: impl Iterator<Item = &'a OsStr>) -> Result<Ve
             Ok(content) if has_our_line(&content) => found.push(File { name: name.to_owned(), content }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Ok(_) => return Err(foreign(&path, "it was not written by counterpart schedule")),
-            Err(error) => return Err(foreign(&path, &shown::reason(&error))),
+            Err(error) => return Err(foreign(&path, &display::reason(&error))),
         }
     }
     Ok(found)
 }
 
 fn foreign(path: &Path, why: &str) -> Refusal {
-    Refusal::new(format!("{} is left alone: {why}. Choose another --name.", shown::path(path)))
+    Refusal::new(format!("{} is left alone: {why}. Choose another --name.", display::path(path)))
 }
 
 /// Whether a file of the folder is one of ours. A link never is: systemd masks a unit by one.
@@ -106,5 +106,5 @@ fn open(dir: &Path) -> Result<Folder, Refusal> {
 }
 
 fn unusable(path: &Path, error: &io::Error) -> Refusal {
-    Refusal::new(format!("{} cannot be used: {}.", shown::path(path), shown::reason(error)))
+    Refusal::new(format!("{} cannot be used: {}.", display::path(path), display::reason(error)))
 }

@@ -6,13 +6,15 @@ use std::time::{Duration, Instant};
 
 use chrono::NaiveDateTime;
 
-use super::files::{self, File};
-use super::{Refusal, Scheduler};
+use crate::display;
 use crate::host::platform::MacOsVersion;
-use crate::job::{Job, Name, State};
-use crate::macos::launchd::{self, error_file, label, next_run};
+use crate::macos::launchd;
+use crate::macos::launchd::{error_file, label, next_run};
+use crate::plan::schedule::{Job, Name, State};
 use crate::process::End;
-use crate::shown;
+use crate::schedule::files;
+use crate::schedule::files::File;
+use crate::schedule::{Refusal, Scheduler};
 
 /// The first version of macOS with `bootstrap`, `bootout`, `kickstart` and `print`.
 const DOMAINS: MacOsVersion = MacOsVersion { major: 10, minor: 10 };
@@ -177,7 +179,7 @@ fn told(
     };
     let printed = scheduler.ask(&scheduler.host.tools.launchctl, arguments)?;
     let lines = printed.out.split(|byte| *byte == b'\n');
-    let text: String = lines.map(|line| shown::line(line).to_string() + "\n").collect();
+    let text: String = lines.map(|line| display::line(line).to_string() + "\n").collect();
     Ok((printed.end == End::Exited(0)).then(|| read(&text)))
 }
 
@@ -197,7 +199,7 @@ fn target(name: &Name) -> String {
 
 fn path(dir: &Path, file: &File) -> Result<String, Refusal> {
     let path = dir.join(&file.name).into_os_string().into_string();
-    path.map_err(|path| Refusal::new(format!("{} is no text.", shown::name(&path))))
+    path.map_err(|path| Refusal::new(format!("{} is no text.", display::name(&path))))
 }
 
 fn control(scheduler: &Scheduler<'_>, arguments: &[&str]) -> Result<(), Refusal> {

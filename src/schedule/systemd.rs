@@ -3,11 +3,13 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::files::{self, File};
-use super::{Refusal, Scheduler};
-use crate::job::{Job, Name, State};
-use crate::linux::systemd::{self, SERVICE_PROPERTIES, TIMER_PROPERTIES, unit};
-use crate::shown;
+use crate::display;
+use crate::linux::systemd;
+use crate::linux::systemd::{SERVICE_PROPERTIES, TIMER_PROPERTIES, unit};
+use crate::plan::schedule::{Job, Name, State};
+use crate::schedule::files;
+use crate::schedule::files::File;
+use crate::schedule::{Refusal, Scheduler};
 
 fn service_name(name: &Name) -> String {
     unit(name) + ".service"
@@ -30,7 +32,7 @@ pub fn files(job: &Job) -> Result<Vec<File>, Refusal> {
     if job.program.contains(UNFIT) {
         return Err(Refusal::new(format!(
             "systemd starts no program whose path holds quotes, backslashes or dollars: {}. Move it.",
-            shown::path(Path::new(&job.program))
+            display::path(Path::new(&job.program))
         )));
     }
     let contents = [systemd::service(job), systemd::timer(job)];
@@ -88,7 +90,7 @@ fn refuse_shadowing(scheduler: &Scheduler<'_>, name: &Name) -> Result<(), Refusa
         if !path.is_empty() && Path::new(&path) != scheduler.host.job_dir.join(&unit) {
             return Err(Refusal::new(format!(
                 "{} is a unit of that name already. Choose another --name.",
-                shown::path(Path::new(&path))
+                display::path(Path::new(&path))
             )));
         }
     }
@@ -134,7 +136,7 @@ fn show(scheduler: &Scheduler<'_>, properties: &str, unit: &str) -> Result<Strin
 }
 
 fn shown_lines(text: &str) -> String {
-    text.lines().map(|line| shown::line(line.as_bytes()).to_string() + "\n").collect()
+    text.lines().map(|line| display::line(line.as_bytes()).to_string() + "\n").collect()
 }
 
 fn control(scheduler: &Scheduler<'_>, arguments: &[&str]) -> Result<(), Refusal> {

@@ -7,10 +7,10 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use counterpart::host::location::Location;
-use counterpart::host::state::{State, Store};
-use counterpart::plan::Prefix;
+use counterpart::fs::location::Location;
+use counterpart::marker::Prefix;
 use counterpart::record::{Record, Verdict};
+use counterpart::state::{State, Store};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, mkfifo};

@@ -3,10 +3,10 @@
 use counterpart::check::answer::{Judgement, Status};
 use counterpart::check::judgement::{Facts, Limits, judge};
 use counterpart::check::marks::{ErrorMark, Found, Marks, Place};
-use counterpart::host::state::State;
-use counterpart::plan::Prefix;
+use counterpart::marker::Prefix;
+use counterpart::marker::stats::StatsFile;
 use counterpart::record::{Lines, Moment, Record, SCHEMA, Statistics, Verdict};
-use counterpart::stats_file::StatsFile;
+use counterpart::state::State;
 
 /// The present; ages are counted back from here.
 pub const NOW: i64 = 1_800_000_000;

@@ -3,23 +3,24 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
-use counterpart::address::Address;
 use counterpart::check::answer::{Status, answer};
 use counterpart::check::judgement::{Facts, Limits, judge};
-use counterpart::check::marks::{self, Place};
-use counterpart::host::state::State;
-use counterpart::job::Name;
-use counterpart::job::when::{Clock, When};
+use counterpart::check::marks;
+use counterpart::check::marks::Place;
+use counterpart::display;
 use counterpart::linux::systemd;
 use counterpart::macos::launchd;
-use counterpart::metrics;
-use counterpart::plan::{Mark, Prefix};
-use counterpart::rsync::left_out::LeftOut;
-use counterpart::rsync::rules::{Rules, hides};
-use counterpart::shown;
-use counterpart::stats_file::StatsFile;
+use counterpart::marker::stats::StatsFile;
+use counterpart::marker::{Mark, Prefix};
+use counterpart::plan::ping_url::Address;
+use counterpart::plan::schedule::Name;
+use counterpart::plan::schedule::when::{Clock, When};
+use counterpart::record::prometheus;
+use counterpart::rsync::filter::matcher::LeftOut;
+use counterpart::rsync::filter::rules::{Rules, hides};
+use counterpart::state::State;
 
-use super::assert_harmless;
+use crate::assert_harmless;
 
 /// A run that succeeded, as this machine remembers it.
 const REMEMBERED: &[u8] = include_bytes!("../fixtures/fuzz/state/seed-01");
@@ -92,13 +93,13 @@ fn answered(place: &Place, state: Option<&State>) {
 /// An earlier file of metrics, and a destination's name in it.
 pub fn metrics(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
-    let _ = metrics::last_success(&text, "/destination");
+    let _ = prometheus::last_success(&text, "/destination");
     let Some(mut record) = State::parse(REMEMBERED).ok().and_then(|state| state.last) else { return };
-    record.destination = shown::line(data).to_string();
-    let written = metrics::text(&record, Some(NOW));
-    assert_eq!(metrics::last_success(&written, &record.destination), Some(NOW), "{written}");
+    record.destination = display::line(data).to_string();
+    let written = prometheus::text(&record, Some(NOW));
+    assert_eq!(prometheus::last_success(&written, &record.destination), Some(NOW), "{written}");
     "/destination".clone_into(&mut record.destination);
-    assert_eq!(written.lines().count(), metrics::text(&record, Some(NOW)).lines().count());
+    assert_eq!(written.lines().count(), prometheus::text(&record, Some(NOW)).lines().count());
 }
 
 /// The name and the times of a schedule, and the prefix of a clone.

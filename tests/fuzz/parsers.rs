@@ -7,16 +7,17 @@ mod systems;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
+use counterpart::display;
 use counterpart::host::platform::MacOsVersion;
-use counterpart::identity::{Identity, read_uuid};
+use counterpart::marker::identity::{Identity, read_uuid};
 use counterpart::phases::safety_net::name::NetName;
 use counterpart::process::lines::Splitter;
 use counterpart::record::Statistics;
 use counterpart::rsync::diagnostics::Diagnostics;
+use counterpart::rsync::filter::rules;
 use counterpart::rsync::itemized::Item;
 use counterpart::rsync::progress::Progress;
-use counterpart::rsync::{rules, version};
-use counterpart::shown;
+use counterpart::rsync::version;
 
 pub use decisions::{address, left_out, marks, metrics, schedule, state, stats_file};
 pub use systems::{
@@ -131,13 +132,13 @@ pub fn rules(data: &[u8]) {
 
 /// Names, and what other programs print, on their way to people and back.
 pub fn shown(data: &[u8]) {
-    let text = shown::line(data).to_string();
+    let text = display::line(data).to_string();
     assert_harmless(&text);
-    assert_eq!(text, shown::name(OsStr::from_bytes(data)).to_string());
-    assert!(shown::unescape(data).len() <= data.len());
+    assert_eq!(text, display::name(OsStr::from_bytes(data)).to_string());
+    assert!(display::unescape(data).len() <= data.len());
     // What holds no escape of its own comes back as it was.
     if !data.windows(2).any(|pair| pair == b"\\#") && !data.ends_with(b"\\") {
-        assert_eq!(shown::unescape(text.as_bytes()), data);
+        assert_eq!(display::unescape(text.as_bytes()), data);
     }
 }
 

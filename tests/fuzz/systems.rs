@@ -5,16 +5,16 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use chrono::NaiveDate;
-use counterpart::host::folder::FileIdentity;
-use counterpart::job;
+use counterpart::fs::dir::FileIdentity;
 use counterpart::linux::activity::{Stat, bytes_moved};
 use counterpart::linux::blocked::BlockedCall;
-use counterpart::linux::{
-    fstab, locks, mounts, mysql, names, openldap, postgres, processes, sockets, systemd,
-};
-use counterpart::macos::{keychain, launchd, ownership, server};
-use counterpart::plan::Prefix;
+use counterpart::linux::{fstab, locks, mounts, names, processes, sockets, systemd};
+use counterpart::macos::{keychain, launchd, ownership};
+use counterpart::marker::Prefix;
+use counterpart::plan::schedule;
 use counterpart::secret::Secret;
+use counterpart::servers::macos_server;
+use counterpart::servers::{mysql, openldap, postgres};
 
 /// `/proc/PID/mountinfo`, and `/proc/PID/fdinfo/FD`.
 pub fn mounts(data: &[u8]) {
@@ -165,7 +165,7 @@ pub fn systemd(data: &[u8]) {
     let Some(described) = described(data) else { return };
     let lines =
         |text: &str| text.lines().map(|line| line.split('=').next().unwrap_or(line).to_owned()).collect();
-    let plain = job::Job { destination: "/x".into(), arguments: Vec::new(), ..described.clone() };
+    let plain = schedule::Job { destination: "/x".into(), arguments: Vec::new(), ..described.clone() };
     let (written, usual): (Vec<String>, Vec<String>) =
         (lines(&systemd::service(&described)), lines(&systemd::service(&plain)));
     assert_eq!(written, usual, "an argument became a line of its own");
@@ -175,11 +175,11 @@ pub fn systemd(data: &[u8]) {
 }
 
 /// A job with this argument and destination, if they can stand in a file.
-fn described(data: &[u8]) -> Option<job::Job> {
-    let argument = job::text(OsStr::from_bytes(data)).ok()?;
-    Some(job::Job {
+fn described(data: &[u8]) -> Option<schedule::Job> {
+    let argument = schedule::text(OsStr::from_bytes(data)).ok()?;
+    Some(schedule::Job {
         name: "clone".parse().unwrap(),
-        when: job::when::When::default(),
+        when: schedule::when::When::default(),
         program: "/x".to_owned(),
         destination: Path::new("/").join(&argument),
         arguments: vec!["-d".to_owned(), argument],
@@ -246,17 +246,21 @@ pub fn keychain(data: &[u8]) {
 /// `serveradmin`, a dump as it passes by, and a password on its way there.
 pub fn server(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
-    let _ = (server::value(data, "postgres:state"), server::read_status(data, "postgres"));
-    let _ = (server::is_gone(data, "wiki"), server::read_directory(data));
-    let _ = (server::refusal(&text, ""), server::refusal("", &text), server::socket_port(&text));
+    let _ = (macos_server::value(data, "postgres:state"), macos_server::read_status(data, "postgres"));
+    let _ = (macos_server::is_gone(data, "wiki"), macos_server::read_directory(data));
+    let _ = (
+        macos_server::refusal(&text, ""),
+        macos_server::refusal("", &text),
+        macos_server::socket_port(&text),
+    );
     let in_pieces = |size: usize| {
-        let mut names = server::DatabaseNames::default();
+        let mut names = macos_server::DatabaseNames::default();
         data.chunks(size).for_each(|piece| names.push(piece));
         names.found().to_vec()
     };
     assert_eq!(in_pieces(7), in_pieces(1 << 20));
     let path = Path::new(OsStr::from_bytes(data));
-    if let Ok(commands) = server::archive_commands(path, &Secret::new(data.to_vec())) {
+    if let Ok(commands) = macos_server::archive_commands(path, &Secret::new(data.to_vec())) {
         assert_eq!(commands.split(|byte| *byte == b'\n').count(), 5, "a command too many");
     }
 }

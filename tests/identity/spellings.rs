@@ -4,9 +4,9 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use counterpart::host::location::Location;
-use counterpart::host::state::{State, Store};
-use counterpart::plan::Prefix;
+use counterpart::fs::location::Location;
+use counterpart::marker::Prefix;
+use counterpart::state::{State, Store};
 
 use crate::mounted::Mounted;
 use crate::sandbox::{Finished, Sandbox, names_of};

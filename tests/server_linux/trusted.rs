@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use counterpart::host::{peer, trusted};
+use counterpart::fs::{peer, trusted};
 
 use crate::sandbox::Sandbox;
 

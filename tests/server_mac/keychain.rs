@@ -1,7 +1,7 @@
 //! The password in the keychain: what is stored comes back, or is refused.
 
 use counterpart::host::Host;
-use counterpart::phases::password::keychain::{delete, load, save};
+use counterpart::password_store::keychain::{delete, load, save};
 use counterpart::process::interrupts::Interrupts;
 use counterpart::secret::Secret;
 

@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use counterpart::host;
 use counterpart::host::platform::System;
 use counterpart::host::rights::Rights;
 use counterpart::host::tools::Tools;
-use counterpart::host::{self, Host, platform};
+use counterpart::host::{Host, platform};
 
 fn main() -> ExitCode {
     counterpart::main_on(fake_host)

@@ -5,11 +5,11 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::Capacity;
-use super::names::Folds;
-use crate::host::folder::Folder;
-use crate::host::kind::Kind;
-use crate::host::limits;
+use crate::fs::dir::Folder;
+use crate::phases::capacity::Capacity;
+use crate::phases::capacity::names::Folds;
+use crate::volume::kind::Kind;
+use crate::volume::limits;
 
 /// How many names of the directory are looked up in another spelling at most.
 const LOOKED_UP: usize = 200;

@@ -17,18 +17,18 @@ use nix::fcntl::AtFlags;
 use nix::libc::{dev_t, ino_t};
 use nix::sys::stat::{FileStat, SFlag, fstatat};
 
-use super::Capacity;
-use super::probe::{Probe, Stored};
+use crate::display;
 use crate::failure::Failure;
-use crate::host::attributes;
-use crate::host::folder::{Folder, open_subfolder};
-use crate::phases::Run;
+use crate::fs::attributes;
+use crate::fs::dir::{Folder, open_subfolder};
+use crate::marker::Prefix;
+use crate::phases::capacity::Capacity;
+use crate::phases::capacity::probe::{Probe, Stored};
 use crate::phases::census::names_of;
 use crate::phases::census::walk::{Directory, Visitor, kind, walk};
-use crate::plan::Prefix;
-use crate::rsync::left_out::LeftOut;
-use crate::rsync::rules::hides;
-use crate::shown;
+use crate::rsync::filter::matcher::LeftOut;
+use crate::rsync::filter::rules::hides;
+use crate::run::Run;
 
 /// How many paths are named in the log.
 const LOGGED: usize = 1000;
@@ -83,7 +83,7 @@ impl Lacks {
     /// Names each path in the log, up to a bound.
     pub fn log(&self, source: &Path) {
         for (path, why) in &self.paths {
-            info!("Cannot be held: {}: {why}.", shown::path(&source.join(path)));
+            info!("Cannot be held: {}: {why}.", display::path(&source.join(path)));
         }
         if let more @ 1.. = self.count - self.paths.len() as u64 {
             info!("  and {more} more.");
@@ -103,7 +103,7 @@ impl Lacks {
         }
         let named = self.paths.iter().take(EXAMPLES);
         let mut examples: Vec<String> = named
-            .map(|(path, why)| format!("{} ({why})", shown::path(&run.plan.source.join(path))))
+            .map(|(path, why)| format!("{} ({why})", display::path(&run.plan.source.join(path))))
             .collect();
         if let more @ 1.. = self.count - examples.len() as u64 {
             examples.push(format!("{more} more"));
@@ -226,7 +226,7 @@ impl Visitor for Comparison<'_> {
             Vec::new()
         }) {
             let path = directory.path.join(OsStr::from_bytes(&name));
-            self.add(path, Limit::Alike, format!("the destination takes it for {}", shown::line(&first)));
+            self.add(path, Limit::Alike, format!("the destination takes it for {}", display::line(&first)));
         }
     }
 }

@@ -15,14 +15,14 @@ use nix::sys::time::TimeSpec;
 use nix::unistd::{linkat, symlinkat};
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::names::{Folds, Unusual};
-use super::{Capacity, known};
-use crate::host::attributes;
-use crate::host::folder::{Folder, TEMPORARY, random_hex};
-use crate::host::limits;
-use crate::host::space::Space;
+use crate::fs::attributes;
+use crate::fs::dir::{Folder, TEMPORARY, random_hex};
+use crate::marker::Prefix;
+use crate::phases::capacity::names::{Folds, Unusual};
+use crate::phases::capacity::{Capacity, known};
 use crate::phases::census::Needs;
-use crate::plan::Prefix;
+use crate::volume::limits;
+use crate::volume::space::Space;
 
 /// A time of our days that every filesystem keeps, in seconds; FAT makes it even.
 const NOWADAYS: i64 = 1_000_000_001;

@@ -4,7 +4,7 @@ use std::ffi::CStr;
 
 use nix::sys::stat::{FileStat, SFlag};
 
-use super::walk::kind;
+use crate::phases::census::walk::kind;
 
 /// The most that any entry of a tree asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

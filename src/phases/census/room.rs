@@ -9,18 +9,19 @@ use std::path::Path;
 use indicatif::HumanBytes;
 use log::info;
 
-use super::{Census, count};
+use crate::display;
 use crate::failure::Failure;
-use crate::host::folder::Folder;
+use crate::fs::dir::Folder;
 use crate::host::platform::Platform;
-use crate::host::space::Space;
 use crate::logging::warning;
-use crate::phases::Run;
+use crate::phases::census::{Census, count};
 use crate::phases::endpoints::{Endpoints, mount_point};
-use crate::phases::mounts::{self, Place};
-use crate::rsync::left_out::LeftOut;
-use crate::rsync::rules::Rules;
-use crate::shown;
+use crate::rsync::filter::matcher::LeftOut;
+use crate::rsync::filter::rules::Rules;
+use crate::run::Run;
+use crate::volume::mounts;
+use crate::volume::mounts::Place;
+use crate::volume::space::Space;
 
 /// Less than this is short for a log or a server backup, in bytes.
 const SHORT: u64 = 64 << 20;
@@ -158,7 +159,7 @@ fn warn_if_short(what: &str, path: &Path, need: u64) {
     if space.free < SHORT.max(need) {
         warning(format_args!(
             "the disk of the {what} folder {} has only {} left of {}.",
-            shown::path(path),
+            display::path(path),
             HumanBytes(space.free),
             HumanBytes(space.total)
         ));

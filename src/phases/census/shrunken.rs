@@ -5,16 +5,16 @@ use std::io;
 
 use nix::sys::stat::SFlag;
 
-use super::Census;
+use crate::display;
 use crate::failure::{Failure, Measure};
-use crate::host::folder::Folder;
+use crate::fs::dir::Folder;
 use crate::logging::warning;
-use crate::phases::Run;
-use crate::phases::endpoints::Endpoints;
-use crate::plan::{Mark, Prefix};
+use crate::marker::stats::{LARGEST, StatsFile};
+use crate::marker::{Mark, Prefix};
+use crate::phases::census::Census;
+use crate::phases::endpoints::Destination;
 use crate::record::Totals;
-use crate::shown;
-use crate::stats_file::{LARGEST, StatsFile};
+use crate::run::Run;
 
 /// A loss of fewer entries than this is never refused: a small source may well lose most of what it has.
 const LEAST_ENTRIES: u64 = 100;
@@ -22,26 +22,29 @@ const LEAST_ENTRIES: u64 = 100;
 /// Nor is one of fewer bytes than this.
 const LEAST_BYTES: u64 = 100_000_000;
 
+/// What the source held at the last complete clone to this destination, as far as anybody remembers.
+pub fn before(run: &Run<'_>, destination: &Destination) -> Result<Option<Totals>, Failure> {
+    match last_complete(&destination.folder, &run.plan.prefix) {
+        // Whoever took the file away took no memory from this machine.
+        Ok(told) => Ok(told.or(destination.acceptance.complete())),
+        Err(error) => {
+            let why =
+                format!("the statistics of the last clone cannot be read ({})", display::reason(&error));
+            if !run.plan.allow_shrink {
+                return Err(Failure::ShrinkUnknown { path: run.plan.source.clone(), why });
+            }
+            warning(format_args!("{why}. Whether the source has shrunk is not known."));
+            Ok(None)
+        }
+    }
+}
+
 /// Refuses a clone of a source that has fewer than half of the entries that it had, and at least 100 fewer, or fewer than
 /// half of the bytes, and at least 100 MB fewer.
 ///
 /// A count that is too high makes this no stricter. What could not be read is not counted: rsync deletes while it goes,
 /// and stops deleting only when it meets the first unreadable folder.
-pub fn judge(run: &Run<'_>, ends: &Endpoints, census: &Census) -> Result<(), Failure> {
-    let destination = &ends.destination;
-    let before = match last_complete(&destination.folder, &run.plan.prefix) {
-        // Whoever took the file away took no memory from this machine.
-        Ok(told) => told.or(destination.acceptance.complete()),
-        Err(error) => {
-            let why = format!("the statistics of the last clone cannot be read ({})", shown::reason(&error));
-            if !run.plan.allow_shrink {
-                return Err(Failure::ShrinkUnknown { path: run.plan.source.clone(), why });
-            }
-            warning(format_args!("{why}. Whether the source has shrunk is not known."));
-            None
-        }
-    };
-    run.last_complete.set(before);
+pub fn judge(run: &Run<'_>, before: Option<Totals>, census: &Census) -> Result<(), Failure> {
     let Some(before) = before.filter(|_| !run.plan.allow_shrink) else { return Ok(()) };
     let Some((measure, now, before)) = loss(before, census) else { return Ok(()) };
     Err(Failure::Shrunken {

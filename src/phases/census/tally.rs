@@ -10,13 +10,13 @@ use std::sync::{Mutex, PoisonError};
 
 use nix::sys::stat::{FileStat, SFlag};
 
-use super::walk::{Directory, Visitor, kind, walk};
-use super::{Census, LinkedNames, Needs, Survey};
-use crate::host::attributes;
-use crate::host::folder::Folder;
-use crate::phases::locked;
+use crate::fs::attributes;
+use crate::fs::dir::Folder;
+use crate::phases::census::locked;
+use crate::phases::census::walk::{Directory, Visitor, kind, walk};
+use crate::phases::census::{Census, LinkedNames, Needs, Survey};
 use crate::process::interrupts::Interrupts;
-use crate::rsync::left_out::LeftOut;
+use crate::rsync::filter::matcher::LeftOut;
 
 /// The unit of `st_blocks`, in bytes, on every system.
 const BLOCK: u64 = 512;
@@ -44,7 +44,7 @@ pub fn survey(
     let Tally { needs, mut locked, boundaries, more_boundaries, .. } = tally;
     locked.sort();
     let linked = counter.names.unwrap_or_default();
-    Ok(Survey { census, needs, locked, boundaries, more_boundaries, linked })
+    Ok(Survey { census, needs, locked, boundaries, more_boundaries, linked, before: None })
 }
 
 fn gather(
@@ -239,7 +239,7 @@ impl Tally {
                 self.used.add(used);
             }
             Met::Again => {}
-            Met::Unknown => self.shares.see(used, super::names_of(stat)),
+            Met::Unknown => self.shares.see(used, crate::phases::census::names_of(stat)),
         }
     }
 

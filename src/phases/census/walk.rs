@@ -13,11 +13,11 @@ use nix::fcntl::AtFlags;
 use nix::libc::dev_t;
 use nix::sys::stat::{FileStat, SFlag, fstat, fstatat};
 
-use crate::host::encryption;
-use crate::host::folder::{Folder, is_held, is_too_long, open_below, open_subfolder};
-use crate::host::shared_work;
+use crate::fs::dir::{Folder, is_held, is_too_long, open_below, open_subfolder};
+use crate::fs::encryption;
 use crate::process::interrupts::Interrupts;
-use crate::rsync::left_out::{LeftOut, Place};
+use crate::rsync::filter::matcher::{LeftOut, Place};
+use crate::tree::parallel;
 
 /// What is done on a walk.
 pub trait Visitor: Sync {
@@ -71,7 +71,7 @@ pub fn walk<V: Visitor>(
     let above = Above { base: root, way: Vec::new(), path: PathBuf::new(), place: Place::default() };
     let mut top = Below { above: Arc::new(above), names: Names::default(), depth: 0, is_locked: false };
     top.names.add(c".")?;
-    let kept = shared_work::share(top, interrupts, |mut below, found, kept: &mut V::Kept| {
+    let kept = parallel::share(top, interrupts, |mut below, found, kept: &mut V::Kept| {
         let Some(name) = below.names.take() else { return };
         let mut below_it = Vec::new();
         if walk.read(&below, &name, kept, &mut below_it).is_err_and(|error| !is_gone(&error)) {

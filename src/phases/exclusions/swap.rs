@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 
 use log::info;
 
-use crate::host::folder::Folder;
+use crate::display;
+use crate::fs::dir::Folder;
+use crate::fs::small_file;
 use crate::host::platform::Platform;
-use crate::host::small_file;
 use crate::linux::swaps;
 use crate::logging::warning;
-use crate::phases::{Run, mounts};
-use crate::shown;
+use crate::run::Run;
+use crate::volume::mounts;
 
 /// The largest table that is read, in bytes.
 const LARGEST: u64 = 1 << 20;
@@ -33,7 +34,7 @@ pub fn below(run: &Run<'_>, source: &Folder) -> Vec<OsString> {
     found.sort();
     found.dedup();
     for path in &found {
-        info!("Left out as swap: {}", shown::path(&source.path().join(path)));
+        info!("Left out as swap: {}", display::path(&source.path().join(path)));
     }
     found
 }
@@ -56,8 +57,8 @@ fn read(path: &Path, what: &str) -> Vec<u8> {
         Err(error) => {
             warning(format_args!(
                 "{what} are not known, since {} cannot be read ({}): one of them may be cloned, for nothing.",
-                shown::path(path),
-                shown::reason(&error)
+                display::path(path),
+                display::reason(&error)
             ));
             Vec::new()
         }

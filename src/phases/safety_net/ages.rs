@@ -9,10 +9,10 @@ use std::io;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::name::NetName;
-use crate::host::folder::Folder;
+use crate::display;
+use crate::fs::dir::Folder;
 use crate::logging::warning;
-use crate::shown;
+use crate::phases::safety_net::name::NetName;
 
 /// The name of the file that holds them, among the nets.
 const NAME: &str = "ages.json";
@@ -66,7 +66,7 @@ impl Ages {
             Err(error) => {
                 warning(format_args!(
                     "how old the safety nets are cannot be read: {}; all count as new.",
-                    shown::reason(&error)
+                    display::reason(&error)
                 ));
                 Self::first(names, now, |_| 0)
             }

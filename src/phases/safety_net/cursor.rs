@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 
-use crate::host::folder::{FileIdentity, Folder};
+use crate::fs::dir::{FileIdentity, Folder};
 
 /// The open folder, and which ones are above it.
 #[derive(Debug)]

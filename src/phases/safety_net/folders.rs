@@ -15,12 +15,12 @@ use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, fchown};
 use xattr::FileExt as _;
 
-use super::cursor::Cursor;
-use super::spool::Spool;
-use crate::host::folder::Folder;
-use crate::host::walk::{Visitor, walk};
-use crate::plan::Prefix;
-use crate::rsync::rules;
+use crate::fs::dir::Folder;
+use crate::marker::Prefix;
+use crate::phases::safety_net::cursor::Cursor;
+use crate::phases::safety_net::spool::Spool;
+use crate::rsync::filter::rules;
+use crate::tree::walk::{Visitor, walk};
 
 /// XFS shows each access control list a second time under such a name; the list itself is set by its own.
 const LISTS_OF_XFS: &str = "trusted.SGI_ACL_";

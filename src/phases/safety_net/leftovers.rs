@@ -12,10 +12,10 @@ use nix::fcntl::AtFlags;
 use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
 use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 
-use crate::host::folder::Folder;
-use crate::host::walk::{Visitor, walk};
-use crate::plan::Prefix;
-use crate::rsync::rules;
+use crate::fs::dir::Folder;
+use crate::marker::Prefix;
+use crate::rsync::filter::rules;
+use crate::tree::walk::{Visitor, walk};
 
 /// How many random letters and digits end a temporary name.
 const RANDOM: usize = 6;

@@ -8,8 +8,8 @@ use std::path::Path;
 use nix::fcntl::AtFlags;
 use nix::sys::stat::fstatat;
 
-use crate::host::folder::Folder;
-use crate::host::walk::{Visitor, walk};
+use crate::fs::dir::Folder;
+use crate::tree::walk::{Visitor, walk};
 
 /// What a net holds.
 #[derive(Debug, Default)]

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::unix::fs::FileExt as _;
 
-use crate::host::folder::Folder;
+use crate::fs::dir::Folder;
 
 /// The most that stays in memory, in bytes.
 const IN_MEMORY: usize = 4 << 20;
@@ -81,7 +81,7 @@ pub fn is_own(name: &OsStr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{IN_MEMORY, Spool};
-    use crate::host::folder::Folder;
+    use crate::fs::dir::Folder;
 
     #[test]
     fn what_was_written_is_read_in_memory_and_on_the_disk() {

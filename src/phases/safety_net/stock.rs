@@ -9,15 +9,16 @@ use log::info;
 use nix::sys::stat::SFlag;
 use nix::unistd::geteuid;
 
-use super::ages::{self, Ages};
-use super::name::NetName;
-use super::spool;
-use crate::host::folder::Folder;
-use crate::host::removal::remove_tree;
+use crate::display;
+use crate::fs::dir::Folder;
 use crate::logging::warning;
-use crate::phases::Run;
-use crate::plan::Prefix;
-use crate::shown;
+use crate::marker::Prefix;
+use crate::phases::safety_net::ages;
+use crate::phases::safety_net::ages::Ages;
+use crate::phases::safety_net::name::NetName;
+use crate::phases::safety_net::spool;
+use crate::run::Run;
+use crate::tree::remove::remove_tree;
 
 /// How many numbers are tried, should something else have the name.
 const MOST: u64 = 1000;
@@ -120,7 +121,7 @@ impl Stock {
                 self.folder.remove(&name)?;
             } else if !ages::is_own(&name) {
                 let path = self.folder.path().join(&name);
-                warning(format_args!("{} is no safety net and is left alone.", shown::path(&path)));
+                warning(format_args!("{} is no safety net and is left alone.", display::path(&path)));
             }
         }
         Ok(())
@@ -134,7 +135,7 @@ impl Stock {
             Err(error) => {
                 warning(format_args!(
                     "how old the safety nets are cannot be kept: {}; none is removed for its age.",
-                    shown::reason(&error)
+                    display::reason(&error)
                 ));
                 return Ok(());
             }
@@ -201,15 +202,15 @@ impl Stock {
                 if let Some((below, error)) = removal.problem {
                     warning(format_args!(
                         "{} could not be removed: {}.",
-                        shown::path(&path.join(below)),
-                        shown::reason(&error)
+                        display::path(&path.join(below)),
+                        display::reason(&error)
                     ));
                 }
                 removal.freed
             }
             Err(error) => {
-                let why = shown::reason(&error);
-                warning(format_args!("{} could not be removed: {why}.", shown::path(&path)));
+                let why = display::reason(&error);
+                warning(format_args!("{} could not be removed: {why}.", display::path(&path)));
                 0
             }
         }

@@ -1,6 +1,8 @@
 //! A dump on its way into the backup folder: compressed or encrypted as it comes, and put into its place only when it is
 //! known to be whole.
 
+pub mod parallel_bzip2;
+
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Write};
@@ -9,14 +11,14 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use log::info;
 use nix::fcntl::{Flock, FlockArg, OFlag};
 
-use super::parallel_bzip2::ParallelBzip2;
-use super::silence::Silence;
-use crate::host::folder::Folder;
+use crate::display;
+use crate::fs::dir::Folder;
 use crate::logging::printed::Printed;
-use crate::phases::Run;
+use crate::phases::server_backup::dump::parallel_bzip2::ParallelBzip2;
+use crate::phases::server_backup::silence::Silence;
 use crate::process::{Command, End, Stream, stream};
+use crate::run::Run;
 use crate::secret::Secret;
-use crate::shown;
 
 /// Only root may read a dump.
 const MODE: u32 = 0o600;
@@ -82,7 +84,7 @@ impl DumpFile<'_> {
     pub fn put_into_place(self) -> Result<(), String> {
         let path = self.folder.path().join(&self.name);
         self.commit().map_err(|error| not_written(&path, &error))?;
-        info!("Dumped to {}.", shown::path(&path));
+        info!("Dumped to {}.", display::path(&path));
         Ok(())
     }
 }
@@ -137,7 +139,7 @@ pub fn run_dumper(
     sink: &mut dyn FnMut(&[u8]) -> io::Result<()>,
 ) -> Result<Vec<u8>, String> {
     command.raw_output = true;
-    let name = shown::path(&command.program).to_string();
+    let name = display::path(&command.program).to_string();
     let (mut tail, mut complaints, mut failed) = (Vec::new(), Vec::new(), None);
     let mut printed = Printed::new(format!("{name}: "));
     let silence = Silence::new(run.host.dumper_silence);
@@ -156,7 +158,7 @@ pub fn run_dumper(
                     printed.log(line);
                     if line.piece.begins && !is_harmless(line.bytes) && complaints.len() < KEPT_LINES {
                         let start = &line.bytes[..line.bytes.len().min(LONGEST_COMPLAINT)];
-                        complaints.push(shown::line(start).to_string().trim_end_matches('.').to_owned());
+                        complaints.push(display::line(start).to_string().trim_end_matches('.').to_owned());
                     }
                 }
             }
@@ -164,13 +166,13 @@ pub fn run_dumper(
         })
     });
     printed.finish();
-    let end = end.map_err(|error| format!("{name} could not be run: {}", shown::reason(&error)))?;
+    let end = end.map_err(|error| format!("{name} could not be run: {}", display::reason(&error)))?;
     if silence.was_too_long() {
         let minutes = run.host.dumper_silence.as_secs().div_ceil(60);
         return Err(format!("{name} was given up: it has said nothing for {minutes} min"));
     }
     if let Some(error) = failed {
-        return Err(format!("the dump could not be written: {}", shown::reason(&error)));
+        return Err(format!("the dump could not be written: {}", display::reason(&error)));
     }
     let words = if complaints.is_empty() { String::new() } else { format!(": {}", complaints.join("; ")) };
     match end {
@@ -224,5 +226,5 @@ pub fn write_compressed<'a>(
 }
 
 fn not_written(path: &std::path::Path, error: &io::Error) -> String {
-    format!("{} could not be written: {}", shown::path(path), shown::reason(error))
+    format!("{} could not be written: {}", display::path(path), display::reason(error))
 }

@@ -11,11 +11,11 @@ mod processes;
 
 use std::path::Path;
 
+use crate::display;
 use crate::failure::Failure;
-use crate::host::trusted;
-use crate::phases::Run;
+use crate::fs::trusted;
+use crate::run::Run;
 use crate::secret::Secret;
-use crate::shown;
 
 /// What runs here and can be dumped.
 pub struct Found {
@@ -27,7 +27,7 @@ pub struct Found {
 /// Dumps what runs here.
 pub fn run(run: &Run<'_>, password: &Secret) -> Result<(), Failure> {
     let Found { clusters, directories, databases } = find(run)?;
-    let folder = super::folder(run)?;
+    let folder = crate::phases::server_backup::folder(run)?;
     postgres::dump(run, &folder, &clusters)?;
     openldap::dump(run, &folder, &directories, password)?;
     mysql::dump(run, &folder, &databases)
@@ -65,7 +65,7 @@ impl Found {
 /// What the table of processes or of sockets does not tell.
 fn unknown(error: &std::io::Error) -> Failure {
     Failure::BackupUnsupported {
-        why: format!("/proc does not tell what runs here: {}", shown::reason(error)),
+        why: format!("/proc does not tell what runs here: {}", display::reason(error)),
     }
 }
 

@@ -11,15 +11,16 @@ use std::time::Duration;
 
 use log::info;
 
-use super::dump::{DumpFile, Encoding, run_dumper};
+use crate::display;
 use crate::failure::Failure;
-use crate::host::folder::Folder;
+use crate::fs::dir::Folder;
 use crate::host::platform::{MacOsVersion, Platform};
-use crate::macos::server::{self, ServerTools};
-use crate::phases::Run;
+use crate::phases::server_backup::dump::{DumpFile, Encoding, run_dumper};
 use crate::process::{Captured, Command, End, capture};
+use crate::run::Run;
 use crate::secret::Secret;
-use crate::shown;
+use crate::servers::macos_server;
+use crate::servers::macos_server::ServerTools;
 use databases::{dump_instance, find_instances};
 use directory::archive_directory;
 
@@ -52,7 +53,7 @@ fn find_all(run: &Run<'_>, version: MacOsVersion) -> Result<Found, Failure> {
     let tools = find_tools(run, version)?;
     let instances = find_instances(run, version, &tools)?;
     if !instances.is_empty() && !is_program(&tools.pg_dumpall) {
-        return Err(Failure::PgDumpallNotFound { searched: shown::path(&tools.pg_dumpall).to_string() });
+        return Err(Failure::PgDumpallNotFound { searched: display::path(&tools.pg_dumpall).to_string() });
     }
     Ok(Found { tools, instances })
 }
@@ -65,7 +66,7 @@ pub fn run(run: &Run<'_>, version: MacOsVersion, password: &Secret) -> Result<()
 
 fn back_up(run: &Run<'_>, version: MacOsVersion, password: &Secret) -> Result<(), Failure> {
     let Found { tools, instances } = find_all(run, version)?;
-    let folder = super::folder(run)?;
+    let folder = crate::phases::server_backup::folder(run)?;
     archive_directory(run, &tools, &folder, password).map_err(|why| Failure::DirectoryNotArchived { why })?;
     for found in &instances {
         run.go_on()?;
@@ -80,10 +81,10 @@ fn find_tools(run: &Run<'_>, version: MacOsVersion) -> Result<ServerTools, Failu
     let unsupported = |why: String| Failure::BackupUnsupported { why };
     let system = Platform::MacOs(version);
     let roots = &run.host.tools;
-    let tools = server::tools(version, &roots.server_root, &roots.system_root)
+    let tools = macos_server::tools(version, &roots.server_root, &roots.system_root)
         .ok_or_else(|| unsupported(format!("{system} is older than 10.7")))?;
     if !tools.signs.iter().any(|sign| sign.exists()) {
-        let signs: Vec<String> = tools.signs.iter().map(|sign| shown::path(sign).to_string()).collect();
+        let signs: Vec<String> = tools.signs.iter().map(|sign| display::path(sign).to_string()).collect();
         return Err(unsupported(format!("this {system} is no server (no {})", signs.join(", no "))));
     }
     if is_program(&tools.serveradmin) {
@@ -103,7 +104,7 @@ fn ask(run: &Run<'_>, tools: &ServerTools, arguments: [&str; 2]) -> Result<Captu
 }
 
 fn not_run(program: &Path, error: &io::Error) -> String {
-    format!("{} could not be run: {}", shown::path(program), shown::reason(error))
+    format!("{} could not be run: {}", display::path(program), display::reason(error))
 }
 
 /// The first words of an answer that could not be read.
@@ -114,23 +115,23 @@ fn first_words(answer: &Captured) -> String {
         End::Exited(code) => format!("serveradmin ended with code {code}"),
         End::Killed(signal) => format!("serveradmin was killed by signal {signal}"),
     };
-    words.map_or_else(|| end.clone(), |words| format!("{end}: {}", shown::line(words)))
+    words.map_or_else(|| end.clone(), |words| format!("{end}: {}", display::line(words)))
 }
 
 fn not_written(folder: &Folder, name: &str, error: &io::Error) -> String {
-    format!("{} could not be written: {}", shown::path(&folder.path().join(name)), shown::reason(error))
+    format!("{} could not be written: {}", display::path(&folder.path().join(name)), display::reason(error))
 }
 
 fn commit(folder: &Folder, name: &str, dump: DumpFile<'_>) -> Result<(), String> {
     dump.commit().map_err(|error| not_written(folder, name, &error))?;
-    info!("Dumped to {}.", shown::path(&folder.path().join(name)));
+    info!("Dumped to {}.", display::path(&folder.path().join(name)));
     Ok(())
 }
 
 fn dump_settings(run: &Run<'_>, tools: &ServerTools, folder: &Folder) -> Result<(), String> {
     /// Where a property list says that it is one, in bytes.
     const HEAD: usize = 512;
-    let name = server::SETTINGS;
+    let name = macos_server::SETTINGS;
     info!("Dumping the settings of all services.");
     let command = Command::tool(&tools.serveradmin, ["-x", "settings", "all"]);
     let mut dump =
@@ -147,7 +148,7 @@ fn dump_settings(run: &Run<'_>, tools: &ServerTools, folder: &Folder) -> Result<
         let told = if is_list {
             "it does not end as one".to_owned()
         } else {
-            format!("it begins with \"{}\"", shown::line(words))
+            format!("it begins with \"{}\"", display::line(words))
         };
         return Err(format!("what serveradmin printed is no whole property list: {told}"));
     }

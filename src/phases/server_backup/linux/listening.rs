@@ -7,11 +7,12 @@ use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::processes::{Server, Skipped};
-use crate::host::peer;
-use crate::host::trusted::{self, Entry};
+use crate::display;
+use crate::fs::peer;
+use crate::fs::trusted;
+use crate::fs::trusted::Entry;
 use crate::linux::sockets::read_line;
-use crate::shown;
+use crate::phases::server_backup::linux::processes::{Server, Skipped};
 
 /// How many sockets of one server are kept: who names others like them gains nothing by thousands.
 const MOST_KEPT: usize = 16;
@@ -54,12 +55,12 @@ impl Sockets {
     pub fn reach(&self, server: &Server) -> Result<&Entry, String> {
         let mut last = self.refusal.clone().unwrap_or_else(|| "it listens on no socket".to_owned());
         for socket in &self.trusted {
-            let path = shown::path(socket.path());
+            let path = display::path(socket.path());
             match peer::listener(socket, QUEUE_LIMIT) {
                 // A service manager may have begun to listen in the server's place.
                 Ok(peer) if peer.process == server.number || peer.user == 0 => return Ok(socket),
                 Ok(peer) => last = format!("process {} listens at {path} in its place", peer.process),
-                Err(error) => last = format!("nobody answers at {path}: {}", shown::reason(&error)),
+                Err(error) => last = format!("nobody answers at {path}: {}", display::reason(&error)),
             }
         }
         Err(last)
@@ -77,7 +78,7 @@ pub fn find(servers: &[Server], kind: &str, is_meant: fn(&OsStr) -> bool) -> io:
         }
         let Some(at) = numbers.iter().position(|numbers| numbers.contains(&inode)) else {
             let why = format!("no {kind} of this system listens there");
-            skipped.add(format_args!("{kind} at {}", shown::path(path)), why);
+            skipped.add(format_args!("{kind} at {}", display::path(path)), why);
             return Ok(());
         };
         let sockets = &mut found[at];
@@ -86,7 +87,7 @@ pub fn find(servers: &[Server], kind: &str, is_meant: fn(&OsStr) -> bool) -> io:
             Ok(_) => {}
             Err(error) => {
                 sockets.refusal =
-                    Some(format!("its socket {}: {}", shown::path(path), shown::reason(&error)));
+                    Some(format!("its socket {}: {}", display::path(path), display::reason(&error)));
             }
         }
         Ok(())

@@ -7,20 +7,23 @@ use std::path::{Path, PathBuf};
 
 use log::info;
 
-use super::listening::{self, Sockets};
-use super::processes::{self, Kind, Server};
-use super::{is_program, unknown, unless_interrupted};
+use crate::display;
 use crate::failure::Failure;
+use crate::fs::dir::Folder;
+use crate::fs::trusted::Entry;
 use crate::host::TOOL_LIMIT;
-use crate::host::folder::Folder;
-use crate::host::trusted::Entry;
-use crate::linux::mysql::{self as known, Login};
 use crate::linux::names::{sanitised, told_apart};
 use crate::logging::warning;
-use crate::phases::Run;
 use crate::phases::server_backup::dump::write_compressed;
+use crate::phases::server_backup::linux::listening;
+use crate::phases::server_backup::linux::listening::Sockets;
+use crate::phases::server_backup::linux::processes;
+use crate::phases::server_backup::linux::processes::{Kind, Server};
+use crate::phases::server_backup::linux::{is_program, unknown, unless_interrupted};
 use crate::process::{Command, End, capture};
-use crate::shown;
+use crate::run::Run;
+use crate::servers::mysql as known;
+use crate::servers::mysql::Login;
 
 const KIND: Kind = Kind { name: "MariaDB or MySQL", programs: &known::SERVERS, accounts: &known::ACCOUNTS };
 
@@ -38,7 +41,7 @@ impl Databases {
     }
 
     fn place(&self) -> String {
-        self.sockets.first().map(|socket| shown::path(socket.path()).to_string()).unwrap_or_default()
+        self.sockets.first().map(|socket| display::path(socket.path()).to_string()).unwrap_or_default()
     }
 }
 
@@ -95,7 +98,7 @@ fn failure(server: String, why: String) -> Failure {
 fn tool(run: &Run<'_>, names: &[&str]) -> Result<PathBuf, String> {
     let folder = run.host.tools.usr.join("bin");
     let program = names.iter().map(|name| folder.join(name)).find(|program| is_program(program));
-    program.ok_or_else(|| format!("no {} in {}", names.join(" or "), shown::path(&folder)))
+    program.ok_or_else(|| format!("no {} in {}", names.join(" or "), display::path(&folder)))
 }
 
 /// What one server is dumped with.
@@ -121,7 +124,7 @@ impl<'a> Dumper<'a> {
         let (mut databases, mut dumped) = (known::Databases::default(), BTreeSet::new());
         let mut watch = |bytes: &[u8]| {
             databases.read(bytes, &mut |name| {
-                info!("Dumping the database {}.", shown::line(name.as_bytes()));
+                info!("Dumping the database {}.", display::line(name.as_bytes()));
                 dumped.insert(name);
             });
         };
@@ -133,7 +136,7 @@ impl<'a> Dumper<'a> {
             // One that was dropped meanwhile is not missing.
             let still_there = known::listed(&self.ask(login, known::DATABASES)?);
             if let Some(name) = missing.iter().find(|name| still_there.contains(**name)) {
-                return Err(format!("the database {} is not in the dump", shown::line(name.as_bytes())));
+                return Err(format!("the database {} is not in the dump", display::line(name.as_bytes())));
             }
         }
         dump.put_into_place()
@@ -147,7 +150,7 @@ impl<'a> Dumper<'a> {
         }
         let with_tables = known::strays(&self.ask(login, known::UNNAMEABLE)?);
         for name in &strays {
-            let shown = shown::line(name.as_bytes());
+            let shown = display::line(name.as_bytes());
             if with_tables.contains(name) {
                 warning(format!(
                     "{shown} is not dumped, as no server takes a database of that name back: rename it with ALTER DATABASE … \
@@ -225,13 +228,13 @@ impl<'a> Dumper<'a> {
     fn ask(&self, login: Login<'_>, question: &str) -> Result<Vec<u8>, String> {
         let arguments = |socket: &Path| known::question_arguments(login, socket, question);
         let command = self.command(&self.client, login, arguments)?;
-        let program = shown::path(&command.program);
+        let program = display::path(&command.program);
         let printed = capture(&command, self.run.interrupts, TOOL_LIMIT)
             .map_err(|error| not_run(&command.program, &error))?;
         if printed.end == End::Exited(0) {
             return Ok(printed.out);
         }
-        let words = shown::line(printed.err.trim_ascii());
+        let words = display::line(printed.err.trim_ascii());
         Err(format!("{program} cannot list the databases: {words}"))
     }
 
@@ -246,7 +249,7 @@ impl<'a> Dumper<'a> {
         let folder = self
             .socket
             .hand_over(&mut command)
-            .map_err(|error| format!("the socket cannot be handed over: {}", shown::reason(&error)))?;
+            .map_err(|error| format!("the socket cannot be handed over: {}", display::reason(&error)))?;
         command.arguments = arguments(&folder.join(self.socket.name()));
         match login {
             Login::Account(name) if name == self.server.account.name => {
@@ -263,7 +266,7 @@ impl<'a> Dumper<'a> {
 }
 
 fn not_run(program: &Path, error: &std::io::Error) -> String {
-    format!("{} could not be run: {}", shown::path(program), shown::reason(error))
+    format!("{} could not be run: {}", display::path(program), display::reason(error))
 }
 
 /// `mysqldump: Deprecated program name` and the like say nothing about the dump.

@@ -5,19 +5,21 @@ use std::io::{self, Write as _};
 
 use log::info;
 
-use super::processes::{self, Account, Kind, Server};
-use super::{is_program, unknown, unless_interrupted};
+use crate::display;
 use crate::failure::Failure;
+use crate::fs::dir::Folder;
+use crate::fs::trusted;
 use crate::host::TOOL_LIMIT;
-use crate::host::folder::Folder;
-use crate::host::trusted;
 use crate::linux::names::{sanitised, told_apart};
-use crate::linux::openldap::{self as known, Configuration};
-use crate::phases::Run;
 use crate::phases::server_backup::dump::{DumpFile, Encoding, run_dumper};
+use crate::phases::server_backup::linux::processes;
+use crate::phases::server_backup::linux::processes::{Account, Kind, Server};
+use crate::phases::server_backup::linux::{is_program, unknown, unless_interrupted};
 use crate::process::{Command, capture};
+use crate::run::Run;
 use crate::secret::Secret;
-use crate::shown;
+use crate::servers::openldap as known;
+use crate::servers::openldap::Configuration;
 
 const KIND: Kind = Kind { name: "OpenLDAP", programs: &known::SERVERS, accounts: &known::ACCOUNTS };
 
@@ -52,8 +54,8 @@ impl Directory {
         let (owner, file) = opened.map_err(|error| Failure::DirectoryNotArchived {
             why: format!(
                 "the configuration {} cannot be trusted: {}",
-                shown::path(configuration.path()),
-                shown::reason(&error)
+                display::path(configuration.path()),
+                display::reason(&error)
             ),
         })?;
         Ok(Self { configuration: configuration.clone(), file, reader: reader(owner) })
@@ -61,7 +63,7 @@ impl Directory {
 
     /// What it is, as shown.
     pub fn name(&self) -> String {
-        format!("OpenLDAP of {}", shown::path(self.configuration.path()))
+        format!("OpenLDAP of {}", display::path(self.configuration.path()))
     }
 }
 
@@ -71,10 +73,10 @@ pub fn find(run: &Run<'_>) -> Result<Vec<Directory>, Failure> {
     let mut directories = running(run)?;
     if !is_program(slapcat) {
         if directories.is_empty() {
-            info!("OpenLDAP is skipped: there is no {}.", shown::path(slapcat));
+            info!("OpenLDAP is skipped: there is no {}.", display::path(slapcat));
             return Ok(directories);
         }
-        let why = format!("slapd runs, but there is no {}", shown::path(slapcat));
+        let why = format!("slapd runs, but there is no {}", display::path(slapcat));
         return Err(Failure::DirectoryNotArchived { why });
     }
     if directories.is_empty()
@@ -164,7 +166,7 @@ pub fn dump(
         .collect();
     for (directory, name) in directories.iter().zip(told_apart(&wanted)) {
         run.go_on()?;
-        info!("Dumping OpenLDAP of {}.", shown::path(directory.configuration.path()));
+        info!("Dumping OpenLDAP of {}.", display::path(directory.configuration.path()));
         let dumped = dump_one(run, folder, &format!("{name}.ldif.age"), directory, password);
         unless_interrupted(run, dumped, |why| Failure::DirectoryNotArchived { why })?;
     }
@@ -180,7 +182,11 @@ fn dump_one(
 ) -> Result<(), String> {
     let last = last_database(run, directory)?;
     let mut dump = DumpFile::create(folder, name, Encoding::Age(password)).map_err(|error| {
-        format!("{} could not be written: {}", shown::path(&folder.path().join(name)), shown::reason(&error))
+        format!(
+            "{} could not be written: {}",
+            display::path(&folder.path().join(name)),
+            display::reason(&error)
+        )
     })?;
     for database in 0..=last {
         dump_database(run, &mut dump, directory, database)?;
@@ -192,8 +198,8 @@ fn dump_one(
 fn slapcat(run: &Run<'_>, directory: &Directory, database: u32) -> Result<Command, String> {
     let mut command = Command::tool(&run.host.tools.slapcat, [] as [&str; 0]);
     let file = directory.file.try_clone();
-    let file =
-        file.map_err(|error| format!("the configuration cannot be handed over: {}", shown::reason(&error)))?;
+    let file = file
+        .map_err(|error| format!("the configuration cannot be handed over: {}", display::reason(&error)))?;
     let path = trusted::hand_over(file, &mut command);
     command.arguments = directory.configuration.arguments(&path, database);
     command.user = Some(directory.reader);
@@ -202,15 +208,15 @@ fn slapcat(run: &Run<'_>, directory: &Directory, database: u32) -> Result<Comman
 
 fn last_database(run: &Run<'_>, directory: &Directory) -> Result<u32, String> {
     let command = slapcat(run, directory, known::NO_DATABASE)?;
-    let tool = shown::path(&command.program).to_string();
+    let tool = display::path(&command.program).to_string();
     let printed = capture(&command, run.interrupts, TOOL_LIMIT)
-        .map_err(|error| format!("{tool} could not be run: {}", shown::reason(&error)))?;
+        .map_err(|error| format!("{tool} could not be run: {}", display::reason(&error)))?;
     let words = String::from_utf8_lossy(&printed.err);
     known::last_database(&words).ok_or_else(|| {
         format!(
             "{tool} does not tell the databases of {}: {}",
-            shown::path(directory.configuration.path()),
-            shown::line(words.trim().as_bytes())
+            display::path(directory.configuration.path()),
+            display::line(words.trim().as_bytes())
         )
     })
 }

@@ -9,20 +9,23 @@ use log::info;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 
-use super::listening::{self, Sockets};
-use super::processes::{self, Kind, Server};
-use super::{is_program, unknown, unless_interrupted};
+use crate::display;
 use crate::failure::Failure;
+use crate::fs::dir::Folder;
+use crate::fs::trusted::Entry;
 use crate::host::TOOL_LIMIT;
-use crate::host::folder::Folder;
-use crate::host::trusted::Entry;
 use crate::linux::names::{sanitised, told_apart};
-use crate::linux::postgres::{self as known, Databases, Version};
 use crate::logging::warning;
-use crate::phases::Run;
 use crate::phases::server_backup::dump::write_compressed;
+use crate::phases::server_backup::linux::listening;
+use crate::phases::server_backup::linux::listening::Sockets;
+use crate::phases::server_backup::linux::processes;
+use crate::phases::server_backup::linux::processes::{Kind, Server};
+use crate::phases::server_backup::linux::{is_program, unknown, unless_interrupted};
 use crate::process::{Command, capture};
-use crate::shown;
+use crate::run::Run;
+use crate::servers::postgres as known;
+use crate::servers::postgres::{Databases, Version};
 
 const KIND: Kind = Kind { name: "PostgreSQL", programs: &known::SERVERS, accounts: &known::ACCOUNTS };
 
@@ -44,13 +47,13 @@ impl Cluster {
         }
         // The server works in its data directory, and would not start in one of somebody else.
         let (data, folder) = server.current_directory().map_err(|error| {
-            failed(format!("its data directory cannot be opened: {}", shown::reason(&error)))
+            failed(format!("its data directory cannot be opened: {}", display::reason(&error)))
         })?;
         let text = version_text(&folder).map_err(|error| {
-            failed(format!("{}/PG_VERSION cannot be read: {}", shown::path(&data), shown::reason(&error)))
+            failed(format!("{}/PG_VERSION cannot be read: {}", display::path(&data), display::reason(&error)))
         })?;
         let version = Version::read(&text)
-            .ok_or_else(|| failed(format!("{}/PG_VERSION names no version", shown::path(&data))))?;
+            .ok_or_else(|| failed(format!("{}/PG_VERSION names no version", display::path(&data))))?;
         Ok(Self { server, sockets, data, version })
     }
 
@@ -60,7 +63,7 @@ impl Cluster {
     }
 
     fn place(&self) -> String {
-        self.sockets.first().map(|socket| shown::path(socket.path()).to_string()).unwrap_or_default()
+        self.sockets.first().map(|socket| display::path(socket.path()).to_string()).unwrap_or_default()
     }
 
     /// The name of its dump, and what is appended to it where two clusters would get one name.
@@ -129,11 +132,11 @@ fn dump_one(
     let socket = cluster.sockets.reach(&cluster.server)?;
     let mut databases = Databases::default();
     let mut watch = |bytes: &[u8]| {
-        let tell = &mut |name: String| info!("Dumping the database {}.", shown::line(name.as_bytes()));
+        let tell = &mut |name: String| info!("Dumping the database {}.", display::line(name.as_bytes()));
         databases.read(bytes, tell);
     };
     let command = command(program, cluster, socket)
-        .map_err(|error| format!("the socket cannot be handed over: {}", shown::reason(&error)))?;
+        .map_err(|error| format!("the socket cannot be handed over: {}", display::reason(&error)))?;
     write_compressed(run, folder, name, command, known::is_harmless, known::ENDING, &mut watch)?
         .put_into_place()
 }
@@ -163,7 +166,7 @@ pub fn dumper(run: &Run<'_>, cluster: &Cluster) -> Result<PathBuf, Failure> {
     };
     let found = places.iter().find(|program| is_program(program) && fits(program).is_some());
     found.cloned().ok_or_else(|| {
-        let searched: Vec<String> = places.iter().map(|place| shown::path(place).to_string()).collect();
+        let searched: Vec<String> = places.iter().map(|place| display::path(place).to_string()).collect();
         Failure::PgDumpallNotFound { searched: searched.join(", ") }
     })
 }

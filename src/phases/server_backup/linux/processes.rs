@@ -11,12 +11,14 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
 use nix::sys::stat::{Mode, fstatat};
 
-use crate::host::{Host, trusted};
+use crate::display;
+use crate::fs::trusted;
+use crate::host::Host;
 use crate::linux::processes::Identity;
-use crate::linux::sockets::{self, FIRST_ORDINARY_USER};
+use crate::linux::sockets;
+use crate::linux::sockets::FIRST_ORDINARY_USER;
 use crate::logging::warning;
-use crate::phases::Run;
-use crate::shown;
+use crate::run::Run;
 
 /// A kind of server.
 #[derive(Debug)]
@@ -152,7 +154,7 @@ fn look(host: &Host, kind: &Kind, number: u32, network: &Path) -> Result<Server,
         return Err(Refused::Strange(format!("it belongs to {}, an ordinary user", trusted::name_of(user))));
     }
     if is_deleted {
-        let why = format!("its program {} is no longer there; restart it", shown::path(&path));
+        let why = format!("its program {} is no longer there; restart it", display::path(&path));
         return Err(Refused::Doubtful(why));
     }
     check_program(&process, &path).map_err(Refused::Doubtful)?;
@@ -198,8 +200,8 @@ fn undeleted(program: &Path) -> (PathBuf, bool) {
 
 /// The file at the program's path is the one that runs, and only root can have put it there.
 fn check_program(process: &File, path: &Path) -> Result<(), String> {
-    let why = |why: String| format!("its program {} cannot be trusted: {why}", shown::path(path));
-    let found = trusted::find(path, 0).map_err(|error| why(shown::reason(&error)))?;
+    let why = |why: String| format!("its program {} cannot be trusted: {why}", display::path(path));
+    let found = trusted::find(path, 0).map_err(|error| why(display::reason(&error)))?;
     let running = fstatat(process, "exe", AtFlags::empty()).map_err(|error| why(error.desc().to_owned()))?;
     let is_it = found.is_program() && found.identity() == trusted::identity(&running);
     if is_it { Ok(()) } else { Err(why("what runs is another file".to_owned())) }

@@ -7,17 +7,18 @@ use std::path::{Path, PathBuf};
 
 use log::info;
 
-use super::{ask, commit, first_words, not_written};
+use crate::display;
 use crate::failure::Failure;
-use crate::host::folder::Folder;
+use crate::fs::dir::Folder;
+use crate::fs::trusted;
 use crate::host::platform::MacOsVersion;
-use crate::host::trusted;
 use crate::logging::warning;
-use crate::macos::server::{self, DatabaseNames, Instance, ServerTools, Service, Sign};
-use crate::phases::Run;
 use crate::phases::server_backup::dump::{DumpFile, Encoding, run_dumper};
+use crate::phases::server_backup::macos::{ask, commit, first_words, not_written};
 use crate::process::Command;
-use crate::shown;
+use crate::run::Run;
+use crate::servers::macos_server;
+use crate::servers::macos_server::{DatabaseNames, Instance, ServerTools, Service, Sign};
 
 /// An instance that runs, and where it is reached.
 pub(super) struct Found {
@@ -38,7 +39,7 @@ pub(super) fn find_instances(
     tools: &ServerTools,
 ) -> Result<Vec<Found>, Failure> {
     let mut found = Vec::new();
-    for instance in server::instances(version) {
+    for instance in macos_server::instances(version) {
         run.go_on()?;
         let one = find_instance(run, tools, instance)
             .map_err(|why| Failure::DatabaseNotDumped { server: instance.name.to_owned(), why })?;
@@ -57,7 +58,7 @@ fn find_instance(run: &Run<'_>, tools: &ServerTools, instance: Instance) -> Resu
             let folder = below(folder);
             let socket = find_socket(run, instance, &folder)?;
             if socket.is_none() {
-                info!("{} has no socket in {}, so it is not dumped.", instance.name, shown::path(&folder));
+                info!("{} has no socket in {}, so it is not dumped.", instance.name, display::path(&folder));
             }
             Ok(socket.map(|socket| Found { instance, socket: Some(socket) }))
         }
@@ -72,7 +73,7 @@ fn find_instance(run: &Run<'_>, tools: &ServerTools, instance: Instance) -> Resu
                     Some(socket) => Ok(Some(Found { instance, socket: Some(socket) })),
                     None => Err(format!(
                         "the service {service} is running, but there is no socket below {}",
-                        shown::path(&folder)
+                        display::path(&folder)
                     )),
                 },
             }
@@ -83,16 +84,16 @@ fn find_instance(run: &Run<'_>, tools: &ServerTools, instance: Instance) -> Resu
 /// Whether a service runs. An answer that cannot be read is an error: a database must not be left out for that.
 fn is_running(run: &Run<'_>, tools: &ServerTools, instance: Instance, service: &str) -> Result<bool, String> {
     let answer = ask(run, tools, ["status", service])?;
-    match server::read_status(&answer.out, service) {
+    match macos_server::read_status(&answer.out, service) {
         Service::Running => return Ok(true),
         Service::Resting(state) => info!(
             "{} is not dumped: the service {service} is {}.",
             instance.name,
-            shown::line(state.as_bytes())
+            display::line(state.as_bytes())
         ),
         Service::Gone => info!("{} is not dumped: this server has no service {service}.", instance.name),
         Service::Unknown(Some(error)) => {
-            return Err(format!("serveradmin status {service}: {}", shown::line(error.as_bytes())));
+            return Err(format!("serveradmin status {service}: {}", display::line(error.as_bytes())));
         }
         Service::Unknown(None) => {
             return Err(format!("whether {service} is running cannot be told ({})", first_words(&answer)));
@@ -104,7 +105,7 @@ fn is_running(run: &Run<'_>, tools: &ServerTools, instance: Instance, service: &
 /// The socket of `PostgreSQL` in a folder; none when the folder is not there. What somebody else could have put there
 /// is skipped.
 fn find_socket(run: &Run<'_>, instance: Instance, folder: &Path) -> Result<Option<Socket>, String> {
-    let unreadable = |error: io::Error| format!("{}: {}", shown::path(folder), shown::reason(&error));
+    let unreadable = |error: io::Error| format!("{}: {}", display::path(folder), display::reason(&error));
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
@@ -115,14 +116,14 @@ fn find_socket(run: &Run<'_>, instance: Instance, folder: &Path) -> Result<Optio
     let (user, _) = numbers(run, instance)?;
     for entry in entries {
         let name = entry.map_err(unreadable)?.file_name();
-        let Some(port) = name.to_str().and_then(server::socket_port) else { continue };
+        let Some(port) = name.to_str().and_then(macos_server::socket_port) else { continue };
         match trusted_socket(&run.host.tools.system_root, &folder.join(&name), user) {
             Ok(true) => return Ok(Some(Socket { folder: folder.to_owned(), port })),
             Ok(false) => {}
             Err(error) => {
                 let path = folder.join(&name);
-                let why = shown::reason(&error);
-                warning(format!("{}: {} is not used: {why}.", instance.name, shown::path(&path)));
+                let why = display::reason(&error);
+                warning(format!("{}: {} is not used: {why}.", instance.name, display::path(&path)));
             }
         }
     }
@@ -164,7 +165,7 @@ fn numbers(run: &Run<'_>, instance: Instance) -> Result<(u32, u32), String> {
     let user = instance.user;
     run.host
         .user(user)
-        .map_err(|error| format!("the user {user} cannot be looked up: {}", shown::reason(&error)))?
+        .map_err(|error| format!("the user {user} cannot be looked up: {}", display::reason(&error)))?
         .ok_or_else(|| format!("there is no user {user}"))
 }
 
@@ -179,7 +180,7 @@ pub(super) fn dump_instance(
     let numbers = numbers(run, found.instance)?;
     let mut arguments = vec![OsString::from("--no-password")];
     if let Some(Socket { folder, port }) = &found.socket {
-        info!("Dumping {name}, as {user}, from {}.", shown::path(folder));
+        info!("Dumping {name}, as {user}, from {}.", display::path(folder));
         arguments.extend(["-h".into(), folder.into(), "-p".into(), port.to_string().into()]);
     } else {
         info!("Dumping {name}, as {user}.");
@@ -197,12 +198,12 @@ pub(super) fn dump_instance(
         names.push(bytes);
         dump.write_all(bytes)
     })?;
-    if !String::from_utf8_lossy(&tail).contains(server::DUMP_END) {
-        return Err(format!("the dump does not end with \"{}\", so it is not whole", server::DUMP_END));
+    if !String::from_utf8_lossy(&tail).contains(macos_server::DUMP_END) {
+        return Err(format!("the dump does not end with \"{}\", so it is not whole", macos_server::DUMP_END));
     }
     commit(folder, file, dump)?;
     for database in names.found() {
-        info!("{name}: the database {} is in {file}.", shown::line(database.as_bytes()));
+        info!("{name}: the database {} is in {file}.", display::line(database.as_bytes()));
     }
     Ok(())
 }

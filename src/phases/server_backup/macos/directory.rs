@@ -10,14 +10,15 @@ use std::time::Duration;
 use log::info;
 use zeroize::Zeroizing;
 
-use super::{ask, first_words, not_run};
-use crate::host::folder::{Folder, random_hex};
+use crate::display;
+use crate::fs::dir::{Folder, random_hex};
 use crate::logging::warning;
-use crate::macos::server::{self, Directory, ServerTools};
-use crate::phases::Run;
+use crate::phases::server_backup::macos::{ask, first_words, not_run};
 use crate::process::{Command, End, capture};
+use crate::run::Run;
 use crate::secret::Secret;
-use crate::shown;
+use crate::servers::macos_server;
+use crate::servers::macos_server::{Directory, ServerTools};
 
 /// The longest that the directory's archive may take.
 const ARCHIVE_LIMIT: Duration = Duration::from_secs(2 * 60 * 60);
@@ -33,12 +34,12 @@ pub(super) fn archive_directory(
     password: &Secret,
 ) -> Result<(), String> {
     let answer = ask(run, tools, ["fullstatus", "dirserv"])?;
-    match server::read_directory(&answer.out) {
+    match macos_server::read_directory(&answer.out) {
         Directory::Master => archive(run, tools, folder, password),
         Directory::Other(kind) => {
             info!(
                 "The directory is not archived: this server is no master of one ({}).",
-                shown::line(kind.as_bytes())
+                display::line(kind.as_bytes())
             );
             Ok(())
         }
@@ -47,7 +48,7 @@ pub(super) fn archive_directory(
             Ok(())
         }
         Directory::Unknown(Some(error)) => {
-            Err(format!("serveradmin fullstatus dirserv: {}", shown::line(error.as_bytes())))
+            Err(format!("serveradmin fullstatus dirserv: {}", display::line(error.as_bytes())))
         }
         Directory::Unknown(None) => {
             Err(format!("what this server is in the directory cannot be told ({})", first_words(&answer)))
@@ -60,7 +61,7 @@ fn archive(run: &Run<'_>, tools: &ServerTools, folder: &Folder, password: &Secre
     info!("Archiving the directory.");
     remove_left_over(folder);
     let stem = random_hex(4).map(|random| format!("{UNFINISHED}{random}"));
-    let stem = stem.map_err(|error| format!("no name for the archive: {}", shown::reason(&error)))?;
+    let stem = stem.map_err(|error| format!("no name for the archive: {}", display::reason(&error)))?;
     let done = make_archive(run, tools, &folder.path().join(format!("{stem}.sparsebundle")), password)
         .and_then(|()| take_archive(folder, &stem));
     for name in made_names(&stem) {
@@ -85,7 +86,7 @@ fn remove_left_over(folder: &Folder) {
 fn remove(folder: &Folder, name: &OsStr) {
     if let Err(error) = folder.remove(name) {
         let path = folder.path().join(name);
-        warning(format!("{} is left over: {}.", shown::path(&path), shown::reason(&error)));
+        warning(format!("{} is left over: {}.", display::path(&path), display::reason(&error)));
     }
 }
 
@@ -97,16 +98,16 @@ fn made_names(stem: &str) -> [OsString; 5] {
 
 fn make_archive(run: &Run<'_>, tools: &ServerTools, path: &Path, password: &Secret) -> Result<(), String> {
     let mut command = Command::tool(&tools.serveradmin, ["command"]);
-    command.input = server::archive_commands(path, password).map_err(|(what, why)| {
+    command.input = macos_server::archive_commands(path, password).map_err(|(what, why)| {
         format!("the {what} {why}, which cannot be handed to serveradmin. Choose another one")
     })?;
     let answer = capture(&command, run.interrupts, ARCHIVE_LIMIT)
         .map_err(|error| not_run(&tools.serveradmin, &error))?;
     let (out, err) = (text(answer.out), text(answer.err));
     for line in out.lines().chain(err.lines()).filter(|line| !repeats(line, password)) {
-        info!("serveradmin: {}", shown::line(line.as_bytes()));
+        info!("serveradmin: {}", display::line(line.as_bytes()));
     }
-    let words = server::refusal(&out, &err).map(|line| showable(line, password));
+    let words = macos_server::refusal(&out, &err).map(|line| showable(line, password));
     match (answer.end, words) {
         (End::Exited(0), None) => Ok(()),
         (End::Exited(0), Some(words)) => Err(format!("serveradmin refused: {words}")),
@@ -141,37 +142,37 @@ fn showable(line: &str, password: &Secret) -> String {
     if repeats(line, password) {
         "its words repeat the password, so they are not shown".to_owned()
     } else {
-        shown::line(line.as_bytes()).to_string()
+        display::line(line.as_bytes()).to_string()
     }
 }
 
 /// Finds what the server has made and puts it into its place.
 fn take_archive(folder: &Folder, stem: &str) -> Result<(), String> {
-    let failed = |error: io::Error| format!("the archive could not be kept: {}", shown::reason(&error));
+    let failed = |error: io::Error| format!("the archive could not be kept: {}", display::reason(&error));
     for made in made_names(stem) {
         let path = folder.path().join(&made);
         let Ok(found) = fs::symlink_metadata(&path) else { continue };
         let (name, other, mode, is_empty) = if found.is_dir() {
             let is_empty = fs::read_dir(&path).map_err(failed)?.next().is_none();
-            (server::ARCHIVE, server::ARCHIVE_FILE, 0o700, is_empty)
+            (macos_server::ARCHIVE, macos_server::ARCHIVE_FILE, 0o700, is_empty)
         } else if found.is_file() {
-            (server::ARCHIVE_FILE, server::ARCHIVE, 0o600, found.len() == 0)
+            (macos_server::ARCHIVE_FILE, macos_server::ARCHIVE, 0o600, found.len() == 0)
         } else {
             continue;
         };
         if is_empty {
-            return Err(format!("serveradmin left an empty archive at {}", shown::path(&path)));
+            return Err(format!("serveradmin left an empty archive at {}", display::path(&path)));
         }
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).map_err(failed)?;
         folder.flush_filesystem().map_err(failed)?;
         folder.commit_made(&made, OsStr::new(name)).map_err(failed)?;
         // One of the other form is older than this one.
         folder.remove(OsStr::new(other)).map_err(failed)?;
-        info!("Archived to {}.", shown::path(&folder.path().join(name)));
+        info!("Archived to {}.", display::path(&folder.path().join(name)));
         return Ok(());
     }
     Err(format!(
         "serveradmin reported no error, but there is no archive at {}",
-        shown::path(&folder.path().join(format!("{stem}.sparsebundle")))
+        display::path(&folder.path().join(format!("{stem}.sparsebundle")))
     ))
 }

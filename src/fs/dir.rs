@@ -1,0 +1,458 @@
+//! A folder that is held open: what is made, renamed or removed in it never follows a link that somebody planted.
+
+use std::ffi::{CStr, CString, OsStr, OsString};
+use std::fs::{File, Metadata};
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, openat, renameat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstatat, futimens, mkdirat};
+use nix::sys::time::{TimeSpec, TimeValLike as _};
+use nix::unistd::{UnlinkatFlags, unlinkat};
+
+pub use crate::fs::file_identity::FileIdentity;
+use crate::fs::resolve;
+use crate::tree::remove;
+
+/// The part of a temporary file's name that says what it is; a random part follows.
+pub const TEMPORARY: &str = ".tmp-";
+
+/// A folder, held open for reading.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    file: File,
+    /// The folder as it was reached by its path, where `file` shows it through a view.
+    reached: Option<File>,
+}
+
+impl Folder {
+    /// Opens an existing folder; a symbolic link in the last part of `path` is an error.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
+        let file = File::options().read(true).custom_flags(flags.bits()).open(path)?;
+        Ok(Self { path: path.to_owned(), file, reached: None })
+    }
+
+    /// The same folder through the root of another mount of it, `tree`.
+    ///
+    /// Errors when that shows another folder.
+    pub fn seen_through(&self, tree: impl AsFd) -> io::Result<Self> {
+        let file = File::from(open_subfolder(tree, c".")?);
+        if FileIdentity::from(&file.metadata()?) != self.identity()? {
+            return Err(io::Error::other("the view shows another folder"));
+        }
+        Ok(Self { path: self.path.clone(), file, reached: Some(self.reached().try_clone()?) })
+    }
+
+    /// The open folder as its path led to it: in the table of mounts, unlike a view.
+    #[must_use]
+    pub fn reached(&self) -> &File {
+        self.reached.as_ref().unwrap_or(&self.file)
+    }
+
+    /// Whether it is seen through a view: nothing that is mounted in it can be met, or be waited for.
+    #[must_use]
+    pub fn is_seen_through_view(&self) -> bool {
+        self.reached.is_some()
+    }
+
+    /// Opens the folder that a path leads to, wherever that is; for root no link that another user could have put on the
+    /// way is followed. Its path is the one without links.
+    pub fn reach(path: &Path) -> io::Result<Self> {
+        let (file, path) = resolve::directory(path)?;
+        Ok(Self { path, file, reached: None })
+    }
+
+    /// Opens a folder that is made, with everything above it, where it is missing; a symbolic link in the last part of
+    /// `path` is an error, and so is for root one on the way that another user could have put there.
+    pub fn open_or_create(path: &Path, mode: u32) -> io::Result<Self> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Self::reach(path) };
+        let (above, _) = resolve::directory_or_make(parent)?;
+        let above = Self { path: parent.to_owned(), file: above, reached: None };
+        match mkdirat(&above.file, name, mode_of(mode)) {
+            Ok(()) => {
+                let folder = above.enter(name)?;
+                // The caller's umask has taken rights from it; a filesystem without modes keeps what it shows.
+                let _ = fchmod(&folder.file, mode_of(mode));
+                Ok(folder)
+            }
+            Err(Errno::EEXIST) => above.enter(name),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Makes the folder one that only its owner can enter; it must be ours.
+    pub fn make_private(&self) -> io::Result<()> {
+        self.refuse_strangers()?;
+        Ok(fchmod(&self.file, Mode::S_IRWXU)?)
+    }
+
+    /// Errors when the folder is not ours.
+    pub fn refuse_strangers(&self) -> io::Result<()> {
+        if self.metadata()?.uid() == nix::unistd::geteuid().as_raw() {
+            return Ok(());
+        }
+        Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to somebody else"))
+    }
+
+    /// The path that it was opened by.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The open folder.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// What is known of the folder itself.
+    pub fn metadata(&self) -> io::Result<Metadata> {
+        self.file.metadata()
+    }
+
+    /// Which folder it is.
+    pub fn identity(&self) -> io::Result<FileIdentity> {
+        self.metadata().map(|metadata| FileIdentity::from(&metadata))
+    }
+
+    /// Opens the folder `name` in this one; a symbolic link of that name is an error.
+    pub fn enter(&self, name: &OsStr) -> io::Result<Self> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let file = File::from(openat(&self.file, name, flags, Mode::empty())?);
+        Ok(Self { path: self.path.join(name), file, reached: None })
+    }
+
+    /// Opens the folder at a relative path below this one; a symbolic link in any part of it is an error.
+    pub fn enter_path(&self, path: &Path) -> io::Result<Self> {
+        let mut file = open_subfolder(self, c".")?;
+        for name in path.components() {
+            let name = CString::new(name.as_os_str().as_bytes())?;
+            file = open_subfolder(&file, &name)?;
+        }
+        Ok(Self { path: self.path.join(path), file: File::from(file), reached: None })
+    }
+
+    /// An open directory, of which `path` is told.
+    pub fn adopt(directory: &OwnedFd, path: &Path) -> io::Result<Self> {
+        Ok(Self { path: path.to_owned(), file: File::from(directory.try_clone()?), reached: None })
+    }
+
+    /// Makes a folder that only its owner can enter; fails when anything of that name is there.
+    pub fn make_folder(&self, name: &OsStr) -> io::Result<()> {
+        Ok(mkdirat(&self.file, name, Mode::S_IRWXU)?)
+    }
+
+    /// Gives an entry another name in the same folder; what had that name is replaced.
+    pub fn rename(&self, name: &OsStr, new: &OsStr) -> io::Result<()> {
+        Ok(renameat(&self.file, name, &self.file, new)?)
+    }
+
+    /// Removes the folder `name` if there is nothing in it; says whether it is gone.
+    pub fn remove_empty(&self, name: &OsStr) -> io::Result<bool> {
+        match unlinkat(&self.file, name, UnlinkatFlags::RemoveDir) {
+            Ok(()) => Ok(true),
+            Err(Errno::ENOTEMPTY | Errno::EEXIST) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Makes a new file for writing and reading; fails when anything of that name is there.
+    pub fn create_new(&self, name: &OsStr, mode: u32) -> io::Result<File> {
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let mode = mode_of(mode);
+        let file = File::from(openat(&self.file, name, flags, mode)?);
+        // The caller's umask would take rights from it; a filesystem without modes keeps what it shows.
+        let _ = fchmod(&file, mode);
+        Ok(file)
+    }
+
+    /// Makes a temporary file beside `name`, whose name begins with it, and returns it with its name.
+    pub fn temporary(&self, name: &OsStr, mode: u32) -> io::Result<(File, OsString)> {
+        let temporary = Self::temporary_name(name)?;
+        self.create_new(&temporary, mode).map(|file| (file, temporary))
+    }
+
+    /// A name for a temporary file beside `name`.
+    pub fn temporary_name(name: &OsStr) -> io::Result<OsString> {
+        let mut temporary = name.to_owned();
+        temporary.push(TEMPORARY);
+        temporary.push(random_hex(4)?);
+        Ok(temporary)
+    }
+
+    /// Whether `name` is one that [`Folder::temporary`] gave to a file beside `target`.
+    #[must_use]
+    pub fn is_temporary(name: &OsStr, target: &OsStr) -> bool {
+        name.as_bytes()
+            .strip_prefix(target.as_bytes())
+            .is_some_and(|rest| rest.starts_with(TEMPORARY.as_bytes()))
+    }
+
+    /// Puts a file of this content in the place of whatever is called `name`, in one step and flushed to the disk.
+    pub fn replace(&self, name: &OsStr, mode: u32, content: &[u8]) -> io::Result<()> {
+        let (mut file, temporary) = self.temporary(name, mode)?;
+        let written = file.write_all(content).and_then(|()| self.commit(&file, &temporary, name));
+        if written.is_err() {
+            // The first error is the one to tell; a leftover is removed by the next run.
+            let _ = self.remove(&temporary);
+        }
+        written
+    }
+
+    /// Flushes a temporary file and gives it its name; a folder of that name gives way.
+    pub fn commit(&self, file: &File, temporary: &OsStr, name: &OsStr) -> io::Result<()> {
+        file.sync_all()?;
+        if self.kind(name)? == Some(SFlag::S_IFDIR) {
+            self.remove(name)?;
+        }
+        renameat(&self.file, temporary, &self.file, name)?;
+        self.file.sync_all()
+    }
+
+    /// Gives a finished folder or file that another program has made its name. What had that name is kept until then.
+    pub fn commit_made(&self, made: &OsStr, name: &OsStr) -> io::Result<()> {
+        if self.kind(name)?.is_none() {
+            renameat(&self.file, made, &self.file, name)?;
+            return self.file.sync_all();
+        }
+        let mut aside = name.to_owned();
+        aside.push(TEMPORARY);
+        aside.push(random_hex(4)?);
+        renameat(&self.file, name, &self.file, &*aside)?;
+        if let Err(error) = renameat(&self.file, made, &self.file, name) {
+            renameat(&self.file, &*aside, &self.file, name)?;
+            return Err(error.into());
+        }
+        self.file.sync_all()?;
+        self.remove(&aside)
+    }
+
+    /// Removes whatever is called `name`: a link itself, a folder with all it holds. Nothing there is no error.
+    pub fn remove(&self, name: &OsStr) -> io::Result<()> {
+        match self.kind(name)? {
+            None => Ok(()),
+            Some(SFlag::S_IFDIR) => {
+                let removal = remove::remove_tree(&self.file, name, &|| true)?;
+                removal.problem.map_or(Ok(()), |(_, error)| Err(error))
+            }
+            Some(_) => Ok(unlinkat(&self.file, name, UnlinkatFlags::NoRemoveDir)?),
+        }
+    }
+
+    /// Removes a file or a link; a folder is an error.
+    pub fn remove_file(&self, name: &OsStr) -> io::Result<()> {
+        Ok(unlinkat(&self.file, name, UnlinkatFlags::NoRemoveDir)?)
+    }
+
+    /// What `name` is, links not followed.
+    pub fn stat(&self, name: &OsStr) -> io::Result<Option<FileStat>> {
+        match fstatat(&self.file, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(stat)),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The type of `name`, links not followed.
+    pub fn kind(&self, name: &OsStr) -> io::Result<Option<SFlag>> {
+        Ok(self.stat(name)?.map(|stat| SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits())))
+    }
+
+    /// Reads a file and tells what it is; `None` when nothing is called `name`.
+    ///
+    /// Errors when it is no regular file or has more than `most` bytes. A link is not followed, and a FIFO or a device
+    /// in its place is not waited for.
+    pub fn read_file(&self, name: &OsStr, most: u64) -> io::Result<Option<(Metadata, Vec<u8>)>> {
+        if self.kind(name)?.is_none() {
+            return Ok(None);
+        }
+        let file = self.open_regular(name)?.ok_or_else(|| io::Error::other("it is not a regular file"))?;
+        let metadata = file.metadata()?;
+        let mut content = Vec::new();
+        file.take(most.saturating_add(1)).read_to_end(&mut content)?;
+        if content.len() as u64 > most {
+            return Err(io::Error::other(format!("it has more than {most} bytes")));
+        }
+        Ok(Some((metadata, content)))
+    }
+
+    /// The names in the folder, which where possible shows no trace of that in its access time.
+    pub fn names(&self) -> io::Result<Vec<OsString>> {
+        self.names_that(|_| true)
+    }
+
+    /// Those of the names that are `wanted`; the others, however many they are, take no memory.
+    pub fn names_that(&self, mut wanted: impl FnMut(&OsStr) -> bool) -> io::Result<Vec<OsString>> {
+        let mut found = Vec::new();
+        for entry in Dir::from_fd(open_subfolder(self, c".")?)?.iter() {
+            let entry = entry?;
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name != "." && name != ".." && wanted(name) {
+                found.push(name.to_owned());
+            }
+        }
+        Ok(found)
+    }
+
+    /// The content of the regular file `name`, up to `limit` bytes; `None` where there is none. Never follows a link and
+    /// never waits for a FIFO.
+    pub fn read(&self, name: &OsStr, limit: u64) -> io::Result<Option<Vec<u8>>> {
+        let Some(file) = self.open_regular(name)? else { return Ok(None) };
+        let mut content = Vec::new();
+        file.take(limit).read_to_end(&mut content)?;
+        Ok(Some(content))
+    }
+
+    /// Opens `name` for reading if it is a regular file: a link is not followed, and nothing is waited for.
+    pub fn open_regular(&self, name: &OsStr) -> io::Result<Option<File>> {
+        // Opening a device may already do something.
+        if self.kind(name)? != Some(SFlag::S_IFREG) {
+            return Ok(None);
+        }
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let file = match openat(&self.file, name, flags, Mode::empty()) {
+            Ok(file) => File::from(file),
+            // Somebody has replaced it just now.
+            Err(Errno::ENOENT | Errno::ELOOP | Errno::ENXIO | Errno::ENODEV | Errno::EOPNOTSUPP) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        Ok(file.metadata()?.is_file().then_some(file))
+    }
+
+    /// Sets the folder's own modification time, in seconds and nanoseconds since 1970.
+    pub fn set_modified(&self, seconds: i64, nanoseconds: i64) -> io::Result<()> {
+        let modified = TimeSpec::seconds(seconds) + TimeSpec::nanoseconds(nanoseconds);
+        Ok(futimens(&self.file, &TimeSpec::UTIME_OMIT, &modified)?)
+    }
+
+    /// Flushes the folder's own entry list.
+    pub fn sync(&self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+
+    /// Whether an ordinary process serves this filesystem: a file that is open there cannot be closed when that hangs.
+    #[must_use]
+    pub fn is_served(&self) -> bool {
+        is_served(&self.file)
+    }
+
+    /// Flushes everything of this filesystem to its device.
+    ///
+    /// Errors when data that was written since the folder was opened did not reach the device: rsync's exit 0 says
+    /// nothing about that.
+    pub fn flush_filesystem(&self) -> io::Result<()> {
+        flush(&self.file)
+    }
+}
+
+impl AsFd for Folder {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+/// The cast is lossless: `mode_t` is 16 bits on Apple's systems and modes have 12.
+#[allow(clippy::cast_possible_truncation, clippy::unnecessary_cast, reason = "mode_t differs by system")]
+fn mode_of(mode: u32) -> Mode {
+    Mode::from_bits_truncate(mode as nix::libc::mode_t)
+}
+
+/// The longest path below the top of a walk, in bytes: rsync copies none that is longer (measured from 3.0.9 to 3.5.1), and
+/// whoever nests directories without end would keep a walk busy without end.
+pub const LONGEST_PATH: usize = 4096;
+
+/// Whether a walk holds a directory open for those in it: one that is `depth` names below the top, and `way` names below
+/// the last that is held.
+///
+/// A job of launchd may have 256 files open, so not all are; and to open every directory from the last one that is held
+/// takes the time of the way to it, so the way stays short.
+#[must_use]
+pub fn is_held(depth: usize, way: usize) -> bool {
+    depth < 12 || way >= 64
+}
+
+/// Whether the path of an entry is too long to be copied.
+#[must_use]
+pub fn is_too_long(directory: &Path, name: &CStr) -> bool {
+    directory.as_os_str().len() + 1 + name.to_bytes().len() > LONGEST_PATH
+}
+
+/// Opens a folder below an open one for reading, links not followed, and where it can without a trace in its access
+/// time.
+pub fn open_subfolder(parent: impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    match openat(&parent, name, flags | UNNOTICED, Mode::empty()) {
+        // Only its owner and root may read it so.
+        Err(nix::errno::Errno::EPERM) if !UNNOTICED.is_empty() => {
+            Ok(openat(&parent, name, flags, Mode::empty())?)
+        }
+        opened => Ok(opened?),
+    }
+}
+
+/// Opens the folder that these names lead to from an open one, in the same way.
+pub fn open_below(base: impl AsFd, way: &[CString]) -> io::Result<OwnedFd> {
+    let (first, rest) = way.split_first().ok_or(io::ErrorKind::NotFound)?;
+    rest.iter().try_fold(open_subfolder(base, first)?, |above, name| open_subfolder(above, name))
+}
+
+#[cfg(target_os = "linux")]
+const UNNOTICED: OFlag = OFlag::O_NOATIME;
+
+/// Elsewhere no such flag exists.
+#[cfg(not(target_os = "linux"))]
+const UNNOTICED: OFlag = OFlag::empty();
+
+/// Whether an ordinary process serves the filesystem (FUSE).
+#[cfg(target_os = "linux")]
+fn is_served(file: &File) -> bool {
+    use nix::sys::statfs::{FUSE_SUPER_MAGIC, fstatfs};
+    // One that does not even tell its kind is no better.
+    fstatfs(file).map_or(true, |filesystem| filesystem.filesystem_type() == FUSE_SUPER_MAGIC)
+}
+
+/// Elsewhere it is not known.
+#[cfg(not(target_os = "linux"))]
+fn is_served(_file: &File) -> bool {
+    false
+}
+
+#[cfg(target_os = "linux")]
+fn flush(file: &File) -> io::Result<()> {
+    Ok(nix::unistd::syncfs(file)?)
+}
+
+/// `sync` starts every write; `F_FULLFSYNC` on a file of the volume returns when the drive's cache is on the medium.
+#[cfg(not(target_os = "linux"))]
+fn flush(file: &File) -> io::Result<()> {
+    nix::unistd::sync();
+    file.sync_all()
+}
+
+/// Drops the file from the page cache, so that the next read asks the device.
+#[cfg(target_os = "linux")]
+pub fn forget_cached(file: &File) {
+    // Advice only: a filesystem that ignores it answers from memory, and the source counts as readable.
+    let _ = nix::fcntl::posix_fadvise(file, 0, 0, nix::fcntl::PosixFadviseAdvice::POSIX_FADV_DONTNEED);
+}
+
+/// Elsewhere there is no such call, and what is cached answers.
+#[cfg(not(target_os = "linux"))]
+pub fn forget_cached(_file: &File) {}
+
+/// `bytes` random bytes as lower-case hexadecimal digits.
+pub fn random_hex(bytes: usize) -> io::Result<String> {
+    let mut buffer = vec![0; bytes];
+    getrandom::fill(&mut buffer).map_err(io::Error::other)?;
+    Ok(buffer.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}")))
+}

@@ -1,0 +1,158 @@
+//! The files that we leave at a destination's root: their names here, what the larger ones hold in modules of their own.
+
+pub mod identity;
+pub mod stats;
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::str::FromStr;
+
+/// The reverse-domain prefix of the files at the destination's root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prefix(String);
+
+/// The prefix of the original, and the default.
+pub const DEFAULT_PREFIX: &str = "me.jedda";
+
+/// The longest prefix, in bytes: with our suffixes and a temporary's random part a name stays under 255 bytes.
+const LONGEST_PREFIX: usize = 100;
+
+/// Why a prefix is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PrefixError {
+    /// Nothing was given.
+    #[error("the prefix is empty")]
+    Empty,
+    /// More than 100 bytes.
+    #[error("the prefix is longer than {LONGEST_PREFIX} bytes")]
+    TooLong,
+    /// A hidden file's name would begin with two dots.
+    #[error("the prefix begins with a dot")]
+    LeadingDot,
+    /// A character that could change which file is meant.
+    #[error("the prefix may hold letters, digits, '-', '.' and '_' only")]
+    Character,
+}
+
+impl FromStr for Prefix {
+    type Err = PrefixError;
+
+    fn from_str(text: &str) -> Result<Self, PrefixError> {
+        if text.is_empty() {
+            return Err(PrefixError::Empty);
+        }
+        if text.len() > LONGEST_PREFIX {
+            return Err(PrefixError::TooLong);
+        }
+        if text.starts_with('.') {
+            return Err(PrefixError::LeadingDot);
+        }
+        if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)) {
+            return Err(PrefixError::Character);
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl Default for Prefix {
+    fn default() -> Self {
+        Self(DEFAULT_PREFIX.to_owned())
+    }
+}
+
+/// The last part of the name of the folder that holds the safety nets.
+pub const SAFETY_NET: &str = "safety-net";
+
+/// One of the files that are left at the destination's root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// Exists while the clone is complete; its modification time is the completion.
+    Completed,
+    /// Holds the reason of the last failure, in one line.
+    Error,
+    /// Holds the statistics of the last run.
+    Statistics,
+    /// Says that this destination is a clone of ours.
+    Identity,
+    /// Holds all that is known of the last run, for programs.
+    Record,
+}
+
+impl Mark {
+    /// All marks.
+    pub const ALL: [Self; 5] = [Self::Completed, Self::Error, Self::Statistics, Self::Identity, Self::Record];
+
+    /// The marks that make a destination known as ours; an error alone does not.
+    pub const OWNING: [Self; 3] = [Self::Identity, Self::Completed, Self::Statistics];
+
+    /// The last part of the file's name.
+    #[must_use]
+    pub const fn suffix(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Error => "error",
+            Self::Statistics => "stats",
+            Self::Identity => "id",
+            Self::Record => "stats.json",
+        }
+    }
+}
+
+impl Prefix {
+    /// The start of every name of ours: `.PREFIX.counterpart.`
+    #[must_use]
+    pub fn stem(&self) -> String {
+        format!(".{}.counterpart.", self.0)
+    }
+
+    /// The name of a mark, `.PREFIX.counterpart.completed` for one.
+    #[must_use]
+    pub fn mark(&self, mark: Mark) -> OsString {
+        OsString::from(self.stem() + mark.suffix())
+    }
+
+    /// The name of the folder that holds the safety nets.
+    #[must_use]
+    pub fn safety_net(&self) -> OsString {
+        OsString::from(self.stem() + SAFETY_NET)
+    }
+
+    /// The name under which the keychain or the credential store keeps the password.
+    #[must_use]
+    pub fn service(&self) -> String {
+        format!("{}.counterpart", self.0)
+    }
+
+    /// Whether a name at the destination's root is one of ours.
+    #[must_use]
+    pub fn owns(&self, name: &OsStr) -> bool {
+        name.as_encoded_bytes().starts_with(self.stem().as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Mark, Prefix, PrefixError};
+
+    #[test]
+    fn prefixes_that_could_name_another_file_are_refused() {
+        let of = str::parse::<Prefix>;
+        assert_eq!(of(""), Err(PrefixError::Empty));
+        assert_eq!(of(".me"), Err(PrefixError::LeadingDot));
+        for bad in ["a/b", "a b", "a*", "ü", "a\n"] {
+            assert_eq!(of(bad), Err(PrefixError::Character), "{bad:?}");
+        }
+        assert_eq!(of(&"a".repeat(101)), Err(PrefixError::TooLong));
+        assert_eq!(of(&"a".repeat(100)).unwrap().mark(Mark::Identity).len(), 100 + 16);
+        assert_eq!(
+            of("org.my-site_1").unwrap().mark(Mark::Completed),
+            ".org.my-site_1.counterpart.completed"
+        );
+    }
+}

@@ -1,0 +1,91 @@
+//! The password in the keychain of macOS. It reaches `security` on standard input alone.
+
+use std::io;
+
+use zeroize::Zeroizing;
+
+use crate::display;
+use crate::host::{Host, TOOL_LIMIT};
+use crate::macos::keychain;
+use crate::macos::keychain::{Answer, KEYCHAIN};
+use crate::password_store::StoreError;
+use crate::process::interrupts::Interrupts;
+use crate::process::{Captured, Command, End, capture};
+use crate::secret::Secret;
+
+/// Reads the password that is stored for `service`.
+pub fn load(host: &Host, interrupts: &Interrupts, service: &str) -> Result<Secret, StoreError> {
+    let command = Command::tool(&host.tools.security, keychain::find_arguments(service));
+    let printed = ask(host, interrupts, &command)?;
+    match printed.end {
+        End::Exited(0) => {
+            let err = Zeroizing::new(printed.err);
+            keychain::read_password(&err).ok_or_else(|| {
+                StoreError(format!(
+                    "the keychain {KEYCHAIN} has the item {service}, but no password in it can be read"
+                ))
+            })
+        }
+        end @ (End::Exited(_) | End::Killed(_)) => Err(StoreError(words(host, end, "read", service))),
+    }
+}
+
+/// Stores the password for `service`, in the place of an earlier one.
+///
+/// It is read back, so that one which the keychain alters is never taken for stored.
+pub fn save(
+    host: &Host,
+    interrupts: &Interrupts,
+    service: &str,
+    password: &Secret,
+) -> Result<(), StoreError> {
+    let line = keychain::add_line(service, password).map_err(|error| StoreError(error.to_string()))?;
+    let mut command = Command::tool(&host.tools.security, ["-i"]);
+    command.input = line;
+    let end = ask(host, interrupts, &command)?.end;
+    if end != End::Exited(0) {
+        return Err(StoreError(words(host, end, "written", service)));
+    }
+    if load(host, interrupts, service)?.expose() == password.expose() {
+        return Ok(());
+    }
+    Err(StoreError(format!(
+        "the keychain {KEYCHAIN} gave another password back for {service} than it was given"
+    )))
+}
+
+/// Deletes the password of `service`; says whether there was one.
+pub fn delete(host: &Host, interrupts: &Interrupts, service: &str) -> Result<bool, StoreError> {
+    let command = Command::tool(&host.tools.security, keychain::delete_arguments(service));
+    match ask(host, interrupts, &command)?.end {
+        End::Exited(0) => Ok(true),
+        End::Exited(code) if keychain::answer(code) == Some(Answer::NotFound) => Ok(false),
+        end @ (End::Exited(_) | End::Killed(_)) => Err(StoreError(words(host, end, "changed", service))),
+    }
+}
+
+fn ask(host: &Host, interrupts: &Interrupts, command: &Command) -> Result<Captured, StoreError> {
+    capture(command, interrupts, TOOL_LIMIT).map_err(|error| {
+        let tool = display::path(&host.tools.security);
+        StoreError(if error.kind() == io::ErrorKind::TimedOut {
+            format!("{tool} did not answer within {} seconds", TOOL_LIMIT.as_secs())
+        } else {
+            format!("{tool} could not be run: {}", display::reason(&error))
+        })
+    })
+}
+
+/// What the tool printed is not repeated: it was told the password.
+fn words(host: &Host, end: End, done: &str, service: &str) -> String {
+    let tool = display::path(&host.tools.security);
+    match end {
+        End::Exited(code) => match keychain::answer(code) {
+            Some(Answer::NotFound) => format!("the keychain {KEYCHAIN} holds no item {service}"),
+            Some(Answer::Failed(why)) => format!("the keychain {KEYCHAIN} could not be {done}: {why}"),
+            None => format!("the keychain {KEYCHAIN} could not be {done}: {tool} ended with code {code}"),
+        },
+        End::Killed(signal) => {
+            format!("the keychain {KEYCHAIN} could not be {done}: {tool} was killed by signal {signal}")
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Leaves a run for Prometheus' textfile collector. Nothing that happens here changes the run.
+
+use std::io;
+use std::path::Path;
+
+use nix::sys::stat::SFlag;
+
+use crate::display;
+use crate::fs::dir::Folder;
+use crate::logging::warning;
+use crate::record::Record;
+use crate::record::prometheus;
+use crate::run::Run;
+
+/// The most that is read of an earlier metrics file, in bytes; ours have some thousand.
+const LARGEST: u64 = 1 << 20;
+
+/// Other clocks may be so many seconds ahead without being wrong.
+const AHEAD: i64 = 60;
+
+/// The collector runs as another user.
+const MODE: u32 = 0o644;
+
+/// Writes the file of `--metrics-file`, if there is one. `last_success` is what the machine remembers; what the file
+/// itself said before stands in for it.
+pub fn write(run: &Run<'_>, record: &Record, last_success: Option<i64>) {
+    if let Some(path) = &run.plan.metrics_file
+        && let Err(error) = write_to(path, record, last_success)
+    {
+        warning(format_args!(
+            "the metrics could not be written to {}: {}.",
+            display::path(path),
+            display::reason(&error)
+        ));
+    }
+}
+
+fn write_to(path: &Path, record: &Record, last_success: Option<i64>) -> io::Result<()> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::InvalidFilename.into());
+    };
+    let folder = Folder::reach(parent)?;
+    if folder.kind(name)? == Some(SFlag::S_IFDIR) {
+        return Err(io::Error::other("it is a folder"));
+    }
+    // What a killed run left behind; the collector does not read it, for its name ends otherwise.
+    for leftover in folder.names_that(|found| Folder::is_temporary(found, name))? {
+        folder.remove(&leftover)?;
+    }
+    let last_success = if record.outcome.is_complete() {
+        Some(record.ended.epoch)
+    } else {
+        let known = last_success.or_else(|| {
+            let earlier = folder.read(name, LARGEST).ok()??;
+            prometheus::last_success(&String::from_utf8_lossy(&earlier), &record.destination)
+        });
+        // By a clock that was wrong: nothing would ever be too long ago.
+        known.filter(|at| *at <= record.ended.epoch.saturating_add(AHEAD))
+    };
+    folder.replace(name, MODE, prometheus::text(record, last_success).as_bytes())
+}

@@ -1,0 +1,378 @@
+//! Whether the destination is the one it was: by its id, by its filesystem, and by what is mounted.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
+
+use chrono::Local;
+use nix::sys::stat::SFlag;
+
+use crate::display;
+use crate::failure::Failure;
+use crate::fs::dir::{FileIdentity, Folder, random_hex};
+use crate::host::platform::Platform;
+use crate::logging::warning;
+use crate::marker::identity::{Identity, LARGEST, Origin};
+use crate::marker::{Mark, Prefix};
+use crate::phases::endpoints::Destination;
+use crate::phases::markers;
+use crate::record::Totals;
+use crate::run::Run;
+use crate::state::{Disk, State, Store};
+use crate::volume;
+use crate::volume::Filesystem;
+
+/// How many of the known disks are named in a refusal.
+const EXAMPLES: usize = 5;
+
+/// As what a destination was accepted.
+#[derive(Debug)]
+pub struct Acceptance {
+    /// What it says of itself, if it keeps its id.
+    kept: Option<Identity>,
+    filesystem: Filesystem,
+    /// Where the source lay at the last clone to it, where that is known.
+    source_before: Option<Filesystem>,
+    /// Where the source lies now, once that has been looked at.
+    source: Option<Filesystem>,
+    /// What the source held at the last complete clone to it, as far as this machine remembers.
+    complete: Option<Totals>,
+}
+
+impl Acceptance {
+    /// Where the source lay at the last clone to this destination: this machine's memory counts, for it says what was
+    /// accepted last, and where it has none the destination's own word.
+    #[must_use]
+    pub fn source_before(&self) -> Option<&Filesystem> {
+        self.source_before.as_ref()
+    }
+
+    /// Keeps in mind where the source lies now.
+    pub fn keep_source(&mut self, filesystem: Filesystem) {
+        self.source = Some(filesystem);
+    }
+
+    /// What the source held at the last complete clone to it, as far as this machine remembers.
+    #[must_use]
+    pub fn complete(&self) -> Option<Totals> {
+        self.complete
+    }
+}
+
+/// What the destination shows.
+#[derive(Debug)]
+struct Found {
+    /// What it says of itself, under the prefix in use or else under the default one.
+    identity: Option<Identity>,
+    /// It says that under the prefix in use.
+    is_own: bool,
+    /// It bears a mark of ours, readable or not.
+    is_marked: bool,
+    filesystem: Filesystem,
+}
+
+/// Why a destination is not the one it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Objection {
+    /// It is a clone of something else, of this.
+    OtherSource(Origin),
+    /// Its id was given on the filesystem with this UUID.
+    OtherFilesystem(String),
+    /// Its id was given on the filesystem with this UUID, and which one is there now cannot be found out.
+    HiddenFilesystem(String),
+    /// Its id is none of those that are known here.
+    UnknownId,
+    /// It bears marks without an id, and is no filesystem that is known here.
+    NoId,
+}
+
+/// Refuses a destination that is not the one it was, and a folder where a disk should be. Nothing is written.
+///
+/// A test run only says what a real one would do.
+pub fn check(run: &Run<'_>, folder: &Folder) -> Result<Acceptance, Failure> {
+    let found = look(run, folder).map_err(|error| Failure::DestinationUnusable {
+        path: run.plan.destination.clone(),
+        why: display::reason(&error),
+    })?;
+    let known = match known(run) {
+        Ok(known) => known,
+        Err(refusal) if run.mode.only_warns() => {
+            warning(format_args!("a real run would end with 88. {refusal}"));
+            Vec::new()
+        }
+        Err(refusal) => return Err(refusal),
+    };
+    let refusal =
+        unmounted(run, &found, &known).or_else(|| no_disk(run, folder.path(), &found)).or_else(|| {
+            if run.plan.adopt {
+                None
+            } else {
+                objection(run, &found, &known).map(|objection| refusal(run, &objection, &found, &known))
+            }
+        });
+    match refusal {
+        Some(refusal) if run.mode.only_warns() => {
+            warning(format_args!("a real run would end with 88. {refusal}"));
+        }
+        Some(refusal) => return Err(refusal),
+        None => {}
+    }
+    // A copy of another disk and a clone of something else become a disk of their own.
+    let is_another = matches!(
+        objection(run, &found, &known),
+        Some(Objection::OtherSource(_) | Objection::OtherFilesystem(_) | Objection::HiddenFilesystem(_))
+    );
+    let identity = found.identity.filter(|_| !is_another);
+    let disk = identity.as_ref().and_then(|identity| known.iter().find(|disk| disk.id == identity.id));
+    Ok(Acceptance {
+        source_before: source_before(run, &known, identity.as_ref()),
+        complete: disk.and_then(|disk| disk.complete),
+        kept: identity.filter(|_| found.is_own),
+        filesystem: found.filesystem,
+        source: None,
+    })
+}
+
+fn source_before(run: &Run<'_>, known: &[Disk], identity: Option<&Identity>) -> Option<Filesystem> {
+    let of = |uuid: &Option<String>, point: &Option<String>| {
+        let point = display::unescape(point.as_deref()?.as_bytes());
+        let mount_point = PathBuf::from(OsString::from_vec(point));
+        Some(Filesystem { uuid: uuid.clone(), mount_point })
+    };
+    let last = known.last().filter(|disk| is_source(run, &disk.source));
+    let remembered = last.and_then(|disk| of(&disk.source_filesystem, &disk.source_mount_point));
+    remembered.or_else(|| identity.and_then(|it| of(&it.source_filesystem, &it.source_mount_point)))
+}
+
+fn look(run: &Run<'_>, folder: &Folder) -> io::Result<Found> {
+    let prefixes = [&run.plan.prefix, &Prefix::default()];
+    let read = |prefix: &Prefix| {
+        let bytes = folder.read(&prefix.mark(Mark::Identity), LARGEST)?;
+        io::Result::Ok(bytes.as_deref().and_then(Identity::read))
+    };
+    let own = read(prefixes[0])?;
+    let is_own = own.is_some();
+    let identity = if is_own { own } else { read(prefixes[1])? };
+    let mut is_marked = false;
+    for prefix in prefixes {
+        for mark in Mark::OWNING {
+            is_marked |= folder.kind(&prefix.mark(mark))? == Some(SFlag::S_IFREG);
+        }
+    }
+    Ok(Found { identity, is_own, is_marked, filesystem: volume::of(run, folder) })
+}
+
+/// The disks that were accepted here, the last one at the end.
+///
+/// What cannot be read speaks against every disk: whether it is the right one is not known.
+fn known(run: &Run<'_>) -> Result<Vec<Disk>, Failure> {
+    let error = match Store::new(&run.host.state_dir).load(run.location(), &run.plan.prefix) {
+        Ok(state) => return Ok(state.map(|state| state.disks).unwrap_or_default()),
+        Err(error) => display::reason(&error),
+    };
+    if !run.plan.adopt {
+        return Err(Failure::DestinationUnknown {
+            path: run.plan.destination.clone(),
+            why: format!(
+                "what this machine remembers of it, in {}, cannot be read ({error}). If the disk is right, run once with \
+                 --adopt, which writes it anew.",
+                display::path(&run.host.state_dir)
+            ),
+        });
+    }
+    run.warn_publicly(format_args!(
+        "what was known of {} cannot be read ({error}) and is written anew. Whichever disk is there now is taken for the \
+         right one.",
+        display::path(&run.plan.destination),
+    ));
+    Ok(Vec::new())
+}
+
+/// A disk was mounted at the last clone, and now the folder lies on the filesystem above it.
+fn unmounted(run: &Run<'_>, found: &Found, known: &[Disk]) -> Option<Failure> {
+    let last = known.last()?;
+    let now = display::path(&found.filesystem.mount_point).to_string();
+    let is_above = last.mount_point != now && Path::new(&last.mount_point).starts_with(&now);
+    // A service may see its folders as mounts that nobody else sees; the same filesystem is no other one.
+    let is_same = last.filesystem.is_some()
+        && last.filesystem == found.filesystem.uuid
+        && found.identity.as_ref().is_some_and(|identity| identity.id == last.id);
+    (is_above && !is_same && !run.plan.adopt).then(|| Failure::DiskUnmounted {
+        path: run.plan.destination.clone(),
+        why: format!(
+            "{} was mounted at {} at the last clone, and now the folder lies on the filesystem of {now}. Mount the \
+             disk; if the folder is meant from now on, run once with --adopt.",
+            name_of(&last.id, last.filesystem.as_deref()),
+            last.mount_point
+        ),
+    })
+}
+
+/// A folder where disks are mounted is none.
+fn no_disk(run: &Run<'_>, folder: &Path, found: &Found) -> Option<Failure> {
+    let mount_point = &found.filesystem.mount_point;
+    let is_missing = |place: &PathBuf| {
+        let place = std::fs::canonicalize(place).unwrap_or_else(|_| place.clone());
+        folder.starts_with(&place)
+            && match run.host.platform {
+                Platform::Linux => !mount_point.starts_with(&place),
+                // There /Volumes itself is a way to another volume, and has that one's device number.
+                Platform::MacOs(_) => !mount_point.starts_with(&place) || *mount_point == place,
+            }
+    };
+    (!run.plan.allow_folder && run.host.mount_folders.iter().any(is_missing)).then(|| {
+        Failure::NoDiskMounted { path: run.plan.destination.clone(), mount_point: mount_point.clone() }
+    })
+}
+
+/// What speaks against the destination, whatever was allowed. A disk without marks is for the rule of the first clone.
+fn objection(run: &Run<'_>, found: &Found, known: &[Disk]) -> Option<Objection> {
+    let filesystem = found.filesystem.uuid.as_ref();
+    let Some(identity) = &found.identity else {
+        let is_known = |disk: &Disk| disk.filesystem.is_some() && disk.filesystem.as_ref() == filesystem;
+        let is_strange = found.is_marked && !known.is_empty() && !known.iter().any(is_known);
+        return is_strange.then_some(Objection::NoId);
+    };
+    let disk = known.iter().find(|disk| disk.id == identity.id);
+    let remembered = disk.map(|disk| Origin { host: disk.host.clone(), path: disk.source.clone() });
+    if let Some(source) = identity.source.clone().or(remembered) {
+        // A machine's name may change with its network; that of a disk which is known here counts for nothing.
+        let is_ours = disk.is_some() || source.host == run.host.name;
+        if !is_ours || !is_source(run, &source.path) {
+            return Some(Objection::OtherSource(source));
+        }
+    }
+    let given_on = [identity.filesystem.as_ref(), disk.and_then(|disk| disk.filesystem.as_ref())];
+    let mut given_on = given_on.into_iter().flatten();
+    let other = match filesystem {
+        Some(now) => given_on.find(|uuid| *uuid != now).cloned().map(Objection::OtherFilesystem),
+        // Only root may read a device; without that right the id and the mount point have to do.
+        None if run.host.is_root() => given_on.next().cloned().map(Objection::HiddenFilesystem),
+        None => None,
+    };
+    if other.is_some() {
+        return other;
+    }
+    (disk.is_none() && !known.is_empty()).then_some(Objection::UnknownId)
+}
+
+/// Whether a path that was written down leads to the source, by whatever name.
+fn is_source(run: &Run<'_>, written: &str) -> bool {
+    let source = &run.plan.source;
+    let identity = |path: &Path| std::fs::metadata(path).map(|metadata| FileIdentity::from(&metadata)).ok();
+    let path = display::unescape(written.as_bytes());
+    let path = Path::new(<OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(&path));
+    display::path(source).to_string() == written
+        || identity(source).is_some_and(|source| identity(path) == Some(source))
+}
+
+fn refusal(run: &Run<'_>, objection: &Objection, found: &Found, known: &[Disk]) -> Failure {
+    let filesystem = found.filesystem.uuid.as_deref();
+    let here = name_of(found.identity.as_ref().map_or("no id", |identity| &identity.id), filesystem);
+    let why = match objection {
+        Objection::OtherSource(source) => format!(
+            "it is the clone of {source}, and this run clones {}. If that clone may be deleted, run once with --adopt.",
+            Origin::new(&run.host.name, &run.plan.source)
+        ),
+        Objection::OtherFilesystem(other) => format!(
+            "its id was given on the filesystem {other}, and now there is {here}: a copy, or a disk that was formatted \
+             anew. If it is right, run once with --adopt.",
+        ),
+        Objection::HiddenFilesystem(other) => format!(
+            "its id was given on the filesystem {other}, and which filesystem is there now cannot be found out. If it is \
+             right, run once with --adopt.",
+        ),
+        Objection::UnknownId => format!(
+            "there is {here}, and known here: {}. If the disk is right, run once with --adopt; from then on they may \
+             take turns.",
+            names_of(known)
+        ),
+        Objection::NoId => format!(
+            "there is a clone that bears no id ({here}), and known here: {}. If the disk is right, run once with --adopt.",
+            names_of(known)
+        ),
+    };
+    Failure::DestinationChanged { path: run.plan.destination.clone(), why }
+}
+
+fn name_of(id: &str, filesystem: Option<&str>) -> String {
+    format!("{id} on filesystem {}", filesystem.unwrap_or("without a known UUID"))
+}
+
+fn names_of(known: &[Disk]) -> String {
+    let last_first = known.iter().rev().take(EXAMPLES).map(|disk| {
+        format!("{} (last seen {})", name_of(&disk.id, disk.filesystem.as_deref()), disk.last_seen.rfc3339)
+    });
+    let mut names: Vec<String> = last_first.collect();
+    if known.len() > EXAMPLES {
+        names.push(format!("{} more", known.len() - EXAMPLES));
+    }
+    names.join(", ")
+}
+
+/// Gives an accepted destination its id, and keeps it in mind on this machine, just before rsync starts.
+///
+/// An interrupted first clone is so known as ours. The id itself is written once; lines that it lacks are added.
+pub fn settle(run: &Run<'_>, destination: &Destination) -> io::Result<()> {
+    let Acceptance { kept, filesystem, source, .. } = &destination.acceptance;
+    let before = kept.as_ref();
+    let identity = Identity {
+        id: kept.as_ref().map_or_else(|| random_hex(16), |kept| Ok(kept.id.clone()))?,
+        filesystem: filesystem.uuid.clone().or_else(|| kept.as_ref()?.filesystem.clone()),
+        source: Some(Origin::new(&run.host.name, &run.plan.source)),
+        source_filesystem: match source {
+            Some(source) => source.uuid.clone(),
+            None => before.and_then(|before| before.source_filesystem.clone()),
+        },
+        source_mount_point: match source {
+            Some(source) => Some(display::path(&source.mount_point).to_string()),
+            None => before.and_then(|before| before.source_mount_point.clone()),
+        },
+    };
+    if kept.as_ref() != Some(&identity) {
+        let name = run.plan.prefix.mark(Mark::Identity);
+        let written = destination.folder.replace(&name, markers::MODE, identity.to_string().as_bytes());
+        match written {
+            // The id is there, and on a full disk the clone may still succeed by deleting.
+            Err(error) if kept.is_some() => warning(format_args!(
+                "the destination's id could not be extended: {}.",
+                display::reason(&error)
+            )),
+            written => written?,
+        }
+    }
+    remember(run, identity, filesystem);
+    Ok(())
+}
+
+/// Kept in the notes too: where it cannot be saved, the end of the run tries once more and tells.
+fn remember(run: &Run<'_>, identity: Identity, filesystem: &Filesystem) {
+    let now = Local::now();
+    let disk = Disk {
+        id: identity.id,
+        filesystem: identity.filesystem,
+        mount_point: display::path(&filesystem.mount_point).to_string(),
+        host: run.host.name.clone(),
+        source: display::path(&run.plan.source).to_string(),
+        source_filesystem: identity.source_filesystem,
+        source_mount_point: identity.source_mount_point,
+        complete: None,
+        first_seen: now.into(),
+        last_seen: now.into(),
+    };
+    let (store, location, prefix) = (Store::new(&run.host.state_dir), run.location(), &run.plan.prefix);
+    let state = match store.load(location, prefix) {
+        Ok(state) => state,
+        // What has become unreadable just now is not forgotten for that.
+        Err(_) if !run.plan.adopt => {
+            run.note(|journal| journal.disk = Some(disk));
+            return;
+        }
+        Err(_) => None,
+    };
+    let mut state = state.unwrap_or_else(|| State::new(&location.resolved, prefix));
+    state.see(disk.clone());
+    let _ = store.save(location, prefix, &state);
+    run.note(|journal| journal.disk = Some(disk));
+}

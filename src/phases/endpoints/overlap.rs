@@ -1,0 +1,195 @@
+//! Whether source and destination lie inside each other, whatever paths lead there.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::fs::dir::{FileIdentity, Folder};
+use crate::linux::mounts::Mount;
+use crate::volume::mounts;
+use crate::volume::mounts::Place;
+
+/// How two folders lie to each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Relation {
+    /// Neither holds the other.
+    Apart,
+    /// They are one folder.
+    Same,
+    /// The destination holds the source: a clone would delete it.
+    SourceInside,
+    /// A folder of the source is mounted here, below the destination and as a part of its filesystem: so would this be.
+    PartInside(PathBuf),
+    /// The source holds the destination: a copy of it would hold itself.
+    DestinationInside {
+        /// The destination's path below the source.
+        relative: OsString,
+        /// Another filesystem is mounted there.
+        is_mount_point: bool,
+    },
+}
+
+/// Compares by device and inode number and by the table of mounts, so that another way to a folder does not deceive.
+///
+/// Errors when the table cannot be read on a system that has one: whoever cannot tell must not clone.
+pub fn relation(source: &Folder, destination: &Folder) -> io::Result<Relation> {
+    let places = match (mounts::of(source)?, mounts::of(destination)?) {
+        (Some(source), Some(destination)) => Some((source, destination)),
+        (_, _) => None,
+    };
+    let related = direct(source, destination)?;
+    if matches!(related, Relation::Same | Relation::SourceInside | Relation::PartInside(_)) {
+        return Ok(related);
+    }
+    let Some((source_place, destination_place)) = places else { return Ok(related) };
+    // An overlay has device numbers of its own, and what is deleted in a layer of it is gone from it.
+    for layer in layers(source, &source_place, Mount::layers)? {
+        let below = direct(&layer, destination)?;
+        if matches!(below, Relation::Same | Relation::SourceInside) {
+            return Ok(below);
+        }
+    }
+    for layer in layers(destination, &destination_place, Mount::upper_layer)? {
+        let below = direct(source, &layer)?;
+        if matches!(below, Relation::Same | Relation::SourceInside) {
+            return Ok(below);
+        }
+    }
+    Ok(related)
+}
+
+/// The folders that an overlay puts together as this one; none where it is not on an overlay.
+///
+/// A layer that is not there by its name is one of another namespace, a container's for one: no path of ours leads to it.
+fn layers(folder: &Folder, place: &Place, of: impl Fn(&Mount) -> Vec<PathBuf>) -> io::Result<Vec<Folder>> {
+    let Some(mount) = place.mount() else { return Ok(Vec::new()) };
+    let layers = of(mount);
+    if layers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (_, inside) = mounts::locate(place, folder)?;
+    let below = inside.strip_prefix("/").unwrap_or(&inside);
+    let mut found = Vec::new();
+    for layer in layers {
+        let opened = std::fs::canonicalize(layer.join(below)).and_then(|path| Folder::open(&path));
+        match opened {
+            Ok(folder) => found.push(folder),
+            Err(error) if is_elsewhere(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
+}
+
+fn is_elsewhere(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+fn direct(source: &Folder, destination: &Folder) -> io::Result<Relation> {
+    let (source_is, destination_is) = (source.identity()?, destination.identity()?);
+    Ok(if source_is == destination_is {
+        Relation::Same
+    } else if path_inside(destination, source)?.is_some() {
+        Relation::SourceInside
+    } else if let Some(point) = part_inside(destination, source)? {
+        Relation::PartInside(point)
+    } else if let Some(relative) = path_inside(source, destination)? {
+        let is_mount_point = source_is.device != destination_is.device;
+        Relation::DestinationInside { relative: relative.into_os_string(), is_mount_point }
+    } else {
+        Relation::Apart
+    })
+}
+
+/// The path of `inner` below `outer`, if it lies there.
+fn path_inside(outer: &Folder, inner: &Folder) -> io::Result<Option<PathBuf>> {
+    for way in [by_ancestor, by_ending, by_mounts, by_mount_below] {
+        if let Some(found) = way(outer, inner)? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// One of the folders above `inner` is `outer`.
+fn by_ancestor(outer: &Folder, inner: &Folder) -> io::Result<Option<PathBuf>> {
+    let outer_is = outer.identity()?;
+    let above = inner.path().ancestors().skip(1).find(|above| is(above, outer_is));
+    Ok(above.and_then(|above| inner.path().strip_prefix(above).ok()).map(Path::to_owned))
+}
+
+/// The end of `inner`'s path leads from `outer` to it too, as `Users/x` does from `/System/Volumes/Data` on a Mac.
+fn by_ending(outer: &Folder, inner: &Folder) -> io::Result<Option<PathBuf>> {
+    let inner_is = inner.identity()?;
+    let mut components = inner.path().components();
+    components.next();
+    while !components.as_path().as_os_str().is_empty() {
+        if is(&outer.path().join(components.as_path()), inner_is) {
+            return Ok(Some(components.as_path().to_owned()));
+        }
+        components.next();
+    }
+    Ok(None)
+}
+
+/// Both ends as the table of mounts has them; `None` on a system without one.
+struct Places {
+    /// The table, in which `outer` was found.
+    table: Vec<Mount>,
+    outer: (String, PathBuf),
+    inner: (String, PathBuf),
+}
+
+fn places(outer: &Folder, inner: &Folder) -> io::Result<Option<Places>> {
+    let (Some(outer_in), Some(inner_in)) = (mounts::of(outer)?, mounts::of(inner)?) else { return Ok(None) };
+    let (outer, inner) = (mounts::locate(&outer_in, outer)?, mounts::locate(&inner_in, inner)?);
+    Ok(Some(Places { table: outer_in.table, outer, inner }))
+}
+
+/// Both are on one filesystem, of which different folders may be mounted.
+fn by_mounts(outer: &Folder, inner: &Folder) -> io::Result<Option<PathBuf>> {
+    let Some(Places { outer, inner, .. }) = places(outer, inner)? else { return Ok(None) };
+    if outer == inner || outer.0 != inner.0 {
+        return Ok(None);
+    }
+    Ok(inner.1.strip_prefix(&outer.1).ok().map(Path::to_owned))
+}
+
+/// A mount below `outer` leads to `inner`, or to a folder above it.
+fn by_mount_below(outer: &Folder, inner: &Folder) -> io::Result<Option<PathBuf>> {
+    let Some(Places { table, inner: (device, place), .. }) = places(outer, inner)? else { return Ok(None) };
+    Ok(below(&table, outer.path()).find_map(|mount| {
+        let rest = place.strip_prefix(&mount.root).ok().filter(|_| mount.device_number == device)?;
+        Some(mount.point.strip_prefix(outer.path()).ok()?.join(rest))
+    }))
+}
+
+/// Where a mount below `outer` shows a folder of `inner` that rsync takes for a part of `outer`'s own filesystem.
+fn part_inside(outer: &Folder, inner: &Folder) -> io::Result<Option<PathBuf>> {
+    let device = outer.identity()?.device;
+    let Some(Places { table, outer: outer_is, inner: inner_is }) = places(outer, inner)? else {
+        return Ok(None);
+    };
+    if outer_is.0 != inner_is.0 {
+        return Ok(None);
+    }
+    let found = below(&table, outer.path()).find(|mount| {
+        mount.device_number == inner_is.0
+            && mount.root.starts_with(&inner_is.1)
+            && !mount.root.starts_with(&outer_is.1)
+            // To rsync a device number is a filesystem, and each subvolume of btrfs has one of its own. One that cannot
+            // be looked at counts as the same.
+            && std::fs::metadata(&mount.point).map_or(true, |found| FileIdentity::from(&found).device == device)
+    });
+    Ok(found.map(|mount| mount.point.clone()))
+}
+
+/// The mounts below a folder, the folder itself not among them.
+fn below<'a>(table: &'a [Mount], folder: &'a Path) -> impl Iterator<Item = &'a Mount> {
+    table.iter().filter(move |mount| mount.point.starts_with(folder) && mount.point != folder)
+}
+
+/// Whether a path leads to this folder. A path that we cannot follow is none that rsync could take.
+fn is(path: &Path, folder: FileIdentity) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| FileIdentity::from(&metadata) == folder)
+}

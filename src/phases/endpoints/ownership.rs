@@ -1,0 +1,125 @@
+//! Whether the destination keeps the owners of files.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::unistd::{Gid, Uid, fchown};
+
+use crate::display;
+use crate::failure::Failure;
+use crate::fs::dir::Folder;
+use crate::host::TOOL_LIMIT;
+use crate::host::platform::Platform;
+use crate::linux::mounts::{Mount, Ownership};
+use crate::macos::ownership as vsdb;
+use crate::macos::ownership::{Permissions, Volume};
+use crate::phases::endpoints::mount_point;
+use crate::process::{Command, End, capture};
+use crate::run::Run;
+use crate::volume::mounts;
+use crate::volume::mounts::Place;
+use crate::volume::space::is_no_room;
+
+/// Refuses a destination that is known to ignore ownership, without writing anything.
+pub fn refuse_known(run: &Run<'_>, folder: &Folder) -> Result<(), Failure> {
+    match known(run, folder) {
+        Ownership::Ignored(why) => Err(refusal(run, why)),
+        Ownership::Kept | Ownership::Unknown => Ok(()),
+    }
+}
+
+/// Refuses a destination that loses an owner that was just set, where the system does not tell beforehand.
+///
+/// The file that this needs is gone when it returns, and the folder's time is as it was.
+pub fn refuse_measured(run: &Run<'_>, folder: &Folder) -> Result<(), Failure> {
+    // What this process may not set is no fault of the destination, and has a warning of its own.
+    if !run.host.rights.owners || known(run, folder) != Ownership::Unknown {
+        return Ok(());
+    }
+    match keeps_owner(run, folder) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(refusal(
+            run,
+            "an owner that was set on a new file there was lost. Use another filesystem.".to_owned(),
+        )),
+        // No room says nothing about owners, and the clone may well make some.
+        Err(error) if is_no_room(&error) => Ok(()),
+        Err(error) => Err(Failure::DestinationUnusable {
+            path: run.plan.destination.clone(),
+            why: display::reason(&error),
+        }),
+    }
+}
+
+fn refusal(run: &Run<'_>, why: String) -> Failure {
+    Failure::IgnoresOwnership { path: run.plan.destination.clone(), why }
+}
+
+/// What the system tells about owners there.
+#[must_use]
+pub fn known(run: &Run<'_>, folder: &Folder) -> Ownership {
+    match run.host.platform {
+        Platform::Linux => linux(folder).unwrap_or(Ownership::Unknown),
+        Platform::MacOs(_) => macos(run, folder),
+    }
+}
+
+fn linux(folder: &Folder) -> io::Result<Ownership> {
+    let place = mounts::of(folder)?;
+    Ok(place.as_ref().and_then(Place::mount).map_or(Ownership::Unknown, Mount::ownership))
+}
+
+fn macos(run: &Run<'_>, folder: &Folder) -> Ownership {
+    let volume = mount_point(folder.path());
+    let enabled = match vsdbutil(run, &volume) {
+        Some(Permissions::Enabled) => Some(true),
+        Some(Permissions::Disabled) => Some(false),
+        Some(Permissions::NoEntry) | None => {
+            diskutil(run, &volume).and_then(|volume| volume.permissions_enabled)
+        }
+    };
+    match enabled {
+        Some(true) => Ownership::Kept,
+        Some(false) => Ownership::Ignored(format!(
+            "macOS ignores ownership on this volume. Enable it with: diskutil enableOwnership '{}'",
+            display::path(&volume)
+        )),
+        None => Ownership::Unknown,
+    }
+}
+
+fn vsdbutil(run: &Run<'_>, volume: &Path) -> Option<Permissions> {
+    let command = Command::tool(&run.host.tools.vsdbutil, [OsStr::new("-c"), volume.as_os_str()]);
+    let printed = capture(&command, run.interrupts, TOOL_LIMIT).ok()?;
+    vsdb::read_vsdbutil(&printed.out, &printed.err, printed.end == End::Exited(0))
+}
+
+/// What `diskutil` knows of a volume; `None` where it cannot tell.
+#[must_use]
+pub fn diskutil(run: &Run<'_>, volume: &Path) -> Option<Volume> {
+    let arguments = [OsStr::new("info"), OsStr::new("-plist"), volume.as_os_str()];
+    let printed =
+        capture(&Command::tool(&run.host.tools.diskutil, arguments), run.interrupts, TOOL_LIMIT).ok()?;
+    Volume::read(&printed.out)
+}
+
+/// Gives a new file to another user and looks whose it is.
+fn keeps_owner(run: &Run<'_>, folder: &Folder) -> io::Result<bool> {
+    /// An ordinary number that no filesystem shows for all of its files.
+    const SOMEBODY: u32 = 47_114;
+    let before = folder.metadata()?;
+    let (file, name) = folder.temporary(OsStr::new(&(run.plan.prefix.stem() + "probe")), 0o600)?;
+    let kept = match fchown(&file, Some(Uid::from_raw(SOMEBODY)), Some(Gid::from_raw(SOMEBODY))) {
+        Ok(()) => file.metadata().map(|now| now.uid() == SOMEBODY && now.gid() == SOMEBODY),
+        // That user may have no number in this namespace.
+        Err(Errno::EINVAL) if !run.host.rights.all_users => Ok(true),
+        Err(Errno::EPERM | Errno::EINVAL | Errno::ENOTSUP | Errno::ENOSYS) => Ok(false),
+        Err(error) => Err(error.into()),
+    };
+    folder.remove(&name)?;
+    folder.set_modified(before.mtime(), before.mtime_nsec())?;
+    kept
+}

@@ -1,0 +1,239 @@
+//! Hard links of the clone that are none at the source any more, and that rsync would keep.
+//!
+//! Two names of one file become two files with the same size and time, after `cp -p` for one. Every rsync from 3.2.3 to
+//! 3.5.1 finds the clone's one file up to date as both, leaves it, and gives it the permissions of one after the other:
+//! what only its owner may read at the source, everybody may read in the clone. The exit code is 0, and no further run
+//! mends it.
+//!
+//! So before rsync starts such a file of the clone gets another time. rsync then copies it by each of its names into a new
+//! file, and nothing is missing from the clone meanwhile. Of what has no contents, symbolic links and special files, the
+//! names that are too many are removed instead, and rsync makes them anew.
+//!
+//! The price is a look at every entry of the clone. By the record's `phases`, with 150,000 files on ext4 in memory, two busy
+//! cores and an unoptimised build: 0.09 to 0.16 of the time of rsync's run in which nothing has changed, 0.13 in the median.
+
+mod walk;
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use log::info;
+use nix::fcntl::readlinkat;
+use nix::libc::{dev_t, ino_t};
+use nix::sys::stat::{SFlag, UtimensatFlags, utimensat};
+use nix::sys::time::TimeSpec;
+use nix::unistd::{UnlinkatFlags, unlinkat};
+
+use crate::display;
+use crate::failure::Failure;
+use crate::phases::endpoints::Endpoints;
+use crate::rsync::filter::matcher::LeftOut;
+use crate::rsync::filter::rules::Rules;
+use crate::run::Run;
+use walk::{Linked, kind};
+
+/// Sees to it that rsync makes separate files of names that are linked at the destination and separate at the source.
+pub fn part(run: &Run<'_>, ends: &Endpoints, rules: &Rules) -> Result<(), Failure> {
+    run.go_on()?;
+    let _phase = run.phase("links");
+    let inside = &ends.source.holds_destination;
+    let inside = inside.as_ref().map(|(relative, contents)| (relative.as_os_str(), *contents));
+    let left_out = LeftOut::of(rules, &run.plan.prefix, inside);
+    let is_root = run.host.is_root();
+    let mut share = Share { number: 0, of: 1 };
+    while share.number < share.of && run.interrupts.received().is_none() {
+        let known = Mutex::new(Known::default());
+        let noted = walk::walk(ends, &left_out, run.interrupts, |linked| {
+            if share.has(linked) {
+                note(&known, linked, is_root);
+            }
+        });
+        let known = known.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if known.is_full {
+            // Whoever can make links could fill the memory: more walks, each for fewer of them.
+            share = Share { number: 0, of: share.of.saturating_mul(4) };
+            if share.of > MOST_WALKS {
+                run.warn_publicly("the clone has too many hard links to compare them all with the source's.");
+                break;
+            }
+            continue;
+        }
+        // What has kept the walk from the roots, rsync will tell.
+        if noted.is_ok() && !known.wrong.is_empty() {
+            info!(
+                "{} files of the clone have several names that are separate files at the source: they are parted.",
+                known.wrong.len()
+            );
+            let parting = Parting { known, is_root, done: Mutex::default() };
+            // The second look at the roots.
+            let _ = walk::walk(ends, &left_out, run.interrupts, |linked| parting.visit(linked));
+            parting.tell(run);
+        }
+        share.number += 1;
+    }
+    run.go_on()
+}
+
+/// How many walks there may be: with more than that one file has hundreds of thousands of names.
+const MOST_WALKS: ino_t = 4096;
+
+/// The inodes of the destination that one walk is for.
+#[derive(Debug, Clone, Copy)]
+struct Share {
+    number: ino_t,
+    of: ino_t,
+}
+
+impl Share {
+    fn has(self, linked: &Linked<'_>) -> bool {
+        linked.clone.st_ino % self.of == self.number
+    }
+}
+
+/// An inode of the source.
+type Original = (dev_t, ino_t);
+
+/// What is known of the inodes of the destination that have several names.
+#[derive(Default)]
+struct Known {
+    /// What rsync takes the inode for, by the name that was met first.
+    originals: HashMap<ino_t, Original>,
+    /// Inodes that it also takes for something else.
+    wrong: HashSet<ino_t>,
+    /// Times, in seconds, that the inode must not get: with one of them rsync would take it for a file that it is not.
+    forbidden: HashMap<ino_t, HashSet<i64>>,
+    /// How many times that are.
+    times: usize,
+    /// There were more than are remembered.
+    is_full: bool,
+}
+
+/// How much is remembered in one walk, of inodes and of times: some 50 MB.
+const MOST: usize = 1 << 19;
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn note(known: &Mutex<Known>, linked: &Linked<'_>, is_root: bool) {
+    let inode = linked.clone.st_ino;
+    if linked.stays(is_root) {
+        let mut known = locked(known);
+        if known.originals.len() >= MOST {
+            known.is_full = true;
+            return;
+        }
+        if *known.originals.entry(inode).or_insert(linked.original()) != linked.original() {
+            known.wrong.insert(inode);
+        }
+    } else if linked.is_regular() && linked.clone.st_size == linked.source.st_size {
+        let mut known = locked(known);
+        if known.times >= MOST {
+            known.is_full = true;
+            return;
+        }
+        known.times += usize::from(known.forbidden.entry(inode).or_default().insert(linked.source.st_mtime));
+    }
+}
+
+impl Linked<'_> {
+    fn original(&self) -> Original {
+        (self.source.st_dev, self.source.st_ino)
+    }
+
+    fn is_regular(&self) -> bool {
+        [&self.clone, &self.source].iter().all(|stat| kind(stat) == SFlag::S_IFREG)
+    }
+
+    /// Whether rsync leaves it the inode that it is. It may compare nanoseconds as well; then a file is copied that need not
+    /// have been.
+    fn stays(&self, is_root: bool) -> bool {
+        let kinds = (kind(&self.clone), kind(&self.source));
+        let device = [SFlag::S_IFCHR, SFlag::S_IFBLK];
+        match kinds {
+            (SFlag::S_IFREG, SFlag::S_IFREG) => {
+                self.clone.st_size == self.source.st_size && self.clone.st_mtime == self.source.st_mtime
+            }
+            (SFlag::S_IFLNK, SFlag::S_IFLNK) => {
+                let target = |folder| readlinkat(folder, self.name).ok();
+                let here = target(&self.folders.clone);
+                here.is_some() && here == target(&self.folders.source)
+            }
+            // Without root rsync makes none of the rest.
+            _ if !is_root => false,
+            // It takes one kind of device for the other.
+            (one, other) if device.contains(&one) && device.contains(&other) => {
+                self.clone.st_rdev == self.source.st_rdev
+            }
+            (one, other) => one == other,
+        }
+    }
+}
+
+/// Parting what is wrong.
+struct Parting {
+    known: Known,
+    is_root: bool,
+    done: Mutex<Done>,
+}
+
+#[derive(Default)]
+struct Done {
+    /// Files that have another time already.
+    files: HashSet<ino_t>,
+    /// What could not be parted, and why.
+    failed: Vec<String>,
+}
+
+impl Parting {
+    fn visit(&self, linked: &Linked<'_>) {
+        let inode = linked.clone.st_ino;
+        if !self.known.wrong.contains(&inode) || !linked.stays(self.is_root) {
+            return;
+        }
+        let parted = if linked.is_regular() {
+            if !locked(&self.done).files.insert(inode) {
+                return;
+            }
+            self.set_another_time(linked)
+        } else if self.known.originals.get(&inode) == Some(&linked.original()) {
+            return;
+        } else {
+            unlinkat(&linked.folders.clone, linked.name, UnlinkatFlags::NoRemoveDir).map_err(io::Error::from)
+        };
+        if let Err(error) = parted {
+            let path = linked.path.join(OsStr::from_bytes(linked.name.to_bytes()));
+            locked(&self.done).failed.push(format!("{}: {}", display::path(&path), display::reason(&error)));
+        }
+    }
+
+    /// A second off or a few, so that a safety net shows nearly the time that the old file had.
+    fn set_another_time(&self, linked: &Linked<'_>) -> io::Result<()> {
+        let old = linked.clone.st_mtime;
+        let forbidden = self.known.forbidden.get(&linked.clone.st_ino);
+        // Towards 1970, or away from it where that is near: no filesystem ends there.
+        let step = if old > 0 { -1 } else { 1 };
+        let mut new = old + step;
+        while forbidden.is_some_and(|times| times.contains(&new)) {
+            new += step;
+        }
+        let new = TimeSpec::new(new, linked.clone.st_mtime_nsec);
+        let folder = &linked.folders.clone;
+        let flags = UtimensatFlags::NoFollowSymlink;
+        Ok(utimensat(folder, linked.name, &TimeSpec::UTIME_OMIT, &new, flags)?)
+    }
+
+    fn tell(self, run: &Run<'_>) {
+        let done = self.done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(first) = done.failed.first() {
+            run.warn(format_args!(
+                "{} files of the clone that are separate at the source could not be parted and stay one file, with the \
+                 permissions of one of them. The first of them is {first}.",
+                done.failed.len()
+            ));
+        }
+    }
+}

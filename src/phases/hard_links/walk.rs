@@ -1,0 +1,156 @@
+//! Walks the destination and, beside it, the source, to whatever has several names at the destination.
+
+use std::ffi::{CStr, CString, OsStr};
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use nix::dir::Dir;
+use nix::fcntl::AtFlags;
+use nix::libc::dev_t;
+use nix::sys::stat::{FileStat, SFlag, fstat, fstatat};
+
+use crate::fs::dir::{is_held, is_too_long, open_below, open_subfolder};
+use crate::phases::endpoints::Endpoints;
+use crate::process::interrupts::Interrupts;
+use crate::rsync::filter::matcher::{LeftOut, Place};
+use crate::tree::parallel;
+
+/// A folder, open at both ends.
+pub struct Pair {
+    /// The clone's.
+    pub clone: OwnedFd,
+    /// The source's.
+    pub source: OwnedFd,
+}
+
+/// Something that has several names at the destination, by one of them that is also at the source.
+pub struct Linked<'a> {
+    /// The folder of that name.
+    pub folders: &'a Pair,
+    /// The folder's path below both ends.
+    pub path: &'a PathBuf,
+    /// The name.
+    pub name: &'a CStr,
+    /// What it is at the destination; no folder.
+    pub clone: FileStat,
+    /// What it is at the source.
+    pub source: FileStat,
+}
+
+/// Shows `visit` whatever has several names at the destination, by each of them that is also at the source.
+///
+/// No link is followed, no other filesystem entered. What cannot be looked at is passed over: rsync tells of it. It ends
+/// early when a signal has asked us to end. All names of a folder are read before the first is shown, so they may be
+/// removed.
+pub fn walk(
+    ends: &Endpoints,
+    left_out: &LeftOut,
+    interrupts: &Interrupts,
+    visit: impl Fn(&Linked<'_>) + Sync,
+) -> io::Result<()> {
+    let top = Pair {
+        clone: open_subfolder(&ends.destination.folder, c".")?,
+        source: open_subfolder(&ends.source.folder, c".")?,
+    };
+    let devices = (fstat(&top.clone)?.st_dev, fstat(&top.source)?.st_dev);
+    let walk = Walk { devices, left_out, interrupts, visit };
+    let way = vec![c".".to_owned()];
+    let top = Below { base: Arc::new(top), way, path: PathBuf::new(), depth: 0, place: left_out.top() };
+    // A folder may be gone or unreadable; the others are read all the same.
+    parallel::share(top, interrupts, |below, found, (): &mut ()| {
+        walk.read(&below, found).unwrap_or_default();
+    });
+    Ok(())
+}
+
+/// A folder that is still to be read.
+struct Below<'a> {
+    /// A folder above it.
+    base: Arc<Pair>,
+    /// The names that lead from there to it.
+    way: Vec<CString>,
+    path: PathBuf,
+    depth: usize,
+    place: Place<'a>,
+}
+
+struct Walk<'a, V> {
+    /// The clone's filesystem and the source's.
+    devices: (dev_t, dev_t),
+    left_out: &'a LeftOut,
+    interrupts: &'a Interrupts,
+    visit: V,
+}
+
+impl<'a, V: Fn(&Linked<'_>)> Walk<'a, V> {
+    fn read(&self, below: &Below<'a>, found: &mut Vec<Below<'a>>) -> io::Result<()> {
+        let folders = Arc::new(Pair {
+            clone: open_below(&below.base.clone, &below.way)?,
+            source: open_below(&below.base.source, &below.way)?,
+        });
+        let mut linked = Vec::new();
+        for entry in Dir::from_fd(folders.clone.as_fd().try_clone_to_owned()?)? {
+            if self.interrupts.received().is_some() {
+                break;
+            }
+            let entry = entry?;
+            let name = entry.file_name();
+            if [c".", c".."].contains(&name) {
+                continue;
+            }
+            let Some((clone, source)) = self.look(&folders, below, name) else { continue };
+            if kind(&clone) == SFlag::S_IFDIR {
+                if is_too_long(&below.path, name) {
+                    continue;
+                }
+                found.push(below.folder(&folders, name));
+            } else {
+                linked.push((name.to_owned(), clone, source));
+            }
+        }
+        for (name, clone, source) in linked {
+            (self.visit)(&Linked { folders: &folders, path: &below.path, name: &name, clone, source });
+        }
+        Ok(())
+    }
+
+    /// What a folder to walk on in or something with several names is at both ends; `None` for anything else.
+    fn look(&self, folders: &Pair, below: &Below<'a>, name: &CStr) -> Option<(FileStat, FileStat)> {
+        let clone = fstatat(&folders.clone, name, AtFlags::AT_SYMLINK_NOFOLLOW).ok()?;
+        let is_folder = kind(&clone) == SFlag::S_IFDIR;
+        if clone.st_dev != self.devices.0
+            || !is_folder && clone.st_nlink < 2
+            || self.left_out.has(&below.place, name.to_bytes(), is_folder)
+        {
+            return None;
+        }
+        let source = fstatat(&folders.source, name, AtFlags::AT_SYMLINK_NOFOLLOW).ok()?;
+        // As with rsync's --one-file-system: only folders are looked at for it.
+        let is_same = is_folder && kind(&source) == SFlag::S_IFDIR && source.st_dev == self.devices.1;
+        (!is_folder || is_same).then_some((clone, source))
+    }
+}
+
+impl<'a> Below<'a> {
+    /// The folder `name` in this one, which is open as `folders`.
+    fn folder(&self, folders: &Arc<Pair>, name: &CStr) -> Below<'a> {
+        let held = is_held(self.depth, self.way.len());
+        let (base, mut way) = if held { (folders, Vec::new()) } else { (&self.base, self.way.clone()) };
+        way.push(name.to_owned());
+        Below {
+            base: Arc::clone(base),
+            way,
+            path: self.path.join(OsStr::from_bytes(name.to_bytes())),
+            depth: self.depth + 1,
+            place: self.place.below(name.to_bytes()),
+        }
+    }
+}
+
+/// What kind of thing it is.
+pub fn kind(stat: &FileStat) -> SFlag {
+    SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits())
+}

@@ -1,0 +1,151 @@
+//! The first lines of the log: who clones what with what.
+
+use std::path::Path;
+
+use log::info;
+use nix::sys::stat::SFlag;
+
+use crate::display;
+use crate::fs::dir::Folder;
+use crate::host::platform::Platform;
+use crate::linux::exclusions;
+use crate::linux::mounts::{Mount, left_out};
+use crate::logging::warning;
+use crate::phases::endpoints::{Endpoints, Source};
+use crate::phases::preflight::Rsync;
+use crate::rsync::capabilities::Optional;
+use crate::rsync::version::Version;
+use crate::run::{Run, journal};
+use crate::volume::mounts;
+
+/// Writes them.
+pub fn log(run: &Run<'_>, rsync: &Rsync) {
+    let plan = run.plan;
+    run.note(|notes| notes.rsync = Some(journal::describe(rsync)));
+    info!("Counterpart {} on {}, {}.", env!("CARGO_PKG_VERSION"), run.host.name, run.host.platform);
+    info!("rsync: {}, version {}.", display::path(&rsync.path), rsync.version);
+    info!("Source: {}", display::path(&plan.source));
+    info!("Destination: {}", display::path(&plan.destination));
+    info!("Prefix: {}", plan.prefix);
+    if plan.test_run {
+        info!("This is a test run: nothing is changed.");
+    }
+    warn_of_lacks(rsync);
+    warn_of_holes(rsync);
+    warn_of_rights(run);
+}
+
+/// Warns of each thing that this rsync cannot do.
+pub fn warn_of_lacks(rsync: &Rsync) {
+    for option in &rsync.capabilities.lacks {
+        warning(format_args!("this rsync lacks {}: {}.", option.argument(), option.lack()));
+    }
+    if let Some(lost) = rsync.version.lost_times() {
+        warning(format_args!("this rsync loses times: {lost}."));
+    }
+    if rsync.version < Version::KEEPS_CAPABILITIES {
+        warning("this rsync loses the capabilities of files that do not belong to root.");
+    }
+}
+
+/// Says what `--open-noatime` does not do in this version, for those who ask.
+#[must_use]
+pub fn access_times(run: &Run<'_>, rsync: &Rsync) -> Option<&'static str> {
+    let is_used = rsync.capabilities.has(Optional::OpenNoatime) && run.host.rights.open_noatime();
+    if !is_used || rsync.version >= Version::SPARES_DIRECTORIES {
+        None
+    } else if rsync.version.spares_files() {
+        Some("access times of directories at the source change; those of files do not")
+    } else {
+        Some("access times at the source change, although this rsync takes --open-noatime")
+    }
+}
+
+/// Warns of an rsync with known holes.
+pub fn warn_of_holes(rsync: &Rsync) {
+    if rsync.version < Version::WITHOUT_KNOWN_HOLES {
+        warning(format_args!(
+            "rsync {} has known holes when root clones files of hostile users. Use {} or later, unless your \
+             distribution has mended this one.",
+            rsync.version,
+            Version::WITHOUT_KNOWN_HOLES
+        ));
+    }
+}
+
+/// Warns of what is not cloned without root.
+pub fn warn_of_rights(run: &Run<'_>) {
+    if !run.host.is_root() {
+        warning("not root: ownership and special files (devices, FIFOs, sockets) are not cloned.");
+    }
+    for lack in run.host.rights.lacks() {
+        let sentence = format!("root lacks {} here: {}.", lack.what, lack.effect);
+        if lack.is_silent { run.warn(sentence) } else { warning(sentence) }
+    }
+}
+
+/// Names what a clone of one filesystem does not reach: a forgotten `/home` would otherwise be missed when it is needed.
+pub fn log_what_is_left_out(run: &Run<'_>, ends: &Endpoints) {
+    warn_of_left_out(run, &ends.source, Some(&ends.destination.folder));
+}
+
+/// The same for a source whose destination may not be known. With a view nothing that is mounted is entered; without one,
+/// what is mounted from the source's own filesystem is.
+pub fn warn_of_left_out(run: &Run<'_>, source: &Source, destination: Option<&Folder>) {
+    match run.host.platform {
+        Platform::Linux => {}
+        // There a system's volumes are found and cloned one by one.
+        Platform::MacOs(_) => return,
+    }
+    let place = match mounts::of(&source.folder) {
+        Ok(Some(place)) => place,
+        Ok(None) => return,
+        Err(error) => {
+            return warning(format_args!(
+                "what is mounted below {} is not known ({}), and is not cloned.",
+                display::path(source.folder.path()),
+                display::reason(&error)
+            ));
+        }
+    };
+    let Some(home) = place.mount() else { return };
+    let out = |point: &Path| source.is_system && is_left_out_of_systems(point);
+    for mount in left_out(&place.table, source.folder.path(), out) {
+        let is_entered = !source.folder.is_seen_through_view() && home.goes_on_into(mount);
+        if !is_entered && destination.is_none_or(|folder| !folder.path().starts_with(&mount.point)) {
+            warning(describe(source, mount, home));
+        }
+    }
+}
+
+/// What lies on one of the folders whose contents a clone of a system leaves out.
+fn is_left_out_of_systems(point: &Path) -> bool {
+    let folders = exclusions::SYSTEM.iter().filter_map(|pattern| pattern.strip_suffix("/*"));
+    folders.into_iter().any(|folder| point.starts_with(folder))
+}
+
+fn describe(source: &Source, mount: &Mount, home: &Mount) -> String {
+    let (point, kind) = (display::path(&mount.point), display::line(mount.kind.as_bytes()));
+    let below = mount.point.strip_prefix(source.folder.path()).unwrap_or(&mount.point);
+    // What lies below the mount point is looked at, and not what is mounted there, which may be dead.
+    let is_file = || source.folder.kind(below.as_os_str()).is_ok_and(|kind| kind == Some(SFlag::S_IFREG));
+    if source.folder.is_seen_through_view() && is_file() {
+        return format!("{point} is covered by a mount ({kind}). The file below it is cloned.");
+    }
+    if mount.device_number == home.device_number && mount.kind == "btrfs" {
+        let root = display::path(&mount.root);
+        return format!(
+            "{point} is a btrfs subvolume ({root}) and is not cloned. Clone it with a run of its own if it matters."
+        );
+    }
+    if mount.device_number == home.device_number {
+        let root = display::path(&mount.root);
+        return format!(
+            "{point} is a mount of {root} on the same filesystem ({kind}) and is not entered: {root} is cloned only if it \
+             is below the source."
+        );
+    }
+    format!(
+        "{point} is another filesystem ({kind}) and is not cloned. Clone it with a run of its own if it matters."
+    )
+}

@@ -1,0 +1,110 @@
+//! The transfer and its verdict, again after a wait where the cause may have passed.
+
+use log::info;
+
+use crate::exit_code::ExitCode;
+use crate::failure::Failure;
+use crate::phases::census::LinkedNames;
+use crate::phases::census::locked;
+use crate::phases::endpoints::Endpoints;
+use crate::phases::preflight::Rsync;
+use crate::phases::safety_net;
+use crate::phases::safety_net::Nets;
+use crate::phases::transfer::rsync::Report;
+use crate::phases::transfer::second_look;
+use crate::phases::transfer::verdict;
+use crate::phases::transfer::verdict::Completion;
+use crate::process::End;
+use crate::record;
+use crate::record::Lines;
+use crate::rsync::exit_status;
+use crate::rsync::filter::rules::Rules;
+use crate::run::{Run, journal};
+
+/// Makes the clone, with as many more attempts as the plan allows, and with one more, at once, when a file of several
+/// names has vanished, as the names that are left make it whole, and others where safety nets give way to it.
+pub fn clone(
+    run: &Run<'_>,
+    rsync: &Rsync,
+    ends: &Endpoints,
+    rules: &Rules,
+    linked: &LinkedNames,
+    nets: &mut Nets,
+) -> Result<(Report, Result<Completion, Failure>), Failure> {
+    let _phase = run.phase("transfer");
+    let mut left = run.plan.retries;
+    let (mut attempt, mut starts, mut is_free) = (0, 0, true);
+    let named = |failure| safety_net::named_in(run, &ends.destination, failure);
+    loop {
+        let tried = second_look::clone(run, rsync, ends, rules, linked, nets).map(|report| {
+            starts += report.starts;
+            note(run, rsync, &report, starts);
+            let judgement = verdict::judge(run, ends, &report);
+            (report, judgement)
+        });
+        let is_full = |failure: &Failure| matches!(failure, Failure::DestinationFull { .. });
+        if tried.as_ref().map_or_else(is_full, |(_, judgement)| judgement.as_ref().is_err_and(is_full))
+            && safety_net::give_up(run, &ends.destination, nets)
+        {
+            info!("The clone is tried again with the room that this has made.");
+            continue;
+        }
+        let (report, judgement) = tried.map_err(named)?;
+        attempt += 1;
+        if is_free && matches!(judgement, Err(Failure::LinkedVanished { .. })) {
+            is_free = false;
+            info!(
+                "A file of several names vanished while it was copied: once more for the names that are left."
+            );
+            continue;
+        }
+        let Some(why) = passing_cause(&report, &judgement).filter(|_| left > 0) else {
+            let judgement = judgement.and_then(|completion| locked::judge(run, rules, completion));
+            return Ok((report, judgement.map_err(named)));
+        };
+        wait(run, why, attempt, attempt + left)?;
+        left -= 1;
+    }
+}
+
+/// Why another attempt may help: what has to do with neither disk, nor with rights, nor with the choice of options.
+fn passing_cause(report: &Report, judgement: &Result<Completion, Failure>) -> Option<&'static str> {
+    let code = match report.end {
+        End::Exited(code) => code,
+        End::Killed(_) => ExitCode::TIMEOUT.number().into(),
+    };
+    match judgement {
+        // What is left behind would wake up beside the next one.
+        Ok(Completion::Vanished) | Err(Failure::Stalled { left_behind: false, .. }) => {
+            Some(exit_status::meaning(code))
+        }
+        Err(Failure::LinkedVanished { .. }) => Some("a file of several names vanished"),
+        Err(Failure::Rsync { .. }) if exit_status::may_pass(code) => Some(exit_status::meaning(code)),
+        Ok(Completion::Whole) | Err(_) => None,
+    }
+}
+
+fn wait(run: &Run<'_>, why: &str, attempt: u32, all: u32) -> Result<(), Failure> {
+    let pause = run.plan.retry_wait;
+    info!("Attempt {attempt} of {all}: {why}. The next begins in {}.", humantime::format_duration(pause));
+    run.interrupts.sleep(pause);
+    run.go_on()?;
+    info!("Attempt {} of {all} begins.", attempt + 1);
+    Ok(())
+}
+
+/// The last attempt is what the record tells of.
+fn note(run: &Run<'_>, rsync: &Rsync, report: &Report, attempts: u32) {
+    let mut failing_paths = Lines::default();
+    report.diagnostics.paths.iter().cloned().for_each(|path| failing_paths.push(path));
+    failing_paths.more += report.diagnostics.more();
+    let (exit_code, signal) = match report.end {
+        End::Exited(code) => (Some(code), None),
+        End::Killed(signal) => (None, Some(signal)),
+    };
+    run.note(|notes| {
+        notes.failing_paths = failing_paths;
+        notes.statistics = report.statistics.is_complete().then_some(report.statistics);
+        notes.rsync = Some(record::Rsync { attempts, exit_code, signal, ..journal::describe(rsync) });
+    });
+}

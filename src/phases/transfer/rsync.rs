@@ -1,0 +1,181 @@
+//! One run of rsync that makes the clone.
+
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use chrono::{DateTime, Local};
+use log::info;
+
+use crate::display;
+use crate::failure::Failure;
+use crate::logging::Screen;
+use crate::logging::printed::Printed;
+use crate::phases::census::LinkedNames;
+use crate::phases::endpoints::Endpoints;
+use crate::phases::preflight::Rsync;
+use crate::phases::safety_net;
+use crate::phases::safety_net::{Net, Nets};
+use crate::phases::transfer::stall::{Stall, Stalled};
+use crate::phases::transfer::{source_entry, timestamps, watchdog};
+use crate::process::lines::Piece;
+use crate::process::{Command, End, Guarded, Line, Stream, stream_guarded};
+use crate::record::Statistics;
+use crate::rsync::arguments::{Arguments, Purpose};
+use crate::rsync::diagnostics::{Diagnostics, vanished};
+use crate::rsync::filter::rules::Rules;
+use crate::rsync::progress::Progress;
+use crate::run::Run;
+use crate::volume::view::View;
+
+/// What an rsync has done.
+#[derive(Debug)]
+pub struct Report {
+    /// How it ended.
+    pub end: End,
+    /// When it ended.
+    pub ended: DateTime<Local>,
+    /// What it counted.
+    pub statistics: Statistics,
+    /// What it complained about.
+    pub diagnostics: Diagnostics,
+    /// How many starts of rsync it took.
+    pub starts: u32,
+    /// A file of several names that vanished; as shown.
+    pub linked_vanished: Option<String>,
+    /// It was ended because it did nothing any more.
+    pub stalled: Option<Stalled>,
+}
+
+/// Makes the clone.
+pub fn clone(
+    run: &Run<'_>,
+    rsync: &Rsync,
+    ends: &Endpoints,
+    rules: &Rules,
+    linked: &LinkedNames,
+    nets: &mut Nets,
+) -> Result<Report, Failure> {
+    run.go_on()?;
+    // Whoever unplugged the disk during a wait must not find it filled below its mount point.
+    ends.ensure_in_place(run)?;
+    // Each start gets a net of its own: a second one would put its leavings over those of the first.
+    let net = safety_net::cast(run, ends, nets)?;
+    let purpose = Purpose::Clone { progress: Screen::is_terminal() };
+    let command = command(run, rsync, ends, rules, purpose, net.as_ref())?;
+    info!("Cloning.");
+    let (mut statistics, mut diagnostics) = (Statistics::default(), Diagnostics::default());
+    let (screen, names) = (run.screen(), ends.names());
+    let (mut printed, mut linked_vanished) = (Printed::new(""), None);
+    let mut see = |line: Line<'_>| {
+        if line.stream == Stream::Out {
+            if let Some(progress) = Progress::read(line.bytes) {
+                let rest = format!("{}, {} left", progress.speed, progress.time);
+                screen.show(progress.percent, progress.bytes, &rest);
+                return;
+            }
+            if line.piece.begins && statistics.read_line(line.bytes) {
+                screen.clear();
+                printed.log_in_any_case(line);
+                return;
+            }
+        }
+        let text = names.restore(line.bytes);
+        let line = Line { bytes: &text, ..line };
+        if line.stream == Stream::Err
+            && linked_vanished.is_none()
+            && let Some(path) = vanished(line.bytes)
+            && has_other_names(path, ends.source.folder.path(), linked)
+        {
+            linked_vanished = Some(display::line(path).to_string());
+        }
+        note(&mut diagnostics, &mut printed, line);
+    };
+    let mut stall = guard(run, ends);
+    let end =
+        watchdog::watched(run.interrupts, || stream_guarded(&command, run.interrupts, &mut stall, &mut see));
+    screen.clear();
+    printed.finish();
+    let given_up = matches!(end, Ok(Guarded::GivenUp { .. }));
+    // A destination that does not answer would let us hang as well: the next run puts the net in order.
+    if let Some(net) = net.filter(|_| !given_up) {
+        net.settle(&ends.destination);
+    }
+    let (end, stalled) =
+        match end.map_err(|source| Failure::RsyncNotRun { path: rsync.path.clone(), source })? {
+            Guarded::Ended(end) => (end, None),
+            Guarded::GivenUp { left_behind } => (KILLED, Some(stall.verdict(left_behind))),
+        };
+    diagnostics.name_temporaries(|path| source_entry::is_in_source(ends, path));
+    Ok(Report { end, ended: Local::now(), statistics, diagnostics, starts: 1, linked_vanished, stalled })
+}
+
+/// Whether a path that rsync has printed is one of several of its file. What is not below the source, as it should be,
+/// counts as such.
+fn has_other_names(printed: &[u8], source: &Path, linked: &LinkedNames) -> bool {
+    let path = display::unescape(printed);
+    path.strip_prefix(source.as_os_str().as_bytes()).is_none_or(|below| linked.may_hold(below))
+}
+
+/// The end of an rsync that was given up.
+const KILLED: End = End::Killed(nix::libc::SIGKILL);
+
+pub(super) fn guard(run: &Run<'_>, ends: &Endpoints) -> Stall {
+    Stall::new(run.plan.stall_timeout, ends.paths(), ends.names())
+}
+
+pub(super) fn note(diagnostics: &mut Diagnostics, printed: &mut Printed, line: Line<'_>) {
+    if line.piece == Piece::LINE && line.bytes.trim_ascii().is_empty() {
+        return;
+    }
+    if line.piece.begins {
+        match line.stream {
+            Stream::Err => diagnostics.read_line(line.bytes),
+            Stream::Out => {
+                diagnostics.read_output(line.bytes);
+            }
+        }
+    }
+    printed.log(line);
+}
+
+pub(super) fn command(
+    run: &Run<'_>,
+    rsync: &Rsync,
+    ends: &Endpoints,
+    rules: &Rules,
+    purpose: Purpose,
+    net: Option<&Net>,
+) -> Result<Command, Failure> {
+    let (source, destination) = ends.paths();
+    let arguments = Arguments {
+        purpose,
+        version: rsync.version,
+        capabilities: &rsync.capabilities,
+        nanoseconds: match purpose {
+            Purpose::Clone { .. } => timestamps::keeps_nanoseconds(run, &ends.destination),
+            Purpose::List => timestamps::shows_nanoseconds(&ends.destination),
+        },
+        rights: run.host.rights,
+        rules,
+        backup_folder: net.map(Net::path),
+        source: &source,
+        destination: &destination,
+    };
+    let mut command = Command::tool(&rsync.path, arguments.to_vec());
+    command.input = rules.users.clone().unwrap_or_default().into();
+    // rsync holds the lock too: should we be killed, nobody else begins before it has ended.
+    command.lock = ends
+        .destination
+        .lock
+        .as_ref()
+        .map(crate::fs::lock::Lock::share)
+        .transpose()
+        .map_err(|error| Failure::Internal(format!("the lock cannot be shared with rsync: {error}")))?;
+    command.namespace = ends
+        .view
+        .as_ref()
+        .map(View::namespace)
+        .transpose()
+        .map_err(|error| Failure::Internal(format!("the view cannot be shared with rsync: {error}")))?;
+    Ok(command)
+}

@@ -1,0 +1,58 @@
+//! A second look at what rsync complained about: a live source changes while it is read.
+//!
+//! A file that is removed in mid-run is 24 to rsync only if it notices at the right moment; where it comes to read its access
+//! control list or its attributes it says 23, and deletes nothing any more. A log that is truncated while it is copied
+//! is 23, too. If that is all that a run has met, it is made again at once, and finds the rest unchanged.
+
+use log::info;
+
+use crate::failure::Failure;
+use crate::phases::census::LinkedNames;
+use crate::phases::endpoints::Endpoints;
+use crate::phases::preflight::Rsync;
+use crate::phases::safety_net::Nets;
+use crate::phases::transfer::rsync;
+use crate::phases::transfer::rsync::Report;
+use crate::phases::transfer::source_entry::{Found, look};
+use crate::phases::transfer::verdict;
+use crate::phases::transfer::verdict::PARTIAL;
+use crate::process::End;
+use crate::rsync::filter::rules::Rules;
+use crate::run::Run;
+
+/// How often a transfer is made again at most.
+const MORE: u32 = 2;
+
+/// Makes the clone, once more where only changes of the source stood in the way.
+pub fn clone(
+    run: &Run<'_>,
+    rsync: &Rsync,
+    ends: &Endpoints,
+    rules: &Rules,
+    linked: &LinkedNames,
+    nets: &mut Nets,
+) -> Result<Report, Failure> {
+    let mut report = rsync::clone(run, rsync, ends, rules, linked, nets)?;
+    for pass in 1..=MORE {
+        if !is_worth_another(ends, &report) {
+            break;
+        }
+        // A source that went away as a whole must not be cloned as an empty one.
+        if run.interrupts.received().is_some() || verdict::probe_source_of(run, ends, &report).is_err() {
+            break;
+        }
+        info!(
+            "The source has changed while it was read, and nothing else went wrong: it is looked at again ({pass} of {MORE})."
+        );
+        let mut again = rsync::clone(run, rsync, ends, rules, linked, nets)?;
+        again.statistics.add_earlier(&report.statistics);
+        again.starts += report.starts;
+        report = again;
+    }
+    Ok(report)
+}
+
+fn is_worth_another(ends: &Endpoints, report: &Report) -> bool {
+    let changes = report.diagnostics.only_changes().filter(|_| report.end == End::Exited(PARTIAL));
+    changes.is_some_and(|changes| changes.iter().all(|path| look(ends, path) != Found::Unreadable))
+}

@@ -1,0 +1,317 @@
+//! What rsync's end means, from its code, its messages and a second look at both ends.
+
+use std::ffi::CStr;
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::Path;
+
+use log::info;
+use nix::dir::Dir;
+use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::libc::dev_t;
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
+
+use crate::display;
+use crate::exit_code::ExitCode;
+use crate::failure::Failure;
+use crate::fs::dir::{Folder, forget_cached, open_subfolder};
+use crate::phases::endpoints::{Destination, Endpoints, Source};
+use crate::phases::transfer::rsync::Report;
+use crate::phases::transfer::source_entry::{Found, look};
+use crate::process::End;
+use crate::rsync::diagnostics::Limited;
+use crate::rsync::exit_status;
+use crate::run::Run;
+use crate::volume::space::{Space, is_no_room};
+
+/// rsync's code for a clone that lacks something.
+pub const PARTIAL: i32 = 23;
+
+/// rsync's code for files that vanished and nothing worse: 23 comes before it (measured from 3.0.9 to 3.5.1).
+const VANISHED: i32 = 24;
+
+/// In which way a clone is complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Completion {
+    /// Everything is there.
+    Whole,
+    /// But for files that were deleted from the source while it was read: no moment had all of them.
+    Vanished,
+}
+
+/// Decides whether the clone is complete, and if not, why.
+pub fn judge(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<Completion, Failure> {
+    log_failing_paths(report);
+    // Before an interruption: what follows a stall must not touch a disk that does not answer.
+    if let Some(stalled) = &report.stalled {
+        return Err(stalled.clone().into());
+    }
+    run.go_on()?;
+    match report.end {
+        // Before 3.1.3 a deletion that fails does not show in the code; from then on it does.
+        End::Exited(0 | VANISHED) if report.diagnostics.undeleted || report.diagnostics.unsaved => {
+            Err(reason(run, ends, report, PARTIAL))
+        }
+        End::Exited(0) => {
+            probe_source_of(run, ends, report)?;
+            complete(run, ends, report, 0).map(|()| Completion::Whole)
+        }
+        // A source that went away as a whole has not lost some files only.
+        End::Exited(VANISHED) if report.diagnostics.vanished > 0 => {
+            probe_source_of(run, ends, report)?;
+            complete(run, ends, report, VANISHED)?;
+            without_vanished(report)
+        }
+        // What was gone when rsync looked closer has vanished, by whatever message.
+        End::Exited(PARTIAL) if only_vanished(ends, report) => {
+            probe_source_of(run, ends, report)?;
+            complete(run, ends, report, PARTIAL)?;
+            without_vanished(report)
+        }
+        End::Exited(code) => {
+            info!("rsync ended with code {code}: {}.", exit_status::meaning(code));
+            Err(reason(run, ends, report, code))
+        }
+        End::Killed(_) => Err(of_rsync(report.end)),
+    }
+}
+
+/// A file of several names that has vanished may have old contents by another.
+fn without_vanished(report: &Report) -> Result<Completion, Failure> {
+    match &report.linked_vanished {
+        Some(path) => Err(Failure::LinkedVanished { path: path.clone() }),
+        None => Ok(Completion::Vanished),
+    }
+}
+
+/// The failure that rsync's end stands for when nothing more exact is known.
+#[must_use]
+pub fn of_rsync(end: End) -> Failure {
+    match end {
+        End::Killed(signal) => Failure::RsyncKilled { signal },
+        End::Exited(code) => {
+            let meaning = exit_status::meaning(code);
+            ExitCode::from_rsync(code)
+                .map_or(Failure::RsyncUnusable { code, meaning }, |code| Failure::Rsync { code, meaning })
+        }
+    }
+}
+
+/// Whether everything that rsync complained about is gone from the source by now, and rsync has deleted all the same.
+fn only_vanished(ends: &Endpoints, report: &Report) -> bool {
+    !report.diagnostics.skipped_deletions
+        && report
+            .diagnostics
+            .only_changes()
+            .is_some_and(|changes| changes.iter().all(|path| look(ends, path) == Found::Gone))
+}
+
+fn log_failing_paths(report: &Report) {
+    let diagnostics = &report.diagnostics;
+    if diagnostics.paths.is_empty() {
+        return;
+    }
+    info!("Failing paths:");
+    for path in &diagnostics.paths {
+        info!("  {path}");
+    }
+    if diagnostics.more() > 0 {
+        info!("  and {} more.", diagnostics.more());
+    }
+}
+
+/// What rsync has to leave where it is: something that is mounted, or a subvolume, is in it. Its code says nothing of that.
+fn warn_of_kept(run: &Run<'_>, report: &Report) {
+    for path in &report.diagnostics.not_empty {
+        run.warn(format_args!(
+            "{path} is not in the source and could not be deleted: another filesystem or a subvolume is in it."
+        ));
+    }
+}
+
+/// rsync says that all is well: its account must be there, and its data must reach the disk at the right place.
+fn complete(run: &Run<'_>, ends: &Endpoints, report: &Report, code: i32) -> Result<(), Failure> {
+    let _phase = run.phase("flush");
+    if !report.statistics.is_complete() {
+        return Err(probe(run, ends, report).err().unwrap_or(Failure::StatisticsMissing { code }));
+    }
+    warn_of_kept(run, report);
+    let path = || run.plan.destination.clone();
+    ends.destination.folder.flush_filesystem().map_err(|error| {
+        if is_no_room(&error) {
+            Failure::DestinationFull { path: path(), what: display::reason(&error) }
+        } else {
+            Failure::FlushFailed { path: path(), why: display::reason(&error) }
+        }
+    })?;
+    ends.destination
+        .is_in_place()
+        .map_err(|error| Failure::DestinationLost { path: path(), why: display::reason(&error) })
+}
+
+/// rsync failed: the most exact reason that can be found.
+fn reason(run: &Run<'_>, ends: &Endpoints, report: &Report, code: i32) -> Failure {
+    if let Some(message) = &report.diagnostics.no_room {
+        return Failure::DestinationFull { path: run.plan.destination.clone(), what: message.clone() };
+    }
+    if let Err(lost) = probe(run, ends, report) {
+        return lost;
+    }
+    if let Some(path) = &report.diagnostics.missing_user {
+        return Failure::MissingUser { path: path.clone() };
+    }
+    if let Some(limited) = &report.diagnostics.limited {
+        return cannot_hold(&run.plan.destination, &ends.destination.folder, limited);
+    }
+    of_rsync(End::Exited(code))
+}
+
+/// The failure of a destination that has met a limit of its filesystem, or the end of its room: `setxattr` gives one and the same
+/// number for both.
+#[must_use]
+pub fn cannot_hold(path: &Path, folder: &Folder, limited: &Limited) -> Failure {
+    /// Attributes of more bytes than this fit on no filesystem.
+    const SCARCE: u64 = 1 << 20;
+    let is_scarce = Space::of(folder.file())
+        .is_ok_and(|space| space.total > 0 && space.free_for(nix::unistd::geteuid().is_root()) < SCARCE);
+    match &limited.or_no_room {
+        Some(what) if is_scarce => Failure::DestinationFull { path: path.to_owned(), what: what.clone() },
+        _ => Failure::CannotHold {
+            path: path.to_owned(),
+            what: limited.limit.what().to_owned(),
+            examples: limited.examples.join(", "),
+        },
+    }
+}
+
+/// Whether both ends are still what they were.
+fn probe(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<(), Failure> {
+    probe_source_of(run, ends, report)?;
+    probe_destination(run, &ends.destination).map_err(|error| {
+        let path = run.plan.destination.clone();
+        if is_no_room(&error) {
+            Failure::DestinationFull { path, what: display::reason(&error) }
+        } else {
+            Failure::DestinationLost { path, why: display::reason(&error) }
+        }
+    })
+}
+
+/// A failure if the source is not what it was when the run began.
+pub fn probe_source_of(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<(), Failure> {
+    let succeeded = matches!(report.end, End::Exited(0 | VANISHED));
+    probe_source(run, &ends.source, succeeded, report.diagnostics.device_gone)
+        .map_err(|error| Failure::SourceLost { path: run.plan.source.clone(), why: display::reason(&error) })
+}
+
+fn probe_source(run: &Run<'_>, source: &Source, succeeded: bool, read_errors: bool) -> io::Result<()> {
+    match source.is_in_place() {
+        // rsync has read the folder that was claimed to the end, wherever its path leads now.
+        Err(error) if succeeded && source.folder.is_seen_through_view() => run.warn(format_args!(
+            "{} leads elsewhere now than at the start: {}. What was there at the start was cloned.",
+            display::path(source.folder.path()),
+            display::reason(&error)
+        )),
+        checked => checked?,
+    }
+    if source.folder.names()?.is_empty() {
+        return Err(io::Error::other("it is empty now"));
+    }
+    if read_errors { sample(&source.folder) } else { Ok(()) }
+}
+
+/// How many files are read at most to see whether the source's device still answers.
+const SAMPLES: usize = 64;
+
+/// How many entries are looked at in search of them.
+const ENTRIES: usize = 20_000;
+
+/// How many folders are open at a time.
+const FOLDERS: usize = 64;
+
+/// Reads a little of some files from the device: one that can be read means that the device is there.
+///
+/// The folders of a device that is gone can be read from memory for long, so they prove nothing; and one file that
+/// cannot be read is no lost source. No link is followed, no other filesystem entered, and nothing but folders and
+/// regular files opened.
+fn sample(root: &Folder) -> io::Result<()> {
+    let device = fstat(root)?.st_dev;
+    let mut folders = vec![open_subfolder(root, c".")?];
+    let mut error = None;
+    let (mut samples, mut entries) = (0, 0);
+    while let Some(folder) = folders.pop() {
+        let listing = match Dir::from_fd(folder.as_fd().try_clone_to_owned()?) {
+            Ok(listing) => listing,
+            Err(problem) => {
+                error = Some(problem.into());
+                continue;
+            }
+        };
+        for entry in listing {
+            entries += 1;
+            if samples == SAMPLES || entries == ENTRIES {
+                return error.map_or(Ok(()), Err);
+            }
+            // One directory that cannot be listed says nothing about the device.
+            let Ok(entry) = entry else { continue };
+            match look(&folder, entry.file_name(), device, folders.len() < FOLDERS) {
+                Ok(Sample::Folder(below)) => folders.push(below),
+                Ok(Sample::Read) => return Ok(()),
+                Ok(Sample::Nothing) => {}
+                Err(problem) => {
+                    samples += 1;
+                    error = Some(problem);
+                }
+            }
+        }
+    }
+    error.map_or(Ok(()), Err)
+}
+
+/// What there was under a name.
+enum Sample {
+    /// A folder, open.
+    Folder(OwnedFd),
+    /// A file that the device has given a byte of.
+    Read,
+    /// Nothing that could prove anything.
+    Nothing,
+}
+
+fn look(folder: &OwnedFd, name: &CStr, device: dev_t, enters: bool) -> io::Result<Sample> {
+    let stat = fstatat(folder, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+    if [c".", c".."].contains(&name) || stat.st_dev != device {
+        return Ok(Sample::Nothing);
+    }
+    let kind = |stat: &FileStat| SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits());
+    // What holds no blocks needs no device.
+    if kind(&stat) == SFlag::S_IFREG && stat.st_blocks > 0 {
+        let flags =
+            OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+        let mut file = File::from(openat(folder, name, flags, Mode::empty())?);
+        let opened = fstat(&file)?;
+        // Something else may have taken its place.
+        if kind(&opened) != SFlag::S_IFREG || opened.st_dev != device {
+            return Ok(Sample::Nothing);
+        }
+        forget_cached(&file);
+        return file.read(&mut [0; 1]).map(|_| Sample::Read);
+    }
+    if kind(&stat) == SFlag::S_IFDIR && enters {
+        let below = open_subfolder(folder, name)?;
+        return Ok(if fstat(&below)?.st_dev == device { Sample::Folder(below) } else { Sample::Nothing });
+    }
+    Ok(Sample::Nothing)
+}
+
+/// Writes a small file and flushes it.
+fn probe_destination(run: &Run<'_>, destination: &Destination) -> io::Result<()> {
+    destination.is_in_place()?;
+    let folder = &destination.folder;
+    let (mut file, name) =
+        folder.temporary(std::ffi::OsStr::new(&(run.plan.prefix.stem() + "probe")), 0o600)?;
+    let written = file.write_all(&[b'x'; 4096]).and_then(|()| file.sync_all());
+    let removed = folder.remove(&name);
+    written.and(removed)
+}

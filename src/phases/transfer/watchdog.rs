@@ -1,0 +1,92 @@
+//! Frees an rsync that waits for ever for somebody to write to a FIFO.
+//!
+//! A source file that becomes a FIFO in mid-run hangs the sender in `open`; rsync's `--timeout` does not fire (measured
+//! with 3.5.0). Opening the FIFO for writing lets it go on. Only Linux tells what a process waits for.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use crate::display;
+use crate::fs::fifo::let_go;
+use crate::linux::blocked::BlockedCall;
+use crate::logging::warning;
+use crate::phases::transfer::group;
+use crate::phases::transfer::group::Process;
+use crate::process::interrupts::Interrupts;
+
+/// How long a process has to wait in one and the same call before it is looked at closely.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The same once there was a FIFO: where there is one there may be hundreds.
+const HASTE: Duration = Duration::from_millis(25);
+
+/// How long that lasts after the last one.
+const HASTE_LASTS: Duration = Duration::from_secs(30);
+
+/// How many are told by name.
+const TOLD: u64 = 100;
+
+/// Runs `work` while a thread watches the child that it starts.
+pub fn watched<T>(interrupts: &Interrupts, work: impl FnOnce() -> T) -> T {
+    let (alive, ended) = mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        let watch = move || watch(interrupts, &ended);
+        // Without the thread a FIFO is left to the watch over stalls.
+        let thread = std::thread::Builder::new().spawn_scoped(scope, watch);
+        if let Err(error) = thread {
+            warning(format_args!("FIFOs are not watched for: {}.", display::reason(&error)));
+        }
+        let result = work();
+        // The thread wakes up from its wait when the sender is gone.
+        drop(alive);
+        result
+    })
+}
+
+fn watch(interrupts: &Interrupts, ended: &mpsc::Receiver<()>) {
+    let mut before = HashMap::new();
+    let (mut freed, mut last): (u64, Option<Instant>) = (0, None);
+    loop {
+        let is_hasty = last.is_some_and(|last| last.elapsed() < HASTE_LASTS);
+        let pause = if is_hasty { HASTE } else { PATIENCE };
+        if ended.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
+            break;
+        }
+        let mut now = HashMap::new();
+        for process in interrupts.child_group().map(group::processes).unwrap_or_default() {
+            let Some(call) = process.blocked() else { continue };
+            if before.get(&process.folder) == Some(&call)
+                && let Some(name) = free(&process, &call)
+            {
+                freed += 1;
+                last = Some(Instant::now());
+                if freed <= TOLD {
+                    let name = display::path(&name);
+                    warning(format_args!(
+                        "{name} became a FIFO during the clone; rsync waited for a writer and was freed."
+                    ));
+                }
+            }
+            now.insert(process.folder, call);
+        }
+        before = now;
+    }
+    if freed > TOLD {
+        warning(format_args!("{} more files became FIFOs and were treated alike.", freed - TOLD));
+    }
+}
+
+/// If one of the call's arguments is the path of a FIFO, opens it for writing and closes it again; returns the path.
+fn free(process: &Process, call: &BlockedCall) -> Option<PathBuf> {
+    process.names(call).into_iter().find(|name| {
+        let bases = if name.is_absolute() {
+            // Its own view of the machine, which need not be ours.
+            vec![process.folder.join("root")]
+        } else {
+            vec![process.folder.join("cwd"), process.folder.join("fd").join(call.arguments[0].to_string())]
+        };
+        bases.iter().any(|base| let_go(base, name).is_ok())
+    })
+}

@@ -1,0 +1,4 @@
+//! rsync's filter rules: how we write them, and what they match.
+
+pub mod matcher;
+pub mod rules;

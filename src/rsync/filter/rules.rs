@@ -1,0 +1,182 @@
+//! Filter rules: what is left out of a clone, and which files at the destination's root are never touched.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::PathBuf;
+
+use crate::fs::dir::TEMPORARY;
+use crate::marker::{DEFAULT_PREFIX, Mark, Prefix, SAFETY_NET};
+
+/// The rules of a clone, in three groups that are given in this order: the first that matches decides.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    /// Paths below the source and the destination that are no part of the clone on either side.
+    pub apart: Vec<OsString>,
+    /// Ours, so that no `+` of the user's can undo them.
+    pub ours: Vec<OsString>,
+    /// The system's exclusion patterns, as `--exclude` takes them.
+    pub built_in: Vec<&'static str>,
+    /// The user's own, without a lone `!`, which would clear ours as well.
+    pub users: Option<Vec<u8>>,
+    /// Files of the source that are left out by a rule of ours, by their paths below it.
+    pub left_out: Vec<OsString>,
+    /// Directories of the source whose copy is kept as it is by rules of ours, by their paths below it.
+    pub kept: Vec<PathBuf>,
+}
+
+/// What follows `.PREFIX.counterpart.` in the name of a temporary file that is no mark's: a probe.
+const PROBE: &str = "probe";
+
+/// The last parts of our files' names, those of temporaries left by a killed run among them; `*` is rsync's.
+fn endings() -> Vec<String> {
+    let marks = Mark::ALL.map(Mark::suffix);
+    let temporaries = marks.iter().chain([&PROBE]).map(|name| format!("{name}{TEMPORARY}*"));
+    marks.iter().chain([&SAFETY_NET]).map(ToString::to_string).chain(temporaries).collect()
+}
+
+/// Hides our files from the source's side and protects them at the destination, on every rsync from 3.0.9 to 3.5.1.
+///
+/// What any other prefix left at the source's root does not travel either.
+#[must_use]
+pub fn own_files(prefix: &Prefix) -> Vec<OsString> {
+    let stem = prefix.stem();
+    let mut rules = vec![format!("H /{stem}*"), format!("P /{stem}*")];
+    // The net of another prefix holds what nobody has anywhere else.
+    rules.push(format!("P /.*.counterpart.{SAFETY_NET}"));
+    rules.extend(endings().iter().map(|ending| format!("H /.*.counterpart.{ending}")));
+    if *prefix != Prefix::default() {
+        rules.push(format!("H /.{DEFAULT_PREFIX}.counterpart.*"));
+    }
+    rules.into_iter().map(OsString::from).collect()
+}
+
+/// Whether [`own_files`] hides an entry of this name at the source's root.
+#[must_use]
+pub fn hides(prefix: &Prefix, name: &OsStr) -> bool {
+    let is_of_any_prefix = |ending: &String| {
+        let Some(rest) = name.as_bytes().strip_prefix(b".") else { return false };
+        match ending.strip_suffix('*') {
+            Some(start) => contains(rest, format!(".counterpart.{start}").as_bytes()),
+            None => rest.ends_with(format!(".counterpart.{ending}").as_bytes()),
+        }
+    };
+    prefix.owns(name) || Prefix::default().owns(name) || endings().iter().any(is_of_any_prefix)
+}
+
+fn contains(name: &[u8], part: &[u8]) -> bool {
+    name.windows(part.len()).any(|window| window == part)
+}
+
+/// A rule that protects a name or pattern at the destination's root from deletion.
+#[must_use]
+pub fn protect(pattern: &str) -> OsString {
+    OsString::from(format!("P {pattern}"))
+}
+
+impl Rules {
+    /// From now on this path is no part of the clone: it is not copied from the source, and the destination's is neither
+    /// changed nor deleted.
+    pub fn set_apart(&mut self, relative: &OsStr) {
+        self.ours.push(exactly("H", relative, false));
+        self.ours.push(protect_path(relative));
+        self.apart.push(relative.to_owned());
+    }
+}
+
+/// A rule that protects exactly this path below the destination from deletion.
+#[must_use]
+pub fn protect_path(relative: &OsStr) -> OsString {
+    exactly("P", relative, false)
+}
+
+/// A rule that leaves out exactly this path below the source, or only what is in it.
+#[must_use]
+pub fn leave_out(relative: &OsStr, only_contents: bool) -> OsString {
+    exactly("-", relative, only_contents)
+}
+
+/// Rules that keep what the destination holds in this directory as it is: nothing in it is copied or deleted.
+#[must_use]
+pub fn keep(relative: &OsStr) -> [OsString; 2] {
+    ["H", "P"].map(|kind| exactly(kind, relative, true))
+}
+
+/// A rule for exactly this path, or for all that is in it.
+fn exactly(kind: &str, relative: &OsStr, only_contents: bool) -> OsString {
+    let mut rule = format!("{kind} /").into_bytes();
+    for &byte in relative.as_bytes() {
+        // In a pattern that holds a wildcard, a backslash takes the special meaning from the next character; in one
+        // that holds none it is itself. `[b]` means b in both.
+        match byte {
+            b'\\' => rule.extend_from_slice(b"[\\\\]"),
+            b'*' | b'?' | b'[' => rule.extend_from_slice(&[b'[', byte, b']']),
+            _ => rule.push(byte),
+        }
+    }
+    if only_contents {
+        rule.extend_from_slice(b"/*");
+    }
+    OsString::from_vec(rule)
+}
+
+/// What a user's file says after its last lone `!`, which clears every rule before it; `None` where there is none.
+///
+/// rsync would clear our own rules with the others, and whatever `+` follows would come before them.
+#[must_use]
+pub fn after_clearing(file: &[u8]) -> Option<&[u8]> {
+    let mut rest = None;
+    let mut start = 0;
+    for line in file.split(|byte| matches!(byte, b'\n' | b'\r')) {
+        let end = start + line.len();
+        // rsync reads a line to its first zero byte.
+        if line.split(|byte| *byte == 0).next() == Some(b"!") {
+            rest = Some(&file[end..]);
+        }
+        start = end + 1;
+    }
+    rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{after_clearing, hides, keep, leave_out};
+    use crate::marker::Prefix;
+    use std::ffi::OsStr;
+
+    #[test]
+    fn wildcards_in_a_path_are_escaped() {
+        assert_eq!(leave_out(OsStr::new("a*b[c]?/d"), true), OsStr::new("- /a[*]b[[]c][?]/d/*"));
+    }
+
+    #[test]
+    fn what_is_kept_is_neither_copied_nor_deleted() {
+        assert_eq!(keep(OsStr::new("home/[u]")), ["H /home/[[]u]/*", "P /home/[[]u]/*"]);
+    }
+
+    #[test]
+    fn only_a_lone_mark_clears() {
+        assert_eq!(after_clearing(b"a\n!\nb"), Some(&b"\nb"[..]));
+        assert_eq!(after_clearing(b"!\n+ a\r\n!\r\nb\n"), Some(&b"\r\nb\n"[..]));
+        assert_eq!(after_clearing(b"!\0x\nb"), Some(&b"\nb"[..]));
+        assert_eq!(after_clearing(b"!"), Some(&b""[..]));
+        assert_eq!(after_clearing(b"!a\n# !\n ! \n"), None);
+    }
+
+    #[test]
+    fn files_of_every_prefix_are_hidden() {
+        let prefix = "org.example".parse::<Prefix>().unwrap();
+        for ours in [
+            ".org.example.counterpart.anything",
+            ".me.jedda.counterpart.anything",
+            ".x.counterpart.id",
+            ".x.counterpart.error.tmp-01234567",
+            ".x.counterpart.probe.tmp-01234567",
+            ".x.counterpart.safety-net",
+        ] {
+            assert!(hides(&prefix, OsStr::new(ours)), "{ours}");
+        }
+        for other in ["x.counterpart.id", ".x.counterpart.ids", ".x.counterpart.probe", ".counterpart", ""] {
+            assert!(!hides(&prefix, OsStr::new(other)), "{other}");
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! What servers of directories and databases say and are asked: pure functions, tested on captured output.
+
+pub mod line_starts;
+pub mod macos_server;
+pub mod mysql;
+pub mod openldap;
+pub mod postgres;

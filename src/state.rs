@@ -1,0 +1,387 @@
+//! What this machine remembers of its destinations: one small file each, in a folder of ours.
+//!
+//! A destination that is unplugged can so be judged, and a failure that could not be written to it is still seen.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::display;
+use crate::fs::dir::Folder;
+use crate::fs::location::Location;
+use crate::fs::small_file;
+use crate::marker::Prefix;
+use crate::record::{Moment, Record, SCHEMA, Totals};
+
+/// The most that is read of a state file, in bytes; ours have a few thousand.
+const LARGEST: u64 = 1 << 20;
+
+/// Everybody may read what we know, as monitoring does without root.
+const MODE: u32 = 0o644;
+
+/// How many disks may take turns at one destination; the one that was not seen for the longest time is forgotten.
+const MOST_DISKS: usize = 64;
+
+/// How many other spellings of a destination are kept.
+const MOST_SPELLINGS: usize = 16;
+
+/// How the name of each state file ends.
+const ENDING: &str = ".json";
+
+/// What is known of one destination under one prefix.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// The version of this form.
+    pub schema: u32,
+    /// The destination's path without links and `..`, as shown.
+    pub destination: String,
+    /// The prefix of our files there.
+    pub prefix: String,
+    /// Other spellings that have led to it, as shown: a link on a disk that is not mounted cannot be followed.
+    #[serde(default)]
+    pub spellings: Vec<String>,
+    /// The last run, whatever became of it; without the names of files, as everybody may read it.
+    pub last: Option<Record>,
+    /// The last run that made a complete clone; without the names of files, too.
+    pub last_success: Option<Record>,
+    /// The disks that were accepted as this destination, the last one that was seen at the end.
+    #[serde(default)]
+    pub disks: Vec<Disk>,
+}
+
+/// A disk, or a folder of one, that was accepted as a destination.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disk {
+    /// The id that the destination bears.
+    pub id: String,
+    /// The UUID of its filesystem, where it is known.
+    pub filesystem: Option<String>,
+    /// Where that filesystem was mounted, as shown.
+    pub mount_point: String,
+    /// The machine that was cloned, by its name.
+    pub host: String,
+    /// What was cloned: a path, as shown.
+    pub source: String,
+    /// The UUID of the source's filesystem, where it is known.
+    #[serde(default)]
+    pub source_filesystem: Option<String>,
+    /// Where that filesystem was mounted, as shown.
+    #[serde(default)]
+    pub source_mount_point: Option<String>,
+    /// What the source held at the last complete clone to this disk.
+    #[serde(default)]
+    pub complete: Option<Totals>,
+    /// When it was accepted first.
+    pub first_seen: Moment,
+    /// When it was accepted last.
+    pub last_seen: Moment,
+}
+
+impl State {
+    /// Nothing is known yet.
+    #[must_use]
+    pub fn new(destination: &Path, prefix: &Prefix) -> Self {
+        Self {
+            schema: SCHEMA,
+            destination: display::path(destination).to_string(),
+            prefix: prefix.to_string(),
+            spellings: Vec::new(),
+            last: None,
+            last_success: None,
+            disks: Vec::new(),
+        }
+    }
+
+    /// Keeps a disk that was accepted just now in mind, as the last of all; what is known of it already stays known.
+    pub fn see(&mut self, mut disk: Disk) {
+        if let Some(at) = self.disks.iter().position(|known| known.id == disk.id) {
+            let known = self.disks.remove(at);
+            disk.first_seen = known.first_seen;
+            disk.filesystem = disk.filesystem.or(known.filesystem);
+            disk.complete = disk.complete.or(known.complete);
+        }
+        if self.disks.len() >= MOST_DISKS {
+            self.disks.remove(0);
+        }
+        self.disks.push(disk);
+    }
+
+    /// Takes over what an earlier version kept under another spelling of the same destination.
+    fn absorb(&mut self, earlier: Self) {
+        let at = |run: &Option<Record>| run.as_ref().map(|run| run.ended.epoch);
+        let known = std::mem::take(&mut self.disks);
+        let is_new = |disk: &Disk| !known.iter().any(|known| known.id == disk.id);
+        self.disks = earlier.disks.into_iter().filter(is_new).collect();
+        self.disks.extend(known);
+        let surplus = self.disks.len().saturating_sub(MOST_DISKS);
+        self.disks.drain(..surplus);
+        if at(&earlier.last) > at(&self.last) {
+            self.last = earlier.last;
+        }
+        if at(&earlier.last_success) > at(&self.last_success) {
+            self.last_success = earlier.last_success;
+        }
+    }
+
+    /// Reads what [`Store::save`] wrote. Errors when it is damaged or of a later form; never panics.
+    pub fn parse(bytes: &[u8]) -> io::Result<Self> {
+        let state: Self = serde_json::from_slice(bytes).map_err(io::Error::other)?;
+        if state.schema > SCHEMA {
+            return Err(io::Error::other("a later version of Counterpart wrote it"));
+        }
+        Ok(state)
+    }
+}
+
+/// The folder of the state files.
+#[derive(Debug, Clone)]
+pub struct Store {
+    dir: PathBuf,
+}
+
+impl Store {
+    /// The store in this folder, which need not exist.
+    #[must_use]
+    pub fn new(dir: &Path) -> Self {
+        Self { dir: dir.to_owned() }
+    }
+
+    /// The state of a destination; `None` when nothing is known of it.
+    ///
+    /// It is found by the destination's one name; else by the spelling that was given, as earlier versions kept it, or
+    /// as one that has led there before.
+    pub fn load(&self, location: &Location, prefix: &Prefix) -> io::Result<Option<State>> {
+        let known = self.read(&name(&location.resolved, prefix))?;
+        let earlier = if location.given == location.resolved {
+            None
+        } else {
+            self.read(&name(&location.given, prefix))?
+        };
+        match (known, earlier) {
+            (Some(mut known), Some(earlier)) => {
+                known.absorb(earlier);
+                Ok(Some(known))
+            }
+            (None, Some(earlier)) => {
+                let destination = display::path(&location.resolved).to_string();
+                Ok(Some(State { destination, ..earlier }))
+            }
+            (Some(known), None) => Ok(Some(known)),
+            // Where a link was followed just now, it alone says what is meant.
+            (None, None) if location.is_lexical() => self.by_spelling(location, prefix),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// Keeps the state of a destination, in one step, and under its one name only.
+    pub fn save(&self, location: &Location, prefix: &Prefix, state: &State) -> io::Result<()> {
+        let given = display::path(&location.given).to_string();
+        let mut state = state.clone();
+        if given != state.destination && !state.spellings.contains(&given) {
+            state.spellings.truncate(MOST_SPELLINGS - 1);
+            state.spellings.insert(0, given);
+        }
+        let text = serde_json::to_vec_pretty(&state).map_err(io::Error::other)?;
+        let path = if state.destination == display::path(&location.resolved).to_string() {
+            location.resolved.clone()
+        } else {
+            PathBuf::from(OsString::from_vec(display::unescape(state.destination.as_bytes())))
+        };
+        let folder = Folder::open_or_create(&self.dir, 0o755)?;
+        folder.replace(&name(&path, prefix), MODE, &text)?;
+        if location.given != path && folder.kind(&name(&location.given, prefix))?.is_some() {
+            folder.remove_file(&name(&location.given, prefix))?;
+        }
+        Ok(())
+    }
+
+    fn read(&self, name: &OsStr) -> io::Result<Option<State>> {
+        match small_file::read(&self.dir.join(name), LARGEST) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            read => read.and_then(|bytes| State::parse(&bytes)).map(Some),
+        }
+    }
+
+    /// A destination behind a link of a disk that is not mounted: the only thing known of it is its spelling.
+    fn by_spelling(&self, location: &Location, prefix: &Prefix) -> io::Result<Option<State>> {
+        let (given, prefix) = (display::path(&location.given).to_string(), prefix.to_string());
+        let start = stem(&location.given);
+        let mut found = None;
+        for (path, state) in self.all()? {
+            // Only links above the last part are followed, so the name begins alike.
+            if !path.file_name().is_some_and(|name| name.as_bytes().starts_with(start.as_bytes())) {
+                continue;
+            }
+            // A file that cannot be read might be the one that is meant.
+            let state = state?;
+            if state.prefix == prefix && state.spellings.contains(&given) {
+                found = Some(state);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Every state file, in the order of their names, with what it holds or why it cannot be read. Errors when the
+    /// folder cannot be read; one that is not there holds nothing.
+    pub fn all(&self) -> io::Result<Vec<(PathBuf, io::Result<State>)>> {
+        let entries = match std::fs::read_dir(&self.dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let mut names: Vec<OsString> =
+            entries.map(|entry| entry.map(|entry| entry.file_name())).collect::<io::Result<_>>()?;
+        names.retain(|name| name.as_bytes().ends_with(ENDING.as_bytes()));
+        names.sort();
+        Ok(names
+            .iter()
+            .map(|name| self.dir.join(name))
+            .map(|path| {
+                let state = small_file::read(&path, LARGEST).and_then(|bytes| State::parse(&bytes));
+                (path, state)
+            })
+            .collect())
+    }
+}
+
+/// The last part of the path for people, and a digest of path and prefix, which tells all of them apart.
+fn name(destination: &Path, prefix: &Prefix) -> OsString {
+    let mut digest = Sha256::new();
+    digest.update(destination.as_os_str().as_bytes());
+    digest.update([0]);
+    digest.update(prefix.to_string());
+    let digest =
+        digest.finalize().iter().take(8).fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+    OsString::from(format!("{}{digest}{ENDING}", stem(destination)))
+}
+
+fn stem(destination: &Path) -> String {
+    let is_plain = |character: &char| character.is_ascii_alphanumeric() || "-_".contains(*character);
+    let last = destination.file_name().unwrap_or(OsStr::new("root")).to_string_lossy().into_owned();
+    last.chars().filter(is_plain).take(64).chain(['-']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{Disk, State, Store, name};
+    use crate::fs::location::Location;
+    use crate::marker::Prefix;
+    use crate::record::Moment;
+
+    #[test]
+    fn each_destination_and_prefix_has_a_file_of_its_own() {
+        let (one, other) = (Prefix::default(), "org.example".parse::<Prefix>().unwrap());
+        let names = [
+            name(Path::new("/mnt/a"), &one),
+            name(Path::new("/mnt/a"), &other),
+            name(Path::new("/media/a"), &one),
+            name(Path::new("/mnt/ä/../x y"), &one),
+            name(Path::new("/"), &one),
+        ];
+        for (at, name) in names.iter().enumerate() {
+            assert!(!names[..at].contains(name), "{name:?}");
+            let text = name.to_str().unwrap();
+            assert!(text.ends_with(super::ENDING) && !text.contains('/') && text.len() < 100, "{text}");
+        }
+    }
+
+    fn disk(id: &str, filesystem: Option<&str>) -> Disk {
+        let seen = Moment { rfc3339: String::new(), epoch: id.len().try_into().unwrap() };
+        Disk {
+            id: id.to_owned(),
+            filesystem: filesystem.map(str::to_owned),
+            mount_point: "/mnt/clone".to_owned(),
+            host: "host".to_owned(),
+            source: "/".to_owned(),
+            source_filesystem: None,
+            source_mount_point: None,
+            complete: None,
+            first_seen: seen.clone(),
+            last_seen: seen,
+        }
+    }
+
+    #[test]
+    fn the_last_disk_is_at_the_end_and_loses_nothing() {
+        let mut state = State::new(Path::new("/mnt/clone"), &Prefix::default());
+        state.see(disk("a", Some("u")));
+        state.see(disk("bb", None));
+        let mut again = disk("a", None);
+        again.first_seen.epoch = 99;
+        state.see(again);
+        assert_eq!(state.disks, [disk("bb", None), disk("a", Some("u"))]);
+        for number in 0..100 {
+            state.see(disk(&number.to_string(), None));
+        }
+        assert_eq!((state.disks.len(), state.disks[0].id.as_str()), (super::MOST_DISKS, "36"));
+    }
+
+    #[test]
+    fn a_state_from_before_disks_were_kept_in_mind_is_read() {
+        let old = br#"{"schema":1,"destination":"/d","prefix":"p","last":null,"last_success":null}"#;
+        assert_eq!(State::parse(old).unwrap().disks, []);
+    }
+
+    #[test]
+    fn what_was_kept_is_found_again_and_damage_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, prefix) = (Store::new(&folder.path().join("state")), Prefix::default());
+        let destination = &Location::unresolved(Path::new("/mnt/clone"));
+        assert_eq!(store.load(destination, &prefix).unwrap(), None);
+        assert!(store.all().unwrap().is_empty());
+        let state = State::new(&destination.resolved, &prefix);
+        store.save(destination, &prefix, &state).unwrap();
+        assert_eq!(store.load(destination, &prefix).unwrap(), Some(state));
+        let (path, _) = store.all().unwrap().remove(0);
+        std::fs::write(&path, "{").unwrap();
+        assert!(store.load(destination, &prefix).is_err());
+        assert!(store.all().unwrap().remove(0).1.is_err());
+        std::fs::write(&path, r#"{"schema":2,"destination":"","prefix":"","last":null,"last_success":null}"#)
+            .unwrap();
+        assert!(store.load(destination, &prefix).unwrap_err().to_string().contains("later version"));
+    }
+    #[test]
+    fn what_was_kept_under_another_spelling_moves_to_the_one_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, prefix) = (Store::new(folder.path()), Prefix::default());
+        let spelled = Location::unresolved(Path::new("/srv/../backup"));
+        // As an earlier version kept it.
+        let raw = Location { resolved: spelled.given.clone(), ..spelled.clone() };
+        let mut old = State::new(&raw.given, &prefix);
+        old.see(disk("a", Some("u")));
+        store.save(&raw, &prefix, &old).unwrap();
+        let plain = Location::unresolved(Path::new("/backup"));
+        let mut known = State::new(&plain.resolved, &prefix);
+        known.see(disk("bb", None));
+        store.save(&plain, &prefix, &known).unwrap();
+        let both = store.load(&spelled, &prefix).unwrap().unwrap();
+        assert_eq!(both.disks, [disk("a", Some("u")), disk("bb", None)]);
+        assert_eq!(both.destination, "/backup");
+        store.save(&spelled, &prefix, &both).unwrap();
+        assert_eq!(store.all().unwrap().len(), 1);
+        let again = store.load(&plain, &prefix).unwrap().unwrap();
+        assert_eq!((again.disks.len(), again.spellings), (2, vec!["/srv/../backup".to_owned()]));
+    }
+
+    #[test]
+    fn a_link_that_is_out_of_reach_is_known_by_its_spelling() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, prefix) = (Store::new(folder.path()), Prefix::default());
+        let given = Path::new("/mnt/disk/link/clone");
+        let mounted = Location::found(given, b"/mnt/disk/real/clone".to_vec());
+        store.save(&mounted, &prefix, &State::new(&mounted.resolved, &prefix)).unwrap();
+        let gone = Location::unresolved(given);
+        let found = store.load(&gone, &prefix).unwrap().unwrap();
+        assert_eq!(found.destination, "/mnt/disk/real/clone");
+        store.save(&gone, &prefix, &found).unwrap();
+        assert_eq!(store.all().unwrap().len(), 1);
+        // A link that leads elsewhere now is another destination.
+        let moved = Location::found(given, b"/mnt/other/clone".to_vec());
+        assert_eq!(store.load(&moved, &prefix).unwrap(), None);
+    }
+}

@@ -1,0 +1,6 @@
+//! Walks through trees in bounded memory and depth that follow no link.
+
+pub mod directories;
+pub mod parallel;
+pub mod remove;
+pub mod walk;

@@ -1,0 +1,56 @@
+//! The kernel's table of mounts, read for a folder that is held open.
+
+use std::io;
+use std::os::fd::AsRawFd as _;
+use std::path::PathBuf;
+
+use crate::fs::dir::Folder;
+use crate::linux::mounts;
+use crate::linux::mounts::Mount;
+
+/// The table, and the mount in it that a folder was reached through.
+#[derive(Debug)]
+pub struct Place {
+    /// All mounts, in the table's order.
+    pub table: Vec<Mount>,
+    /// The number of the folder's mount; a device number would not do for btrfs.
+    pub id: u64,
+}
+
+impl Place {
+    /// The mount that the folder was reached through.
+    #[must_use]
+    pub fn mount(&self) -> Option<&Mount> {
+        self.table.iter().find(|mount| mount.id == self.id)
+    }
+}
+
+/// Reads the table for a folder; `None` on a system that has none.
+///
+/// Errors on Linux when it cannot be read, without `/proc` for one: then nothing is known of what is mounted where.
+pub fn of(folder: &Folder) -> io::Result<Option<Place>> {
+    if !cfg!(target_os = "linux") {
+        return Ok(None);
+    }
+    let cannot = |path: &str, error: io::Error| io::Error::new(error.kind(), format!("{path}: {error}"));
+    let path = format!("/proc/self/fdinfo/{}", folder.reached().as_raw_fd());
+    let info = std::fs::read_to_string(&path).map_err(|error| cannot(&path, error))?;
+    let table =
+        std::fs::read("/proc/self/mountinfo").map_err(|error| cannot("/proc/self/mountinfo", error))?;
+    let id =
+        mounts::mount_id(&info).ok_or_else(|| io::Error::other("the kernel does not report the mount"))?;
+    let place = Place { table: mounts::read(&table), id };
+    if place.mount().is_none() {
+        return Err(io::Error::other(
+            "its mount is not in /proc/self/mountinfo (unmounted just now, or hidden by a chroot)",
+        ));
+    }
+    Ok(Some(place))
+}
+
+/// Where a folder is on its filesystem: the device's number and the path there.
+pub fn locate(place: &Place, folder: &Folder) -> io::Result<(String, PathBuf)> {
+    let found = mounts::locate(&place.table, place.id, folder.path());
+    let (device, path) = found.ok_or_else(|| io::Error::other("its path is not below its mount point"))?;
+    Ok((device.to_owned(), path))
+}

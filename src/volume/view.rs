@@ -1,0 +1,170 @@
+//! A private view of directories: each is the root of a mount of its own that shows one filesystem exactly as it is on the
+//! disk, with nothing mounted on top of it.
+//!
+//! The mounts live in a mount namespace that nobody else sees. Whatever is mounted or unmounted elsewhere, they go on
+//! showing the directories that were opened, and the kernel removes them with the last process that uses them. Needs
+//! Linux 5.2 and `CAP_SYS_ADMIN`.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use crate::fs::dir::Folder;
+
+/// Directories in a mount namespace of their own.
+#[derive(Debug)]
+pub struct View {
+    namespace: OwnedFd,
+    place: PathBuf,
+}
+
+impl View {
+    /// Builds the view of `directories`, each below `place` under the name that goes with it, and returns them as they
+    /// are seen in it.
+    ///
+    /// `place` is an existing directory; only the view's own namespace shows anything in it. `programs` are directories
+    /// that whoever enters the namespace has to find. Errors when the system has no such views or does not allow them, or
+    /// when a directory is not in a mounted filesystem any more.
+    pub fn open<const N: usize>(
+        place: &Path,
+        programs: &[PathBuf],
+        directories: [(&str, &Folder); N],
+    ) -> io::Result<(Self, [Folder; N])> {
+        let place = std::fs::canonicalize(place)?;
+        let trees = directories.map(|(name, directory)| system::tree(directory).map(|tree| (name, tree)));
+        let trees = trees.into_iter().collect::<io::Result<Vec<_>>>()?;
+        let namespace = system::namespace(&place, programs, &trees)?;
+        let mut seen = Vec::with_capacity(N);
+        for ((_, directory), (_, tree)) in directories.iter().zip(&trees) {
+            seen.push(directory.seen_through(tree.as_fd())?);
+        }
+        let seen = seen.try_into().map_err(|_| io::Error::other("a directory is missing from the view"))?;
+        Ok((Self { namespace, place }, seen))
+    }
+
+    /// The path of a directory for a process in the view's namespace.
+    #[must_use]
+    pub fn path(&self, name: impl AsRef<OsStr>) -> PathBuf {
+        self.place.join(name.as_ref())
+    }
+
+    /// A handle to the namespace, for a child that is to enter it.
+    pub fn namespace(&self) -> io::Result<OwnedFd> {
+        self.namespace.as_fd().try_clone_to_owned()
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod system {
+    use std::fs::{DirBuilder, File};
+    use std::io;
+    use std::os::fd::{AsFd as _, OwnedFd};
+    use std::os::unix::fs::DirBuilderExt as _;
+    use std::path::{Path, PathBuf};
+
+    use nix::sched::{CloneFlags, unshare};
+    use rustix::fs::CWD;
+    use rustix::mount::{
+        MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount, mount_change,
+        move_mount, open_tree, unmount,
+    };
+
+    use super::Folder;
+    use crate::linux::mounts;
+
+    /// A mount of this directory alone: what is mounted below it does not come along.
+    pub fn tree(directory: &Folder) -> io::Result<OwnedFd> {
+        let flags =
+            OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::AT_EMPTY_PATH | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        Ok(open_tree(directory.as_fd(), c"", flags)?)
+    }
+
+    /// A namespace that shows `trees` below `place`.
+    pub fn namespace(place: &Path, programs: &[PathBuf], trees: &[(&str, OwnedFd)]) -> io::Result<OwnedFd> {
+        // A thread leaves the namespace that the process lives in, and takes no other thread with it.
+        std::thread::scope(|scope| {
+            let built = std::thread::Builder::new().spawn_scoped(scope, || build(place, programs, trees))?;
+            built.join().unwrap_or_else(|_| Err(io::Error::other("the view's thread panicked")))
+        })
+    }
+
+    fn build(place: &Path, programs: &[PathBuf], trees: &[(&str, OwnedFd)]) -> io::Result<OwnedFd> {
+        unshare(CloneFlags::CLONE_NEWNS)?;
+        // What is mounted here stays here, and what others unmount goes here too.
+        mount_change("/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)?;
+        let needed: Vec<&Path> = SYSTEM
+            .iter()
+            .map(Path::new)
+            .chain(programs.iter().map(PathBuf::as_path))
+            .chain([place])
+            .collect();
+        let_go(&needed)?;
+        let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+        mount("counterpart", place, "tmpfs", flags, Some(c"mode=0700,size=64k"))?;
+        mount_change(place, MountPropagationFlags::PRIVATE)?;
+        for (name, tree) in trees {
+            let point = place.join(name);
+            DirBuilder::new().mode(0o700).create(&point)?;
+            move_mount(tree.as_fd(), c"", CWD, &point, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+            // Until now it was a peer of the mount that it was made from, and could have got what was mounted there.
+            mount_change(&point, MountPropagationFlags::PRIVATE)?;
+            uncover(&point)?;
+        }
+        Ok(File::open("/proc/thread-self/ns/mnt")?.into())
+    }
+
+    /// What programs need: themselves, their libraries and settings, and the kernel.
+    const SYSTEM: [&str; 9] = ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc", "/nix", "/proc", "/dev"];
+
+    /// Gives up this namespace's copies of mounts that do not go when others unmount them, so that no disk is kept busy.
+    fn let_go(needed: &[&Path]) -> io::Result<()> {
+        let table = mounts::read(&std::fs::read("/proc/thread-self/mountinfo")?);
+        let follows = |id| table.iter().any(|mount| mount.id == id && mount.follows);
+        let is_needed =
+            |point: &Path| needed.iter().any(|needed| needed.starts_with(point) || point.starts_with(needed));
+        let others = table.iter().rev().filter(|mount| !follows(mount.parent) && !is_needed(&mount.point));
+        for other in others {
+            // One below another that is gone is gone with it.
+            if unmount(&other.point, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW).is_ok() {
+                // An rsync that is a script must not take the directory below for the disk.
+                let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+                let _ = mount("counterpart", &other.point, "tmpfs", flags, Some(c"mode=0555,size=4k"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Unmounts whatever is mounted on top of a view, or in it.
+    fn uncover(point: &Path) -> io::Result<()> {
+        let table = mounts::read(&std::fs::read("/proc/thread-self/mountinfo")?);
+        let on_it = |mount: &&mounts::Mount| mount.point == point;
+        let own = table.iter().find(on_it).ok_or_else(|| io::Error::other("the view is not mounted"))?.id;
+        let others = table.iter().rev().filter(|mount| mount.point.starts_with(point) && mount.id != own);
+        for other in others {
+            unmount(&other.point, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod system {
+    use std::io;
+    use std::os::fd::OwnedFd;
+    use std::path::{Path, PathBuf};
+
+    use super::Folder;
+
+    pub fn tree(_directory: &Folder) -> io::Result<OwnedFd> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub fn namespace(
+        _place: &Path,
+        _programs: &[PathBuf],
+        _trees: &[(&str, OwnedFd)],
+    ) -> io::Result<OwnedFd> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
