@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::fs::dir::{Folder, forget_cached, open_subfolder};
 use crate::phases::endpoints::{Destination, Endpoints, Source};
 use crate::phases::transfer::rsync::Report;
-use crate::phases::transfer::source_entry::{Found, look};
+use crate::phases::transfer::source_entry::{self, Found};
 use crate::process::End;
 use crate::rsync::diagnostics::Limited;
 use crate::rsync::exit_status;
@@ -104,7 +104,7 @@ fn only_vanished(ends: &Endpoints, report: &Report) -> bool {
         && report
             .diagnostics
             .only_changes()
-            .is_some_and(|changes| changes.iter().all(|path| look(ends, path) == Found::Gone))
+            .is_some_and(|changes| changes.iter().all(|path| source_entry::look(ends, path) == Found::Gone))
 }
 
 fn log_failing_paths(report: &Report) {
