@@ -5,7 +5,7 @@ use std::process::Child;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Instant;
 
-use crate::process::Command;
+use crate::process::command::Command;
 
 /// What one child has printed, by its place in the list.
 type Answer = (usize, io::Result<Vec<u8>>);

@@ -15,7 +15,8 @@ use signal_hook::iterator::Signals;
 
 use crate::exit_code;
 use crate::exit_code::ExitCode;
-use crate::process::{End, sys};
+use crate::process::command::End;
+use crate::process::sys;
 
 /// The signals that reached us and the child that they are passed on to.
 #[derive(Debug, Clone, Default)]

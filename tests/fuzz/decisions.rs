@@ -20,7 +20,7 @@ use counterpart::rsync::filter::matcher::LeftOut;
 use counterpart::rsync::filter::rules::{Rules, hides};
 use counterpart::state::State;
 
-use crate::assert_harmless;
+use super::assert_harmless;
 
 /// A run that succeeded, as this machine remembers it.
 const REMEMBERED: &[u8] = include_bytes!("../fixtures/fuzz/state/seed-01");

@@ -1,0 +1,128 @@
+//! What is started, and what comes of it.
+
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::PathBuf;
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+use zeroize::Zeroizing;
+use crate::secret::Secret;
+use drain::drain;
+use interrupts::Interrupts;
+use lines::Piece;
+
+/// What to start.
+#[derive(Debug)]
+pub struct Command {
+    /// The program, by its absolute path.
+    pub program: PathBuf,
+    /// Its arguments, without the program's name.
+    pub arguments: Vec<OsString>,
+    /// Its whole environment.
+    pub environment: Vec<(OsString, OsString)>,
+    /// What it reads on standard input; nothing at all when empty.
+    pub input: Zeroizing<Vec<u8>>,
+    /// The user and the group to run as, without any other group; ours when there is none.
+    pub user: Option<(u32, u32)>,
+    /// Standard output is handed on as it comes, not line by line: it is no text.
+    pub raw_output: bool,
+    /// A lock that lives until this process and the child are both gone.
+    pub lock: Option<OwnedFd>,
+    /// The mount namespace that it runs in, from a view of the phases; ours when there is none.
+    pub namespace: Option<OwnedFd>,
+    /// What the child finds open, under the same numbers as we do.
+    pub inherit: Vec<OwnedFd>,
+}
+
+/// The environment of every tool: the C locale, the system's folders, and nothing that came from our caller.
+///
+/// rsync would read `RSYNC_*`, `CVSIGNORE` and `~/.popt` from it, and print numbers by the locale (3.2.4 and later).
+#[must_use]
+pub fn tool_environment() -> Vec<(OsString, OsString)> {
+    [("LC_ALL", "C"), ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")]
+        .map(|(name, value)| (name.into(), value.into()))
+        .into()
+}
+
+impl Command {
+    /// A tool with the environment that all tools get.
+    #[must_use]
+    pub fn tool(
+        program: impl Into<PathBuf>,
+        arguments: impl IntoIterator<Item = impl Into<OsString>>,
+    ) -> Self {
+        Self {
+            program: program.into(),
+            arguments: arguments.into_iter().map(Into::into).collect(),
+            environment: tool_environment(),
+            input: Zeroizing::default(),
+            user: None,
+            raw_output: false,
+            lock: None,
+            namespace: None,
+            inherit: Vec::new(),
+        }
+    }
+
+    pub(super) fn spawn(&self) -> io::Result<Child> {
+        self.spawn_with(if self.input.is_empty() { Stdio::null() } else { Stdio::piped() })
+    }
+
+    pub(super) fn spawn_with(&self, input: Stdio) -> io::Result<Child> {
+        let mut command = std::process::Command::new(&self.program);
+        command
+            .args(&self.arguments)
+            .env_clear()
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir("/")
+            .stdin(input)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0);
+        if let Some((user, group)) = self.user {
+            command.uid(user).gid(group);
+        }
+        sys::prepare_child(&mut command, self.namespace.as_ref(), self.lock.iter().chain(&self.inherit));
+        command.spawn()
+    }
+}
+
+/// Which of the child's outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Err,
+}
+
+/// A piece of output: a whole line, or the part of it that fits the buffer.
+#[derive(Debug, Clone, Copy)]
+pub struct Line<'a> {
+    /// Where it was printed.
+    pub stream: Stream,
+    /// The bytes, without the line's end.
+    pub bytes: &'a [u8],
+    /// Where they stand in the line.
+    pub piece: Piece,
+}
+
+/// How a child ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// By itself, with this code.
+    Exited(i32),
+    /// Killed by this signal.
+    Killed(i32),
+}
+
+impl From<ExitStatus> for End {
+    fn from(status: ExitStatus) -> Self {
+        match (status.code(), status.signal()) {
+            (Some(code), _) => Self::Exited(code),
+            (None, signal) => Self::Killed(signal.unwrap_or(0)),
+        }
+    }
+}
