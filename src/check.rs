@@ -6,7 +6,9 @@
 pub mod answer;
 pub mod events;
 pub mod judgement;
+pub mod limits;
 pub mod marks;
+pub mod status;
 pub mod subjects;
 pub mod words;
 
@@ -19,9 +21,11 @@ use crate::display;
 use crate::fs::location::Location;
 use crate::host::Host;
 use crate::process::{Command, ask_all};
-use answer::{Judgement, Status, answer, plain};
-use judgement::{AHEAD, Facts, Limits, judge};
+use answer::{answer, plain};
+use judgement::{AHEAD, Facts, judge};
+use limits::Limits;
 use marks::{LARGEST_ANSWER, Place};
+use status::{Judgement, Status};
 use subjects::{Subject, gather};
 
 /// Judges what was asked for, prints the answer and returns the status.

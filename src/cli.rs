@@ -2,16 +2,17 @@
 
 pub mod check;
 pub mod clone;
+pub mod paths;
 pub mod restore;
 pub mod schedule;
+pub mod words;
 
-use std::ffi::{OsStr, OsString};
-use std::path::{Component, Path, PathBuf};
+use std::path::PathBuf;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{ArgMatches, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
-use crate::display;
+use crate::cli::words::explain;
 use crate::exit_code;
 use crate::host::platform::System;
 use crate::marker::{DEFAULT_PREFIX, Prefix};
@@ -306,7 +307,12 @@ pub fn parse() -> Result<Action, clap::Error> {
             Action::Check,
         )),
         (Some(Commands::Look(args)), _) => Ok(Action::Look(args)),
-        (Some(Commands::Schedule(args)), _) => args.resolve(&mut definition).map(Action::Schedule),
+        (Some(Commands::Schedule(args)), _) => args
+            .resolve(&mut definition, |matches| {
+                let args = <Args as clap::FromArgMatches>::from_arg_matches(matches)?;
+                Ok(args.clone.map(|clone| (clone, args.options)))
+            })
+            .map(Action::Schedule),
         (Some(Commands::Restore(args)), _) => restore::resolve(args)
             .map(Action::Restore)
             .map_err(|message| definition.error(ErrorKind::ValueValidation, message)),
@@ -320,34 +326,4 @@ pub fn parse() -> Result<Action, clap::Error> {
             "the source (-s) and the destination (-d) are required",
         )),
     }
-}
-
-fn read(
-    definition: &mut clap::Command,
-    words: impl IntoIterator<Item = OsString>,
-) -> Result<ArgMatches, clap::Error> {
-    definition.try_get_matches_from_mut(words).map_err(|error| explain(error, definition))
-}
-
-/// A word too many is most often the rest of a path that lacks quotes; clap takes it for a subcommand.
-fn explain(error: clap::Error, definition: &mut clap::Command) -> clap::Error {
-    let word = match error.get(ContextKind::InvalidSubcommand) {
-        Some(ContextValue::String(word)) if definition.find_subcommand(word).is_none() => word.clone(),
-        _ => return error,
-    };
-    let word = display::name(OsStr::new(&word));
-    definition.error(
-        ErrorKind::UnknownArgument,
-        format!("unexpected argument '{word}'; a path that holds blanks needs quotes"),
-    )
-}
-
-/// Children run in `/`, so a relative path is resolved where it was typed. Trailing slashes and `.` go: `link/` would
-/// otherwise be what the link leads to.
-fn absolute(path: &Path, option: &str) -> Result<PathBuf, String> {
-    if path.as_os_str().is_empty() {
-        return Err(format!("{option} is empty"));
-    }
-    let absolute = std::path::absolute(path).map_err(|error| format!("{option}: {error}"))?;
-    Ok(absolute.components().filter(|part| *part != Component::CurDir).collect())
 }

@@ -2,6 +2,7 @@
 
 mod meaning;
 mod public;
+pub mod refusal;
 
 use std::io;
 use std::path::PathBuf;

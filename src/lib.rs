@@ -34,10 +34,12 @@ pub mod state;
 pub mod tree;
 pub mod volume;
 
+use std::io::{self, Write as _};
 use std::process::ExitCode as ProcessExitCode;
 
 use exit_code::ExitCode;
 use failure::Failure;
+use failure::refusal::Refusal;
 use host::Host;
 use logging::complain;
 use outcome::Outcome;
@@ -65,34 +67,56 @@ pub fn main_on(find_host: impl FnOnce() -> anyhow::Result<Host>) -> ProcessExitC
         Ok(cli::Action::Check(args)) => check::run(&args, find_host).number(),
         Ok(cli::Action::ExplainCheck(error)) => check::explain(&error).number(),
         Ok(cli::Action::Look(args)) => finish(check::marks::print(&args)),
-        Ok(cli::Action::Setpass(args)) => match ready(find_host) {
-            Err(error) => finish(Err(error)),
-            Ok((host, interrupts)) => setpass::run(&args, &host, &interrupts).number(),
-        },
-        Ok(cli::Action::Schedule(action)) => match ready(find_host) {
-            Err(error) => finish(Err(error)),
-            Ok((host, interrupts)) => schedule::run(&action, &host, &interrupts).number(),
-        },
-        Ok(cli::Action::Doctor(inquiry)) => match ready(find_host) {
-            Err(error) => finish(Err(error)),
-            Ok((host, interrupts)) => doctor::run(&inquiry, &host, &interrupts).number(),
-        },
-        Ok(cli::Action::Restore(args)) => match ready(find_host) {
-            Err(error) => finish(Err(error)),
-            Ok((host, interrupts)) => restore::run(&args, &host, &interrupts).number(),
-        },
-        Ok(cli::Action::Clone(plan)) => match ready(find_host) {
-            Err(error) => finish(Err(error)),
-            Ok((host, interrupts)) => clone(&plan, &host, &interrupts).number(),
-        },
+        Ok(cli::Action::Setpass(args)) => {
+            on(find_host, |host, interrupts| report(setpass::run(&args, host, interrupts)))
+        }
+        Ok(cli::Action::Schedule(action)) => {
+            on(find_host, |host, interrupts| report(schedule::run(&action, host, interrupts)))
+        }
+        Ok(cli::Action::Restore(args)) => on(find_host, |host, interrupts| {
+            report(restore::run(&args, host, interrupts).map(|()| String::new()))
+        }),
+        Ok(cli::Action::Doctor(inquiry)) => {
+            on(find_host, |host, interrupts| doctor::run(&inquiry, host, interrupts))
+        }
+        Ok(cli::Action::Clone(plan)) => on(find_host, |host, interrupts| clone(&plan, host, interrupts)),
     };
     ProcessExitCode::from(code)
 }
 
-fn ready(find_host: impl FnOnce() -> anyhow::Result<Host>) -> anyhow::Result<(Host, Interrupts)> {
-    let host = find_host()?;
-    let interrupts = Interrupts::install(|| say_goodbye(ExitCode::INTERRUPTED))?;
-    Ok((host, interrupts))
+/// Does something on the host, from now on with signals heard, and returns its code.
+fn on(
+    find_host: impl FnOnce() -> anyhow::Result<Host>,
+    act: impl FnOnce(&Host, &Interrupts) -> ExitCode,
+) -> u8 {
+    let ready = || {
+        let host = find_host()?;
+        let interrupts = Interrupts::install(|| say_goodbye(ExitCode::INTERRUPTED))?;
+        anyhow::Ok((host, interrupts))
+    };
+    match ready() {
+        Ok((host, interrupts)) => act(&host, &interrupts).number(),
+        Err(error) => finish(Err(error)),
+    }
+}
+
+/// Prints what a subcommand has to say.
+fn report(done: Result<String, Refusal>) -> ExitCode {
+    match done {
+        Ok(text) => {
+            // A closed output must not make what was done look like a failure.
+            let _ = write!(
+                io::stdout(),
+                "{text}{}",
+                if text.is_empty() || text.ends_with('\n') { "" } else { "\n" }
+            );
+            ExitCode::SUCCESS
+        }
+        Err(Refusal(code, sentence)) => {
+            complain(&sentence);
+            code
+        }
+    }
 }
 
 fn clone(plan: &plan::Plan, host: &Host, interrupts: &Interrupts) -> ExitCode {

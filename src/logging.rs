@@ -3,6 +3,8 @@
 pub mod kept;
 mod old;
 pub mod printed;
+mod warn;
+pub use warn::warning;
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -23,6 +25,7 @@ use simplelog::{ConfigBuilder, WriteLogger};
 
 use crate::display;
 use crate::fs::dir::Folder;
+use crate::process;
 use crate::process::last_words;
 
 /// The screen: log lines go above the progress bar, if there is one.
@@ -144,7 +147,9 @@ pub fn start(dir: &Path, now: DateTime<Local>, keep: Option<NonZeroUsize>) -> Lo
             (None, None)
         }
     };
-    last_words::prepare(file.as_ref().map(File::as_fd));
+    // From now on the last line goes to standard output, and to the log if there is one.
+    last_words::set_log(file.as_ref().map(File::as_fd));
+    process::speak_when_aborted();
     let writer = Lines {
         file,
         path: path.clone(),
@@ -169,11 +174,6 @@ pub fn start(dir: &Path, now: DateTime<Local>, keep: Option<NonZeroUsize>) -> Lo
         old::remove(&folder, &current, keep);
     }
     Log { path, screen, tail }
-}
-
-/// Logs something that the administrator should look at, though the run goes on.
-pub fn warning(message: impl Display) {
-    log::warn!("Warning: {message}");
 }
 
 /// Whether the last line is written.

@@ -69,6 +69,9 @@ impl Default for Prefix {
 /// The last part of the name of the folder that holds the safety nets.
 pub const SAFETY_NET: &str = "safety-net";
 
+/// Everybody may read the markers: a monitoring system does so without being root.
+pub const MODE: u32 = 0o644;
+
 /// One of the files that are left at the destination's root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {

@@ -30,3 +30,12 @@ impl Outcome {
         }
     }
 }
+
+/// In which way a clone is complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Completion {
+    /// Everything is there.
+    Whole,
+    /// But for files that were deleted from the source while it was read: no moment had all of them.
+    Vanished,
+}

@@ -1,18 +1,15 @@
 //! Where the password is stored: the System keychain of a Mac, systemd's credentials on Linux.
 
 pub mod credentials;
+pub mod error;
 pub mod keychain;
 
 use crate::host::Host;
 use crate::host::platform::Platform;
 use crate::marker::Prefix;
+use crate::password_store::error::StoreError;
 use crate::process::interrupts::Interrupts;
 use crate::secret::Secret;
-
-/// Why the store could not do it; whole sentences without a full stop.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct StoreError(pub String);
 
 /// Reads the stored password.
 pub fn load(host: &Host, interrupts: &Interrupts, prefix: &Prefix) -> Result<Secret, StoreError> {

@@ -3,19 +3,15 @@
 
 mod abandon;
 pub mod background;
+mod command;
 mod drain;
 pub mod interrupts;
 pub mod last_words;
 pub mod lines;
 pub(crate) mod sys;
-mod command;
 
-use std::ffi::OsString;
 use std::io::{self, Write as _};
-use std::os::fd::OwnedFd;
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::path::PathBuf;
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
@@ -25,8 +21,7 @@ pub use abandon::ask_all;
 pub use command::{Command, End, Line, Stream, tool_environment};
 use drain::drain;
 use interrupts::Interrupts;
-use lines::Piece;
-pub use sys::{can_write, group_usage};
+pub use sys::{can_write, group_usage, speak_when_aborted};
 
 /// Overwrites a secret in our own arguments, where the system lets us.
 pub fn hide_argument(secret: &Secret) {

@@ -1,6 +1,7 @@
 //! One run, as every phase sees it.
 
 pub mod journal;
+pub mod notes;
 
 use std::cell::{OnceCell, RefCell};
 use std::path::Path;

@@ -3,72 +3,35 @@
 mod check;
 mod files;
 mod launchd;
+mod scheduler;
 mod systemd;
-
-use std::ffi::OsString;
-use std::io::{self, Write as _};
-use std::path::Path;
 
 use chrono::Local;
 
 use crate::cli::schedule::{Action, Install};
 use crate::display;
-use crate::exit_code::ExitCode;
-use crate::failure::Failure;
+use crate::failure::refusal::Refusal;
+use crate::host::Host;
 use crate::host::platform::Platform;
-use crate::host::{Host, TOOL_LIMIT};
 use crate::logging::complain;
 use crate::plan::schedule;
 use crate::plan::schedule::{Job, Name, State};
 use crate::process::interrupts::Interrupts;
-use crate::process::{Captured, Command, End, capture, tool_environment};
+use crate::process::tool_environment;
+use crate::schedule::scheduler::Scheduler;
 use files::File;
 
-/// Why nothing was done, or not all: the exit code and the sentence.
-#[derive(Debug)]
-struct Refusal(ExitCode, String);
-
-impl Refusal {
-    fn new(sentence: impl Into<String>) -> Self {
-        Self(ExitCode::NOT_ROOT_OR_INTERNAL, sentence.into())
-    }
-}
-
-impl From<Failure> for Refusal {
-    fn from(failure: Failure) -> Self {
-        Self(failure.exit_code(), failure.to_string())
-    }
-}
-
-/// Does what was asked for and returns the exit code.
-#[must_use]
-pub fn run(action: &Action, host: &Host, interrupts: &Interrupts) -> ExitCode {
+/// Does what was asked for, and returns what to print.
+pub fn run(action: &Action, host: &Host, interrupts: &Interrupts) -> Result<String, Refusal> {
     let scheduler = Scheduler { host, interrupts };
-    let done = match action {
+    match action {
         Action::Install(install) if install.print => scheduler.print(install),
         Action::Install(install) => scheduler.install(install),
         Action::Show(name) => scheduler.show(name),
         Action::List => scheduler.list(),
         Action::Run(name) => scheduler.start(name),
         Action::Remove(name) => scheduler.remove(name),
-    };
-    match done {
-        Ok(text) => {
-            // A closed output must not make what was done look like a failure.
-            let _ = io::stdout().lock().write_all(text.as_bytes());
-            ExitCode::SUCCESS
-        }
-        Err(Refusal(code, sentence)) => {
-            complain(&sentence);
-            code
-        }
     }
-}
-
-/// The system's own scheduler, as we reach it.
-struct Scheduler<'a> {
-    host: &'a Host,
-    interrupts: &'a Interrupts,
 }
 
 impl Scheduler<'_> {
@@ -233,47 +196,6 @@ impl Scheduler<'_> {
         text += &list("Run it now:", vec![format!("sudo counterpart schedule run {name}")]);
         text += &list("Remove it:", vec![format!("sudo counterpart schedule remove {name}")]);
         text
-    }
-
-    /// Runs a tool that must succeed; its own words are part of the refusal.
-    fn tool<'b>(
-        &self,
-        program: &Path,
-        arguments: impl IntoIterator<Item = &'b str>,
-    ) -> Result<String, Refusal> {
-        let arguments: Vec<OsString> = arguments.into_iter().map(OsString::from).collect();
-        let called = display::path(program).to_string()
-            + " "
-            + &display::name(&arguments.join(" ".as_ref())).to_string();
-        let Captured { end, out, err } = self.ask(program, arguments)?;
-        if end == End::Exited(0) {
-            return Ok(String::from_utf8_lossy(&out).into_owned());
-        }
-        let said = err.split(|byte| *byte == b'\n').chain(out.split(|byte| *byte == b'\n'));
-        let words: Vec<String> = said
-            .filter(|line| !line.trim_ascii().is_empty())
-            .map(|line| display::line(line.trim_ascii()).to_string())
-            .collect();
-        let how = match end {
-            End::Exited(code) => format!("ended with code {code}"),
-            End::Killed(signal) => format!("was killed by signal {signal}"),
-        };
-        Err(Refusal::new(format!("{called} {how}: {}", words.join(" "))))
-    }
-
-    /// Runs a tool, however it ends.
-    fn ask(&self, program: &Path, arguments: Vec<OsString>) -> Result<Captured, Refusal> {
-        capture(&Command::tool(program, arguments), self.interrupts, TOOL_LIMIT).map_err(|error| {
-            let tool = display::path(program);
-            Refusal::new(match self.host.platform {
-                Platform::Linux if error.kind() == io::ErrorKind::NotFound => {
-                    format!("{tool} was not found. Scheduling needs systemd; without it use cron, as SCHEDULING.md shows.")
-                }
-                Platform::Linux | Platform::MacOs(_) => {
-                    format!("{tool} could not be run: {}.", display::reason(&error))
-                }
-            })
-        })
     }
 }
 

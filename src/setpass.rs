@@ -1,63 +1,43 @@
 //! `counterpart setpass`: stores the password of the server backup.
 
-use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::io::{self, IsTerminal as _, Read as _};
 
 use crate::cli::SetpassArgs;
 use crate::exit_code::ExitCode;
+use crate::failure::refusal::Refusal;
 use crate::host::Host;
-use crate::logging::complain;
 use crate::password_store;
-use crate::password_store::StoreError;
+use crate::password_store::error::StoreError;
 use crate::process::interrupts::Interrupts;
 use crate::secret::{LONGEST, Secret};
 
-/// Why nothing was done: the exit code and the sentence.
-struct Refusal(ExitCode, String);
-
-impl From<StoreError> for Refusal {
-    fn from(error: StoreError) -> Self {
-        Self(ExitCode::NO_PASSWORD, format!("The password store cannot be used: {error}."))
-    }
+fn unusable(error: StoreError) -> Refusal {
+    Refusal(ExitCode::NO_PASSWORD, format!("The password store cannot be used: {error}."))
 }
 
-/// Does what was asked for and returns the exit code.
-#[must_use]
-pub fn run(args: &SetpassArgs, host: &Host, interrupts: &Interrupts) -> ExitCode {
-    match act(args, host, interrupts) {
-        Ok(sentence) => {
-            // A closed output must not make a stored password look like a failure.
-            let _ = writeln!(io::stdout(), "{sentence}");
-            ExitCode::SUCCESS
-        }
-        Err(Refusal(code, sentence)) => {
-            complain(&sentence);
-            code
-        }
-    }
-}
-
-fn act(args: &SetpassArgs, host: &Host, interrupts: &Interrupts) -> Result<String, Refusal> {
+/// Does what was asked for, and returns what to print.
+pub fn run(args: &SetpassArgs, host: &Host, interrupts: &Interrupts) -> Result<String, Refusal> {
     if !host.is_root() {
         let why = "setpass must be run as root: the password is stored for the whole system.";
         return Err(Refusal(ExitCode::NOT_ROOT_OR_INTERNAL, why.to_owned()));
     }
     let prefix = &args.organisation_prefix;
     if args.delete {
-        return if password_store::delete(host, interrupts, prefix)? {
+        return if password_store::delete(host, interrupts, prefix).map_err(unusable)? {
             Ok(format!("The password of {prefix} is deleted."))
         } else {
             Err(Refusal(ExitCode::NO_PASSWORD, format!("No password of {prefix} is stored.")))
         };
     }
     if args.check {
-        password_store::load(host, interrupts, prefix)?;
+        password_store::load(host, interrupts, prefix).map_err(unusable)?;
         return Ok(format!("A password of {prefix} is stored and can be read."));
     }
     let secret = if args.stdin { from_standard_input()? } else { from_terminal(interrupts)? };
     if let Some(why) = secret.objection() {
         return Err(refused(&format!("The password {why}. Nothing was stored.")));
     }
-    let place = password_store::save(host, interrupts, prefix, &secret)?;
+    let place = password_store::save(host, interrupts, prefix, &secret).map_err(unusable)?;
     Ok(format!("The password of {prefix} is stored {place}."))
 }
 

@@ -1,7 +1,9 @@
 //! Which filesystem a folder lies on, by a name that it keeps when its disk is plugged in elsewhere.
 
+pub mod diskutil;
 pub mod kind;
 pub mod limits;
+pub mod mount_point;
 pub mod mounts;
 pub mod space;
 pub mod view;
@@ -14,10 +16,9 @@ use crate::host::TOOL_LIMIT;
 use crate::host::platform::Platform;
 use crate::linux::mounts::{Mount, device_name};
 use crate::marker::identity::read_uuid;
-use crate::phases::endpoints::mount_point;
-use crate::phases::endpoints::ownership;
 use crate::process::{Command, End, capture};
 use crate::run::Run;
+use crate::volume::mount_point::mount_point;
 
 /// What is known of the filesystem.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +37,7 @@ pub fn of(run: &Run<'_>, folder: &Folder) -> Filesystem {
             .unwrap_or_else(|| Filesystem { uuid: None, mount_point: mount_point(folder.path()) }),
         Platform::MacOs(_) => {
             let mount_point = mount_point(folder.path());
-            let uuid = ownership::diskutil(run, &mount_point).and_then(|volume| volume.uuid);
+            let uuid = diskutil::diskutil(run, &mount_point).and_then(|volume| volume.uuid);
             Filesystem { uuid, mount_point }
         }
     }

@@ -1,20 +1,12 @@
 //! What the marks and this machine's memory say together: pure, so that every combination can be tried.
 
-use crate::check::answer::{Figures, Judgement, Status};
 use crate::check::events::{Failure, History, Success};
+use crate::check::limits::Limits;
 use crate::check::marks::{Found, Marks, Place};
+use crate::check::status::{Figures, Judgement, Status};
 use crate::check::words::{count, moment, span};
 use crate::record::{Lines, Record, Verdict};
 use crate::state::State;
-
-/// How old the last success may be, in seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Older than this is a warning.
-    pub warning: i64,
-    /// Older than this is critical.
-    pub critical: i64,
-}
 
 /// All that is known of one clone.
 #[derive(Debug, Clone, Copy)]

@@ -58,7 +58,7 @@ impl CheckArgs {
         self.destination = self
             .destination
             .as_deref()
-            .map(|path| crate::cli::absolute(path, "--destination"))
+            .map(|path| crate::cli::paths::absolute(path, "--destination"))
             .transpose()?;
         Ok(self)
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::absolute;
+use crate::cli::paths::absolute;
 use crate::marker::{DEFAULT_PREFIX, Prefix};
 
 /// `counterpart restore`: what is brought back from the safety nets.

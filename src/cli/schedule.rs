@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Command, FromArgMatches as _, Subcommand};
+use clap::{ArgMatches, Command, Subcommand};
 
-use crate::cli::clone::clone_plan;
-use crate::cli::{Args, absolute, read};
+use crate::cli::clone::{CloneArgs, CloneOptions, clone_plan};
+use crate::cli::paths::absolute;
+use crate::cli::words::read;
 use crate::display;
 use crate::plan::schedule;
 use crate::plan::schedule::when::When;
@@ -104,11 +105,14 @@ pub struct Install {
     pub arguments: Vec<String>,
 }
 
+/// Reads the arguments of a clone; `None` where they are those of something else.
+pub(super) type ReadClone = fn(&ArgMatches) -> Result<Option<(CloneArgs, CloneOptions)>, clap::Error>;
+
 impl ScheduleArgs {
     /// Reads the times and the clone's arguments; the error is clap's.
-    pub(super) fn resolve(self, definition: &mut Command) -> Result<Action, clap::Error> {
+    pub(super) fn resolve(self, definition: &mut Command, read: ReadClone) -> Result<Action, clap::Error> {
         Ok(match self.command {
-            Commands::Install(args) => Action::Install(Box::new(args.resolve(definition)?)),
+            Commands::Install(args) => Action::Install(Box::new(args.resolve(definition, read)?)),
             Commands::Show { name } => Action::Show(name),
             Commands::List => Action::List,
             Commands::Run { name } => Action::Run(name),
@@ -118,12 +122,12 @@ impl ScheduleArgs {
 }
 
 impl InstallArgs {
-    fn resolve(self, definition: &mut Command) -> Result<Install, clap::Error> {
+    fn resolve(self, definition: &mut Command, read_clone: ReadClone) -> Result<Install, clap::Error> {
         let words = std::iter::once(OsString::from("counterpart")).chain(self.arguments.iter().cloned());
         let matches = read(definition, words)?;
         let wrong = |definition: &mut Command, why: String| definition.error(ErrorKind::ValueValidation, why);
-        let Args { clone, options, .. } = Args::from_arg_matches(&matches)?;
-        let clone = clone.ok_or_else(|| wrong(definition, NOT_A_CLONE.to_owned()))?;
+        let (clone, options) =
+            read_clone(&matches)?.ok_or_else(|| wrong(definition, NOT_A_CLONE.to_owned()))?;
         let plan = clone_plan(&clone, options).map_err(|why| wrong(definition, why))?;
         if let Some(why) = objection(&plan) {
             return Err(definition.error(ErrorKind::ArgumentConflict, why));

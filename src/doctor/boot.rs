@@ -4,8 +4,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::display;
-use crate::doctor::Exam;
 use crate::doctor::ends::Ends;
+use crate::doctor::exam::Exam;
 use crate::host::platform::{MacOsVersion, Platform};
 use crate::linux::{fstab, swaps};
 

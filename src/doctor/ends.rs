@@ -1,7 +1,7 @@
 //! The source and the destination, each by itself and both together.
 
 use crate::display;
-use crate::doctor::Exam;
+use crate::doctor::exam::Exam;
 use crate::fs::dir::Folder;
 use crate::host::platform::Platform;
 use crate::linux::mounts::Ownership;

@@ -9,8 +9,8 @@ use nix::fcntl::AtFlags;
 use nix::unistd::{AccessFlags, faccessat};
 
 use crate::display;
-use crate::doctor::Exam;
 use crate::doctor::ends::Ends;
+use crate::doctor::exam::Exam;
 use crate::host::platform::{MacOsVersion, Platform};
 use crate::phases::log_header;
 use crate::phases::preflight;

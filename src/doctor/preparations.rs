@@ -1,8 +1,8 @@
 //! What a clone prepares before it writes: exclusions, scripts, the password, and leave for the first clone.
 
 use crate::display;
-use crate::doctor::Exam;
 use crate::doctor::ends::Ends;
+use crate::doctor::exam::Exam;
 use crate::failure::Moment;
 use crate::password_store;
 use crate::phases::adoption;

@@ -2,12 +2,12 @@
 
 use indicatif::HumanBytes;
 
-use crate::doctor::Exam;
 use crate::doctor::ends::Ends;
+use crate::doctor::exam::Exam;
 use crate::phases::capacity;
 use crate::phases::census;
-use crate::phases::census::Survey;
 use crate::phases::census::locked;
+use crate::phases::census::survey::Survey;
 use crate::phases::endpoints::Endpoints;
 use crate::rsync::filter::rules::Rules;
 use crate::volume::space::Space;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::OFlag;
 
 use crate::display;
-use crate::doctor::Exam;
+use crate::doctor::exam::Exam;
 use crate::host::platform::Platform;
 use crate::record::{Record, Verdict};
 use crate::state::Store;

@@ -1,7 +1,7 @@
 //! The servers of this machine, whose files are not consistent when they are copied while they run.
 
-use crate::doctor::Exam;
 use crate::doctor::ends::Ends;
+use crate::doctor::exam::Exam;
 use crate::failure::Failure;
 use crate::phases::server_backup;
 

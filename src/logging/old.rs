@@ -13,7 +13,7 @@ use xattr::FileExt as _;
 
 use crate::display;
 use crate::fs::dir::Folder;
-use crate::logging::warning;
+use crate::logging::warn::warning;
 
 /// The attribute that holds a log's number, in decimal digits.
 const NUMBER: &str = "user.counterpart.number";

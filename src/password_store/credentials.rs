@@ -12,7 +12,7 @@ use crate::display;
 use crate::fs::dir::Folder;
 use crate::host::{Host, TOOL_LIMIT};
 use crate::marker::Prefix;
-use crate::password_store::StoreError;
+use crate::password_store::error::StoreError;
 use crate::process::interrupts::Interrupts;
 use crate::process::{Command, End, capture};
 use crate::secret::Secret;

@@ -8,7 +8,7 @@ use crate::display;
 use crate::host::{Host, TOOL_LIMIT};
 use crate::macos::keychain;
 use crate::macos::keychain::{Answer, KEYCHAIN};
-use crate::password_store::StoreError;
+use crate::password_store::error::StoreError;
 use crate::process::interrupts::Interrupts;
 use crate::process::{Captured, Command, End, capture};
 use crate::secret::Secret;

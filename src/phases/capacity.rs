@@ -5,6 +5,7 @@
 //! what the destination can hold is tried before, once, with files of our own, and compared with what the survey has found.
 //! Only when the two do not fit is the source looked at again, to name each path.
 
+mod holds;
 mod known;
 mod lacks;
 mod names;
@@ -17,64 +18,17 @@ use nix::errno::Errno;
 
 use crate::display;
 use crate::failure::Failure;
-use crate::fs::dir::Folder;
 use crate::logging::warning;
-use crate::phases::census::{Needs, Survey, left_out};
+use crate::phases::capacity::holds::Capacity;
+use crate::phases::census::left_out;
+use crate::phases::census::survey::Survey;
 use crate::phases::endpoints::Endpoints;
 use crate::rsync::filter::rules::Rules;
 use crate::run::Run;
-use crate::volume::kind::Kind;
 use lacks::Lacks;
-use names::{Folds, Unusual};
+use names::Folds;
 use probe::Probe;
 use std::os::unix::fs::MetadataExt as _;
-
-/// What a filesystem can hold.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Capacity {
-    /// Between which names it sees no difference.
-    pub folds: Folds,
-    /// It stores names in another Unicode form than they were given in.
-    pub changes_form: bool,
-    /// The kinds of names of which it refuses some.
-    pub refuses: Vec<Unusual>,
-    /// Up to this length in bytes every name is taken; `None` where it is not known.
-    pub name: Option<u64>,
-    /// The earliest and the latest time, in seconds since 1970; `None` where it keeps all, or that is not known.
-    pub times: Option<(i64, i64)>,
-    /// The size of the largest file.
-    pub size: Option<u64>,
-    /// How many names a file can have.
-    pub links: Option<u64>,
-    /// The length of the longest target of a symbolic link.
-    pub target: Option<u64>,
-    /// Up to this many bytes of attributes are always taken.
-    pub attributes: Option<u64>,
-}
-
-impl Capacity {
-    /// Whether something may be too much for it.
-    fn may_lack(&self, needs: &Needs) -> bool {
-        let exceeds = |need: u64, most: Option<u64>| most.is_some_and(|most| need > most);
-        let is_out_of_range = |(earliest, latest)| needs.earliest < earliest || needs.latest > latest;
-        self.folds.any()
-            || !self.refuses.is_empty()
-            || self.times.is_some_and(is_out_of_range)
-            || exceeds(needs.name, self.name)
-            || exceeds(needs.size, self.size)
-            || exceeds(needs.links, self.links)
-            || exceeds(needs.target, self.target)
-            || exceeds(needs.attributes, self.attributes)
-    }
-}
-
-/// Whether the survey has to find out how large the attributes of each file are: only where the destination has little room
-/// for them, and the source more.
-#[must_use]
-pub fn wants_attributes(ends: &Endpoints) -> bool {
-    let is_short = |folder: &Folder| Kind::of(folder).is_ok_and(Kind::is_short_of_attributes);
-    is_short(&ends.destination.folder) && !is_short(&ends.source.folder)
-}
 
 /// Refuses a clone of something that the destination cannot hold. In a test run, which writes nothing, only what is known
 /// without trying counts, and a refusal is a warning.

@@ -8,7 +8,6 @@ pub mod source_disk;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use log::info;
@@ -26,7 +25,9 @@ use crate::phases::endpoints::overlap::Relation;
 use crate::rsync::filter::rules;
 use crate::rsync::names::Names;
 use crate::run::{Mode, Run};
+use crate::volume::diskutil::diskutil;
 use crate::volume::kind::Kind;
+use crate::volume::mount_point::is_mount_point;
 use crate::volume::space::is_no_room;
 use crate::volume::view::View;
 use crate::{display, linux, macos};
@@ -82,7 +83,7 @@ pub fn claim(run: &Run<'_>) -> Result<Endpoints, Failure> {
     refuse_empty(run, &source)?;
     refuse_sealed(run, &source)?;
     let mut destination = accept(run, folder)?;
-    source_disk::check(run, &source.folder, &mut destination)?;
+    source_disk::check(run, &source.folder, &mut destination.acceptance)?;
     if run.mode.writes() {
         ownership::refuse_measured(run, &destination.folder)?;
     }
@@ -276,24 +277,12 @@ pub fn refuse_sealed(run: &Run<'_>, source: &Source) -> Result<(), Failure> {
     match run.host.platform {
         Platform::MacOs(version) if version >= MacOsVersion::BIG_SUR => {
             let sealed = path == Path::new("/") || {
-                is_mount_point(path) && ownership::diskutil(run, path).is_some_and(|volume| volume.sealed)
+                is_mount_point(path) && diskutil(run, path).is_some_and(|volume| volume.sealed)
             };
             if sealed { Err(Failure::SealedSystem { path: path.to_owned() }) } else { Ok(()) }
         }
         Platform::MacOs(_) | Platform::Linux => Ok(()),
     }
-}
-
-fn is_mount_point(path: &Path) -> bool {
-    mount_point(path) == path
-}
-
-/// The folder at which the filesystem that holds `path` is mounted.
-#[must_use]
-pub fn mount_point(path: &Path) -> PathBuf {
-    let device = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.dev()).ok();
-    let here = device(path);
-    path.ancestors().take_while(|above| device(above) == here).last().unwrap_or(path).to_owned()
 }
 
 fn lock(run: &Run<'_>, folder: &Folder) -> Result<Option<Lock>, Failure> {

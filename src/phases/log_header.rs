@@ -12,16 +12,17 @@ use crate::linux::exclusions;
 use crate::linux::mounts::{Mount, left_out};
 use crate::logging::warning;
 use crate::phases::endpoints::{Endpoints, Source};
+use crate::phases::preflight;
 use crate::phases::preflight::Rsync;
 use crate::rsync::capabilities::Optional;
 use crate::rsync::version::Version;
-use crate::run::{Run, journal};
+use crate::run::Run;
 use crate::volume::mounts;
 
 /// Writes them.
 pub fn log(run: &Run<'_>, rsync: &Rsync) {
     let plan = run.plan;
-    run.note(|notes| notes.rsync = Some(journal::describe(rsync)));
+    run.note(|notes| notes.rsync = Some(preflight::describe(rsync)));
     info!("Counterpart {} on {}, {}.", env!("CARGO_PKG_VERSION"), run.host.name, run.host.platform);
     info!("rsync: {}, version {}.", display::path(&rsync.path), rsync.version);
     info!("Source: {}", display::path(&plan.source));

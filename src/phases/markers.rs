@@ -20,21 +20,18 @@ use crate::failure::Failure;
 use crate::fs::dir::Folder;
 use crate::logging::warning;
 use crate::marker::stats::{CONTENT, LAST_COMPLETE, LAST_CONTENT};
-use crate::marker::{Mark, Prefix};
+use crate::marker::{MODE, Mark, Prefix};
+use crate::outcome::Completion;
 use crate::outcome::Outcome;
-use crate::phases::census::Survey;
+use crate::phases::census::survey::Survey;
 use crate::phases::endpoints::identity;
 use crate::phases::endpoints::{Destination, Endpoints};
 use crate::phases::transfer::rsync::Report;
-use crate::phases::transfer::verdict::Completion;
 use crate::process::End;
 use crate::record::{Record, Statistics, Totals};
 use crate::rsync::exit_status;
 use crate::run::Run;
 use crate::volume::space::is_no_room;
-
-/// Everybody may read the marks: a monitoring system does so without being root.
-pub const MODE: u32 = 0o644;
 
 /// A record that names files is for those who may read all of them.
 const PRIVATE_MODE: u32 = 0o600;
@@ -79,7 +76,7 @@ fn begin_in(run: &Run<'_>, destination: &Destination) -> Result<Option<Reserve>,
     let of = |mark: Mark| move |error| (prefix.mark(mark), error);
     sweep(folder, prefix).map_err(|error| (OsString::from(prefix.stem() + "*"), error))?;
     forget_completion(folder, prefix).map_err(of(Mark::Completed))?;
-    identity::settle(run, destination).map_err(of(Mark::Identity))?;
+    identity::settle(run, folder, &destination.acceptance).map_err(of(Mark::Identity))?;
     // Without room for it the clone may still succeed by deleting.
     let reserve = reserve(folder, prefix).ok();
     folder.sync().map_err(of(Mark::Identity))?;

@@ -11,6 +11,7 @@ use crate::host::Host;
 use crate::host::platform::Platform;
 use crate::process::interrupts::Interrupts;
 use crate::process::{Command, End, capture};
+use crate::record;
 use crate::rsync::capabilities::{Capabilities, Optional};
 use crate::rsync::version::{Implementation, Version, identify};
 use crate::run::Run;
@@ -141,4 +142,18 @@ fn accepts(search: &Search<'_>, path: &Path, options: &[Optional]) -> Result<boo
         .map_err(|source| Failure::RsyncNotRun { path: path.to_owned(), source })?;
     search.go_on()?;
     Ok(printed.end == End::Exited(0))
+}
+
+/// The rsync of a run before it has transferred anything.
+#[must_use]
+pub fn describe(rsync: &Rsync) -> record::Rsync {
+    let options = rsync.capabilities.lacks.iter().copied().map(Optional::argument);
+    record::Rsync {
+        path: display::path(&rsync.path).to_string(),
+        version: rsync.version.to_string(),
+        dropped_options: options.map(str::to_owned).collect(),
+        attempts: 0,
+        exit_code: None,
+        signal: None,
+    }
 }

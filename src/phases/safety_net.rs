@@ -26,7 +26,7 @@ use crate::fs::dir::Folder;
 use crate::logging::warning;
 use crate::marker::Mark;
 use crate::phases::census;
-use crate::phases::census::Census;
+use crate::phases::census::survey::Census;
 use crate::phases::endpoints::{Destination, Endpoints};
 use crate::run::Run;
 use crate::volume::space::{Space, is_no_room};

@@ -1,17 +1,15 @@
 //! What is started, and what comes of it.
 
 use std::ffi::OsString;
-use std::io::{self, Write as _};
+use std::io::{self};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
 use std::process::{Child, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
-use crate::secret::Secret;
-use drain::drain;
-use interrupts::Interrupts;
-use lines::Piece;
+
+use crate::process::lines::Piece;
+use crate::process::sys;
 
 /// What to start.
 #[derive(Debug)]

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::process::command::{Line, Stream};
 use crate::process::interrupts::Interrupts;
 use crate::process::lines::{Piece, Splitter};
-use crate::process::command::{Line, Stream};
 
 /// How often the child's end and the deadline are looked at, in milliseconds.
 const TICK_MS: u16 = 100;

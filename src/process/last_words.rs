@@ -3,8 +3,6 @@
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::sync::atomic::{AtomicI32, AtomicU8, AtomicUsize, Ordering};
 
-use crate::process::sys;
-
 /// The longest beginning of a line, in bytes.
 const LONGEST: usize = 64;
 
@@ -16,12 +14,6 @@ static LENGTH: AtomicUsize = AtomicUsize::new(0);
 
 /// The log's descriptor.
 static LOG: AtomicI32 = AtomicI32::new(-1);
-
-/// From now on the last line goes to standard output, and to the log if there is one.
-pub fn prepare(log: Option<BorrowedFd<'_>>) {
-    set_log(log);
-    sys::speak_when_aborted();
-}
 
 /// Remembers where the log is written, or that it is not any more.
 pub fn set_log(log: Option<BorrowedFd<'_>>) {

@@ -6,12 +6,16 @@ use nix::sys::stat::{FileStat, SFlag};
 
 use crate::display;
 use crate::exit_code::ExitCode;
+use crate::failure::refusal::Refusal;
 use crate::fs::dir::Folder;
 use crate::phases::safety_net::name::NetName;
 use crate::phases::safety_net::size;
 use crate::phases::safety_net::size::Size;
 use crate::process::interrupts::Interrupts;
-use crate::restore::{Nets, Refusal, Wanted, say, unreadable};
+use crate::restore::nets::Nets;
+use crate::restore::output::say;
+use crate::restore::output::unreadable;
+use crate::restore::wanted::Wanted;
 
 /// Prints the nets, or those that hold the given paths.
 pub fn list(nets: &Nets, wanted: &[Wanted], interrupts: &Interrupts) -> Result<(), Refusal> {

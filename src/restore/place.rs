@@ -11,9 +11,10 @@ use rustix::io::Errno;
 
 use crate::display;
 use crate::exit_code::ExitCode;
+use crate::failure::refusal::Refusal;
 use crate::fs::dir::{Folder, random_hex};
 use crate::fs::resolve;
-use crate::restore::{Refusal, unreadable};
+use crate::restore::output::unreadable;
 
 /// The start of its name; a random part follows.
 const NAME: &str = ".counterpart-restore-";

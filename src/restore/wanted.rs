@@ -11,8 +11,9 @@ use nix::sys::stat::FileStat;
 
 use crate::display;
 use crate::exit_code::ExitCode;
+use crate::failure::refusal::Refusal;
 use crate::fs::dir::Folder;
-use crate::restore::{Refusal, unreadable};
+use crate::restore::output::unreadable;
 
 /// A path below the clone's root; empty for the root itself.
 pub struct Wanted {

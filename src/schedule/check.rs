@@ -15,6 +15,7 @@ use crate::plan::schedule::Job;
 use crate::process::interrupts::Interrupts;
 use crate::process::tool_environment;
 use crate::run::{Mode, Run};
+use crate::volume::mount_point::mount_point;
 
 /// Fails as the clone would; returns what speaks against it without making it impossible. Nothing is changed.
 pub fn judge(plan: &Plan, host: &Host, interrupts: &Interrupts) -> Result<Vec<String>, Failure> {
@@ -70,7 +71,7 @@ fn is_missing(path: &Path) -> bool {
 fn of_destination(run: &Run<'_>, ends: &endpoints::Endpoints) -> Result<Vec<String>, Failure> {
     let mut warnings = Vec::new();
     let path = ends.destination.folder.path();
-    if endpoints::mount_point(path) == Path::new("/") {
+    if mount_point(path) == Path::new("/") {
         warnings.push(format!(
             "no disk of its own is mounted at {}. If one belongs there, mount it and make the first clone by hand: from \
              then on a clone without it is refused with 88.",

@@ -6,11 +6,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::display;
+use crate::failure::refusal::Refusal;
 use crate::fs::dir::Folder;
 use crate::fs::small_file;
 use crate::linux::systemd;
 use crate::macos::launchd;
-use crate::schedule::Refusal;
 
 /// The largest file that could be ours, in bytes.
 const LARGEST: u64 = 1 << 20;

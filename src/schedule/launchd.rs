@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use chrono::NaiveDateTime;
 
 use crate::display;
+use crate::failure::refusal::Refusal;
 use crate::host::platform::MacOsVersion;
 use crate::macos::launchd;
 use crate::macos::launchd::{error_file, label, next_run};
@@ -14,7 +15,7 @@ use crate::plan::schedule::{Job, Name, State};
 use crate::process::End;
 use crate::schedule::files;
 use crate::schedule::files::File;
-use crate::schedule::{Refusal, Scheduler};
+use crate::schedule::scheduler::Scheduler;
 
 /// The first version of macOS with `bootstrap`, `bootout`, `kickstart` and `print`.
 const DOMAINS: MacOsVersion = MacOsVersion { major: 10, minor: 10 };

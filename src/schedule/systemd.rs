@@ -4,12 +4,13 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use crate::display;
+use crate::failure::refusal::Refusal;
 use crate::linux::systemd;
 use crate::linux::systemd::{SERVICE_PROPERTIES, TIMER_PROPERTIES, unit};
 use crate::plan::schedule::{Job, Name, State};
 use crate::schedule::files;
 use crate::schedule::files::File;
-use crate::schedule::{Refusal, Scheduler};
+use crate::schedule::scheduler::Scheduler;
 
 fn service_name(name: &Name) -> String {
     unit(name) + ".service"

@@ -1,8 +1,9 @@
 //! The judgement by itself, on every combination of what can be known.
 
-use counterpart::check::answer::{Judgement, Status};
-use counterpart::check::judgement::{Facts, Limits, judge};
+use counterpart::check::judgement::{Facts, judge};
+use counterpart::check::limits::Limits;
 use counterpart::check::marks::{ErrorMark, Found, Marks, Place};
+use counterpart::check::status::{Judgement, Status};
 use counterpart::marker::Prefix;
 use counterpart::marker::stats::StatsFile;
 use counterpart::record::{Lines, Moment, Record, SCHEMA, Statistics, Verdict};

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use counterpart::check::answer::Status;
+use counterpart::check::status::Status;
 
 use crate::sandbox::{FAKE_HOST, Finished, Sandbox};
 use crate::{block, code, read, section, table};

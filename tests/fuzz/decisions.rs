@@ -3,10 +3,12 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
-use counterpart::check::answer::{Status, answer};
-use counterpart::check::judgement::{Facts, Limits, judge};
+use counterpart::check::answer::answer;
+use counterpart::check::judgement::{Facts, judge};
+use counterpart::check::limits::Limits;
 use counterpart::check::marks;
 use counterpart::check::marks::Place;
+use counterpart::check::status::Status;
 use counterpart::display;
 use counterpart::linux::systemd;
 use counterpart::macos::launchd;

@@ -54,7 +54,8 @@ fn the_net_of_a_failed_night_gives_way_to_the_next_clone() {
         ));
         assert!(warnings(&sandbox).contains("is given up"), "{options:?}");
         assert_same(&sandbox.source, &sandbox.destination, &Options::default());
-        assert!(!nets(&sandbox).contains(&net), "{options:?}");
+        // That of this run may have the same name, if the same second is not over.
+        assert!(nets(&sandbox).len() <= 1, "{options:?}");
     }
 }
 

@@ -6,7 +6,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use unicode_normalization::UnicodeNormalization as _;
 
 use crate::fs::dir::Folder;
-use crate::phases::capacity::Capacity;
+use crate::phases::capacity::holds::Capacity;
 use crate::phases::capacity::names::Folds;
 use crate::volume::kind::Kind;
 use crate::volume::limits;

@@ -22,7 +22,7 @@ use crate::failure::Failure;
 use crate::fs::attributes;
 use crate::fs::dir::{Folder, open_subfolder};
 use crate::marker::Prefix;
-use crate::phases::capacity::Capacity;
+use crate::phases::capacity::holds::Capacity;
 use crate::phases::capacity::probe::{Probe, Stored};
 use crate::phases::census::names_of;
 use crate::phases::census::walk::{Directory, Visitor, kind, walk};

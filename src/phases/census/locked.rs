@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::display;
 use crate::failure::Failure;
-use crate::phases::transfer::verdict::Completion;
+use crate::outcome::Completion;
 use crate::rsync::filter::rules::{Rules, keep};
 use crate::run::{Mode, Run};
 

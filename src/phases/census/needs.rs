@@ -4,7 +4,10 @@ use std::ffi::CStr;
 
 use nix::sys::stat::{FileStat, SFlag};
 
+use crate::fs::dir::Folder;
 use crate::phases::census::walk::kind;
+use crate::phases::endpoints::Endpoints;
+use crate::volume::kind::Kind;
 
 /// The most that any entry of a tree asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,4 +68,12 @@ impl Needs {
 #[must_use]
 pub fn names_of(stat: &FileStat) -> u64 {
     u64::from(stat.st_nlink)
+}
+
+/// Whether the survey has to find out how large the attributes of each file are: only where the destination has little room
+/// for them, and the source more.
+#[must_use]
+pub fn wants_attributes(ends: &Endpoints) -> bool {
+    let is_short = |folder: &Folder| Kind::of(folder).is_ok_and(Kind::is_short_of_attributes);
+    is_short(&ends.destination.folder) && !is_short(&ends.source.folder)
 }

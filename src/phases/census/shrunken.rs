@@ -11,7 +11,7 @@ use crate::fs::dir::Folder;
 use crate::logging::warning;
 use crate::marker::stats::{LARGEST, StatsFile};
 use crate::marker::{Mark, Prefix};
-use crate::phases::census::Census;
+use crate::phases::census::survey::Census;
 use crate::phases::endpoints::Destination;
 use crate::record::Totals;
 use crate::run::Run;

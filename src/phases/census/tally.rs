@@ -12,9 +12,11 @@ use nix::sys::stat::{FileStat, SFlag};
 
 use crate::fs::attributes;
 use crate::fs::dir::Folder;
+use crate::phases::census::linked_names::LinkedNames;
 use crate::phases::census::locked;
+use crate::phases::census::needs::Needs;
+use crate::phases::census::survey::{Census, Survey};
 use crate::phases::census::walk::{Directory, Visitor, kind, walk};
-use crate::phases::census::{Census, LinkedNames, Needs, Survey};
 use crate::process::interrupts::Interrupts;
 use crate::rsync::filter::matcher::LeftOut;
 

@@ -14,9 +14,7 @@ use crate::fs::dir::{FileIdentity, Folder, random_hex};
 use crate::host::platform::Platform;
 use crate::logging::warning;
 use crate::marker::identity::{Identity, LARGEST, Origin};
-use crate::marker::{Mark, Prefix};
-use crate::phases::endpoints::Destination;
-use crate::phases::markers;
+use crate::marker::{MODE, Mark, Prefix};
 use crate::record::Totals;
 use crate::run::Run;
 use crate::state::{Disk, State, Store};
@@ -314,8 +312,8 @@ fn names_of(known: &[Disk]) -> String {
 /// Gives an accepted destination its id, and keeps it in mind on this machine, just before rsync starts.
 ///
 /// An interrupted first clone is so known as ours. The id itself is written once; lines that it lacks are added.
-pub fn settle(run: &Run<'_>, destination: &Destination) -> io::Result<()> {
-    let Acceptance { kept, filesystem, source, .. } = &destination.acceptance;
+pub fn settle(run: &Run<'_>, folder: &Folder, acceptance: &Acceptance) -> io::Result<()> {
+    let Acceptance { kept, filesystem, source, .. } = acceptance;
     let before = kept.as_ref();
     let identity = Identity {
         id: kept.as_ref().map_or_else(|| random_hex(16), |kept| Ok(kept.id.clone()))?,
@@ -332,7 +330,7 @@ pub fn settle(run: &Run<'_>, destination: &Destination) -> io::Result<()> {
     };
     if kept.as_ref() != Some(&identity) {
         let name = run.plan.prefix.mark(Mark::Identity);
-        let written = destination.folder.replace(&name, markers::MODE, identity.to_string().as_bytes());
+        let written = folder.replace(&name, MODE, identity.to_string().as_bytes());
         match written {
             // The id is there, and on a full disk the clone may still succeed by deleting.
             Err(error) if kept.is_some() => warning(format_args!(

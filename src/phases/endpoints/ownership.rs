@@ -15,10 +15,11 @@ use crate::host::TOOL_LIMIT;
 use crate::host::platform::Platform;
 use crate::linux::mounts::{Mount, Ownership};
 use crate::macos::ownership as vsdb;
-use crate::macos::ownership::{Permissions, Volume};
-use crate::phases::endpoints::mount_point;
+use crate::macos::ownership::Permissions;
 use crate::process::{Command, End, capture};
 use crate::run::Run;
+use crate::volume::diskutil::diskutil;
+use crate::volume::mount_point::mount_point;
 use crate::volume::mounts;
 use crate::volume::mounts::Place;
 use crate::volume::space::is_no_room;
@@ -95,15 +96,6 @@ fn vsdbutil(run: &Run<'_>, volume: &Path) -> Option<Permissions> {
     let command = Command::tool(&run.host.tools.vsdbutil, [OsStr::new("-c"), volume.as_os_str()]);
     let printed = capture(&command, run.interrupts, TOOL_LIMIT).ok()?;
     vsdb::read_vsdbutil(&printed.out, &printed.err, printed.end == End::Exited(0))
-}
-
-/// What `diskutil` knows of a volume; `None` where it cannot tell.
-#[must_use]
-pub fn diskutil(run: &Run<'_>, volume: &Path) -> Option<Volume> {
-    let arguments = [OsStr::new("info"), OsStr::new("-plist"), volume.as_os_str()];
-    let printed =
-        capture(&Command::tool(&run.host.tools.diskutil, arguments), run.interrupts, TOOL_LIMIT).ok()?;
-    Volume::read(&printed.out)
 }
 
 /// Gives a new file to another user and looks whose it is.

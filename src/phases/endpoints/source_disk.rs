@@ -5,7 +5,7 @@ use crate::display;
 use crate::failure::Failure;
 use crate::fs::dir::Folder;
 use crate::logging::warning;
-use crate::phases::endpoints::Destination;
+use crate::phases::endpoints::identity::Acceptance;
 use crate::run::Run;
 use crate::volume;
 use crate::volume::Filesystem;
@@ -14,9 +14,8 @@ use crate::volume::Filesystem;
 ///
 /// A snapshot that is made anew each night has the UUID of what it was made of, and a filesystem without a UUID is known by
 /// its mount point alone: neither is refused.
-pub fn check(run: &Run<'_>, source: &Folder, destination: &mut Destination) -> Result<(), Failure> {
+pub fn check(run: &Run<'_>, source: &Folder, acceptance: &mut Acceptance) -> Result<(), Failure> {
     let now = volume::of(run, source);
-    let acceptance = &mut destination.acceptance;
     let objection = acceptance.source_before().and_then(|before| objection(run, before, &now));
     acceptance.keep_source(now);
     let Some(why) = objection.filter(|_| !run.plan.allow_shrink) else { return Ok(()) };

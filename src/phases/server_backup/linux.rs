@@ -3,17 +3,14 @@
 //! Whatever an ordinary user, or an account of another service, puts up can neither be taken for a server nor fail or
 //! delay the backup of the machine.
 
+mod found;
 mod listening;
 mod mysql;
 mod openldap;
 mod postgres;
 mod processes;
 
-use std::path::Path;
-
-use crate::display;
 use crate::failure::Failure;
-use crate::fs::trusted;
 use crate::run::Run;
 use crate::secret::Secret;
 
@@ -27,7 +24,7 @@ pub struct Found {
 /// Dumps what runs here.
 pub fn run(run: &Run<'_>, password: &Secret) -> Result<(), Failure> {
     let Found { clusters, directories, databases } = find(run)?;
-    let folder = crate::phases::server_backup::folder(run)?;
+    let folder = crate::phases::server_backup::place::folder(run)?;
     postgres::dump(run, &folder, &clusters)?;
     openldap::dump(run, &folder, &directories, password)?;
     mysql::dump(run, &folder, &databases)
@@ -60,26 +57,4 @@ impl Found {
         self.clusters.iter().try_for_each(|cluster| postgres::dumper(run, cluster).map(|_| ()))?;
         self.databases.iter().try_for_each(|databases| mysql::check(run, databases))
     }
-}
-
-/// What the table of processes or of sockets does not tell.
-fn unknown(error: &std::io::Error) -> Failure {
-    Failure::BackupUnsupported {
-        why: format!("/proc does not tell what runs here: {}", display::reason(error)),
-    }
-}
-
-/// Whether this is a program that only root can have put there.
-fn is_program(path: &Path) -> bool {
-    trusted::find(path, 0).is_ok_and(|found| found.is_program())
-}
-
-/// A signal that reached us has also ended the dumper, and is the reason to tell.
-fn unless_interrupted<T>(
-    run: &Run<'_>,
-    result: Result<T, String>,
-    failure: impl FnOnce(String) -> Failure,
-) -> Result<T, Failure> {
-    run.go_on()?;
-    result.map_err(failure)
 }

@@ -2,12 +2,12 @@
 
 mod databases;
 mod directory;
+mod tools;
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::time::Duration;
 
 use log::info;
 
@@ -16,16 +16,14 @@ use crate::failure::Failure;
 use crate::fs::dir::Folder;
 use crate::host::platform::{MacOsVersion, Platform};
 use crate::phases::server_backup::dump::{DumpFile, Encoding, run_dumper};
-use crate::process::{Captured, Command, End, capture};
+use crate::phases::server_backup::macos::tools::{commit, not_written};
+use crate::process::Command;
 use crate::run::Run;
 use crate::secret::Secret;
 use crate::servers::macos_server;
 use crate::servers::macos_server::ServerTools;
 use databases::{dump_instance, find_instances};
 use directory::archive_directory;
-
-/// The longest that `serveradmin` may take for an answer; its own server may have to start first.
-const ANSWER_LIMIT: Duration = Duration::from_secs(300);
 
 /// What a server runs and what dumps it.
 pub struct Found {
@@ -66,7 +64,7 @@ pub fn run(run: &Run<'_>, version: MacOsVersion, password: &Secret) -> Result<()
 
 fn back_up(run: &Run<'_>, version: MacOsVersion, password: &Secret) -> Result<(), Failure> {
     let Found { tools, instances } = find_all(run, version)?;
-    let folder = crate::phases::server_backup::folder(run)?;
+    let folder = crate::phases::server_backup::place::folder(run)?;
     archive_directory(run, &tools, &folder, password).map_err(|why| Failure::DirectoryNotArchived { why })?;
     for found in &instances {
         run.go_on()?;
@@ -96,36 +94,6 @@ fn find_tools(run: &Run<'_>, version: MacOsVersion) -> Result<ServerTools, Failu
 
 fn is_program(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
-}
-
-fn ask(run: &Run<'_>, tools: &ServerTools, arguments: [&str; 2]) -> Result<Captured, String> {
-    let command = Command::tool(&tools.serveradmin, arguments);
-    capture(&command, run.interrupts, ANSWER_LIMIT).map_err(|error| not_run(&tools.serveradmin, &error))
-}
-
-fn not_run(program: &Path, error: &io::Error) -> String {
-    format!("{} could not be run: {}", display::path(program), display::reason(error))
-}
-
-/// The first words of an answer that could not be read.
-fn first_words(answer: &Captured) -> String {
-    let lines = answer.err.split(|byte| *byte == b'\n').chain(answer.out.split(|byte| *byte == b'\n'));
-    let words = lines.map(<[u8]>::trim_ascii).find(|line| !line.is_empty());
-    let end = match answer.end {
-        End::Exited(code) => format!("serveradmin ended with code {code}"),
-        End::Killed(signal) => format!("serveradmin was killed by signal {signal}"),
-    };
-    words.map_or_else(|| end.clone(), |words| format!("{end}: {}", display::line(words)))
-}
-
-fn not_written(folder: &Folder, name: &str, error: &io::Error) -> String {
-    format!("{} could not be written: {}", display::path(&folder.path().join(name)), display::reason(error))
-}
-
-fn commit(folder: &Folder, name: &str, dump: DumpFile<'_>) -> Result<(), String> {
-    dump.commit().map_err(|error| not_written(folder, name, &error))?;
-    info!("Dumped to {}.", display::path(&folder.path().join(name)));
-    Ok(())
 }
 
 fn dump_settings(run: &Run<'_>, tools: &ServerTools, folder: &Folder) -> Result<(), String> {

@@ -4,22 +4,23 @@ use log::info;
 
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
+use crate::outcome::Completion;
 use crate::phases::census::LinkedNames;
 use crate::phases::census::locked;
 use crate::phases::endpoints::Endpoints;
+use crate::phases::preflight;
 use crate::phases::preflight::Rsync;
 use crate::phases::safety_net;
 use crate::phases::safety_net::Nets;
 use crate::phases::transfer::rsync::Report;
 use crate::phases::transfer::second_look;
 use crate::phases::transfer::verdict;
-use crate::phases::transfer::verdict::Completion;
 use crate::process::End;
 use crate::record;
 use crate::record::Lines;
 use crate::rsync::exit_status;
 use crate::rsync::filter::rules::Rules;
-use crate::run::{Run, journal};
+use crate::run::Run;
 
 /// Makes the clone, with as many more attempts as the plan allows, and with one more, at once, when a file of several
 /// names has vanished, as the names that are left make it whole, and others where safety nets give way to it.
@@ -105,6 +106,6 @@ fn note(run: &Run<'_>, rsync: &Rsync, report: &Report, attempts: u32) {
     run.note(|notes| {
         notes.failing_paths = failing_paths;
         notes.statistics = report.statistics.is_complete().then_some(report.statistics);
-        notes.rsync = Some(record::Rsync { attempts, exit_code, signal, ..journal::describe(rsync) });
+        notes.rsync = Some(record::Rsync { attempts, exit_code, signal, ..preflight::describe(rsync) });
     });
 }

@@ -16,9 +16,11 @@ use crate::display;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::fs::dir::{Folder, forget_cached, open_subfolder};
+use crate::outcome::Completion;
 use crate::phases::endpoints::{Destination, Endpoints, Source};
 use crate::phases::transfer::rsync::Report;
-use crate::phases::transfer::source_entry::{self, Found};
+use crate::phases::transfer::source_entry;
+use crate::phases::transfer::source_entry::Found;
 use crate::process::End;
 use crate::rsync::diagnostics::Limited;
 use crate::rsync::exit_status;
@@ -30,15 +32,6 @@ pub const PARTIAL: i32 = 23;
 
 /// rsync's code for files that vanished and nothing worse: 23 comes before it (measured from 3.0.9 to 3.5.1).
 const VANISHED: i32 = 24;
-
-/// In which way a clone is complete.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Completion {
-    /// Everything is there.
-    Whole,
-    /// But for files that were deleted from the source while it was read: no moment had all of them.
-    Vanished,
-}
 
 /// Decides whether the clone is complete, and if not, why.
 pub fn judge(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<Completion, Failure> {

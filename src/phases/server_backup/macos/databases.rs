@@ -14,7 +14,7 @@ use crate::fs::trusted;
 use crate::host::platform::MacOsVersion;
 use crate::logging::warning;
 use crate::phases::server_backup::dump::{DumpFile, Encoding, run_dumper};
-use crate::phases::server_backup::macos::{ask, commit, first_words, not_written};
+use crate::phases::server_backup::macos::tools::{ask, commit, first_words, not_written};
 use crate::process::Command;
 use crate::run::Run;
 use crate::servers::macos_server;

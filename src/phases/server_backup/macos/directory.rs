@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::display;
 use crate::fs::dir::{Folder, random_hex};
 use crate::logging::warning;
-use crate::phases::server_backup::macos::{ask, first_words, not_run};
+use crate::phases::server_backup::macos::tools::{ask, first_words, not_run};
 use crate::process::{Command, End, capture};
 use crate::run::Run;
 use crate::secret::Secret;

@@ -1,0 +1,45 @@
+//! Where the dumps are kept.
+
+use crate::display;
+use crate::failure::Failure;
+use crate::fs::dir::Folder;
+use crate::run::Run;
+use log::info;
+use std::io;
+use std::path::Path;
+
+/// The directory of the dumps.
+#[must_use]
+pub fn folder_path<'a>(run: &Run<'a>) -> &'a Path {
+    run.plan.backup_dir.as_deref().unwrap_or(&run.host.backup_dir)
+}
+
+/// Checks a backup folder that is there already.
+pub fn check_folder(run: &Run<'_>) -> Result<(), Failure> {
+    let path = folder_path(run);
+    // As it will be opened, but for making it.
+    let opened = Folder::reach(path.parent().unwrap_or(path)).and_then(|above| match path.file_name() {
+        Some(name) => above.enter(name),
+        None => Ok(above),
+    });
+    let checked = match opened {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        opened => opened.and_then(|folder| folder.refuse_strangers()),
+    };
+    checked.map_err(|error| Failure::BackupFolder { path: path.to_owned(), why: display::reason(&error) })
+}
+
+/// The backup folder, made where it is missing: 0700 and root's, as it holds every password hash of the machine.
+pub fn folder(run: &Run<'_>) -> Result<Folder, Failure> {
+    let path = folder_path(run);
+    info!("Server backup to {}.", display::path(path));
+    let open = || {
+        let folder = Folder::open_or_create(path, 0o700)?;
+        folder.make_private()?;
+        Ok(folder)
+    };
+    open().map_err(|error: io::Error| Failure::BackupFolder {
+        path: path.to_owned(),
+        why: display::reason(&error),
+    })
+}

@@ -1,0 +1,117 @@
+//! The nets of one destination.
+
+use crate::cli::restore::RestoreArgs;
+use crate::display;
+use crate::exit_code::ExitCode;
+use crate::failure::refusal::Refusal;
+use crate::fs::dir::Folder;
+use crate::phases::safety_net::name::NetName;
+use crate::phases::safety_net::stock::Stock;
+use crate::restore::output::unreadable;
+use crate::restore::wanted::Wanted;
+use std::ffi::{OsStr, OsString};
+use std::io::{self};
+use std::path::{Path, PathBuf};
+
+/// The nets of one destination.
+pub struct Nets {
+    pub destination: Folder,
+    pub stock: Option<Stock>,
+    /// The oldest first.
+    pub names: Vec<NetName>,
+}
+
+/// A path that was found in a net.
+pub struct Found<'a> {
+    pub wanted: &'a Wanted,
+    pub net: NetName,
+}
+
+impl Nets {
+    pub fn open(args: &RestoreArgs) -> Result<Self, Refusal> {
+        let path = &args.destination;
+        let destination = Folder::reach(path).map_err(|error| unreadable(path, &error))?;
+        let opened = || -> io::Result<(Option<Stock>, Vec<NetName>)> {
+            let stock = Stock::open(&destination, &args.organisation_prefix)?;
+            let names = stock.as_ref().map(Stock::names).transpose()?.unwrap_or_default();
+            Ok((stock, names))
+        };
+        let folder = path.join(args.organisation_prefix.safety_net());
+        let (stock, names) = opened().map_err(|error| unreadable(&folder, &error))?;
+        Ok(Self { destination, stock, names })
+    }
+
+    pub fn enter(&self, name: NetName) -> Result<Folder, Refusal> {
+        let name = name.to_os_string();
+        let entered = match &self.stock {
+            Some(stock) => stock.folder().enter(&name),
+            None => Err(io::ErrorKind::NotFound.into()),
+        };
+        entered.map_err(|error| unreadable(&self.destination.path().join(name), &error))
+    }
+
+    /// For each path the net that `at` names, or else the newest that holds it. Any that is in none is a refusal.
+    pub fn find<'a>(&self, wanted: &'a [Wanted], at: Option<&str>) -> Result<Vec<Found<'a>>, Refusal> {
+        let among = match at {
+            Some(at) => vec![self.choose(at)?],
+            None => self.names.iter().rev().copied().collect(),
+        };
+        let mut all = Vec::new();
+        for path in wanted {
+            let mut found = None;
+            for net in &among {
+                if path.look(&self.enter(*net)?)?.is_some() {
+                    found = Some(Found { wanted: path, net: *net });
+                    break;
+                }
+            }
+            all.push(found.ok_or_else(|| self.not_found(path, at))?);
+        }
+        Ok(all)
+    }
+
+    pub fn not_found(&self, path: &Wanted, at: Option<&str>) -> Refusal {
+        let destination = display::path(self.destination.path());
+        let sentence = match at {
+            _ if self.names.is_empty() => format!("There is no safety net at {destination}."),
+            Some(_) => format!("{path} is not in that safety net; --list {path} names those that hold it."),
+            None => format!("{path} is in no safety net at {destination}; perhaps the clone itself has it."),
+        };
+        Refusal(ExitCode::SOURCE, format!("{sentence} Nothing was restored."))
+    }
+
+    pub fn choose(&self, at: &str) -> Result<NetName, Refusal> {
+        let exact = self.names.iter().find(|name| name.to_string() == at);
+        let fitting: Vec<NetName> = match (at, exact) {
+            ("latest", _) => self.names.last().copied().into_iter().collect(),
+            (_, Some(name)) => vec![*name],
+            (_, None) => self.names.iter().filter(|name| name.fits(at)).copied().collect(),
+        };
+        let at = display::name(OsStr::new(at));
+        match fitting[..] {
+            [name] => Ok(name),
+            [] => {
+                let sentence = format!("There is no safety net of {at}; --list shows those that there are.");
+                Err(Refusal(ExitCode::SOURCE, sentence))
+            }
+            _ => {
+                let names = fitting.iter().map(NetName::to_string).collect::<Vec<_>>().join(", ");
+                Err(Refusal(ExitCode::USAGE, format!("--at {at} may mean any of {names}; give more of it.")))
+            }
+        }
+    }
+}
+
+impl Found<'_> {
+    /// What it is called where it is brought to: a whole net has its time for a name.
+    pub fn name(&self) -> OsString {
+        self.wanted.relative.file_name().map_or_else(|| self.net.to_os_string(), OsStr::to_owned)
+    }
+
+    /// Its path below the folder of the nets.
+    pub fn below(&self, nets: &Path) -> PathBuf {
+        let net = nets.join(self.net.to_os_string());
+        // A slash at the end would mean the contents.
+        if self.wanted.relative.as_os_str().is_empty() { net } else { net.join(&self.wanted.relative) }
+    }
+}

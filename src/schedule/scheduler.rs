@@ -1,0 +1,60 @@
+//! The system's own scheduler, as we reach it.
+
+use crate::display;
+use crate::failure::refusal::Refusal;
+use crate::host::platform::Platform;
+use crate::host::{Host, TOOL_LIMIT};
+use crate::process::interrupts::Interrupts;
+use crate::process::{Captured, Command, End, capture};
+use std::ffi::OsString;
+use std::io::{self};
+use std::path::Path;
+
+/// The system's own scheduler, as we reach it.
+pub struct Scheduler<'a> {
+    pub host: &'a Host,
+    pub interrupts: &'a Interrupts,
+}
+
+impl Scheduler<'_> {
+    /// Runs a tool that must succeed; its own words are part of the refusal.
+    pub fn tool<'b>(
+        &self,
+        program: &Path,
+        arguments: impl IntoIterator<Item = &'b str>,
+    ) -> Result<String, Refusal> {
+        let arguments: Vec<OsString> = arguments.into_iter().map(OsString::from).collect();
+        let called = display::path(program).to_string()
+            + " "
+            + &display::name(&arguments.join(" ".as_ref())).to_string();
+        let Captured { end, out, err } = self.ask(program, arguments)?;
+        if end == End::Exited(0) {
+            return Ok(String::from_utf8_lossy(&out).into_owned());
+        }
+        let said = err.split(|byte| *byte == b'\n').chain(out.split(|byte| *byte == b'\n'));
+        let words: Vec<String> = said
+            .filter(|line| !line.trim_ascii().is_empty())
+            .map(|line| display::line(line.trim_ascii()).to_string())
+            .collect();
+        let how = match end {
+            End::Exited(code) => format!("ended with code {code}"),
+            End::Killed(signal) => format!("was killed by signal {signal}"),
+        };
+        Err(Refusal::new(format!("{called} {how}: {}", words.join(" "))))
+    }
+
+    /// Runs a tool, however it ends.
+    pub fn ask(&self, program: &Path, arguments: Vec<OsString>) -> Result<Captured, Refusal> {
+        capture(&Command::tool(program, arguments), self.interrupts, TOOL_LIMIT).map_err(|error| {
+            let tool = display::path(program);
+            Refusal::new(match self.host.platform {
+                Platform::Linux if error.kind() == io::ErrorKind::NotFound => {
+                    format!("{tool} was not found. Scheduling needs systemd; without it use cron, as SCHEDULING.md shows.")
+                }
+                Platform::Linux | Platform::MacOs(_) => {
+                    format!("{tool} could not be run: {}.", display::reason(&error))
+                }
+            })
+        })
+    }
+}

@@ -1,0 +1,17 @@
+//! What macOS knows of a volume.
+
+use crate::host::TOOL_LIMIT;
+use crate::macos::ownership::Volume;
+use crate::process::{Command, capture};
+use crate::run::Run;
+use std::ffi::OsStr;
+use std::path::Path;
+
+/// What `diskutil` knows of a volume; `None` where it cannot tell.
+#[must_use]
+pub fn diskutil(run: &Run<'_>, volume: &Path) -> Option<Volume> {
+    let arguments = [OsStr::new("info"), OsStr::new("-plist"), volume.as_os_str()];
+    let printed =
+        capture(&Command::tool(&run.host.tools.diskutil, arguments), run.interrupts, TOOL_LIMIT).ok()?;
+    Volume::read(&printed.out)
+}
