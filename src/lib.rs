@@ -31,6 +31,7 @@ pub mod secret;
 pub mod servers;
 pub mod setpass;
 pub mod state;
+pub(crate) mod sys;
 pub mod tree;
 pub mod volume;
 

@@ -26,7 +26,7 @@ use simplelog::{ConfigBuilder, WriteLogger};
 use crate::display;
 use crate::fs::dir::Folder;
 use crate::process;
-use crate::process::last_words;
+use crate::sys::last_words;
 
 /// The screen: log lines go above the progress bar, if there is one.
 #[derive(Debug, Clone, Default)]

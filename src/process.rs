@@ -6,9 +6,7 @@ pub mod background;
 mod command;
 mod drain;
 pub mod interrupts;
-pub mod last_words;
 pub mod lines;
-pub(crate) mod sys;
 
 use std::io::{self, Write as _};
 use std::process::{Child, Stdio};
@@ -17,22 +15,22 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use crate::secret::Secret;
+pub use crate::sys::{can_write, group_usage, speak_when_aborted};
 pub use abandon::ask_all;
 pub use command::{Command, End, Line, Stream, tool_environment};
 use drain::drain;
 use interrupts::Interrupts;
-pub use sys::{can_write, group_usage, speak_when_aborted};
 
 /// Overwrites a secret in our own arguments, where the system lets us.
 pub fn hide_argument(secret: &Secret) {
-    sys::hide_argument(secret.expose());
+    crate::sys::hide_argument(secret.expose());
 }
 
 /// From now on memory is overwritten before it is freed, so that no copy of a password stays in it, or no longer.
 ///
 /// The command line, the parser and the pipes of other programs copy a password without our doing.
 pub fn wipe_freed_memory(wipes: bool) {
-    sys::wipe_freed_memory(wipes);
+    crate::sys::wipe_freed_memory(wipes);
 }
 
 /// How it ended, or that it was ended.

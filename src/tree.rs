@@ -2,5 +2,3 @@
 
 pub mod directories;
 pub mod parallel;
-pub mod remove;
-pub mod walk;

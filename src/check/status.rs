@@ -1,6 +1,5 @@
 //! What a check finds.
 
-
 /// The status, which is the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {

@@ -16,8 +16,8 @@ use nix::sys::time::{TimeSpec, TimeValLike as _};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 pub use crate::fs::file_identity::FileIdentity;
+use crate::fs::remove;
 use crate::fs::resolve;
-use crate::tree::remove;
 
 /// The part of a temporary file's name that says what it is; a random part follows.
 pub const TEMPORARY: &str = ".tmp-";

@@ -36,7 +36,7 @@ mod linux {
 
     use super::looks_encrypted;
     use crate::fs::dir::open_subfolder;
-    use crate::process::sys::{Key, encryption_key};
+    use crate::sys::{Key, encryption_key};
 
     /// `FS_ENCRYPT_FL`, where `statx` is not to be had.
     const ENCRYPTED: u32 = 0x800;

@@ -7,7 +7,6 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd as _;
 use std::path::{Component, Path, PathBuf};
 
 use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
@@ -16,7 +15,6 @@ use nix::unistd::{Group, User};
 
 use crate::display;
 use crate::fs::small_file;
-use crate::process::Command;
 
 /// How many symbolic links one path may lead through, as for the kernel.
 const MOST_LINKS: usize = 40;
@@ -259,11 +257,6 @@ impl Entry {
         }
     }
 
-    /// The directory that it is in, handed to a program that is about to start, and where that finds the directory.
-    pub fn hand_over(&self, command: &mut Command) -> io::Result<PathBuf> {
-        Ok(hand_over(self.directory.try_clone()?, command))
-    }
-
     /// The open directory that it is in.
     #[must_use]
     pub fn directory(&self) -> &File {
@@ -276,11 +269,4 @@ impl Entry {
 #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss, reason = "dev_t and ino_t differ by system")]
 pub fn identity(stat: &FileStat) -> (u64, u64) {
     (stat.st_dev as u64, stat.st_ino as u64)
-}
-
-/// Hands an open file to a program that is about to start, and says where that finds it.
-pub fn hand_over(file: File, command: &mut Command) -> PathBuf {
-    let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
-    command.inherit.push(file.into());
-    path
 }

@@ -17,6 +17,7 @@ use nix::unistd::{AccessFlags, faccessat};
 
 use crate::failure::Failure;
 use crate::fs::dir::{FileIdentity, Folder};
+use crate::fs::is_no_room;
 use crate::fs::lock::Lock;
 use crate::host::platform::{MacOsVersion, Platform};
 use crate::logging::warning;
@@ -28,7 +29,6 @@ use crate::run::{Mode, Run};
 use crate::volume::diskutil::diskutil;
 use crate::volume::kind::Kind;
 use crate::volume::mount_point::is_mount_point;
-use crate::volume::space::is_no_room;
 use crate::volume::view::View;
 use crate::{display, linux, macos};
 

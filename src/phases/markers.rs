@@ -18,6 +18,7 @@ use crate::display;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::fs::dir::Folder;
+use crate::fs::is_no_room;
 use crate::logging::warning;
 use crate::marker::stats::{CONTENT, LAST_COMPLETE, LAST_CONTENT};
 use crate::marker::{MODE, Mark, Prefix};
@@ -31,7 +32,6 @@ use crate::process::End;
 use crate::record::{Record, Statistics, Totals};
 use crate::rsync::exit_status;
 use crate::run::Run;
-use crate::volume::space::is_no_room;
 
 /// A record that names files is for those who may read all of them.
 const PRIVATE_MODE: u32 = 0o600;

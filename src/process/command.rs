@@ -1,15 +1,16 @@
 //! What is started, and what comes of it.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
 use std::process::{Child, ExitStatus, Stdio};
 use zeroize::Zeroizing;
 
 use crate::process::lines::Piece;
-use crate::process::sys;
+use crate::sys;
 
 /// What to start.
 #[derive(Debug)]
@@ -62,6 +63,13 @@ impl Command {
             namespace: None,
             inherit: Vec::new(),
         }
+    }
+
+    /// Lets the program find this open file, and says at which path.
+    pub fn hand_over(&mut self, file: File) -> PathBuf {
+        let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+        self.inherit.push(file.into());
+        path
     }
 
     pub(super) fn spawn(&self) -> io::Result<Child> {

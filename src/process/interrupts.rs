@@ -16,7 +16,7 @@ use signal_hook::iterator::Signals;
 use crate::exit_code;
 use crate::exit_code::ExitCode;
 use crate::process::command::End;
-use crate::process::sys;
+use crate::sys;
 
 /// The signals that reached us and the child that they are passed on to.
 #[derive(Debug, Clone, Default)]

@@ -5,7 +5,7 @@ mod message;
 mod temporary;
 
 use crate::display;
-use crate::volume::space::says_no_room;
+use crate::fs::says_no_room;
 pub use meaning::Limit;
 use meaning::{Meaning, device_gone, meaning};
 use message::{Message, Operation, cut};

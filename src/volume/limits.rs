@@ -17,7 +17,7 @@ pub fn ignores_case(directory: &File) -> bool {
 #[cfg(not(target_os = "linux"))]
 #[must_use]
 pub fn ignores_case(directory: &File) -> bool {
-    crate::process::sys::property(directory, nix::libc::_PC_CASE_SENSITIVE) == Some(0)
+    crate::sys::property(directory, nix::libc::_PC_CASE_SENSITIVE) == Some(0)
 }
 
 /// Whether all directories of this one's filesystem ignore case if it does.
@@ -51,7 +51,7 @@ pub fn reaches(mut file: &File, size: u64) -> bool {
 #[cfg(not(target_os = "linux"))]
 #[must_use]
 pub fn reaches(file: &File, size: u64) -> bool {
-    let bits = crate::process::sys::property(file, nix::libc::_PC_FILESIZEBITS);
+    let bits = crate::sys::property(file, nix::libc::_PC_FILESIZEBITS);
     let bits = bits.filter(|bits| (2..64).contains(bits));
     bits.is_none_or(|bits| size < 1 << (bits - 1))
 }

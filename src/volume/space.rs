@@ -3,22 +3,6 @@
 use std::io;
 use std::os::fd::AsFd;
 
-/// The error numbers for no space and for an exceeded quota: 28 everywhere, 122 on Linux, 69 on Apple's systems.
-const NO_ROOM: [i32; 3] = [28, 122, 69];
-
-/// Whether an error number means that there is no room left. It does so only of an operation that needs some: to make, write,
-/// link or rename; from `setxattr` it may be a limit of the filesystem.
-#[must_use]
-pub fn says_no_room(number: i32) -> bool {
-    NO_ROOM.contains(&number)
-}
-
-/// Whether an operation of ours that needs room has failed for the lack of it.
-#[must_use]
-pub fn is_no_room(error: &io::Error) -> bool {
-    error.raw_os_error().is_some_and(says_no_room)
-}
-
 /// The room on the filesystem of a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Space {

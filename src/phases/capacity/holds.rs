@@ -4,7 +4,6 @@ use crate::phases::census::Needs;
 
 use crate::phases::capacity::names::{Folds, Unusual};
 
-
 /// What a filesystem can hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Capacity {

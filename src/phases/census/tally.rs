@@ -241,7 +241,7 @@ impl Tally {
                 self.used.add(used);
             }
             Met::Again => {}
-            Met::Unknown => self.shares.see(used, crate::phases::census::names_of(stat)),
+            Met::Unknown => self.shares.see(used, crate::phases::census::needs::names_of(stat)),
         }
     }
 

@@ -11,6 +11,7 @@ use nix::unistd::{Gid, Uid, fchown};
 use crate::display;
 use crate::failure::Failure;
 use crate::fs::dir::Folder;
+use crate::fs::is_no_room;
 use crate::host::TOOL_LIMIT;
 use crate::host::platform::Platform;
 use crate::linux::mounts::{Mount, Ownership};
@@ -22,7 +23,6 @@ use crate::volume::diskutil::diskutil;
 use crate::volume::mount_point::mount_point;
 use crate::volume::mounts;
 use crate::volume::mounts::Place;
-use crate::volume::space::is_no_room;
 
 /// Refuses a destination that is known to ignore ownership, without writing anything.
 pub fn refuse_known(run: &Run<'_>, folder: &Folder) -> Result<(), Failure> {

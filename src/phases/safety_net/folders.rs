@@ -16,11 +16,11 @@ use nix::unistd::{Gid, Uid, fchown};
 use xattr::FileExt as _;
 
 use crate::fs::dir::Folder;
+use crate::fs::walk::{Visitor, walk};
 use crate::marker::Prefix;
 use crate::phases::safety_net::cursor::Cursor;
 use crate::phases::safety_net::spool::Spool;
 use crate::rsync::filter::rules;
-use crate::tree::walk::{Visitor, walk};
 
 /// XFS shows each access control list a second time under such a name; the list itself is set by its own.
 const LISTS_OF_XFS: &str = "trusted.SGI_ACL_";

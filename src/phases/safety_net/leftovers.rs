@@ -13,9 +13,9 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
 use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 
 use crate::fs::dir::Folder;
+use crate::fs::walk::{Visitor, walk};
 use crate::marker::Prefix;
 use crate::rsync::filter::rules;
-use crate::tree::walk::{Visitor, walk};
 
 /// How many random letters and digits end a temporary name.
 const RANDOM: usize = 6;

@@ -9,7 +9,7 @@ use nix::fcntl::AtFlags;
 use nix::sys::stat::fstatat;
 
 use crate::fs::dir::Folder;
-use crate::tree::walk::{Visitor, walk};
+use crate::fs::walk::{Visitor, walk};
 
 /// What a net holds.
 #[derive(Debug, Default)]

@@ -11,6 +11,7 @@ use nix::unistd::geteuid;
 
 use crate::display;
 use crate::fs::dir::Folder;
+use crate::fs::remove::remove_tree;
 use crate::logging::warning;
 use crate::marker::Prefix;
 use crate::phases::safety_net::ages;
@@ -18,7 +19,6 @@ use crate::phases::safety_net::ages::Ages;
 use crate::phases::safety_net::name::NetName;
 use crate::phases::safety_net::spool;
 use crate::run::Run;
-use crate::tree::remove::remove_tree;
 
 /// How many numbers are tried, should something else have the name.
 const MOST: u64 = 1000;

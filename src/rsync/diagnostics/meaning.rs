@@ -1,7 +1,7 @@
 //! What an error number means for the operation that met it.
 
+use crate::fs::says_no_room;
 use crate::rsync::diagnostics::message::{Message, Operation, Role};
-use crate::volume::space::says_no_room;
 
 /// Something that the destination's filesystem cannot hold, however much room it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -246,10 +246,11 @@ impl<'a> Dumper<'a> {
         arguments: impl FnOnce(&Path) -> Vec<OsString>,
     ) -> Result<Command, String> {
         let mut command = Command::tool(program, [] as [&str; 0]);
-        let folder = self
-            .socket
-            .hand_over(&mut command)
-            .map_err(|error| format!("the socket cannot be handed over: {}", display::reason(&error)))?;
+        let directory = self.socket.directory().try_clone();
+        let folder = command.hand_over(
+            directory
+                .map_err(|error| format!("the socket cannot be handed over: {}", display::reason(&error)))?,
+        );
         command.arguments = arguments(&folder.join(self.socket.name()));
         match login {
             Login::Account(name) if name == self.server.account.name => {

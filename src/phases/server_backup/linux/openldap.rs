@@ -200,7 +200,7 @@ fn slapcat(run: &Run<'_>, directory: &Directory, database: u32) -> Result<Comman
     let file = directory.file.try_clone();
     let file = file
         .map_err(|error| format!("the configuration cannot be handed over: {}", display::reason(&error)))?;
-    let path = trusted::hand_over(file, &mut command);
+    let path = command.hand_over(file);
     command.arguments = directory.configuration.arguments(&path, database);
     command.user = Some(directory.reader);
     Ok(command)

@@ -146,7 +146,7 @@ fn dump_one(
 fn command(program: &Path, cluster: &Cluster, socket: &Entry) -> io::Result<Command> {
     let port = known::port(socket.name()).ok_or(io::ErrorKind::InvalidInput)?;
     let mut command = Command::tool(program, [] as [&str; 0]);
-    let folder = socket.hand_over(&mut command)?;
+    let folder = command.hand_over(socket.directory().try_clone()?);
     command.arguments = known::arguments(&folder, port);
     command.user = Some(cluster.server.account.numbers);
     command.environment.push(("PGREQUIREPEER".into(), cluster.server.account.name.clone().into()));

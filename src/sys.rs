@@ -1,6 +1,8 @@
 //! The only file with `unsafe`: what std and nix offer no safe call for.
 #![allow(unsafe_code, reason = "each use says why it is sound")]
 
+pub mod last_words;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd, RawFd};
@@ -74,7 +76,7 @@ pub fn speak_when_aborted() {
 }
 
 extern "C" fn on_abort(signal: i32) {
-    crate::process::last_words::say(signal, &mut |descriptor, text| {
+    crate::sys::last_words::say(signal, &mut |descriptor, text| {
         // SAFETY: the call reads as many bytes as `text` has; a descriptor that is closed gives an error.
         unsafe { nix::libc::write(descriptor, text.as_ptr().cast(), text.len()) };
     });

@@ -11,7 +11,7 @@ use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{Mode, SFlag, fstat, fstatat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use crate::tree::walk::{Visitor, walk};
+use crate::fs::walk::{Visitor, walk};
 
 /// What a removal has done.
 #[derive(Debug, Default)]
