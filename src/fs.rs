@@ -11,6 +11,7 @@ pub mod peer;
 pub mod remove;
 pub mod resolve;
 pub mod small_file;
+pub mod space;
 pub mod trust;
 pub mod trusted;
 pub mod walk;

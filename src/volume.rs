@@ -5,7 +5,6 @@ pub mod kind;
 pub mod limits;
 pub mod mount_point;
 pub mod mounts;
-pub mod space;
 pub mod view;
 
 use std::ffi::OsStr;

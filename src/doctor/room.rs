@@ -4,13 +4,13 @@ use indicatif::HumanBytes;
 
 use crate::doctor::ends::Ends;
 use crate::doctor::exam::Exam;
+use crate::fs::space::Space;
 use crate::phases::capacity;
 use crate::phases::census;
 use crate::phases::census::locked;
 use crate::phases::census::survey::Survey;
 use crate::phases::endpoints::Endpoints;
 use crate::rsync::filter::rules::Rules;
-use crate::volume::space::Space;
 
 const TOPIC: &str = "free space";
 

@@ -11,7 +11,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::{AccessFlags, access};
 
 use crate::fs::dir::{FileIdentity, Folder};
-use crate::fs::is_no_room;
+use crate::fs::space::Space;
 
 /// A held lock.
 #[derive(Debug)]

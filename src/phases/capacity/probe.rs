@@ -17,13 +17,13 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use crate::fs::attributes;
 use crate::fs::dir::{Folder, TEMPORARY, random_hex};
+use crate::fs::space::Space;
 use crate::marker::Prefix;
 use crate::phases::capacity::holds::Capacity;
 use crate::phases::capacity::known;
 use crate::phases::capacity::names::{Folds, Unusual};
 use crate::phases::census::Needs;
 use crate::volume::limits;
-use crate::volume::space::Space;
 
 /// A time of our days that every filesystem keeps, in seconds; FAT makes it even.
 const NOWADAYS: i64 = 1_000_000_001;

@@ -12,6 +12,7 @@ use log::info;
 use crate::display;
 use crate::failure::Failure;
 use crate::fs::dir::Folder;
+use crate::fs::space::Space;
 use crate::host::platform::Platform;
 use crate::logging::warning;
 use crate::phases::census::survey::Census;
@@ -23,7 +24,6 @@ use crate::run::Run;
 use crate::volume::mount_point::mount_point;
 use crate::volume::mounts;
 use crate::volume::mounts::Place;
-use crate::volume::space::Space;
 
 /// Less than this is short for a log or a server backup, in bytes.
 const SHORT: u64 = 64 << 20;

@@ -17,6 +17,7 @@ use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::fs::dir::{Folder, forget_cached, open_subfolder};
 use crate::fs::is_no_room;
+use crate::fs::space::Space;
 use crate::outcome::Completion;
 use crate::phases::endpoints::{Destination, Endpoints, Source};
 use crate::phases::transfer::rsync::Report;
@@ -26,7 +27,6 @@ use crate::process::End;
 use crate::rsync::diagnostics::Limited;
 use crate::rsync::exit_status;
 use crate::run::Run;
-use crate::volume::space::Space;
 
 /// rsync's code for a clone that lacks something.
 pub const PARTIAL: i32 = 23;
