@@ -11,7 +11,7 @@ use crate::password_store::error::StoreError;
 use crate::process::interrupts::Interrupts;
 use crate::secret::{LONGEST, Secret};
 
-fn unusable(error: StoreError) -> Refusal {
+fn unusable(error: &StoreError) -> Refusal {
     Refusal(ExitCode::NO_PASSWORD, format!("The password store cannot be used: {error}."))
 }
 
@@ -23,21 +23,21 @@ pub fn run(args: &SetpassArgs, host: &Host, interrupts: &Interrupts) -> Result<S
     }
     let prefix = &args.organisation_prefix;
     if args.delete {
-        return if password_store::delete(host, interrupts, prefix).map_err(unusable)? {
+        return if password_store::delete(host, interrupts, prefix).map_err(|error| unusable(&error))? {
             Ok(format!("The password of {prefix} is deleted."))
         } else {
             Err(Refusal(ExitCode::NO_PASSWORD, format!("No password of {prefix} is stored.")))
         };
     }
     if args.check {
-        password_store::load(host, interrupts, prefix).map_err(unusable)?;
+        password_store::load(host, interrupts, prefix).map_err(|error| unusable(&error))?;
         return Ok(format!("A password of {prefix} is stored and can be read."));
     }
     let secret = if args.stdin { from_standard_input()? } else { from_terminal(interrupts)? };
     if let Some(why) = secret.objection() {
         return Err(refused(&format!("The password {why}. Nothing was stored.")));
     }
-    let place = password_store::save(host, interrupts, prefix, &secret).map_err(unusable)?;
+    let place = password_store::save(host, interrupts, prefix, &secret).map_err(|error| unusable(&error))?;
     Ok(format!("The password of {prefix} is stored {place}."))
 }
 

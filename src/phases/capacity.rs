@@ -34,10 +34,10 @@ use std::os::unix::fs::MetadataExt as _;
 /// without trying counts, and a refusal is a warning.
 pub fn judge(run: &Run<'_>, ends: &Endpoints, rules: &Rules, survey: &Survey) -> Result<(), Failure> {
     run.go_on()?;
-    let lacks = if !run.mode.writes() {
-        compare(run, ends, rules, survey, &known::of(&ends.destination.folder), None)
-    } else {
+    let lacks = if run.mode.writes() {
         try_out(run, ends, rules, survey)
+    } else {
+        compare(run, ends, rules, survey, &known::of(&ends.destination.folder), None)
     };
     // By now it was accepted: what goes wrong there is no reason to leave yesterday's completion.
     run.go_on()?;
