@@ -47,10 +47,10 @@ def run(command):
 
 
 for number in range(files):
-    folder = f"{source}/{number // 20000:03}/{number // 200 % 100:02}"
+    directory = f"{source}/{number // 20000:03}/{number // 200 % 100:02}"
     if number % 200 == 0:
-        os.makedirs(folder, exist_ok=True)
-    with open(f"{folder}/file {number}", "wb") as file:
+        os.makedirs(directory, exist_ok=True)
+    with open(f"{directory}/file {number}", "wb") as file:
         file.write(b"x" * (number * 7919 % 8192))
 clone = [rsync, *options, "--", f"{source}/", f"{destination}/"]
 run(clone)

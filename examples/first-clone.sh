@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 #
 # A first clone from nothing: installs what is missing, builds Counterpart, clones some thousands of real files twice
-# and shows what came of it. Everything it clones goes into a temporary folder, which it removes at the end.
+# and shows what came of it. Everything it clones goes into a temporary directory, which it removes at the end.
 #
 #     sudo examples/first-clone.sh                      as Counterpart is meant to run
 #     examples/first-clone.sh --allow-non-root          as an ordinary user: owners are then not kept
@@ -13,7 +13,7 @@ set -euo pipefail
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 allow_non_root=()
 binary=
-folder=
+directory=
 
 usage() {
     cat <<'USAGE'
@@ -21,7 +21,7 @@ Usage: first-clone.sh [--allow-non-root] [--binary FILE] [--folder DIR]
 
   --allow-non-root  clone without being root
   --binary FILE     try this counterpart instead of building one
-  --folder DIR      clone a copy of this folder instead of choosing one
+  --folder DIR      clone a copy of this directory instead of choosing one
   --help            show this text
 USAGE
 }
@@ -39,7 +39,7 @@ while [ $# -gt 0 ]; do
     case $1 in
         --allow-non-root) allow_non_root=(--allow-non-root) ;;
         --binary) [ $# -gt 1 ] || fail '--binary needs a file'; binary=$2; shift ;;
-        --folder) [ $# -gt 1 ] || fail '--folder needs a folder'; folder=$2; shift ;;
+        --folder) [ $# -gt 1 ] || fail '--folder needs a directory'; directory=$2; shift ;;
         --help) usage; exit 0 ;;
         *) usage >&2; exit 2 ;;
     esac
@@ -51,12 +51,12 @@ if [ "$(id -u)" -ne 0 ] && [ ${#allow_non_root[@]} -eq 0 ]; then
 fi
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/first-clone.XXXXXX")
-# Some of the copied folders may be read-only, which only an ordinary user notices.
+# Some of the copied directories may be read-only, which only an ordinary user notices.
 # What this machine remembers of the clone goes too: counterpart check would miss the clone for ever.
 forget() {
-    local folder memory
-    for folder in /var/lib/counterpart /var/db/counterpart "${HOME:-/}/Library/Logs/Counterpart/state"; do
-        for memory in "$folder"/clone-*.json; do
+    local directory memory
+    for directory in /var/lib/counterpart /var/db/counterpart "${HOME:-/}/Library/Logs/Counterpart/state"; do
+        for memory in "$directory"/clone-*.json; do
             if grep -qsF "\"$work/clone\"" "$memory"; then rm -f "$memory"; fi
         done
     done
@@ -116,7 +116,7 @@ as_builder() {
 cargo_is_new_enough() {
     local needed found
     needed=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' "$project/Cargo.toml")
-    # Asked from the project's folder, where a pinned toolchain would count.
+    # Asked from the project's directory, where a pinned toolchain would count.
     found=$(cd "$project" && as_builder cargo --version 2>/dev/null | awk '{ print $2 }') || return 1
     [ -n "$found" ] || return 1
     awk -v needed="$needed" -v found="$found" 'BEGIN {
@@ -208,7 +208,7 @@ clone=$work/clone
 logs=$work/log
 mkdir "$clone" "$logs"
 
-# Copies a folder to $source with its links. An ordinary user may not read all of a system folder.
+# Copies a directory to $source with its links. An ordinary user may not read all of a system directory.
 take() {
     rm -rf "$source"
     mkdir "$source"
@@ -230,23 +230,23 @@ suits() {
     [ "$size" -le 500000 ]
 }
 
-if [ -n "$folder" ]; then
-    [ -d "$folder" ] || fail "$folder is not a folder"
-    take "$folder" || fail "cannot copy all of $folder"
+if [ -n "$directory" ]; then
+    [ -d "$directory" ] || fail "$directory is not a directory"
+    take "$directory" || fail "cannot copy all of $directory"
 else
     for candidate in /usr/lib/python3 /usr/lib/python3.* /usr/lib64/python3.* /usr/share/doc /usr/share/zoneinfo \
         /usr/share/man /usr/share/perl/5.* /usr/share/icons /opt/homebrew/Cellar/python* /usr/local/Cellar/python* \
         /usr/share; do
         if suits "$candidate" 2>/dev/null && take "$candidate"; then
-            folder=$candidate
+            directory=$candidate
             break
         fi
     done
-    [ -n "$folder" ] || fail 'found no folder of a good size here; name one with --folder'
+    [ -n "$directory" ] || fail 'found no directory of a good size here; name one with --folder'
 fi
-printf 'A private copy of %s, so that it can be changed.\n' "$folder"
+printf 'A private copy of %s, so that it can be changed.\n' "$directory"
 
-# System folders seldom hold hard links, so these are ours; and one symlink, in case there was none.
+# System directories seldom hold hard links, so these are ours; and one symlink, in case there was none.
 mkdir -p "$source/first-clone"
 printf 'one file with three names\n' >"$source/first-clone/name"
 ln "$source/first-clone/name" "$source/first-clone/second name"
@@ -255,10 +255,10 @@ ln -s first-clone/name "$source/symlink"
 printf 'to be changed\n' >"$source/first-clone/changed"
 printf 'to be deleted\n' >"$source/first-clone/deleted"
 
-# Counts what a folder holds, without the marks that Counterpart leaves at a clone.
+# Counts what a directory holds, without the marks that Counterpart leaves at a clone.
 count() {
     local ours=(! -name '.me.jedda.counterpart.*')
-    printf '%s entries: %s files, %s folders, %s symlinks; %s names belong to hard links\n' \
+    printf '%s entries: %s files, %s directories, %s symlinks; %s names belong to hard links\n' \
         "$(entries "$1" "${ours[@]}")" "$(entries "$1" -type f "${ours[@]}")" "$(entries "$1" -type d)" \
         "$(entries "$1" -type l)" "$(entries "$1" -type f -links +1)"
 }
@@ -320,7 +320,7 @@ statistics() {
     count "$clone"
 }
 
-# Does rsync, asked on its own and reading every byte, find nothing to do? The top folder's own time is left out:
+# Does rsync, asked on its own and reading every byte, find nothing to do? The top directory's own time is left out:
 # it changes when Counterpart writes its marks there.
 same() {
     local differences

@@ -57,7 +57,7 @@ elif [ -n "${MYSQL_DUMP_OPTIONS:-}" ]; then
     fail "cannot read the options file $options"
 fi
 
-[ ! -d "$target" ] || fail "$target is a folder"
+[ ! -d "$target" ] || fail "$target is a directory"
 mkdir -p "$(dirname "$target")"
 
 databases=$("$client" "$@" --batch --raw --skip-column-names --execute='SHOW DATABASES') ||

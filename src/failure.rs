@@ -39,7 +39,7 @@ pub enum Failure {
         /// The source.
         path: PathBuf,
     },
-    /// The destination is not an existing, writable folder.
+    /// The destination is not an existing, writable directory.
     #[error("The destination {} cannot be written: {why}.", display::path(path))]
     DestinationUnusable {
         /// The destination.
@@ -156,7 +156,7 @@ pub enum Failure {
         measure: Measure,
         /// How many of these it has.
         now: u64,
-        /// How many folders or files of it cannot be looked at, and so are not among them.
+        /// How many directories or files of it cannot be looked at, and so are not among them.
         unreadable: u64,
         /// How many it had.
         before: u64,
@@ -167,15 +167,15 @@ pub enum Failure {
          among them {examples}. If it is the right disk, run once with --adopt.",
         display::path(path),
         counted(*files, "file"),
-        counted(*folders, "folder")
+        counted(*dirs, "directory")
     )]
     WouldDelete {
         /// The destination.
         path: PathBuf,
         /// How many files.
         files: u64,
-        /// How many folders.
-        folders: u64,
+        /// How many directories.
+        dirs: u64,
         /// The first five, as shown.
         examples: String,
     },
@@ -203,27 +203,30 @@ pub enum Failure {
         /// How to get a right one.
         install: String,
     },
-    /// Source and destination are one folder.
-    #[error("The source and the destination are the same folder, {}. Check -s and -d.", display::path(path))]
-    SameFolder {
-        /// The folder.
+    /// Source and destination are one directory.
+    #[error(
+        "The source and the destination are the same directory, {}. Check -s and -d.",
+        display::path(path)
+    )]
+    SameDir {
+        /// The directory.
         path: PathBuf,
     },
     /// The source would be deleted by its own clone.
     #[error(
         "The source {} lies inside the destination {}; the clone would delete it. Check -s and -d.",
-        display::path(source_folder),
+        display::path(source_dir),
         display::path(destination)
     )]
     SourceInsideDestination {
         /// The source.
-        source_folder: PathBuf,
+        source_dir: PathBuf,
         /// The destination.
         destination: PathBuf,
     },
-    /// A folder of the source or of the running system would be emptied through a mount.
+    /// A directory of the source or of the running system would be emptied through a mount.
     #[error(
-        "Below the destination {} a folder of the source or of the running system is mounted, at {}; the clone would \
+        "Below the destination {} a directory of the source or of the running system is mounted, at {}; the clone would \
          delete what it holds. Unmount it.",
         display::path(destination),
         display::path(point)
@@ -243,7 +246,7 @@ pub enum Failure {
         /// The destination.
         path: PathBuf,
     },
-    /// Another disk or folder than before is at the destination's path.
+    /// Another disk or directory than before is at the destination's path.
     #[error("The destination {} is not the one it was: {why}", display::path(path))]
     DestinationChanged {
         /// The destination.
@@ -295,7 +298,7 @@ pub enum Failure {
         /// The destination.
         destination: PathBuf,
     },
-    /// A disk was mounted at the destination's path at the last clone, and now there is the folder below it.
+    /// A disk was mounted at the destination's path at the last clone, and now there is the directory below it.
     #[error("The destination {} is not the one it was: {why}", display::path(path))]
     DiskUnmounted {
         /// The destination.
@@ -305,8 +308,8 @@ pub enum Failure {
     },
     /// The destination lies where disks are mounted, and none is.
     #[error(
-        "No disk is mounted at the destination {}: it is a folder of the filesystem of {}. Mount the disk, or use \
-         --allow-folder if a plain folder is meant.",
+        "No disk is mounted at the destination {}: it is a directory of the filesystem of {}. Mount the disk, or use \
+         --allow-folder if a plain directory is meant.",
         display::path(path),
         display::path(mount_point)
     )]
@@ -437,10 +440,10 @@ pub enum Failure {
         /// The reason.
         why: String,
     },
-    /// The backup folder cannot be used.
-    #[error("The backup folder {} cannot be used: {why}.", display::path(path))]
-    BackupFolder {
-        /// The folder.
+    /// The backup directory cannot be used.
+    #[error("The backup directory {} cannot be used: {why}.", display::path(path))]
+    BackupDir {
+        /// The directory.
         path: PathBuf,
         /// The reason.
         why: String,
@@ -494,7 +497,7 @@ pub enum Failure {
     /// The safety net cannot be used.
     #[error("The safety net {} cannot be used: {why}.", display::path(path))]
     SafetyNet {
-        /// Its folder.
+        /// Its directory.
         path: PathBuf,
         /// The reason.
         why: String,
@@ -522,7 +525,11 @@ pub enum Failure {
 }
 
 fn counted(number: u64, thing: &str) -> String {
-    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
+    match (number, thing.strip_suffix('y')) {
+        (1, _) => format!("1 {thing}"),
+        (_, Some(stem)) => format!("{number} {stem}ies"),
+        (_, None) => format!("{number} {thing}s"),
+    }
 }
 
 /// What of a source is counted.

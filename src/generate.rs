@@ -15,9 +15,9 @@ use crate::cli::{GenerateArgs, Generated};
 
 /// Prints one of them on standard output, or writes all man pages below a directory.
 pub fn run(args: &GenerateArgs) -> anyhow::Result<()> {
-    if let Some(dir) = &args.dir {
+    if let Some(directory) = &args.dir {
         anyhow::ensure!(args.what == Generated::Man, "--dir goes with man only");
-        return write_pages(dir);
+        return write_pages(directory);
     }
     let mut text = Vec::new();
     match args.what {
@@ -34,11 +34,11 @@ fn complete(shell: Shell, text: &mut Vec<u8>) {
 }
 
 /// Writes each page where `man` looks for it: `DIR/man8/counterpart.8` and so on.
-fn write_pages(dir: &Path) -> anyhow::Result<()> {
+fn write_pages(directory: &Path) -> anyhow::Result<()> {
     for page in man::pages()? {
-        let path = dir.join(page.path());
-        let folder = path.parent().unwrap_or(dir);
-        fs::create_dir_all(folder).with_context(|| format!("{} cannot be created", folder.display()))?;
+        let path = directory.join(page.path());
+        let dir = path.parent().unwrap_or(directory);
+        fs::create_dir_all(dir).with_context(|| format!("{} cannot be created", dir.display()))?;
         fs::write(&path, &page.text).with_context(|| format!("{} cannot be written", path.display()))?;
     }
     Ok(())

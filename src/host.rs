@@ -26,21 +26,21 @@ pub struct Host {
     pub platform: Platform,
     /// Where the system's own tools are.
     pub tools: Tools,
-    /// Folders to search for rsync before [`Host::search_path`].
-    pub rsync_folders: Vec<PathBuf>,
+    /// Directories to search for rsync before [`Host::search_path`].
+    pub rsync_dirs: Vec<PathBuf>,
     /// `PATH`, in which rsync is searched last.
     pub search_path: OsString,
     /// Where the system looks for scheduled jobs: launchd's daemons, systemd's units.
     pub job_dir: PathBuf,
-    /// The default log folder.
+    /// The default log directory.
     pub log_dir: PathBuf,
-    /// A folder of ours for locks.
+    /// A directory of ours for locks.
     pub lock_dir: PathBuf,
     /// What is remembered of each destination.
     pub state_dir: PathBuf,
     /// What root's runs on this machine remember, which everybody may read.
     pub system_state_dir: PathBuf,
-    /// The default folder of a server backup.
+    /// The default directory of a server backup.
     pub backup_dir: PathBuf,
     /// The system's encrypted credential store (Linux).
     pub encrypted_credentials: PathBuf,
@@ -48,8 +48,8 @@ pub struct Host {
     pub plain_credentials: PathBuf,
     /// Where a service manager has put this job's credentials.
     pub job_credentials: Option<PathBuf>,
-    /// Where disks are mounted: a folder in one of these that is no mount point is most likely a missing disk.
-    pub mount_folders: Vec<PathBuf>,
+    /// Where disks are mounted: a directory in one of these that is no mount point is most likely a missing disk.
+    pub mount_dirs: Vec<PathBuf>,
     /// How long a dumper may be silent before it is given up.
     pub dumper_silence: Duration,
     /// The effective user's number; 0 is root.
@@ -78,12 +78,12 @@ impl Host {
     pub fn native() -> anyhow::Result<Self> {
         let system = if cfg!(target_os = "macos") { System::MacOs } else { System::Linux };
         let effective_uid = nix::unistd::geteuid().as_raw();
-        let home = absolute_folder("HOME");
+        let home = absolute_dir("HOME");
         let tools = Tools::native();
         Ok(Self {
             platform: platform(system, &tools)?,
             tools,
-            rsync_folders: rsync_folders(system),
+            rsync_dirs: rsync_dirs(system),
             search_path: std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into()),
             job_dir: job_dir(system),
             log_dir: log_dir(system, effective_uid, home.clone()),
@@ -93,8 +93,8 @@ impl Host {
             backup_dir: "/var/backups/counterpart".into(),
             encrypted_credentials: "/etc/credstore.encrypted".into(),
             plain_credentials: "/etc/credstore".into(),
-            job_credentials: absolute_folder("CREDENTIALS_DIRECTORY"),
-            mount_folders: mount_folders(system),
+            job_credentials: absolute_dir("CREDENTIALS_DIRECTORY"),
+            mount_dirs: mount_dirs(system),
             dumper_silence: DUMPER_SILENCE,
             effective_uid,
             rights: Rights::native(system, effective_uid),
@@ -138,7 +138,7 @@ pub fn platform(system: System, tools: &Tools) -> anyhow::Result<Platform> {
 
 /// Where rsync is searched before `PATH`: Homebrew on Apple silicon and on Intel, then `MacPorts`.
 #[must_use]
-pub fn rsync_folders(system: System) -> Vec<PathBuf> {
+pub fn rsync_dirs(system: System) -> Vec<PathBuf> {
     match system {
         System::MacOs => ["/opt/homebrew/bin", "/usr/local/bin", "/opt/local/bin"].map(PathBuf::from).into(),
         System::Linux => Vec::new(),
@@ -147,16 +147,16 @@ pub fn rsync_folders(system: System) -> Vec<PathBuf> {
 
 /// Where disks are mounted by hand and by the desktop.
 #[must_use]
-pub fn mount_folders(system: System) -> Vec<PathBuf> {
+pub fn mount_dirs(system: System) -> Vec<PathBuf> {
     match system {
         System::MacOs => vec!["/Volumes".into()],
         System::Linux => ["/mnt", "/media", "/run/media"].map(PathBuf::from).into(),
     }
 }
 
-/// A folder that the environment names; a relative one would be another one for every caller.
-fn absolute_folder(variable: &str) -> Option<PathBuf> {
-    std::env::var_os(variable).map(PathBuf::from).filter(|folder| folder.is_absolute())
+/// A directory that the environment names; a relative one would be another one for every caller.
+fn absolute_dir(variable: &str) -> Option<PathBuf> {
+    std::env::var_os(variable).map(PathBuf::from).filter(|dir| dir.is_absolute())
 }
 
 fn job_dir(system: System) -> PathBuf {
@@ -173,7 +173,7 @@ fn log_dir(system: System, uid: u32, home: Option<PathBuf>) -> PathBuf {
         (System::Linux, 0) => "/var/log/counterpart".into(),
         (System::MacOs, _) => home.join("Library/Logs/Counterpart"),
         (System::Linux, _) => {
-            absolute_folder("XDG_STATE_HOME").unwrap_or_else(|| home.join(".local/state")).join("counterpart")
+            absolute_dir("XDG_STATE_HOME").unwrap_or_else(|| home.join(".local/state")).join("counterpart")
         }
     }
 }

@@ -24,7 +24,7 @@ use log::LevelFilter;
 use simplelog::{ConfigBuilder, WriteLogger};
 
 use crate::display;
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::process;
 use crate::sys::last_words;
 
@@ -125,23 +125,23 @@ pub struct Log {
 /// When it cannot be written the run goes on with a warning on standard error: a full system disk must not stop a
 /// clone. Of our older logs there, only so many stay that `keep` are left with this one; without a number all do.
 #[must_use]
-pub fn start(dir: &Path, now: DateTime<Local>, keep: Option<NonZeroUsize>) -> Log {
+pub fn start(directory: &Path, now: DateTime<Local>, keep: Option<NonZeroUsize>) -> Log {
     let (screen, tail) = (Screen::default(), Tail::default());
     let mut to_remove = None;
-    let created = create(dir, now).map(|(folder, file, name)| {
-        old::number(&folder, &file, &name);
+    let created = create(directory, now).map(|(dir, file, name)| {
+        old::number(&dir, &file, &name);
         if let Some(keep) = keep {
             // The messages of it need the log.
-            to_remove = Some((folder, name.clone(), keep));
+            to_remove = Some((dir, name.clone(), keep));
         }
-        (file, dir.join(name))
+        (file, directory.join(name))
     });
     let (file, path) = match created {
         Ok((file, path)) => (Some(file), Some(path)),
         Err(error) => {
             complain(&format!(
                 "The log in {} cannot be written: {}. The run goes on without it.",
-                display::path(dir),
+                display::path(directory),
                 display::reason(&error)
             ));
             (None, None)
@@ -170,8 +170,8 @@ pub fn start(dir: &Path, now: DateTime<Local>, keep: Option<NonZeroUsize>) -> Lo
     if let Err(error) = WriteLogger::init(LevelFilter::Info, plain, writer) {
         complain(&format!("The log cannot be started: {error}."));
     }
-    if let Some((folder, current, keep)) = to_remove {
-        old::remove(&folder, &current, keep);
+    if let Some((dir, current, keep)) = to_remove {
+        old::remove(&dir, &current, keep);
     }
     Log { path, screen, tail }
 }
@@ -193,14 +193,14 @@ pub fn complain(message: &str) {
 /// How often a name that is already taken gets another number.
 const ATTEMPTS: u32 = 100;
 
-fn create(dir: &Path, now: DateTime<Local>) -> io::Result<(Folder, File, OsString)> {
-    let folder = Folder::open_or_create(dir, 0o755)?;
+fn create(directory: &Path, now: DateTime<Local>) -> io::Result<(Dir, File, OsString)> {
+    let dir = Dir::open_or_create(directory, 0o755)?;
     let stem = now.format("Counterpart_%y-%m-%d_%H-%M-%S").to_string();
     let mut last = io::Error::from(io::ErrorKind::AlreadyExists);
     for attempt in 1..=ATTEMPTS {
         let name = OsString::from(if attempt == 1 { stem.clone() } else { format!("{stem}_{attempt}") });
-        match folder.create_new(&name, 0o600) {
-            Ok(file) => return Ok((folder, file, name)),
+        match dir.create_new(&name, 0o600) {
+            Ok(file) => return Ok((dir, file, name)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => last = error,
             Err(error) => return Err(error),
         }

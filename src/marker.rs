@@ -66,7 +66,7 @@ impl Default for Prefix {
     }
 }
 
-/// The last part of the name of the folder that holds the safety nets.
+/// The last part of the name of the directory that holds the safety nets.
 pub const SAFETY_NET: &str = "safety-net";
 
 /// Everybody may read the markers: a monitoring system does so without being root.
@@ -120,7 +120,7 @@ impl Prefix {
         OsString::from(self.stem() + mark.suffix())
     }
 
-    /// The name of the folder that holds the safety nets.
+    /// The name of the directory that holds the safety nets.
     #[must_use]
     pub fn safety_net(&self) -> OsString {
         OsString::from(self.stem() + SAFETY_NET)

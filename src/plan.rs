@@ -15,15 +15,15 @@ use crate::secret::Once;
 /// Everything that one run of the clone has to know. Paths are absolute.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// The folder whose contents are cloned.
+    /// The directory whose contents are cloned.
     pub source: PathBuf,
-    /// The folder that becomes the clone.
+    /// The directory that becomes the clone.
     pub destination: PathBuf,
     /// The user's exclusion patterns, in rsync's syntax.
     pub exclude_from: Option<PathBuf>,
     /// Back the servers up first, with the password from here.
     pub backup: Option<BackupPassword>,
-    /// Where the server backup goes, instead of the default folder.
+    /// Where the server backup goes, instead of the default directory.
     pub backup_dir: Option<PathBuf>,
     /// Run before the clone.
     pub pre_script: Option<PathBuf>,
@@ -35,7 +35,7 @@ pub struct Plan {
     pub test_run: bool,
     /// The rsync to use, instead of searching.
     pub rsync: Option<PathBuf>,
-    /// The log folder, instead of the default one.
+    /// The log directory, instead of the default one.
     pub log_dir: Option<PathBuf>,
     /// How many logs stay, this run's included; none is ever removed without a number.
     pub keep_logs: Option<NonZeroUsize>,
@@ -45,7 +45,7 @@ pub struct Plan {
     pub allow_shrink: bool,
     /// Do not check beforehand whether the clone fits.
     pub no_space_check: bool,
-    /// The destination may be a plain folder where disks are mounted otherwise.
+    /// The destination may be a plain directory where disks are mounted otherwise.
     pub allow_folder: bool,
     /// A failing script fails the run.
     pub strict_scripts: bool,

@@ -98,8 +98,8 @@ pub struct Rsync {
 pub struct Kinds {
     /// Regular files.
     pub files: u64,
-    /// Folders.
-    pub folders: u64,
+    /// Directories.
+    pub dirs: u64,
     /// Symbolic links.
     pub links: u64,
     /// Devices.

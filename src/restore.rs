@@ -16,7 +16,7 @@ use crate::display;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::failure::refusal::Refusal;
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::host::Host;
 use crate::logging::complain;
 use crate::phases::preflight;
@@ -50,13 +50,13 @@ pub fn run(args: &RestoreArgs, host: &Host, interrupts: &Interrupts) -> Result<(
     let place = Place::make(&target, host.is_root())?;
     for name in nets.names.iter().filter(|name| found.iter().any(|found| found.net == **name)) {
         let of_net: Vec<&Found<'_>> = found.iter().filter(|found| found.net == *name).collect();
-        let (from, to) = (place::reach(stock.folder())?, place::reach(place.folder())?);
+        let (from, to) = (place::reach(stock.dir())?, place::reach(place.dir())?);
         let sources: Vec<PathBuf> = of_net.iter().map(|found| found.below(&from.path)).collect();
         let arguments = arguments::restore(&rsync.capabilities, host.rights, &sources, &to.path);
         let mut command = Command::tool(&rsync.path, arguments);
         command.inherit.push(from.descriptor);
         command.inherit.push(to.descriptor);
-        let names = [(&from.path, stock.folder().path()), (&to.path, target.path())];
+        let names = [(&from.path, stock.dir().path()), (&to.path, target.path())];
         let copied = copy(&command, interrupts, &target, &names);
         // What was copied is given its name even if the rest could not be.
         for found in of_net {
@@ -72,22 +72,22 @@ pub fn run(args: &RestoreArgs, host: &Host, interrupts: &Interrupts) -> Result<(
     Ok(())
 }
 
-/// The folder that is copied to.
-fn target(args: &RestoreArgs, nets: &Nets) -> Result<Folder, Refusal> {
+/// The directory that is copied to.
+fn target(args: &RestoreArgs, nets: &Nets) -> Result<Dir, Refusal> {
     let path = args.to.clone().unwrap_or_default();
     let unusable = |why: &str| {
         let shown = display::path(&path);
         Refusal(ExitCode::DESTINATION, format!("Nothing can be restored to {shown}: {why}."))
     };
-    let folder = Folder::reach(&path).map_err(|error| unusable(&display::reason(&error)))?;
-    if nets.stock.as_ref().is_some_and(|stock| folder.path().starts_with(stock.folder().path())) {
+    let dir = Dir::reach(&path).map_err(|error| unusable(&display::reason(&error)))?;
+    if nets.stock.as_ref().is_some_and(|stock| dir.path().starts_with(stock.dir().path())) {
         return Err(unusable("it lies in the safety nets"));
     }
-    Ok(folder)
+    Ok(dir)
 }
 
 /// Nothing that exists is overwritten, and no two things go to one name.
-fn refuse_overwriting(found: &[Found<'_>], target: &Folder) -> Result<(), Refusal> {
+fn refuse_overwriting(found: &[Found<'_>], target: &Dir) -> Result<(), Refusal> {
     for (at, each) in found.iter().enumerate() {
         let name = each.name();
         let to = target.path().join(&name);
@@ -95,7 +95,7 @@ fn refuse_overwriting(found: &[Found<'_>], target: &Folder) -> Result<(), Refusa
         let kind = target.kind(&name).map_err(|error| unreadable(target.path(), &error))?;
         if kind.is_some() {
             let sentence = format!(
-                "{to} exists, and restore overwrites nothing: move it away or name another folder with --to. \
+                "{to} exists, and restore overwrites nothing: move it away or name another directory with --to. \
                  Nothing was restored."
             );
             return Err(Refusal(ExitCode::DESTINATION, sentence));
@@ -113,7 +113,7 @@ fn refuse_overwriting(found: &[Found<'_>], target: &Folder) -> Result<(), Refusa
 fn copy(
     command: &Command,
     interrupts: &Interrupts,
-    target: &Folder,
+    target: &Dir,
     paths: &[(&PathBuf, &Path)],
 ) -> Result<(), Refusal> {
     let mut diagnostics = Diagnostics::default();

@@ -92,7 +92,7 @@ impl<'a> Run<'a> {
         self.location.get_or_init(|| Location::of(&self.plan.destination))
     }
 
-    /// Starts the log, in the folder that was asked for or else the host's.
+    /// Starts the log, in the directory that was asked for or else the host's.
     pub fn start_log(&self) {
         let dir = self.plan.log_dir.as_deref().unwrap_or(&self.host.log_dir);
         // A test run changes nothing, apart from writing its own log.

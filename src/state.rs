@@ -1,4 +1,4 @@
-//! What this machine remembers of its destinations: one small file each, in a folder of ours.
+//! What this machine remembers of its destinations: one small file each, in a directory of ours.
 //!
 //! A destination that is unplugged can so be judged, and a failure that could not be written to it is still seen.
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::display;
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::fs::location::Location;
 use crate::fs::small_file;
 use crate::marker::Prefix;
@@ -53,7 +53,7 @@ pub struct State {
     pub disks: Vec<Disk>,
 }
 
-/// A disk, or a folder of one, that was accepted as a destination.
+/// A disk, or a directory of one, that was accepted as a destination.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disk {
     /// The id that the destination bears.
@@ -137,17 +137,17 @@ impl State {
     }
 }
 
-/// The folder of the state files.
+/// The directory of the state files.
 #[derive(Debug, Clone)]
 pub struct Store {
-    dir: PathBuf,
+    directory: PathBuf,
 }
 
 impl Store {
-    /// The store in this folder, which need not exist.
+    /// The store in this directory, which need not exist.
     #[must_use]
-    pub fn new(dir: &Path) -> Self {
-        Self { dir: dir.to_owned() }
+    pub fn new(directory: &Path) -> Self {
+        Self { directory: directory.to_owned() }
     }
 
     /// The state of a destination; `None` when nothing is known of it.
@@ -191,16 +191,16 @@ impl Store {
         } else {
             PathBuf::from(OsString::from_vec(display::unescape(state.destination.as_bytes())))
         };
-        let folder = Folder::open_or_create(&self.dir, 0o755)?;
-        folder.replace(&name(&path, prefix), MODE, &text)?;
-        if location.given != path && folder.kind(&name(&location.given, prefix))?.is_some() {
-            folder.remove_file(&name(&location.given, prefix))?;
+        let dir = Dir::open_or_create(&self.directory, 0o755)?;
+        dir.replace(&name(&path, prefix), MODE, &text)?;
+        if location.given != path && dir.kind(&name(&location.given, prefix))?.is_some() {
+            dir.remove_file(&name(&location.given, prefix))?;
         }
         Ok(())
     }
 
     fn read(&self, name: &OsStr) -> io::Result<Option<State>> {
-        match small_file::read(&self.dir.join(name), LARGEST) {
+        match small_file::read(&self.directory.join(name), LARGEST) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             read => read.and_then(|bytes| State::parse(&bytes)).map(Some),
         }
@@ -226,9 +226,9 @@ impl Store {
     }
 
     /// Every state file, in the order of their names, with what it holds or why it cannot be read. Errors when the
-    /// folder cannot be read; one that is not there holds nothing.
+    /// directory cannot be read; one that is not there holds nothing.
     pub fn all(&self) -> io::Result<Vec<(PathBuf, io::Result<State>)>> {
-        let entries = match std::fs::read_dir(&self.dir) {
+        let entries = match std::fs::read_dir(&self.directory) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries?,
         };
@@ -238,7 +238,7 @@ impl Store {
         names.sort();
         Ok(names
             .iter()
-            .map(|name| self.dir.join(name))
+            .map(|name| self.directory.join(name))
             .map(|path| {
                 let state = small_file::read(&path, LARGEST).and_then(|bytes| State::parse(&bytes));
                 (path, state)
@@ -329,8 +329,8 @@ mod tests {
 
     #[test]
     fn what_was_kept_is_found_again_and_damage_is_told() {
-        let folder = tempfile::tempdir().unwrap();
-        let (store, prefix) = (Store::new(&folder.path().join("state")), Prefix::default());
+        let dir = tempfile::tempdir().unwrap();
+        let (store, prefix) = (Store::new(&dir.path().join("state")), Prefix::default());
         let destination = &Location::unresolved(Path::new("/mnt/clone"));
         assert_eq!(store.load(destination, &prefix).unwrap(), None);
         assert!(store.all().unwrap().is_empty());
@@ -347,8 +347,8 @@ mod tests {
     }
     #[test]
     fn what_was_kept_under_another_spelling_moves_to_the_one_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let (store, prefix) = (Store::new(folder.path()), Prefix::default());
+        let dir = tempfile::tempdir().unwrap();
+        let (store, prefix) = (Store::new(dir.path()), Prefix::default());
         let spelled = Location::unresolved(Path::new("/srv/../backup"));
         // As an earlier version kept it.
         let raw = Location { resolved: spelled.given.clone(), ..spelled.clone() };
@@ -370,8 +370,8 @@ mod tests {
 
     #[test]
     fn a_link_that_is_out_of_reach_is_known_by_its_spelling() {
-        let folder = tempfile::tempdir().unwrap();
-        let (store, prefix) = (Store::new(folder.path()), Prefix::default());
+        let dir = tempfile::tempdir().unwrap();
+        let (store, prefix) = (Store::new(dir.path()), Prefix::default());
         let given = Path::new("/mnt/disk/link/clone");
         let mounted = Location::found(given, b"/mnt/disk/real/clone".to_vec());
         store.save(&mounted, &prefix, &State::new(&mounted.resolved, &prefix)).unwrap();

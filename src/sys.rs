@@ -84,10 +84,10 @@ extern "C" fn on_abort(signal: i32) {
     unsafe { nix::libc::_exit(128 + signal) }
 }
 
-/// Writes a small file of this name to a folder's disk and removes it, in a process of its own: whether that has come to
+/// Writes a small file of this name to a directory's disk and removes it, in a process of its own: whether that has come to
 /// its end in time, well or not. Nothing ends a process that waits for a dead disk, so it may be left behind.
-pub fn can_write(folder: impl AsFd, name: &CStr, patience: Duration) -> bool {
-    let folder = folder.as_fd().as_raw_fd();
+pub fn can_write(dir: impl AsFd, name: &CStr, patience: Duration) -> bool {
+    let dir = dir.as_fd().as_raw_fd();
     // SAFETY: the child of this threaded process only makes system calls, with a descriptor and a string that it has
     // copies of, and ends by `_exit`: it allocates nothing and takes no lock.
     let child = unsafe {
@@ -101,12 +101,12 @@ pub fn can_write(folder: impl AsFd, name: &CStr, patience: Duration) -> bool {
                 }
                 let flags =
                     nix::libc::O_WRONLY | nix::libc::O_CREAT | nix::libc::O_EXCL | nix::libc::O_NOFOLLOW;
-                let file = nix::libc::openat(folder, name.as_ptr(), flags, 0o600);
+                let file = nix::libc::openat(dir, name.as_ptr(), flags, 0o600);
                 if file >= 0 {
                     nix::libc::write(file, c"\n".as_ptr().cast(), 1);
                     nix::libc::fsync(file);
                     nix::libc::close(file);
-                    nix::libc::unlinkat(folder, name.as_ptr(), 0);
+                    nix::libc::unlinkat(dir, name.as_ptr(), 0);
                 }
                 nix::libc::_exit(0)
             }

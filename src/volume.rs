@@ -1,4 +1,4 @@
-//! Which filesystem a folder lies on, by a name that it keeps when its disk is plugged in elsewhere.
+//! Which filesystem a directory lies on, by a name that it keeps when its disk is plugged in elsewhere.
 
 pub mod diskutil;
 pub mod kind;
@@ -10,7 +10,7 @@ pub mod view;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::host::TOOL_LIMIT;
 use crate::host::platform::Platform;
 use crate::linux::mounts::{Mount, device_name};
@@ -28,14 +28,15 @@ pub struct Filesystem {
     pub mount_point: PathBuf,
 }
 
-/// The filesystem that the folder lies on.
+/// The filesystem that the directory lies on.
 #[must_use]
-pub fn of(run: &Run<'_>, folder: &Folder) -> Filesystem {
+pub fn of(run: &Run<'_>, dir: &Dir) -> Filesystem {
     match run.host.platform {
-        Platform::Linux => linux(run, folder)
-            .unwrap_or_else(|| Filesystem { uuid: None, mount_point: mount_point(folder.path()) }),
+        Platform::Linux => {
+            linux(run, dir).unwrap_or_else(|| Filesystem { uuid: None, mount_point: mount_point(dir.path()) })
+        }
         Platform::MacOs(_) => {
-            let mount_point = mount_point(folder.path());
+            let mount_point = mount_point(dir.path());
             let uuid = diskutil::diskutil(run, &mount_point).and_then(|volume| volume.uuid);
             Filesystem { uuid, mount_point }
         }
@@ -43,8 +44,8 @@ pub fn of(run: &Run<'_>, folder: &Folder) -> Filesystem {
 }
 
 /// The table of mounts, and not device numbers: to those a subvolume of btrfs is a mount point and a bind mount is none.
-fn linux(run: &Run<'_>, folder: &Folder) -> Option<Filesystem> {
-    let place = mounts::of(folder).ok()??;
+fn linux(run: &Run<'_>, dir: &Dir) -> Option<Filesystem> {
+    let place = mounts::of(dir).ok()??;
     let mount = place.mount()?;
     let uuid = device(mount).and_then(|device| blkid(run, &device));
     Some(Filesystem { uuid, mount_point: mount.point.clone() })

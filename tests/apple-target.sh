@@ -19,7 +19,7 @@ have_std() { compgen -G "$(rustc --print target-libdir --target "$target")/libst
 have_source() { [ -f "$1/library/std/Cargo.toml" ] && [ -f "$1/library/Cargo.lock" ]; }
 
 # Downloads Debian's package of the source of one release of Rust and unpacks it; only the very same release fits the compiler.
-fetch_source() { # RELEASE FOLDER
+fetch_source() { # RELEASE DIRECTORY
     local suite apt version
     command -v apt-get >/dev/null || { say "apt-get is missing"; return 1; }
     [ -r "$keys" ] || { say "$keys is missing (package debian-archive-keyring)"; return 1; }
@@ -86,7 +86,7 @@ if ! have_std; then
         have_source "$cache/usr/src/rustc-$release" || fetch_source "$release" "$cache" ||
             die "neither rustup nor Debian has the standard library of Rust $release for $target, so nothing was checked"
         have_source "$cache/usr/src/rustc-$release" || die "Debian's rust-src $release does not hold the standard library"
-        # A link left dangling is replaced; a folder that somebody installed is not.
+        # A link left dangling is replaced; a directory that somebody installed is not.
         [ ! -d "$source" ] || [ -L "$source" ] || die "$source is there but incomplete; remove it"
         mkdir -p "$(dirname "$source")"
         ln -sfn "$cache/usr/src/rustc-$release" "$source"

@@ -23,42 +23,42 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use audit::folder::visit_from_leaves;
+use audit::dir::visit_from_leaves;
 use audit::{Difference, What};
 use tempfile::TempDir;
 
 /// Two trees that ought to be equal.
 struct Twins {
-    folder: TempDir,
+    dir: TempDir,
 }
 
 impl Twins {
     /// Builds the same small tree twice.
     fn new() -> io::Result<Self> {
-        let twins = Self { folder: tempfile::tempdir()? };
+        let twins = Self { dir: tempfile::tempdir()? };
         for root in [twins.source(), twins.clone()] {
-            std::fs::create_dir_all(root.join("folder/below"))?;
+            std::fs::create_dir_all(root.join("directory/below"))?;
             std::fs::write(root.join("file"), "the contents")?;
-            std::fs::write(root.join("folder/other"), "other contents")?;
-            std::os::unix::fs::symlink("file", root.join("folder/link"))?;
+            std::fs::write(root.join("directory/other"), "other contents")?;
+            std::os::unix::fs::symlink("file", root.join("directory/link"))?;
         }
         twins.same_times();
         Ok(twins)
     }
 
     fn source(&self) -> PathBuf {
-        self.folder.path().join("source")
+        self.dir.path().join("source")
     }
 
     fn clone(&self) -> PathBuf {
-        self.folder.path().join("clone")
+        self.dir.path().join("clone")
     }
 
     /// Gives every entry of both trees the same time, so that a change shows in nothing else.
     fn same_times(&self) {
         for root in [self.source(), self.clone()] {
-            visit_from_leaves(&root, false, |folder, name, _, _| {
-                tree::set_mtime(&folder.at(name), 1_500_000_000, 123_456_789);
+            visit_from_leaves(&root, false, |dir, name, _, _| {
+                tree::set_mtime(&dir.at(name), 1_500_000_000, 123_456_789);
             });
         }
     }

@@ -38,9 +38,9 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The files of a folder, in order.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+/// The files of a directory, in order.
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     files.sort();
     files
@@ -105,8 +105,8 @@ fn every_parser_has_a_fuzz_target_and_every_corpus_a_parser() {
         .collect();
     assert_eq!(listed, names);
     let stem = |file: &PathBuf| file.file_stem().unwrap().to_str().unwrap().to_owned();
-    for folder in ["tests/fuzz/fuzz_targets", "tests/fixtures/fuzz"] {
-        assert_eq!(files(&root().join(folder)).iter().map(stem).collect::<Vec<_>>(), names, "{folder}");
+    for dir in ["tests/fuzz/fuzz_targets", "tests/fixtures/fuzz"] {
+        assert_eq!(files(&root().join(dir)).iter().map(stem).collect::<Vec<_>>(), names, "{dir}");
     }
     for name in names {
         let target = fs::read_to_string(root().join(format!("tests/fuzz/fuzz_targets/{name}.rs"))).unwrap();
@@ -119,7 +119,7 @@ fn the_corpus_stays_small() {
     let size = |file: &PathBuf| fs::metadata(file).unwrap().len();
     let sizes: Vec<u64> = files(&root().join("tests/fixtures/fuzz"))
         .iter()
-        .flat_map(|folder| files(folder))
+        .flat_map(|dir| files(dir))
         .map(|file| size(&file))
         .collect();
     assert!(sizes.iter().sum::<u64>() < 300 * 1024 && sizes.len() < 600, "{} files", sizes.len());

@@ -111,14 +111,14 @@ fn product(arguments: &[&str]) -> String {
     succeed(Command::new(sandbox::PRODUCT).args(arguments))
 }
 
-/// Every file below a folder of the project.
-fn files_below(folder: &str) -> Vec<PathBuf> {
+/// Every file below a directory of the project.
+fn files_below(dir: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut folders = vec![root().join(folder)];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
+    let mut dirs = vec![root().join(dir)];
+    while let Some(dir) = dirs.pop() {
+        for entry in fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() { folders.push(path) } else { found.push(path) }
+            if path.is_dir() { dirs.push(path) } else { found.push(path) }
         }
     }
     found

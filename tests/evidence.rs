@@ -30,7 +30,7 @@ static COMPLETE: Fault = fault(&[0], &["completed id"], Unchanged::Source);
 /// What the judge says of a run that ends with this code and does this; nothing when he is content.
 fn judged(fault: &'static Fault, code: i32, happening: fn(&Sandbox)) -> Option<&'static str> {
     let sandbox = Sandbox::new();
-    for name in ["both", "changing", "folder/both"] {
+    for name in ["both", "changing", "directory/both"] {
         sandbox.write(name, "old");
         sandbox.write_destination(name, "older");
     }
@@ -80,7 +80,7 @@ fn a_change_of_a_refused_destination_is_a_loss() {
 
 #[test]
 fn what_both_had_and_is_gone_or_torn_is_a_loss() {
-    let remove = |sandbox: &Sandbox| fs::remove_file(sandbox.destination.join("folder/both")).unwrap();
+    let remove = |sandbox: &Sandbox| fs::remove_file(sandbox.destination.join("directory/both")).unwrap();
     assert_eq!(judged(&FAILED, 23, remove), Some("NO"));
     assert_eq!(judged(&FAILED, 23, |sandbox| sandbox.write_destination("both", "ol")), Some("NO"));
     assert_eq!(judged(&FAILED, 23, |sandbox| sandbox.write_destination("only here", "n")), Some("NO"));

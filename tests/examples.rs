@@ -57,9 +57,9 @@ fn write_executable(path: &Path, text: &str) -> Result<()> {
     Ok(())
 }
 
-fn sorted_names(folder: &Path) -> Result<Vec<String>> {
+fn sorted_names(dir: &Path) -> Result<Vec<String>> {
     let mut names = Vec::new();
-    for entry in fs::read_dir(folder)? {
+    for entry in fs::read_dir(dir)? {
         names.push(entry?.file_name().to_string_lossy().into_owned());
     }
     names.sort();
@@ -186,14 +186,14 @@ fn the_complex_launchd_job_shows_every_setting() -> Result<()> {
     assert_eq!(dictionary.get("Nice").and_then(plist::Value::as_unsigned_integer), Some(10));
     for key in ["StandardOutPath", "StandardErrorPath"] {
         let path = dictionary.get(key).and_then(plist::Value::as_string).context(key)?;
-        // launchd makes no folders, and a job whose output cannot be opened does not start.
+        // launchd makes no directories, and a job whose output cannot be opened does not start.
         assert_eq!(Path::new(path).parent(), Some(Path::new("/var/log")));
     }
     // The files it names are examples, too.
     for file in
         job.arguments.iter().filter_map(|argument| argument.strip_prefix("/Library/Application Support/"))
     {
-        let name = file.strip_prefix("Counterpart/").context("outside our own folder")?;
+        let name = file.strip_prefix("Counterpart/").context("outside our own directory")?;
         assert!(example(name).is_file(), "{name}");
     }
     Ok(())
@@ -234,11 +234,11 @@ fn assert_unit_is_accepted(units: &[PathBuf]) -> Result<()> {
 
 #[test]
 fn systemd_accepts_the_units() -> Result<()> {
-    let folder = tempfile::tempdir()?;
+    let dir = tempfile::tempdir()?;
     let service = fs::read_to_string(example("counterpart.service"))?;
-    let copy = folder.path().join("counterpart.service");
+    let copy = dir.path().join("counterpart.service");
     fs::write(&copy, service.replace(INSTALLED, COUNTERPART))?;
-    let timer = folder.path().join("counterpart.timer");
+    let timer = dir.path().join("counterpart.timer");
     fs::copy(example("counterpart.timer"), &timer)?;
 
     assert_unit_is_accepted(&[copy, timer])
@@ -294,9 +294,9 @@ fn every_script_is_executable_and_parses() -> Result<()> {
 
 #[test]
 fn the_first_clone_script_sees_all_the_codes_it_expects() -> Result<()> {
-    let folder = tempfile::tempdir()?;
+    let dir = tempfile::tempdir()?;
     let mut command = Command::new(example("first-clone.sh"));
-    command.args(["--allow-non-root", "--binary", COUNTERPART]).env("TMPDIR", folder.path());
+    command.args(["--allow-non-root", "--binary", COUNTERPART]).env("TMPDIR", dir.path());
     let told = succeed(&mut command)?;
     for line in [
         "First clone                          expected   0, got   0: right",
@@ -307,27 +307,27 @@ fn the_first_clone_script_sees_all_the_codes_it_expects() -> Result<()> {
         assert!(told.contains(line), "{told}");
     }
     assert!(told.ends_with("Everything went as it should.\n"), "{told}");
-    assert_eq!(sorted_names(folder.path())?, Vec::<String>::new(), "it left something behind");
+    assert_eq!(sorted_names(dir.path())?, Vec::<String>::new(), "it left something behind");
     // Nor does the machine remember a clone that is gone.
     let memory = Path::new("/var/lib/counterpart");
     for name in if memory.is_dir() { sorted_names(memory)? } else { Vec::new() } {
         let text = fs::read_to_string(memory.join(&name)).unwrap_or_default();
-        assert!(!text.contains(&folder.path().display().to_string()), "{name}: {text}");
+        assert!(!text.contains(&dir.path().display().to_string()), "{name}: {text}");
     }
     Ok(())
 }
 
-/// A folder with pretended `MySQL` tools and a dump of the night before.
+/// A directory with pretended `MySQL` tools and a dump of the night before.
 struct MySql {
-    folder: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl MySql {
     /// Each tool insists on the options file as its first argument, and on getting no password in any. `dump` is
     /// what the dumper does once it has all that.
     fn new(databases: &str, dump: &str) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let at = folder.path();
+        let dir = tempfile::tempdir()?;
+        let at = dir.path();
         fs::create_dir_all(at.join("bin"))?;
         fs::create_dir_all(at.join("out"))?;
         fs::write(at.join("options.cnf"), "[client]\npassword = open-sesame\n")?;
@@ -348,15 +348,15 @@ impl MySql {
             &format!("{guard}case $* in *'{needed}'*) ;; *) exit 93 ;; esac\n{dump}\n"),
         )?;
         fs::write(at.join("out/mysql.sql"), "the old dump\n")?;
-        Ok(Self { folder })
+        Ok(Self { dir })
     }
 
     fn target(&self) -> PathBuf {
-        self.folder.path().join("out/mysql.sql")
+        self.dir.path().join("out/mysql.sql")
     }
 
     fn dump(&self) -> Result<Output> {
-        let at = self.folder.path();
+        let at = self.dir.path();
         run(Command::new(example("mysql-dump.sh"))
             .env("PATH", format!("{}/bin:/usr/bin:/bin", at.display()))
             .env("MYSQL_DUMP_TARGET", self.target())
@@ -370,7 +370,7 @@ impl MySql {
         assert_eq!(output.status.code(), Some(1), "{told}");
         assert!(told.contains(message), "{told}");
         assert_eq!(fs::read_to_string(self.target())?, "the old dump\n");
-        assert_eq!(sorted_names(&self.folder.path().join("out"))?, ["mysql.sql"]);
+        assert_eq!(sorted_names(&self.dir.path().join("out"))?, ["mysql.sql"]);
         Ok(())
     }
 }
@@ -395,7 +395,7 @@ fn a_complete_mysql_dump_replaces_the_old_one_for_root_alone() -> Result<()> {
     assert!(String::from_utf8(output.stdout)?.starts_with("mysql-dump: 2 databases and "));
     assert!(fs::read_to_string(mysql.target())?.starts_with("-- MySQL dump\n"));
     assert_eq!(fs::metadata(mysql.target())?.permissions().mode() & 0o7777, 0o600);
-    assert_eq!(sorted_names(&mysql.folder.path().join("out"))?, ["mysql.sql"]);
+    assert_eq!(sorted_names(&mysql.dir.path().join("out"))?, ["mysql.sql"]);
     Ok(())
 }
 
@@ -427,8 +427,8 @@ fn a_mysql_account_without_privileges_leaves_the_old_dump() -> Result<()> {
 
 #[test]
 fn the_notice_carries_the_statistics_of_the_clone() -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let at = folder.path();
+    let dir = tempfile::tempdir()?;
+    let at = dir.path();
     fs::create_dir(at.join("bin"))?;
     write_executable(
         &at.join("bin/mail"),
@@ -453,8 +453,8 @@ fn the_notice_carries_the_statistics_of_the_clone() -> Result<()> {
 
 #[test]
 fn rsync_reads_the_exclusions_as_they_are_meant() -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let (source, clone) = (folder.path().join("source"), folder.path().join("clone"));
+    let dir = tempfile::tempdir()?;
+    let (source, clone) = (dir.path().join("source"), dir.path().join("clone"));
     let excluded = [
         ".DS_Store",
         ".TemporaryItems",
@@ -480,7 +480,7 @@ fn rsync_reads_the_exclusions_as_they_are_meant() -> Result<()> {
     ];
     for name in excluded.iter().chain(&kept) {
         let path = source.join(name);
-        fs::create_dir_all(path.parent().context("no folder")?)?;
+        fs::create_dir_all(path.parent().context("no directory")?)?;
         fs::write(path, name)?;
     }
     succeed(
@@ -496,9 +496,9 @@ fn rsync_reads_the_exclusions_as_they_are_meant() -> Result<()> {
     for name in kept {
         assert!(clone.join(name).exists(), "{name} was left out");
     }
-    // What is left out with a star leaves its folder behind, as the comments say.
+    // What is left out with a star leaves its directory behind, as the comments say.
     for name in ["Users/anna/Library/Caches", "var/tmp", "root/.cache"] {
-        assert!(clone.join(name).is_dir(), "{name} has no folder");
+        assert!(clone.join(name).is_dir(), "{name} has no directory");
     }
     Ok(())
 }
@@ -521,8 +521,8 @@ fn systemd_accepts_the_unit_in_the_scheduling_guide() -> Result<()> {
         .flat_map(|line| [line.trim_start(), "\n"])
         .collect();
     assert!(unit.starts_with("[Unit]\n") && unit.contains("[Service]\n"), "{unit}");
-    let folder = tempfile::tempdir()?;
-    let copy = folder.path().join("counterpart-failed.service");
+    let dir = tempfile::tempdir()?;
+    let copy = dir.path().join("counterpart-failed.service");
     fs::write(&copy, unit)?;
     assert_unit_is_accepted(&[copy])
 }

@@ -1,4 +1,4 @@
-//! Hazards that would cost data: folders reached by another way.
+//! Hazards that would cost data: directories reached by another way.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
 #[path = "support/sandbox.rs"]
@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use sandbox::{Sandbox, names_of};
 
-/// A folder mounted a second time, until it is dropped.
+/// A directory mounted a second time, until it is dropped.
 struct BindMount(PathBuf);
 
 impl BindMount {
-    fn new(folder: &Path, at: PathBuf) -> Self {
+    fn new(dir: &Path, at: PathBuf) -> Self {
         fs::create_dir_all(&at).unwrap();
-        mount(Some(folder), &at, None::<&str>, MsFlags::MS_BIND, None::<&str>).unwrap();
+        mount(Some(dir), &at, None::<&str>, MsFlags::MS_BIND, None::<&str>).unwrap();
         Self(at)
     }
 }
@@ -41,23 +41,23 @@ fn a_source_mounted_from_inside_the_destination_is_not_deleted() {
 #[test]
 fn a_destination_mounted_from_inside_the_source_is_left_out() {
     let mut sandbox = Sandbox::new();
-    sandbox.write("folder/file", "content");
-    fs::create_dir(sandbox.source.join("folder/clone")).unwrap();
-    let other_way = BindMount::new(&sandbox.source.join("folder"), sandbox.path().join("other"));
+    sandbox.write("directory/file", "content");
+    fs::create_dir(sandbox.source.join("directory/clone")).unwrap();
+    let other_way = BindMount::new(&sandbox.source.join("directory"), sandbox.path().join("other"));
     sandbox.destination = other_way.0.join("clone");
     for _ in 0..2 {
         sandbox.clone(&[]).assert_code(0).assert_log("lies inside the source");
-        assert_eq!(sandbox.names(), ["folder"]);
-        assert_eq!(names_of(&sandbox.destination.join("folder")), ["file"]);
+        assert_eq!(sandbox.names(), ["directory"]);
+        assert_eq!(names_of(&sandbox.destination.join("directory")), ["file"]);
     }
 }
 
 #[test]
-fn the_same_folder_by_another_mount_is_refused() {
+fn the_same_dir_by_another_mount_is_refused() {
     let mut sandbox = Sandbox::new();
     sandbox.write("file", "content");
     let other_way = BindMount::new(&sandbox.source, sandbox.path().join("other"));
     sandbox.destination.clone_from(&other_way.0);
-    sandbox.clone(&["--adopt"]).assert_code(87).assert_log("are the same folder");
+    sandbox.clone(&["--adopt"]).assert_code(87).assert_log("are the same directory");
     assert_eq!(names_of(&sandbox.source), ["file"]);
 }

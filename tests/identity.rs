@@ -18,10 +18,10 @@ mod nobody;
 #[path = "identity/scene.rs"]
 mod scene;
 
+#[path = "identity/dirs.rs"]
+mod dirs;
 #[path = "identity/disks.rs"]
 mod disks;
-#[path = "identity/folders.rs"]
-mod folders;
 #[path = "identity/id_file.rs"]
 mod id_file;
 #[path = "identity/macos.rs"]

@@ -234,13 +234,13 @@ fn the_layers_are_those_of_the_architecture_page() {
 #[test]
 fn no_path_climbs_out_of_its_module_by_super() {
     for source in sources() {
-        // A file below a module's folder may name that module; two steps up would be the crate's root.
+        // A file below a module's directory may name that module; two steps up would be the crate's root.
         let climbs = if source.path.contains('/') { "super::super::" } else { "super::" };
         assert!(!source.code.contains(climbs), "{}", source.path);
     }
 }
 
-/// Nothing outside the named files and folders matches.
+/// Nothing outside the named files and directories matches.
 fn only_in(pattern: &str, allowed: &[&str]) {
     let pattern = Regex::new(pattern).unwrap();
     let mut seen = 0;

@@ -48,8 +48,8 @@ fn file(path: &Path, content: &str, time: i64) {
     tree::set_mtime(path, time, 0);
 }
 
-fn link(folder: &Path, from: &str, to: &str) {
-    fs::hard_link(folder.join(from), folder.join(to)).unwrap();
+fn link(dir: &Path, from: &str, to: &str) {
+    fs::hard_link(dir.join(from), dir.join(to)).unwrap();
 }
 
 /// Makes a name a file of its own that differs in nothing but its mode: `cp -a name other; mv other name; chmod`.

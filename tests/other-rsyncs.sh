@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Fetches real rsyncs of other versions from Debian's suites: afterwards FOLDER/VERSION/rsync runs.
-# Usage: tests/other-rsyncs.sh [FOLDER]
+# Fetches real rsyncs of other versions from Debian's suites: afterwards DIRECTORY/VERSION/rsync runs.
+# Usage: tests/other-rsyncs.sh [DIRECTORY]
 set -euo pipefail
 export LC_ALL=C
 
 # Without this one the script fails; the others are kept where they can be had.
 required=3.2.7
-folder=$(realpath -m -- "${1:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/counterpart-tests/rsync}")
+directory=$(realpath -m -- "${1:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/counterpart-tests/rsync}")
 
 debian=http://deb.debian.org/debian
 security=http://deb.debian.org/debian-security
@@ -52,8 +52,8 @@ APT::Update::Error-Mode "any";
 EOF
 }
 
-# Takes packages of the private apt and unpacks them into one folder, running none of their scripts.
-unpack() { # FOLDER PACKAGE…
+# Takes packages of the private apt and unpacks them into one directory, running none of their scripts.
+unpack() { # DIRECTORY PACKAGE…
     local into=$1 deb
     shift
     rm -f "$apt"/debs/*.deb
@@ -75,7 +75,7 @@ works() { # RSYNC VERSION
 }
 
 # Gives an rsync the loader and the libraries of its own suite, where the host's are too old or too new.
-bring_libraries() { # VERSION-FOLDER
+bring_libraries() { # VERSION-DIRECTORY
     local root=$scratch/libraries loader direct all
     command -v patchelf >/dev/null || { say "patchelf is missing"; return 1; }
     rm -rf "$root"
@@ -95,10 +95,10 @@ bring_libraries() { # VERSION-FOLDER
 
 # Fetches the rsync of one suite; a suite fetched before costs no network.
 fetch() { # SUITE URL KEYS
-    local version stamp=$folder/.$1 into root=$scratch/$1/root
+    local version stamp=$directory/.$1 into root=$scratch/$1/root
     if [ -f "$stamp" ]; then
         version=$(<"$stamp")
-        if works "$folder/$version/rsync" "$version"; then return 0; fi
+        if works "$directory/$version/rsync" "$version"; then return 0; fi
         rm -f "$stamp"
     fi
     [ -r "$3" ] || { say "$1 is skipped: $3 is missing (package debian-archive-keyring)"; return 0; }
@@ -112,7 +112,7 @@ fetch() { # SUITE URL KEYS
     version=${version#*:}
     version=${version%%[-+~]*}
     [ -n "$version" ] || { say "$1 is skipped: it has no rsync"; return 0; }
-    into=$folder/$version
+    into=$directory/$version
     if works "$into/rsync" "$version"; then
         echo "$version" >"$stamp"
         return 0
@@ -129,10 +129,10 @@ fetch() { # SUITE URL KEYS
 }
 
 command -v apt-get >/dev/null || die "apt-get is missing: this needs Debian or a relative of it"
-mkdir -p "$folder"
+mkdir -p "$directory"
 # Two at a time would unpack over each other.
-exec 9>"$folder/.lock"
-flock -w 600 9 || die "another run holds $folder/.lock"
+exec 9>"$directory/.lock"
+flock -w 600 9 || die "another run holds $directory/.lock"
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 chmod 755 "$scratch"
@@ -142,8 +142,8 @@ for suite in "${suites[@]}"; do
     fetch $suite
 done
 
-for rsync in "$folder"/*/rsync; do
+for rsync in "$directory"/*/rsync; do
     [ -x "$rsync" ] || continue
     say "$rsync: $(env -i "$rsync" --version | sed -n 1p)"
 done
-[ -x "$folder/$required/rsync" ] || die "rsync $required, which the tests need, could not be had from Debian bookworm"
+[ -x "$directory/$required/rsync" ] || die "rsync $required, which the tests need, could not be had from Debian bookworm"

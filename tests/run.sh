@@ -81,7 +81,7 @@ install_packages() {
 }
 
 install_rust() {
-    # rustup's own folder is on nobody's PATH but a login shell's.
+    # rustup's own directory is on nobody's PATH but a login shell's.
     export PATH=$HOME/.cargo/bin:$PATH
     local needed
     needed=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)

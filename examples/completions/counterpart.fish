@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_counterpart_global_optspecs
-    string join \n s/source= d/destination= e/exclude-from= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run rsync= log-dir= keep-logs= adopt allow-shrink no-space-check allow-folder strict-scripts allow-non-root retries= retry-wait= stall-timeout= vanished-ok metrics-file= ping= on-error= skip-if-missing safety-net= h/help V/version
+    string join \n s/source= d/destination= e/exclude-from= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run rsync= log-dir= keep-logs= adopt allow-shrink no-space-check allow-directory strict-scripts allow-non-root retries= retry-wait= stall-timeout= vanished-ok metrics-file= ping= on-error= skip-if-missing safety-net= h/help V/version
 end
 
 function __fish_counterpart_needs_command
@@ -47,7 +47,7 @@ complete -c counterpart -n "__fish_counterpart_needs_command" -s t -l test-run -
 complete -c counterpart -n "__fish_counterpart_needs_command" -l adopt -d 'Accept a destination that holds other files, or another disk than before; use it once, by hand'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l allow-shrink -d 'Allow a source that has shrunk by more than half'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l no-space-check -d 'Do not check beforehand whether the clone fits'
-complete -c counterpart -n "__fish_counterpart_needs_command" -l allow-folder -d 'Clone into a directory below /mnt, /media or /Volumes even if no disk is mounted there'
+complete -c counterpart -n "__fish_counterpart_needs_command" -l allow-directory -d 'Clone into a directory below /mnt, /media or /Volumes even if no disk is mounted there'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l strict-scripts -d 'Fail the run if a script fails: 81 before the clone, 82 after it'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l allow-non-root -d 'Clone without root, keeping neither ownership nor special files'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l vanished-ok -d 'Exit 0 instead of 24 when files vanish from the source during the clone'
@@ -91,7 +91,7 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s t -l 
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l adopt -d 'Accept a destination that holds other files, or another disk than before; use it once, by hand'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l allow-shrink -d 'Allow a source that has shrunk by more than half'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l no-space-check -d 'Do not check beforehand whether the clone fits'
-complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l allow-folder -d 'Clone into a directory below /mnt, /media or /Volumes even if no disk is mounted there'
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l allow-directory -d 'Clone into a directory below /mnt, /media or /Volumes even if no disk is mounted there'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l strict-scripts -d 'Fail the run if a script fails: 81 before the clone, 82 after it'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l allow-non-root -d 'Clone without root, keeping neither ownership nor special files'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l vanished-ok -d 'Exit 0 instead of 24 when files vanish from the source during the clone'

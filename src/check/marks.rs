@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cli::check::LookArgs;
 use crate::display;
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::fs::location::Location;
 use crate::marker::stats::StatsFile;
 use crate::marker::{Mark, Prefix};
@@ -76,7 +76,7 @@ pub struct ErrorMark {
     pub reason: String,
 }
 
-/// The marks of one prefix in a folder.
+/// The marks of one prefix in a directory.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Marks {
     /// When the clone was completed, in seconds since 1970.
@@ -87,14 +87,14 @@ pub struct Marks {
     pub statistics: Found<StatsFile>,
     /// The last run in all detail.
     pub record: Found<Record>,
-    /// Whether the folder is known as a clone.
+    /// Whether the directory is known as a clone.
     pub identity: Found<()>,
 }
 
 /// What became of the attempt to look at a destination.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Place {
-    /// It is a folder with these marks.
+    /// It is a directory with these marks.
     Seen(Box<Marks>),
     /// Nothing is there.
     Missing,
@@ -129,13 +129,13 @@ pub fn parse(printed: &[u8]) -> Option<Look> {
 }
 
 fn look(destination: &Path, prefix: &Prefix) -> Place {
-    let folder = match Folder::open(destination) {
-        Ok(folder) => folder,
+    let dir = match Dir::open(destination) {
+        Ok(dir) => dir,
         Err(error) => return not_opened(destination, &error),
     };
-    let text = |suffix: &str| folder.read_file(&OsString::from(prefix.stem() + suffix), LARGEST);
+    let text = |suffix: &str| dir.read_file(&OsString::from(prefix.stem() + suffix), LARGEST);
     Place::Seen(Box::new(Marks {
-        completed: Found::from_io(completion(&folder, prefix)),
+        completed: Found::from_io(completion(&dir, prefix)),
         error: Found::from_io(text(Mark::Error.suffix()).map(|file| {
             file.map(|(metadata, content)| ErrorMark { at: metadata.mtime(), reason: first_line(&content) })
         })),
@@ -151,7 +151,7 @@ fn look(destination: &Path, prefix: &Prefix) -> Place {
                 read.and_then(|file| file.map(|(_, content)| parse_record(&content)).transpose()),
             ),
         },
-        identity: Found::from_io(folder.kind(&prefix.mark(Mark::Identity)).map(|kind| kind.map(|_| ()))),
+        identity: Found::from_io(dir.kind(&prefix.mark(Mark::Identity)).map(|kind| kind.map(|_| ()))),
     }))
 }
 
@@ -169,8 +169,8 @@ fn not_opened(destination: &Path, error: &io::Error) -> Place {
 }
 
 /// Its time is all that it says, so it need not be readable.
-fn completion(folder: &Folder, prefix: &Prefix) -> io::Result<Option<i64>> {
-    let Some(stat) = folder.stat(&prefix.mark(Mark::Completed))? else { return Ok(None) };
+fn completion(dir: &Dir, prefix: &Prefix) -> io::Result<Option<i64>> {
+    let Some(stat) = dir.stat(&prefix.mark(Mark::Completed))? else { return Ok(None) };
     if SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) != SFlag::S_IFREG {
         return Err(io::Error::other("it is not a regular file"));
     }
@@ -200,8 +200,8 @@ mod tests {
 
     const STEM: &str = ".me.jedda.counterpart.";
 
-    fn seen(folder: &Path) -> Marks {
-        match look(folder, &Prefix::default()) {
+    fn seen(dir: &Path) -> Marks {
+        match look(dir, &Prefix::default()) {
             Place::Seen(marks) => *marks,
             other @ (Place::Missing | Place::Barred | Place::Broken(_) | Place::Silent(_)) => {
                 panic!("{other:?}")
@@ -210,16 +210,16 @@ mod tests {
     }
 
     #[test]
-    fn links_fifos_folders_and_large_files_are_damage_and_block_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let at = |suffix: &str| folder.path().join(format!("{STEM}{suffix}"));
-        let target = folder.path().join("target");
+    fn links_fifos_dirs_and_large_files_are_damage_and_block_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |suffix: &str| dir.path().join(format!("{STEM}{suffix}"));
+        let target = dir.path().join("target");
         std::fs::write(&target, "Clone Started: 1\n").unwrap();
         symlink(&target, at("completed")).unwrap();
         nix::unistd::mkfifo(&at("error"), nix::sys::stat::Mode::S_IRWXU).unwrap();
         symlink(&target, at("stats")).unwrap();
         std::fs::File::create(at("stats.json")).unwrap().set_len(super::LARGEST + 1).unwrap();
-        let marks = seen(folder.path());
+        let marks = seen(dir.path());
         let no_file = "it is not a regular file".to_owned();
         assert_eq!(marks.completed, Found::Damaged(no_file.clone()));
         assert_eq!(marks.error, Found::Damaged(no_file.clone()));
@@ -230,17 +230,17 @@ mod tests {
 
     #[test]
     fn an_error_is_its_first_line_and_harmless() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join(format!("{STEM}error")), b"no\x1b[2J \xff\nmore\n").unwrap();
-        assert_eq!(seen(folder.path()).error.present().unwrap().reason, "no\\#033[2J \\#377");
-        std::fs::write(folder.path().join(format!("{STEM}error")), b"").unwrap();
-        assert_eq!(seen(folder.path()).error.present().unwrap().reason, "");
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(format!("{STEM}error")), b"no\x1b[2J \xff\nmore\n").unwrap();
+        assert_eq!(seen(dir.path()).error.present().unwrap().reason, "no\\#033[2J \\#377");
+        std::fs::write(dir.path().join(format!("{STEM}error")), b"").unwrap();
+        assert_eq!(seen(dir.path()).error.present().unwrap().reason, "");
     }
 
     #[test]
     fn an_answer_that_is_cut_short_is_none() {
-        let folder = tempfile::tempdir().unwrap();
-        let place = look(folder.path(), &Prefix::default());
+        let dir = tempfile::tempdir().unwrap();
+        let place = look(dir.path(), &Prefix::default());
         let look = Look { resolved: b"/\xff".to_vec(), place };
         let printed = serde_json::to_vec(&look).unwrap();
         assert_eq!(parse(&printed), Some(look));
@@ -249,13 +249,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_folder_is_told() {
-        let folder = tempfile::tempdir().unwrap();
-        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+    fn what_is_no_dir_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link) = (dir.path().join("file"), dir.path().join("link"));
         std::fs::write(&file, "").unwrap();
-        symlink(folder.path(), &link).unwrap();
+        symlink(dir.path(), &link).unwrap();
         let prefix = Prefix::default();
-        assert_eq!(look(&folder.path().join("none"), &prefix), Place::Missing);
+        assert_eq!(look(&dir.path().join("none"), &prefix), Place::Missing);
         assert_eq!(look(&file, &prefix), Place::Broken("Not a directory".to_owned()));
         assert_eq!(look(&link, &prefix), Place::Broken("it is a symbolic link".to_owned()));
     }

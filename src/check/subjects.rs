@@ -15,7 +15,7 @@ use crate::state::{State, Store};
 /// Where a clone is.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// Its folder, absolute.
+    /// Its directory, absolute.
     pub destination: PathBuf,
     /// The prefix of its marks.
     pub prefix: Prefix,

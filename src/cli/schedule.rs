@@ -164,7 +164,7 @@ fn objection(plan: &Plan) -> Option<&'static str> {
 
 /// The arguments that were given, in the order of their definition.
 ///
-/// Every option that takes a path gets it as an absolute one: a job starts in another folder.
+/// Every option that takes a path gets it as an absolute one: a job starts in another directory.
 fn long_arguments(definition: &Command, matches: &ArgMatches) -> Result<Vec<String>, String> {
     let mut written = Vec::new();
     for argument in definition.get_arguments() {

@@ -2,7 +2,7 @@
 
 use crate::display;
 use crate::doctor::exam::Exam;
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::host::platform::Platform;
 use crate::linux::mounts::Ownership;
 use crate::phases::endpoints;
@@ -16,7 +16,7 @@ pub struct Ends {
     /// The source, if it can be read.
     pub source: Option<Source>,
     /// The destination, if it can be written.
-    pub destination: Option<Folder>,
+    pub destination: Option<Dir>,
     /// Both, if a clone would take them.
     pub both: Option<Endpoints>,
 }
@@ -34,16 +34,16 @@ pub fn examine(exam: &mut Exam<'_>) -> Ends {
     if exam.inquiry.has_source {
         ends.source = exam.ask("source", "", endpoints::source);
         if let Some(source) = &ends.source {
-            let what = if source.is_system { "the root of a system" } else { "a folder of data" };
-            exam.ok("source", format!("{} can be read and is {what}.", display::path(source.folder.path())));
+            let what = if source.is_system { "the root of a system" } else { "a directory of data" };
+            exam.ok("source", format!("{} can be read and is {what}.", display::path(source.dir.path())));
         }
     }
     if exam.inquiry.has_destination {
         ends.destination = exam.ask("destination", "", endpoints::destination);
-        if let Some(folder) = &ends.destination {
-            exam.ok("destination", format!("{} can be written.", display::path(folder.path())));
-            owners(exam, folder);
-            exam.ask("outputs", "", |run| outputs::check(run, folder));
+        if let Some(dir) = &ends.destination {
+            exam.ok("destination", format!("{} can be written.", display::path(dir.path())));
+            owners(exam, dir);
+            exam.ask("outputs", "", |run| outputs::check(run, dir));
         }
     }
     together(exam, &mut ends);
@@ -54,12 +54,12 @@ pub fn examine(exam: &mut Exam<'_>) -> Ends {
     ends
 }
 
-fn owners(exam: &mut Exam<'_>, folder: &Folder) {
+fn owners(exam: &mut Exam<'_>, dir: &Dir) {
     const TOPIC: &str = "ownership";
-    if exam.ask(TOPIC, "", |run| ownership::refuse_known(run, folder)).is_none() {
+    if exam.ask(TOPIC, "", |run| ownership::refuse_known(run, dir)).is_none() {
         return;
     }
-    match ownership::known(exam.run, folder) {
+    match ownership::known(exam.run, dir) {
         Ownership::Kept => exam.ok(TOPIC, "the destination keeps the owners of files."),
         Ownership::Unknown | Ownership::Ignored(_) => exam.warn(
             TOPIC,
@@ -89,8 +89,8 @@ fn together(exam: &mut Exam<'_>, ends: &mut Ends) {
         (Some(source), None) => {
             exam.ask("source", "", |run| endpoints::refuse_sealed(run, source));
         }
-        (None, Some(folder)) => {
-            exam.ask("destination", "", |run| endpoints::judge_destination(run, folder));
+        (None, Some(dir)) => {
+            exam.ask("destination", "", |run| endpoints::judge_destination(run, dir));
         }
         (None, None) => {}
     }
@@ -121,7 +121,7 @@ fn view(exam: &mut Exam<'_>, both: &Endpoints) {
     }
 }
 
-fn left_out(exam: &mut Exam<'_>, source: &Source, destination: Option<&Folder>) {
+fn left_out(exam: &mut Exam<'_>, source: &Source, destination: Option<&Dir>) {
     const TOPIC: &str = "other filesystems";
     log_header::warn_of_left_out(exam.run, source, destination);
     let remedy = "Clone it with a run of its own, or leave it at that; docs/guide.md, \"One filesystem\".";

@@ -1,4 +1,4 @@
-//! The machine itself: rights, rsync, and the folders that we keep things in.
+//! The machine itself: rights, rsync, and the directories that we keep things in.
 
 use std::fs::File;
 use std::io;
@@ -64,27 +64,27 @@ pub fn rsync(exam: &mut Exam<'_>) -> Option<Rsync> {
     Some(rsync)
 }
 
-/// The folder of the log: without one a clone goes on, but nobody can read what it did.
+/// The directory of the log: without one a clone goes on, but nobody can read what it did.
 pub fn log(exam: &mut Exam<'_>) {
-    let folder = exam.run.plan.log_dir.as_deref().unwrap_or(&exam.run.host.log_dir);
-    own_folder(
+    let dir = exam.run.plan.log_dir.as_deref().unwrap_or(&exam.run.host.log_dir);
+    own_dir(
         exam,
         "log",
-        folder,
+        dir,
         "The clone would go on without a log file. Make room or give it another --log-dir.",
     );
 }
 
-/// The folder in which the last runs are remembered.
+/// The directory in which the last runs are remembered.
 pub fn state(exam: &mut Exam<'_>) {
     let remedy =
         "The clone would go on, but a destination that is not mounted could not be judged afterwards.";
-    own_folder(exam, "state", &exam.run.host.state_dir, remedy);
+    own_dir(exam, "state", &exam.run.host.state_dir, remedy);
 }
 
-fn own_folder(exam: &mut Exam<'_>, topic: &'static str, folder: &Path, remedy: &str) {
-    let name = display::path(folder);
-    match is_there(folder) {
+fn own_dir(exam: &mut Exam<'_>, topic: &'static str, dir: &Path, remedy: &str) {
+    let name = display::path(dir);
+    match is_there(dir) {
         Err(error) => {
             exam.warn(topic, format!("{name} cannot be written: {}.", display::reason(&error)), remedy);
         }
@@ -93,18 +93,18 @@ fn own_folder(exam: &mut Exam<'_>, topic: &'static str, folder: &Path, remedy: &
     }
 }
 
-/// Whether the folder is there. Errors when it can neither be written nor be made.
-fn is_there(folder: &Path) -> io::Result<bool> {
-    for path in folder.ancestors() {
+/// Whether the directory is there. Errors when it can neither be written nor be made.
+fn is_there(dir: &Path) -> io::Result<bool> {
+    for path in dir.ancestors() {
         match File::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             opened => {
                 let opened = opened?;
                 if !opened.metadata()?.is_dir() {
-                    return Err(io::Error::other(format!("{} is not a folder", display::path(path))));
+                    return Err(io::Error::other(format!("{} is not a directory", display::path(path))));
                 }
                 faccessat(&opened, ".", AccessFlags::W_OK | AccessFlags::X_OK, AtFlags::AT_EACCESS)?;
-                return Ok(path == folder);
+                return Ok(path == dir);
             }
         }
     }

@@ -17,7 +17,7 @@ const TOPIC: &str = "free space";
 /// Has the source counted as a clone does where there are both ends; else tells what is free.
 pub fn examine(exam: &mut Exam<'_>, ends: &Ends, rules: Option<&mut Rules>) {
     let remedy = "Make room there, or exclude more with -e.";
-    let free = ends.destination.as_ref().and_then(|folder| Space::of(folder).ok());
+    let free = ends.destination.as_ref().and_then(|dir| Space::of(dir).ok());
     let free = free.filter(|space| space.total > 0).map(|space| space.free_for(exam.run.host.is_root()));
     let free = free.map_or("an unknown number of bytes".to_owned(), |bytes| HumanBytes(bytes).to_string());
     if let (Some(both), Some(rules)) = (&ends.both, rules) {

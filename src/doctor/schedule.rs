@@ -91,16 +91,16 @@ pub fn jobs(exam: &mut Exam<'_>) {
     }
 }
 
-fn entries(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+fn entries(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
     paths.sort();
     paths
 }
 
-/// The files of a folder whose names hold ours and end so.
-fn named(folder: &Path, ending: &str) -> Vec<PathBuf> {
-    let mut paths = entries(folder);
+/// The files of a directory whose names hold ours and end so.
+fn named(dir: &Path, ending: &str) -> Vec<PathBuf> {
+    let mut paths = entries(dir);
     paths.retain(|path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
         name.contains("counterpart") && name.ends_with(ending)
@@ -113,7 +113,7 @@ fn is_enabled(units: &Path, unit: &Path) -> bool {
     let name = unit.file_name().unwrap_or_default();
     let mut wants =
         entries(units).into_iter().filter(|path| path.extension().is_some_and(|end| end == "wants"));
-    wants.any(|folder| std::fs::symlink_metadata(folder.join(name)).is_ok())
+    wants.any(|dir| std::fs::symlink_metadata(dir.join(name)).is_ok())
 }
 
 /// The tables of cron that start us; those of users other than root are none of the machine's.
@@ -123,8 +123,8 @@ fn cron(root: &Path) -> Vec<PathBuf> {
         root.join("var/spool/cron/crontabs/root"),
         root.join("var/spool/cron/root"),
     ];
-    for folder in ["cron.d", "cron.daily", "cron.weekly"] {
-        tables.extend(entries(&root.join("etc").join(folder)));
+    for dir in ["cron.d", "cron.daily", "cron.weekly"] {
+        tables.extend(entries(&root.join("etc").join(dir)));
     }
     tables.retain(|table| speaks_of_us(table));
     tables

@@ -44,7 +44,7 @@ impl Failure {
             | Self::LosesBackups { .. }
             | Self::RsyncNotRun { .. }
             | Self::RsyncUnusable { .. } => ExitCode::WRONG_RSYNC,
-            Self::SameFolder { .. }
+            Self::SameDir { .. }
             | Self::SourceInsideDestination { .. }
             | Self::PartInsideDestination { .. }
             | Self::HoldsSystem { .. } => ExitCode::OVERLAP,
@@ -60,8 +60,8 @@ impl Failure {
             Self::PgDumpallNotFound { .. } => ExitCode::PG_DUMPALL_NOT_FOUND,
             Self::DatabaseNotDumped { .. } => ExitCode::DATABASE,
             Self::DirectoryNotArchived { .. } => ExitCode::DIRECTORY,
-            // The folder holds the settings last, and whatever else was asked for.
-            Self::SettingsNotDumped { .. } | Self::BackupFolder { .. } => ExitCode::SETTINGS,
+            // The directory holds the settings last, and whatever else was asked for.
+            Self::SettingsNotDumped { .. } | Self::BackupDir { .. } => ExitCode::SETTINGS,
             Self::Interrupted { signal } => ExitCode::from_interruption(*signal),
             Self::Stalled { .. } => ExitCode::TIMEOUT,
             Self::Encrypted { .. } | Self::LinkedVanished { .. } => ExitCode::PARTIAL,
@@ -85,7 +85,7 @@ impl Failure {
             | Self::OutputInDestination { .. }
             | Self::DestinationUnknown { .. }
             | Self::Locked { .. }
-            | Self::SameFolder { .. }
+            | Self::SameDir { .. }
             | Self::SourceInsideDestination { .. }
             | Self::PartInsideDestination { .. }
             | Self::HoldsSystem { .. }
@@ -119,7 +119,7 @@ impl Failure {
             | Self::RsyncNotRun { .. }
             | Self::StatisticsMissing { .. }
             | Self::FlushFailed { .. }
-            | Self::BackupFolder { .. }
+            | Self::BackupDir { .. }
             | Self::NoPassword { .. }
             | Self::BackupUnsupported { .. }
             | Self::ServeradminNotFound { .. }

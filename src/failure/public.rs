@@ -14,12 +14,12 @@ impl Failure {
                 display::path(path)
             ),
             Self::MissingUser { path: Some(_) } => Self::MissingUser { path: None }.to_string(),
-            Self::WouldDelete { path, files, folders, .. } => format!(
+            Self::WouldDelete { path, files, dirs, .. } => format!(
                 "The destination {} bears no mark of Counterpart, and this clone would delete or overwrite {} and {} \
                  there. If it is the right disk, run once with --adopt.",
                 display::path(path),
                 counted(*files, "file"),
-                counted(*folders, "folder")
+                counted(*dirs, "directory")
             ),
             Self::CannotHold { path, .. } => format!(
                 "The destination {} cannot hold everything that the source has. The log says what, and names the first \
@@ -57,7 +57,7 @@ impl Failure {
             | Self::Locked { .. }
             | Self::RsyncNotFound { .. }
             | Self::WrongRsync { .. }
-            | Self::SameFolder { .. }
+            | Self::SameDir { .. }
             | Self::SourceInsideDestination { .. }
             | Self::PartInsideDestination { .. }
             | Self::HoldsSystem { .. }
@@ -77,7 +77,7 @@ impl Failure {
             | Self::RsyncNotRun { .. }
             | Self::StatisticsMissing { .. }
             | Self::FlushFailed { .. }
-            | Self::BackupFolder { .. }
+            | Self::BackupDir { .. }
             | Self::NoPassword { .. }
             | Self::BackupUnsupported { .. }
             | Self::ServeradminNotFound { .. }

@@ -1,4 +1,4 @@
-//! A folder that is held open: what is made, renamed or removed in it never follows a link that somebody planted.
+//! A directory that is held open: what is made, renamed or removed in it never follows a link that somebody planted.
 
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs::{File, Metadata};
@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use nix::dir::Dir;
+use nix::dir::Dir as Entries;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstatat, futimens, mkdirat};
@@ -22,35 +22,35 @@ use crate::fs::resolve;
 /// The part of a temporary file's name that says what it is; a random part follows.
 pub const TEMPORARY: &str = ".tmp-";
 
-/// A folder, held open for reading.
+/// A directory, held open for reading.
 #[derive(Debug)]
-pub struct Folder {
+pub struct Dir {
     path: PathBuf,
     file: File,
-    /// The folder as it was reached by its path, where `file` shows it through a view.
+    /// The directory as it was reached by its path, where `file` shows it through a view.
     reached: Option<File>,
 }
 
-impl Folder {
-    /// Opens an existing folder; a symbolic link in the last part of `path` is an error.
+impl Dir {
+    /// Opens an existing directory; a symbolic link in the last part of `path` is an error.
     pub fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
         let file = File::options().read(true).custom_flags(flags.bits()).open(path)?;
         Ok(Self { path: path.to_owned(), file, reached: None })
     }
 
-    /// The same folder through the root of another mount of it, `tree`.
+    /// The same directory through the root of another mount of it, `tree`.
     ///
-    /// Errors when that shows another folder.
+    /// Errors when that shows another directory.
     pub fn seen_through(&self, tree: impl AsFd) -> io::Result<Self> {
-        let file = File::from(open_subfolder(tree, c".")?);
+        let file = File::from(open_subdir(tree, c".")?);
         if FileIdentity::from(&file.metadata()?) != self.identity()? {
-            return Err(io::Error::other("the view shows another folder"));
+            return Err(io::Error::other("the view shows another directory"));
         }
         Ok(Self { path: self.path.clone(), file, reached: Some(self.reached().try_clone()?) })
     }
 
-    /// The open folder as its path led to it: in the table of mounts, unlike a view.
+    /// The open directory as its path led to it: in the table of mounts, unlike a view.
     #[must_use]
     pub fn reached(&self) -> &File {
         self.reached.as_ref().unwrap_or(&self.file)
@@ -62,14 +62,14 @@ impl Folder {
         self.reached.is_some()
     }
 
-    /// Opens the folder that a path leads to, wherever that is; for root no link that another user could have put on the
+    /// Opens the directory that a path leads to, wherever that is; for root no link that another user could have put on the
     /// way is followed. Its path is the one without links.
     pub fn reach(path: &Path) -> io::Result<Self> {
         let (file, path) = resolve::directory(path)?;
         Ok(Self { path, file, reached: None })
     }
 
-    /// Opens a folder that is made, with everything above it, where it is missing; a symbolic link in the last part of
+    /// Opens a directory that is made, with everything above it, where it is missing; a symbolic link in the last part of
     /// `path` is an error, and so is for root one on the way that another user could have put there.
     pub fn open_or_create(path: &Path, mode: u32) -> io::Result<Self> {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Self::reach(path) };
@@ -77,23 +77,23 @@ impl Folder {
         let above = Self { path: parent.to_owned(), file: above, reached: None };
         match mkdirat(&above.file, name, mode_of(mode)) {
             Ok(()) => {
-                let folder = above.enter(name)?;
+                let dir = above.enter(name)?;
                 // The caller's umask has taken rights from it; a filesystem without modes keeps what it shows.
-                let _ = fchmod(&folder.file, mode_of(mode));
-                Ok(folder)
+                let _ = fchmod(&dir.file, mode_of(mode));
+                Ok(dir)
             }
             Err(Errno::EEXIST) => above.enter(name),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Makes the folder one that only its owner can enter; it must be ours.
+    /// Makes the directory one that only its owner can enter; it must be ours.
     pub fn make_private(&self) -> io::Result<()> {
         self.refuse_strangers()?;
         Ok(fchmod(&self.file, Mode::S_IRWXU)?)
     }
 
-    /// Errors when the folder is not ours.
+    /// Errors when the directory is not ours.
     pub fn refuse_strangers(&self) -> io::Result<()> {
         if self.metadata()?.uid() == nix::unistd::geteuid().as_raw() {
             return Ok(());
@@ -107,35 +107,35 @@ impl Folder {
         &self.path
     }
 
-    /// The open folder.
+    /// The open directory.
     #[must_use]
     pub fn file(&self) -> &File {
         &self.file
     }
 
-    /// What is known of the folder itself.
+    /// What is known of the directory itself.
     pub fn metadata(&self) -> io::Result<Metadata> {
         self.file.metadata()
     }
 
-    /// Which folder it is.
+    /// Which directory it is.
     pub fn identity(&self) -> io::Result<FileIdentity> {
         self.metadata().map(|metadata| FileIdentity::from(&metadata))
     }
 
-    /// Opens the folder `name` in this one; a symbolic link of that name is an error.
+    /// Opens the directory `name` in this one; a symbolic link of that name is an error.
     pub fn enter(&self, name: &OsStr) -> io::Result<Self> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let file = File::from(openat(&self.file, name, flags, Mode::empty())?);
         Ok(Self { path: self.path.join(name), file, reached: None })
     }
 
-    /// Opens the folder at a relative path below this one; a symbolic link in any part of it is an error.
+    /// Opens the directory at a relative path below this one; a symbolic link in any part of it is an error.
     pub fn enter_path(&self, path: &Path) -> io::Result<Self> {
-        let mut file = open_subfolder(self, c".")?;
+        let mut file = open_subdir(self, c".")?;
         for name in path.components() {
             let name = CString::new(name.as_os_str().as_bytes())?;
-            file = open_subfolder(&file, &name)?;
+            file = open_subdir(&file, &name)?;
         }
         Ok(Self { path: self.path.join(path), file: File::from(file), reached: None })
     }
@@ -145,17 +145,17 @@ impl Folder {
         Ok(Self { path: path.to_owned(), file: File::from(directory.try_clone()?), reached: None })
     }
 
-    /// Makes a folder that only its owner can enter; fails when anything of that name is there.
-    pub fn make_folder(&self, name: &OsStr) -> io::Result<()> {
+    /// Makes a directory that only its owner can enter; fails when anything of that name is there.
+    pub fn make_dir(&self, name: &OsStr) -> io::Result<()> {
         Ok(mkdirat(&self.file, name, Mode::S_IRWXU)?)
     }
 
-    /// Gives an entry another name in the same folder; what had that name is replaced.
+    /// Gives an entry another name in the same directory; what had that name is replaced.
     pub fn rename(&self, name: &OsStr, new: &OsStr) -> io::Result<()> {
         Ok(renameat(&self.file, name, &self.file, new)?)
     }
 
-    /// Removes the folder `name` if there is nothing in it; says whether it is gone.
+    /// Removes the directory `name` if there is nothing in it; says whether it is gone.
     pub fn remove_empty(&self, name: &OsStr) -> io::Result<bool> {
         match unlinkat(&self.file, name, UnlinkatFlags::RemoveDir) {
             Ok(()) => Ok(true),
@@ -188,7 +188,7 @@ impl Folder {
         Ok(temporary)
     }
 
-    /// Whether `name` is one that [`Folder::temporary`] gave to a file beside `target`.
+    /// Whether `name` is one that [`Dir::temporary`] gave to a file beside `target`.
     #[must_use]
     pub fn is_temporary(name: &OsStr, target: &OsStr) -> bool {
         name.as_bytes()
@@ -207,7 +207,7 @@ impl Folder {
         written
     }
 
-    /// Flushes a temporary file and gives it its name; a folder of that name gives way.
+    /// Flushes a temporary file and gives it its name; a directory of that name gives way.
     pub fn commit(&self, file: &File, temporary: &OsStr, name: &OsStr) -> io::Result<()> {
         file.sync_all()?;
         if self.kind(name)? == Some(SFlag::S_IFDIR) {
@@ -217,7 +217,7 @@ impl Folder {
         self.file.sync_all()
     }
 
-    /// Gives a finished folder or file that another program has made its name. What had that name is kept until then.
+    /// Gives a finished directory or file that another program has made its name. What had that name is kept until then.
     pub fn commit_made(&self, made: &OsStr, name: &OsStr) -> io::Result<()> {
         if self.kind(name)?.is_none() {
             renameat(&self.file, made, &self.file, name)?;
@@ -235,7 +235,7 @@ impl Folder {
         self.remove(&aside)
     }
 
-    /// Removes whatever is called `name`: a link itself, a folder with all it holds. Nothing there is no error.
+    /// Removes whatever is called `name`: a link itself, a directory with all it holds. Nothing there is no error.
     pub fn remove(&self, name: &OsStr) -> io::Result<()> {
         match self.kind(name)? {
             None => Ok(()),
@@ -247,7 +247,7 @@ impl Folder {
         }
     }
 
-    /// Removes a file or a link; a folder is an error.
+    /// Removes a file or a link; a directory is an error.
     pub fn remove_file(&self, name: &OsStr) -> io::Result<()> {
         Ok(unlinkat(&self.file, name, UnlinkatFlags::NoRemoveDir)?)
     }
@@ -284,7 +284,7 @@ impl Folder {
         Ok(Some((metadata, content)))
     }
 
-    /// The names in the folder, which where possible shows no trace of that in its access time.
+    /// The names in the directory, which where possible shows no trace of that in its access time.
     pub fn names(&self) -> io::Result<Vec<OsString>> {
         self.names_that(|_| true)
     }
@@ -292,7 +292,7 @@ impl Folder {
     /// Those of the names that are `wanted`; the others, however many they are, take no memory.
     pub fn names_that(&self, mut wanted: impl FnMut(&OsStr) -> bool) -> io::Result<Vec<OsString>> {
         let mut found = Vec::new();
-        for entry in Dir::from_fd(open_subfolder(self, c".")?)?.iter() {
+        for entry in Entries::from_fd(open_subdir(self, c".")?)?.iter() {
             let entry = entry?;
             let name = OsStr::from_bytes(entry.file_name().to_bytes());
             if name != "." && name != ".." && wanted(name) {
@@ -329,13 +329,13 @@ impl Folder {
         Ok(file.metadata()?.is_file().then_some(file))
     }
 
-    /// Sets the folder's own modification time, in seconds and nanoseconds since 1970.
+    /// Sets the directory's own modification time, in seconds and nanoseconds since 1970.
     pub fn set_modified(&self, seconds: i64, nanoseconds: i64) -> io::Result<()> {
         let modified = TimeSpec::seconds(seconds) + TimeSpec::nanoseconds(nanoseconds);
         Ok(futimens(&self.file, &TimeSpec::UTIME_OMIT, &modified)?)
     }
 
-    /// Flushes the folder's own entry list.
+    /// Flushes the directory's own entry list.
     pub fn sync(&self) -> io::Result<()> {
         self.file.sync_all()
     }
@@ -348,14 +348,14 @@ impl Folder {
 
     /// Flushes everything of this filesystem to its device.
     ///
-    /// Errors when data that was written since the folder was opened did not reach the device: rsync's exit 0 says
+    /// Errors when data that was written since the directory was opened did not reach the device: rsync's exit 0 says
     /// nothing about that.
     pub fn flush_filesystem(&self) -> io::Result<()> {
         flush(&self.file)
     }
 }
 
-impl AsFd for Folder {
+impl AsFd for Dir {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         self.file.as_fd()
     }
@@ -387,9 +387,9 @@ pub fn is_too_long(directory: &Path, name: &CStr) -> bool {
     directory.as_os_str().len() + 1 + name.to_bytes().len() > LONGEST_PATH
 }
 
-/// Opens a folder below an open one for reading, links not followed, and where it can without a trace in its access
+/// Opens a directory below an open one for reading, links not followed, and where it can without a trace in its access
 /// time.
-pub fn open_subfolder(parent: impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
+pub fn open_subdir(parent: impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     match openat(&parent, name, flags | UNNOTICED, Mode::empty()) {
         // Only its owner and root may read it so.
@@ -400,10 +400,10 @@ pub fn open_subfolder(parent: impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
     }
 }
 
-/// Opens the folder that these names lead to from an open one, in the same way.
+/// Opens the directory that these names lead to from an open one, in the same way.
 pub fn open_below(base: impl AsFd, way: &[CString]) -> io::Result<OwnedFd> {
     let (first, rest) = way.split_first().ok_or(io::ErrorKind::NotFound)?;
-    rest.iter().try_fold(open_subfolder(base, first)?, |above, name| open_subfolder(above, name))
+    rest.iter().try_fold(open_subdir(base, first)?, |above, name| open_subdir(above, name))
 }
 
 #[cfg(target_os = "linux")]

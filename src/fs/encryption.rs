@@ -28,14 +28,14 @@ fn looks_encrypted(name: &[u8]) -> bool {
 mod linux {
     use std::os::fd::OwnedFd;
 
-    use nix::dir::{Dir, Type};
+    use nix::dir::{Dir as Entries, Type};
     use nix::errno::Errno;
     use nix::fcntl::{OFlag, openat};
     use nix::sys::stat::Mode;
     use rustix::fs::{AtFlags, StatxAttributes, StatxFlags, ioctl_getflags, statx};
 
     use super::looks_encrypted;
-    use crate::fs::dir::open_subfolder;
+    use crate::fs::dir::open_subdir;
     use crate::sys::{Key, encryption_key};
 
     /// `FS_ENCRYPT_FL`, where `statx` is not to be had.
@@ -62,7 +62,7 @@ mod linux {
 
     /// A file that is opened without its key gives an error of its own; where there is no file, the names decide.
     fn tried(directory: &OwnedFd) -> bool {
-        let Ok(entries) = open_subfolder(directory, c".").and_then(|copy| Ok(Dir::from_fd(copy)?)) else {
+        let Ok(entries) = open_subdir(directory, c".").and_then(|copy| Ok(Entries::from_fd(copy)?)) else {
             return false;
         };
         let mut only_strange_names = false;

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use nix::fcntl::OFlag;
 
-/// Opens the FIFO that a name leads to from a folder for writing, and closes it again: whoever waits for a writer goes on.
+/// Opens the FIFO that a name leads to from a directory for writing, and closes it again: whoever waits for a writer goes on.
 ///
 /// Nothing but a FIFO is opened, whatever takes its place meanwhile.
 pub fn let_go(base: &Path, name: &Path) -> io::Result<()> {
@@ -30,7 +30,7 @@ const PATH_ONLY: OFlag = OFlag::O_PATH;
 #[cfg(not(target_os = "linux"))]
 const PATH_ONLY: OFlag = OFlag::empty();
 
-/// A handle of what a name leads to from a folder; below its ends rsync follows no link, so a relative name is followed
+/// A handle of what a name leads to from a directory; below its ends rsync follows no link, so a relative name is followed
 /// through none.
 #[cfg(target_os = "linux")]
 fn find(base: &File, name: &Path) -> io::Result<File> {
@@ -67,32 +67,32 @@ mod tests {
 
     use super::let_go;
 
-    /// A folder with a FIFO, which has a reader.
-    fn fifo(folder: &Path) -> fs::File {
-        fs::create_dir(folder.join("real")).unwrap();
-        mkfifo(&folder.join("real/fifo"), Mode::S_IRWXU).unwrap();
-        fs::File::options().read(true).write(true).open(folder.join("real/fifo")).unwrap()
+    /// A directory with a FIFO, which has a reader.
+    fn fifo(dir: &Path) -> fs::File {
+        fs::create_dir(dir.join("real")).unwrap();
+        mkfifo(&dir.join("real/fifo"), Mode::S_IRWXU).unwrap();
+        fs::File::options().read(true).write(true).open(dir.join("real/fifo")).unwrap()
     }
 
     #[test]
     fn a_fifo_is_opened_by_each_kind_of_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let _reader = fifo(folder.path());
-        let_go(folder.path(), Path::new("real/fifo")).unwrap();
-        let_go(Path::new("/proc/self/root"), &folder.path().join("real/fifo")).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let _reader = fifo(dir.path());
+        let_go(dir.path(), Path::new("real/fifo")).unwrap();
+        let_go(Path::new("/proc/self/root"), &dir.path().join("real/fifo")).unwrap();
     }
 
     #[test]
     fn nothing_else_is_opened() {
-        let folder = tempfile::tempdir().unwrap();
-        let _reader = fifo(folder.path());
-        symlink("real", folder.path().join("link")).unwrap();
-        symlink("real/fifo", folder.path().join("straight")).unwrap();
-        let file = folder.path().join("file");
+        let dir = tempfile::tempdir().unwrap();
+        let _reader = fifo(dir.path());
+        symlink("real", dir.path().join("link")).unwrap();
+        symlink("real/fifo", dir.path().join("straight")).unwrap();
+        let file = dir.path().join("file");
         fs::write(&file, "").unwrap();
         fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
         for name in ["link/fifo", "straight", "file", "real", "none", "../../dev/null"] {
-            assert!(let_go(folder.path(), Path::new(name)).is_err(), "{name}");
+            assert!(let_go(dir.path(), Path::new(name)).is_err(), "{name}");
         }
         for name in ["/dev/null", "/dev/zero"] {
             assert!(let_go(Path::new("/proc/self/root"), Path::new(name)).is_err(), "{name}");

@@ -3,7 +3,7 @@
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 
-/// Which file or folder of the machine: device and inode number.
+/// Which file or directory of the machine: device and inode number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileIdentity {
     /// The filesystem's device number.

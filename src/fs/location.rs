@@ -81,8 +81,8 @@ mod tests {
 
     #[test]
     fn every_spelling_of_a_directory_has_one_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = std::fs::canonicalize(folder.path()).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let root = std::fs::canonicalize(dir.path()).unwrap();
         std::fs::create_dir_all(root.join("disk/clone")).unwrap();
         std::fs::create_dir(root.join("other")).unwrap();
         symlink(root.join("disk"), root.join("link")).unwrap();
@@ -100,8 +100,8 @@ mod tests {
 
     #[test]
     fn what_is_not_mounted_keeps_its_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = std::fs::canonicalize(folder.path()).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let root = std::fs::canonicalize(dir.path()).unwrap();
         symlink(&root, root.join("link")).unwrap();
         for spelling in ["disk/clone", "link/disk/clone", "disk/none/../clone", "gone/../disk/clone"] {
             let location = Location::of(&root.join(spelling));

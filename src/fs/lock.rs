@@ -1,4 +1,4 @@
-//! A kernel lock keyed by a folder's device and inode number. It dies with its holders.
+//! A kernel lock keyed by a directory's device and inode number. It dies with its holders.
 
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -10,7 +10,7 @@ use nix::fcntl::{Flock, FlockArg, OFlag, openat};
 use nix::sys::stat::Mode;
 use nix::unistd::{AccessFlags, access};
 
-use crate::fs::dir::{FileIdentity, Folder};
+use crate::fs::dir::{Dir, FileIdentity};
 use crate::fs::space::Space;
 
 /// A held lock.
@@ -18,50 +18,50 @@ use crate::fs::space::Space;
 pub struct Lock(Flock<std::fs::File>);
 
 impl Lock {
-    /// Takes the lock of a folder; `None` when somebody holds it.
+    /// Takes the lock of a directory; `None` when somebody holds it.
     ///
     /// The lock's file stays: removing it would let two holders lock two files of one name. Errors when the lock
-    /// folder is not ours alone, or cannot be made or written.
-    pub fn take(lock_dir: &Path, folder: FileIdentity) -> io::Result<Option<Self>> {
-        let locks = Folder::open_or_create(lock_dir, 0o700)?;
+    /// directory is not ours alone, or cannot be made or written.
+    pub fn take(lock_dir: &Path, dir: FileIdentity) -> io::Result<Option<Self>> {
+        let locks = Dir::open_or_create(lock_dir, 0o700)?;
         refuse_strangers(&locks)?;
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let file = openat(&locks, file_name(folder).as_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR)?;
+        let file = openat(&locks, file_name(dir).as_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR)?;
         Self::hold(std::fs::File::from(file))
     }
 
-    /// Which file holds the lock of a folder, without making or opening anything; `None` when there is none.
+    /// Which file holds the lock of a directory, without making or opening anything; `None` when there is none.
     ///
-    /// Errors when the lock folder is not ours alone.
-    pub fn examine(lock_dir: &Path, folder: FileIdentity) -> io::Result<Option<FileIdentity>> {
-        match Folder::open(lock_dir) {
+    /// Errors when the lock directory is not ours alone.
+    pub fn examine(lock_dir: &Path, dir: FileIdentity) -> io::Result<Option<FileIdentity>> {
+        match Dir::open(lock_dir) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => refuse_strangers(&opened?)?,
         }
-        match std::fs::symlink_metadata(lock_dir.join(file_name(folder))) {
+        match std::fs::symlink_metadata(lock_dir.join(file_name(dir))) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             found => Ok(Some(FileIdentity::from(&found?))),
         }
     }
 
-    /// Whether a lock's file could be made or opened in the lock folder, which need not exist: its disk is neither full nor
+    /// Whether a lock's file could be made or opened in the lock directory, which need not exist: its disk is neither full nor
     /// read-only.
     #[must_use]
     pub fn has_room(lock_dir: &Path) -> bool {
         let there = lock_dir.ancestors().find(|above| above.is_dir());
         there.is_some_and(|there| {
             access(there, AccessFlags::W_OK) != Err(Errno::EROFS)
-                && Folder::open(there).and_then(|folder| Space::of(&folder)).is_ok_and(|space| {
+                && Dir::open(there).and_then(|dir| Space::of(&dir)).is_ok_and(|space| {
                     (space.total == 0 || space.available > 0) && (space.inodes == 0 || space.free_inodes > 0)
                 })
         })
     }
 
-    /// Takes the lock of a folder on the folder itself, where there is no room for a file of ours.
+    /// Takes the lock of a directory on the directory itself, where there is no room for a file of ours.
     ///
-    /// Whoever can read the folder could hold that lock, so it is the second choice.
-    pub fn take_on(folder: &Folder) -> io::Result<Option<Self>> {
-        Self::hold(std::fs::File::from(folder.as_fd().try_clone_to_owned()?))
+    /// Whoever can read the directory could hold that lock, so it is the second choice.
+    pub fn take_on(dir: &Dir) -> io::Result<Option<Self>> {
+        Self::hold(std::fs::File::from(dir.as_fd().try_clone_to_owned()?))
     }
 
     fn hold(file: std::fs::File) -> io::Result<Option<Self>> {
@@ -78,17 +78,17 @@ impl Lock {
     }
 }
 
-fn file_name(folder: FileIdentity) -> String {
-    format!("{:x}-{:x}.lock", folder.device, folder.inode)
+fn file_name(dir: FileIdentity) -> String {
+    format!("{:x}-{:x}.lock", dir.device, dir.inode)
 }
 
-/// A folder that somebody else can change may hold anything under the name of our lock.
-fn refuse_strangers(locks: &Folder) -> io::Result<()> {
+/// A directory that somebody else can change may hold anything under the name of our lock.
+fn refuse_strangers(locks: &Dir) -> io::Result<()> {
     let metadata = locks.metadata()?;
     if metadata.uid() != nix::unistd::geteuid().as_raw() || metadata.mode() & 0o022 != 0 {
         return Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
-            "the lock folder belongs to somebody else",
+            "the lock directory belongs to somebody else",
         ));
     }
     Ok(())

@@ -28,9 +28,9 @@ struct Remover<'a> {
 }
 
 impl Visitor for Remover<'_> {
-    fn entry(&mut self, folder: &File, name: &OsStr) -> io::Result<()> {
-        let stat = fstatat(folder, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
-        unlinkat(folder, name, UnlinkatFlags::NoRemoveDir)?;
+    fn entry(&mut self, dir: &File, name: &OsStr) -> io::Result<()> {
+        let stat = fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+        unlinkat(dir, name, UnlinkatFlags::NoRemoveDir)?;
         // The last name of a file is the one that frees it.
         if stat.st_nlink == 1 && stat.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits() {
             self.removal.freed += u64::try_from(stat.st_blocks).unwrap_or(0) * 512;
@@ -51,10 +51,10 @@ impl Visitor for Remover<'_> {
     }
 }
 
-/// Removes the folder `name` and everything in it; another filesystem that is mounted there stays, and so does the
-/// folder.
+/// Removes the directory `name` and everything in it; another filesystem that is mounted there stays, and so does the
+/// directory.
 ///
-/// Errors when the folder cannot be opened, or when `goes_on` has ended the removal (`Interrupted`).
+/// Errors when the directory cannot be opened, or when `goes_on` has ended the removal (`Interrupted`).
 pub fn remove_tree(above: impl AsFd, name: &OsStr, goes_on: &dyn Fn() -> bool) -> io::Result<Removal> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let tree = openat(&above, name, flags, Mode::empty())?;

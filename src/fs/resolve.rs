@@ -240,7 +240,7 @@ impl Way {
         if self.above.pop().is_some_and(|came_from| {
             above.metadata().map_or(true, |metadata| FileIdentity::from(&metadata) != came_from)
         }) {
-            return Err(io::Error::other("a folder on its way was moved just now"));
+            return Err(io::Error::other("a directory on its way was moved just now"));
         }
         self.here = above;
         self.path.pop();
@@ -313,7 +313,9 @@ fn path_by_descriptor(directory: &File) -> io::Result<PathBuf> {
     let there = std::fs::metadata(&path).map(|metadata| FileIdentity::from(&metadata));
     match there {
         Ok(there) if there == FileIdentity::from(&directory.metadata()?) => Ok(path),
-        Ok(_) | Err(_) => Err(io::Error::other("/proc is not there, which it takes to name an open folder")),
+        Ok(_) | Err(_) => {
+            Err(io::Error::other("/proc is not there, which it takes to name an open directory"))
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::AsFd;
 
-/// The room on the filesystem of a folder.
+/// The room on the filesystem of a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Space {
     /// Its size in bytes; 0 where the filesystem has none of its own, as one in memory without a limit.
@@ -19,9 +19,9 @@ pub struct Space {
 }
 
 impl Space {
-    /// Asks the filesystem that an open folder lies on.
-    pub fn of(folder: impl AsFd) -> io::Result<Self> {
-        ask(folder)
+    /// Asks the filesystem that an open directory lies on.
+    pub fn of(dir: impl AsFd) -> io::Result<Self> {
+        ask(dir)
     }
 
     /// Bytes that are in use, or not to be used.
@@ -38,8 +38,8 @@ impl Space {
 }
 
 #[cfg(target_os = "linux")]
-fn ask(folder: impl AsFd) -> io::Result<Space> {
-    let found = nix::sys::statvfs::fstatvfs(folder)?;
+fn ask(dir: impl AsFd) -> io::Result<Space> {
+    let found = nix::sys::statvfs::fstatvfs(dir)?;
     let bytes = |blocks: u64| blocks.saturating_mul(found.fragment_size());
     Ok(Space {
         total: bytes(found.blocks()),
@@ -52,8 +52,8 @@ fn ask(folder: impl AsFd) -> io::Result<Space> {
 
 /// `statvfs` has 32 bits for a number of blocks on Apple's systems: too few for a disk of 16 TiB.
 #[cfg(not(target_os = "linux"))]
-fn ask(folder: impl AsFd) -> io::Result<Space> {
-    let found = nix::sys::statfs::fstatfs(folder)?;
+fn ask(dir: impl AsFd) -> io::Result<Space> {
+    let found = nix::sys::statfs::fstatfs(dir)?;
     let bytes = |blocks: u64| blocks.saturating_mul(u64::from(found.block_size()));
     Ok(Space {
         total: bytes(found.blocks()),

@@ -1,5 +1,5 @@
-//! Walks a tree by open folders and single names: however deep or hostile it is, no path is too long, no link is
-//! followed, no other filesystem is entered, and one folder is open at a time.
+//! Walks a tree by open directories and single names: however deep or hostile it is, no path is too long, no link is
+//! followed, no other filesystem is entered, and one directory is open at a time.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use nix::dir::{Dir, Type};
+use nix::dir::{Dir as Entries, Type};
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{Mode, SFlag, fstatat};
 
@@ -16,17 +16,17 @@ use crate::fs::file_identity::FileIdentity;
 
 /// What is done at each entry of a walk.
 pub trait Visitor {
-    /// A folder was entered; the root comes first, with an empty name.
-    fn enter(&mut self, _folder: &File, _name: &OsStr) -> io::Result<()> {
+    /// A directory was entered; the root comes first, with an empty name.
+    fn enter(&mut self, _dir: &File, _name: &OsStr) -> io::Result<()> {
         Ok(())
     }
 
-    /// Anything in `folder` that is no folder itself.
-    fn entry(&mut self, _folder: &File, _name: &OsStr) -> io::Result<()> {
+    /// Anything in `directory` that is no directory itself.
+    fn entry(&mut self, _dir: &File, _name: &OsStr) -> io::Result<()> {
         Ok(())
     }
 
-    /// All that is in the folder `name` was visited; `above` holds it. Not called for the root.
+    /// All that is in the directory `name` was visited; `above` holds it. Not called for the root.
     fn leave(&mut self, _above: &File, _name: &OsStr) -> io::Result<()> {
         Ok(())
     }
@@ -45,17 +45,17 @@ pub trait Visitor {
     fn problem(&mut self, path: &Path, error: io::Error);
 }
 
-/// A folder on the way from the root to where the walk is.
+/// A directory on the way from the root to where the walk is.
 struct Level {
     identity: FileIdentity,
     name: OsString,
-    folders: std::vec::IntoIter<OsString>,
+    dirs: std::vec::IntoIter<OsString>,
 }
 
 /// Visits everything below `root`, the root itself first.
 ///
 /// Errors when the root cannot be read, when the visitor ends the walk (`Interrupted`), or when the way back up is lost
-/// because a folder was moved meanwhile.
+/// because a directory was moved meanwhile.
 pub fn walk(root: impl AsFd, visitor: &mut dyn Visitor) -> io::Result<()> {
     let mut here = open(root, OsStr::new("."))?;
     let root = identity(&here)?;
@@ -65,16 +65,16 @@ pub fn walk(root: impl AsFd, visitor: &mut dyn Visitor) -> io::Result<()> {
         if visitor.stops() {
             return Err(io::ErrorKind::Interrupted.into());
         }
-        if let Some(name) = level.folders.next() {
+        if let Some(name) = level.dirs.next() {
             // The path is never copied: of a hundred thousand levels that would take minutes.
             path.push(&name);
-            match open(&here, &name).and_then(|folder| Ok((identity(&folder)?, folder))) {
+            match open(&here, &name).and_then(|dir| Ok((identity(&dir)?, dir))) {
                 // What is mounted there is none of ours.
                 Ok((found, _)) if found.device != root.device => {}
-                Ok((found, folder)) => match arrive(&folder, found, &name, &path, visitor) {
+                Ok((found, dir)) => match arrive(&dir, found, &name, &path, visitor) {
                     Ok(level) => {
                         levels.push(level);
-                        here = folder;
+                        here = dir;
                         continue;
                     }
                     Err(error) => visitor.problem(&path, error),
@@ -93,71 +93,71 @@ pub fn walk(root: impl AsFd, visitor: &mut dyn Visitor) -> io::Result<()> {
     Ok(())
 }
 
-/// Opens a folder in another one, never through a link.
+/// Opens a directory in another one, never through a link.
 fn open(above: impl AsFd, name: &OsStr) -> io::Result<File> {
     let flags =
         OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     Ok(File::from(openat(above, name, flags, Mode::empty())?))
 }
 
-fn identity(folder: &File) -> io::Result<FileIdentity> {
-    folder.metadata().map(|metadata| FileIdentity::from(&metadata))
+fn identity(dir: &File) -> io::Result<FileIdentity> {
+    dir.metadata().map(|metadata| FileIdentity::from(&metadata))
 }
 
-/// Back to the folder that we came from, and to no other.
+/// Back to the directory that we came from, and to no other.
 fn climb(here: &File, expected: FileIdentity) -> io::Result<File> {
     let above = open(here, OsStr::new(".."))?;
     if identity(&above)? == expected {
         return Ok(above);
     }
-    Err(io::Error::other("a folder was moved while it was read"))
+    Err(io::Error::other("a directory was moved while it was read"))
 }
 
-/// Reads a folder and visits all in it but the folders, which are kept for later.
+/// Reads a directory and visits all in it but the directories, which are kept for later.
 fn arrive(
-    folder: &File,
+    dir: &File,
     identity: FileIdentity,
     name: &OsStr,
     path: &Path,
     visitor: &mut dyn Visitor,
 ) -> io::Result<Level> {
     // All names first: what is removed meanwhile must not make others be passed over.
-    let entries = entries(folder)?;
-    if let Err(error) = visitor.enter(folder, name) {
+    let entries = entries(dir)?;
+    if let Err(error) = visitor.enter(dir, name) {
         visitor.problem(path, error);
     }
-    let mut folders = Vec::new();
-    for (name, is_folder) in entries {
+    let mut dirs = Vec::new();
+    for (name, is_dir) in entries {
         if path.as_os_str().is_empty() && visitor.leaves_out(&name) {
             continue;
         }
-        if is_folder {
-            folders.push(name);
-        } else if let Err(error) = visitor.entry(folder, &name) {
+        if is_dir {
+            dirs.push(name);
+        } else if let Err(error) = visitor.entry(dir, &name) {
             visitor.problem(&path.join(&name), error);
         }
     }
-    Ok(Level { identity, name: name.to_owned(), folders: folders.into_iter() })
+    Ok(Level { identity, name: name.to_owned(), dirs: dirs.into_iter() })
 }
 
-fn entries(folder: &File) -> io::Result<Vec<(OsString, bool)>> {
+fn entries(dir: &File) -> io::Result<Vec<(OsString, bool)>> {
     let mut found = Vec::new();
-    for entry in Dir::from_fd(open(folder, OsStr::new("."))?.into())?.iter() {
+    for entry in Entries::from_fd(open(dir, OsStr::new("."))?.into())?.iter() {
         let entry = entry?;
         let name = OsStr::from_bytes(entry.file_name().to_bytes());
         if name == "." || name == ".." {
             continue;
         }
-        let is_folder = match entry.file_type() {
+        let is_dir = match entry.file_type() {
             Some(kind) => kind == Type::Directory,
             // Some filesystems do not tell.
-            None => match fstatat(folder, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            None => match fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
                 Ok(stat) => stat.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits(),
                 Err(nix::errno::Errno::ENOENT) => continue,
                 Err(error) => return Err(error.into()),
             },
         };
-        found.push((name.to_owned(), is_folder));
+        found.push((name.to_owned(), is_dir));
     }
     Ok(found)
 }

@@ -15,7 +15,7 @@ pub struct Mount {
     pub follows: bool,
     /// The filesystem's device, as `MAJOR:MINOR`.
     pub device_number: String,
-    /// The folder of the filesystem that is mounted.
+    /// The directory of the filesystem that is mounted.
     pub root: PathBuf,
     /// Where it is mounted.
     pub point: PathBuf,
@@ -68,7 +68,7 @@ impl Mount {
         IN_MEMORY.contains(&self.kind.as_str())
     }
 
-    /// The folders that an overlay puts together, the writable one among them; none for any other filesystem.
+    /// The directories that an overlay puts together, the writable one among them; none for any other filesystem.
     #[must_use]
     pub fn layers(&self) -> Vec<PathBuf> {
         let listed = self.overlay_option(b"lowerdir=").flat_map(separated).map(literal);
@@ -77,7 +77,7 @@ impl Mount {
         self.upper_layer().into_iter().chain(listed).chain(single).collect()
     }
 
-    /// The folder that an overlay writes to, if it is an overlay and writes anywhere.
+    /// The directory that an overlay writes to, if it is an overlay and writes anywhere.
     #[must_use]
     pub fn upper_layer(&self) -> Vec<PathBuf> {
         self.overlay_option(b"upperdir=").map(literal).collect()
@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn another_way_to_a_folder_is_the_same_place() {
+    fn another_way_to_a_dir_is_the_same_place() {
         let table = read(TABLE);
         let of =
             |id, path| locate(&table, id, Path::new(path)).map(|(device, place)| (device.to_owned(), place));

@@ -127,9 +127,9 @@ fn quote(word: &str) -> String {
     quoted
 }
 
-/// The unit that mounts a folder, as systemd-escape(1) names it; none for `/`.
-fn mount_unit(folder: &Path) -> Option<String> {
-    let inner = folder.as_os_str().as_bytes().strip_prefix(b"/").filter(|inner| !inner.is_empty())?;
+/// The unit that mounts a directory, as systemd-escape(1) names it; none for `/`.
+fn mount_unit(dir: &Path) -> Option<String> {
+    let inner = dir.as_os_str().as_bytes().strip_prefix(b"/").filter(|inner| !inner.is_empty())?;
     let mut name = String::new();
     for (at, byte) in inner.iter().enumerate() {
         match byte {

@@ -12,7 +12,7 @@ use std::os::unix::fs::MetadataExt as _;
 use xattr::FileExt as _;
 
 use crate::display;
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::logging::warn::warning;
 
 /// The attribute that holds a log's number, in decimal digits.
@@ -23,9 +23,9 @@ const NUMBER: &str = "user.counterpart.number";
 type Order = (Option<u64>, String, u32);
 
 /// Gives the log `current`, which was made just now, its number.
-pub fn number(folder: &Folder, log: &File, current: &OsStr) {
+pub fn number(dir: &Dir, log: &File, current: &OsStr) {
     let highest =
-        others(folder, current).map(|others| others.into_iter().filter_map(|((number, ..), _)| number).max());
+        others(dir, current).map(|others| others.into_iter().filter_map(|((number, ..), _)| number).max());
     // Without a number the log is sorted by its name.
     if let Ok(highest) = highest
         && let Some(number) = highest.unwrap_or(0).checked_add(1)
@@ -35,14 +35,14 @@ pub fn number(folder: &Folder, log: &File, current: &OsStr) {
 }
 
 /// Removes the oldest logs beside `current` until `keep` are left with it. What cannot be removed is a warning.
-pub fn remove(folder: &Folder, current: &OsStr, keep: NonZeroUsize) {
+pub fn remove(dir: &Dir, current: &OsStr, keep: NonZeroUsize) {
     // The log of this run stays in any case, even where nothing but the name can be gone by.
-    let mut others = match others(folder, current) {
+    let mut others = match others(dir, current) {
         Ok(others) => others,
         Err(error) => {
             warning(format_args!(
                 "older logs in {} cannot be looked for: {}.",
-                display::path(folder.path()),
+                display::path(dir.path()),
                 display::reason(&error)
             ));
             return;
@@ -51,16 +51,16 @@ pub fn remove(folder: &Folder, current: &OsStr, keep: NonZeroUsize) {
     others.sort();
     let too_many = others.len().saturating_sub(keep.get() - 1);
     for (_, name) in others.drain(..too_many) {
-        remove_one(folder, &name);
+        remove_one(dir, &name);
     }
 }
 
 /// All logs of ours but the current one.
-fn others(folder: &Folder, current: &OsStr) -> io::Result<Vec<(Order, OsString)>> {
+fn others(dir: &Dir, current: &OsStr) -> io::Result<Vec<(Order, OsString)>> {
     let mut found = Vec::new();
-    for name in folder.names_that(|name| name != current && order(name).is_some())? {
+    for name in dir.names_that(|name| name != current && order(name).is_some())? {
         if let Some((time, count)) = order(&name)
-            && let Some(log) = folder.open_regular(&name)?
+            && let Some(log) = dir.open_regular(&name)?
             && log.metadata()?.uid() == nix::unistd::geteuid().as_raw()
         {
             found.push(((number_of(&log), time, count), name));
@@ -74,11 +74,11 @@ fn number_of(log: &File) -> Option<u64> {
     std::str::from_utf8(&value).ok()?.parse().ok()
 }
 
-fn remove_one(folder: &Folder, name: &OsString) {
-    if let Err(error) = folder.remove_file(name) {
+fn remove_one(dir: &Dir, name: &OsString) {
+    if let Err(error) = dir.remove_file(name) {
         warning(format_args!(
             "the old log {} cannot be removed: {}.",
-            display::path(&folder.path().join(name)),
+            display::path(&dir.path().join(name)),
             display::reason(&error)
         ));
     }

@@ -18,7 +18,7 @@ pub const ALWAYS: &[&str] = &[
     "/.journal*",
 ];
 
-/// Left out of a clone of a system, and only of that: a data folder may well hold a `Library/Caches`.
+/// Left out of a clone of a system, and only of that: a data directory may well hold a `Library/Caches`.
 pub const SYSTEM: &[&str] = &[
     "/private/var/db/dyld/dyld_*",
     "/System/Library/Caches/com.apple.bootstamps/*",
@@ -45,7 +45,7 @@ pub const SYSTEM: &[&str] = &[
     "/System/Volumes/*",
 ];
 
-/// The folders that are the root of a running system: its own and, from macOS 11 on, its data volume.
+/// The directories that are the root of a running system: its own and, from macOS 11 on, its data volume.
 pub const SYSTEM_ROOTS: &[&str] = &["/", "/System/Volumes/Data"];
 
 /// What tells the root of another system: its version, or, on a data volume, which has none, the system's accounts.

@@ -32,7 +32,7 @@ pub fn name_of(file: &OsStr) -> Option<Name> {
     file.to_str()?.strip_prefix(PREFIX)?.strip_suffix(".plist")?.parse().ok()
 }
 
-/// Where a job tells what it cannot tell in its log. launchd makes files, but no folders.
+/// Where a job tells what it cannot tell in its log. launchd makes files, but no directories.
 #[must_use]
 pub fn error_file(name: &Name) -> PathBuf {
     format!("/var/log/counterpart.{name}.err").into()

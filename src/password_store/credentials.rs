@@ -9,7 +9,7 @@ use std::path::Path;
 use nix::fcntl::OFlag;
 
 use crate::display;
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::host::{Host, TOOL_LIMIT};
 use crate::marker::Prefix;
 use crate::password_store::error::StoreError;
@@ -28,8 +28,8 @@ fn name(prefix: &Prefix) -> String {
 /// Reads the password: the job's own credential first, then the encrypted one, then the plain one.
 pub fn load(host: &Host, interrupts: &Interrupts, prefix: &Prefix) -> Result<Secret, StoreError> {
     let name = name(prefix);
-    if let Some(folder) = &host.job_credentials {
-        let path = folder.join(&name);
+    if let Some(dir) = &host.job_credentials {
+        let path = dir.join(&name);
         if let Some(content) = read(&path, |_| Ok(()))? {
             return usable(&path, content);
         }
@@ -136,15 +136,15 @@ fn usable(path: &Path, mut secret: Secret) -> Result<Secret, StoreError> {
     }
 }
 
-fn write(folder: &Path, name: &str, content: &[u8]) -> Result<(), StoreError> {
-    Folder::open_or_create(folder, 0o700)
-        .and_then(|folder| folder.replace(name.as_ref(), 0o600, content))
-        .map_err(|error| failed(&folder.join(name), &error))
+fn write(dir: &Path, name: &str, content: &[u8]) -> Result<(), StoreError> {
+    Dir::open_or_create(dir, 0o700)
+        .and_then(|dir| dir.replace(name.as_ref(), 0o600, content))
+        .map_err(|error| failed(&dir.join(name), &error))
 }
 
 /// Removes a file of the store; false when there was none.
-fn remove(folder: &Path, name: &str) -> Result<bool, StoreError> {
-    let path = folder.join(name);
+fn remove(dir: &Path, name: &str) -> Result<bool, StoreError> {
+    let path = dir.join(name);
     match std::fs::remove_file(&path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),

@@ -9,7 +9,7 @@ use nix::sys::stat::SFlag;
 
 use crate::display;
 use crate::failure::Failure;
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::marker::{Mark, Prefix};
 use crate::phases::endpoints::{Destination, Endpoints, is_filesystems_own};
 use crate::phases::preflight::Rsync;
@@ -34,7 +34,7 @@ pub fn judge(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -> R
 pub fn refuse_losses(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -> Result<(), Failure> {
     let _phase = run.phase("adoption");
     let mut losses = Losses::default();
-    dry_run::list(run, rsync, ends, rules, &mut |item| losses.see(&item, &ends.destination.folder))?;
+    dry_run::list(run, rsync, ends, rules, &mut |item| losses.see(&item, &ends.destination.dir))?;
     losses.refusal(&run.plan.destination).map_or(Ok(()), Err)
 }
 
@@ -66,7 +66,7 @@ pub fn standing(run: &Run<'_>, destination: &Destination) -> Result<Standing, Fa
     }
     for prefix in [&run.plan.prefix, &Prefix::default()] {
         for mark in Mark::OWNING {
-            if destination.folder.kind(&prefix.mark(mark)).map_err(unusable)? == Some(SFlag::S_IFREG) {
+            if destination.dir.kind(&prefix.mark(mark)).map_err(unusable)? == Some(SFlag::S_IFREG) {
                 return Ok(Standing::Clone);
             }
         }
@@ -76,14 +76,10 @@ pub fn standing(run: &Run<'_>, destination: &Destination) -> Result<Standing, Fa
 
 /// Whether there is nothing to lose: a list of the whole source would only take its time.
 fn holds_nothing(run: &Run<'_>, destination: &Destination) -> io::Result<bool> {
-    for name in destination.folder.names()? {
-        // A filesystem's own folder is no loss itself, but what it holds can be.
+    for name in destination.dir.names()? {
+        // A filesystem's own directory is no loss itself, but what it holds can be.
         let is_empty = is_filesystems_own(run.host.platform, &name)
-            && destination
-                .folder
-                .enter(&name)
-                .and_then(|own| own.names())
-                .is_ok_and(|names| names.is_empty());
+            && destination.dir.enter(&name).and_then(|own| own.names()).is_ok_and(|names| names.is_empty());
         if !is_empty {
             return Ok(false);
         }
@@ -95,17 +91,17 @@ fn holds_nothing(run: &Run<'_>, destination: &Destination) -> io::Result<bool> {
 #[derive(Debug, Default)]
 pub struct Losses {
     files: u64,
-    folders: u64,
+    dirs: u64,
     examples: Vec<String>,
 }
 
 impl Losses {
     /// Counts an item of a dry run, if anything at the destination would be lost by it.
     ///
-    /// Measured with rsync 3.5.0: a file that gives way to a link, a FIFO or a folder is listed as that thing's
+    /// Measured with rsync 3.5.0: a file that gives way to a link, a FIFO or a directory is listed as that thing's
     /// creation and never as a deletion, so what stands at the name has to be looked at.
-    pub fn see(&mut self, item: &Item<'_>, destination: &Folder) {
-        // A folder is created as `name/`, and a path with a slash at its end never leads to a file.
+    pub fn see(&mut self, item: &Item<'_>, destination: &Dir) {
+        // A directory is created as `name/`, and a path with a slash at its end never leads to a file.
         let name = match item.change {
             Change::Create => item.name.strip_suffix(b"/").unwrap_or(item.name),
             Change::Delete | Change::Replace | Change::Attributes => item.name,
@@ -117,16 +113,16 @@ impl Losses {
             Change::Replace => true,
             Change::Attributes => false,
             Change::Create => match destination.kind(name.as_os_str()) {
-                Ok(Some(there)) => !(there == SFlag::S_IFDIR && item.is_folder()),
-                // What is above it is no folder, and is counted by itself.
+                Ok(Some(there)) => !(there == SFlag::S_IFDIR && item.is_dir()),
+                // What is above it is no directory, and is counted by itself.
                 Ok(None) | Err(_) => false,
             },
         };
         if !is_lost {
             return;
         }
-        if item.is_folder() && item.change == Change::Delete {
-            self.folders += 1;
+        if item.is_dir() && item.change == Change::Delete {
+            self.dirs += 1;
         } else {
             self.files += 1;
         }
@@ -138,10 +134,10 @@ impl Losses {
     /// The refusal, if there was anything to lose.
     #[must_use]
     pub fn refusal(&self, destination: &Path) -> Option<Failure> {
-        (self.files + self.folders > 0).then(|| Failure::WouldDelete {
+        (self.files + self.dirs > 0).then(|| Failure::WouldDelete {
             path: destination.to_owned(),
             files: self.files,
-            folders: self.folders,
+            dirs: self.dirs,
             examples: self.examples.join(", "),
         })
     }

@@ -37,7 +37,7 @@ pub fn judge(run: &Run<'_>, ends: &Endpoints, rules: &Rules, survey: &Survey) ->
     let lacks = if run.mode.writes() {
         try_out(run, ends, rules, survey)
     } else {
-        compare(run, ends, rules, survey, &known::of(&ends.destination.folder), None)
+        compare(run, ends, rules, survey, &known::of(&ends.destination.dir), None)
     };
     // By now it was accepted: what goes wrong there is no reason to leave yesterday's completion.
     run.go_on()?;
@@ -62,25 +62,25 @@ pub fn judge(run: &Run<'_>, ends: &Endpoints, rules: &Rules, survey: &Survey) ->
 
 /// The same with files of our own at the destination, whose root has its time back afterwards.
 fn try_out(run: &Run<'_>, ends: &Endpoints, rules: &Rules, survey: &Survey) -> io::Result<Option<Lacks>> {
-    let folder = &ends.destination.folder;
-    let before = folder.metadata()?;
-    let begun = Probe::begin(folder, &run.plan.prefix);
+    let dir = &ends.destination.dir;
+    let before = dir.metadata()?;
+    let begun = Probe::begin(dir, &run.plan.prefix);
     let outcome = match begun {
         Ok(probe) => {
             let outcome = probe
                 .measure(&survey.needs)
                 .and_then(|capacity| compare(run, ends, rules, survey, &capacity, Some(&probe)));
-            probe.end(folder);
+            probe.end(dir);
             outcome
         }
         Err(error) => Err(error),
     };
-    let restored = folder.set_modified(before.mtime(), before.mtime_nsec());
+    let restored = dir.set_modified(before.mtime(), before.mtime_nsec());
     match outcome.and_then(|lacks| restored.map(|()| lacks)) {
         // The clone may make room by deleting.
         Err(error) if is_no_room(&error) => {
             info!("What the destination can hold is not tried: it is full.");
-            compare(run, ends, rules, survey, &known::of(folder), None)
+            compare(run, ends, rules, survey, &known::of(dir), None)
         }
         outcome => outcome,
     }
@@ -100,12 +100,12 @@ fn compare(
     probe: Option<&Probe>,
 ) -> io::Result<Option<Lacks>> {
     let mut capacity = capacity.clone();
-    if known::folds_at_source(&ends.source.folder) {
+    if known::folds_at_source(&ends.source.dir) {
         capacity.folds = Folds::default();
     }
     if !capacity.may_lack(&survey.needs) {
         return Ok(None);
     }
     let left_out = left_out(run, ends, rules);
-    lacks::find(run, &ends.source.folder, &left_out, &capacity, probe).map(Some)
+    lacks::find(run, &ends.source.dir, &left_out, &capacity, probe).map(Some)
 }

@@ -37,10 +37,10 @@ pub use tally::count;
 pub fn judge(run: &Run<'_>, ends: &Endpoints, rules: &mut Rules) -> Result<Survey, Failure> {
     run.go_on()?;
     let unreadable = |why: String| Failure::SourceUnreadable { path: run.plan.source.clone(), why };
-    let folder = &ends.source.folder;
+    let dir = &ends.source.dir;
     let left_out = left_out(run, ends, rules);
     let attributes = needs::wants_attributes(ends);
-    let mut survey = tally::survey(folder, &left_out, run.interrupts, attributes)
+    let mut survey = tally::survey(dir, &left_out, run.interrupts, attributes)
         .map_err(|error| unreadable(display::reason(&error)))?;
     run.go_on()?;
     if survey.locked.iter().any(|path| path.as_os_str().is_empty()) {

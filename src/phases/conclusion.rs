@@ -9,7 +9,7 @@ use log::{error, info};
 
 use crate::display;
 use crate::failure::Failure;
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::logging::warning;
 use crate::outcome::Outcome;
 use crate::phases::endpoints::{Destination, Endpoints, claim_destination};
@@ -107,9 +107,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Whether something can be written to the destination, tried by a process that may be left behind.
 fn answers(run: &Run<'_>, destination: &Destination) -> bool {
-    let name = Folder::temporary_name(OsStr::new(&(run.plan.prefix.stem() + "probe")));
+    let name = Dir::temporary_name(OsStr::new(&(run.plan.prefix.stem() + "probe")));
     let name = name.and_then(|name| Ok(CString::new(name.into_encoded_bytes())?));
-    name.is_ok_and(|name| process::can_write(&destination.folder, &name, PATIENCE))
+    name.is_ok_and(|name| process::can_write(&destination.dir, &name, PATIENCE))
 }
 
 /// Keeps the run in mind on this machine, and returns when the last success that is known of ended.

@@ -16,7 +16,7 @@ use nix::fcntl::AtFlags;
 use nix::unistd::{AccessFlags, faccessat};
 
 use crate::failure::Failure;
-use crate::fs::dir::{FileIdentity, Folder};
+use crate::fs::dir::{Dir, FileIdentity};
 use crate::fs::is_no_room;
 use crate::fs::lock::Lock;
 use crate::host::platform::{MacOsVersion, Platform};
@@ -39,7 +39,7 @@ pub struct Endpoints {
     pub source: Source,
     /// What becomes the clone.
     pub destination: Destination,
-    /// A private view of both folders, where one could be had; without it rsync is given their paths.
+    /// A private view of both directories, where one could be had; without it rsync is given their paths.
     pub view: Option<View>,
 }
 
@@ -53,8 +53,8 @@ const DESTINATION: &str = "destination";
 #[derive(Debug)]
 pub struct Source {
     /// Held open since the run began; seen through the view, if there is one.
-    pub folder: Folder,
-    /// It is the root of a system, not just a folder of data.
+    pub dir: Dir,
+    /// It is the root of a system, not just a directory of data.
     pub is_system: bool,
     /// The destination's path below the source, and whether another filesystem is mounted there.
     pub holds_destination: Option<(OsString, bool)>,
@@ -63,9 +63,9 @@ pub struct Source {
 /// A destination that may be written.
 #[derive(Debug)]
 pub struct Destination {
-    /// Held open since the run began: what is written to it goes to this folder, whatever becomes of the path. Seen
+    /// Held open since the run began: what is written to it goes to this directory, whatever becomes of the path. Seen
     /// through the view, if there is one.
-    pub folder: Folder,
+    pub dir: Dir,
     /// None in a test run, which writes nothing.
     pub lock: Option<Lock>,
     /// As what it was accepted.
@@ -76,21 +76,21 @@ pub struct Destination {
 pub fn claim(run: &Run<'_>) -> Result<Endpoints, Failure> {
     run.go_on()?;
     let mut source = source(run)?;
-    let folder = destination(run)?;
-    ownership::refuse_known(run, &folder)?;
-    check_overlap(&mut source, &folder)?;
-    refuse_system(&folder)?;
+    let dir = destination(run)?;
+    ownership::refuse_known(run, &dir)?;
+    check_overlap(&mut source, &dir)?;
+    refuse_system(&dir)?;
     refuse_empty(run, &source)?;
     refuse_sealed(run, &source)?;
-    let mut destination = accept(run, folder)?;
-    source_disk::check(run, &source.folder, &mut destination.acceptance)?;
+    let mut destination = accept(run, dir)?;
+    source_disk::check(run, &source.dir, &mut destination.acceptance)?;
     if run.mode.writes() {
-        ownership::refuse_measured(run, &destination.folder)?;
+        ownership::refuse_measured(run, &destination.dir)?;
     }
     let mut ends = Endpoints { source, destination, view: None };
     match view(run, &ends) {
         Ok(Some((view, [source, destination]))) => {
-            (ends.source.folder, ends.destination.folder) = (source, destination);
+            (ends.source.dir, ends.destination.dir) = (source, destination);
             ends.view = Some(view);
         }
         Ok(None) => {}
@@ -104,12 +104,12 @@ pub fn claim(run: &Run<'_>) -> Result<Endpoints, Failure> {
 }
 
 /// The view of both ends; `None` where nobody expects one.
-fn view(run: &Run<'_>, ends: &Endpoints) -> io::Result<Option<(View, [Folder; 2])>> {
+fn view(run: &Run<'_>, ends: &Endpoints) -> io::Result<Option<(View, [Dir; 2])>> {
     match run.host.platform {
         Platform::Linux if run.host.is_root() => {
-            // A test run may not make the folder of the locks; no rsync needs what is below the other one.
+            // A test run may not make the directory of the locks; no rsync needs what is below the other one.
             let place = if run.host.lock_dir.is_dir() { &run.host.lock_dir } else { Path::new("/sys") };
-            let both = [(SOURCE, &ends.source.folder), (DESTINATION, &ends.destination.folder)];
+            let both = [(SOURCE, &ends.source.dir), (DESTINATION, &ends.destination.dir)];
             View::open(place, &programs(run), both).map(Some)
         }
         Platform::Linux | Platform::MacOs(_) => Ok(None),
@@ -120,21 +120,21 @@ fn view(run: &Run<'_>, ends: &Endpoints) -> io::Result<Option<(View, [Folder; 2]
 /// writing to it.
 #[must_use]
 pub fn claim_destination(run: &Run<'_>) -> Option<Destination> {
-    let folder = destination(run).ok()?;
-    ownership::refuse_known(run, &folder).ok()?;
-    refuse_system(&folder).ok()?;
+    let dir = destination(run).ok()?;
+    ownership::refuse_known(run, &dir).ok()?;
+    refuse_system(&dir).ok()?;
     if let Ok(mut source) = open_source(run) {
-        check_overlap(&mut source, &folder).ok()?;
+        check_overlap(&mut source, &dir).ok()?;
         refuse_sealed(run, &source).ok()?;
     }
-    accept(run, folder).ok()
+    accept(run, dir).ok()
 }
 
 /// Takes the lock first: a run that has it may be making this destination known just now.
-fn accept(run: &Run<'_>, folder: Folder) -> Result<Destination, Failure> {
-    let lock = lock(run, &folder)?;
-    let acceptance = identity::check(run, &folder)?;
-    Ok(Destination { folder, lock, acceptance })
+fn accept(run: &Run<'_>, dir: Dir) -> Result<Destination, Failure> {
+    let lock = lock(run, &dir)?;
+    let acceptance = identity::check(run, &dir)?;
+    Ok(Destination { dir, lock, acceptance })
 }
 
 /// The source alone, where there is no destination to go with it.
@@ -144,10 +144,10 @@ pub fn judge_source(run: &Run<'_>) -> Result<(), Failure> {
 }
 
 /// What else speaks against a destination whose source is not known.
-pub fn judge_destination(run: &Run<'_>, folder: &Folder) -> Result<(), Failure> {
-    refuse_system(folder)?;
-    look_at_lock(run, folder)?;
-    identity::check(run, folder).map(|_| ())
+pub fn judge_destination(run: &Run<'_>, dir: &Dir) -> Result<(), Failure> {
+    refuse_system(dir)?;
+    look_at_lock(run, dir)?;
+    identity::check(run, dir).map(|_| ())
 }
 
 /// The source alone: it can be read and holds something.
@@ -165,7 +165,7 @@ fn refuse_empty(run: &Run<'_>, source: &Source) -> Result<(), Failure> {
             || is_filesystems_own(run.host.platform, name)
             || destination == Some(name)
     };
-    let names = source.folder.names().map_err(|error| unreadable(run, &error))?;
+    let names = source.dir.names().map_err(|error| unreadable(run, &error))?;
     if names.iter().all(|name| stays(name)) {
         return Err(Failure::SourceEmpty { path: run.plan.source.clone() });
     }
@@ -178,17 +178,17 @@ fn unreadable(run: &Run<'_>, error: &io::Error) -> Failure {
 
 /// The source, whatever it holds.
 fn open_source(run: &Run<'_>) -> Result<Source, Failure> {
-    let folder = Folder::reach(&run.plan.source).map_err(|error| unreadable(run, &error))?;
+    let dir = Dir::reach(&run.plan.source).map_err(|error| unreadable(run, &error))?;
     // Its directories come and go with what is mounted on them, and a look at one may wait for a server.
-    if Kind::of(&folder).is_ok_and(Kind::is_automounter) {
+    if Kind::of(&dir).is_ok_and(Kind::is_automounter) {
         let why = "it belongs to an automounter, which shows only what is mounted just now".to_owned();
         return Err(Failure::SourceUnreadable { path: run.plan.source.clone(), why });
     }
     let is_system = match run.host.platform {
-        Platform::MacOs(_) => macos::exclusions::is_system(folder.path()),
-        Platform::Linux => linux::exclusions::is_system(folder.path()),
+        Platform::MacOs(_) => macos::exclusions::is_system(dir.path()),
+        Platform::Linux => linux::exclusions::is_system(dir.path()),
     };
-    Ok(Source { folder, is_system, holds_destination: None })
+    Ok(Source { dir, is_system, holds_destination: None })
 }
 
 /// What a filesystem keeps for itself at its root: an empty disk holds it too.
@@ -201,8 +201,8 @@ pub fn is_filesystems_own(platform: Platform, name: &OsStr) -> bool {
     own.iter().any(|own| own.as_bytes() == name.as_bytes())
 }
 
-/// The destination alone: it is a folder that can be written, so far as that can be told without writing.
-pub fn destination(run: &Run<'_>) -> Result<Folder, Failure> {
+/// The destination alone: it is a directory that can be written, so far as that can be told without writing.
+pub fn destination(run: &Run<'_>) -> Result<Dir, Failure> {
     let path = &run.plan.destination;
     let unusable = |why: String| Failure::DestinationUnusable { path: path.clone(), why };
     let found = std::fs::symlink_metadata(path).map_err(|error| {
@@ -213,36 +213,36 @@ pub fn destination(run: &Run<'_>) -> Result<Folder, Failure> {
         }
     })?;
     if found.file_type().is_symlink() {
-        return Err(unusable("it is a symbolic link; name the folder that it leads to".to_owned()));
+        return Err(unusable("it is a symbolic link; name the directory that it leads to".to_owned()));
     }
     if !found.is_dir() {
-        return Err(unusable("it is not a folder".to_owned()));
+        return Err(unusable("it is not a directory".to_owned()));
     }
     let open = || {
-        let folder = Folder::reach(path)?;
-        if folder.identity()? != FileIdentity::from(&found) {
-            return Err(io::Error::other("another folder took its place just now"));
+        let dir = Dir::reach(path)?;
+        if dir.identity()? != FileIdentity::from(&found) {
+            return Err(io::Error::other("another directory took its place just now"));
         }
-        Ok(folder)
+        Ok(dir)
     };
-    let folder = open().map_err(|error| unusable(display::reason(&error)))?;
-    match faccessat(&folder, ".", AccessFlags::W_OK | AccessFlags::X_OK, AtFlags::AT_EACCESS) {
-        Ok(()) => Ok(folder),
+    let dir = open().map_err(|error| unusable(display::reason(&error)))?;
+    match faccessat(&dir, ".", AccessFlags::W_OK | AccessFlags::X_OK, AtFlags::AT_EACCESS) {
+        Ok(()) => Ok(dir),
         Err(Errno::EROFS) => Err(unusable("it is mounted read-only".to_owned())),
         Err(error) => Err(unusable(error.desc().to_owned())),
     }
 }
 
-fn check_overlap(source: &mut Source, destination: &Folder) -> Result<(), Failure> {
-    let (source_folder, destination_path) = (source.folder.path().to_owned(), destination.path().to_owned());
-    let related = overlap::relation(&source.folder, destination).map_err(|error| {
+fn check_overlap(source: &mut Source, destination: &Dir) -> Result<(), Failure> {
+    let (source_dir, destination_path) = (source.dir.path().to_owned(), destination.path().to_owned());
+    let related = overlap::relation(&source.dir, destination).map_err(|error| {
         Failure::Internal(format!("source and destination cannot be compared: {}", display::reason(&error)))
     })?;
     match related {
         Relation::Apart => Ok(()),
-        Relation::Same => Err(Failure::SameFolder { path: source_folder }),
+        Relation::Same => Err(Failure::SameDir { path: source_dir }),
         Relation::SourceInside => {
-            Err(Failure::SourceInsideDestination { source_folder, destination: destination_path })
+            Err(Failure::SourceInsideDestination { source_dir, destination: destination_path })
         }
         Relation::PartInside(point) => {
             Err(Failure::PartInsideDestination { point, destination: destination_path })
@@ -254,9 +254,9 @@ fn check_overlap(source: &mut Source, destination: &Folder) -> Result<(), Failur
     }
 }
 
-/// Never, whatever the source is: not by a second mount, and not by a folder above a root that is a subvolume.
-fn refuse_system(destination: &Folder) -> Result<(), Failure> {
-    match Folder::open(Path::new("/")).and_then(|root| overlap::relation(&root, destination)) {
+/// Never, whatever the source is: not by a second mount, and not by a directory above a root that is a subvolume.
+fn refuse_system(destination: &Dir) -> Result<(), Failure> {
+    match Dir::open(Path::new("/")).and_then(|root| overlap::relation(&root, destination)) {
         Ok(Relation::Apart | Relation::DestinationInside { .. }) => Ok(()),
         Ok(Relation::Same | Relation::SourceInside) => {
             Err(Failure::HoldsSystem { path: destination.path().to_owned() })
@@ -273,7 +273,7 @@ fn refuse_system(destination: &Folder) -> Result<(), Failure> {
 
 /// From macOS 11 the system volume is sealed, and a copy of its files cannot boot.
 pub fn refuse_sealed(run: &Run<'_>, source: &Source) -> Result<(), Failure> {
-    let path = source.folder.path();
+    let path = source.dir.path();
     match run.host.platform {
         Platform::MacOs(version) if version >= MacOsVersion::BIG_SUR => {
             let sealed = path == Path::new("/") || {
@@ -285,25 +285,25 @@ pub fn refuse_sealed(run: &Run<'_>, source: &Source) -> Result<(), Failure> {
     }
 }
 
-fn lock(run: &Run<'_>, folder: &Folder) -> Result<Option<Lock>, Failure> {
+fn lock(run: &Run<'_>, dir: &Dir) -> Result<Option<Lock>, Failure> {
     if run.mode == Mode::Examine {
-        look_at_lock(run, folder)?;
+        look_at_lock(run, dir)?;
     }
     if !run.mode.writes() {
         return Ok(None);
     }
-    let dir = display::path(&run.host.lock_dir);
-    let taken = folder.identity().and_then(|identity| Lock::take(&run.host.lock_dir, identity));
+    let directory = display::path(&run.host.lock_dir);
+    let taken = dir.identity().and_then(|identity| Lock::take(&run.host.lock_dir, identity));
     let locked = match taken {
         // A full or read-only system disk must not stop a clone.
         Err(error) if is_no_room(&error) || error.raw_os_error() == Some(Errno::EROFS as i32) => {
-            warning(format_args!("the lock in {dir} cannot be written: {}.", display::reason(&error)));
-            Lock::take_on(folder)
+            warning(format_args!("the lock in {directory} cannot be written: {}.", display::reason(&error)));
+            Lock::take_on(dir)
         }
         taken => taken,
     };
     let locked = locked.map_err(|error| {
-        Failure::Internal(format!("the lock in {dir} cannot be taken: {}", display::reason(&error)))
+        Failure::Internal(format!("the lock in {directory} cannot be taken: {}", display::reason(&error)))
     })?;
     match locked {
         Some(lock) => Ok(Some(lock)),
@@ -312,23 +312,23 @@ fn lock(run: &Run<'_>, folder: &Folder) -> Result<Option<Lock>, Failure> {
 }
 
 /// Whether the lock of this destination could be taken now, found out without touching it. Only Linux tells who holds it.
-fn look_at_lock(run: &Run<'_>, folder: &Folder) -> Result<(), Failure> {
-    let dir = display::path(&run.host.lock_dir);
+fn look_at_lock(run: &Run<'_>, dir: &Dir) -> Result<(), Failure> {
+    let directory = display::path(&run.host.lock_dir);
     let places = || {
-        let identity = folder.identity()?;
+        let identity = dir.identity()?;
         // Whoever can read the destination can lock it: that counts only where a run has no other place for its lock.
         let itself = Some(identity).filter(|_| !Lock::has_room(&run.host.lock_dir));
         Ok([Lock::examine(&run.host.lock_dir, identity)?, itself])
     };
     let places = places().map_err(|error: io::Error| {
-        Failure::Internal(format!("the lock in {dir} cannot be taken: {}", display::reason(&error)))
+        Failure::Internal(format!("the lock in {directory} cannot be taken: {}", display::reason(&error)))
     })?;
     let table = match (run.host.platform, std::fs::read("/proc/locks")) {
         (_, Ok(table)) => table,
         (Platform::MacOs(_), Err(_)) => return Ok(()),
         (Platform::Linux, Err(error)) => {
             let why = display::reason(&error);
-            let what = format!("whether the lock in {dir} is held cannot be found out: {why}");
+            let what = format!("whether the lock in {directory} is held cannot be found out: {why}");
             return Err(Failure::Internal(what));
         }
     };
@@ -341,7 +341,7 @@ fn programs(run: &Run<'_>) -> Vec<PathBuf> {
     let host = run.host;
     let given = run.plan.rsync.iter().filter_map(|rsync| rsync.parent().map(Path::to_owned));
     let searched = std::env::split_paths(&host.search_path).filter(|path| path.is_absolute());
-    let all: Vec<PathBuf> = given.chain(host.rsync_folders.iter().cloned()).chain(searched).collect();
+    let all: Vec<PathBuf> = given.chain(host.rsync_dirs.iter().cloned()).chain(searched).collect();
     let real = all.iter().filter_map(|path| std::fs::canonicalize(path).ok());
     real.chain(all.iter().cloned()).collect()
 }
@@ -352,7 +352,7 @@ impl Endpoints {
     pub fn paths(&self) -> (PathBuf, PathBuf) {
         match &self.view {
             Some(view) => (view.path(SOURCE), view.path(DESTINATION)),
-            None => (self.source.folder.path().to_owned(), self.destination.folder.path().to_owned()),
+            None => (self.source.dir.path().to_owned(), self.destination.dir.path().to_owned()),
         }
     }
 
@@ -361,13 +361,13 @@ impl Endpoints {
     pub fn names(&self) -> Names {
         let mut names = Names::default();
         if let Some(view) = &self.view {
-            names.add(&view.path(SOURCE), self.source.folder.path());
-            names.add(&view.path(DESTINATION), self.destination.folder.path());
+            names.add(&view.path(SOURCE), self.source.dir.path());
+            names.add(&view.path(DESTINATION), self.destination.dir.path());
         }
         names
     }
 
-    /// A failure if a path leads elsewhere by now than to the folder that was claimed.
+    /// A failure if a path leads elsewhere by now than to the directory that was claimed.
     ///
     /// Without a view this is all that keeps rsync away from what lies below an unmounted disk. With one it tells of a
     /// source or a destination that was taken away while it was cloned.
@@ -384,25 +384,25 @@ impl Endpoints {
 }
 
 impl Source {
-    /// Whether the path still leads to the folder that was claimed.
+    /// Whether the path still leads to the directory that was claimed.
     pub fn is_in_place(&self) -> io::Result<()> {
-        leads_to(&self.folder)
+        leads_to(&self.dir)
     }
 }
 
 impl Destination {
-    /// Whether the path still leads to the folder that was claimed.
+    /// Whether the path still leads to the directory that was claimed.
     pub fn is_in_place(&self) -> io::Result<()> {
-        leads_to(&self.folder)
+        leads_to(&self.dir)
     }
 }
 
 /// A canonical path has no link in it, so one that is there now was put there since.
-fn leads_to(folder: &Folder) -> io::Result<()> {
-    let there = FileIdentity::from(&std::fs::symlink_metadata(folder.path())?);
-    if there == folder.identity()? {
+fn leads_to(dir: &Dir) -> io::Result<()> {
+    let there = FileIdentity::from(&std::fs::symlink_metadata(dir.path())?);
+    if there == dir.identity()? {
         Ok(())
     } else {
-        Err(io::Error::other("another folder is at its path now (was it unmounted?)"))
+        Err(io::Error::other("another directory is at its path now (was it unmounted?)"))
     }
 }

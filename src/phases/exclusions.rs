@@ -52,7 +52,7 @@ pub fn gather_for(run: &Run<'_>, source: &Source) -> Result<Rules, Failure> {
         // A mount point is part of the source; what is mounted there is not.
         ours.push(rules::leave_out(relative, *is_mount_point));
     }
-    let left_out = swap::below(run, &source.folder);
+    let left_out = swap::below(run, &source.dir);
     ours.extend(left_out.iter().map(|path| rules::leave_out(path, false)));
     let mut built_in = built_in(system, source.is_system);
     if let Some(rest) = users.as_deref().and_then(rules::after_clearing) {
@@ -84,9 +84,9 @@ pub fn check(run: &Run<'_>) -> Result<(), Failure> {
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let unreadable = |why: String| Failure::ExcludesUnreadable { path: path.to_owned(), why };
-    // rsync itself takes a folder for a file without rules, and clones everything.
+    // rsync itself takes a directory for a file without rules, and clones everything.
     if std::fs::metadata(path).is_ok_and(|metadata| metadata.is_dir()) {
-        return Err(unreadable("it is a folder".to_owned()));
+        return Err(unreadable("it is a directory".to_owned()));
     }
     let path = path.to_owned();
     let (send, receive) = mpsc::channel();
@@ -102,7 +102,7 @@ fn read_whole(path: &Path) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     let file = resolve::file(path, OFlag::O_RDONLY | OFlag::O_NOCTTY)?;
     if file.metadata()?.is_dir() {
-        return Err(io::Error::other("it is a folder"));
+        return Err(io::Error::other("it is a directory"));
     }
     file.take(LARGEST + 1).read_to_end(&mut content)?;
     if content.len() as u64 > LARGEST {

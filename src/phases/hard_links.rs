@@ -158,9 +158,9 @@ impl Linked<'_> {
                 self.clone.st_size == self.source.st_size && self.clone.st_mtime == self.source.st_mtime
             }
             (SFlag::S_IFLNK, SFlag::S_IFLNK) => {
-                let target = |folder| readlinkat(folder, self.name).ok();
-                let here = target(&self.folders.clone);
-                here.is_some() && here == target(&self.folders.source)
+                let target = |dir| readlinkat(dir, self.name).ok();
+                let here = target(&self.dirs.clone);
+                here.is_some() && here == target(&self.dirs.source)
             }
             // Without root rsync makes none of the rest.
             _ if !is_root => false,
@@ -202,7 +202,7 @@ impl Parting {
         } else if self.known.originals.get(&inode) == Some(&linked.original()) {
             return;
         } else {
-            unlinkat(&linked.folders.clone, linked.name, UnlinkatFlags::NoRemoveDir).map_err(io::Error::from)
+            unlinkat(&linked.dirs.clone, linked.name, UnlinkatFlags::NoRemoveDir).map_err(io::Error::from)
         };
         if let Err(error) = parted {
             let path = linked.path.join(OsStr::from_bytes(linked.name.to_bytes()));
@@ -221,9 +221,9 @@ impl Parting {
             new += step;
         }
         let new = TimeSpec::new(new, linked.clone.st_mtime_nsec);
-        let folder = &linked.folders.clone;
+        let dir = &linked.dirs.clone;
         let flags = UtimensatFlags::NoFollowSymlink;
-        Ok(utimensat(folder, linked.name, &TimeSpec::UTIME_OMIT, &new, flags)?)
+        Ok(utimensat(dir, linked.name, &TimeSpec::UTIME_OMIT, &new, flags)?)
     }
 
     fn tell(self, run: &Run<'_>) {

@@ -6,7 +6,7 @@ use log::info;
 use nix::sys::stat::SFlag;
 
 use crate::display;
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::host::platform::Platform;
 use crate::linux::exclusions;
 use crate::linux::mounts::{Mount, left_out};
@@ -87,50 +87,50 @@ pub fn warn_of_rights(run: &Run<'_>) {
 
 /// Names what a clone of one filesystem does not reach: a forgotten `/home` would otherwise be missed when it is needed.
 pub fn log_what_is_left_out(run: &Run<'_>, ends: &Endpoints) {
-    warn_of_left_out(run, &ends.source, Some(&ends.destination.folder));
+    warn_of_left_out(run, &ends.source, Some(&ends.destination.dir));
 }
 
 /// The same for a source whose destination may not be known. With a view nothing that is mounted is entered; without one,
 /// what is mounted from the source's own filesystem is.
-pub fn warn_of_left_out(run: &Run<'_>, source: &Source, destination: Option<&Folder>) {
+pub fn warn_of_left_out(run: &Run<'_>, source: &Source, destination: Option<&Dir>) {
     match run.host.platform {
         Platform::Linux => {}
         // There a system's volumes are found and cloned one by one.
         Platform::MacOs(_) => return,
     }
-    let place = match mounts::of(&source.folder) {
+    let place = match mounts::of(&source.dir) {
         Ok(Some(place)) => place,
         Ok(None) => return,
         Err(error) => {
             return warning(format_args!(
                 "what is mounted below {} is not known ({}), and is not cloned.",
-                display::path(source.folder.path()),
+                display::path(source.dir.path()),
                 display::reason(&error)
             ));
         }
     };
     let Some(home) = place.mount() else { return };
     let out = |point: &Path| source.is_system && is_left_out_of_systems(point);
-    for mount in left_out(&place.table, source.folder.path(), out) {
-        let is_entered = !source.folder.is_seen_through_view() && home.goes_on_into(mount);
-        if !is_entered && destination.is_none_or(|folder| !folder.path().starts_with(&mount.point)) {
+    for mount in left_out(&place.table, source.dir.path(), out) {
+        let is_entered = !source.dir.is_seen_through_view() && home.goes_on_into(mount);
+        if !is_entered && destination.is_none_or(|dir| !dir.path().starts_with(&mount.point)) {
             warning(describe(source, mount, home));
         }
     }
 }
 
-/// What lies on one of the folders whose contents a clone of a system leaves out.
+/// What lies on one of the directories whose contents a clone of a system leaves out.
 fn is_left_out_of_systems(point: &Path) -> bool {
-    let folders = exclusions::SYSTEM.iter().filter_map(|pattern| pattern.strip_suffix("/*"));
-    folders.into_iter().any(|folder| point.starts_with(folder))
+    let dirs = exclusions::SYSTEM.iter().filter_map(|pattern| pattern.strip_suffix("/*"));
+    dirs.into_iter().any(|dir| point.starts_with(dir))
 }
 
 fn describe(source: &Source, mount: &Mount, home: &Mount) -> String {
     let (point, kind) = (display::path(&mount.point), display::line(mount.kind.as_bytes()));
-    let below = mount.point.strip_prefix(source.folder.path()).unwrap_or(&mount.point);
+    let below = mount.point.strip_prefix(source.dir.path()).unwrap_or(&mount.point);
     // What lies below the mount point is looked at, and not what is mounted there, which may be dead.
-    let is_file = || source.folder.kind(below.as_os_str()).is_ok_and(|kind| kind == Some(SFlag::S_IFREG));
-    if source.folder.is_seen_through_view() && is_file() {
+    let is_file = || source.dir.kind(below.as_os_str()).is_ok_and(|kind| kind == Some(SFlag::S_IFREG));
+    if source.dir.is_seen_through_view() && is_file() {
         return format!("{point} is covered by a mount ({kind}). The file below it is cloned.");
     }
     if mount.device_number == home.device_number && mount.kind == "btrfs" {

@@ -17,7 +17,7 @@ use nix::unistd::geteuid;
 use crate::display;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::fs::is_no_room;
 use crate::logging::warning;
 use crate::marker::stats::{CONTENT, LAST_COMPLETE, LAST_CONTENT};
@@ -47,10 +47,10 @@ pub struct Reserve {
 }
 
 /// The reserve that this run, or one that was killed, has left.
-fn find_reserve(folder: &Folder, mark: &OsStr) -> io::Result<Option<(File, OsString)>> {
+fn find_reserve(dir: &Dir, mark: &OsStr) -> io::Result<Option<(File, OsString)>> {
     let flags = OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    for name in folder.names_that(|name| Folder::is_temporary(name, mark))? {
-        let Ok(file) = openat(folder, &*name, flags, Mode::empty()) else { continue };
+    for name in dir.names_that(|name| Dir::is_temporary(name, mark))? {
+        let Ok(file) = openat(dir, &*name, flags, Mode::empty()) else { continue };
         let file = File::from(file);
         let found = file.metadata()?;
         let is_ours = found.is_file() && found.uid() == geteuid().as_raw() && found.nlink() == 1;
@@ -72,40 +72,40 @@ pub fn begin(run: &Run<'_>, ends: &Endpoints) -> Result<Option<Reserve>, Failure
 }
 
 fn begin_in(run: &Run<'_>, destination: &Destination) -> Result<Option<Reserve>, (OsString, io::Error)> {
-    let (prefix, folder) = (&run.plan.prefix, &destination.folder);
+    let (prefix, dir) = (&run.plan.prefix, &destination.dir);
     let of = |mark: Mark| move |error| (prefix.mark(mark), error);
-    sweep(folder, prefix).map_err(|error| (OsString::from(prefix.stem() + "*"), error))?;
-    forget_completion(folder, prefix).map_err(of(Mark::Completed))?;
-    identity::settle(run, folder, &destination.acceptance).map_err(of(Mark::Identity))?;
+    sweep(dir, prefix).map_err(|error| (OsString::from(prefix.stem() + "*"), error))?;
+    forget_completion(dir, prefix).map_err(of(Mark::Completed))?;
+    identity::settle(run, dir, &destination.acceptance).map_err(of(Mark::Identity))?;
     // Without room for it the clone may still succeed by deleting.
-    let reserve = reserve(folder, prefix).ok();
-    folder.sync().map_err(of(Mark::Identity))?;
+    let reserve = reserve(dir, prefix).ok();
+    dir.sync().map_err(of(Mark::Identity))?;
     Ok(reserve)
 }
 
 /// Removes what a killed run of ours left behind.
-fn sweep(folder: &Folder, prefix: &Prefix) -> io::Result<()> {
+fn sweep(dir: &Dir, prefix: &Prefix) -> io::Result<()> {
     let probe = OsString::from(prefix.stem() + "probe");
     let targets: Vec<OsString> = Mark::ALL.iter().map(|mark| prefix.mark(*mark)).chain([probe]).collect();
-    let left = folder.names_that(|name| targets.iter().any(|target| Folder::is_temporary(name, target)))?;
-    left.iter().try_for_each(|name| folder.remove(name))
+    let left = dir.names_that(|name| targets.iter().any(|target| Dir::is_temporary(name, target)))?;
+    left.iter().try_for_each(|name| dir.remove(name))
 }
 
 /// The destination does not look complete any more, neither to us nor to what reads the original's default.
-fn forget_completion(folder: &Folder, prefix: &Prefix) -> io::Result<()> {
-    folder.remove(&prefix.mark(Mark::Completed))?;
-    folder.remove(&Prefix::default().mark(Mark::Completed))
+fn forget_completion(dir: &Dir, prefix: &Prefix) -> io::Result<()> {
+    dir.remove(&prefix.mark(Mark::Completed))?;
+    dir.remove(&Prefix::default().mark(Mark::Completed))
 }
 
-fn reserve(folder: &Folder, prefix: &Prefix) -> io::Result<Reserve> {
+fn reserve(dir: &Dir, prefix: &Prefix) -> io::Result<Reserve> {
     use std::io::Write as _;
-    let (mut file, name) = folder.temporary(&prefix.mark(Mark::Error), MODE)?;
+    let (mut file, name) = dir.temporary(&prefix.mark(Mark::Error), MODE)?;
     let filled = file.write_all(&[b'\n'; RESERVE]).and_then(|()| file.sync_all());
     if let Err(error) = filled {
-        folder.remove(&name)?;
+        dir.remove(&name)?;
         return Err(error);
     }
-    Ok(Reserve { name, _held: (!folder.is_served()).then_some(file) })
+    Ok(Reserve { name, _held: (!dir.is_served()).then_some(file) })
 }
 
 /// What the statistics file is written from.
@@ -129,10 +129,10 @@ impl Written {
     /// Makes the statistics say how the run ended instead, after a success that was none.
     #[must_use]
     pub fn withdraw(&self, run: &Run<'_>, ends: &Endpoints, failure: Failure) -> Failure {
-        let folder = &ends.destination.folder;
+        let dir = &ends.destination.dir;
         // They speak of a success by now. Should they stay, that is warned of below.
-        let _ = folder.remove(&run.plan.prefix.mark(Mark::Statistics));
-        rewrite_statistics(run, folder, &self.0, &failure);
+        let _ = dir.remove(&run.plan.prefix.mark(Mark::Statistics));
+        rewrite_statistics(run, dir, &self.0, &failure);
         failure
     }
 }
@@ -145,7 +145,7 @@ pub fn write(
     survey: &Survey,
     (report, judgement): (Report, Result<Completion, Failure>),
 ) -> Result<(Outcome, Written), Failure> {
-    let folder = &ends.destination.folder;
+    let dir = &ends.destination.dir;
     let counted = Counted {
         statistics: report.statistics,
         ended: report.ended,
@@ -157,7 +157,7 @@ pub fn write(
         Err(failure) => {
             let keeps = matches!(report.end, End::Exited(code) if exit_status::keeps_statistics(code));
             if keeps {
-                rewrite_statistics(run, folder, &counted, &failure);
+                rewrite_statistics(run, dir, &counted, &failure);
             }
             return Err(failure);
         }
@@ -167,7 +167,7 @@ pub fn write(
         Completion::Whole | Completion::Vanished => Outcome::Completed,
     };
     let written = Written(counted);
-    succeed(run, folder, reserve, &counted, outcome.exit_code()).map_err(|(mark, error)| {
+    succeed(run, dir, reserve, &counted, outcome.exit_code()).map_err(|(mark, error)| {
         written.withdraw(run, ends, not_written(run, &run.plan.prefix.mark(mark), &error))
     })?;
     if completion == Completion::Vanished {
@@ -181,7 +181,7 @@ pub fn write(
 
 fn succeed(
     run: &Run<'_>,
-    folder: &Folder,
+    dir: &Dir,
     reserve: Option<Reserve>,
     counted: &Counted,
     code: ExitCode,
@@ -189,26 +189,26 @@ fn succeed(
     let prefix = &run.plan.prefix;
     let of = |mark: Mark| move |error| (mark, error);
     // Our marks must not change the time that the source's root has.
-    let root = folder.metadata().map_err(of(Mark::Statistics))?;
+    let root = dir.metadata().map_err(of(Mark::Statistics))?;
     if let Some(reserve) = reserve {
-        folder.remove(&reserve.name).map_err(of(Mark::Error))?;
+        dir.remove(&reserve.name).map_err(of(Mark::Error))?;
     }
-    folder.remove(&prefix.mark(Mark::Error)).map_err(of(Mark::Error))?;
-    write_statistics(run, folder, counted, Ok(code)).map_err(of(Mark::Statistics))?;
-    folder.replace(&prefix.mark(Mark::Completed), MODE, b"").map_err(of(Mark::Completed))?;
-    folder.set_modified(root.mtime(), root.mtime_nsec()).map_err(of(Mark::Completed))?;
-    folder.sync().map_err(of(Mark::Completed))
+    dir.remove(&prefix.mark(Mark::Error)).map_err(of(Mark::Error))?;
+    write_statistics(run, dir, counted, Ok(code)).map_err(of(Mark::Statistics))?;
+    dir.replace(&prefix.mark(Mark::Completed), MODE, b"").map_err(of(Mark::Completed))?;
+    dir.set_modified(root.mtime(), root.mtime_nsec()).map_err(of(Mark::Completed))?;
+    dir.sync().map_err(of(Mark::Completed))
 }
 
-fn rewrite_statistics(run: &Run<'_>, folder: &Folder, counted: &Counted, failure: &Failure) {
-    if let Err(error) = write_statistics(run, folder, counted, Err(failure)) {
+fn rewrite_statistics(run: &Run<'_>, dir: &Dir, counted: &Counted, failure: &Failure) {
+    if let Err(error) = write_statistics(run, dir, counted, Err(failure)) {
         warning(format_args!("the statistics could not be written: {}.", display::reason(&error)));
     }
 }
 
 fn write_statistics(
     run: &Run<'_>,
-    folder: &Folder,
+    dir: &Dir,
     counted: &Counted,
     end: Result<ExitCode, &Failure>,
 ) -> io::Result<()> {
@@ -239,7 +239,7 @@ fn write_statistics(
             let _ = writeln!(text, "{LAST_CONTENT}: {bytes} bytes");
         }
     }
-    folder.replace(&run.plan.prefix.mark(Mark::Statistics), MODE, text.as_bytes())
+    dir.replace(&run.plan.prefix.mark(Mark::Statistics), MODE, text.as_bytes())
 }
 
 fn not_written(run: &Run<'_>, mark: &OsStr, error: &io::Error) -> Failure {
@@ -257,7 +257,7 @@ pub fn record_failure(run: &Run<'_>, destination: &Destination, failure: &Failur
             return Err(error);
         }
         // The reason counts for more than the statistics.
-        destination.folder.remove(&run.plan.prefix.mark(Mark::Statistics))?;
+        destination.dir.remove(&run.plan.prefix.mark(Mark::Statistics))?;
         write_error(run, destination, failure)
     });
     if let Err(error) = written {
@@ -271,9 +271,7 @@ pub fn record_failure(run: &Run<'_>, destination: &Destination, failure: &Failur
 /// Leaves all that is known of the run for programs; where that cannot be done, nothing older stays in its place.
 pub fn write_record(run: &Run<'_>, destination: &Destination, record: &Record, is_public: bool) {
     let mode = if is_public { MODE } else { PRIVATE_MODE };
-    if let Err(error) =
-        write_record_in(&destination.folder, &run.plan.prefix.mark(Mark::Record), mode, record)
-    {
+    if let Err(error) = write_record_in(&destination.dir, &run.plan.prefix.mark(Mark::Record), mode, record) {
         warning(format_args!(
             "the record of this run could not be written to the destination: {}.",
             display::reason(&error)
@@ -281,36 +279,36 @@ pub fn write_record(run: &Run<'_>, destination: &Destination, record: &Record, i
     }
 }
 
-fn write_record_in(folder: &Folder, mark: &OsStr, mode: u32, record: &Record) -> io::Result<()> {
+fn write_record_in(dir: &Dir, mark: &OsStr, mode: u32, record: &Record) -> io::Result<()> {
     let mut text = serde_json::to_vec_pretty(record).map_err(io::Error::other)?;
     text.push(b'\n');
     // Our marks must not change the time that the source's root has.
-    let root = folder.metadata()?;
-    let mut written = folder.replace(mark, mode, &text);
+    let root = dir.metadata()?;
+    let mut written = dir.replace(mark, mode, &text);
     if written.is_err() {
-        folder.remove(mark)?;
+        dir.remove(mark)?;
         // On a full disk there may be room for it now.
-        written = folder.replace(mark, mode, &text);
+        written = dir.replace(mark, mode, &text);
     }
-    folder.set_modified(root.mtime(), root.mtime_nsec())?;
-    folder.sync()?;
+    dir.set_modified(root.mtime(), root.mtime_nsec())?;
+    dir.sync()?;
     written
 }
 
 fn write_error(run: &Run<'_>, destination: &Destination, failure: &Failure) -> io::Result<()> {
-    let (folder, prefix) = (&destination.folder, &run.plan.prefix);
-    forget_completion(folder, prefix)?;
+    let (dir, prefix) = (&destination.dir, &run.plan.prefix);
+    forget_completion(dir, prefix)?;
     let text = format!("{}\n", failure.for_everybody());
     let mark = prefix.mark(Mark::Error);
-    if let Some((file, name)) = find_reserve(folder, &mark)? {
+    if let Some((file, name)) = find_reserve(dir, &mark)? {
         let written = file.write_all_at(text.as_bytes(), 0).and_then(|()| {
             file.set_len(text.len() as u64)?;
-            folder.commit(&file, &name, &mark)
+            dir.commit(&file, &name, &mark)
         });
         if written.is_ok() {
             return Ok(());
         }
-        folder.remove(&name)?;
+        dir.remove(&name)?;
     }
-    folder.replace(&mark, MODE, text.as_bytes())
+    dir.replace(&mark, MODE, text.as_bytes())
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::display;
 use crate::failure::Failure;
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::phases::endpoints::overlap;
 use crate::phases::endpoints::overlap::Relation;
 use crate::run::Run;
@@ -23,7 +23,7 @@ const LOCKS: &str = "The directory of the locks";
 ///
 /// It comes before the log: a refused destination is left as it is.
 pub fn start_log(run: &Run<'_>) -> Result<(), Failure> {
-    let misplaced = match Folder::open(&run.location().resolved) {
+    let misplaced = match Dir::open(&run.location().resolved) {
         Ok(destination) => misplaced(run, &destination),
         // What cannot be opened is refused by its own phase.
         Err(_) => Ok(Vec::new()),
@@ -35,7 +35,7 @@ pub fn start_log(run: &Run<'_>) -> Result<(), Failure> {
 }
 
 /// Refuses what lies below this destination.
-pub fn check(run: &Run<'_>, destination: &Folder) -> Result<(), Failure> {
+pub fn check(run: &Run<'_>, destination: &Dir) -> Result<(), Failure> {
     refuse(run, misplaced(run, destination)?)
 }
 
@@ -54,7 +54,7 @@ pub fn may_measure(failure: &Failure) -> bool {
 /// Warns of what this run or the next one reads or starts, and lies below the destination: unless the source holds it too,
 /// the clone deletes it.
 pub fn warn_of_inputs(run: &Run<'_>) {
-    let Ok(destination) = Folder::open(&run.location().resolved) else { return };
+    let Ok(destination) = Dir::open(&run.location().resolved) else { return };
     let plan = run.plan;
     let inputs = [
         ("the excludes file", &plan.exclude_from),
@@ -83,7 +83,7 @@ fn refuse(run: &Run<'_>, misplaced: Vec<Misplaced>) -> Result<(), Failure> {
 type Misplaced = (&'static str, PathBuf);
 
 /// In this order a refusal that names one says that those before it are in their right place.
-fn misplaced(run: &Run<'_>, destination: &Folder) -> Result<Vec<Misplaced>, Failure> {
+fn misplaced(run: &Run<'_>, destination: &Dir) -> Result<Vec<Misplaced>, Failure> {
     let plan = run.plan;
     // Worse is wrong then, and is said by its own phase.
     for end in [Path::new("/"), &plan.source] {
@@ -116,18 +116,18 @@ fn misplaced(run: &Run<'_>, destination: &Folder) -> Result<Vec<Misplaced>, Fail
 /// Whether a path, which need not exist, leads below the destination or to it, by whatever way.
 ///
 /// Where its longest existing part may not be opened its letters decide, for nothing can be written there either.
-fn is_inside(path: &Path, destination: &Folder) -> io::Result<bool> {
+fn is_inside(path: &Path, destination: &Dir) -> io::Result<bool> {
     let Some(there) = path.ancestors().find_map(|above| std::fs::canonicalize(above).ok()) else {
         return Ok(false);
     };
     let there: PathBuf = if there.is_dir() { there } else { there.parent().unwrap_or(&there).to_owned() };
-    match Folder::open(&there) {
+    match Dir::open(&there) {
         // A look below one would wait for whatever it mounts.
-        Ok(folder) if Kind::of(&folder).is_ok_and(Kind::is_automounter) => {
+        Ok(dir) if Kind::of(&dir).is_ok_and(Kind::is_automounter) => {
             Ok(there.starts_with(destination.path()))
         }
-        Ok(folder) => {
-            let related = overlap::relation(&folder, destination)?;
+        Ok(dir) => {
+            let related = overlap::relation(&dir, destination)?;
             Ok(matches!(related, Relation::Same | Relation::SourceInside))
         }
         Err(_) => Ok(there.starts_with(destination.path())),

@@ -105,11 +105,10 @@ fn candidates(search: &Search<'_>) -> Vec<PathBuf> {
     if let Some(rsync) = search.named {
         return if is_executable(rsync) { vec![rsync.to_owned()] } else { Vec::new() };
     }
-    let mut found: Vec<PathBuf> =
-        search.host.rsync_folders.iter().map(|folder| folder.join("rsync")).collect();
+    let mut found: Vec<PathBuf> = search.host.rsync_dirs.iter().map(|dir| dir.join("rsync")).collect();
     found.retain(|path| is_executable(path));
-    // A relative entry of PATH would mean another program in every folder.
-    let absolute = std::env::split_paths(&search.host.search_path).filter(|folder| folder.is_absolute());
+    // A relative entry of PATH would mean another program in every directory.
+    let absolute = std::env::split_paths(&search.host.search_path).filter(|dir| dir.is_absolute());
     if let Ok(joined) = std::env::join_paths(absolute)
         && let Ok(more) = which::which_in_all("rsync", Some(joined), "/")
     {
@@ -126,8 +125,8 @@ fn searched(search: &Search<'_>) -> String {
     if let Some(rsync) = search.named {
         return display::path(rsync).to_string();
     }
-    let folders = search.host.rsync_folders.iter().map(|folder| display::path(folder).to_string());
-    folders.chain([display::name(&search.host.search_path).to_string()]).collect::<Vec<_>>().join(", ")
+    let dirs = search.host.rsync_dirs.iter().map(|dir| display::path(dir).to_string());
+    dirs.chain([display::name(&search.host.search_path).to_string()]).collect::<Vec<_>>().join(", ")
 }
 
 fn implementation(search: &Search<'_>, path: &Path) -> Implementation {

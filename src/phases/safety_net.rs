@@ -1,11 +1,11 @@
-//! The safety net: what a clone deletes or overwrites is moved to a folder at the destination, and kept for a while.
+//! The safety net: what a clone deletes or overwrites is moved to a directory at the destination, and kept for a while.
 //!
-//! rsync's own `--backup-dir` does the moving, by renaming and linking; what it does not keep, the properties of folders
-//! and empty folders, is added here.
+//! rsync's own `--backup-dir` does the moving, by renaming and linking; what it does not keep, the properties of directories
+//! and empty directories, is added here.
 
 mod ages;
 mod cursor;
-mod folders;
+mod dirs;
 mod leftovers;
 pub mod name;
 pub mod size;
@@ -22,7 +22,7 @@ use nix::sys::stat::SFlag;
 
 use crate::display;
 use crate::failure::Failure;
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::fs::is_no_room;
 use crate::fs::space::Space;
 use crate::logging::warning;
@@ -31,7 +31,7 @@ use crate::phases::census;
 use crate::phases::census::survey::Census;
 use crate::phases::endpoints::{Destination, Endpoints};
 use crate::run::Run;
-use folders::Folders;
+use dirs::Dirs;
 use name::NetName;
 use stock::Stock;
 
@@ -39,10 +39,10 @@ use stock::Stock;
 #[derive(Debug)]
 pub struct Net {
     stock: Stock,
-    folder: Folder,
+    dir: Dir,
     name: NetName,
     path: OsString,
-    before: Folders,
+    before: Dirs,
 }
 
 /// What this run has to do with the nets.
@@ -86,10 +86,10 @@ pub fn make_ready(run: &Run<'_>, destination: &Destination, census: &Census) -> 
     run.go_on()?;
     let mark = run.plan.prefix.mark(Mark::Completed);
     // What cannot be found out keeps more.
-    let was_complete = destination.folder.kind(&mark).map_or(true, |kind| kind == Some(SFlag::S_IFREG));
+    let was_complete = destination.dir.kind(&mark).map_or(true, |kind| kind == Some(SFlag::S_IFREG));
     let nets =
         Nets { census: *census, was_complete, has_started: false, made: Vec::new(), giving: Giving::Nothing };
-    let growth = census::growth(run, &destination.folder, census);
+    let growth = census::growth(run, &destination.dir, census);
     let wanted = match run.plan.safety_net {
         Some(days) => growth.max(tidied(run, destination, days).map_err(|error| unusable(run, &error))?),
         None => growth,
@@ -105,21 +105,21 @@ pub fn make_ready(run: &Run<'_>, destination: &Destination, census: &Census) -> 
 
 /// Removes leavings and what is too old; returns how many bytes there should be to spare.
 fn tidied(run: &Run<'_>, destination: &Destination, days: u32) -> io::Result<u64> {
-    let stock = Stock::open_or_make(&destination.folder, &run.plan.prefix)?;
+    let stock = Stock::open_or_make(&destination.dir, &run.plan.prefix)?;
     stock.tidy(run)?;
     stock.expire(run, days)?;
     spare(destination)
 }
 
 fn spare(destination: &Destination) -> io::Result<u64> {
-    Ok(MOST_BYTES.min(Space::of(&destination.folder)?.total / SHORT))
+    Ok(MOST_BYTES.min(Space::of(&destination.dir)?.total / SHORT))
 }
 
 /// Removes the oldest nets until `wanted` bytes are free at the destination, and some of the inodes for another net; never
 /// the newest one.
 fn make_room(run: &Run<'_>, destination: &Destination, wanted: u64) -> io::Result<()> {
-    let before = Space::of(&destination.folder)?.available;
-    let Some(stock) = Stock::open(&destination.folder, &run.plan.prefix)? else { return Ok(()) };
+    let before = Space::of(&destination.dir)?.available;
+    let Some(stock) = Stock::open(&destination.dir, &run.plan.prefix)? else { return Ok(()) };
     let any_inodes = run.plan.safety_net.is_none();
     stock.trim(run, &|freed| {
         Ok(has_bytes(destination, before + freed, wanted)? && (any_inodes || has_inodes(destination)?))
@@ -129,11 +129,11 @@ fn make_room(run: &Run<'_>, destination: &Destination, wanted: u64) -> io::Resul
 /// Whether so many bytes are free, of which so many surely are: a filesystem may give room back later than it says that a
 /// file is gone.
 fn has_bytes(destination: &Destination, surely: u64, wanted: u64) -> io::Result<bool> {
-    Ok(Space::of(&destination.folder)?.available.max(surely) >= wanted)
+    Ok(Space::of(&destination.dir)?.available.max(surely) >= wanted)
 }
 
 fn has_inodes(destination: &Destination) -> io::Result<bool> {
-    let space = Space::of(&destination.folder)?;
+    let space = Space::of(&destination.dir)?;
     Ok(space.free_inodes >= MOST_INODES.min(space.inodes / SHORT))
 }
 
@@ -147,9 +147,9 @@ pub fn give_up(run: &Run<'_>, destination: &Destination, nets: &mut Nets) -> boo
     }
     let all = nets.giving == Giving::Some;
     let given = || -> io::Result<usize> {
-        let Some(stock) = Stock::open(&destination.folder, &run.plan.prefix)? else { return Ok(0) };
-        let wanted = spare(destination)?.max(census::growth(run, &destination.folder, &nets.census));
-        let before = Space::of(&destination.folder)?.available;
+        let Some(stock) = Stock::open(&destination.dir, &run.plan.prefix)? else { return Ok(0) };
+        let wanted = spare(destination)?.max(census::growth(run, &destination.dir, &nets.census));
+        let before = Space::of(&destination.dir)?.available;
         let is_spared = |name: NetName| nets.was_complete && nets.made.contains(&name);
         stock.give_up(run, &is_spared, &|freed| {
             let has_bytes = has_bytes(destination, before + freed, wanted)?;
@@ -174,14 +174,14 @@ pub fn named_in(run: &Run<'_>, destination: &Destination, failure: Failure) -> F
 
 /// What the nets hold, in words.
 fn held(run: &Run<'_>, destination: &Destination) -> io::Result<Option<String>> {
-    let Some(stock) = Stock::open(&destination.folder, &run.plan.prefix)? else { return Ok(None) };
+    let Some(stock) = Stock::open(&destination.dir, &run.plan.prefix)? else { return Ok(None) };
     let names = stock.names()?;
     if names.is_empty() {
         return Ok(None);
     }
     let mut bytes = 0;
     for name in &names {
-        let net = stock.folder().enter(&name.to_os_string())?;
+        let net = stock.dir().enter(&name.to_os_string())?;
         bytes += size::measure(&net, &|| run.go_on().is_err())?.bytes;
     }
     let first = names.iter().take(NAMED).map(NetName::to_string).collect::<Vec<_>>().join(", ");
@@ -212,14 +212,14 @@ pub fn cast(run: &Run<'_>, ends: &Endpoints, nets: &mut Nets) -> Result<Option<N
     }
     let destination = &ends.destination;
     let made = || -> io::Result<Net> {
-        let stock = Stock::open_or_make(&destination.folder, &run.plan.prefix)?;
-        let (name, folder) = stock.add(Utc::now())?;
+        let stock = Stock::open_or_make(&destination.dir, &run.plan.prefix)?;
+        let (name, dir) = stock.add(Utc::now())?;
         let mut path = run.plan.prefix.safety_net();
         path.push("/");
         path.push(name.to_os_string());
-        let mut net = Net { stock, folder, name, path, before: Folders::default() };
+        let mut net = Net { stock, dir, name, path, before: Dirs::default() };
         let stops = || run.go_on().is_err();
-        net.before = Folders::record(&destination.folder, net.stock.folder(), &run.plan.prefix, &stops)?;
+        net.before = Dirs::record(&destination.dir, net.stock.dir(), &run.plan.prefix, &stops)?;
         Ok(net)
     };
     let net = made();
@@ -231,7 +231,7 @@ pub fn cast(run: &Run<'_>, ends: &Endpoints, nets: &mut Nets) -> Result<Option<N
 
 /// Removes what a killed rsync has left at the destination. Where this one has begun anew, nothing is known of it.
 fn remove_leftovers(run: &Run<'_>, ends: &Endpoints) {
-    let (source, destination) = (&ends.source.folder, &ends.destination.folder);
+    let (source, destination) = (&ends.source.dir, &ends.destination.dir);
     let removed = leftovers::remove(source, destination, &run.plan.prefix, &|| run.go_on().is_err());
     match removed {
         Ok(0) | Err(_) => {}
@@ -256,22 +256,19 @@ impl Net {
         &self.path
     }
 
-    /// After rsync: gives the folders in the net the properties that they had, and removes the net if it is empty.
+    /// After rsync: gives the directories in the net the properties that they had, and removes the net if it is empty.
     pub fn settle(self, destination: &Destination) {
-        let mended = self.before.mend(&destination.folder, &self.folder);
+        let mended = self.before.mend(&destination.dir, &self.dir);
         if let Some((path, error)) = mended.problem {
             warning(format_args!(
-                "{} folders in the safety net are not as they were, the first of them {}: {}.",
+                "{} directories in the safety net are not as they were, the first of them {}: {}.",
                 mended.failed,
                 display::path(&path),
                 display::reason(&error)
             ));
         }
-        if !self.stock.folder().remove_empty(&self.name.to_os_string()).unwrap_or(false) {
-            info!(
-                "What was deleted or overwritten is in the safety net {}.",
-                display::path(self.folder.path())
-            );
+        if !self.stock.dir().remove_empty(&self.name.to_os_string()).unwrap_or(false) {
+            info!("What was deleted or overwritten is in the safety net {}.", display::path(self.dir.path()));
         }
     }
 }
@@ -279,6 +276,6 @@ impl Net {
 impl Drop for Net {
     fn drop(&mut self) {
         // A net that holds anything stays.
-        let _ = self.stock.folder().remove_empty(&self.name.to_os_string());
+        let _ = self.stock.dir().remove_empty(&self.name.to_os_string());
     }
 }

@@ -1,5 +1,5 @@
 //! Backup of directory and database servers: copied file by file while they run they would not be consistent, so they
-//! are dumped into a folder that the clone picks up.
+//! are dumped into a directory that the clone picks up.
 
 pub mod dump;
 pub mod linux;
@@ -9,7 +9,7 @@ mod silence;
 
 use crate::failure::Failure;
 use crate::host::platform::Platform;
-use crate::phases::server_backup::place::check_folder;
+use crate::phases::server_backup::place::check_dir;
 use crate::process::wipe_freed_memory;
 use crate::run::Run;
 use crate::secret::Secret;
@@ -57,9 +57,9 @@ impl Found {
         }
     }
 
-    /// Fails as a server backup would before the first byte is dumped: for want of a folder, of a program or of rights.
+    /// Fails as a server backup would before the first byte is dumped: for want of a directory, of a program or of rights.
     pub fn check(&self, run: &Run<'_>) -> Result<(), Failure> {
-        check_folder(run)?;
+        check_dir(run)?;
         match self {
             Self::Linux(found) => found.check(run),
             Self::MacOs(_) => Ok(()),

@@ -38,7 +38,7 @@ pub fn list_changes(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rule
             }
         }
         if needs_leave {
-            losses.see(&item, &ends.destination.folder);
+            losses.see(&item, &ends.destination.dir);
         }
     })?;
     if let End::Exited(code @ 1..) = end {

@@ -35,7 +35,7 @@ pub struct Command {
     pub inherit: Vec<OwnedFd>,
 }
 
-/// The environment of every tool: the C locale, the system's folders, and nothing that came from our caller.
+/// The environment of every tool: the C locale, the system's directories, and nothing that came from our caller.
 ///
 /// rsync would read `RSYNC_*`, `CVSIGNORE` and `~/.popt` from it, and print numbers by the locale (3.2.4 and later).
 #[must_use]

@@ -7,7 +7,7 @@ use nix::sys::stat::{FileStat, SFlag};
 use crate::display;
 use crate::exit_code::ExitCode;
 use crate::failure::refusal::Refusal;
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::phases::safety_net::name::NetName;
 use crate::phases::safety_net::size;
 use crate::phases::safety_net::size::Size;
@@ -25,8 +25,8 @@ pub fn list(nets: &Nets, wanted: &[Wanted], interrupts: &Interrupts) -> Result<(
     }
     if wanted.is_empty() {
         return nets.names.iter().try_for_each(|name| {
-            let folder = nets.enter(*name)?;
-            let size = measure(&folder, interrupts)?;
+            let dir = nets.enter(*name)?;
+            let size = measure(&dir, interrupts)?;
             let size = format!("{} entries  {}", size.entries, HumanBytes(size.bytes));
             say(format_args!("{}  {size}", shown_net(*name)));
             Ok(())
@@ -70,7 +70,7 @@ fn describe(stat: &FileStat) -> String {
     let size = HumanBytes(u64::try_from(stat.st_size).unwrap_or(0));
     let what = match kind {
         SFlag::S_IFREG => format!("file of {size}"),
-        SFlag::S_IFDIR => "folder".to_owned(),
+        SFlag::S_IFDIR => "directory".to_owned(),
         SFlag::S_IFLNK => "symbolic link".to_owned(),
         SFlag::S_IFIFO => "FIFO".to_owned(),
         SFlag::S_IFSOCK => "socket".to_owned(),
@@ -82,7 +82,7 @@ fn describe(stat: &FileStat) -> String {
 }
 
 /// Everything below a net, and the room that its files take on the disk.
-fn measure(net: &Folder, interrupts: &Interrupts) -> Result<Size, Refusal> {
+fn measure(net: &Dir, interrupts: &Interrupts) -> Result<Size, Refusal> {
     let measured = size::measure(net, &|| interrupts.received().is_some());
     if let Some(signal) = interrupts.received() {
         return Err(Refusal(ExitCode::from_interruption(signal), "Interrupted.".to_owned()));

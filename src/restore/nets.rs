@@ -4,7 +4,7 @@ use crate::cli::restore::RestoreArgs;
 use crate::display;
 use crate::exit_code::ExitCode;
 use crate::failure::refusal::Refusal;
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::phases::safety_net::name::NetName;
 use crate::phases::safety_net::stock::Stock;
 use crate::restore::output::unreadable;
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 /// The nets of one destination.
 pub struct Nets {
-    pub destination: Folder,
+    pub destination: Dir,
     pub stock: Option<Stock>,
     /// The oldest first.
     pub names: Vec<NetName>,
@@ -30,21 +30,21 @@ pub struct Found<'a> {
 impl Nets {
     pub fn open(args: &RestoreArgs) -> Result<Self, Refusal> {
         let path = &args.destination;
-        let destination = Folder::reach(path).map_err(|error| unreadable(path, &error))?;
+        let destination = Dir::reach(path).map_err(|error| unreadable(path, &error))?;
         let opened = || -> io::Result<(Option<Stock>, Vec<NetName>)> {
             let stock = Stock::open(&destination, &args.organisation_prefix)?;
             let names = stock.as_ref().map(Stock::names).transpose()?.unwrap_or_default();
             Ok((stock, names))
         };
-        let folder = path.join(args.organisation_prefix.safety_net());
-        let (stock, names) = opened().map_err(|error| unreadable(&folder, &error))?;
+        let dir = path.join(args.organisation_prefix.safety_net());
+        let (stock, names) = opened().map_err(|error| unreadable(&dir, &error))?;
         Ok(Self { destination, stock, names })
     }
 
-    pub fn enter(&self, name: NetName) -> Result<Folder, Refusal> {
+    pub fn enter(&self, name: NetName) -> Result<Dir, Refusal> {
         let name = name.to_os_string();
         let entered = match &self.stock {
-            Some(stock) => stock.folder().enter(&name),
+            Some(stock) => stock.dir().enter(&name),
             None => Err(io::ErrorKind::NotFound.into()),
         };
         entered.map_err(|error| unreadable(&self.destination.path().join(name), &error))
@@ -108,7 +108,7 @@ impl Found<'_> {
         self.wanted.relative.file_name().map_or_else(|| self.net.to_os_string(), OsStr::to_owned)
     }
 
-    /// Its path below the folder of the nets.
+    /// Its path below the directory of the nets.
     pub fn below(&self, nets: &Path) -> PathBuf {
         let net = nets.join(self.net.to_os_string());
         // A slash at the end would mean the contents.

@@ -12,7 +12,7 @@ use nix::sys::stat::FileStat;
 use crate::display;
 use crate::exit_code::ExitCode;
 use crate::failure::refusal::Refusal;
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::restore::output::unreadable;
 
 /// A path below the clone's root; empty for the root itself.
@@ -46,7 +46,7 @@ impl Wanted {
     }
 
     /// What a tree has at this path, no link being followed on the way.
-    pub fn look(&self, root: &Folder) -> Result<Option<FileStat>, Refusal> {
+    pub fn look(&self, root: &Dir) -> Result<Option<FileStat>, Refusal> {
         let unreadable = |error| unreadable(&root.path().join(&self.relative), &error);
         if self.relative.as_os_str().is_empty() {
             return root.stat(std::ffi::OsStr::new(".")).map_err(unreadable);
@@ -56,7 +56,7 @@ impl Wanted {
         for part in self.relative.parent().into_iter().flat_map(Path::iter) {
             match above.as_ref().unwrap_or(root).enter(part) {
                 Ok(below) => above = Some(below),
-                Err(error) if is_no_folder(&error) => return Ok(None),
+                Err(error) if is_no_dir(&error) => return Ok(None),
                 Err(error) => return Err(unreadable(error)),
             }
         }
@@ -64,7 +64,7 @@ impl Wanted {
     }
 }
 
-fn is_no_folder(error: &io::Error) -> bool {
+fn is_no_dir(error: &io::Error) -> bool {
     let number = error.raw_os_error().map(Errno::from_raw);
     matches!(number, Some(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP))
 }

@@ -36,7 +36,7 @@ pub struct Arguments<'a> {
     /// What is left out and protected.
     pub rules: &'a Rules,
     /// Where to move what is deleted or overwritten, relative to the destination.
-    pub backup_folder: Option<&'a OsStr>,
+    pub backup_dir: Option<&'a OsStr>,
     /// The source, absolute.
     pub source: &'a Path,
     /// The destination, absolute.
@@ -59,7 +59,7 @@ const ALWAYS: [&str; 10] = [
 ];
 
 /// A dry run. The items' form is ours to read: `%L` would add a link's target, which cannot be told from the name. After
-/// an unreadable folder deletions are listed all the same, or a later run would do what this one never told.
+/// an unreadable directory deletions are listed all the same, or a later run would do what this one never told.
 const LISTING: [&str; 5] =
     ["--dry-run", "--verbose", "--itemize-changes", "--out-format=%i %n", "--ignore-errors"];
 
@@ -142,10 +142,10 @@ impl Arguments<'_> {
     }
 
     fn add_backup(&self, arguments: &mut Vec<OsString>) {
-        if let Some(folder) = self.backup_folder {
+        if let Some(dir) = self.backup_dir {
             arguments.push("--backup".into());
             let mut argument = OsString::from("--backup-dir=");
-            argument.push(folder);
+            argument.push(dir);
             arguments.push(argument);
         }
     }
@@ -180,7 +180,7 @@ const RESTORE: [&str; 8] = [
     "--8-bit-output",
 ];
 
-/// The vector for copying `sources`, absolute paths, into the folder `target` with all their properties.
+/// The vector for copying `sources`, absolute paths, into the directory `target` with all their properties.
 #[must_use]
 pub fn restore(
     capabilities: &Capabilities,
@@ -257,7 +257,7 @@ mod tests {
             nanoseconds,
             rights,
             rules,
-            backup_folder: None,
+            backup_dir: None,
             source,
             destination,
         };
@@ -400,7 +400,7 @@ mod tests {
             nanoseconds: true,
             rights: Rights::ALL,
             rules: &rules,
-            backup_folder: None,
+            backup_dir: None,
             source: Path::new("/s"),
             destination: Path::new("/d"),
         };

@@ -26,7 +26,7 @@ pub struct Diagnostics {
     pub paths: Vec<String>,
     /// How many messages named a failing path.
     pub failing: u64,
-    /// How many files and folders vanished from the source while it was read.
+    /// How many files and directories vanished from the source while it was read.
     pub vanished: u64,
     /// The first message about missing room at the destination.
     pub no_room: Option<String>,
@@ -40,7 +40,7 @@ pub struct Diagnostics {
     pub unsaved: bool,
     /// After an error at the source rsync deletes nothing any more.
     pub skipped_deletions: bool,
-    /// Folders of the destination that are gone from the source and were kept since something in them must stay, as another
+    /// Directories of the destination that are gone from the source and were kept since something in them must stay, as another
     /// filesystem does: the first of them, as shown. rsync ends with 0 all the same.
     pub not_empty: Vec<String>,
     /// An access control entry of an unknown user: the path, where this rsync names it.
@@ -97,7 +97,7 @@ impl Diagnostics {
             self.skipped_deletions = true;
             return true;
         }
-        let Some(path) = kept_folder(line) else { return false };
+        let Some(path) = kept_dir(line) else { return false };
         let path = display::line(path).to_string();
         if self.not_empty.len() < KEPT_PATHS && !self.not_empty.contains(&path) {
             self.not_empty.push(path);
@@ -209,15 +209,15 @@ fn overlong(line: &[u8]) -> Option<&[u8]> {
     cut(line.strip_prefix(b"filename overflows max-path len")?, b": ").map(|(_, path)| path)
 }
 
-/// The path in `file has vanished: "P"`; a folder is called `directory`.
+/// The path in `file has vanished: "P"`; a directory is called `directory`.
 #[must_use]
 pub fn vanished(line: &[u8]) -> Option<&[u8]> {
     let rest = line.strip_prefix(b"file").or_else(|| line.strip_prefix(b"directory"))?;
     rest.strip_prefix(b" has vanished: \"")?.strip_suffix(b"\"")
 }
 
-/// The path of a folder that was not deleted: one that holds, or one that is, another filesystem.
-fn kept_folder(line: &[u8]) -> Option<&[u8]> {
+/// The path of a directory that was not deleted: one that holds, or one that is, another filesystem.
+fn kept_dir(line: &[u8]) -> Option<&[u8]> {
     line.strip_prefix(b"cannot delete non-empty directory: ")
         .or_else(|| line.strip_prefix(b"cannot delete mount point: "))
 }
@@ -362,7 +362,7 @@ mod tests {
     fn refused_lists_and_attributes_name_their_file() {
         for found in generations!("refused") {
             assert_eq!(found.paths.len(), 3, "{found:?}");
-            assert_eq!(found.paths[0], "folder");
+            assert_eq!(found.paths[0], "directory");
             assert!(
                 found.paths.iter().any(|path| path.starts_with(".acl(1), x.") && path.len() == 17),
                 "{found:?}"
@@ -423,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_that_stay_are_named_and_counted_nowhere() {
+    fn dirs_that_stay_are_named_and_counted_nowhere() {
         let mut found = Diagnostics::default();
         for line in
             ["cannot delete non-empty directory: m", "cannot delete mount point: top \\#012", "sent 5 bytes"]

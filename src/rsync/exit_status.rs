@@ -7,7 +7,7 @@ pub fn meaning(code: i32) -> &'static str {
         0 => "success",
         1 => "syntax or usage error",
         2 => "protocol incompatibility",
-        3 => "errors selecting input or output files and folders",
+        3 => "errors selecting input or output files and directories",
         4 => "requested action not supported",
         5 => "error starting the client-server protocol",
         10 => "error in socket input or output",

@@ -13,7 +13,7 @@ pub enum Change {
     Attributes,
 }
 
-/// An item: the change and the name as printed, with rsync's escapes; a folder's name ends with a slash.
+/// An item: the change and the name as printed, with rsync's escapes; a directory's name ends with a slash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Item<'a> {
     /// What would happen.
@@ -54,9 +54,9 @@ impl<'a> Item<'a> {
         Some(Self { change, letters, name })
     }
 
-    /// Whether the name is a folder's.
+    /// Whether the name is a directory's.
     #[must_use]
-    pub fn is_folder(&self) -> bool {
+    pub fn is_dir(&self) -> bool {
         self.name.ends_with(b"/")
     }
 }

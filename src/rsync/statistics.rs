@@ -69,7 +69,7 @@ impl Statistics {
         ] {
             if let (Some(kinds), Some(before)) = (kinds, before) {
                 kinds.files = kinds.files.saturating_add(before.files);
-                kinds.folders = kinds.folders.saturating_add(before.folders);
+                kinds.dirs = kinds.dirs.saturating_add(before.dirs);
                 kinds.links = kinds.links.saturating_add(before.links);
                 kinds.devices = kinds.devices.saturating_add(before.devices);
                 kinds.special = kinds.special.saturating_add(before.special);
@@ -133,7 +133,7 @@ fn kinds(value: &str) -> Option<Kinds> {
     for (name, number) in list.strip_suffix(')')?.split(", ").filter_map(|item| item.split_once(": ")) {
         let field = match name {
             "reg" => &mut kinds.files,
-            "dir" => &mut kinds.folders,
+            "dir" => &mut kinds.dirs,
             "link" => &mut kinds.links,
             "dev" => &mut kinds.devices,
             "special" => &mut kinds.special,
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn kinds_and_times_are_read_in_every_form() {
-        let grouped = Kinds { files: 1502, folders: 2, special: 1, ..Kinds::default() };
+        let grouped = Kinds { files: 1502, dirs: 2, special: 1, ..Kinds::default() };
         assert_eq!(kinds("1,505 (reg: 1,502, dir: 2, special: 1)"), Some(grouped));
         assert_eq!(kinds("1.505 (reg: 1.502, dir: 2, special: 1)"), Some(grouped));
         assert_eq!(kinds("0"), Some(Kinds::default()));
@@ -206,8 +206,8 @@ mod tests {
             transferred_size: Some(12_359_584),
             literal: Some(12_359_584),
             matched: Some(0),
-            files_by_kind: Some(Kinds { files: 1502, folders: 2, links: 1, devices: 1, special: 1 }),
-            created_by_kind: Some(Kinds { files: 1502, folders: 1, links: 1, devices: 1, special: 1 }),
+            files_by_kind: Some(Kinds { files: 1502, dirs: 2, links: 1, devices: 1, special: 1 }),
+            created_by_kind: Some(Kinds { files: 1502, dirs: 1, links: 1, devices: 1, special: 1 }),
             deleted_by_kind: Some(Kinds { files: 1, ..Kinds::default() }),
             ..Statistics::default()
         };

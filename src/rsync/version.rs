@@ -27,7 +27,7 @@ impl Version {
     /// The first release without the known holes for a local clone as root (CVE-2026-53796 and those filed with it).
     pub const WITHOUT_KNOWN_HOLES: Self = Self::of(3, 5, 0);
 
-    /// Whether what `--backup-dir` has saved is safe from the same run: when a file gives way to a folder, 3.1.0 deletes
+    /// Whether what `--backup-dir` has saved is safe from the same run: when a file gives way to a directory, 3.1.0 deletes
     /// the saved file again (measured; 3.1.2 says that it has mended that).
     #[must_use]
     pub fn keeps_backups(self) -> bool {

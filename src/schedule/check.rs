@@ -40,7 +40,7 @@ pub fn judge(plan: &Plan, host: &Host, interrupts: &Interrupts) -> Result<Vec<St
         let ends = endpoints::claim(&run)?;
         // A test run only warns of it.
         let strict = Run::new(plan, &host, interrupts).in_mode(Mode::Examine);
-        match identity::check(&strict, &ends.destination.folder) {
+        match identity::check(&strict, &ends.destination.dir) {
             Ok(_) => warnings.extend(of_destination(&run, &ends)?),
             Err(refusal) if plan.skip_if_missing && refusal.means_missing() => {}
             // Disks take turns: the one that is there now need not be the one at night.
@@ -70,7 +70,7 @@ fn is_missing(path: &Path) -> bool {
 
 fn of_destination(run: &Run<'_>, ends: &endpoints::Endpoints) -> Result<Vec<String>, Failure> {
     let mut warnings = Vec::new();
-    let path = ends.destination.folder.path();
+    let path = ends.destination.dir.path();
     if mount_point(path) == Path::new("/") {
         warnings.push(format!(
             "no disk of its own is mounted at {}. If one belongs there, mount it and make the first clone by hand: from \
@@ -97,7 +97,7 @@ pub fn program(job: &Job) -> Option<String> {
 fn open_to_others(file: &Path) -> Option<String> {
     let real = std::fs::canonicalize(file).ok()?;
     let changeable = real.ancestors().find(|path| {
-        // In a folder like /tmp nobody can replace what is another's, but what is above such a file can be anybody's.
+        // In a directory like /tmp nobody can replace what is another's, but what is above such a file can be anybody's.
         std::fs::metadata(path).is_ok_and(|found| found.uid() != 0 || found.mode() & 0o022 != 0)
     })?;
     Some(format!(

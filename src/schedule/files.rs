@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::display;
 use crate::failure::refusal::Refusal;
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::fs::small_file;
 use crate::linux::systemd;
 use crate::macos::launchd;
@@ -18,7 +18,7 @@ const LARGEST: u64 = 1 << 20;
 /// A file of a schedule.
 #[derive(Debug)]
 pub struct File {
-    /// Its name in the system's folder of jobs.
+    /// Its name in the system's directory of jobs.
     pub name: OsString,
     /// What it holds.
     pub content: Vec<u8>,
@@ -26,8 +26,8 @@ pub struct File {
 
 impl File {
     /// The file as it is printed, below its path.
-    pub fn shown(&self, dir: &Path) -> String {
-        let mut text = format!("# {}\n", display::path(&dir.join(&self.name)));
+    pub fn shown(&self, directory: &Path) -> String {
+        let mut text = format!("# {}\n", display::path(&directory.join(&self.name)));
         for line in self.content.strip_suffix(b"\n").unwrap_or(&self.content).split(|byte| *byte == b'\n') {
             // Writing to a string cannot fail.
             let _ = writeln!(text, "{}", display::line(line));
@@ -37,10 +37,10 @@ impl File {
 }
 
 /// Those of the named files that exist. Errors when one of them is not ours.
-pub fn find<'a>(dir: &Path, names: impl Iterator<Item = &'a OsStr>) -> Result<Vec<File>, Refusal> {
+pub fn find<'a>(directory: &Path, names: impl Iterator<Item = &'a OsStr>) -> Result<Vec<File>, Refusal> {
     let mut found = Vec::new();
     for name in names {
-        let path = dir.join(name);
+        let path = directory.join(name);
         match small_file::read(&path, LARGEST) {
             Ok(content) if has_our_line(&content) => found.push(File { name: name.to_owned(), content }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -55,9 +55,9 @@ fn foreign(path: &Path, why: &str) -> Refusal {
     Refusal::new(format!("{} is left alone: {why}. Choose another --name.", display::path(path)))
 }
 
-/// Whether a file of the folder is one of ours. A link never is: systemd masks a unit by one.
-pub fn is_ours(dir: &Path, name: &OsStr) -> bool {
-    small_file::read(&dir.join(name), LARGEST).is_ok_and(|content| has_our_line(&content))
+/// Whether a file of the directory is one of ours. A link never is: systemd masks a unit by one.
+pub fn is_ours(directory: &Path, name: &OsStr) -> bool {
+    small_file::read(&directory.join(name), LARGEST).is_ok_and(|content| has_our_line(&content))
 }
 
 fn has_our_line(content: &[u8]) -> bool {
@@ -66,43 +66,42 @@ fn has_our_line(content: &[u8]) -> bool {
         .any(|line| line.starts_with(systemd::OURS.as_bytes()) || line == launchd::OURS.as_bytes())
 }
 
-/// The names in the system's folder of jobs; none where there is no such folder.
-pub fn names(dir: &Path) -> Result<Vec<OsString>, Refusal> {
-    match std::fs::read_dir(dir).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
+/// The names in the system's directory of jobs; none where there is no such directory.
+pub fn names(directory: &Path) -> Result<Vec<OsString>, Refusal> {
+    match std::fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
         Ok(entries) => Ok(entries.into_iter().map(|entry| entry.file_name()).collect()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(unusable(dir, &error)),
+        Err(error) => Err(unusable(directory, &error)),
     }
 }
 
 /// Writes all of them, readable by everybody, each in one step.
-pub fn write(dir: &Path, files: &[File]) -> Result<(), Refusal> {
-    let folder = open(dir)?;
+pub fn write(directory: &Path, files: &[File]) -> Result<(), Refusal> {
+    let dir = open(directory)?;
     for file in files {
-        folder
-            .replace(&file.name, 0o644, &file.content)
-            .map_err(|error| unusable(&dir.join(&file.name), &error))?;
+        dir.replace(&file.name, 0o644, &file.content)
+            .map_err(|error| unusable(&directory.join(&file.name), &error))?;
     }
     Ok(())
 }
 
 /// Removes all of them; one that is gone already is no error.
-pub fn remove(dir: &Path, files: &[File]) -> Result<(), Refusal> {
-    let folder = open(dir)?;
+pub fn remove(directory: &Path, files: &[File]) -> Result<(), Refusal> {
+    let dir = open(directory)?;
     for file in files {
-        match folder.remove_file(&file.name) {
+        match dir.remove_file(&file.name) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(unusable(&dir.join(&file.name), &error));
+                return Err(unusable(&directory.join(&file.name), &error));
             }
             _ => {}
         }
     }
-    folder.sync().map_err(|error| unusable(dir, &error))
+    dir.sync().map_err(|error| unusable(directory, &error))
 }
 
-fn open(dir: &Path) -> Result<Folder, Refusal> {
-    let real: io::Result<PathBuf> = std::fs::canonicalize(dir);
-    real.and_then(|real| Folder::open(&real)).map_err(|error| unusable(dir, &error))
+fn open(directory: &Path) -> Result<Dir, Refusal> {
+    let real: io::Result<PathBuf> = std::fs::canonicalize(directory);
+    real.and_then(|real| Dir::open(&real)).map_err(|error| unusable(directory, &error))
 }
 
 fn unusable(path: &Path, error: &io::Error) -> Refusal {

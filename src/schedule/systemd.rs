@@ -1,4 +1,4 @@
-//! systemd: a service and a timer in its folder for the administrator's units.
+//! systemd: a service and a timer in its directory for the administrator's units.
 
 use std::ffi::OsString;
 use std::path::Path;

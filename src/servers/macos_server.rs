@@ -52,14 +52,14 @@ pub fn tools(version: MacOsVersion, server_root: &Path, system_root: &Path) -> O
 pub enum Sign {
     /// This service of `serveradmin` is RUNNING; the socket is where the dumper looks by itself.
     Service(&'static str),
-    /// A socket in this folder below the system's root.
+    /// A socket in this directory below the system's root.
     Socket(&'static str),
-    /// This service is RUNNING, and its socket is in a folder whose name begins with the prefix, else in the other.
+    /// This service is RUNNING, and its socket is in a directory whose name begins with the prefix, else in the other.
     ServiceSocket {
         /// The service of `serveradmin`.
         service: &'static str,
-        /// The folder that holds both, below the system's root.
-        folder: &'static str,
+        /// The directory that holds both, below the system's root.
+        dir: &'static str,
         /// The beginning of the one name.
         prefix: &'static str,
         /// The other name.
@@ -109,7 +109,7 @@ const OF_SERVICES: [Instance; 3] = [
         user: "caldav",
         sign: Sign::ServiceSocket {
             service: "calendar",
-            folder: "var/run/caldavd",
+            dir: "var/run/caldavd",
             prefix: "ccs_postgres_",
             otherwise: "PostgresSocket",
         },

@@ -13,8 +13,8 @@ pub const ACCOUNTS: [&str; 5] = ["openldap", "ldap", "_openldap", "_ldap", "slap
 /// Where slapd keeps its configuration.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Configuration {
-    /// A folder: the database cn=config.
-    Folder(PathBuf),
+    /// A directory: the database cn=config.
+    Dir(PathBuf),
     /// A text file, the older form.
     File(PathBuf),
 }
@@ -25,8 +25,8 @@ const WITH_VALUE: &[u8] = b"cdfFhnosTugrl";
 impl Configuration {
     /// What a running slapd was told, from `/proc/PID/cmdline`; `None` when it was left to its defaults.
     #[must_use]
-    pub fn of_command_line(line: &[u8], current_folder: &Path) -> Option<Self> {
-        let (mut folder, mut file) = (None, None);
+    pub fn of_command_line(line: &[u8], current_dir: &Path) -> Option<Self> {
+        let (mut dir, mut file) = (None, None);
         let mut arguments = line.split(|byte| *byte == 0).skip(1);
         while let Some(argument) = arguments.next() {
             let [b'-', letter, rest @ ..] = argument else { continue };
@@ -34,22 +34,22 @@ impl Configuration {
                 continue;
             }
             let value = if rest.is_empty() { arguments.next().unwrap_or_default() } else { rest };
-            let path = current_folder.join(OsStr::from_bytes(value));
+            let path = current_dir.join(OsStr::from_bytes(value));
             match letter {
-                b'F' => folder = Some(path),
+                b'F' => dir = Some(path),
                 b'f' => file = Some(path),
                 _ => {}
             }
         }
-        // With both slapd converts the file into the folder, and the folder is what it then lives by.
-        folder.map(Self::Folder).or(file.map(Self::File))
+        // With both slapd converts the file into the directory, and the directory is what it then lives by.
+        dir.map(Self::Dir).or(file.map(Self::File))
     }
 
     /// Its path.
     #[must_use]
     pub fn path(&self) -> &Path {
         match self {
-            Self::Folder(path) | Self::File(path) => path,
+            Self::Dir(path) | Self::File(path) => path,
         }
     }
 
@@ -57,7 +57,7 @@ impl Configuration {
     #[must_use]
     pub fn placed_at(&self, path: PathBuf) -> Self {
         match self {
-            Self::Folder(_) => Self::Folder(path),
+            Self::Dir(_) => Self::Dir(path),
             Self::File(_) => Self::File(path),
         }
     }
@@ -66,7 +66,7 @@ impl Configuration {
     #[must_use]
     pub fn arguments(&self, path: &Path, database: u32) -> Vec<OsString> {
         let option = match self {
-            Self::Folder(_) => "-F",
+            Self::Dir(_) => "-F",
             Self::File(_) => "-f",
         };
         [option.into(), path.into(), "-n".into(), database.to_string().into()].into()
@@ -121,14 +121,14 @@ mod tests {
             let line = line.replace(' ', "\0");
             Configuration::of_command_line(line.as_bytes(), Path::new("/srv"))
         };
-        let folder = |path: &str| Some(Configuration::Folder(path.into()));
+        let dir = |path: &str| Some(Configuration::Dir(path.into()));
         let file = |path: &str| Some(Configuration::File(path.into()));
         assert_eq!(
             of("slapd -h ldapi:/// -g openldap -u openldap -F /etc/ldap/slapd.d"),
-            folder("/etc/ldap/slapd.d")
+            dir("/etc/ldap/slapd.d")
         );
         assert_eq!(of("slapd -4 -f slapd.conf -d -f"), file("/srv/slapd.conf"));
-        assert_eq!(of("slapd -f/a -F b"), folder("/srv/b"));
+        assert_eq!(of("slapd -f/a -F b"), dir("/srv/b"));
         assert_eq!(of("slapd -n -F"), None, "the name of the service is -F");
         assert_eq!(of("slapd"), None);
     }

@@ -34,7 +34,7 @@ pub struct Version {
 }
 
 impl Version {
-    /// Reads the text of a `PG_VERSION`, of a folder's name, or of a program's version: `15`, `15.4`, `9.6`, `17beta1`.
+    /// Reads the text of a `PG_VERSION`, of a directory's name, or of a program's version: `15`, `15.4`, `9.6`, `17beta1`.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
         let mut numbers = text
@@ -76,10 +76,10 @@ pub fn dumpers(usr: &Path, server: Version, debian: &[OsString], packaged: &[OsS
         let number = OsString::from_vec(name.as_bytes().strip_prefix(b"pgsql-")?.to_vec());
         Some((version(&number)?, 1, usr.join(name).join("bin")))
     });
-    let mut folders: Vec<(Version, u8, PathBuf)> = of_debian.chain(of_others).collect();
-    folders.sort();
-    let own = folders.into_iter().map(|(_, _, folder)| folder);
-    own.chain([usr.join("bin")]).map(|folder| folder.join("pg_dumpall")).collect()
+    let mut dirs: Vec<(Version, u8, PathBuf)> = of_debian.chain(of_others).collect();
+    dirs.sort();
+    let own = dirs.into_iter().map(|(_, _, dir)| dir);
+    own.chain([usr.join("bin")]).map(|dir| dir.join("pg_dumpall")).collect()
 }
 
 /// Finds the databases in a dump as it passes by: each begins with `\connect`, which no data can.

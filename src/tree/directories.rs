@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::fs::dir::{Folder, is_held, is_too_long, open_below, open_subfolder};
+use crate::fs::dir::{Dir, is_held, is_too_long, open_below, open_subdir};
 use crate::process::interrupts::Interrupts;
 use crate::tree::parallel;
 
@@ -34,11 +34,11 @@ struct Waiting {
 /// A directory that is gone, or that cannot be opened, is passed over. No further one is begun when a signal has asked us
 /// to end. Errors when the root cannot be opened.
 pub fn visit<K: Default + Send>(
-    root: &Folder,
+    root: &Dir,
     interrupts: &Interrupts,
     each: impl Fn(&Here<'_>, &mut Vec<CString>, &mut K) + Sync,
 ) -> io::Result<Vec<K>> {
-    let base = Arc::new(open_subfolder(root, c".")?);
+    let base = Arc::new(open_subdir(root, c".")?);
     let top = Waiting { base, way: vec![c".".to_owned()], path: PathBuf::new(), depth: 0 };
     Ok(parallel::share(top, interrupts, |waiting: Waiting, found, kept: &mut K| {
         let Ok(directory) = open_below(&*waiting.base, &waiting.way).map(Arc::new) else { return };

@@ -1,4 +1,4 @@
-//! Work that brings more work, done by a few threads: to read a tree's folders, for one.
+//! Work that brings more work, done by a few threads: to read a tree's directories, for one.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 

@@ -1,39 +1,39 @@
-//! The kernel's table of mounts, read for a folder that is held open.
+//! The kernel's table of mounts, read for a directory that is held open.
 
 use std::io;
 use std::os::fd::AsRawFd as _;
 use std::path::PathBuf;
 
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::linux::mounts;
 use crate::linux::mounts::Mount;
 
-/// The table, and the mount in it that a folder was reached through.
+/// The table, and the mount in it that a directory was reached through.
 #[derive(Debug)]
 pub struct Place {
     /// All mounts, in the table's order.
     pub table: Vec<Mount>,
-    /// The number of the folder's mount; a device number would not do for btrfs.
+    /// The number of the directory's mount; a device number would not do for btrfs.
     pub id: u64,
 }
 
 impl Place {
-    /// The mount that the folder was reached through.
+    /// The mount that the directory was reached through.
     #[must_use]
     pub fn mount(&self) -> Option<&Mount> {
         self.table.iter().find(|mount| mount.id == self.id)
     }
 }
 
-/// Reads the table for a folder; `None` on a system that has none.
+/// Reads the table for a directory; `None` on a system that has none.
 ///
 /// Errors on Linux when it cannot be read, without `/proc` for one: then nothing is known of what is mounted where.
-pub fn of(folder: &Folder) -> io::Result<Option<Place>> {
+pub fn of(dir: &Dir) -> io::Result<Option<Place>> {
     if !cfg!(target_os = "linux") {
         return Ok(None);
     }
     let cannot = |path: &str, error: io::Error| io::Error::new(error.kind(), format!("{path}: {error}"));
-    let path = format!("/proc/self/fdinfo/{}", folder.reached().as_raw_fd());
+    let path = format!("/proc/self/fdinfo/{}", dir.reached().as_raw_fd());
     let info = std::fs::read_to_string(&path).map_err(|error| cannot(&path, error))?;
     let table =
         std::fs::read("/proc/self/mountinfo").map_err(|error| cannot("/proc/self/mountinfo", error))?;
@@ -48,9 +48,9 @@ pub fn of(folder: &Folder) -> io::Result<Option<Place>> {
     Ok(Some(place))
 }
 
-/// Where a folder is on its filesystem: the device's number and the path there.
-pub fn locate(place: &Place, folder: &Folder) -> io::Result<(String, PathBuf)> {
-    let found = mounts::locate(&place.table, place.id, folder.path());
+/// Where a directory is on its filesystem: the device's number and the path there.
+pub fn locate(place: &Place, dir: &Dir) -> io::Result<(String, PathBuf)> {
+    let found = mounts::locate(&place.table, place.id, dir.path());
     let (device, path) = found.ok_or_else(|| io::Error::other("its path is not below its mount point"))?;
     Ok((device.to_owned(), path))
 }

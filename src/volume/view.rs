@@ -10,7 +10,7 @@ use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 
 /// Directories in a mount namespace of their own.
 #[derive(Debug)]
@@ -29,8 +29,8 @@ impl View {
     pub fn open<const N: usize>(
         place: &Path,
         programs: &[PathBuf],
-        directories: [(&str, &Folder); N],
-    ) -> io::Result<(Self, [Folder; N])> {
+        directories: [(&str, &Dir); N],
+    ) -> io::Result<(Self, [Dir; N])> {
         let place = std::fs::canonicalize(place)?;
         let trees = directories.map(|(name, directory)| system::tree(directory).map(|tree| (name, tree)));
         let trees = trees.into_iter().collect::<io::Result<Vec<_>>>()?;
@@ -70,11 +70,11 @@ mod system {
         move_mount, open_tree, unmount,
     };
 
-    use super::Folder;
+    use super::Dir;
     use crate::linux::mounts;
 
     /// A mount of this directory alone: what is mounted below it does not come along.
-    pub fn tree(directory: &Folder) -> io::Result<OwnedFd> {
+    pub fn tree(directory: &Dir) -> io::Result<OwnedFd> {
         let flags =
             OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::AT_EMPTY_PATH | OpenTreeFlags::OPEN_TREE_CLOEXEC;
         Ok(open_tree(directory.as_fd(), c"", flags)?)
@@ -154,9 +154,9 @@ mod system {
     use std::os::fd::OwnedFd;
     use std::path::{Path, PathBuf};
 
-    use super::Folder;
+    use super::Dir;
 
-    pub fn tree(_directory: &Folder) -> io::Result<OwnedFd> {
+    pub fn tree(_directory: &Dir) -> io::Result<OwnedFd> {
         Err(io::ErrorKind::Unsupported.into())
     }
 

@@ -10,8 +10,8 @@ const EXACT: &[&str] = &["-aHAXS", "--numeric-ids", "--modify-window=-1"];
 
 #[test]
 fn copy_by_cp_is_exact() -> io::Result<()> {
-    let folder = tempfile::tempdir()?;
-    let (source, clone) = (folder.path().join("source"), folder.path().join("clone"));
+    let dir = tempfile::tempdir()?;
+    let (source, clone) = (dir.path().join("source"), dir.path().join("clone"));
     tree::hostile_tree(&source);
     copy("cp", &["-a", "-T", "--sparse=always"], &source, &clone)?;
     assert_same(&source, &clone, &Options::default());
@@ -20,8 +20,8 @@ fn copy_by_cp_is_exact() -> io::Result<()> {
 
 #[test]
 fn copy_by_rsync_is_exact() -> io::Result<()> {
-    let folder = tempfile::tempdir()?;
-    let (source, clone) = (folder.path().join("source"), folder.path().join("clone"));
+    let dir = tempfile::tempdir()?;
+    let (source, clone) = (dir.path().join("source"), dir.path().join("clone"));
     tree::hostile_tree(&source);
     copy("rsync", EXACT, &source, &clone)?;
     assert_same(&source, &clone, &Options::default());
@@ -35,8 +35,8 @@ fn copy_by_rsync_is_exact() -> io::Result<()> {
 
 #[test]
 fn an_edit_within_a_second_is_copied_only_by_the_nanosecond() -> io::Result<()> {
-    let folder = tempfile::tempdir()?;
-    let (source, clone) = (folder.path().join("source"), folder.path().join("clone"));
+    let dir = tempfile::tempdir()?;
+    let (source, clone) = (dir.path().join("source"), dir.path().join("clone"));
     std::fs::create_dir(&source)?;
     std::fs::write(source.join("file"), "before")?;
     copy("rsync", EXACT, &source, &clone)?;
@@ -67,11 +67,11 @@ fn what_rsync_leaves_out_is_found() -> io::Result<()> {
         ("--no-specials", |what| matches!(what, What::Missing | What::Mtime { .. })),
         ("--exclude=sparse", |what| matches!(what, What::Missing)),
     ];
-    let folder = tempfile::tempdir()?;
-    let source = folder.path().join("source");
+    let dir = tempfile::tempdir()?;
+    let source = dir.path().join("source");
     tree::hostile_tree(&source);
     for (number, (option, belongs)) in expected.iter().enumerate() {
-        let clone = folder.path().join(number.to_string());
+        let clone = dir.path().join(number.to_string());
         copy("rsync", &[EXACT, &[*option]].concat(), &source, &clone)?;
         let found = audit(&source, &clone, &Options::default());
         assert!(!found.is_empty(), "{option} went unnoticed");

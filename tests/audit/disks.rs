@@ -57,8 +57,8 @@ fn every_kind_mounts_and_goes_away() -> io::Result<()> {
 
 #[test]
 fn every_kind_but_vfat_holds_the_hostile_tree() -> io::Result<()> {
-    let folder = tempfile::tempdir()?;
-    let source = folder.path().join("source");
+    let dir = tempfile::tempdir()?;
+    let source = dir.path().join("source");
     tree::hostile_tree(&source);
     for kind in KINDS.into_iter().filter(|kind| *kind != "vfat" && supported(kind)) {
         let disk = disk(kind);
@@ -219,8 +219,8 @@ fn a_change_of_owner_is_refused() -> io::Result<()> {
 
 #[test]
 fn all_but_owners_and_attributes_is_held() -> io::Result<()> {
-    let folder = tempfile::tempdir()?;
-    let source = folder.path().join("source");
+    let dir = tempfile::tempdir()?;
+    let source = dir.path().join("source");
     tree::hostile_tree(&source);
     let fuse = OwnerlessFuse::new();
     let clone = fuse.path().join("clone");

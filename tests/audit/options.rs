@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::lchown;
 use std::path::{Path, PathBuf};
 
-use crate::audit::folder::visit_from_leaves;
+use crate::audit::dir::visit_from_leaves;
 use crate::audit::{Difference, Options, Side, What, assert_same, audit};
 use crate::disk::Tmpfs;
 use crate::{Twins, only, tree};
@@ -18,14 +18,17 @@ fn markers_and_lost_and_found_are_ignored_at_the_root_only() -> io::Result<()> {
     let clone = twins.clone();
     fs::write(clone.join(".me.jedda.counterpart.completed"), "")?;
     fs::create_dir(clone.join("lost+found"))?;
-    fs::write(clone.join("folder/.me.jedda.counterpart.completed"), "")?;
-    fs::create_dir(clone.join("folder/lost+found"))?;
+    fs::write(clone.join("directory/.me.jedda.counterpart.completed"), "")?;
+    fs::create_dir(clone.join("directory/lost+found"))?;
     twins.same_times();
     let found = audit(&twins.source(), &clone, &Options::default());
     assert_eq!(
         found,
-        [only("folder/.me.jedda.counterpart.completed", What::Extra), only("folder/lost+found", What::Extra)]
-            .concat()
+        [
+            only("directory/.me.jedda.counterpart.completed", What::Extra),
+            only("directory/lost+found", What::Extra)
+        ]
+        .concat()
     );
     let nothing_ignored =
         Options { ignored_at_root: Vec::new(), ignore_lost_and_found: false, ..Options::default() };
@@ -39,12 +42,12 @@ fn markers_and_lost_and_found_are_ignored_at_the_root_only() -> io::Result<()> {
 #[test]
 fn skipped_paths_are_whole_components() -> io::Result<()> {
     let twins = Twins::new()?;
-    fs::write(twins.clone().join("folder/below/extra"), "")?;
-    fs::write(twins.clone().join("folder/below, too"), "")?;
+    fs::write(twins.clone().join("directory/below/extra"), "")?;
+    fs::write(twins.clone().join("directory/below, too"), "")?;
     twins.same_times();
-    let options = Options { skip: vec![PathBuf::from("folder/below")], ..Options::default() };
+    let options = Options { skip: vec![PathBuf::from("directory/below")], ..Options::default() };
     let found = audit(&twins.source(), &twins.clone(), &options);
-    assert_eq!(found, only("folder/below, too", What::Extra));
+    assert_eq!(found, only("directory/below, too", What::Extra));
     Ok(())
 }
 
@@ -66,32 +69,32 @@ fn times_attributes_and_owners_can_be_left_out() -> io::Result<()> {
 }
 
 #[test]
-fn a_mount_point_is_an_empty_folder_in_the_clone() -> io::Result<()> {
+fn a_mount_point_is_an_empty_dir_in_the_clone() -> io::Result<()> {
     let twins = Twins::new()?;
     let memory = Tmpfs::new("mode=755");
     fs::write(memory.path().join("mounted"), "")?;
-    let point = twins.source().join("folder/below");
+    let point = twins.source().join("directory/below");
     let bound = Bound::new(memory.path(), &point);
     twins.same_times();
     let options = Options { one_file_system: true, ..Options::default() };
     assert_same(&twins.source(), &twins.clone(), &options);
     let found = audit(&twins.source(), &twins.clone(), &Options::default());
-    assert_eq!(found, only("folder/below/mounted", What::Missing));
-    fs::write(twins.clone().join("folder/below/mounted"), "")?;
+    assert_eq!(found, only("directory/below/mounted", What::Missing));
+    fs::write(twins.clone().join("directory/below/mounted"), "")?;
     twins.same_times();
     let found = audit(&twins.source(), &twins.clone(), &options);
-    assert_eq!(found, only("folder/below/mounted", What::Extra));
+    assert_eq!(found, only("directory/below/mounted", What::Extra));
     drop(bound);
     Ok(())
 }
 
-/// A folder shown in another place until this value ends.
+/// A directory shown in another place until this value ends.
 struct Bound<'a>(&'a Path);
 
 impl<'a> Bound<'a> {
-    fn new(folder: &Path, point: &'a Path) -> Self {
+    fn new(dir: &Path, point: &'a Path) -> Self {
         let flags = nix::mount::MsFlags::MS_BIND;
-        let mounted = nix::mount::mount(Some(folder), point, None::<&str>, flags, None::<&str>);
+        let mounted = nix::mount::mount(Some(dir), point, None::<&str>, flags, None::<&str>);
         assert_eq!(mounted, Ok(()));
         Self(point)
     }
@@ -121,9 +124,9 @@ fn paths_beyond_the_limit_and_thousands_of_levels() -> io::Result<()> {
     bottom.extend(vec!["d"; 1900]);
     bottom.push("extra");
     fs::write(twins.clone().join(&bottom), "")?;
-    visit_from_leaves(&twins.clone(), false, |folder, name, path, _| {
+    visit_from_leaves(&twins.clone(), false, |dir, name, path, _| {
         if path == paths[0].as_os_str().as_bytes() {
-            assert!(fs::remove_file(folder.at(name)).is_ok());
+            assert!(fs::remove_file(dir.at(name)).is_ok());
         }
     });
     twins.same_times();
@@ -139,7 +142,7 @@ fn paths_beyond_the_limit_and_thousands_of_levels() -> io::Result<()> {
 #[test]
 fn a_root_that_is_not_there_is_unreadable() -> io::Result<()> {
     let twins = Twins::new()?;
-    let found = audit(&twins.source(), &twins.folder.path().join("nowhere"), &Options::default());
+    let found = audit(&twins.source(), &twins.dir.path().join("nowhere"), &Options::default());
     let error = String::from("No such file or directory (os error 2)");
     assert_eq!(found, only("", What::Unreadable { side: Side::Clone, error }));
     Ok(())
@@ -147,9 +150,9 @@ fn a_root_that_is_not_there_is_unreadable() -> io::Result<()> {
 
 #[test]
 fn differences_read_well_whatever_the_name() {
-    let path = PathBuf::from(OsStr::from_bytes(b"folder/new\nline \xff"));
+    let path = PathBuf::from(OsStr::from_bytes(b"directory/new\nline \xff"));
     let difference = Difference { path, what: What::Mode { source: 0o4755, clone: 0o55 } };
-    assert_eq!(difference.to_string(), "folder/new\\nline \\xff: mode 4755 became 0055");
+    assert_eq!(difference.to_string(), "directory/new\\nline \\xff: mode 4755 became 0055");
     let difference = Difference { path: PathBuf::new(), what: What::Missing };
     assert_eq!(difference.to_string(), ".: missing in the clone");
 }
@@ -157,8 +160,8 @@ fn differences_read_well_whatever_the_name() {
 #[test]
 #[should_panic(expected = "25 difference(s), the first of them:\n00: only in the clone\n")]
 fn an_unexpected_difference_panics() {
-    let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
-    let (source, clone) = (folder.path().join("source"), folder.path().join("clone"));
+    let dir = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+    let (source, clone) = (dir.path().join("source"), dir.path().join("clone"));
     for root in [&source, &clone] {
         assert!(fs::create_dir(root).is_ok());
     }

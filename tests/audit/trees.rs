@@ -10,8 +10,8 @@ use crate::{Twins, tree};
 
 #[test]
 fn the_hostile_tree_is_as_hostile_as_it_says() -> io::Result<()> {
-    let folder = tempfile::tempdir()?;
-    let root = folder.path().join("tree");
+    let dir = tempfile::tempdir()?;
+    let root = dir.path().join("tree");
     let reserve = root.as_os_str().len() + 1;
     tree::hostile_tree_reserving(&root, reserve);
     let listing = tree::snapshot(&root);
@@ -29,7 +29,7 @@ fn the_hostile_tree_is_as_hostile_as_it_says() -> io::Result<()> {
         ("xattr/program", "security.capability"),
         ("xattr/file", "trusted.of root"),
         ("acl/file", "system.posix_acl_access"),
-        ("acl/folder", "system.posix_acl_default"),
+        ("acl/directory", "system.posix_acl_default"),
     ] {
         assert!(xattr::get(root.join(path), name)?.is_some(), "{path} lost {name}");
     }
@@ -42,8 +42,8 @@ fn the_hostile_tree_is_as_hostile_as_it_says() -> io::Result<()> {
 
 #[test]
 fn the_hostile_tree_is_always_the_same() -> io::Result<()> {
-    let folder = tempfile::tempdir()?;
-    let (one, other) = (folder.path().join("one"), folder.path().join("other"));
+    let dir = tempfile::tempdir()?;
+    let (one, other) = (dir.path().join("one"), dir.path().join("other"));
     tree::hostile_tree(&one);
     tree::hostile_tree(&other);
     assert_same(&one, &other, &Options::default());
@@ -55,8 +55,8 @@ fn the_hostile_tree_is_always_the_same() -> io::Result<()> {
 
 #[test]
 fn reading_changes_nothing() -> io::Result<()> {
-    let folder = tempfile::tempdir()?;
-    let root = folder.path().join("tree");
+    let dir = tempfile::tempdir()?;
+    let root = dir.path().join("tree");
     tree::hostile_tree(&root);
     let before = tree::snapshot_with_ctime(&root);
     assert_same(&root, &root, &Options::default());
@@ -84,9 +84,9 @@ fn a_snapshot_tells_each_change() -> io::Result<()> {
     let change = with_ctime.changes(&tree::snapshot_with_ctime(&root));
     assert!(change.iter().any(|line| line.starts_with("file: ctime ")), "{change:?}");
 
-    fs::set_permissions(root.join("folder"), Permissions::from_mode(0o700))?;
-    changes(&["folder: mode 0755 became 0700"]);
-    fs::set_permissions(root.join("folder"), Permissions::from_mode(0o755))?;
+    fs::set_permissions(root.join("directory"), Permissions::from_mode(0o700))?;
+    changes(&["directory: mode 0755 became 0700"]);
+    fs::set_permissions(root.join("directory"), Permissions::from_mode(0o755))?;
     xattr::set(root.join("file"), "user.a", b"\n")?;
     changes(&["file: attributes {} became {\"user.a\": \"\\\\n\"}"]);
     xattr::remove(root.join("file"), "user.a")?;
@@ -103,28 +103,25 @@ fn a_snapshot_tells_each_change() -> io::Result<()> {
 
 #[test]
 fn many_files_are_quick_and_differ() -> io::Result<()> {
-    let folder = tempfile::tempdir()?;
-    tree::many_files(folder.path(), 1_200, 64);
-    let listing = tree::snapshot(folder.path());
+    let dir = tempfile::tempdir()?;
+    tree::many_files(dir.path(), 1_200, 64);
+    let listing = tree::snapshot(dir.path());
     assert_eq!(listing.paths().count(), 1_200 + 3 + 1);
-    assert_ne!(
-        fs::read(folder.path().join("0000/00000001"))?,
-        fs::read(folder.path().join("0002/00001199"))?
-    );
-    assert_eq!(fs::metadata(folder.path().join("0002/00001199"))?.len(), 64);
+    assert_ne!(fs::read(dir.path().join("0000/00000001"))?, fs::read(dir.path().join("0002/00001199"))?);
+    assert_eq!(fs::metadata(dir.path().join("0002/00001199"))?.len(), 64);
     Ok(())
 }
 
 #[test]
 fn an_over_long_path_goes_away() -> io::Result<()> {
-    let folder = tempfile::tempdir()?;
+    let dir = tempfile::tempdir()?;
     for number in 0..2 {
-        let root = folder.path().join(number.to_string());
+        let root = dir.path().join(number.to_string());
         fs::create_dir(&root)?;
         let path = tree::over_long_path(&root);
         assert!(path.as_os_str().len() > 4096);
         assert!(tree::snapshot(&root).paths().any(|listed| listed == path));
-        // The standard library's own way has to work as well, for temporary folders are removed by it.
+        // The standard library's own way has to work as well, for temporary directories are removed by it.
         if number == 0 {
             tree::remove_tree(&root);
         } else {

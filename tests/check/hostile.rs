@@ -22,15 +22,15 @@ use crate::sandbox::{Finished, STEM, Sandbox, wait_until};
 use crate::scene::{assert_answer, check, cloned, first, forget, now, plant};
 
 /// Marks of a clone of an hour ago.
-fn plant_clone(folder: &Path) {
-    plant(folder, "completed", "", 3600);
+fn plant_clone(dir: &Path) {
+    plant(dir, "completed", "", 3600);
     plant(
-        folder,
+        dir,
         "stats",
         &format!("Clone Started: {}\nClone Completed: {}\nExit Code: 0\n", now() - 3700, now() - 3600),
         3600,
     );
-    plant(folder, "id", "0123456789abcdef0123456789abcdef\n", 3600);
+    plant(dir, "id", "0123456789abcdef0123456789abcdef\n", 3600);
 }
 
 /// Lets the machine remember a run of an hour ago.

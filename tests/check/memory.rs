@@ -105,7 +105,7 @@ fn odd_names_are_found_again() {
     let shown = shown.replace('\u{202e}', "\\#342\\#200\\#256");
     for run in [sandbox.run(["check"]), sandbox.run(["check", "-d", other.to_str().unwrap()])] {
         assert_answer(&run, 0, &[&format!("/{shown}: completed ")]);
-        assert!(!first(&run).contains("not there"), "the folder itself was looked at: {run}");
+        assert!(!first(&run).contains("not there"), "the directory itself was looked at: {run}");
     }
 }
 

@@ -34,8 +34,8 @@ struct Server(Child);
 
 impl Server {
     /// Starts one as the account of the monitoring system.
-    fn start(sandbox: &Sandbox, folder: &Path, program: &str, arguments: &[String]) -> Self {
-        let output = || fs::File::options().create(true).append(true).open(folder.join("output")).unwrap();
+    fn start(sandbox: &Sandbox, dir: &Path, program: &str, arguments: &[String]) -> Self {
+        let output = || fs::File::options().create(true).append(true).open(dir.join("output")).unwrap();
         let child = Command::new("/usr/bin/timeout")
             .args(["-k", "5", "120", "/usr/bin/setpriv"])
             .args([&format!("--reuid={ACCOUNT}"), &format!("--regid={ACCOUNT}"), "--init-groups", program])
@@ -59,14 +59,14 @@ impl Drop for Server {
     }
 }
 
-/// A folder that belongs to the account.
-fn folder(sandbox: &Sandbox) -> PathBuf {
-    let folder = sandbox.path().join("monitor");
-    fs::create_dir(&folder).unwrap();
+/// A directory that belongs to the account.
+fn dir(sandbox: &Sandbox) -> PathBuf {
+    let dir = sandbox.path().join("monitor");
+    fs::create_dir(&dir).unwrap();
     let (user, group) = (User::from_name(ACCOUNT).unwrap(), Group::from_name(ACCOUNT).unwrap());
     let (user, group) = (user.expect("no such user").uid, group.expect("no such group").gid);
-    chown(&folder, Some(user.as_raw()), Some(group.as_raw())).unwrap();
-    folder
+    chown(&dir, Some(user.as_raw()), Some(group.as_raw())).unwrap();
+    dir
 }
 
 /// The plugin as the examples advise it: a link to the program, here one that the account can reach.
@@ -142,8 +142,8 @@ define host {
 }
 ";
 
-fn nagios_configuration(folder: &Path) -> String {
-    let at = |name: &str| folder.join(name).display().to_string();
+fn nagios_configuration(dir: &Path) -> String {
+    let at = |name: &str| dir.join(name).display().to_string();
     let files =
         ["log_file", "object_cache_file", "precached_object_file", "status_file", "temp_file", "lock_file"]
             .map(|name| format!("{name}={}", at(name)))
@@ -154,8 +154,8 @@ fn nagios_configuration(folder: &Path) -> String {
          retain_state_information=0\nenable_notifications=0\ncheck_for_updates=0\nillegal_macro_output_chars=`~$&|'\"<>\n\
          nagios_user={ACCOUNT}\nnagios_group={ACCOUNT}\nquery_socket={}\n",
         at("objects.cfg"),
-        folder.display(),
-        folder.display(),
+        dir.display(),
+        dir.display(),
         at("query"),
     )
 }
@@ -163,7 +163,7 @@ fn nagios_configuration(folder: &Path) -> String {
 #[test]
 fn nagios_runs_the_plugin_and_reads_each_state_and_its_data() {
     let sandbox = cloned();
-    let folder = folder(&sandbox);
+    let dir = dir(&sandbox);
     let destination = sandbox.destination.to_str().unwrap();
     let changes = [
         (PLUGIN, link(&sandbox).to_str().unwrap().to_owned()),
@@ -172,19 +172,18 @@ fn nagios_runs_the_plugin_and_reads_each_state_and_its_data() {
         ("retry_interval          5\n", "retry_interval 1\n".to_owned()),
     ];
     let changes: Vec<(&str, &str)> = changes.iter().map(|(old, new)| (*old, new.as_str())).collect();
-    fs::write(folder.join("objects.cfg"), NAGIOS_OBJECTS.to_owned() + &example("nagios.cfg", &changes))
-        .unwrap();
-    fs::write(folder.join("nagios.cfg"), nagios_configuration(&folder)).unwrap();
-    let configuration = folder.join("nagios.cfg").display().to_string();
-    let _server = Server::start(&sandbox, &folder, "/usr/sbin/nagios4", &[configuration]);
+    fs::write(dir.join("objects.cfg"), NAGIOS_OBJECTS.to_owned() + &example("nagios.cfg", &changes)).unwrap();
+    fs::write(dir.join("nagios.cfg"), nagios_configuration(&dir)).unwrap();
+    let configuration = dir.join("nagios.cfg").display().to_string();
+    let _server = Server::start(&sandbox, &dir, "/usr/sbin/nagios4", &[configuration]);
     let expect = |state: &str, words: &str, long: &str| {
         let mut status = BTreeMap::new();
         let is_there = wait_long(|| {
-            status = nagios_status(&folder.join("status_file"));
+            status = nagios_status(&dir.join("status_file"));
             let of = |key: &str| status.get(key).map_or("", String::as_str);
             of("current_state") == state && of("plugin_output").contains(words)
         });
-        let output = fs::read_to_string(folder.join("output")).unwrap_or_default();
+        let output = fs::read_to_string(dir.join("output")).unwrap_or_default();
         assert!(is_there, "{state}, {words:?}: {status:?}\n{output}");
         assert!(status["long_plugin_output"].contains(long), "{status:?}");
         status
@@ -230,21 +229,21 @@ fn graphite() -> (u16, Arc<Mutex<BTreeMap<String, f64>>>) {
     (port, values)
 }
 
-fn icinga_configuration(folder: &Path, port: u16) -> String {
+fn icinga_configuration(dir: &Path, port: u16) -> String {
     format!(
         "include <itl>\ninclude \"{}\"\n\
          object Host NodeName {{ check_command = \"dummy\" }}\n\
          object CheckerComponent \"checker\" {{ }}\n\
          object GraphiteWriter \"graphite\" {{ host = \"127.0.0.1\", port = {port}, enable_send_thresholds = true, \
          enable_send_metadata = true }}\n",
-        folder.join("example.conf").display()
+        dir.join("example.conf").display()
     )
 }
 
 #[test]
 fn icinga_runs_the_plugin_and_parses_its_data() {
     let sandbox = cloned();
-    let folder = folder(&sandbox);
+    let dir = dir(&sandbox);
     let (port, values) = graphite();
     let changes = [
         (PLUGIN, link(&sandbox).to_str().unwrap().to_owned()),
@@ -253,21 +252,21 @@ fn icinga_runs_the_plugin_and_parses_its_data() {
         ("retry_interval = 5m", "retry_interval = 1s".to_owned()),
     ];
     let changes: Vec<(&str, &str)> = changes.iter().map(|(old, new)| (*old, new.as_str())).collect();
-    fs::write(folder.join("example.conf"), example("icinga2.conf", &changes)).unwrap();
-    fs::write(folder.join("main.conf"), icinga_configuration(&folder, port)).unwrap();
+    fs::write(dir.join("example.conf"), example("icinga2.conf", &changes)).unwrap();
+    fs::write(dir.join("main.conf"), icinga_configuration(&dir, port)).unwrap();
     let mut arguments =
-        vec!["daemon".to_owned(), "-c".to_owned(), folder.join("main.conf").display().to_string()];
+        vec!["daemon".to_owned(), "-c".to_owned(), dir.join("main.conf").display().to_string()];
     for name in ["DataDir", "LogDir", "InitRunDir", "CacheDir", "SpoolDir", "ConfigDir"] {
-        arguments.extend(["-D".to_owned(), format!("{name}={}", folder.display())]);
+        arguments.extend(["-D".to_owned(), format!("{name}={}", dir.display())]);
     }
     arguments.extend(["-D".to_owned(), "NodeName=machine".to_owned()]);
-    let _server = Server::start(&sandbox, &folder, "/usr/sbin/icinga2", &arguments);
+    let _server = Server::start(&sandbox, &dir, "/usr/sbin/icinga2", &arguments);
     let stem = "icinga2.machine.services.clone.counterpart_clone.";
     let value = |path: &str| values.lock().unwrap().get(&format!("{stem}{path}")).copied();
     let expect = |state: f64| {
         let is_there =
             wait_long(|| value("metadata.state") == Some(state) && value("perfdata.age.value").is_some());
-        let output = fs::read_to_string(folder.join("output")).unwrap_or_default();
+        let output = fs::read_to_string(dir.join("output")).unwrap_or_default();
         assert!(is_there, "{state}: {:?}\n{output}", values.lock().unwrap());
     };
     expect(0.0);

@@ -22,7 +22,7 @@ fn number(sandbox: &Sandbox, label: &str) -> String {
 #[test]
 fn a_fresh_clone_is_ok_with_all_its_numbers() {
     let sandbox = sandbox();
-    sandbox.write("folder/more", &"x".repeat(12_345));
+    sandbox.write("directory/more", &"x".repeat(12_345));
     sandbox.write_destination("old", "");
     sandbox.clone(&["--adopt"]).assert_code(0);
     let before = snapshot_with_ctime(sandbox.path());

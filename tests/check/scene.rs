@@ -118,11 +118,11 @@ pub fn age_memory(sandbox: &Sandbox, seconds: i64) {
 
 /// The files of what the machine remembers.
 pub fn memories(sandbox: &Sandbox) -> Vec<PathBuf> {
-    let folder = sandbox.host().join("state");
-    if !folder.exists() {
+    let dir = sandbox.host().join("state");
+    if !dir.exists() {
         return Vec::new();
     }
-    names_of(&folder).iter().map(|name| folder.join(name)).collect()
+    names_of(&dir).iter().map(|name| dir.join(name)).collect()
 }
 
 /// Makes the machine forget everything.
@@ -130,9 +130,9 @@ pub fn forget(sandbox: &Sandbox) {
     fs::remove_dir_all(sandbox.host().join("state")).unwrap();
 }
 
-/// Puts a file of ours into a folder, of so many seconds ago.
-pub fn plant(folder: &Path, suffix: &str, content: &str, ago: i64) {
-    let path = folder.join(format!("{STEM}{suffix}"));
+/// Puts a file of ours into a directory, of so many seconds ago.
+pub fn plant(dir: &Path, suffix: &str, content: &str, ago: i64) {
+    let path = dir.join(format!("{STEM}{suffix}"));
     fs::write(&path, content).unwrap();
     set_mtime(&path, now() - ago, 0);
 }

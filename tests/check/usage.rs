@@ -93,7 +93,7 @@ fn a_relative_destination_counts_from_where_one_is() {
 
 #[test]
 fn a_machine_without_a_home_has_no_clone() {
-    // The product itself, which must not need a home, a folder of its own, or a PATH.
+    // The product itself, which must not need a home, a directory of its own, or a PATH.
     let mut command = Command::new(PRODUCT);
     command.args(["check", "-d", "/nonexistent/clone"]).env_clear().stdin(Stdio::null());
     let run = Finished::from(command.output().unwrap());

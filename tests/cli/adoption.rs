@@ -1,4 +1,4 @@
-//! The first clone to a folder that already holds something.
+//! The first clone to a directory that already holds something.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -11,8 +11,8 @@ use crate::tree::{assert_unchanged, snapshot, snapshot_with_ctime};
 
 /// The run ends with 76, naming these numbers and examples, and the destination is as it was.
 #[track_caller]
-fn refused(sandbox: &Sandbox, files: u64, folders: u64, examples: &str) {
-    refused_with(sandbox, &[], files, folders, examples);
+fn refused(sandbox: &Sandbox, files: u64, dirs: u64, examples: &str) {
+    refused_with(sandbox, &[], files, dirs, examples);
 }
 
 fn counted(number: u64, thing: &str) -> String {
@@ -20,14 +20,14 @@ fn counted(number: u64, thing: &str) -> String {
 }
 
 #[track_caller]
-fn refused_with(sandbox: &Sandbox, more: &[&str], files: u64, folders: u64, examples: &str) {
+fn refused_with(sandbox: &Sandbox, more: &[&str], files: u64, dirs: u64, examples: &str) {
     let before = snapshot_with_ctime(&sandbox.destination);
     let finished = sandbox.clone(more);
     let sentence = format!(
         "The destination {} bears no mark of Counterpart, and this clone would delete or overwrite {} and {} there, among them {examples}. If it is the right disk, run once with --adopt.",
         sandbox.destination.display(),
         counted(files, "file"),
-        counted(folders, "folder")
+        counted(dirs, "directory")
     );
     finished.assert_code(76).assert_err(&format!("counterpart: {sentence}\n"));
     finished.assert_log(&format!("Error: {sentence}"));
@@ -40,15 +40,15 @@ fn what_would_be_lost_is_counted_and_the_first_five_are_named() {
     sandbox.write("file", "content");
     sandbox.write_destination("only", "x");
     refused(&sandbox, 1, 0, "only");
-    fs::create_dir(sandbox.destination.join("folder")).unwrap();
+    fs::create_dir(sandbox.destination.join("directory")).unwrap();
     for name in ["a", "b", "c", "d", "e", "f"] {
-        sandbox.write_destination(format!("folder/{name}"), "x");
+        sandbox.write_destination(format!("directory/{name}"), "x");
     }
     let before = snapshot_with_ctime(&sandbox.destination);
     let finished = sandbox.clone(&[]);
     finished.assert_code(76);
     assert!(
-        finished.err.contains("would delete or overwrite 7 files and 1 folder there, among them "),
+        finished.err.contains("would delete or overwrite 7 files and 1 directory there, among them "),
         "{finished}"
     );
     let (_, named) = finished.err.split_once("among them ").unwrap();
@@ -67,14 +67,14 @@ fn names_are_escaped_when_shown() {
 
 #[test]
 fn a_file_that_gives_way_to_anything_counts() {
-    for kind in ["link", "fifo", "folder", "other"] {
+    for kind in ["link", "fifo", "directory", "other"] {
         let sandbox = Sandbox::new();
         sandbox.write_destination("name", "precious");
         let name = sandbox.source.join("name");
         match kind {
             "link" => symlink("nowhere", name).unwrap(),
             "fifo" => mkfifo(&name, Mode::from_bits_truncate(0o644)).unwrap(),
-            "folder" => fs::create_dir(name).unwrap(),
+            "directory" => fs::create_dir(name).unwrap(),
             _ => fs::write(name, "other content").unwrap(),
         }
         refused(&sandbox, 1, 0, "name");
@@ -82,7 +82,7 @@ fn a_file_that_gives_way_to_anything_counts() {
 }
 
 #[test]
-fn a_folder_that_gives_way_to_a_file_counts() {
+fn a_dir_that_gives_way_to_a_file_counts() {
     let sandbox = Sandbox::new();
     sandbox.write("name", "file");
     sandbox.write_destination("name/below", "precious");
@@ -104,14 +104,14 @@ fn a_link_with_another_target_counts() {
 #[test]
 fn what_the_source_has_as_well_is_no_loss() {
     let sandbox = Sandbox::new();
-    for (folder, seconds) in [(&sandbox.source, 1_000_000_000), (&sandbox.destination, 1_000_000_000)] {
-        fs::create_dir(folder.join("folder")).unwrap();
-        fs::write(folder.join("folder/file"), "content").unwrap();
-        crate::tree::set_mtime(&folder.join("folder/file"), seconds, 0);
+    for (dir, seconds) in [(&sandbox.source, 1_000_000_000), (&sandbox.destination, 1_000_000_000)] {
+        fs::create_dir(dir.join("directory")).unwrap();
+        fs::write(dir.join("directory/file"), "content").unwrap();
+        crate::tree::set_mtime(&dir.join("directory/file"), seconds, 0);
     }
     fs::create_dir(sandbox.destination.join("lost+found")).unwrap();
     sandbox.clone(&[]).assert_code(0).assert_err("");
-    assert_eq!(sandbox.names(), ["folder", "lost+found"]);
+    assert_eq!(sandbox.names(), ["directory", "lost+found"]);
 }
 
 #[test]

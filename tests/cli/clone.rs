@@ -7,8 +7,8 @@ use crate::sandbox::Sandbox;
 #[test]
 fn the_contents_of_the_source_become_the_contents_of_the_destination() {
     let sandbox = Sandbox::new();
-    sandbox.write("folder/file", "content");
+    sandbox.write("directory/file", "content");
     sandbox.clone(&[]).assert_code(0).assert_err("");
-    assert_eq!(fs::read_to_string(sandbox.destination.join("folder/file")).unwrap(), "content");
+    assert_eq!(fs::read_to_string(sandbox.destination.join("directory/file")).unwrap(), "content");
     assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
 }

@@ -40,7 +40,7 @@ fn refused_source(sandbox: &Sandbox, source: &Path, why: &str) {
 }
 
 #[test]
-fn a_source_that_is_no_readable_folder_is_65() {
+fn a_source_that_is_no_readable_dir_is_65() {
     let sandbox = accepted();
     let missing = sandbox.path().join("missing");
     refused_source(
@@ -109,11 +109,11 @@ fn refused(sandbox: &Sandbox, source: &Path, destination: &Path, code: i32, sent
 }
 
 #[test]
-fn a_destination_that_is_no_folder_is_66() {
+fn a_destination_that_is_no_dir_is_66() {
     let sandbox = accepted();
-    let folder = sandbox.path();
+    let dir = sandbox.path();
     let (missing, file, link, dangling) =
-        (folder.join("missing"), folder.join("file"), folder.join("link"), folder.join("dangling"));
+        (dir.join("missing"), dir.join("file"), dir.join("link"), dir.join("dangling"));
     fs::write(&file, "").unwrap();
     symlink(&sandbox.destination, &link).unwrap();
     symlink("nowhere", &dangling).unwrap();
@@ -124,14 +124,14 @@ fn a_destination_that_is_no_folder_is_66() {
     let is_missing = "it does not exist, and Counterpart does not make it. Perhaps its disk is not mounted";
     refused(&missing, &missing, is_missing);
     refused(&missing.join("below"), &missing.join("below"), is_missing);
-    refused(&file, &file, "it is not a folder");
+    refused(&file, &file, "it is not a directory");
     refused(&file.join("below"), &file.join("below"), "Not a directory");
-    let is_link = "it is a symbolic link; name the folder that it leads to";
+    let is_link = "it is a symbolic link; name the directory that it leads to";
     refused(&link, &link, is_link);
     refused(&link.join(""), &link, is_link);
     refused(&PathBuf::from(format!("{}/./", link.display())), &link, is_link);
     refused(&dangling, &dangling, is_link);
-    refused(Path::new("/dev/null"), Path::new("/dev/null"), "it is not a folder");
+    refused(Path::new("/dev/null"), Path::new("/dev/null"), "it is not a directory");
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn an_ordinary_link_above_the_destination_is_followed() {
 }
 
 #[test]
-fn the_same_folder_at_both_ends_is_87() {
+fn the_same_dir_at_both_ends_is_87() {
     let sandbox = accepted();
     let (source, link, bind) =
         (sandbox.source.clone(), sandbox.path().join("link"), sandbox.path().join("bind"));
@@ -164,7 +164,10 @@ fn the_same_folder_at_both_ends_is_87() {
     fs::create_dir(&bind).unwrap();
     let mounted = Mounted::bind(&source, &bind);
     let same = |shown: &Path| {
-        format!("The source and the destination are the same folder, {}. Check -s and -d.", shown.display())
+        format!(
+            "The source and the destination are the same directory, {}. Check -s and -d.",
+            shown.display()
+        )
     };
     refused(&sandbox, &source, &source, 87, &same(&source));
     refused(&sandbox, &source, &source.join(""), 87, &same(&source));
@@ -176,7 +179,7 @@ fn the_same_folder_at_both_ends_is_87() {
 }
 
 #[test]
-fn the_same_empty_folder_at_both_ends_gets_no_mark() {
+fn the_same_empty_dir_at_both_ends_gets_no_mark() {
     let sandbox = Sandbox::new();
     let before = snapshot_with_ctime(&sandbox.source);
     let finished = run(&sandbox, &sandbox.source, &sandbox.source);

@@ -76,7 +76,7 @@ fn marks_survive(excludes: Option<&[u8]>) {
         }
         sandbox.write(format!("{stem}probe.tmp-01234567"), "of the source\n");
     }
-    sandbox.write("folder/.me.jedda.counterpart.id", "below the root it is an ordinary file\n");
+    sandbox.write("directory/.me.jedda.counterpart.id", "below the root it is an ordinary file\n");
     let (id, foreign) = (".org.example.counterpart.id", ".org.example.counterpart.note");
     let own = "0123456789abcdef0123456789abcdef\n";
     sandbox.write_destination(id, own);
@@ -97,7 +97,7 @@ fn marks_survive(excludes: Option<&[u8]>) {
         let ours = ["completed", "id", "note", "stats", "stats.json"]
             .map(|suffix| format!(".org.example.counterpart.{suffix}"));
         assert_eq!(names[..5], ours, "{names:?}");
-        assert!(names[5..].iter().all(|name| ["file", "folder"].contains(&name.as_str())), "{names:?}");
+        assert!(names[5..].iter().all(|name| ["file", "directory"].contains(&name.as_str())), "{names:?}");
         let read = |name: &str| fs::read_to_string(sandbox.destination.join(name)).unwrap();
         assert!(read(id).starts_with(own), "{}", read(id));
         assert_eq!(read(foreign), "of the destination\n");
@@ -126,13 +126,13 @@ fn no_mark_travels_and_ours_stay_whatever_the_users_file_says() {
 #[test]
 fn a_mark_below_the_root_is_an_ordinary_file() {
     let sandbox = Sandbox::new();
-    sandbox.write("folder/.me.jedda.counterpart.completed", "x");
+    sandbox.write("directory/.me.jedda.counterpart.completed", "x");
     sandbox.clone(&[]).assert_code(0);
-    assert!(sandbox.destination.join("folder/.me.jedda.counterpart.completed").exists());
+    assert!(sandbox.destination.join("directory/.me.jedda.counterpart.completed").exists());
 }
 
 #[test]
-fn a_data_folder_is_cloned_whole() {
+fn a_data_dir_is_cloned_whole() {
     let names = ["dev", "lost+found", "media", "mnt", "proc", "run", "swapfile", "sys", "tmp"];
     let sandbox = Sandbox::new();
     for name in names {
@@ -189,7 +189,7 @@ fn an_exclusion_file_that_cannot_be_read_is_67() {
     let large = sandbox.path().join("large");
     fs::File::create(&large).unwrap().set_len((32 << 20) + 1).unwrap();
     refused(&missing, "No such file or directory");
-    refused(&sandbox.source, "it is a folder");
+    refused(&sandbox.source, "it is a directory");
     refused(&dangling, "No such file or directory");
     refused(&sandbox.source.join("file/below"), "Not a directory");
     refused(&large, "it is larger than 32 MiB; is it the right file?");

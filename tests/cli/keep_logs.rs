@@ -15,60 +15,60 @@ use crate::tree::{assert_unchanged, snapshot_with_ctime};
 fn sandbox(seconds: std::ops::Range<u32>) -> (Sandbox, PathBuf) {
     let sandbox = Sandbox::new();
     sandbox.write("file", "content");
-    let folder = sandbox.host().join("log");
-    fs::create_dir(&folder).unwrap();
+    let dir = sandbox.host().join("log");
+    fs::create_dir(&dir).unwrap();
     for second in seconds {
-        fs::write(folder.join(format!("Counterpart_20-01-02_03-04-{second:02}")), "an old log\n").unwrap();
+        fs::write(dir.join(format!("Counterpart_20-01-02_03-04-{second:02}")), "an old log\n").unwrap();
     }
-    (sandbox, folder)
+    (sandbox, dir)
 }
 
-fn names(folder: &std::path::Path) -> Vec<String> {
-    names_of(folder).iter().map(|name| name.to_string_lossy().into_owned()).collect()
+fn names(dir: &std::path::Path) -> Vec<String> {
+    names_of(dir).iter().map(|name| name.to_string_lossy().into_owned()).collect()
 }
 
 #[test]
 fn the_newest_stay_this_runs_included() {
-    let (sandbox, folder) = sandbox(0..5);
-    fs::write(folder.join("Counterpart_20-01-02_03-04-04_2"), "").unwrap();
-    fs::write(folder.join("Counterpart_20-01-02_03-04-04_10"), "").unwrap();
+    let (sandbox, dir) = sandbox(0..5);
+    fs::write(dir.join("Counterpart_20-01-02_03-04-04_2"), "").unwrap();
+    fs::write(dir.join("Counterpart_20-01-02_03-04-04_10"), "").unwrap();
     sandbox.clone(&["--keep-logs", "3"]).assert_code(0).assert_err("").assert_no_warning();
-    let left = names(&folder);
+    let left = names(&dir);
     assert_eq!(left[..2], ["Counterpart_20-01-02_03-04-04_10", "Counterpart_20-01-02_03-04-04_2"]);
     assert_eq!(left.len(), 3);
     sandbox.clone(&["--keep-logs", "1"]).assert_code(0).assert_err("");
-    let left = names(&folder);
+    let left = names(&dir);
     assert!(left.len() == 1 && !left[0].starts_with("Counterpart_20-"), "{left:?}");
 }
 
 #[test]
 fn sixty_stay_when_nothing_is_said_and_all_with_zero() {
-    let (sandbox, folder) = sandbox(0..60);
+    let (sandbox, dir) = sandbox(0..60);
     sandbox.clone(&["--keep-logs", "0"]).assert_code(0);
-    assert_eq!(names(&folder).len(), 61);
+    assert_eq!(names(&dir).len(), 61);
     sandbox.clone(&[]).assert_code(0);
-    let left = names(&folder);
+    let left = names(&dir);
     assert_eq!(left.len(), 60);
     assert_eq!(left[0], "Counterpart_20-01-02_03-04-02");
 }
 
 #[test]
 fn what_is_not_a_log_of_ours_stays() {
-    let (sandbox, folder) = sandbox(0..2);
+    let (sandbox, dir) = sandbox(0..2);
     let outside = sandbox.path().join("outside");
     fs::write(&outside, "outside").unwrap();
     for name in
         ["Counterpart_20-01-02_03-04-00.gz", "Counterpart_20-01-02_03-04-00_1", "notes", "Counterpart_"]
     {
-        fs::write(folder.join(name), "").unwrap();
+        fs::write(dir.join(name), "").unwrap();
     }
-    symlink(&outside, folder.join("Counterpart_20-01-02_03-04-10")).unwrap();
-    fs::create_dir(folder.join("Counterpart_20-01-02_03-04-11")).unwrap();
-    let others = folder.join("Counterpart_20-01-02_03-04-12");
+    symlink(&outside, dir.join("Counterpart_20-01-02_03-04-10")).unwrap();
+    fs::create_dir(dir.join("Counterpart_20-01-02_03-04-11")).unwrap();
+    let others = dir.join("Counterpart_20-01-02_03-04-12");
     fs::write(&others, "").unwrap();
     chown(&others, Some(Uid::from_raw(4711)), Some(Gid::from_raw(4711))).unwrap();
     sandbox.clone(&["--keep-logs", "1"]).assert_code(0).assert_err("").assert_no_warning();
-    let left = names(&folder);
+    let left = names(&dir);
     assert_eq!(
         left[..7],
         [
@@ -87,25 +87,25 @@ fn what_is_not_a_log_of_ours_stays() {
 
 #[test]
 fn after_the_clock_was_set_back_this_runs_log_stays() {
-    let (sandbox, folder) = sandbox(0..0);
+    let (sandbox, dir) = sandbox(0..0);
     for year in [97, 98, 99] {
-        fs::write(folder.join(format!("Counterpart_{year}-01-02_03-04-05")), "").unwrap();
+        fs::write(dir.join(format!("Counterpart_{year}-01-02_03-04-05")), "").unwrap();
     }
     let finished = sandbox.clone(&["--keep-logs", "2"]);
     finished.assert_code(0);
-    let left = names(&folder);
+    let left = names(&dir);
     assert_eq!((left.len(), left[1].as_str()), (2, "Counterpart_99-01-02_03-04-05"));
-    assert_eq!(fs::read_to_string(folder.join(&left[0])).unwrap(), finished.out);
+    assert_eq!(fs::read_to_string(dir.join(&left[0])).unwrap(), finished.out);
 }
 
 #[test]
 fn a_wrong_clock_changes_no_order() {
-    let (sandbox, folder) = sandbox(0..0);
+    let (sandbox, dir) = sandbox(0..0);
     let mut logs: Vec<String> = Vec::new();
     // Ahead, right, set back, and before there were logs; no day twice, since a name that was removed may come again.
     for clock in ["+3650d", "+0d", "-3650d", "-1d", "-20000d", "+1d", "+3651d"] {
         clone_at(&sandbox, clock, &["--keep-logs", "3"]).assert_code(0).assert_no_warning();
-        let left = names(&folder);
+        let left = names(&dir);
         let new: Vec<&String> = left.iter().filter(|name| !logs.contains(name)).collect();
         assert_eq!(new.len(), 1, "{clock}: {left:?}");
         logs.push(new[0].clone());
@@ -117,34 +117,34 @@ fn a_wrong_clock_changes_no_order() {
 
 #[test]
 fn logs_without_a_number_are_older_than_those_with_one() {
-    let (sandbox, folder) = sandbox(0..0);
+    let (sandbox, dir) = sandbox(0..0);
     for year in [98, 99] {
-        fs::write(folder.join(format!("Counterpart_{year}-01-02_03-04-05")), "").unwrap();
+        fs::write(dir.join(format!("Counterpart_{year}-01-02_03-04-05")), "").unwrap();
     }
     // Somebody else's number counts for nothing.
-    let others = folder.join("Counterpart_20-01-02_03-04-12");
+    let others = dir.join("Counterpart_20-01-02_03-04-12");
     fs::write(&others, "").unwrap();
     xattr::set(&others, "user.counterpart.number", b"18446744073709551615").unwrap();
     chown(&others, Some(Uid::from_raw(4711)), Some(Gid::from_raw(4711))).unwrap();
     sandbox.clone(&["--keep-logs", "0"]).assert_code(0);
-    let first = names(&folder)
+    let first = names(&dir)
         .into_iter()
         .find(|name| name.starts_with("Counterpart_2") && !others.ends_with(name))
         .unwrap();
     sandbox.clone(&["--keep-logs", "3"]).assert_code(0);
-    let left = names(&folder);
+    let left = names(&dir);
     assert!(left.contains(&first) && left.contains(&"Counterpart_99-01-02_03-04-05".to_owned()), "{left:?}");
     assert_eq!(left.len(), 4, "{left:?}");
 }
 
 #[test]
 fn a_filesystem_without_attributes_keeps_the_order_of_the_names() {
-    let (sandbox, folder) = sandbox(0..3);
+    let (sandbox, dir) = sandbox(0..3);
     let disk = Tmpfs::without_attributes();
     let there = disk.path().join("log");
     fs::create_dir(&there).unwrap();
-    for name in names(&folder) {
-        fs::copy(folder.join(&name), there.join(&name)).unwrap();
+    for name in names(&dir) {
+        fs::copy(dir.join(&name), there.join(&name)).unwrap();
     }
     let finished = sandbox.clone(&["--keep-logs", "2", "--log-dir", there.to_str().unwrap()]);
     finished.assert_code(0).assert_err("").assert_no_warning();
@@ -154,19 +154,19 @@ fn a_filesystem_without_attributes_keeps_the_order_of_the_names() {
 
 #[test]
 fn a_test_run_removes_none() {
-    let (sandbox, folder) = sandbox(0..3);
+    let (sandbox, dir) = sandbox(0..3);
     sandbox.clone(&["--keep-logs", "1", "-t"]).assert_code(70);
-    let left = names(&folder);
+    let left = names(&dir);
     assert_eq!(left.len(), 4);
     for name in &left[..3] {
-        assert_eq!(fs::read_to_string(folder.join(name)).unwrap(), "an old log\n");
+        assert_eq!(fs::read_to_string(dir.join(name)).unwrap(), "an old log\n");
     }
 }
 
 #[test]
 fn a_log_that_cannot_be_removed_is_a_warning() {
-    let (sandbox, folder) = sandbox(0..1);
-    let log = folder.join("Counterpart_20-01-02_03-04-00");
+    let (sandbox, dir) = sandbox(0..1);
+    let log = dir.join("Counterpart_20-01-02_03-04-00");
     let chattr = |flag: &str| {
         std::process::Command::new("chattr").arg(flag).arg(&log).status().is_ok_and(|status| status.success())
     };
@@ -184,12 +184,12 @@ fn a_log_that_cannot_be_removed_is_a_warning() {
 
 #[test]
 fn a_number_that_is_none_is_a_wrong_command_line() {
-    let (sandbox, folder) = sandbox(0..1);
-    let before = snapshot_with_ctime(&folder);
+    let (sandbox, dir) = sandbox(0..1);
+    let before = snapshot_with_ctime(&dir);
     for bad in ["", "-1", "many", "1.5"] {
         let finished = sandbox.clone(&[&format!("--keep-logs={bad}")]);
         assert_eq!((finished.code, finished.out.as_str()), (2, ""), "{finished}");
         assert!(finished.err.contains("--keep-logs <N>"), "{finished}");
     }
-    assert_unchanged(&before, &snapshot_with_ctime(&folder));
+    assert_unchanged(&before, &snapshot_with_ctime(&dir));
 }

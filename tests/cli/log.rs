@@ -112,13 +112,12 @@ fn two_runs_within_a_second_get_two_logs() {
 #[test]
 fn a_log_of_the_same_second_is_not_written_over() {
     let sandbox = sandbox();
-    let folder = sandbox.host().join("log");
-    fs::create_dir(&folder).unwrap();
+    let dir = sandbox.host().join("log");
+    fs::create_dir(&dir).unwrap();
     let now = chrono::Local::now();
     for second in 0..60 {
         let time = now + chrono::TimeDelta::seconds(second);
-        fs::write(folder.join(time.format("Counterpart_%y-%m-%d_%H-%M-%S").to_string()), "another's")
-            .unwrap();
+        fs::write(dir.join(time.format("Counterpart_%y-%m-%d_%H-%M-%S").to_string()), "another's").unwrap();
     }
     sandbox.clone(&["--keep-logs", "0"]).assert_code(0).assert_err("");
     let (others, ours): (Vec<_>, Vec<_>) =
@@ -128,22 +127,22 @@ fn a_log_of_the_same_second_is_not_written_over() {
 }
 
 #[test]
-fn the_log_folder_is_made() {
+fn the_log_dir_is_made() {
     let sandbox = sandbox();
-    let dir = sandbox.path().join("deep/er/log");
-    sandbox.clone(&["--log-dir", dir.to_str().unwrap()]).assert_code(0).assert_err("");
-    assert_eq!(fs::read_dir(&dir).unwrap().count(), 1);
+    let directory = sandbox.path().join("deep/er/log");
+    sandbox.clone(&["--log-dir", directory.to_str().unwrap()]).assert_code(0).assert_err("");
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
     assert!(sandbox.logs().is_empty());
-    assert_eq!(fs::metadata(&dir).unwrap().permissions().mode() & 0o022, 0);
+    assert_eq!(fs::metadata(&directory).unwrap().permissions().mode() & 0o022, 0);
 }
 
-/// The run goes on with one warning on standard error, and nothing is written behind this folder.
+/// The run goes on with one warning on standard error, and nothing is written behind this directory.
 #[track_caller]
-fn goes_on_without(sandbox: &Sandbox, dir: &Path, why: &str) {
-    let finished = sandbox.clone(&["--log-dir", dir.to_str().unwrap()]);
+fn goes_on_without(sandbox: &Sandbox, directory: &Path, why: &str) {
+    let finished = sandbox.clone(&["--log-dir", directory.to_str().unwrap()]);
     finished.assert_code(0).assert_err(&format!(
         "counterpart: The log in {} cannot be written: {why}. The run goes on without it.\n",
-        dir.display()
+        directory.display()
     ));
     assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
     assert!(sandbox.logs().is_empty());
@@ -152,8 +151,8 @@ fn goes_on_without(sandbox: &Sandbox, dir: &Path, why: &str) {
 #[test]
 fn a_log_that_cannot_be_written_does_not_stop_the_clone() {
     let sandbox = sandbox();
-    let folder = sandbox.path();
-    let (link, file, real) = (folder.join("link"), folder.join("file"), folder.join("real"));
+    let dir = sandbox.path();
+    let (link, file, real) = (dir.join("link"), dir.join("file"), dir.join("real"));
     fs::create_dir(&real).unwrap();
     symlink(&real, &link).unwrap();
     fs::write(&file, "content").unwrap();

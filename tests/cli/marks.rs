@@ -59,7 +59,7 @@ fn the_statistics_begin_with_the_originals_lines() {
 fn the_real_rsyncs_numbers_are_right() {
     let sandbox = Sandbox::new();
     sandbox.write("a", &"x".repeat(1_234_567));
-    sandbox.write("folder/b", "four");
+    sandbox.write("directory/b", "four");
     sandbox.clone(&[]).assert_code(0);
     let text = sandbox.read_mark("stats");
     for line in [
@@ -290,7 +290,7 @@ fn another_prefix_names_other_files() {
 }
 
 #[test]
-fn planted_links_and_folders_are_replaced_and_never_followed() {
+fn planted_links_and_dirs_are_replaced_and_never_followed() {
     let sandbox = sandbox();
     let target = sandbox.path().join("target");
     for suffix in ["id", "completed", "stats", "error"] {

@@ -10,15 +10,15 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 pub struct Mounted(PathBuf);
 
 impl Mounted {
-    /// Shows a folder at a second place.
-    pub fn bind(folder: &Path, at: &Path) -> Self {
-        mount(Some(folder), at, None::<&OsStr>, MsFlags::MS_BIND, None::<&OsStr>).unwrap();
+    /// Shows a directory at a second place.
+    pub fn bind(dir: &Path, at: &Path) -> Self {
+        mount(Some(dir), at, None::<&OsStr>, MsFlags::MS_BIND, None::<&OsStr>).unwrap();
         Self(at.to_owned())
     }
 
     /// The same, through which nothing can be written.
-    pub fn bind_read_only(folder: &Path, at: &Path) -> Self {
-        let mounted = Self::bind(folder, at);
+    pub fn bind_read_only(dir: &Path, at: &Path) -> Self {
+        let mounted = Self::bind(dir, at);
         let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
         mount(None::<&OsStr>, at, None::<&OsStr>, flags, None::<&OsStr>).unwrap();
         mounted

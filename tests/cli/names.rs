@@ -44,10 +44,10 @@ fn hostile() -> Vec<OsString> {
 }
 
 fn fill(source: &Path) {
-    fs::create_dir(source.join("folder")).unwrap();
-    fs::write(source.join("folder/file"), "content").unwrap();
-    symlink("folder/file", source.join("link")).unwrap();
-    fs::hard_link(source.join("folder/file"), source.join("twin")).unwrap();
+    fs::create_dir(source.join("directory")).unwrap();
+    fs::write(source.join("directory/file"), "content").unwrap();
+    symlink("directory/file", source.join("link")).unwrap();
+    fs::hard_link(source.join("directory/file"), source.join("twin")).unwrap();
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn as_source_and_as_destination() {
     }
 }
 
-/// Clones with these arguments, typed in the sandbox's folder.
+/// Clones with these arguments, typed in the sandbox's directory.
 #[track_caller]
 fn typed_in(sandbox: &Sandbox, arguments: &[&OsStr]) -> Finished {
     Finished::from(sandbox.command(arguments).current_dir(sandbox.path()).output().unwrap())
@@ -119,7 +119,7 @@ fn a_leading_dash() {
 }
 
 #[test]
-fn a_current_folder_at_either_end() {
+fn a_current_dir_at_either_end() {
     let sandbox = Sandbox::new();
     fill(&sandbox.source);
     let output =
@@ -135,13 +135,13 @@ fn a_current_folder_at_either_end() {
 fn scripts_logs_and_rsync_of_hostile_names() {
     let sandbox = Sandbox::new();
     sandbox.write("file", "content");
-    let folder = sandbox.path().join(OsStr::from_bytes(b"-a\n*\xff"));
-    fs::create_dir(&folder).unwrap();
-    let script = folder.join("$(x) ;");
+    let dir = sandbox.path().join(OsStr::from_bytes(b"-a\n*\xff"));
+    fs::create_dir(&dir).unwrap();
+    let script = dir.join("$(x) ;");
     crate::sandbox::write_script(&script, "echo \"ran: $#\"");
-    let rsync = folder.join("rs ync");
+    let rsync = dir.join("rs ync");
     symlink("/usr/bin/rsync", &rsync).unwrap();
-    let log = folder.join("log: \r");
+    let log = dir.join("log: \r");
     let more = [
         "-p".as_ref(),
         script.as_os_str(),

@@ -11,7 +11,7 @@ use crate::sandbox::{FAKE_HOST, Finished, Sandbox};
 /// The user's and the group's number.
 pub const NOBODY: u32 = 65534;
 
-/// Makes the user the owner of a folder and of all that it holds.
+/// Makes the user the owner of a directory and of all that it holds.
 pub fn give(path: &Path) {
     lchown(path, Some(NOBODY), Some(NOBODY)).unwrap();
     if fs::symlink_metadata(path).unwrap().is_dir() {
@@ -24,7 +24,7 @@ pub fn give(path: &Path) {
 /// Runs the product with these arguments as that user. The fake host becomes the user's own.
 pub fn run(sandbox: &Sandbox, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Finished {
     give(&sandbox.host());
-    // The build's folder may be one that this user cannot enter.
+    // The build's directory may be one that this user cannot enter.
     let program = sandbox.path().join("counterpart");
     if !program.exists() && fs::hard_link(FAKE_HOST, &program).is_err() {
         assert!(

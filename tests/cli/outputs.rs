@@ -40,7 +40,7 @@ fn a_log_below_the_destination_is_refused_by_whatever_way() {
     let (destination, root) = (&sandbox.destination, sandbox.path());
     symlink(destination, root.join("link")).unwrap();
     fs::create_dir_all(root.join("bound")).unwrap();
-    fs::create_dir_all(destination.join("deep/folder")).unwrap();
+    fs::create_dir_all(destination.join("deep/directory")).unwrap();
     let _mounted = Mounted::bind(&destination.join("deep"), &root.join("bound"));
     for path in [
         destination.clone(),
@@ -48,7 +48,7 @@ fn a_log_below_the_destination_is_refused_by_whatever_way() {
         destination.join("none/of/these"),
         root.join("source/../destination/logs"),
         root.join("link/logs"),
-        root.join("bound/folder"),
+        root.join("bound/directory"),
     ] {
         refused(&sandbox, "--log-dir", &path, LOG);
     }

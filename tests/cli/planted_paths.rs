@@ -1,18 +1,18 @@
-//! What other users plant on the way to a path that an option names, and folders too deep for a thousand descriptors.
+//! What other users plant on the way to a path that an option names, and directories too deep for a thousand descriptors.
 
 use std::fs;
 use std::os::unix::fs::{lchown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::audit::folder::Folder;
+use crate::audit::dir::Dir;
 use crate::disk::Tmpfs;
 use crate::sandbox::{FAKE_HOST, Finished, STEM, Sandbox, names_of};
 use crate::tree::{assert_unchanged, snapshot_with_ctime};
 
 const USER: u32 = 1234;
 
-/// A sandbox, a link of another user's in a folder of root's, and what it leads to.
+/// A sandbox, a link of another user's in a directory of root's, and what it leads to.
 fn scene() -> (Sandbox, PathBuf, PathBuf) {
     let sandbox = Sandbox::new();
     sandbox.write("file", "content");
@@ -42,7 +42,7 @@ fn a_planted_link_on_the_way_to_what_is_written_is_not_followed() {
 }
 
 #[test]
-fn a_planted_link_on_the_way_to_the_folders_of_ours_is_not_followed() {
+fn a_planted_link_on_the_way_to_the_dirs_of_ours_is_not_followed() {
     let (sandbox, _, victim) = scene();
     let before = snapshot_with_ctime(&victim);
     // As if another user could write where the system keeps these.
@@ -63,7 +63,7 @@ fn a_planted_link_to_the_excludes_is_67() {
     let (sandbox, link, victim) = scene();
     let run = sandbox.clone(&["-e", link.join("file").to_str().unwrap()]);
     run.assert_code(67).assert_log(REASON);
-    // The file itself, by a link in a folder that is the user's.
+    // The file itself, by a link in a directory that is the user's.
     let theirs = sandbox.path().join("theirs");
     fs::create_dir(&theirs).unwrap();
     symlink(victim.join("file"), theirs.join("excludes")).unwrap();
@@ -114,10 +114,10 @@ fn scripts_that_others_can_change_are_warned_of() {
     sandbox.clone(&["-p", own.to_str().unwrap()]).assert_code(0).assert_no_warning();
 }
 
-/// A folder in a folder, so many of them.
+/// A directory in a directory, so many of them.
 fn plant_deep(path: &Path, levels: usize) {
     fs::create_dir(path).unwrap();
-    let mut deep = Folder::open(path).unwrap();
+    let mut deep = Dir::open(path).unwrap();
     for _ in 0..levels {
         fs::create_dir(deep.at("d".as_ref())).unwrap();
         deep = deep.enter("d".as_ref()).unwrap();
@@ -133,7 +133,7 @@ fn clone_with_descriptors(sandbox: &Sandbox, number: u32, more: &[&str]) -> Fini
 }
 
 #[test]
-fn folders_however_deep_under_the_names_of_our_files_are_removed() {
+fn dirs_however_deep_under_the_names_of_our_files_are_removed() {
     for (levels, descriptors, names) in [
         (
             3000,
@@ -143,7 +143,7 @@ fn folders_however_deep_under_the_names_of_our_files_are_removed() {
         (1500, 64, &["error", "completed.tmp-00112233"]),
         (100_000, 1024, &["completed"]),
     ] {
-        // In memory, where so many folders take a second.
+        // In memory, where so many directories take a second.
         let (mut sandbox, disk) = (Sandbox::new(), Tmpfs::new(""));
         sandbox.destination = disk.path().into();
         sandbox.write("file", "content");
@@ -167,7 +167,7 @@ fn folders_however_deep_under_the_names_of_our_files_are_removed() {
 }
 
 #[test]
-fn a_deep_folder_under_the_name_of_the_metrics_leftover_is_removed() {
+fn a_deep_dir_under_the_name_of_the_metrics_leftover_is_removed() {
     let sandbox = Sandbox::new();
     sandbox.write("file", "content");
     let metrics = sandbox.path().join("metrics");

@@ -53,9 +53,9 @@ fn executable(sandbox: &Sandbox, content: &str) -> std::path::PathBuf {
 #[test]
 fn a_script_that_cannot_run_is_found_out_before_anything_else() {
     let sandbox = sandbox();
-    let folder = sandbox.path().join("folder");
-    fs::create_dir(&folder).unwrap();
-    not_executable(&sandbox, &folder, "it is not a file");
+    let dir = sandbox.path().join("directory");
+    fs::create_dir(&dir).unwrap();
+    not_executable(&sandbox, &dir, "it is not a file");
     not_executable(&sandbox, &sandbox.path().join("missing"), "No such file or directory");
     let plain = sandbox.path().join("plain");
     fs::write(&plain, "#!/bin/sh\n").unwrap();
@@ -432,10 +432,10 @@ fn a_script_that_others_can_change_is_warned_of() {
 #[test]
 fn the_way_to_a_script_is_warned_of_too() {
     let sandbox = sandbox();
-    let folder = sandbox.path().join("folder/below");
-    fs::create_dir_all(&folder).unwrap();
-    sandbox.script("folder/below/script", "exit 0");
-    let (script, open) = (folder.join("script"), sandbox.path().join("folder"));
+    let dir = sandbox.path().join("directory/below");
+    fs::create_dir_all(&dir).unwrap();
+    sandbox.script("directory/below/script", "exit 0");
+    let (script, open) = (dir.join("script"), sandbox.path().join("directory"));
     fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
     warned_of(&sandbox, &script, &script, &open);
     // Nobody can rename what is not his in a sticky directory.
@@ -444,7 +444,7 @@ fn the_way_to_a_script_is_warned_of_too() {
     // A link stands in a directory of its own, and leads to another one.
     fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
     let link = sandbox.path().join("link");
-    std::os::unix::fs::symlink("folder/../folder/below/script", &link).unwrap();
+    std::os::unix::fs::symlink("directory/../directory/below/script", &link).unwrap();
     warned_of(&sandbox, &link, &link, &open);
 }
 

@@ -9,12 +9,8 @@ use serde_json::Value;
 use crate::sandbox::{Sandbox, names_of};
 
 fn files(sandbox: &Sandbox) -> Vec<PathBuf> {
-    let folder = sandbox.host().join("state");
-    if folder.exists() {
-        names_of(&folder).iter().map(|name| folder.join(name)).collect()
-    } else {
-        Vec::new()
-    }
+    let dir = sandbox.host().join("state");
+    if dir.exists() { names_of(&dir).iter().map(|name| dir.join(name)).collect() } else { Vec::new() }
 }
 
 fn state(sandbox: &Sandbox) -> Value {
@@ -29,7 +25,7 @@ fn mode(path: &std::path::Path) -> u32 {
 #[test]
 fn a_success_is_remembered_whole() {
     let sandbox = Sandbox::new();
-    sandbox.write("folder/file", "12345");
+    sandbox.write("directory/file", "12345");
     let script = sandbox.script("script", "exit 0");
     sandbox.clone(&["-p", script.to_str().unwrap(), "-g", "org.example"]).assert_code(0);
     let state = state(&sandbox);

@@ -7,7 +7,7 @@ use crate::sandbox::{Finished, STEM, Sandbox};
 use crate::tree::{Snapshot, assert_unchanged, snapshot_with_ctime};
 
 fn ends(sandbox: &Sandbox) -> [Snapshot; 2] {
-    [&sandbox.source, &sandbox.destination].map(|folder| snapshot_with_ctime(folder))
+    [&sandbox.source, &sandbox.destination].map(|dir| snapshot_with_ctime(dir))
 }
 
 /// Runs with `-t` and more; nothing may change at either end, and no lock may be taken.
@@ -27,7 +27,7 @@ fn test_run(sandbox: &Sandbox, more: &[&str]) -> Finished {
 #[test]
 fn everything_that_would_change_is_shown() {
     let sandbox = Sandbox::new();
-    sandbox.write("folder/new", "content");
+    sandbox.write("directory/new", "content");
     sandbox.write("changed", "new content");
     sandbox.write("mode", "same");
     sandbox.write("same", "same");
@@ -39,8 +39,8 @@ fn everything_that_would_change_is_shown() {
     sandbox.write_destination("gone/below", "x");
     sandbox.write_destination(format!("{STEM}id"), "x\n");
     for name in ["mode", "same"] {
-        for folder in [&sandbox.source, &sandbox.destination] {
-            crate::tree::set_mtime(&folder.join(name), 1_000_000_000, 5);
+        for dir in [&sandbox.source, &sandbox.destination] {
+            crate::tree::set_mtime(&dir.join(name), 1_000_000_000, 5);
         }
     }
     fs::set_permissions(sandbox.source.join("mode"), fs::Permissions::from_mode(0o600)).unwrap();
@@ -48,8 +48,8 @@ fn everything_that_would_change_is_shown() {
     finished.assert_code(70).assert_err("");
     for line in [
         "This is a test run: nothing is changed.\n",
-        "Would create folder/\n",
-        "Would create folder/new\n",
+        "Would create directory/\n",
+        "Would create directory/new\n",
         "Would create link\n",
         "Would create two\\#012lines\n",
         "Would change changed (>f.s",
@@ -76,7 +76,7 @@ fn an_unmarked_destination_is_warned_about() {
     sandbox.write_destination("precious", "x");
     let finished = test_run(&sandbox, &[]);
     finished.assert_code(70).assert_err("").assert_log(warning);
-    finished.assert_log("would delete or overwrite 1 file and 0 folders there, among them precious.");
+    finished.assert_log("would delete or overwrite 1 file and 0 directories there, among them precious.");
     test_run(&sandbox, &["--adopt"]).assert_code(70).assert_no_log(warning);
 }
 

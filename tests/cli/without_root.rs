@@ -17,7 +17,7 @@ fn without_root_the_run_ends_with_1_before_anything_else() {
     nobody::give(&sandbox.source);
     nobody::give(&sandbox.destination);
     nobody::give(&sandbox.host());
-    let before = [&sandbox.source, &sandbox.destination].map(|folder| snapshot_with_ctime(folder));
+    let before = [&sandbox.source, &sandbox.destination].map(|dir| snapshot_with_ctime(dir));
     let finished = nobody::run(&sandbox, sandbox.arguments([] as [&str; 0]));
     assert_eq!(finished.code, 1, "{finished}");
     assert_eq!(finished.out, "", "there is no log yet");
@@ -25,7 +25,7 @@ fn without_root_the_run_ends_with_1_before_anything_else() {
         "counterpart: Counterpart must be run as root. Use sudo, or --allow-non-root for a clone without owners and \
          special files.\n",
     );
-    let after = [&sandbox.source, &sandbox.destination].map(|folder| snapshot_with_ctime(folder));
+    let after = [&sandbox.source, &sandbox.destination].map(|dir| snapshot_with_ctime(dir));
     assert_unchanged(&before[0], &after[0]);
     assert_unchanged(&before[1], &after[1]);
     assert!(!sandbox.host().join("log").exists());
@@ -35,9 +35,9 @@ fn without_root_the_run_ends_with_1_before_anything_else() {
 #[test]
 fn allowed_without_root_the_clone_is_made_and_the_log_tells_what_is_missing() {
     let sandbox = Sandbox::new();
-    sandbox.write("folder/file", "content");
+    sandbox.write("directory/file", "content");
     sandbox.write("roots", "content");
-    nobody::give(&sandbox.source.join("folder"));
+    nobody::give(&sandbox.source.join("directory"));
     nobody::give(&sandbox.destination);
     mkfifo(&sandbox.source.join("fifo"), Mode::from_bits_truncate(0o644)).unwrap();
     let finished = nobody::clone(&sandbox, &[]);
@@ -45,10 +45,10 @@ fn allowed_without_root_the_clone_is_made_and_the_log_tells_what_is_missing() {
     finished.assert_log(
         "Warning: not root: ownership and special files (devices, FIFOs, sockets) are not cloned.",
     );
-    assert_eq!(sandbox.names(), ["folder", "roots"], "{finished}");
+    assert_eq!(sandbox.names(), ["directory", "roots"], "{finished}");
     assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
     assert_eq!(fs::metadata(sandbox.destination.join("roots")).unwrap().uid(), NOBODY);
-    assert_eq!(fs::read_to_string(sandbox.destination.join("folder/file")).unwrap(), "content");
+    assert_eq!(fs::read_to_string(sandbox.destination.join("directory/file")).unwrap(), "content");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-"""Shows a folder as a filesystem on which files of one name cannot be opened, as macOS protects some: EPERM, even for root.
+"""Shows a directory as a filesystem on which files of one name cannot be opened, as macOS protects some: EPERM, even for root.
 
 Usage: denying.py BACKING MOUNT_POINT NAME
 """

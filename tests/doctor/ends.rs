@@ -92,7 +92,7 @@ fn one_end_alone_is_judged_by_itself() {
         .assert_well_but_for(&["schedule"])
         .assert("destination", &[])
         .assert("free space", &[]);
-    told.assert("source", &["OK    source: @/source can be read and is a folder of data."]);
+    told.assert("source", &["OK    source: @/source can be read and is a directory of data."]);
     let told = ask_for(&sandbox, ["-d", destination]);
     told.assert_code(0).assert_well_but_for(&["schedule"]).assert("source", &[]).assert("both ends", &[]);
     told.assert("destination", &["OK    destination: @/destination can be written."]);
@@ -113,7 +113,7 @@ fn ends_inside_each_other_are_what_a_clone_meets() {
     assert_foretold(&sandbox, &[], 87).assert(
         "both ends",
         &[
-            "FAIL  both ends: The source and the destination are the same folder, @/source. Check -s and -d. (87)",
+            "FAIL  both ends: The source and the destination are the same directory, @/source. Check -s and -d. (87)",
             "      To do: check `-s` and `-d`",
         ],
     );
@@ -236,7 +236,7 @@ fn a_filesystem_below_the_source_is_warned_of() {
 }
 
 #[test]
-fn a_folder_that_only_others_may_write_is_told_without_root() {
+fn a_dir_that_only_others_may_write_is_told_without_root() {
     let sandbox = healthy();
     crate::nobody::give(&sandbox.source);
     fs::set_permissions(&sandbox.destination, fs::Permissions::from_mode(0o755)).unwrap();
@@ -265,10 +265,10 @@ fn another_disk_than_before_is_what_a_clone_meets() {
 fn a_source_that_has_shrunk_is_what_a_clone_meets() {
     let sandbox = healthy();
     for number in 0..1100 {
-        sandbox.write(format!("folder/{number}"), "");
+        sandbox.write(format!("directory/{number}"), "");
     }
     sandbox.clone(&[]).assert_code(0);
-    fs::remove_dir_all(sandbox.source.join("folder")).unwrap();
+    fs::remove_dir_all(sandbox.source.join("directory")).unwrap();
     let told = assert_foretold(&sandbox, &[], 76);
     assert!(told.of_topic("free space")[0].starts_with("FAIL  free space: "), "{told:?}");
     ask(&sandbox, &["--allow-shrink"]).assert_code(0);

@@ -1,4 +1,4 @@
-//! Rights, rsync, and the folders that things are kept in.
+//! Rights, rsync, and the directories that things are kept in.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, lchown};
@@ -22,7 +22,7 @@ fn a_healthy_machine_is_told_so_from_the_first_line_to_the_last() {
             "OK    rights: root.",
             "OK    log: @/host/log is not there and can be made.",
             "OK    rsync: @/host/rsync/rsync is version 3.5.1 and has every option that a clone uses.",
-            "OK    source: @/source can be read and is a folder of data.",
+            "OK    source: @/source can be read and is a directory of data.",
             "OK    destination: @/destination can be written.",
             "OK    ownership: the destination keeps the owners of files.",
             "OK    both ends: neither lies inside the other, and no other Counterpart is cloning to the destination.",
@@ -99,15 +99,15 @@ fn without_root_it_is_1_unless_allowed() {
 
 #[test]
 fn what_a_version_does_to_access_times_is_told() {
-    const FOLDERS: &str =
+    const DIRS: &str =
         "        With this version access times of directories at the source change; those of files do not.";
     const ALL: &str = "        With this version access times at the source change, although this rsync takes --open-noatime.";
     for (version, expected) in [
-        ("3.3.0", Some(FOLDERS)),
+        ("3.3.0", Some(DIRS)),
         ("3.4.0", Some(ALL)),
         ("3.4.1", Some(ALL)),
-        ("3.4.2", Some(FOLDERS)),
-        ("3.5.0", Some(FOLDERS)),
+        ("3.4.2", Some(DIRS)),
+        ("3.5.0", Some(DIRS)),
         ("3.5.1", None),
     ] {
         let sandbox = healthy();
@@ -210,7 +210,7 @@ fn a_hanging_rsync_is_interrupted_like_a_clone() {
 }
 
 #[test]
-fn folders_of_ours_that_cannot_be_written_are_warned_of() {
+fn dirs_of_ours_that_cannot_be_written_are_warned_of() {
     let sandbox = healthy();
     fs::write(sandbox.host().join("log"), "a file").unwrap();
     fs::write(sandbox.host().join("state"), "a file").unwrap();
@@ -220,14 +220,14 @@ fn folders_of_ours_that_cannot_be_written_are_warned_of() {
         .assert(
             "log",
             &[
-                "WARN  log: @/host/log cannot be written: @/host/log is not a folder.",
+                "WARN  log: @/host/log cannot be written: @/host/log is not a directory.",
                 "      To do: The clone would go on without a log file. Make room or give it another --log-dir.",
             ],
         )
         .assert(
             "state",
             &[
-                "WARN  state: @/host/state cannot be written: @/host/state is not a folder.",
+                "WARN  state: @/host/state cannot be written: @/host/state is not a directory.",
                 "      To do: The clone would go on, but a destination that is not mounted could not be judged afterwards.",
             ],
         )
@@ -239,17 +239,17 @@ fn folders_of_ours_that_cannot_be_written_are_warned_of() {
 }
 
 #[test]
-fn a_log_folder_without_room_is_warned_of() {
+fn a_log_dir_without_room_is_warned_of() {
     let sandbox = healthy();
-    let folder = sandbox.host().join("log");
-    fs::create_dir(&folder).unwrap();
-    let _mounted = Mounted::tmpfs(&folder);
+    let dir = sandbox.host().join("log");
+    fs::create_dir(&dir).unwrap();
+    let _mounted = Mounted::tmpfs(&dir);
     let told = ask(&sandbox, &[]);
     told.assert_code(0).assert("log", &["OK    log: @/host/log can be written."]);
     assert_eq!(
         told.of_topic("free space")[..2],
         [
-            "WARN  free space: the disk of the log folder @/host/log has only 16.00 MiB left of 16.00 MiB.",
+            "WARN  free space: the disk of the log directory @/host/log has only 16.00 MiB left of 16.00 MiB.",
             "      To do: Make room there, or exclude more with -e.",
         ]
     );
@@ -260,22 +260,22 @@ fn a_log_folder_without_room_is_warned_of() {
 #[test]
 fn a_read_only_disk_of_logs_is_warned_of() {
     let sandbox = healthy();
-    let folder = sandbox.host().join("log");
-    fs::create_dir(&folder).unwrap();
-    let _mounted = Mounted::bind_read_only(&folder, &folder);
+    let dir = sandbox.host().join("log");
+    fs::create_dir(&dir).unwrap();
+    let _mounted = Mounted::bind_read_only(&dir, &dir);
     let told = ask(&sandbox, &[]);
     told.assert_code(0);
     assert_eq!(told.of_topic("log")[0], "WARN  log: @/host/log cannot be written: Read-only file system.");
 }
 
 #[test]
-fn a_lock_folder_of_somebody_else_is_what_a_clone_meets() {
+fn a_lock_dir_of_somebody_else_is_what_a_clone_meets() {
     let sandbox = healthy();
-    let folder = sandbox.host().join("lock");
-    fs::create_dir(&folder).unwrap();
-    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+    let dir = sandbox.host().join("lock");
+    fs::create_dir(&dir).unwrap();
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).unwrap();
     ask(&sandbox, &[]).assert_code(0);
-    lchown(&folder, Some(nobody::NOBODY), Some(nobody::NOBODY)).unwrap();
+    lchown(&dir, Some(nobody::NOBODY), Some(nobody::NOBODY)).unwrap();
     assert_foretold(&sandbox, &[], 1);
 }
 

@@ -28,9 +28,9 @@ fn mac(version: &str) -> Sandbox {
 }
 
 fn protected(root: &std::path::Path) {
-    let folder = root.join("Library/Application Support/com.apple.TCC");
-    fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join("TCC.db"), "protected").unwrap();
+    let dir = root.join("Library/Application Support/com.apple.TCC");
+    fs::create_dir_all(&dir).unwrap();
+    fs::write(dir.join("TCC.db"), "protected").unwrap();
 }
 
 /// Makes the source the root of a system.
@@ -206,9 +206,9 @@ fn a_server_is_asked_what_runs() {
 #[test]
 fn jobs_of_launchd_are_found() {
     let sandbox = mac("14.2");
-    let folder = sandbox.host().join("jobs");
-    fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join("me.jedda.counterpart.plist"), "").unwrap();
+    let dir = sandbox.host().join("jobs");
+    fs::create_dir_all(&dir).unwrap();
+    fs::write(dir.join("me.jedda.counterpart.plist"), "").unwrap();
     ask(&sandbox, &[]).assert(
         "schedule",
         &[

@@ -33,7 +33,7 @@ pub fn answering(sandbox: &Sandbox, version: &str) {
     ));
 }
 
-/// What the doctor said; the sandbox's folder is `@` in it.
+/// What the doctor said; the sandbox's directory is `@` in it.
 #[derive(Debug)]
 pub struct Told {
     /// The exit code.

@@ -118,7 +118,7 @@ fn the_first_clone_to_a_disk_that_holds_something_is_foretold() {
         "first clone",
         &[
             "FAIL  first clone: The destination @/destination bears no mark of Counterpart, and this clone would delete or \
-             overwrite 1 file and 0 folders there, among them precious. If it is the right disk, run once with --adopt. \
+             overwrite 1 file and 0 directories there, among them precious. If it is the right disk, run once with --adopt. \
              (76)",
             "      To do: make sure that this is the right disk, and that the source is all there and its disk mounted; \
              then allow it once with `--adopt` or `--allow-shrink`, as the message says",

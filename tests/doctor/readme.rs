@@ -9,7 +9,7 @@ use crate::patient::{ask, healthy};
 fn the_example_is_what_is_printed() {
     let sandbox = healthy();
     // What an entry takes differs from filesystem to filesystem.
-    let _mounted = [&sandbox.source, &sandbox.destination].map(|folder| Mounted::tmpfs(folder));
+    let _mounted = [&sandbox.source, &sandbox.destination].map(|dir| Mounted::tmpfs(dir));
     sandbox.write("file", "content");
     let excludes = sandbox.path().join("excludes");
     fs::write(&excludes, "*.part\n").unwrap();

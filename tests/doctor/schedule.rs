@@ -59,9 +59,9 @@ fn jobs_of_systemd_are_found() {
 #[test]
 fn jobs_of_cron_are_found() {
     let sandbox = healthy();
-    let folder = sandbox.host().join("system-root/etc/cron.d");
-    fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join("clone"), "# counterpart -s / -d /mnt\n").unwrap();
+    let dir = sandbox.host().join("system-root/etc/cron.d");
+    fs::create_dir_all(&dir).unwrap();
+    fs::write(dir.join("clone"), "# counterpart -s / -d /mnt\n").unwrap();
     ask(&sandbox, &[]).assert(
         "schedule",
         &[
@@ -69,7 +69,7 @@ fn jobs_of_cron_are_found() {
             "      To do: Have the clone made every night: counterpart schedule install -- -s SOURCE -d DESTINATION",
         ],
     );
-    fs::write(folder.join("clone"), "30 3 * * * root /usr/local/sbin/counterpart -s / -d /mnt\n").unwrap();
+    fs::write(dir.join("clone"), "30 3 * * * root /usr/local/sbin/counterpart -s / -d /mnt\n").unwrap();
     ask(&sandbox, &[]).assert(
         "schedule",
         &[

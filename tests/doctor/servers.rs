@@ -12,7 +12,7 @@ const PASSWORD: &str = "password";
 /// What looks like a server to the kernel: a program of its name that runs as its account and listens. It notes who comes.
 struct Server {
     process: Child,
-    folder: PathBuf,
+    dir: PathBuf,
 }
 
 impl Drop for Server {
@@ -34,27 +34,27 @@ while True:
 
 impl Server {
     fn start(sandbox: &Sandbox, name: &str, user: &str, socket: &str) -> Self {
-        let (folder, program) = (sandbox.path().join(user), sandbox.path().join("bin").join(name));
+        let (dir, program) = (sandbox.path().join(user), sandbox.path().join("bin").join(name));
         fs::create_dir_all(program.parent().unwrap()).unwrap();
-        fs::create_dir_all(folder.join("main")).unwrap();
-        fs::write(folder.join("main/PG_VERSION"), "15\n").unwrap();
+        fs::create_dir_all(dir.join("main")).unwrap();
+        fs::write(dir.join("main/PG_VERSION"), "15\n").unwrap();
         assert!(
-            Command::new("chown").arg("-R").arg(format!("{user}:")).arg(&folder).status().unwrap().success()
+            Command::new("chown").arg("-R").arg(format!("{user}:")).arg(&dir).status().unwrap().success()
         );
         fs::copy(fs::canonicalize("/usr/bin/python3").unwrap(), &program).unwrap();
         let mut command = Command::new("setpriv");
         command.args([format!("--reuid={user}"), format!("--regid={user}"), "--clear-groups".to_owned()]);
-        command.arg(program).args(["-S", "-c", LISTEN]).arg(folder.join(socket));
-        command.env("PYTHONHOME", "/usr").current_dir(folder.join("main")).stdin(Stdio::null());
+        command.arg(program).args(["-S", "-c", LISTEN]).arg(dir.join(socket));
+        command.env("PYTHONHOME", "/usr").current_dir(dir.join("main")).stdin(Stdio::null());
         let process = command.spawn().unwrap();
-        let server = Self { process, folder };
-        assert!(wait_until(|| listens(&server.folder.join(socket))));
+        let server = Self { process, dir };
+        assert!(wait_until(|| listens(&server.dir.join(socket))));
         server
     }
 
     #[track_caller]
     fn assert_not_visited(&self) {
-        let names = crate::sandbox::names_of(&self.folder);
+        let names = crate::sandbox::names_of(&self.dir);
         assert!(!names.iter().any(|name| name.to_string_lossy().ends_with(".visited")), "{names:?}");
     }
 }
@@ -185,14 +185,14 @@ fn a_cluster_that_cannot_be_told_is_what_a_clone_meets() {
 }
 
 #[test]
-fn a_backup_folder_of_somebody_else_is_what_a_clone_meets() {
+fn a_backup_dir_of_somebody_else_is_what_a_clone_meets() {
     let sandbox = healthy_server();
     let _listener = postgres(&sandbox);
     program(&sandbox, "pg_dumpall", "echo 'pg_dumpall (PostgreSQL) 15.3'");
-    let folder = sandbox.path().join("backups");
-    fs::create_dir(&folder).unwrap();
-    let more = ["-b", PASSWORD, "--backup-dir", folder.to_str().unwrap()];
+    let dir = sandbox.path().join("backups");
+    fs::create_dir(&dir).unwrap();
+    let more = ["-b", PASSWORD, "--backup-dir", dir.to_str().unwrap()];
     ask(&sandbox, &more).assert_code(0);
-    crate::nobody::give(&folder);
+    crate::nobody::give(&dir);
     assert_foretold(&sandbox, &more, 98);
 }

@@ -8,10 +8,10 @@ use crate::patient::{ask, healthy};
 use crate::sandbox::Sandbox;
 use crate::tree::{assert_unchanged, snapshot_with_ctime};
 
-/// The access times of a folder and of all folders and files in it.
-fn accessed(folder: &Path, found: &mut Vec<(String, i64, i64)>) {
-    let metadata = fs::symlink_metadata(folder).unwrap();
-    found.push((folder.display().to_string(), metadata.atime(), metadata.atime_nsec()));
+/// The access times of a directory and of all directories and files in it.
+fn accessed(dir: &Path, found: &mut Vec<(String, i64, i64)>) {
+    let metadata = fs::symlink_metadata(dir).unwrap();
+    found.push((dir.display().to_string(), metadata.atime(), metadata.atime_nsec()));
 }
 
 /// Examines with more options; nothing may change anywhere in the sandbox, nor the ends' own access times.
@@ -19,8 +19,8 @@ fn accessed(folder: &Path, found: &mut Vec<(String, i64, i64)>) {
 fn examine(sandbox: &Sandbox, more: &[&str], code: i32) {
     let times = || {
         let mut found = Vec::new();
-        for folder in [&sandbox.source, &sandbox.destination, &sandbox.host()] {
-            accessed(folder, &mut found);
+        for dir in [&sandbox.source, &sandbox.destination, &sandbox.host()] {
+            accessed(dir, &mut found);
         }
         found
     };
@@ -32,10 +32,10 @@ fn examine(sandbox: &Sandbox, more: &[&str], code: i32) {
     assert_unchanged(&before, &snapshot_with_ctime(sandbox.path()));
 }
 
-/// Gives the folders access times that any look would renew.
+/// Gives the directories access times that any look would renew.
 fn make_old(sandbox: &Sandbox) {
-    for folder in [&sandbox.source, &sandbox.destination] {
-        let file = fs::File::open(folder).unwrap();
+    for dir in [&sandbox.source, &sandbox.destination] {
+        let file = fs::File::open(dir).unwrap();
         let long_ago = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
         file.set_times(fs::FileTimes::new().set_accessed(long_ago)).unwrap();
     }

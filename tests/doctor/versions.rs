@@ -9,14 +9,14 @@ use crate::sandbox::write_script;
 fn fetched() -> Vec<(String, PathBuf)> {
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let home = || std::env::var_os("HOME").map_or("/root".into(), PathBuf::from);
-    let folder = cache.unwrap_or_else(|| home().join(".cache")).join("counterpart-tests/rsync");
-    let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+    let dir = cache.unwrap_or_else(|| home().join(".cache")).join("counterpart-tests/rsync");
+    let entries = std::fs::read_dir(&dir).into_iter().flatten().flatten();
     let mut found: Vec<(String, PathBuf)> = entries
         .map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path().join("rsync")))
         .filter(|(_, rsync)| rsync.is_file())
         .collect();
     found.sort();
-    assert!(!found.is_empty(), "no other rsync in {}: run tests/other-rsyncs.sh", folder.display());
+    assert!(!found.is_empty(), "no other rsync in {}: run tests/other-rsyncs.sh", dir.display());
     found
 }
 

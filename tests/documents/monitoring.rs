@@ -131,21 +131,21 @@ fn the_line_for_cron_is_silent_until_there_is_something_to_tell() {
 }
 
 #[test]
-fn the_folders_of_what_is_remembered_are_the_programs() {
+fn the_dirs_of_what_is_remembered_are_the_programs() {
     let source = read("src/host.rs");
-    for folder in ["/var/lib/counterpart", "/var/db/counterpart"] {
-        assert!(Path::new(folder).is_absolute() && source.contains(&format!("\"{folder}\"")), "{folder}");
-        assert!(monitoring().contains(&format!("`{folder}`")), "{folder}");
+    for dir in ["/var/lib/counterpart", "/var/db/counterpart"] {
+        assert!(Path::new(dir).is_absolute() && source.contains(&format!("\"{dir}\"")), "{dir}");
+        assert!(monitoring().contains(&format!("`{dir}`")), "{dir}");
     }
 }
 
 #[test]
 fn a_clone_that_is_forgotten_is_judged_no_more() {
     let sandbox = cloned();
-    let folder = sandbox.host().join("state");
-    let name = fs::read_dir(&folder).unwrap().next().unwrap().unwrap().file_name();
+    let dir = sandbox.host().join("state");
+    let name = fs::read_dir(&dir).unwrap().next().unwrap().unwrap().file_name();
     assert!(name.to_str().unwrap().starts_with("destination-"), "the last part of the path: {name:?}");
-    fs::remove_file(folder.join(name)).unwrap();
+    fs::remove_file(dir.join(name)).unwrap();
     let run = shell(&sandbox, "counterpart check");
     assert_eq!(run.code, 3, "{run}");
 }

@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use crate::{DOCUMENTS, block, files_below, read, root, section};
 
-/// The folders of the project that a path in a document can begin with.
-const FOLDERS: [&str; 5] = ["examples/", "tests/", "src/", "benches/", "docs/"];
+/// The directories of the project that a path in a document can begin with.
+const DIRS: [&str; 5] = ["examples/", "tests/", "src/", "benches/", "docs/"];
 
 #[test]
 fn every_named_file_of_the_project_exists() {
@@ -14,7 +14,7 @@ fn every_named_file_of_the_project_exists() {
     for document in DOCUMENTS {
         let text = read(document);
         let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || "_./-".contains(c)));
-        let named = words.filter(|word| FOLDERS.iter().any(|folder| word.starts_with(folder)));
+        let named = words.filter(|word| DIRS.iter().any(|dir| word.starts_with(dir)));
         for path in named.map(|word| word.trim_end_matches('.')) {
             // A name in capitals stands for one that is yet to be chosen.
             let is_open = path.contains("NAME");

@@ -177,7 +177,7 @@ fn the_protected_names_are_the_programs() {
     ] {
         assert_eq!(block(&told, after), known, "{after}");
     }
-    // What makes a folder on a Mac a system.
+    // What makes a directory on a Mac a system.
     let paths = [macos::exclusions::SYSTEM_ROOTS, macos::exclusions::SYSTEM_SIGNS].concat();
     for path in paths {
         assert!(told.contains(&format!("`{path}`")), "{path}");
@@ -198,17 +198,17 @@ fn the_options_of_rsync_are_the_programs() {
 }
 
 #[test]
-fn the_default_folders_are_the_programs() {
+fn the_default_dirs_are_the_programs() {
     let source = read("src/host.rs");
-    for folder in
+    for dir in
         ["/Library/Logs/Counterpart", "/var/log/counterpart", "/run/counterpart", "/var/run/counterpart"]
     {
-        assert!(source.contains(&format!("\"{folder}\"")), "{folder}");
-        assert!(read("docs/files.md").contains(folder), "{folder}");
+        assert!(source.contains(&format!("\"{dir}\"")), "{dir}");
+        assert!(read("docs/files.md").contains(dir), "{dir}");
     }
-    for folder in counterpart::host::rsync_folders(counterpart::host::platform::System::MacOs) {
-        let told = format!("`{}`", folder.display());
-        assert!(read("docs/rsync-versions.md").contains(&told), "{folder:?}");
+    for dir in counterpart::host::rsync_dirs(counterpart::host::platform::System::MacOs) {
+        let told = format!("`{}`", dir.display());
+        assert!(read("docs/rsync-versions.md").contains(&told), "{dir:?}");
     }
 }
 

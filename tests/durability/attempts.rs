@@ -15,7 +15,7 @@ const RSYNC: &str = "/usr/bin/rsync";
 /// Each transfer is counted in the ledger; `body` runs in its place and knows the attempt as `$n`.
 fn sandbox(body: &str) -> (Sandbox, PathBuf) {
     let sandbox = Sandbox::new();
-    sandbox.write("folder/file", "content");
+    sandbox.write("directory/file", "content");
     let ledger = sandbox.path().join("ledger");
     let count = format!("echo transfer >>'{0}'; n=$(wc -l <'{0}')", ledger.display());
     sandbox.rsync(&format!("case \" $* \" in *' --stats '*) {count}; {body} ;; esac\nexec {RSYNC} \"$@\""));
@@ -101,7 +101,7 @@ fn a_destination_that_is_replaced_during_the_wait_is_72() {
     let child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // Not before the first attempt has been judged, which looks at the destination too.
     assert!(wait_until(|| waits(&sandbox)));
-    // The unmounting of a disk looks the same: another folder is at the path.
+    // The unmounting of a disk looks the same: another directory is at the path.
     fs::rename(&sandbox.destination, sandbox.path().join("aside")).unwrap();
     fs::create_dir(&sandbox.destination).unwrap();
     let run = Finished::from(child.wait_with_output().unwrap());
@@ -109,7 +109,7 @@ fn a_destination_that_is_replaced_during_the_wait_is_72() {
     assert_eq!(transfers(&ledger), 1, "{run}");
     assert!(
         sandbox.names().is_empty() && sandbox.marks().is_empty(),
-        "the other folder stays as it was: {run}"
+        "the other directory stays as it was: {run}"
     );
 }
 

@@ -50,7 +50,7 @@ fn the_clone_is_complete_and_the_code_is_24() {
     assert_complete(&sandbox, &run, 24);
     run.assert_log(TOLD).assert_log(&format!("  {}/z/one\n", sandbox.source.display()));
     assert!(after.exists(), "the post-clone script runs after every complete clone");
-    // The folder's own time is that of the moment at which rsync listed it.
+    // The directory's own time is that of the moment at which rsync listed it.
     let options = Options { skip: vec!["z".into()], ..Options::default() };
     assert_same(&sandbox.source, &sandbox.destination, &options);
     assert_eq!(crate::sandbox::names_of(&sandbox.destination.join("z")), ["two"]);

@@ -29,8 +29,8 @@ fn clone_at(sandbox: &Sandbox, time: &str) -> Finished {
     Finished::from(command.output().unwrap())
 }
 
-fn set_clock(folder: &Path, time: &str) {
-    fs::write(folder.join("clock"), format!("{time}\n")).unwrap();
+fn set_clock(dir: &Path, time: &str) {
+    fs::write(dir.join("clock"), format!("{time}\n")).unwrap();
 }
 
 /// A complete clone and a source with changes of every kind since then.

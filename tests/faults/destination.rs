@@ -10,7 +10,7 @@ use crate::disk::{LoopDisk, OwnerlessFuse, Tmpfs};
 use crate::evidence::Evidence;
 use crate::sandbox::{Sandbox, names_of};
 use crate::scene::{
-    RSYNC, Running, assert_clone, assert_failure, assert_no_rsync, assert_nothing_extra, beside, folder,
+    RSYNC, Running, assert_clone, assert_failure, assert_no_rsync, assert_nothing_extra, beside, dir,
     on_transfer, quarter_megabytes, sentence, slow_down, text, thousands, tool, wait_for_files,
 };
 use crate::tree::{acl, assert_unchanged, edit_in_the_same_second, noise, snapshot_with_ctime};
@@ -31,7 +31,7 @@ fn sandbox_on(destination: &Path) -> Sandbox {
 
 /// A destination on a disk that has only so many bytes left.
 fn nearly_full(disk: &Path, left: u64) -> Sandbox {
-    let sandbox = sandbox_on(&folder(disk, "clone"));
+    let sandbox = sandbox_on(&dir(disk, "clone"));
     let filler = disk.join("filler");
     // What is reserved for root counts too: a clone runs as root.
     let free = |disk| statvfs(disk).map(|stat| stat.blocks_free() * stat.fragment_size()).unwrap();
@@ -190,7 +190,7 @@ pub fn a_destination_that_is_unmounted_in_between_is_72(evidence: &mut Evidence)
     disk.unmount_lazily();
     let run = run.finish();
     let sentence = format!(
-        "The destination {} became unwritable during the clone: another folder is at its path now \
+        "The destination {} became unwritable during the clone: another directory is at its path now \
          (was it unmounted?). Check its disk.",
         text(disk.path())
     );
@@ -239,8 +239,8 @@ pub fn a_destination_without_access_control_lists_is_23_and_the_path_named(evide
     let ram = Tmpfs::without_attributes();
     let sandbox = sandbox_on(ram.path());
     sandbox.write("plain", "content");
-    sandbox.write("folder/listed", "content");
-    let listed = sandbox.source.join("folder/listed");
+    sandbox.write("directory/listed", "content");
+    let listed = sandbox.source.join("directory/listed");
     xattr::set(&listed, "system.posix_acl_access", &acl(54321, 6)).unwrap();
     evidence.watch(&sandbox);
     let run = sandbox.clone(&[]);
@@ -250,7 +250,7 @@ pub fn a_destination_without_access_control_lists_is_23_and_the_path_named(evide
     assert_failure(&sandbox, &run, 23, sentence, &["error", "id", "stats"]);
     let messages = run.messages();
     let at = messages.iter().position(|message| *message == "Failing paths:").expect("no path is named");
-    assert!(messages[at + 1].contains("folder/") && messages[at + 1].contains("listed"), "{run}");
+    assert!(messages[at + 1].contains("directory/") && messages[at + 1].contains("listed"), "{run}");
     assert_eq!(fs::read_to_string(ram.path().join("plain")).unwrap(), "content");
 }
 
@@ -332,10 +332,10 @@ pub fn an_immutable_file_at_the_destination_is_23_and_named(evidence: &mut Evide
 /// Where not even a probe can be made, nothing may be compared by whole seconds.
 pub fn without_inodes_an_edit_within_a_second_is_copied(evidence: &mut Evidence) {
     let disk = LoopDisk::new("ext4", 32, &["-N", "128"], "");
-    let sandbox = sandbox_on(&folder(disk.path(), "clone"));
+    let sandbox = sandbox_on(&dir(disk.path(), "clone"));
     thousands(&sandbox, 20);
     sandbox.clone(&[]).assert_code(0);
-    let inodes = folder(disk.path(), "filler");
+    let inodes = dir(disk.path(), "filler");
     let number = (0..1000).find(|number| fs::write(inodes.join(number.to_string()), "").is_err());
     assert!(number.is_some(), "there are inodes without end");
     edit_in_the_same_second(&sandbox.source.join("0000/00000007"));

@@ -95,32 +95,32 @@ pub fn a_destination_whose_device_is_cut_off_is_no_success(evidence: &mut Eviden
     evidence.mend(&sandbox);
 }
 
-/// A clone of a FUSE filesystem that then gets a fault, with something in a folder that the fault must not delete.
+/// A clone of a FUSE filesystem that then gets a fault, with something in a directory that the fault must not delete.
 fn fault_after_a_clone(evidence: &mut Evidence, fault: &str) {
     let fuse = FaultyFuse::new();
     let mut sandbox = Sandbox::new();
     sandbox.source = fuse.path();
     quarter_megabytes(&sandbox, 3);
-    sandbox.write("folder/deeper/precious", "mine");
-    sandbox.write("folder/other", "mine");
+    sandbox.write("directory/deeper/precious", "mine");
+    sandbox.write("directory/other", "mine");
     sandbox.clone(&[]).assert_code(0);
     sandbox.write("new", "new");
     fuse.tell(fault);
     evidence.watch_at(&fuse.backing(), &sandbox.destination);
     let run = sandbox.clone(&[]);
     evidence.judge(&sandbox, &run);
-    assert_eq!(fs::read_to_string(sandbox.destination.join("folder/deeper/precious")).unwrap(), "mine");
+    assert_eq!(fs::read_to_string(sandbox.destination.join("directory/deeper/precious")).unwrap(), "mine");
     fuse.tell("");
-    remove_tree(&sandbox.source.join("folder"));
+    remove_tree(&sandbox.source.join("directory"));
     evidence.mend(&sandbox);
 }
 
-pub fn a_folder_that_cannot_be_listed_loses_nothing(evidence: &mut Evidence) {
-    fault_after_a_clone(evidence, "list /folder\n");
+pub fn a_dir_that_cannot_be_listed_loses_nothing(evidence: &mut Evidence) {
+    fault_after_a_clone(evidence, "list /directory\n");
 }
 
 pub fn an_entry_without_properties_loses_nothing(evidence: &mut Evidence) {
-    fault_after_a_clone(evidence, "stat /folder/deeper\n");
+    fault_after_a_clone(evidence, "stat /directory/deeper\n");
 }
 
 pub fn slow_reads_are_waited_for(evidence: &mut Evidence) {

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::audit::folder::shown;
+use crate::audit::dir::shown;
 use crate::audit::{Options, assert_same, audit};
 use crate::sandbox::{Finished, RECORD, STEM, Sandbox};
 use crate::tree::{Snapshot, snapshot};
@@ -137,10 +137,10 @@ impl Evidence {
         });
     }
 
-    /// Remembers a folder that has nothing to do with the run.
-    pub fn watch_bystander(&mut self, folder: &Path) {
+    /// Remembers a directory that has nothing to do with the run.
+    pub fn watch_bystander(&mut self, dir: &Path) {
         let before = self.before.as_mut().expect("nothing is watched");
-        before.bystanders.push((folder.into(), snapshot(folder)));
+        before.bystanders.push((dir.into(), snapshot(dir)));
     }
 
     /// Forgets what is watched: the fault did not happen.
@@ -188,8 +188,8 @@ impl Evidence {
         self.compare_source(&before, &after.0);
         self.compare_destination(&before, after.1.as_ref());
         self.compare_copies(&before, &after.0, after.1.as_ref());
-        for (folder, then) in &before.bystanders {
-            let changes = then.changes(&snapshot(folder));
+        for (dir, then) in &before.bystanders {
+            let changes = then.changes(&snapshot(dir));
             self.lose("a bystander", changes);
         }
         self.compare_completion(sandbox, &before, after.1.as_ref());

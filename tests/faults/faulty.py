@@ -1,15 +1,15 @@
-"""Shows a folder as a filesystem whose faults are told while it is mounted.
+"""Shows a directory as a filesystem whose faults are told while it is mounted.
 
 Usage: faulty.py BACKING MOUNT_POINT CONTROL. Each line of the file CONTROL is one of
     fail /path    reading this file, or with "*" any file, fails with EIO
     hang /path    reading this file blocks for as long as the line is there
     slow /path    each read of this file takes a twentieth of a second
-    list /path    listing this folder fails with EIO
+    list /path    listing this directory fails with EIO
     owners *      owners are kept, which is no fault
     stat /path    asking for the properties of this entry fails with EIO
     gone /path    asking for this entry's attributes removes it, and fails with ENOENT
     trunc /path   reading this file past its first kilobytes truncates it once, as logrotate does
-A folder is named with a slash at its end; then its list of names is what fails or blocks,
+A directory is named with a slash at its end; then its list of names is what fails or blocks,
 and from then on the file CONTROL.hangs is there.
 """
 

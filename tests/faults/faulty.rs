@@ -16,15 +16,15 @@ const SERVER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/faults/faulty.p
 pub struct FaultyFuse {
     // Nothing may hang any more when the filesystem is unmounted, so `drop` clears the faults before this goes.
     fuse: OwnerlessFuse,
-    folder: TempDir,
+    dir: TempDir,
 }
 
 impl FaultyFuse {
     /// Mounts one.
     pub fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let fuse = OwnerlessFuse::serve(SERVER, folder.path().join("control").as_os_str());
-        Self { fuse, folder }
+        let dir = tempfile::tempdir().unwrap();
+        let fuse = OwnerlessFuse::serve(SERVER, dir.path().join("control").as_os_str());
+        Self { fuse, dir }
     }
 
     /// Where it is mounted.
@@ -32,26 +32,26 @@ impl FaultyFuse {
         self.fuse.path()
     }
 
-    /// The folder that holds its contents, without any fault.
+    /// The directory that holds its contents, without any fault.
     pub fn backing(&self) -> PathBuf {
         self.fuse.backing()
     }
 
-    /// Whether somebody waits, or has waited, for a folder's list of names.
+    /// Whether somebody waits, or has waited, for a directory's list of names.
     pub fn is_hanging(&self) -> bool {
-        self.folder.path().join("control.hangs").exists()
+        self.dir.path().join("control.hangs").exists()
     }
 
-    /// Sets the faults: lines such as `fail /file`, `fail *`, `hang /file` or `fail /folder/`.
+    /// Sets the faults: lines such as `fail /file`, `fail *`, `hang /file` or `fail /directory/`.
     pub fn tell(&self, faults: &str) {
-        let new = self.folder.path().join("new");
+        let new = self.dir.path().join("new");
         fs::write(&new, faults).unwrap();
-        fs::rename(new, self.folder.path().join(OsStr::new("control"))).unwrap();
+        fs::rename(new, self.dir.path().join(OsStr::new("control"))).unwrap();
     }
 }
 
 impl Drop for FaultyFuse {
     fn drop(&mut self) {
-        let _ = fs::remove_file(self.folder.path().join("control"));
+        let _ = fs::remove_file(self.dir.path().join("control"));
     }
 }

@@ -88,7 +88,7 @@ pub fn a_path_that_is_too_long_for_the_system_is_named(evidence: &mut Evidence) 
         "counterpart: rsync ended with code 23: some files or attributes were not transferred. \
          The failing paths are in the log.\n",
     );
-    // rsync stops at the folder with which the path becomes too long.
+    // rsync stops at the directory with which the path becomes too long.
     let named = run.messages().iter().position(|message| *message == "Failing paths:");
     let named = run.messages()[named.expect("no path is named") + 1].trim_start();
     assert!(named.len() > 4096 - 255, "{named}");
@@ -103,10 +103,10 @@ pub fn a_path_that_is_too_long_for_the_system_is_named(evidence: &mut Evidence) 
 pub fn names_of_every_byte_are_cloned_and_shown_harmlessly(evidence: &mut Evidence) {
     let sandbox = Sandbox::new();
     for byte in (1..=255_u8).filter(|byte| *byte != b'/') {
-        let folder = sandbox.source.join(OsStr::from_bytes(&[b'd', byte, byte, b'd']));
-        fs::create_dir(&folder).unwrap();
-        fs::write(folder.join(OsStr::from_bytes(&[byte, b'f', byte])), [byte]).unwrap();
-        symlink(OsStr::from_bytes(&[byte]), folder.join("link")).unwrap();
+        let dir = sandbox.source.join(OsStr::from_bytes(&[b'd', byte, byte, b'd']));
+        fs::create_dir(&dir).unwrap();
+        fs::write(dir.join(OsStr::from_bytes(&[byte, b'f', byte])), [byte]).unwrap();
+        symlink(OsStr::from_bytes(&[byte]), dir.join("link")).unwrap();
     }
     // Nobody can delete these, so the log has to name each of them.
     let stubborn = |sandbox: &Sandbox| sandbox.destination.join("stubborn");

@@ -48,7 +48,7 @@ pub fn the_second_of_two_is_80_and_writes_nothing(evidence: &mut Evidence) {
     let run = sandbox.clone(&[]);
     assert_locked(&run, &text(&sandbox.destination));
     evidence.judge(&sandbox, &run);
-    // The same folder by way of a bind mount.
+    // The same directory by way of a bind mount.
     let other = BindMount::new(&sandbox.destination);
     let other_path = text(other.path());
     let run = sandbox.run(["-s", &text(&sandbox.source), "-d", &other_path]);
@@ -113,14 +113,14 @@ pub fn two_destinations_do_not_wait_for_each_other(evidence: &mut Evidence) {
     evidence.judge(&sandbox, &first);
 }
 
-pub fn a_lock_folder_of_somebody_else_is_refused(evidence: &mut Evidence) {
+pub fn a_lock_dir_of_somebody_else_is_refused(evidence: &mut Evidence) {
     type Plant = fn(&Sandbox);
     let plants: [(&str, Plant); 4] = [
-        ("the lock folder belongs to somebody else", |sandbox| {
+        ("the lock directory belongs to somebody else", |sandbox| {
             fs::create_dir(sandbox.host().join("lock")).unwrap();
             chown(sandbox.host().join("lock"), Some(54321), Some(54321)).unwrap();
         }),
-        ("the lock folder belongs to somebody else", |sandbox| {
+        ("the lock directory belongs to somebody else", |sandbox| {
             fs::create_dir(sandbox.host().join("lock")).unwrap();
             fs::set_permissions(sandbox.host().join("lock"), fs::Permissions::from_mode(0o777)).unwrap();
         }),

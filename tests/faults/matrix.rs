@@ -20,7 +20,7 @@ macro_rules! faults {
 }
 
 const SOURCE: Unchanged = Unchanged::Source;
-const MOVING: Unchanged = Unchanged::SourceBut(&["folder", "a slow file"]);
+const MOVING: Unchanged = Unchanged::SourceBut(&["directory", "a slow file"]);
 const FILES: Unchanged = Unchanged::Files;
 const BOTH: Unchanged = Unchanged::Both;
 
@@ -90,7 +90,7 @@ faults! {
         => 71; "error id stats"; SOURCE;
     source::a_damaged_inode_is_23_and_named: "a damaged inode on the source", Before
         => 23; "error id stats"; SOURCE;
-    source::a_source_that_is_emptied_in_between_is_71: "source removed, an empty folder in its place", AfterCopying
+    source::a_source_that_is_emptied_in_between_is_71: "source removed, an empty directory in its place", AfterCopying
         => 71; "error id stats"; Unchanged::SourceBut(&[""]);
     source::a_file_that_vanishes_at_its_attributes_is_no_failure: "a file vanishes as its attributes are read", Copying
         => 0; "completed id stats"; Unchanged::SourceBut(&["", "001"]);
@@ -112,7 +112,7 @@ faults! {
         => 0; "completed id stats"; SOURCE;
     devices::a_destination_whose_device_is_cut_off_is_no_success: "destination's device cut off", Copying
         => 11, 72; "id" | "error.tmp id" | "error id" | "unreadable"; Unchanged::SourceAlone;
-    devices::a_folder_that_cannot_be_listed_loses_nothing: "one folder of the source cannot be listed", Before
+    devices::a_dir_that_cannot_be_listed_loses_nothing: "one directory of the source cannot be listed", Before
         => 23; "error id stats"; SOURCE;
     devices::an_entry_without_properties_loses_nothing: "one entry of the source has no properties", Before
         => 23; "error id stats"; SOURCE;
@@ -134,7 +134,7 @@ faults! {
         => 30; "error id"; SOURCE;
     stalls::a_destination_that_stops_answering_is_30_and_not_waited_for: "the destination does not answer any more", Copying
         => 30; "error.tmp id" | "error.tmp id probe.tmp"; SOURCE;
-    stalls::an_exchange_that_makes_rsync_hang_is_given_up_with_30: "a folder is exchanged, and rsync hangs", Copying
+    stalls::an_exchange_that_makes_rsync_hang_is_given_up_with_30: "a directory is exchanged, and rsync hangs", Copying
         => 30; "error id stats"; MOVING;
 
     // Room.
@@ -158,13 +158,13 @@ faults! {
         => 0; "completed id stats"; MOVING;
     moving::a_file_that_vanishes_is_24: "a file vanishes", Copying
         => 24; "completed id stats"; MOVING;
-    moving::a_folder_that_vanishes_is_24: "a folder vanishes", Copying
+    moving::a_dir_that_vanishes_is_24: "a directory vanishes", Copying
         => 24; "completed id stats"; MOVING;
     moving::a_file_that_becomes_a_link_is_not_followed: "a file becomes a link", Copying
         => 0; "completed id stats"; MOVING;
-    moving::a_folder_that_becomes_a_link_is_not_followed: "a folder becomes a link", Copying
+    moving::a_dir_that_becomes_a_link_is_not_followed: "a directory becomes a link", Copying
         => 0; "completed id stats"; MOVING;
-    moving::a_file_that_becomes_a_folder_is_cloned_as_one: "a file becomes a folder", Copying
+    moving::a_file_that_becomes_a_dir_is_cloned_as_one: "a file becomes a directory", Copying
         => 0; "completed id stats"; MOVING;
     moving::a_file_that_becomes_a_fifo_does_not_hang_the_run: "a file becomes a FIFO", Copying
         => 0; "completed id stats"; MOVING;
@@ -202,7 +202,7 @@ faults! {
         => 20; "error id stats"; FILES;
 
     // What is awkward to copy.
-    fidelity::names_of_every_byte_are_cloned_and_shown_harmlessly: "names of every byte, in folders that refuse", Before
+    fidelity::names_of_every_byte_are_cloned_and_shown_harmlessly: "names of every byte, in directories that refuse", Before
         => 23; "error id stats"; SOURCE;
     fidelity::ext4_holds_an_exact_clone: "a hostile tree, names of every byte among it, to ext4", Before
         => 0; "completed id stats"; SOURCE;
@@ -234,7 +234,7 @@ faults! {
         => 70; ""; BOTH;
     lock::two_destinations_do_not_wait_for_each_other: "a clone to another destination beside", BeforeCopying
         => 0; "completed id stats"; SOURCE;
-    lock::a_lock_folder_of_somebody_else_is_refused: "somebody else's lock folder", Before
+    lock::a_lock_dir_of_somebody_else_is_refused: "somebody else's lock directory", Before
         => 1; ""; BOTH;
     lock::a_lock_file_that_is_a_link_is_refused: "a link as lock file", Before
         => 1; "completed id stats"; BOTH;
@@ -242,7 +242,7 @@ faults! {
         => 80; "error.tmp id"; BOTH;
 
     // Traps.
-    planted::what_is_planted_at_a_clone_gives_way: "links, folders, FIFOs planted as our files", Before
+    planted::what_is_planted_at_a_clone_gives_way: "links, directories, FIFOs planted as our files", Before
         => 0; "completed id stats"; SOURCE;
     planted::what_is_planted_gives_way_to_a_failure_as_well: "the same, and a failure", Copying
         => 23; "error id stats"; SOURCE;
@@ -251,7 +251,7 @@ faults! {
     planted::a_first_clone_to_planted_links_is_right: "the same at an empty destination", Before
         => 0; "completed id stats"; SOURCE;
 
-    planted::links_in_the_place_of_the_clones_folders_are_not_followed: "links planted as the clone's folders", Before
+    planted::links_in_the_place_of_the_clones_dirs_are_not_followed: "links planted as the clone's directories", Before
         => 0; "completed id stats"; SOURCE;
     planted::a_destination_that_is_a_link_is_refused: "the destination is a link", Before
         => 66; ""; BOTH;

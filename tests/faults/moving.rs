@@ -22,9 +22,9 @@ const SLOW: usize = 1 << 20;
 fn disturb(evidence: &mut Evidence, happening: fn(&Path)) -> (Sandbox, Finished) {
     let sandbox = Sandbox::new();
     fs::write(sandbox.source.join("a slow file"), noise(1, SLOW)).unwrap();
-    for folder in ["folder", "other"] {
-        sandbox.write(format!("{folder}/changing"), &"x".repeat(5000));
-        sandbox.write(format!("{folder}/kept"), "kept");
+    for dir in ["directory", "other"] {
+        sandbox.write(format!("{dir}/changing"), &"x".repeat(5000));
+        sandbox.write(format!("{dir}/kept"), "kept");
     }
     let outside = sandbox.path().join("outside");
     fs::create_dir(&outside).unwrap();
@@ -61,7 +61,7 @@ fn then_mend(evidence: &mut Evidence, sandbox: &Sandbox) {
 }
 
 fn changing(source: &Path) -> PathBuf {
-    source.join("folder/changing")
+    source.join("directory/changing")
 }
 
 pub fn a_file_that_grows_is_copied(evidence: &mut Evidence) {
@@ -97,8 +97,8 @@ pub fn a_file_that_vanishes_is_24(evidence: &mut Evidence) {
     then_mend(evidence, &sandbox);
 }
 
-pub fn a_folder_that_vanishes_is_24(evidence: &mut Evidence) {
-    let (sandbox, run) = disturb(evidence, |source| remove_tree(&source.join("folder")));
+pub fn a_dir_that_vanishes_is_24(evidence: &mut Evidence) {
+    let (sandbox, run) = disturb(evidence, |source| remove_tree(&source.join("directory")));
     run.assert_log("file has vanished: ");
     then_mend(evidence, &sandbox);
 }
@@ -111,15 +111,15 @@ pub fn a_file_that_becomes_a_link_is_not_followed(evidence: &mut Evidence) {
     then_mend(evidence, &sandbox);
 }
 
-pub fn a_folder_that_becomes_a_link_is_not_followed(evidence: &mut Evidence) {
+pub fn a_dir_that_becomes_a_link_is_not_followed(evidence: &mut Evidence) {
     let (sandbox, _) = disturb(evidence, |source| {
-        remove_tree(&source.join("folder"));
-        symlink("../outside", source.join("folder")).unwrap();
+        remove_tree(&source.join("directory"));
+        symlink("../outside", source.join("directory")).unwrap();
     });
     then_mend(evidence, &sandbox);
 }
 
-pub fn a_file_that_becomes_a_folder_is_cloned_as_one(evidence: &mut Evidence) {
+pub fn a_file_that_becomes_a_dir_is_cloned_as_one(evidence: &mut Evidence) {
     let (sandbox, _) = disturb(evidence, |source| {
         fs::remove_file(changing(source)).unwrap();
         fs::create_dir(changing(source)).unwrap();
@@ -145,7 +145,7 @@ pub fn many_files_that_become_fifos_cost_seconds(evidence: &mut Evidence) {
     let sandbox = Sandbox::new();
     fs::write(sandbox.source.join("a slow file"), noise(1, SLOW)).unwrap();
     for number in 0..FIFOS {
-        sandbox.write(format!("folder/{number}"), "x");
+        sandbox.write(format!("directory/{number}"), "x");
     }
     on_transfer(&sandbox, "exec /usr/bin/rsync --bwlimit=512 \"$@\"");
     evidence.watch(&sandbox);
@@ -154,7 +154,7 @@ pub fn many_files_that_become_fifos_cost_seconds(evidence: &mut Evidence) {
     assert!(wait_until(|| names_of(&sandbox.destination).iter().any(begins)), "nothing arrives");
     meanwhile(&sandbox, || {
         for number in 0..FIFOS {
-            let path = sandbox.source.join(format!("folder/{number}"));
+            let path = sandbox.source.join(format!("directory/{number}"));
             fs::remove_file(&path).unwrap();
             mkfifo(&path, Mode::S_IRWXU).unwrap();
         }
@@ -171,12 +171,12 @@ pub fn many_files_that_become_fifos_cost_seconds(evidence: &mut Evidence) {
 /// A clone of `b`, `c` and `d`, one file, with old contents; then it gets new ones, and `happening` while it is cloned again.
 fn linked(evidence: &mut Evidence, times: u32, happening: &str) -> (Sandbox, Finished) {
     let sandbox = Sandbox::new();
-    sandbox.write("folder/b", "old");
+    sandbox.write("directory/b", "old");
     sandbox.write("kept", "kept");
-    fs::hard_link(sandbox.source.join("folder/b"), sandbox.source.join("folder/c")).unwrap();
-    fs::hard_link(sandbox.source.join("folder/b"), sandbox.source.join("folder/d")).unwrap();
+    fs::hard_link(sandbox.source.join("directory/b"), sandbox.source.join("directory/c")).unwrap();
+    fs::hard_link(sandbox.source.join("directory/b"), sandbox.source.join("directory/d")).unwrap();
     sandbox.clone(&[]).assert_code(0);
-    fs::write(sandbox.source.join("folder/b"), "new contents").unwrap();
+    fs::write(sandbox.source.join("directory/b"), "new contents").unwrap();
     fs::write(sandbox.path().join("other"), noise(2, SLOW)).unwrap();
     fs::write(sandbox.source.join("a slow file"), noise(1, SLOW)).unwrap();
     let (source, count) = (sandbox.source.display(), sandbox.path().join("count"));
@@ -185,7 +185,7 @@ fn linked(evidence: &mut Evidence, times: u32, happening: &str) -> (Sandbox, Fin
         &sandbox,
         &format!(
             "echo x >>'{count}'; [ $(wc -l <'{count}') -le {times} ] || exec /usr/bin/rsync \"$@\"\n\
-             (sleep 1; cd '{source}/folder' && {happening}) & exec /usr/bin/rsync --bwlimit=512 --whole-file \"$@\"",
+             (sleep 1; cd '{source}/directory' && {happening}) & exec /usr/bin/rsync --bwlimit=512 --whole-file \"$@\"",
             count = count.display()
         ),
     );
@@ -199,7 +199,7 @@ fn linked(evidence: &mut Evidence, times: u32, happening: &str) -> (Sandbox, Fin
 pub fn a_file_of_several_names_that_vanishes_is_cloned_by_the_others(evidence: &mut Evidence) {
     let (sandbox, run) = linked(evidence, 1, "rm b");
     run.assert_log("file has vanished: ").assert_log("once more for the names that are left.");
-    assert_eq!(fs::read_to_string(sandbox.destination.join("folder/c")).unwrap(), "new contents");
+    assert_eq!(fs::read_to_string(sandbox.destination.join("directory/c")).unwrap(), "new contents");
     then_mend(evidence, &sandbox);
 }
 
@@ -207,13 +207,13 @@ pub fn a_file_of_several_names_that_vanishes_is_cloned_by_the_others(evidence: &
 pub fn a_file_of_several_names_that_vanishes_twice_is_23(evidence: &mut Evidence) {
     let (sandbox, run) =
         linked(evidence, 2, "if [ -e b ]; then rm b; cat ../../other >'../a slow file'; else rm c; fi");
-    let c = sandbox.source.join("folder/c");
+    let c = sandbox.source.join("directory/c");
     run.assert_err(&format!(
         "counterpart: {} vanished while it was copied, and it had other names (hard links), which the clone may lack \
          or have with old contents. Run it again.\n",
         c.display()
     ));
-    assert_eq!(fs::read_to_string(sandbox.destination.join("folder/d")).unwrap(), "old");
+    assert_eq!(fs::read_to_string(sandbox.destination.join("directory/d")).unwrap(), "old");
     then_mend(evidence, &sandbox);
 }
 
@@ -221,7 +221,7 @@ pub fn a_file_of_several_names_that_vanishes_twice_is_23(evidence: &mut Evidence
 pub fn a_file_of_several_names_that_becomes_a_link_is_cloned_as_one(evidence: &mut Evidence) {
     let (sandbox, run) = linked(evidence, 1, "rm b && ln -s c b");
     run.assert_log("it is looked at again (1 of 2)");
-    assert_eq!(fs::read_link(sandbox.destination.join("folder/b")).unwrap(), Path::new("c"));
-    assert_eq!(fs::read_to_string(sandbox.destination.join("folder/c")).unwrap(), "new contents");
+    assert_eq!(fs::read_link(sandbox.destination.join("directory/b")).unwrap(), Path::new("c"));
+    assert_eq!(fs::read_to_string(sandbox.destination.join("directory/c")).unwrap(), "new contents");
     then_mend(evidence, &sandbox);
 }

@@ -1,4 +1,4 @@
-//! Links and folders that somebody put in the place of our files at the destination.
+//! Links and directories that somebody put in the place of our files at the destination.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -17,13 +17,13 @@ type Plant = fn(&Path, &Path);
 /// What can stand in the place of a file.
 const PLANTS: [(&str, Plant); 7] = [
     ("link to a file", |mark, victims| symlink(victims.join("file"), mark).unwrap()),
-    ("link to a folder", |mark, victims| symlink(victims.join("folder"), mark).unwrap()),
+    ("link to a directory", |mark, victims| symlink(victims.join("directory"), mark).unwrap()),
     ("link to nothing", |mark, victims| symlink(victims.join("nothing"), mark).unwrap()),
-    ("empty folder", |mark, _| fs::create_dir(mark).unwrap()),
-    ("full folder", |mark, victims| {
+    ("empty directory", |mark, _| fs::create_dir(mark).unwrap()),
+    ("full directory", |mark, victims| {
         fs::create_dir_all(mark.join("below/deeper")).unwrap();
         fs::write(mark.join("below/file"), "").unwrap();
-        symlink(victims.join("folder"), mark.join("below/link")).unwrap();
+        symlink(victims.join("directory"), mark.join("below/link")).unwrap();
         fs::hard_link(victims.join("linked"), mark.join("hard")).unwrap();
     }),
     ("FIFO", |mark, _| {
@@ -42,8 +42,8 @@ impl Scene {
         let sandbox = Sandbox::new();
         sandbox.write("file", "content");
         let victims = sandbox.path().join("victims");
-        fs::create_dir_all(victims.join("folder")).unwrap();
-        for name in ["file", "folder/file"] {
+        fs::create_dir_all(victims.join("directory")).unwrap();
+        for name in ["file", "directory/file"] {
             fs::write(victims.join(name), "mine").unwrap();
         }
         Self { sandbox, victims }
@@ -127,7 +127,7 @@ pub fn what_is_planted_gives_way_to_a_failure_as_well(evidence: &mut Evidence) {
                 scene.assert_right(marks, &what);
             }
             assert_eq!(fs::read_to_string(scene.victims.join("file")).unwrap(), "mine", "{what}");
-            assert_eq!(fs::read_to_string(scene.victims.join("folder/file")).unwrap(), "mine", "{what}");
+            assert_eq!(fs::read_to_string(scene.victims.join("directory/file")).unwrap(), "mine", "{what}");
             assert_eq!(fs::read_to_string(scene.victims.join("linked")).unwrap(), "mine", "{what}");
             on_transfer(&scene.sandbox, "");
             evidence.mend_with(&scene.sandbox, if mark == "id" { &["--adopt"] } else { &[] });
@@ -152,7 +152,7 @@ pub fn planted_marks_do_not_make_a_destination_ours(evidence: &mut Evidence) {
         evidence.judge(&scene.sandbox, &run);
         let after = snapshot_with_ctime(scene.sandbox.path()).without(Path::new("host"));
         let changes: Vec<_> = before.changes(&after);
-        // The probe for nanoseconds and owners comes and goes; the folder's own ctime tells of it.
+        // The probe for nanoseconds and owners comes and goes; the directory's own ctime tells of it.
         let changes: Vec<_> = changes.iter().filter(|change| !change.contains(": ctime")).collect();
         assert!(changes.is_empty(), "{name}: {changes:?}");
     }
@@ -162,7 +162,7 @@ pub fn a_first_clone_to_planted_links_is_right(evidence: &mut Evidence) {
     for (name, plant) in PLANTS {
         let scene = Scene::new();
         for mark in MARKS {
-            if name == "full folder" || name == "hard link" {
+            if name == "full directory" || name == "hard link" {
                 let _ = fs::remove_file(scene.victims.join("linked"));
             }
             scene.plant(mark, plant);
@@ -173,18 +173,18 @@ pub fn a_first_clone_to_planted_links_is_right(evidence: &mut Evidence) {
         evidence.judge(&scene.sandbox, &run);
         scene.assert_right(&["completed", "id", "stats"], name);
         assert_eq!(fs::read_to_string(scene.victims.join("file")).unwrap(), "mine");
-        assert_eq!(fs::read_to_string(scene.victims.join("folder/file")).unwrap(), "mine");
+        assert_eq!(fs::read_to_string(scene.victims.join("directory/file")).unwrap(), "mine");
         assert_clone(&scene.sandbox);
     }
 }
 
-pub fn links_in_the_place_of_the_clones_folders_are_not_followed(evidence: &mut Evidence) {
+pub fn links_in_the_place_of_the_clones_dirs_are_not_followed(evidence: &mut Evidence) {
     let scene = Scene::new();
-    for name in ["folder/file", "folder/below/file", "other/file"] {
+    for name in ["directory/file", "directory/below/file", "other/file"] {
         scene.sandbox.write(name, "content");
     }
     scene.sandbox.clone(&[]).assert_code(0);
-    for (name, victim) in [("folder/below", "folder"), ("other", ""), ("file", "file")] {
+    for (name, victim) in [("directory/below", "directory"), ("other", ""), ("file", "file")] {
         let path = scene.sandbox.destination.join(name);
         let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path));
         symlink(scene.victims.join(victim), &path).unwrap();
@@ -200,7 +200,7 @@ pub fn links_in_the_place_of_the_clones_folders_are_not_followed(evidence: &mut 
 pub fn a_destination_that_is_a_link_is_refused(evidence: &mut Evidence) {
     let mut scene = Scene::new();
     let link = scene.sandbox.path().join("link");
-    symlink(scene.victims.join("folder"), &link).unwrap();
+    symlink(scene.victims.join("directory"), &link).unwrap();
     scene.sandbox.destination = link;
     evidence.watch(&scene.sandbox);
     evidence.watch_bystander(&scene.victims);

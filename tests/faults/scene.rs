@@ -201,8 +201,8 @@ pub fn text(path: &Path) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-/// A folder made below another.
-pub fn folder(parent: &Path, name: &str) -> PathBuf {
+/// A directory made below another.
+pub fn dir(parent: &Path, name: &str) -> PathBuf {
     let path = parent.join(name);
     fs::create_dir(&path).unwrap();
     path

@@ -168,7 +168,7 @@ pub fn a_source_that_is_emptied_in_between_is_71(evidence: &mut Evidence) {
     let run = sandbox.clone(&[]);
     evidence.judge(&sandbox, &run);
     let sentence = format!(
-        "The source {} became unreadable during the clone: another folder is at its path now (was it \
+        "The source {} became unreadable during the clone: another directory is at its path now (was it \
          unmounted?). Check its disk.",
         text(&sandbox.source)
     );
@@ -217,8 +217,8 @@ pub fn a_disk_mounted_in_a_dead_source_does_not_prove_it_alive(evidence: &mut Ev
     evidence.mend(&sandbox);
 }
 
-fn quarter_megabytes_at(folder: &std::path::Path) {
-    fs::write(folder.join("readable"), vec![b'x'; 256 * 1024]).unwrap();
+fn quarter_megabytes_at(dir: &std::path::Path) {
+    fs::write(dir.join("readable"), vec![b'x'; 256 * 1024]).unwrap();
 }
 
 /// A filesystem in memory that is unmounted at the end.

@@ -6,13 +6,13 @@ use std::path::Path;
 use crate::disk::{BindMount, LoopDisk, Tmpfs};
 use crate::evidence::Evidence;
 use crate::sandbox::Sandbox;
-use crate::scene::{RSYNC, beside, folder, on_transfer, text, thousands};
+use crate::scene::{RSYNC, beside, dir, on_transfer, text, thousands};
 use crate::tree::noise;
 
 pub fn a_disk_without_room_for_attributes_is_74(evidence: &mut Evidence) {
     let disk = LoopDisk::new("ext4", 24, &["-N", "4096"], "");
     let mut sandbox = Sandbox::new();
-    sandbox.destination = folder(disk.path(), "clone");
+    sandbox.destination = dir(disk.path(), "clone");
     thousands(&sandbox, 1000);
     for number in 0..1000 {
         // Too large for the inode: each takes a block of its own, and no data block is needed besides.
@@ -34,7 +34,7 @@ pub fn attributes_that_a_filesystem_cannot_keep_are_89(evidence: &mut Evidence) 
     let source = Tmpfs::new("size=16m");
     let mut sandbox = Sandbox::new();
     sandbox.source = source.path().into();
-    sandbox.destination = folder(disk.path(), "clone");
+    sandbox.destination = dir(disk.path(), "clone");
     thousands(&sandbox, 20);
     let file = sandbox.source.join("large");
     fs::write(&file, "content").unwrap();
@@ -51,7 +51,7 @@ pub fn attributes_that_a_filesystem_cannot_keep_are_89(evidence: &mut Evidence) 
 /// Fills a disk to the last block when rsync has ended: only our own marks are still to be written.
 fn full_at_the_marks(evidence: &mut Evidence, disk: &Path, filling: &str) {
     let mut sandbox = Sandbox::new();
-    sandbox.destination = folder(disk, "clone");
+    sandbox.destination = dir(disk, "clone");
     thousands(&sandbox, 20);
     let fill = filling.replace("DISK", &text(disk));
     let fill = beside(&sandbox, &fill);

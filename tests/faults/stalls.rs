@@ -175,19 +175,19 @@ fn exchange(one: &Path, other: &Path) {
 }
 
 /// rsync with its incremental recursion waits for ever when a file of several names cannot be opened: here, because its
-/// folder has become a link.
+/// directory has become a link.
 pub fn an_exchange_that_makes_rsync_hang_is_given_up_with_30(evidence: &mut Evidence) {
     let sandbox = Sandbox::new();
     fs::write(sandbox.source.join("a slow file"), noise(1, 1 << 20)).unwrap();
-    sandbox.write("folder/b", "old");
+    sandbox.write("directory/b", "old");
     sandbox.write("other/x", "x");
-    fs::hard_link(sandbox.source.join("folder/b"), sandbox.source.join("other/c")).unwrap();
+    fs::hard_link(sandbox.source.join("directory/b"), sandbox.source.join("other/c")).unwrap();
     let outside = sandbox.path().join("outside");
     fs::create_dir(&outside).unwrap();
     fs::write(outside.join("b"), "secret").unwrap();
     symlink("../outside", sandbox.source.join("trap")).unwrap();
     sandbox.clone(&[]).assert_code(0);
-    fs::write(sandbox.source.join("folder/b"), "new contents").unwrap();
+    fs::write(sandbox.source.join("directory/b"), "new contents").unwrap();
     fs::write(sandbox.source.join("a slow file"), noise(2, 1 << 20)).unwrap();
     let (_, rsync) = crate::other_rsyncs::fetched().pop().unwrap();
     on_transfer(
@@ -202,13 +202,13 @@ pub fn an_exchange_that_makes_rsync_hang_is_given_up_with_30(evidence: &mut Evid
     let run = Running::start(&sandbox, &LIMIT);
     let begins = |name: &std::ffi::OsString| name.to_string_lossy().starts_with(".a slow file.");
     assert!(wait_until(|| names_of(&sandbox.destination).iter().any(begins)), "nothing arrives");
-    exchange(&sandbox.source.join("folder"), &sandbox.source.join("trap"));
+    exchange(&sandbox.source.join("directory"), &sandbox.source.join("trap"));
     let run = run.finish();
     evidence.judge_end(&sandbox, &run);
     assert_stalled(&run, &["error", "id", "stats"], &sandbox);
-    exchange(&sandbox.source.join("folder"), &sandbox.source.join("trap"));
+    exchange(&sandbox.source.join("directory"), &sandbox.source.join("trap"));
     evidence.judge_loss(&sandbox);
-    assert_ne!(fs::read_to_string(sandbox.destination.join("folder/b")).unwrap(), "secret");
+    assert_ne!(fs::read_to_string(sandbox.destination.join("directory/b")).unwrap(), "secret");
     on_transfer(&sandbox, "");
     evidence.mend(&sandbox);
 }

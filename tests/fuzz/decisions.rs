@@ -57,9 +57,9 @@ pub fn left_out(data: &[u8]) {
         let left_out = LeftOut::of(&rules, &prefix, destination);
         let (mut place, mut is_out) = (left_out.top(), false);
         for name in &names {
-            let (as_file, as_folder) = (left_out.has(&place, name, false), left_out.has(&place, name, true));
-            assert!(as_folder || !as_file, "what leaves out any entry leaves out a folder");
-            is_out |= as_folder;
+            let (as_file, as_dir) = (left_out.has(&place, name, false), left_out.has(&place, name, true));
+            assert!(as_dir || !as_file, "what leaves out any entry leaves out a directory");
+            is_out |= as_dir;
             place = place.below(name);
         }
         is_out |= left_out.has(&place, b"any", false);

@@ -116,7 +116,7 @@ pub fn progress(data: &[u8]) {
 pub fn itemized(data: &[u8]) {
     if let Some(item) = Item::read(data) {
         assert!(data.ends_with(item.name));
-        assert_eq!(item.is_folder(), data.ends_with(b"/") && !item.name.is_empty());
+        assert_eq!(item.is_dir(), data.ends_with(b"/") && !item.name.is_empty());
     }
 }
 

@@ -115,13 +115,13 @@ fn the_destination_itself_decides_what_is_alike() {
 fn a_directory_of_very_many_names_is_compared_in_little_memory() {
     let fuse = folding("case");
     let sandbox = to(&fuse.path());
-    let folder = sandbox.source.join("many");
-    fs::create_dir(&folder).unwrap();
+    let dir = sandbox.source.join("many");
+    fs::create_dir(&dir).unwrap();
     for number in 0..50_000 {
-        fs::File::create(folder.join(format!("name-{number:06}"))).unwrap();
+        fs::File::create(dir.join(format!("name-{number:06}"))).unwrap();
     }
     for number in 0..3 {
-        fs::File::create(folder.join(format!("NAME-{number:06}"))).unwrap();
+        fs::File::create(dir.join(format!("NAME-{number:06}"))).unwrap();
     }
     let run = sandbox.clone(&[]);
     run.assert_code(89).assert_log("many/name-000002: the destination takes it for NAME-000002.\n");
@@ -208,7 +208,7 @@ fn times_that_small_inodes_cannot_hold_are_refused() {
         let disk = LoopDisk::new(kind, mib, arguments, "");
         let mut sandbox = to(disk.path());
         sandbox.source = source.path().into();
-        for name in ["last", "first", "late", "early", "folder/file"] {
+        for name in ["last", "first", "late", "early", "directory/file"] {
             sandbox.write(name, name);
         }
         symlink("nowhere", sandbox.source.join("link")).unwrap();
@@ -217,11 +217,11 @@ fn times_that_small_inodes_cannot_hold_are_refused() {
         set_time(&sandbox.source.join("late"), 2_147_483_648);
         set_time(&sandbox.source.join("early"), -2_147_483_649);
         set_time(&sandbox.source.join("link"), 4_000_000_000);
-        set_time(&sandbox.source.join("folder"), 1 << 40);
+        set_time(&sandbox.source.join("directory"), 1 << 40);
         let of = |date: &str| format!("it is of {date}, {RANGE}");
         let lines = [
             ("early", &*of("1901-12-13 20:45:51 UTC")),
-            ("folder", &of("36812-02-20 00:36:16 UTC").replace("36812", "+36812")),
+            ("directory", &of("36812-02-20 00:36:16 UTC").replace("36812", "+36812")),
             ("late", &of("2038-01-19 03:14:08 UTC")),
             ("link", &of("2096-10-02 07:06:40 UTC")),
         ];
@@ -229,7 +229,7 @@ fn times_that_small_inodes_cannot_hold_are_refused() {
         for name in ["early", "late", "link"] {
             fs::remove_file(sandbox.source.join(name)).unwrap();
         }
-        set_time(&sandbox.source.join("folder"), 0);
+        set_time(&sandbox.source.join("directory"), 0);
         set_time(&sandbox.source, 0);
         sandbox.clone(&[]).assert_code(0).assert_err("");
         let kept = |name: &str| fs::metadata(sandbox.destination.join(name)).unwrap().mtime();
@@ -275,18 +275,18 @@ fn more_names_than_a_file_can_have_are_refused() {
     sandbox.source = source.path().into();
     sandbox.write("file", "content");
     for number in 0..65_000 {
-        let folder = sandbox.source.join(format!("{}", number / 5000));
-        fs::create_dir_all(&folder).unwrap();
-        fs::hard_link(sandbox.source.join("file"), folder.join(number.to_string())).unwrap();
+        let dir = sandbox.source.join(format!("{}", number / 5000));
+        fs::create_dir_all(&dir).unwrap();
+        fs::hard_link(sandbox.source.join("file"), dir.join(number.to_string())).unwrap();
     }
     let run = sandbox.clone(&[]);
     run.assert_code(89).assert_log(": it has more than 65000 names.\n");
     assert!(run.err.contains("(files with too many names for it)"), "{run}");
     // One that is outside the source does not count.
-    let folder = sandbox.source.join("0");
+    let dir = sandbox.source.join("0");
     sandbox.source.push("below");
     fs::create_dir(&sandbox.source).unwrap();
-    fs::rename(folder, sandbox.source.join("0")).unwrap();
+    fs::rename(dir, sandbox.source.join("0")).unwrap();
     sandbox.clone(&[]).assert_code(0).assert_err("");
 }
 
@@ -308,7 +308,7 @@ fn attributes_that_do_not_fit_are_refused() {
         let (disk, source) = (LoopDisk::new("ext4", 64, &[], ""), LoopDisk::new(kind, 320, &[], ""));
         let mut sandbox = to(disk.path());
         sandbox.source = source.path().into();
-        for name in ["fits", "one", "many", "folder/file"] {
+        for name in ["fits", "one", "many", "directory/file"] {
             sandbox.write(name, name);
         }
         let set = |name: &str, attribute: &str, length: usize| {
@@ -317,14 +317,14 @@ fn attributes_that_do_not_fit_are_refused() {
         set("fits", "user.a", 3000);
         set("one", "user.a", 10_000);
         (0..8).for_each(|number| set("many", &format!("user.{number}"), 1000));
-        set("folder", "trusted.a", 5000);
+        set("directory", "trusted.a", 5000);
         let why = "its attributes do not fit";
-        let lines = [("folder", why), ("many", why), ("one", why)];
+        let lines = [("directory", why), ("many", why), ("one", why)];
         assert_refused(&sandbox, &sandbox.clone(&[]), "attributes that are too large for it", &lines);
         for name in ["one", "many"] {
             fs::remove_file(sandbox.source.join(name)).unwrap();
         }
-        fs::remove_dir_all(sandbox.source.join("folder")).unwrap();
+        fs::remove_dir_all(sandbox.source.join("directory")).unwrap();
         sandbox.clone(&[]).assert_code(0).assert_err("");
         assert_clone(&sandbox);
     }

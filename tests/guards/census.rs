@@ -38,17 +38,17 @@ fn rsyncs_number(sandbox: &Sandbox) -> u64 {
 fn the_census_is_rsyncs_number_whatever_the_source_holds() {
     let sandbox = Sandbox::new();
     many_files(&sandbox.source, 300, 100);
-    sandbox.write("folder/plain", "content");
+    sandbox.write("directory/plain", "content");
     sandbox.write(".org.example.counterpart.id", "of another prefix");
     sandbox.write(".me.jedda.counterpart.anything", "ours");
-    sandbox.write("folder/.me.jedda.counterpart.id", "not at the root");
-    for name in ["folder/one", "folder/two"] {
-        fs::hard_link(sandbox.source.join("folder/plain"), sandbox.source.join(name)).unwrap();
+    sandbox.write("directory/.me.jedda.counterpart.id", "not at the root");
+    for name in ["directory/one", "directory/two"] {
+        fs::hard_link(sandbox.source.join("directory/plain"), sandbox.source.join(name)).unwrap();
     }
     symlink("/", sandbox.source.join("root")).unwrap();
     symlink("/nowhere", sandbox.source.join("broken")).unwrap();
     mkfifo(&sandbox.source.join("fifo"), Mode::S_IRWXU).unwrap();
-    // A mounted filesystem is one entry, its folder; the image beside it is part of the source.
+    // A mounted filesystem is one entry, its directory; the image beside it is part of the source.
     let _disk = LoopDisk::inside(&sandbox.source, "ext4", 8, &[], "");
     let run = sandbox.clone(&[]);
     run.assert_code(0).assert_err("");
@@ -130,11 +130,11 @@ fn holes_are_not_in_use_and_several_names_are_counted_once() {
 fn a_deep_tree_is_counted_with_few_open_files() {
     let sandbox = Sandbox::new();
     for chain in ["a", "b", "c"] {
-        let mut folder = sandbox.source.clone();
+        let mut dir = sandbox.source.clone();
         for level in 0..150 {
-            folder.push(chain);
-            fs::create_dir_all(folder.join("beside/below")).unwrap();
-            fs::write(folder.join(format!("file {level}")), "").unwrap();
+            dir.push(chain);
+            fs::create_dir_all(dir.join("beside/below")).unwrap();
+            fs::write(dir.join(format!("file {level}")), "").unwrap();
         }
     }
     let arguments = sandbox.arguments(["-t"]);
@@ -154,12 +154,12 @@ fn the_census_leaves_no_access_times() {
     fs::remove_dir_all(sandbox.source.join("0000")).unwrap();
     fs::remove_dir_all(sandbox.source.join("0001")).unwrap();
     fs::remove_dir_all(sandbox.source.join("0002")).unwrap();
-    let folder = sandbox.source.join("0003");
+    let dir = sandbox.source.join("0003");
     // So old that any reading would renew it.
     let old = filetimes(1_000_000_000);
-    fs::File::open(&folder).unwrap().set_times(old).unwrap();
+    fs::File::open(&dir).unwrap().set_times(old).unwrap();
     sandbox.clone(&[]).assert_code(76);
-    assert_eq!(fs::metadata(&folder).unwrap().atime(), 1_000_000_000);
+    assert_eq!(fs::metadata(&dir).unwrap().atime(), 1_000_000_000);
 }
 
 fn filetimes(seconds: u64) -> fs::FileTimes {
@@ -177,7 +177,9 @@ fn what_cannot_be_read_is_told_and_is_not_counted() {
     fuse.tell("fail /0000/\n");
     let run = sandbox.clone(&[]);
     run.assert_code(23);
-    run.assert_log(": Warning: 1 folders or files of the source cannot be looked at and are not counted.\n");
+    run.assert_log(
+        ": Warning: 1 directories or files of the source cannot be looked at and are not counted.\n",
+    );
     assert_eq!(fs::read_dir(sandbox.destination.join("0000")).unwrap().count(), 500, "nothing was deleted");
     // What rsync would delete before it meets the first of them, nobody would bring back.
     fuse.tell("fail /0000/\nfail /0001/\nfail /0002/\n");

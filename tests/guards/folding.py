@@ -1,4 +1,4 @@
-"""Shows a folder as a filesystem that cannot hold every name.
+"""Shows a directory as a filesystem that cannot hold every name.
 
 Usage: folding.py BACKING MOUNT_POINT WHAT, where WHAT is a list, with commas between, of
     case     two names that differ in case are one

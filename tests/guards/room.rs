@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::disk::{LoopDisk, Tmpfs};
 use crate::sandbox::{Finished, STEM, Sandbox};
-use crate::scene::{assert_clone, assert_failure, folder, text, tool};
+use crate::scene::{assert_clone, assert_failure, dir, text, tool};
 use crate::tree::{assert_unchanged, many_files, noise, snapshot};
 
 fn sandbox_on(destination: &Path) -> Sandbox {
@@ -87,7 +87,7 @@ fn without_the_check_rsync_finds_out() {
 fn what_the_clone_replaces_counts_as_room() {
     for below in [false, true] {
         let disk = LoopDisk::new("ext4", 64, &[], "");
-        let at = if below { folder(disk.path(), "clone") } else { disk.path().to_owned() };
+        let at = if below { dir(disk.path(), "clone") } else { disk.path().to_owned() };
         let sandbox = sandbox_on(&at);
         fill(&sandbox, "a", 35);
         sandbox.clone(&[]).assert_code(0);
@@ -102,7 +102,7 @@ fn what_the_clone_replaces_counts_as_room() {
 fn what_was_deleted_just_now_is_room() {
     // btrfs tells it as free only after some seconds, unless it is asked to write.
     let disk = LoopDisk::new("btrfs", 115, &["--mixed"], "");
-    let sandbox = sandbox_on(&folder(disk.path(), "clone"));
+    let sandbox = sandbox_on(&dir(disk.path(), "clone"));
     fs::write(disk.path().join("beside"), noise(1, 70 << 20)).unwrap();
     tool("sync", &[OsStr::new("-f"), disk.path().as_os_str()]);
     fill(&sandbox, "a", 50);
@@ -114,7 +114,7 @@ fn what_was_deleted_just_now_is_room() {
 #[test]
 fn what_stands_beside_the_clone_is_no_room() {
     let disk = LoopDisk::new("ext4", 64, &[], "");
-    let sandbox = sandbox_on(&folder(disk.path(), "clone"));
+    let sandbox = sandbox_on(&dir(disk.path(), "clone"));
     fs::write(disk.path().join("beside"), noise(1, 30 << 20)).unwrap();
     fill(&sandbox, "a", 20);
     sandbox.clone(&[]).assert_code(0);
@@ -137,7 +137,8 @@ fn too_few_inodes_are_74_before_anything_is_written() {
     let sandbox = sandbox_on(disk.path());
     many_files(&sandbox.source, 200, 10);
     let run = sandbox.clone(&[]);
-    let lack = "the source has 202 files and folders; the destination has 128 inodes, those in use included";
+    let lack =
+        "the source has 202 files and directories; the destination has 128 inodes, those in use included";
     assert_no_room(&sandbox, &run, lack, &["error"]);
     // As many names, but few files.
     fs::remove_dir_all(sandbox.source.join("0000")).unwrap();
@@ -244,12 +245,12 @@ fn a_short_disk_of_the_log_is_told() {
     let sandbox = Sandbox::new();
     sandbox.write("file", "content");
     let (short, ample) = (Tmpfs::new("size=60m"), Tmpfs::new("size=80m"));
-    // A folder that is yet to be made counts for the disk that it will be on.
+    // A directory that is yet to be made counts for the disk that it will be on.
     let log = text(&short.path().join("new/log"));
     let run = sandbox.clone(&["--log-dir", &log]);
     run.assert_code(0).assert_err("");
     run.assert_log(&format!(
-        ": Warning: the disk of the log folder {log} has only 60.00 MiB left of 60.00 MiB.\n"
+        ": Warning: the disk of the log directory {log} has only 60.00 MiB left of 60.00 MiB.\n"
     ));
     let run = sandbox.clone(&["--log-dir", &text(ample.path())]);
     run.assert_code(0).assert_no_log("has only");
@@ -268,7 +269,7 @@ fn a_short_disk_of_the_server_backup_is_told() {
     let run = sandbox.clone(&arguments);
     run.assert_code(70);
     run.assert_log(&format!(
-        ": Warning: the disk of the server backup folder {backup} has only 90.00 MiB left of 200.00 MiB.\n"
+        ": Warning: the disk of the server backup directory {backup} has only 90.00 MiB left of 200.00 MiB.\n"
     ));
     // Nobody asks for it without a server backup.
     sandbox.clone(&["-t"]).assert_code(70).assert_no_log("has only");

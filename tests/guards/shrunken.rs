@@ -12,7 +12,7 @@ use crate::sandbox::{STEM, Sandbox};
 use crate::scene::{RSYNC, assert_clone, assert_failure, on_transfer, text};
 use crate::tree::{assert_unchanged, many_files, snapshot_with_ctime};
 
-/// A source of 2,000 files in 4 folders, 2,005 entries with the root, and its clone.
+/// A source of 2,000 files in 4 directories, 2,005 entries with the root, and its clone.
 fn cloned() -> Sandbox {
     let sandbox = Sandbox::new();
     many_files(&sandbox.source, 2000, 10);
@@ -23,8 +23,8 @@ fn cloned() -> Sandbox {
 /// Removes so many files of the source.
 fn lose(sandbox: &Sandbox, count: usize) {
     let mut left = count;
-    for folder in fs::read_dir(&sandbox.source).unwrap() {
-        let Ok(files) = fs::read_dir(folder.unwrap().path()) else { continue };
+    for dir in fs::read_dir(&sandbox.source).unwrap() {
+        let Ok(files) = fs::read_dir(dir.unwrap().path()) else { continue };
         for file in files {
             if left == 0 {
                 return;
@@ -94,8 +94,8 @@ fn a_photo_collection_behind_a_stray_file_is_not_let_go() {
     let sandbox = Sandbox::new();
     many_files(&sandbox.source, 900, 60_000);
     sandbox.clone(&[]).assert_code(0);
-    for folder in ["0000", "0001"] {
-        fs::remove_dir_all(sandbox.source.join(folder)).unwrap();
+    for dir in ["0000", "0001"] {
+        fs::remove_dir_all(sandbox.source.join(dir)).unwrap();
     }
     sandbox.write("README", "the disk belongs here");
     let run = sandbox.clone(&[]);
@@ -158,7 +158,7 @@ fn statistics_that_somebody_took_away_are_made_up_for_by_memory() {
 }
 
 #[test]
-fn a_disk_that_is_not_mounted_is_noticed_though_its_folder_holds_something() {
+fn a_disk_that_is_not_mounted_is_noticed_though_its_dir_holds_something() {
     let disk = LoopDisk::new("ext4", 64, &[], "");
     let mut sandbox = Sandbox::new();
     sandbox.source = disk.path().to_owned();

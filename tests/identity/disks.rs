@@ -51,7 +51,7 @@ fn known_disks_take_turns_and_a_strangers_clone_is_refused() {
     }
     let ids = known(&sandbox);
     assert_eq!(ids.len(), 2);
-    // The clone of the same folder that another job made somewhere else: neither its id nor its disk is known here.
+    // The clone of the same directory that another job made somewhere else: neither its id nor its disk is known here.
     let elsewhere = sandbox.path().join("elsewhere");
     fs::create_dir(&elsewhere).unwrap();
     let plugged = Plugged::at(&elsewhere, &strange);
@@ -116,7 +116,7 @@ fn a_disk_that_is_not_mounted_is_missed() {
 }
 
 #[test]
-fn a_folder_of_a_disk_is_missed_with_it() {
+fn a_dir_of_a_disk_is_missed_with_it() {
     let (mut sandbox, disk) = (sandbox(), disk("ext4"));
     let point = sandbox.path().join("point");
     sandbox.destination = point.join("clone");
@@ -126,7 +126,7 @@ fn a_folder_of_a_disk_is_missed_with_it() {
     clones(&sandbox);
     drop(plugged);
     refused(&sandbox, &[&format!("was mounted at {} at the last clone", point.display())]);
-    // Adopted, the folder is the destination from now on, and the disk can come back as well.
+    // Adopted, the directory is the destination from now on, and the disk can come back as well.
     sandbox.clone(&["--adopt"]).assert_code(0).assert_err("");
     clones(&sandbox);
     let _plugged = Plugged::at(&point, &disk);
@@ -135,24 +135,24 @@ fn a_folder_of_a_disk_is_missed_with_it() {
 }
 
 #[test]
-fn an_old_clone_in_the_folder_below_does_not_stand_in_for_the_disk() {
+fn an_old_clone_in_the_dir_below_does_not_stand_in_for_the_disk() {
     let (sandbox, disk) = (sandbox(), disk("ext4"));
     clones(&sandbox);
     let plugged = Plugged::at(&sandbox.destination, &disk);
     clones(&sandbox);
     drop(plugged);
-    refused(&sandbox, &["at the last clone, and now the folder lies on the filesystem of "]);
+    refused(&sandbox, &["at the last clone, and now the directory lies on the filesystem of "]);
 }
 
 #[test]
-fn the_same_filesystem_seen_as_a_mount_and_as_a_folder_is_the_same() {
+fn the_same_filesystem_seen_as_a_mount_and_as_a_dir_is_the_same() {
     let (mut sandbox, disk) = (sandbox(), disk("ext4"));
     let point = sandbox.path().join("point");
     fs::create_dir(&point).unwrap();
     let _plugged = Plugged::at(&point, &disk);
     sandbox.destination = point.join("clone");
     fs::create_dir(&sandbox.destination).unwrap();
-    // As a service does that shows its folders as mounts of their own.
+    // As a service does that shows its directories as mounts of their own.
     let bound = Mounted::bind(&sandbox.destination, &sandbox.destination);
     clones(&sandbox);
     assert_eq!(state(&sandbox)["disks"][0]["mount_point"], sandbox.destination.to_str().unwrap());

@@ -37,7 +37,7 @@ fn an_id_alone_is_kept_and_extended() {
 }
 
 #[test]
-fn a_clone_of_another_machine_or_folder_is_refused() {
+fn a_clone_of_another_machine_or_dir_is_refused() {
     let sandbox = with_id("");
     let ours = sandbox.source.display().to_string();
     for source in ["other.example:/".to_owned(), format!("other.example:{ours}"), "testhost:/home".to_owned()]
@@ -91,7 +91,7 @@ fn another_source_for_a_known_disk_is_refused() {
     sandbox.source = sandbox.path().join("second");
     sandbox.write("other", "content");
     refused(&sandbox, &["it is the clone of testhost:/", "/link, and this run clones testhost:/"]);
-    // The folder that the clone was made of is gone, and nobody can tell whether it had another name.
+    // The directory that the clone was made of is gone, and nobody can tell whether it had another name.
     fs::remove_file(sandbox.path().join("link")).unwrap();
     refused(&sandbox, &["it is the clone of testhost:/"]);
     sandbox.clone(&["--adopt"]).assert_code(0).assert_err("");
@@ -121,7 +121,7 @@ fn a_huge_file_with_an_id_is_read_to_a_limit() {
 
 #[test]
 fn what_is_planted_as_an_id_is_not_followed() {
-    for kind in ["link", "dangling", "fifo", "folder"] {
+    for kind in ["link", "dangling", "fifo", "directory"] {
         let sandbox = sandbox();
         let (mark, victim) = (sandbox.mark("id"), sandbox.path().join("victim"));
         // It would be known at once, if the link were followed.

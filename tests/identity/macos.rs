@@ -53,12 +53,12 @@ fn a_volume_is_known_by_its_uuid() {
 }
 
 #[test]
-fn a_folder_of_volumes_that_is_no_volume_is_refused() {
+fn a_dir_of_volumes_that_is_no_volume_is_refused() {
     let sandbox = mac();
     let says = ["No disk is mounted at the destination ", "use --allow-folder"];
     refused_with(&sandbox, 88, &[], &says);
     refused_with(&sandbox, 88, &["--adopt"], &says);
-    // There /Volumes has the device number of another volume than the folder above it.
+    // There /Volumes has the device number of another volume than the directory above it.
     let mounted = Mounted::tmpfs(&sandbox.host().join("Volumes"));
     fs::create_dir(&sandbox.destination).unwrap();
     refused_with(&sandbox, 88, &[], &says);

@@ -12,20 +12,20 @@ use crate::sandbox::{Finished, Sandbox};
 use crate::scene::{Plugged, run};
 use crate::tree::{assert_unchanged, snapshot_with_ctime};
 
-/// A sandbox with folders for mounts.
+/// A sandbox with directories for mounts.
 fn scene() -> (Sandbox, impl Fn(&str) -> PathBuf) {
     let sandbox = Sandbox::new();
     sandbox.write("deep/file", "content");
     let root = sandbox.path().to_owned();
-    let folder = move |name: &str| {
-        let folder = root.join(name);
-        fs::create_dir_all(&folder).unwrap();
-        folder
+    let dir = move |name: &str| {
+        let dir = root.join(name);
+        fs::create_dir_all(&dir).unwrap();
+        dir
     };
-    (sandbox, folder)
+    (sandbox, dir)
 }
 
-/// 87 with these words, whatever is allowed; what the source and this folder hold stays as it is.
+/// 87 with these words, whatever is allowed; what the source and this directory hold stays as it is.
 #[track_caller]
 fn never(sandbox: &Sandbox, source: &Path, destination: &Path, kept: &Path, words: &str) -> Finished {
     let before = snapshot_with_ctime(kept);
@@ -47,8 +47,8 @@ fn device(path: &Path) -> u64 {
 }
 
 const INSIDE: &str = " lies inside the destination ";
-const SAME: &str = "The source and the destination are the same folder, ";
-const PART: &str = " a folder of the source or of the running system is mounted, at ";
+const SAME: &str = "The source and the destination are the same directory, ";
+const PART: &str = " a directory of the source or of the running system is mounted, at ";
 const SYSTEM: &str = " holds the running system's root; a clone to it would destroy this machine. Check -d.";
 
 #[test]
@@ -60,10 +60,10 @@ fn the_root_is_no_destination() {
 
 #[test]
 fn the_root_seen_at_another_place_is_no_destination() {
-    let (sandbox, folder) = scene();
+    let (sandbox, dir) = scene();
     let other = LoopDisk::new("ext4", 64, &[], "");
     fs::write(other.path().join("file"), "content").unwrap();
-    let point = folder("root again");
+    let point = dir("root again");
     let _bound = Mounted::bind(Path::new("/"), &point);
     never(&sandbox, other.path(), &point, other.path(), INSIDE);
     // Not even when nothing is known of the source: no reason is left there.
@@ -77,14 +77,14 @@ fn a_root_that_is_a_subvolume_is_held_by_the_disk_it_is_on() {
     if !supported("btrfs") {
         return;
     }
-    let (sandbox, folder) = scene();
+    let (sandbox, dir) = scene();
     // A system of its own, whose root is a subvolume; the whole disk is the destination.
     let disk = LoopDisk::new("btrfs", 160, &[], "");
     run(
         "btrfs",
         &["-q".as_ref(), "subvolume".as_ref(), "create".as_ref(), disk.path().join("@").as_os_str()],
     );
-    let root = folder("system");
+    let root = dir("system");
     let _root = Plugged::with(&root, &disk, "subvol=@");
     for name in ["whole", "source", "proc", "tmp", "usr", "etc", "host", "dev"] {
         fs::create_dir(root.join(name)).unwrap();
@@ -99,7 +99,7 @@ fn a_root_that_is_a_subvolume_is_held_by_the_disk_it_is_on() {
     let source = LoopDisk::new("ext4", 64, &[], "");
     fs::write(source.path().join("file"), "content").unwrap();
     let _source = Mounted::bind(source.path(), &root.join("source"));
-    let product = folder("product");
+    let product = dir("product");
     fs::copy(crate::sandbox::FAKE_HOST, product.join("counterpart")).unwrap();
     let _product = Mounted::bind(&product, &root.join("tmp"));
     let _host = Mounted::bind(&sandbox.host(), &root.join("host"));
@@ -118,11 +118,11 @@ fn a_root_that_is_a_subvolume_is_held_by_the_disk_it_is_on() {
 #[test]
 fn a_second_mount_of_the_sources_disk_is_the_source() {
     for kind in ["ext4", "xfs", "btrfs"].into_iter().filter(|kind| supported(kind)) {
-        let (sandbox, folder) = scene();
+        let (sandbox, dir) = scene();
         let disk = LoopDisk::new(kind, if kind == "xfs" { 300 } else { 128 }, &[], "");
         fs::create_dir_all(disk.path().join("deep/deeper")).unwrap();
         fs::write(disk.path().join("deep/file"), "content").unwrap();
-        let again = folder("again");
+        let again = dir("again");
         let _again = Plugged::at(&again, &disk);
         let kept = disk.path();
         never(&sandbox, disk.path(), &again, kept, SAME);
@@ -130,8 +130,8 @@ fn a_second_mount_of_the_sources_disk_is_the_source() {
         never(&sandbox, &disk.path().join("deep"), &again.join("deep"), kept, SAME);
         never(&sandbox, &disk.path().join("deep"), &again, kept, INSIDE);
         never(&sandbox, &again.join("deep"), disk.path(), kept, INSIDE);
-        // A folder of it that is mounted somewhere lies in it as well.
-        let part = folder("part");
+        // A directory of it that is mounted somewhere lies in it as well.
+        let part = dir("part");
         let _part = Mounted::bind(&disk.path().join("deep"), &part);
         never(&sandbox, &part, &again, kept, INSIDE);
         never(&sandbox, &part, &again.join("deep"), kept, SAME);
@@ -143,7 +143,7 @@ fn subvolumes_are_where_they_are_and_not_what_their_number_says() {
     if !supported("btrfs") {
         return;
     }
-    let (sandbox, folder) = scene();
+    let (sandbox, dir) = scene();
     let disk = LoopDisk::new("btrfs", 160, &[], "");
     for name in ["one", "other"] {
         run(
@@ -152,7 +152,7 @@ fn subvolumes_are_where_they_are_and_not_what_their_number_says() {
         );
     }
     fs::write(disk.path().join("one/file"), "content").unwrap();
-    let (one, other) = (folder("one"), folder("other"));
+    let (one, other) = (dir("one"), dir("other"));
     let _one = Plugged::with(&one, &disk, "subvol=one");
     let _other = Plugged::with(&other, &disk, "subvol=other");
     let kept = disk.path();
@@ -169,17 +169,17 @@ fn subvolumes_are_where_they_are_and_not_what_their_number_says() {
 
 #[test]
 fn a_source_that_is_mounted_below_the_destination_is_inside_it() {
-    let (sandbox, folder) = scene();
+    let (sandbox, dir) = scene();
     // On one filesystem rsync cannot see the mount, and would delete through it.
-    let point = folder("destination/point");
+    let point = dir("destination/point");
     let bound = Mounted::bind(&sandbox.source, &point);
     never(&sandbox, &sandbox.source, &sandbox.destination, &sandbox.source, INSIDE);
     drop(bound);
     let bound = Mounted::bind(&sandbox.source.join("deep"), &point);
     never(&sandbox, &sandbox.source, &sandbox.destination, &sandbox.source, PART);
     drop(bound);
-    // Nor is a folder of the running system spared that has nothing to do with the source.
-    let other = folder("other");
+    // Nor is a directory of the running system spared that has nothing to do with the source.
+    let other = dir("other");
     fs::write(other.join("precious"), "mine").unwrap();
     let disk = LoopDisk::new("ext4", 64, &[], "");
     fs::write(disk.path().join("file"), "content").unwrap();
@@ -189,17 +189,17 @@ fn a_source_that_is_mounted_below_the_destination_is_inside_it() {
         never(&sandbox, disk.path(), &sandbox.destination, &other, PART);
     }
     drop(bound);
-    // A folder of the destination itself is no harm, as where a service shows it as a mount of its own.
+    // A directory of the destination itself is no harm, as where a service shows it as a mount of its own.
     sandbox.write("point/file", "content");
-    let inner = folder("destination/point");
+    let inner = dir("destination/point");
     let _bound = Mounted::bind(&inner, &point);
     sandbox.clone(&[]).assert_code(0).assert_err("");
 }
 
 #[test]
 fn a_destination_that_is_mounted_below_the_source_is_left_out() {
-    let (sandbox, folder) = scene();
-    let point = folder("source/point");
+    let (sandbox, dir) = scene();
+    let point = dir("source/point");
     let _bound = Mounted::bind(&sandbox.destination, &point);
     for _ in 0..3 {
         sandbox.clone(&[]).assert_code(0).assert_err("");
@@ -209,7 +209,7 @@ fn a_destination_that_is_mounted_below_the_source_is_left_out() {
 
 #[test]
 fn the_layers_of_an_overlay_are_the_overlay() {
-    let (sandbox, folder) = scene();
+    let (sandbox, dir) = scene();
     // Some filesystems cannot be the upper layer.
     let disk = LoopDisk::new("ext4", 64, &[], "");
     let names = ["lower", "upper", "work"];
@@ -219,7 +219,7 @@ fn the_layers_of_an_overlay_are_the_overlay() {
     }
     fs::create_dir(lower.join("deep")).unwrap();
     fs::write(lower.join("deep/file"), "content").unwrap();
-    let merged = folder("merged");
+    let merged = dir("merged");
     let options =
         format!("lowerdir={},upperdir={},workdir={}", lower.display(), upper.display(), work.display());
     let _merged = Plugged::overlay(&merged, &options);
@@ -229,7 +229,7 @@ fn the_layers_of_an_overlay_are_the_overlay() {
     fs::write(merged.join("new"), "content").unwrap();
     never(&sandbox, &merged, &upper, &upper, SAME);
     never(&sandbox, &upper, &merged, &upper, SAME);
-    // A folder beside the layers is another one.
+    // A directory beside the layers is another one.
     let beside = disk.path().join("beside");
     fs::create_dir(&beside).unwrap();
     sandbox
@@ -240,14 +240,14 @@ fn the_layers_of_an_overlay_are_the_overlay() {
 
 #[test]
 fn the_layers_of_an_overlay_may_have_any_name() {
-    let (sandbox, folder) = scene();
+    let (sandbox, dir) = scene();
     let disk = LoopDisk::new("ext4", 64, &[], "");
     let [lower, upper, work] = ["lo:wer", "up,per \\", "work"].map(|name| disk.path().join(name));
     for layer in [&lower, &upper, &work] {
         fs::create_dir(layer).unwrap();
         fs::write(layer.join("file"), "content").unwrap();
     }
-    let merged = folder("merged");
+    let merged = dir("merged");
     let escaped =
         |path: &Path| path.to_str().unwrap().replace('\\', "\\\\").replace(':', "\\:").replace(',', "\\,");
     fs::remove_file(work.join("file")).unwrap();
@@ -260,9 +260,9 @@ fn the_layers_of_an_overlay_may_have_any_name() {
 
 #[test]
 fn the_name_of_a_mount_point_need_not_be_text() {
-    let (sandbox, folder) = scene();
-    let outer = folder("outer");
-    let inner = folder("outer/inner");
+    let (sandbox, dir) = scene();
+    let outer = dir("outer");
+    let inner = dir("outer/inner");
     fs::write(inner.join("file"), "content").unwrap();
     let point = sandbox.path().join(OsStr::from_bytes(b"a \xff\\040"));
     fs::create_dir(&point).unwrap();

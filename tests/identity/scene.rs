@@ -45,7 +45,7 @@ impl Plugged {
         Self::run(point, &["-o".as_ref(), options.as_ref(), disk.device().as_os_str()])
     }
 
-    /// Puts folders together as one.
+    /// Puts directories together as one.
     pub fn overlay(point: &Path, options: &str) -> Self {
         let flags = MsFlags::empty();
         mount(Some("overlay"), point, Some("overlay"), flags, Some(options)).unwrap();
@@ -105,8 +105,8 @@ pub fn state(sandbox: &Sandbox) -> Value {
 
 /// Where it remembers that.
 pub fn state_file(sandbox: &Sandbox) -> PathBuf {
-    let folder = sandbox.host().join("state");
-    let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let dir = sandbox.host().join("state");
+    let mut files: Vec<PathBuf> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(files.len(), 1, "{files:?}");
     files.remove(0)
 }

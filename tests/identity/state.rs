@@ -67,9 +67,9 @@ fn a_memory_from_before_disks_were_kept_knows_none() {
 #[test]
 fn a_memory_that_cannot_be_written_stops_no_clone() {
     let (sandbox, disk) = (sandbox(), disk("ext4"));
-    let folder = sandbox.host().join("state");
-    fs::create_dir(&folder).unwrap();
-    let read_only = Mounted::bind_read_only(&folder, &folder);
+    let dir = sandbox.host().join("state");
+    fs::create_dir(&dir).unwrap();
+    let read_only = Mounted::bind_read_only(&dir, &dir);
     let _plugged = Plugged::at(&sandbox.destination, &disk);
     for _ in 0..2 {
         let finished = sandbox.clone(&[]);

@@ -41,7 +41,7 @@ fn links_that_are_new_at_the_source_are_rsyncs_work() {
 #[test]
 fn a_name_that_is_something_else_at_the_source_parts_nothing() {
     let sandbox = Sandbox::new();
-    let names = ["link", "folder", "gone", "longer", "later", "folder of link"];
+    let names = ["link", "directory", "gone", "longer", "later", "directory of link"];
     file(&sandbox.source.join("stays"), "content", MOMENT);
     for name in names {
         link(&sandbox.source, "stays", name);
@@ -52,10 +52,10 @@ fn a_name_that_is_something_else_at_the_source_parts_nothing() {
         fs::remove_file(sandbox.source.join(name)).unwrap();
     }
     symlink("stays", sandbox.source.join("link")).unwrap();
-    fs::create_dir(sandbox.source.join("folder")).unwrap();
+    fs::create_dir(sandbox.source.join("directory")).unwrap();
     file(&sandbox.source.join("longer"), "more content", MOMENT);
     file(&sandbox.source.join("later"), "CONTENT", MOMENT + 1);
-    symlink("folder", sandbox.source.join("folder of link")).unwrap();
+    symlink("directory", sandbox.source.join("directory of link")).unwrap();
     let run = sandbox.clone(&[]);
     run.assert_code(0).assert_err("").assert_no_log(PARTED);
     assert_eq!(transferred(&sandbox), 2, "{run}");
@@ -63,20 +63,20 @@ fn a_name_that_is_something_else_at_the_source_parts_nothing() {
     assert_exact(&sandbox, &options("3.5.0"));
 }
 
-/// A folder of the clone that is a link at the source does not lead the comparison elsewhere.
+/// A directory of the clone that is a link at the source does not lead the comparison elsewhere.
 #[test]
 fn no_link_of_the_source_is_followed() {
     let sandbox = Sandbox::new();
     let aside = sandbox.path().join("aside");
-    for folder in [&sandbox.source.join("folder"), &aside] {
-        fs::create_dir(folder).unwrap();
+    for dir in [&sandbox.source.join("directory"), &aside] {
+        fs::create_dir(dir).unwrap();
     }
     file(&sandbox.source.join("file"), "content", MOMENT);
-    link(&sandbox.source, "file", "folder/file");
+    link(&sandbox.source, "file", "directory/file");
     sandbox.clone(&[]).assert_code(0);
-    fs::remove_dir_all(sandbox.source.join("folder")).unwrap();
+    fs::remove_dir_all(sandbox.source.join("directory")).unwrap();
     file(&aside.join("file"), "content", MOMENT);
-    symlink(&aside, sandbox.source.join("folder")).unwrap();
+    symlink(&aside, sandbox.source.join("directory")).unwrap();
     sandbox.clone(&[]).assert_code(0).assert_no_log(PARTED);
     assert_eq!(transferred(&sandbox), 0);
     assert_exact(&sandbox, &options("3.5.0"));

@@ -139,20 +139,20 @@ fn names_with_any_bytes_and_deep_ones_are_parted_with_few_open_files() {
 
     let sandbox = Sandbox::new();
     for chain in ["a", "b", "c"] {
-        let mut folder = sandbox.source.clone();
+        let mut dir = sandbox.source.clone();
         for level in 0..150 {
-            folder.push(chain);
-            fs::create_dir_all(folder.join("beside/below")).unwrap();
-            file(&folder.join(format!("{level} \n\u{e9}")), "content", MOMENT);
-            link(&folder, &format!("{level} \n\u{e9}"), "beside/below/*");
+            dir.push(chain);
+            fs::create_dir_all(dir.join("beside/below")).unwrap();
+            file(&dir.join(format!("{level} \n\u{e9}")), "content", MOMENT);
+            link(&dir, &format!("{level} \n\u{e9}"), "beside/below/*");
         }
     }
     sandbox.clone(&[]).assert_code(0);
     for chain in ["a", "b", "c"] {
-        let mut folder = sandbox.source.clone();
+        let mut dir = sandbox.source.clone();
         for _ in 0..150 {
-            folder.push(chain);
-            part(&folder.join("beside/below/*"), 0o600);
+            dir.push(chain);
+            part(&dir.join("beside/below/*"), 0o600);
         }
     }
     let mut command = Command::new("/usr/bin/prlimit");

@@ -30,7 +30,7 @@ const CHANGES: [Change; 30] = [
     Tree::make,
     Tree::make,
     Tree::make,
-    Tree::make_folders,
+    Tree::make_dirs,
     Tree::make_deep,
     Tree::delete,
     Tree::delete,
@@ -65,7 +65,7 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// The tree below a folder.
+    /// The tree below a directory.
     pub fn new(root: &Path) -> Self {
         Self { root: root.into() }
     }
@@ -85,13 +85,13 @@ impl Tree {
         format!("{what} {}", path.as_os_str().as_bytes().escape_ascii())
     }
 
-    /// The names in a folder that are not ours or the filesystem's, in order.
-    fn names(&self, folder: &Path) -> io::Result<Vec<OsString>> {
+    /// The names in a directory that are not ours or the filesystem's, in order.
+    fn names(&self, dir: &Path) -> io::Result<Vec<OsString>> {
         let mut names = Vec::new();
-        for entry in fs::read_dir(folder)? {
+        for entry in fs::read_dir(dir)? {
             let name = entry?.file_name();
             let is_ours = name.as_bytes().starts_with(STEM.as_bytes()) || name == "lost+found";
-            if folder != self.root || !is_ours {
+            if dir != self.root || !is_ours {
                 names.push(name);
             }
         }
@@ -99,25 +99,25 @@ impl Tree {
         Ok(names)
     }
 
-    /// A folder, the root among them.
-    fn any_folder(&self, dice: &mut Dice) -> io::Result<PathBuf> {
-        let mut folder = self.root.clone();
+    /// A directory, the root among them.
+    fn any_dir(&self, dice: &mut Dice) -> io::Result<PathBuf> {
+        let mut dir = self.root.clone();
         while !dice.once_in(3) {
-            let mut below = self.names(&folder)?;
-            below.retain(|name| fs::symlink_metadata(folder.join(name)).is_ok_and(|found| found.is_dir()));
+            let mut below = self.names(&dir)?;
+            below.retain(|name| fs::symlink_metadata(dir.join(name)).is_ok_and(|found| found.is_dir()));
             if below.is_empty() {
                 break;
             }
-            folder.push(&below[dice.below(below.len())]);
+            dir.push(&below[dice.below(below.len())]);
         }
-        Ok(folder)
+        Ok(dir)
     }
 
     /// An entry that is there, the root not among them.
     fn any(&self, dice: &mut Dice) -> io::Result<PathBuf> {
-        let folder = self.any_folder(dice)?;
-        let names = self.names(&folder)?;
-        if names.is_empty() { Err(none()) } else { Ok(folder.join(&names[dice.below(names.len())])) }
+        let dir = self.any_dir(dice)?;
+        let names = self.names(&dir)?;
+        if names.is_empty() { Err(none()) } else { Ok(dir.join(&names[dice.below(names.len())])) }
     }
 
     fn any_file(&self, dice: &mut Dice) -> io::Result<PathBuf> {
@@ -132,8 +132,8 @@ impl Tree {
 
     /// A path that may be taken.
     fn place(&self, dice: &mut Dice) -> io::Result<PathBuf> {
-        let folder = self.any_folder(dice)?;
-        let path = folder.join(name(dice));
+        let dir = self.any_dir(dice)?;
+        let path = dir.join(name(dice));
         let is_ours = path.strip_prefix(&self.root).is_ok_and(|path| path.as_os_str() == "lost+found");
         if is_ours { Err(none()) } else { Ok(path) }
     }
@@ -148,27 +148,27 @@ impl Tree {
     }
 
     fn count(&self) -> io::Result<usize> {
-        let mut folders = vec![self.root.clone()];
+        let mut dirs = vec![self.root.clone()];
         let mut count = 0;
-        while let Some(folder) = folders.pop() {
-            for name in self.names(&folder)? {
+        while let Some(dir) = dirs.pop() {
+            for name in self.names(&dir)? {
                 count += 1;
-                let path = folder.join(name);
+                let path = dir.join(name);
                 if fs::symlink_metadata(&path)?.is_dir() {
-                    folders.push(path);
+                    dirs.push(path);
                 }
             }
         }
         Ok(count)
     }
 
-    fn make_folders(&self, dice: &mut Dice) -> io::Result<String> {
+    fn make_dirs(&self, dice: &mut Dice) -> io::Result<String> {
         let path = self.place(dice)?;
         fs::create_dir(&path)?;
         for _ in 0..dice.below(5) {
             make_at(&path.join(name(dice)), dice)?;
         }
-        Ok(self.tell("make folder", &path))
+        Ok(self.tell("make directory", &path))
     }
 
     fn make_deep(&self, dice: &mut Dice) -> io::Result<String> {

@@ -16,20 +16,20 @@ fn now() -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap()
 }
 
-/// A sandbox with a folder for metrics.
+/// A sandbox with a directory for metrics.
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.write("file", "content");
-    fs::create_dir(folder(&sandbox)).unwrap();
+    fs::create_dir(dir(&sandbox)).unwrap();
     sandbox
 }
 
-fn folder(sandbox: &Sandbox) -> PathBuf {
+fn dir(sandbox: &Sandbox) -> PathBuf {
     sandbox.path().join("metrics")
 }
 
 fn file(sandbox: &Sandbox) -> PathBuf {
-    folder(sandbox).join("clone.prom")
+    dir(sandbox).join("clone.prom")
 }
 
 /// Clones with the metrics file and more options.
@@ -54,10 +54,10 @@ fn promtool(text: &str) -> String {
     format!("{}{}", if output.status.success() { "" } else { "failed: " }, String::from_utf8(said).unwrap())
 }
 
-/// The checked text of the metrics file; nothing else is in its folder.
+/// The checked text of the metrics file; nothing else is in its directory.
 #[track_caller]
 fn text(sandbox: &Sandbox) -> String {
-    assert_eq!(names_of(&folder(sandbox)), ["clone.prom"]);
+    assert_eq!(names_of(&dir(sandbox)), ["clone.prom"]);
     let text = fs::read_to_string(file(sandbox)).unwrap();
     assert_eq!(promtool(&text), "", "{text}");
     assert_eq!(fs::metadata(file(sandbox)).unwrap().permissions().mode() & 0o7777, 0o644);
@@ -219,7 +219,7 @@ fn a_run_without_root_leaves_metrics_too() {
     let sandbox = sandbox();
     nobody::give(&sandbox.source);
     nobody::give(&sandbox.destination);
-    nobody::give(&folder(&sandbox));
+    nobody::give(&dir(&sandbox));
     let file = file(&sandbox);
     let finished = nobody::run(&sandbox, sandbox.arguments(["--metrics-file", file.to_str().unwrap()]));
     assert_eq!(finished.code, 1, "{finished}");
@@ -230,7 +230,7 @@ fn a_run_without_root_leaves_metrics_too() {
 fn a_test_run_leaves_none() {
     let sandbox = sandbox();
     clone(&sandbox, &["-t"]).assert_code(70);
-    assert_eq!(names_of(&folder(&sandbox)), [] as [&str; 0]);
+    assert_eq!(names_of(&dir(&sandbox)), [] as [&str; 0]);
 }
 
 #[test]
@@ -262,26 +262,26 @@ fn a_name_that_the_collector_does_not_read_is_refused() {
     let sandbox = sandbox();
     for name in ["clone.txt", "clone", "clone.prom.old", ".prom", "clone.PROM", ""] {
         let path =
-            if name.is_empty() { String::new() } else { folder(&sandbox).join(name).display().to_string() };
+            if name.is_empty() { String::new() } else { dir(&sandbox).join(name).display().to_string() };
         let finished = sandbox.clone(&["--metrics-file", &path]);
         assert_eq!(finished.code, 2, "{name}: {finished}");
         assert!(finished.err.contains("--metrics-file"), "{finished}");
     }
     assert_eq!(sandbox.marks(), [] as [&str; 0]);
-    assert_eq!(names_of(&folder(&sandbox)), [] as [&str; 0]);
+    assert_eq!(names_of(&dir(&sandbox)), [] as [&str; 0]);
 }
 
 #[test]
 fn a_file_that_cannot_be_written_is_a_warning() {
     let sandbox = sandbox();
-    let target = folder(&sandbox);
+    let target = dir(&sandbox);
     fs::remove_dir(&target).unwrap();
     let warning = |why: &str| {
         format!("Warning: the metrics could not be written to {}: {why}.", file(&sandbox).display())
     };
     clone(&sandbox, &[]).assert_code(0).assert_err("").assert_log(&warning("No such file or directory"));
     fs::create_dir_all(file(&sandbox).join("precious")).unwrap();
-    clone(&sandbox, &[]).assert_code(0).assert_log(&warning("it is a folder"));
+    clone(&sandbox, &[]).assert_code(0).assert_log(&warning("it is a directory"));
     assert!(file(&sandbox).join("precious").exists());
     assert_eq!(sandbox.record().unwrap()["outcome"], "success");
 }
@@ -292,20 +292,20 @@ fn planted_links_are_replaced_and_leftovers_removed() {
     let precious = sandbox.path().join("precious");
     fs::write(&precious, "precious").unwrap();
     symlink(&precious, file(&sandbox)).unwrap();
-    fs::write(folder(&sandbox).join("clone.prom.tmp-01234567"), "half").unwrap();
+    fs::write(dir(&sandbox).join("clone.prom.tmp-01234567"), "half").unwrap();
     clone(&sandbox, &["-e", "/nonexistent"]).assert_code(67);
     assert_end(&sandbox, 67, "failed", None);
     assert!(fs::symlink_metadata(file(&sandbox)).unwrap().is_file());
     assert_eq!(fs::read_to_string(precious).unwrap(), "precious");
-    // A link to the folder itself is the administrator's own.
+    // A link to the directory itself is the administrator's own.
     let link = sandbox.path().join("link");
-    symlink(folder(&sandbox), &link).unwrap();
+    symlink(dir(&sandbox), &link).unwrap();
     let path = link.join("clone.prom");
     sandbox.clone(&["--metrics-file", path.to_str().unwrap()]).assert_code(0);
     assert_eq!(value(&text(&sandbox), "counterpart_exit_code", &sandbox.destination), Some(0.0));
 }
 
-/// A real exporter that reads the folder, killed at the end.
+/// A real exporter that reads the directory, killed at the end.
 struct Exporter {
     child: Child,
     port: u16,
@@ -319,11 +319,11 @@ impl Drop for Exporter {
 }
 
 impl Exporter {
-    fn start(folder: &Path) -> Self {
+    fn start(dir: &Path) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let child = Command::new("prometheus-node-exporter")
             .args(["--collector.disable-defaults", "--collector.textfile"])
-            .arg(format!("--collector.textfile.directory={}", folder.display()))
+            .arg(format!("--collector.textfile.directory={}", dir.display()))
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -351,7 +351,7 @@ impl Exporter {
 fn a_real_exporter_serves_them() {
     let sandbox = sandbox();
     clone(&sandbox, &[]).assert_code(0);
-    let exporter = Exporter::start(&folder(&sandbox));
+    let exporter = Exporter::start(&dir(&sandbox));
     let written = text(&sandbox);
     let page = exporter.scrape().unwrap();
     assert!(page.contains("\nnode_textfile_scrape_error 0\n"), "{page}");

@@ -14,8 +14,8 @@ fn sandbox() -> Sandbox {
 
 /// What the machine remembers, if it remembers anything.
 fn state(sandbox: &Sandbox) -> Option<serde_json::Value> {
-    let folder = sandbox.host().join("state");
-    let name = fs::read_dir(&folder).ok()?.next()?.unwrap().path();
+    let dir = sandbox.host().join("state");
+    let name = fs::read_dir(&dir).ok()?.next()?.unwrap().path();
     Some(serde_json::from_slice(&fs::read(name).unwrap()).unwrap())
 }
 
@@ -67,7 +67,7 @@ fn whatever_else_is_wrong_is_still_a_failure() {
     let mut sandbox = sandbox();
     let skip = ["--skip-if-missing"];
     let destination = sandbox.destination.clone();
-    // A folder on its way is a file.
+    // A directory on its way is a file.
     fs::write(sandbox.path().join("plain"), "x").unwrap();
     sandbox.destination = sandbox.path().join("plain/clone");
     sandbox.clone(&skip).assert_code(66);

@@ -78,7 +78,7 @@ fn failed(sandbox: &Sandbox, code: i32, more: &[&str]) -> Value {
 fn a_success_is_told_in_full() {
     let sandbox = Sandbox::new();
     sandbox.write("a", &"x".repeat(1_234_567));
-    sandbox.write("folder/b", "four");
+    sandbox.write("directory/b", "four");
     symlink("a", sandbox.source.join("link")).unwrap();
     sandbox.write_destination("old", "x");
     sandbox.write_destination(format!("{STEM}id"), "x\n");
@@ -104,7 +104,7 @@ fn a_success_is_told_in_full() {
     ] {
         assert_eq!(statistics[name], value, "{name}: {statistics:#}");
     }
-    let kinds = |files: u64, folders: u64, links: u64| json!({ "files": files, "folders": folders, "links": links, "devices": 0, "special": 0 });
+    let kinds = |files: u64, dirs: u64, links: u64| json!({ "files": files, "directories": dirs, "links": links, "devices": 0, "special": 0 });
     assert_eq!(statistics["files_by_kind"], kinds(2, 2, 1));
     assert_eq!(statistics["created_by_kind"], kinds(2, 1, 1));
     assert_eq!(statistics["deleted_by_kind"], kinds(1, 0, 0));
@@ -304,7 +304,7 @@ fn the_roots_time_stays_the_sources() {
 }
 
 #[test]
-fn planted_links_and_folders_are_replaced() {
+fn planted_links_and_dirs_are_replaced() {
     let sandbox = sandbox();
     let target = sandbox.path().join("target");
     fs::write(&target, "precious").unwrap();
@@ -389,9 +389,9 @@ fn a_record_that_cannot_be_written_is_a_warning_and_leaves_nothing_older() {
     let before = sandbox.record().unwrap();
     // Larger than the files that the product may write: of all that it writes there only the record is so large.
     let post = sandbox.script("post", "exit 1");
-    let folder = sandbox.path().join("x".repeat(200)).join("y".repeat(200));
-    fs::create_dir_all(&folder).unwrap();
-    let pre = folder.join("pre");
+    let dir = sandbox.path().join("x".repeat(200)).join("y".repeat(200));
+    fs::create_dir_all(&dir).unwrap();
+    let pre = dir.join("pre");
     fs::copy(&post, &pre).unwrap();
     let size = fs::metadata(sandbox.mark(RECORD)).unwrap().len();
     let arguments = sandbox.arguments(["-p", pre.to_str().unwrap(), "-o", post.to_str().unwrap()]);

@@ -9,11 +9,11 @@ use crate::sandbox::{Finished, Sandbox, wait_until};
 /// Answers each request and writes it down; its port goes to a file.
 const SERVER: &str = "
 import http.server, ssl, sys
-folder = sys.argv[1]
+directory = sys.argv[1]
 class Handler(http.server.BaseHTTPRequestHandler):
     def answer(self):
         self.rfile.read(int(self.headers.get('Content-Length', 0)))
-        open(folder + '/asked', 'a').write(f'{self.command} {self.path}\\n')
+        open(directory + '/asked', 'a').write(f'{self.command} {self.path}\\n')
         if '/away' in self.path:
             self.send_response(302)
             self.send_header('Location', 'http://127.0.0.1:9/plain')
@@ -25,17 +25,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *args): pass
 server = http.server.HTTPServer(('127.0.0.1', 0), Handler)
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-context.load_cert_chain(folder + '/server.pem', folder + '/server.key')
+context.load_cert_chain(directory + '/server.pem', directory + '/server.key')
 server.socket = context.wrap_socket(server.socket, server_side=True)
-open(folder + '/port.new', 'w').write(str(server.server_port))
+open(directory + '/port.new', 'w').write(str(server.server_port))
 import os
-os.rename(folder + '/port.new', folder + '/port')
+os.rename(directory + '/port.new', directory + '/port')
 server.serve_forever()
 ";
 
 struct Server {
     child: Child,
-    folder: PathBuf,
+    dir: PathBuf,
     url: String,
 }
 
@@ -46,36 +46,36 @@ impl Drop for Server {
     }
 }
 
-fn openssl(folder: &Path, arguments: &str) {
+fn openssl(dir: &Path, arguments: &str) {
     let mut command = Command::new("openssl");
-    let output = command.args(arguments.split(' ')).current_dir(folder).output().unwrap();
+    let output = command.args(arguments.split(' ')).current_dir(dir).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 impl Server {
-    /// A server for `localhost` whose certificate comes from an authority of ours, `ca.pem` in its folder.
+    /// A server for `localhost` whose certificate comes from an authority of ours, `ca.pem` in its directory.
     fn start(sandbox: &Sandbox) -> Self {
-        let folder = sandbox.path().join("tls");
-        fs::create_dir(&folder).unwrap();
+        let dir = sandbox.path().join("tls");
+        fs::create_dir(&dir).unwrap();
         let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
-        openssl(&folder, &format!("req -x509 {key} -keyout ca.key -out ca.pem -days 2 -subj /CN=Test"));
-        openssl(&folder, &format!("req {key} -keyout server.key -out server.csr -subj /CN=localhost"));
-        fs::write(folder.join("names"), "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n").unwrap();
+        openssl(&dir, &format!("req -x509 {key} -keyout ca.key -out ca.pem -days 2 -subj /CN=Test"));
+        openssl(&dir, &format!("req {key} -keyout server.key -out server.csr -subj /CN=localhost"));
+        fs::write(dir.join("names"), "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n").unwrap();
         openssl(
-            &folder,
+            &dir,
             "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out server.pem",
         );
         let child =
-            Command::new("python3").args(["-c", SERVER]).arg(&folder).stdin(Stdio::null()).spawn().unwrap();
-        let mut server = Self { child, url: String::new(), folder };
-        assert!(wait_until(|| server.folder.join("port").exists()));
-        let port = fs::read_to_string(server.folder.join("port")).unwrap();
+            Command::new("python3").args(["-c", SERVER]).arg(&dir).stdin(Stdio::null()).spawn().unwrap();
+        let mut server = Self { child, url: String::new(), dir };
+        assert!(wait_until(|| server.dir.join("port").exists()));
+        let port = fs::read_to_string(server.dir.join("port")).unwrap();
         server.url = format!("https://localhost:{port}");
         server
     }
 
     fn asked(&self) -> String {
-        fs::read_to_string(self.folder.join("asked")).unwrap_or_default()
+        fs::read_to_string(self.dir.join("asked")).unwrap_or_default()
     }
 }
 
@@ -93,7 +93,7 @@ fn a_trusted_service_is_told_and_no_other() {
     let sandbox = Sandbox::new();
     sandbox.write("file", "content");
     let server = Server::start(&sandbox);
-    let trusted = server.folder.join("ca.pem");
+    let trusted = server.dir.join("ca.pem");
     let finished = clone(&sandbox, &server, "/x", &trusted);
     finished.assert_code(0).assert_err("").assert_no_log("could not be told");
     assert_eq!(server.asked(), "GET /x/start\nPOST /x\n");
@@ -106,10 +106,10 @@ fn a_trusted_service_is_told_and_no_other() {
     let before = server.asked();
     // Nobody vouches for it: not a byte of the address leaves the machine.
     openssl(
-        &server.folder,
+        &server.dir,
         "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout o.key -out o.pem -days 2 -subj /CN=Other",
     );
-    let finished = clone(&sandbox, &server, "/secret", &server.folder.join("o.pem"));
+    let finished = clone(&sandbox, &server, "/secret", &server.dir.join("o.pem"));
     finished
         .assert_code(0)
         .assert_log("Warning: https://localhost could not be told of the end of the run: ");

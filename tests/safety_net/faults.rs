@@ -8,19 +8,16 @@ use std::process::Stdio;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::audit::folder::Folder;
+use crate::audit::dir::Dir;
 use crate::disk::LoopDisk;
 use crate::sandbox::{Finished, Sandbox, wait_until};
-use crate::scene::{nets, nets_folder, only_net};
+use crate::scene::{nets, nets_dir, only_net};
 use crate::tree;
 
 /// The contents of a file that is either still at its place or in one of the nets.
 fn kept(sandbox: &Sandbox, name: &str) -> Vec<Vec<u8>> {
-    let folders = nets(sandbox).into_iter().map(|net| nets_folder(sandbox).join(net));
-    folders
-        .chain([sandbox.destination.clone()])
-        .filter_map(|folder| fs::read(folder.join(name)).ok())
-        .collect()
+    let dirs = nets(sandbox).into_iter().map(|net| nets_dir(sandbox).join(net));
+    dirs.chain([sandbox.destination.clone()]).filter_map(|dir| fs::read(dir.join(name)).ok()).collect()
 }
 
 #[test]
@@ -57,7 +54,7 @@ fn a_net_for_which_there_is_no_inode_is_74() {
     let disk = LoopDisk::new("ext4", 16, &["-N", "64"], "");
     let mut sandbox = Sandbox::new();
     sandbox.destination = disk.path().into();
-    // The net needs an inode for each folder on the way before the first of these gives its own back.
+    // The net needs an inode for each directory on the way before the first of these gives its own back.
     let path = (0..20).fold("gone".to_owned(), |path, number| format!("{path}/{number}")) + "/file";
     sandbox.write(&path, "content");
     sandbox.write("stays", "content");
@@ -78,12 +75,12 @@ fn a_net_for_which_there_is_no_inode_is_74() {
     assert_eq!(kept(&sandbox, &path), [b"content"], "{run}");
 }
 
-/// The folder that holds a file at the end of a long path.
-fn folder_of(root: &Path, path: &Path) -> Folder {
+/// The directory that holds a file at the end of a long path.
+fn dir_of(root: &Path, path: &Path) -> Dir {
     path.parent()
         .unwrap()
         .components()
-        .fold(Folder::open(root).unwrap(), |folder, part| folder.enter(part.as_os_str()).unwrap())
+        .fold(Dir::open(root).unwrap(), |dir, part| dir.enter(part.as_os_str()).unwrap())
 }
 
 #[test]
@@ -92,7 +89,7 @@ fn what_has_too_long_a_path_for_a_net_stays_and_the_run_does_not_succeed() {
     for (is_link, code) in [(false, 11), (true, 23)] {
         let sandbox = Sandbox::new();
         let path = tree::deep_file(&sandbox.source, "deep", 4060);
-        let source = folder_of(&sandbox.source, &path);
+        let source = dir_of(&sandbox.source, &path);
         let name = path.file_name().unwrap();
         if is_link {
             fs::remove_file(source.at(name)).unwrap();
@@ -107,8 +104,8 @@ fn what_has_too_long_a_path_for_a_net_stays_and_the_run_does_not_succeed() {
             fs::write(source.at(name), "newer").unwrap();
         }
         sandbox.clone(&["--safety-net"]).assert_code(code).assert_log("backup filename too long");
-        let folder = folder_of(&sandbox.destination, &path);
-        let clone = folder.at(name);
+        let dir = dir_of(&sandbox.destination, &path);
+        let clone = dir.at(name);
         if is_link {
             assert_eq!(fs::read_link(&clone).unwrap(), Path::new("old"));
         } else {

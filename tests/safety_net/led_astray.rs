@@ -5,19 +5,19 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, lchown, symlink};
 use std::path::PathBuf;
 
 use crate::sandbox::{Sandbox, names_of};
-use crate::scene::{beside, make_net, nets_folder, restore};
+use crate::scene::{beside, make_net, nets_dir, restore};
 
 const USER: u32 = 1234;
 const NET: &str = "2026-01-01_02-30-00";
 
-/// A net with something in it, a folder of a user's, and one where nothing may arrive.
+/// A net with something in it, a directory of a user's, and one where nothing may arrive.
 fn scene() -> (Sandbox, PathBuf, PathBuf) {
     let sandbox = Sandbox::new();
     make_net(&sandbox, NET);
     for number in 0..20 {
-        let folder = nets_folder(&sandbox).join(NET).join(format!("home/{number}"));
-        fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join("letter"), "dear").unwrap();
+        let dir = nets_dir(&sandbox).join(NET).join(format!("home/{number}"));
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join("letter"), "dear").unwrap();
     }
     let (theirs, victim) = (beside(&sandbox, "theirs"), beside(&sandbox, "victim"));
     lchown(&theirs, Some(USER), Some(USER)).unwrap();
@@ -41,9 +41,9 @@ fn a_planted_link_in_the_target_is_not_followed() {
 }
 
 #[test]
-fn a_link_that_was_roots_until_it_came_into_a_users_folder_is_not_followed() {
+fn a_link_that_was_roots_until_it_came_into_a_users_dir_is_not_followed() {
     let (sandbox, theirs, victim) = scene();
-    // Whoever owns the folder may have renamed it to this place.
+    // Whoever owns the directory may have renamed it to this place.
     symlink(&victim, theirs.join("link")).unwrap();
     let run = restore(&sandbox, ["--to", theirs.join("link").to_str().unwrap(), "home"]);
     assert_eq!(run.code, 66, "{run}");
@@ -62,7 +62,7 @@ fn a_planted_link_to_the_destination_is_not_followed() {
 }
 
 #[test]
-fn roots_own_links_and_a_users_own_folder_are_used() {
+fn roots_own_links_and_a_users_own_dir_are_used() {
     let (sandbox, theirs, victim) = scene();
     symlink("victim", sandbox.path().join("link")).unwrap();
     let run = restore(&sandbox, ["--to", sandbox.path().join("link").to_str().unwrap(), "home"]);

@@ -28,18 +28,18 @@ fn peak_of(mut command: Command) -> (i32, u64) {
     }
 }
 
-/// Many folders with an attribute that takes next to no room on the disk, since ext4 keeps what is the same once.
-fn fill(folder: &Path, number: u32) {
+/// Many directories with an attribute that takes next to no room on the disk, since ext4 keeps what is the same once.
+fn fill(dir: &Path, number: u32) {
     let value = vec![b'x'; 3000];
     for one in 0..number {
-        let path = folder.join(format!("folder {one}"));
+        let path = dir.join(format!("directory {one}"));
         fs::create_dir(&path).unwrap();
         fs::File::open(&path).unwrap().set_xattr("user.large", &value).unwrap();
     }
 }
 
 #[test]
-fn attributes_of_many_folders_take_no_memory_and_come_back() {
+fn attributes_of_many_dirs_take_no_memory_and_come_back() {
     let (source, destination) = (LoopDisk::new("ext4", 128, &[], ""), LoopDisk::new("ext4", 192, &[], ""));
     let mut sandbox = Sandbox::new();
     (sandbox.source, sandbox.destination) = (source.path().join("s"), destination.path().into());
@@ -68,11 +68,11 @@ fn a_net_of_many_links_is_listed_in_little_memory() {
     sandbox.destination = disk.path().into();
     let net = crate::scene::make_net(&sandbox, "2026-01-02_03-04-05");
     for one in 0..200 {
-        let folder = net.join(format!("folder {one}"));
-        fs::create_dir(&folder).unwrap();
+        let dir = net.join(format!("directory {one}"));
+        fs::create_dir(&dir).unwrap();
         for file in 0..100 {
-            fs::write(folder.join(file.to_string()), "").unwrap();
-            fs::hard_link(folder.join(file.to_string()), folder.join(format!("link {file}"))).unwrap();
+            fs::write(dir.join(file.to_string()), "").unwrap();
+            fs::hard_link(dir.join(file.to_string()), dir.join(format!("link {file}"))).unwrap();
         }
     }
     let mut command = sandbox.command(["restore", "--list", "-d"]);
@@ -85,7 +85,7 @@ fn a_net_of_many_links_is_listed_in_little_memory() {
 }
 
 #[test]
-fn a_folder_with_more_attributes_than_fit_in_memory_is_as_it_was() {
+fn a_dir_with_more_attributes_than_fit_in_memory_is_as_it_was() {
     // XFS keeps as many as there is room for.
     let (source, destination) = (LoopDisk::new("xfs", 320, &[], ""), LoopDisk::new("xfs", 320, &[], ""));
     let mut sandbox = Sandbox::new();
@@ -93,10 +93,10 @@ fn a_folder_with_more_attributes_than_fit_in_memory_is_as_it_was() {
     fs::create_dir(&sandbox.source).unwrap();
     sandbox.write("gone/file", "content");
     sandbox.write("stays", "content");
-    let folder = fs::File::open(sandbox.source.join("gone")).unwrap();
+    let dir = fs::File::open(sandbox.source.join("gone")).unwrap();
     let value = |number: u32| vec![u8::try_from(number).unwrap(); 60_000];
     for number in 0..120 {
-        folder.set_xattr(format!("user.number {number}"), &value(number)).unwrap();
+        dir.set_xattr(format!("user.number {number}"), &value(number)).unwrap();
     }
     sandbox.clone(&[]).assert_code(0);
     fs::remove_dir_all(sandbox.source.join("gone")).unwrap();

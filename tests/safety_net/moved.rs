@@ -13,7 +13,7 @@ use crate::disk::{LoopDisk, Tmpfs};
 use crate::nobody;
 use crate::other_rsyncs::{is_before, with_each};
 use crate::sandbox::{Sandbox, names_of};
-use crate::scene::{beside, make_net, nets, nets_folder, only_net, restore};
+use crate::scene::{beside, make_net, nets, nets_dir, only_net, restore};
 use crate::tree;
 
 /// What old versions do not keep: 3.0.9 makes links and devices anew, to the second, and none keeps the capabilities of
@@ -86,7 +86,7 @@ type Make = fn(&Path, &str);
 /// Every kind of entry.
 const KINDS: [(&str, Make); 7] = [
     ("file", |path, text| fs::write(path, text).unwrap()),
-    ("folder", |path, text| {
+    ("directory", |path, text| {
         fs::create_dir_all(path.join("empty")).unwrap();
         fs::write(path.join("in it"), text).unwrap();
         fs::set_permissions(path, fs::Permissions::from_mode(0o2751)).unwrap();
@@ -104,25 +104,25 @@ const KINDS: [(&str, Make); 7] = [
     }),
 ];
 
-/// A folder with an entry for each pair of kinds: what was there before, or what comes in its place.
-fn fill(folder: &Path, is_before: bool) {
-    fs::create_dir(folder).unwrap();
+/// A directory with an entry for each pair of kinds: what was there before, or what comes in its place.
+fn fill(dir: &Path, is_before: bool) {
+    fs::create_dir(dir).unwrap();
     for (old, make_old) in KINDS {
         for (new, make_new) in KINDS {
             // These two have nothing that could differ.
             if old == new && ["fifo", "socket"].contains(&old) {
                 continue;
             }
-            let path = folder.join(format!("{old} to {new}"));
+            let path = dir.join(format!("{old} to {new}"));
             if is_before { make_old(&path, "before") } else { make_new(&path, "then") }
         }
     }
-    fs::write(folder.join("hard"), if is_before { "before" } else { "then" }).unwrap();
-    fs::hard_link(folder.join("hard"), folder.join("link of hard")).unwrap();
+    fs::write(dir.join("hard"), if is_before { "before" } else { "then" }).unwrap();
+    fs::hard_link(dir.join("hard"), dir.join("link of hard")).unwrap();
     // Far from each other, so that nothing is taken for unchanged.
     let seconds = if is_before { 1_400_000_000 } else { 1_500_000_000 };
-    crate::audit::folder::visit_from_leaves(folder, false, |folder, name, _, _| {
-        tree::set_mtime(&folder.at(name), seconds, 123_456_789);
+    crate::audit::dir::visit_from_leaves(dir, false, |dir, name, _, _| {
+        tree::set_mtime(&dir.at(name), seconds, 123_456_789);
     });
 }
 
@@ -138,9 +138,9 @@ fn whatever_gives_way_to_whatever_is_in_the_net_as_it_was() {
         sandbox.clone(&["--safety-net"]).assert_code(0).assert_err("");
         let options = options(version);
         assert_same(&sandbox.source, &sandbox.destination, &options);
-        // The folder stayed a folder, and this one in it is the same before and after.
-        fs::remove_dir(original.join("folder to folder/empty")).unwrap();
-        tree::set_mtime(&original.join("folder to folder"), 1_400_000_000, 123_456_789);
+        // The directory stayed a directory, and this one in it is the same before and after.
+        fs::remove_dir(original.join("directory to directory/empty")).unwrap();
+        tree::set_mtime(&original.join("directory to directory"), 1_400_000_000, 123_456_789);
         tree::set_mtime(&original, 1_400_000_000, 123_456_789);
         assert_same(&original, &only_net(sandbox).join("all"), &options);
     });
@@ -181,7 +181,7 @@ fn nets_are_never_nested_nor_deleted_whatever_is_excluded() {
         let nets = nets(sandbox);
         assert_eq!(nets.len(), 3, "{nets:?}");
         for (number, net) in nets.iter().enumerate() {
-            let net = nets_folder(sandbox).join(net);
+            let net = nets_dir(sandbox).join(net);
             // What is excluded is deleted once, and then it is gone.
             let names: &[&str] = if number < 2 { &["changes", "left.out"] } else { &["changes"] };
             assert_eq!(names_of(&net), names, "{number}");
@@ -222,7 +222,7 @@ fn a_source_with_nothing_but_a_net_is_empty() {
 #[test]
 fn a_net_with_nothing_in_it_is_removed() {
     with_each_that_keeps(|sandbox, _| {
-        sandbox.write("folder/file", "content");
+        sandbox.write("directory/file", "content");
         sandbox.write("new", "content");
         // A first clone takes nothing away, a second has nothing to do, and in a third only attributes change.
         for round in 0..3 {
@@ -233,7 +233,7 @@ fn a_net_with_nothing_in_it_is_removed() {
                 &sandbox.destination,
                 &Options { nanoseconds: false, ..Options::default() },
             );
-            fs::set_permissions(sandbox.source.join("folder"), fs::Permissions::from_mode(0o700 + round))
+            fs::set_permissions(sandbox.source.join("directory"), fs::Permissions::from_mode(0o700 + round))
                 .unwrap();
             fs::set_permissions(sandbox.source.join("new"), fs::Permissions::from_mode(0o600 + round))
                 .unwrap();
@@ -247,11 +247,11 @@ fn the_nets_are_roots_alone() {
     let sandbox = Sandbox::new();
     sandbox.write("file", "content");
     sandbox.clone(&["--safety-net"]).assert_code(0);
-    fs::set_permissions(nets_folder(&sandbox), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(nets_dir(&sandbox), fs::Permissions::from_mode(0o755)).unwrap();
     sandbox.write("file", "more content");
     sandbox.clone(&["--safety-net=3"]).assert_code(0);
-    for folder in [nets_folder(&sandbox), only_net(&sandbox)] {
-        let found = fs::symlink_metadata(folder).unwrap();
+    for dir in [nets_dir(&sandbox), only_net(&sandbox)] {
+        let found = fs::symlink_metadata(dir).unwrap();
         assert_eq!((found.mode() & 0o7777, found.uid()), (0o700, 0));
     }
 }
@@ -264,7 +264,7 @@ fn what_an_adopted_disk_held_is_in_the_net() {
     sandbox.write_destination("photos/cat", "a stranger's cat");
     mkfifo(&sandbox.destination.join("photos/fifo"), Mode::from_bits_truncate(0o644)).unwrap();
     sandbox.clone(&["--safety-net"]).assert_code(76);
-    assert!(!nets_folder(&sandbox).exists());
+    assert!(!nets_dir(&sandbox).exists());
     sandbox.clone(&["--safety-net", "--adopt"]).assert_code(0).assert_err("");
     assert_eq!(sandbox.names(), ["file"]);
     let net = only_net(&sandbox);
@@ -309,17 +309,17 @@ fn a_filesystem_in_the_destination_is_left_alone() {
 #[test]
 fn without_root_a_net_keeps_what_its_owner_could_keep() {
     let sandbox = Sandbox::new();
-    sandbox.write("folder/file", "content");
-    sandbox.write("folder/below/empty/x", "content");
-    fs::remove_file(sandbox.source.join("folder/below/empty/x")).unwrap();
+    sandbox.write("directory/file", "content");
+    sandbox.write("directory/below/empty/x", "content");
+    fs::remove_file(sandbox.source.join("directory/below/empty/x")).unwrap();
     sandbox.write("stays", "content");
     nobody::give(&sandbox.source);
     nobody::give(&sandbox.destination);
     nobody::clone(&sandbox, &["--safety-net"]).assert_code(0);
-    let original = beside(&sandbox, "kept").join("folder");
-    fs::rename(sandbox.source.join("folder"), &original).unwrap();
+    let original = beside(&sandbox, "kept").join("directory");
+    fs::rename(sandbox.source.join("directory"), &original).unwrap();
     nobody::clone(&sandbox, &["--safety-net"]).assert_code(0).assert_no_log("not as they were");
-    assert_same(&original, &only_net(&sandbox).join("folder"), &Options::default());
+    assert_same(&original, &only_net(&sandbox).join("directory"), &Options::default());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::clock::clone_at;
 use crate::sandbox::{Finished, Sandbox};
-use crate::scene::{AGES, Roomy, beside, make_net, nets, nets_folder, restore};
+use crate::scene::{AGES, Roomy, beside, make_net, nets, nets_dir, restore};
 
 /// A clone of `file` with this text.
 fn cloned(text: &str) -> Roomy {
@@ -132,7 +132,7 @@ fn ages_that_cannot_be_read_remove_nothing() {
     for name in ["2001-01-02_03-04-05", "2001-01-03_03-04-05"] {
         make_net(&sandbox, name);
     }
-    fs::write(nets_folder(&sandbox).join(AGES), "no JSON").unwrap();
+    fs::write(nets_dir(&sandbox).join(AGES), "no JSON").unwrap();
     sandbox.clone(&["--safety-net"]).assert_code(0).assert_log("how old the safety nets are cannot be read");
     assert_eq!(nets(&sandbox).len(), 2);
     let run = sandbox.clone(&["--safety-net"]);

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::disk::LoopDisk;
 use crate::sandbox::{Finished, Sandbox, names_of};
-use crate::scene::{beside, make_net, nets_folder, restore};
+use crate::scene::{beside, make_net, nets_dir, restore};
 use crate::tree;
 
 const OLD: &str = "2026-01-01_02-30-00";
@@ -22,8 +22,8 @@ fn scene() -> Sandbox {
     for name in [OLD, MIDDLE, NEW] {
         make_net(&sandbox, name);
     }
-    fs::create_dir_all(nets_folder(&sandbox).join(OLD).join("home/anna")).unwrap();
-    fs::write(nets_folder(&sandbox).join(OLD).join("home/anna/letter"), "dear").unwrap();
+    fs::create_dir_all(nets_dir(&sandbox).join(OLD).join("home/anna")).unwrap();
+    fs::write(nets_dir(&sandbox).join(OLD).join("home/anna/letter"), "dear").unwrap();
     sandbox
 }
 
@@ -34,11 +34,11 @@ fn assert_refused(run: &Finished, code: i32, sentence: &str) {
 }
 
 fn to(sandbox: &Sandbox, more: &[&str]) -> Finished {
-    let folder = sandbox.path().join("to");
-    if !folder.exists() {
-        fs::create_dir(&folder).unwrap();
+    let dir = sandbox.path().join("to");
+    if !dir.exists() {
+        fs::create_dir(&dir).unwrap();
     }
-    let mut arguments = vec!["--to", folder.to_str().unwrap()];
+    let mut arguments = vec!["--to", dir.to_str().unwrap()];
     arguments.extend(more);
     restore(sandbox, arguments)
 }
@@ -52,16 +52,16 @@ fn without_a_time_the_newest_net_that_holds_it_is_taken() {
     let sandbox = scene();
     let run = to(&sandbox, &["/file", "home/anna/letter"]);
     assert_eq!((run.code, run.err.as_str()), (0, ""), "{run}");
-    let folder = sandbox.path().join("to");
+    let dir = sandbox.path().join("to");
     assert_eq!(
         run.out,
         format!(
             "/home/anna/letter of the safety net {OLD} is now {0}/letter.\n/file of the safety net {NEW} is now {0}/file.\n",
-            folder.display()
+            dir.display()
         )
     );
     assert_eq!((restored(&sandbox, "file"), restored(&sandbox, "letter")), (NEW.into(), "dear".into()));
-    assert_eq!(names_of(&folder), ["file", "letter"]);
+    assert_eq!(names_of(&dir), ["file", "letter"]);
 }
 
 #[test]
@@ -101,13 +101,13 @@ fn a_time_may_be_given_as_far_as_it_is_clear() {
 #[test]
 fn nothing_is_overwritten_and_all_or_nothing_is_begun() {
     let sandbox = scene();
-    let folder = beside(&sandbox, "to");
-    fs::write(folder.join("letter"), "mine").unwrap();
-    symlink("nowhere", folder.join("file")).unwrap();
+    let dir = beside(&sandbox, "to");
+    fs::write(dir.join("letter"), "mine").unwrap();
+    symlink("nowhere", dir.join("file")).unwrap();
     for (path, name) in [("home/anna/letter", "letter"), ("file", "file")] {
         let sentence = format!(
-            "{}/{name} exists, and restore overwrites nothing: move it away or name another folder with --to. Nothing was restored.",
-            folder.display()
+            "{}/{name} exists, and restore overwrites nothing: move it away or name another directory with --to. Nothing was restored.",
+            dir.display()
         );
         assert_refused(&to(&sandbox, &["home", path]), 66, &sentence);
     }
@@ -124,12 +124,12 @@ fn nothing_is_overwritten_and_all_or_nothing_is_begun() {
         2,
         &format!(
             "Two of the paths would become {}/home: restore them one by one. Nothing was restored.",
-            folder.display()
+            dir.display()
         ),
     );
-    assert_eq!(names_of(&folder), ["file", "letter"]);
+    assert_eq!(names_of(&dir), ["file", "letter"]);
     assert_eq!(restored(&sandbox, "letter"), "mine");
-    assert!(!folder.join("nowhere").exists());
+    assert!(!dir.join("nowhere").exists());
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn a_whole_net_comes_back_under_its_time() {
 }
 
 #[test]
-fn the_current_folder_is_where_it_goes_unless_told_otherwise() {
+fn the_current_dir_is_where_it_goes_unless_told_otherwise() {
     let sandbox = scene();
     let here = beside(&sandbox, "here");
     let mut command =
@@ -159,12 +159,12 @@ fn the_current_folder_is_where_it_goes_unless_told_otherwise() {
 fn what_cannot_be_used_is_told() {
     let sandbox = scene();
     let missing = sandbox.path().join("missing");
-    let folder = missing.to_str().unwrap();
-    let run = sandbox.run(["restore", "-d", folder, "file"]);
-    assert_refused(&run, 66, &format!("{folder} cannot be read: No such file or directory."));
-    let run = restore(&sandbox, ["--to", folder, "file"]);
-    assert_refused(&run, 66, &format!("Nothing can be restored to {folder}: No such file or directory."));
-    let net = nets_folder(&sandbox).join(OLD);
+    let dir = missing.to_str().unwrap();
+    let run = sandbox.run(["restore", "-d", dir, "file"]);
+    assert_refused(&run, 66, &format!("{dir} cannot be read: No such file or directory."));
+    let run = restore(&sandbox, ["--to", dir, "file"]);
+    assert_refused(&run, 66, &format!("Nothing can be restored to {dir}: No such file or directory."));
+    let net = nets_dir(&sandbox).join(OLD);
     let run = restore(&sandbox, ["--to", net.to_str().unwrap(), "home"]);
     assert_refused(
         &run,
@@ -191,7 +191,7 @@ fn no_link_is_followed_to_what_is_asked_for() {
     let sandbox = scene();
     let victims = beside(&sandbox, "victims");
     fs::write(victims.join("secret"), "secret").unwrap();
-    symlink(&victims, nets_folder(&sandbox).join(OLD).join("link")).unwrap();
+    symlink(&victims, nets_dir(&sandbox).join(OLD).join("link")).unwrap();
     let run = to(&sandbox, &["link/secret"]);
     assert_eq!(run.code, 65, "{run}");
     // The link itself is what was saved.
@@ -199,29 +199,26 @@ fn no_link_is_followed_to_what_is_asked_for() {
     assert_eq!(fs::read_link(sandbox.path().join("to/link")).unwrap(), victims);
 
     let sandbox = scene();
-    fs::rename(nets_folder(&sandbox), victims.join("nets")).unwrap();
-    symlink(victims.join("nets"), nets_folder(&sandbox)).unwrap();
+    fs::rename(nets_dir(&sandbox), victims.join("nets")).unwrap();
+    symlink(victims.join("nets"), nets_dir(&sandbox)).unwrap();
     let run = to(&sandbox, &["file"]);
     let sentence = format!(
-        "{} cannot be read: something that is no folder has its name; move it away.",
-        nets_folder(&sandbox).display()
+        "{} cannot be read: something that is no directory has its name; move it away.",
+        nets_dir(&sandbox).display()
     );
     assert_refused(&run, 66, &sentence);
 
     let sandbox = scene();
-    lchown(nets_folder(&sandbox), Some(1234), Some(1234)).unwrap();
+    lchown(nets_dir(&sandbox), Some(1234), Some(1234)).unwrap();
     assert_eq!(to(&sandbox, &["file"]).code, 66);
 }
 
 #[test]
 fn the_list_tells_each_net_and_its_size() {
     let sandbox = scene();
-    fs::write(nets_folder(&sandbox).join(NEW).join("large"), tree::noise(1, 1 << 20)).unwrap();
-    fs::hard_link(
-        nets_folder(&sandbox).join(NEW).join("large"),
-        nets_folder(&sandbox).join(NEW).join("again"),
-    )
-    .unwrap();
+    fs::write(nets_dir(&sandbox).join(NEW).join("large"), tree::noise(1, 1 << 20)).unwrap();
+    fs::hard_link(nets_dir(&sandbox).join(NEW).join("large"), nets_dir(&sandbox).join(NEW).join("again"))
+        .unwrap();
     let run = restore(&sandbox, ["--list"]);
     assert_eq!((run.code, run.err.as_str()), (0, ""), "{run}");
     let lines: Vec<&str> = run.out.lines().collect();
@@ -241,7 +238,7 @@ fn the_list_tells_each_net_and_its_size() {
 #[test]
 fn the_list_tells_who_holds_a_path() {
     let sandbox = scene();
-    fs::remove_file(nets_folder(&sandbox).join(MIDDLE).join("file")).unwrap();
+    fs::remove_file(nets_dir(&sandbox).join(MIDDLE).join("file")).unwrap();
     let run = restore(&sandbox, ["--list", "file", "home"]);
     assert_eq!((run.code, run.err.as_str()), (0, ""), "{run}");
     let lines: Vec<&str> = run.out.lines().map(|line| line.split(", changed ").next().unwrap()).collect();
@@ -253,7 +250,7 @@ fn the_list_tells_who_holds_a_path() {
             format!("  {NEW}  file of 21 B"),
             format!("  {OLD}  file of 19 B"),
             "/home".to_owned(),
-            format!("  {OLD}  folder"),
+            format!("  {OLD}  directory"),
         ]
     );
     let run = restore(&sandbox, ["--list", "file", "nowhere"]);
@@ -264,19 +261,19 @@ fn the_list_tells_who_holds_a_path() {
 fn names_of_every_byte_are_found_and_shown_harmlessly() {
     let sandbox = scene();
     let all: Vec<u8> = (1..=255).filter(|byte| *byte != b'/').collect();
-    let net = nets_folder(&sandbox).join(MIDDLE);
+    let net = nets_dir(&sandbox).join(MIDDLE);
     let mut names: Vec<&[u8]> = all.chunks(100).collect();
     names.extend([&b"-rf"[..], b"--delete", b"a:b", b"host:path", b"*", b" "]);
     for name in &names {
         fs::write(net.join(OsStr::from_bytes(name)), name).unwrap();
     }
-    let folder = beside(&sandbox, "to");
-    let mut arguments = vec![OsStr::new("--to"), folder.as_os_str(), OsStr::new("--")];
+    let dir = beside(&sandbox, "to");
+    let mut arguments = vec![OsStr::new("--to"), dir.as_os_str(), OsStr::new("--")];
     arguments.extend(names.iter().map(|name| OsStr::from_bytes(name)));
     let run = restore(&sandbox, &arguments);
     assert_eq!((run.code, run.err.as_str()), (0, ""), "{run}");
     for name in &names {
-        assert_eq!(fs::read(folder.join(OsStr::from_bytes(name))).unwrap(), *name);
+        assert_eq!(fs::read(dir.join(OsStr::from_bytes(name))).unwrap(), *name);
     }
     assert_eq!(run.out.lines().count(), names.len());
     assert!(!run.out.bytes().any(|byte| byte < b' ' && !b"\t\n".contains(&byte)), "{run}");
@@ -302,12 +299,12 @@ fn a_disk_that_cannot_be_written_can_be_restored_from() {
 fn a_target_that_is_full_is_74() {
     let disk = LoopDisk::new("ext4", 8, &[], "");
     let sandbox = scene();
-    fs::write(nets_folder(&sandbox).join(NEW).join("large"), tree::noise(1, 16 << 20)).unwrap();
+    fs::write(nets_dir(&sandbox).join(NEW).join("large"), tree::noise(1, 16 << 20)).unwrap();
     let run = restore(&sandbox, ["--to", disk.path().to_str().unwrap(), "large"]);
     assert_eq!(run.code, 74, "{run}");
     assert!(run.err.contains("No space left on device (28)"), "{run}");
     assert!(!disk.path().join("large").exists());
-    assert!(nets_folder(&sandbox).join(NEW).join("large").exists());
+    assert!(nets_dir(&sandbox).join(NEW).join("large").exists());
 }
 
 #[test]
@@ -333,22 +330,22 @@ fn mark(path: &Path) {
 }
 
 #[test]
-fn folders_on_the_way_have_their_properties_too() {
+fn dirs_on_the_way_have_their_properties_too() {
     let sandbox = Sandbox::new();
     sandbox.write("home/anna/letters/first", "dear");
     sandbox.write("home/anna/letters/second", "dear");
-    let folders = ["home/anna/letters", "home/anna", "home"];
-    for folder in folders {
-        mark(&sandbox.source.join(folder));
+    let dirs = ["home/anna/letters", "home/anna", "home"];
+    for dir in dirs {
+        mark(&sandbox.source.join(dir));
     }
     sandbox.clone(&[]).assert_code(0);
     fs::remove_file(sandbox.source.join("home/anna/letters/first")).unwrap();
     sandbox.clone(&["--safety-net"]).assert_code(0);
     assert_eq!(to(&sandbox, &["home"]).code, 0);
-    for folder in folders {
-        let found = fs::metadata(sandbox.path().join("to").join(folder)).unwrap();
+    for dir in dirs {
+        let found = fs::metadata(sandbox.path().join("to").join(dir)).unwrap();
         let properties = (found.uid(), found.gid(), found.mode() & 0o7777, found.mtime(), found.mtime_nsec());
-        assert_eq!(properties, (4321, 1234, 0o6751, 1_234_567_890, 987_654_321), "{folder}");
+        assert_eq!(properties, (4321, 1234, 0o6751, 1_234_567_890, 987_654_321), "{dir}");
     }
     assert_eq!(names_of(&sandbox.path().join("to/home/anna/letters")), ["first"]);
 }

@@ -8,7 +8,7 @@ use nix::sys::statvfs::statvfs;
 use crate::audit::{Options, assert_same};
 use crate::disk::LoopDisk;
 use crate::sandbox::{Sandbox, names_of};
-use crate::scene::{make_net, nets, nets_folder, only_net};
+use crate::scene::{make_net, nets, nets_dir, only_net};
 use crate::tree;
 
 const MEGABYTE: usize = 1 << 20;
@@ -70,8 +70,8 @@ fn a_full_disk_is_freed_of_the_oldest_first_and_of_no_more_than_must_be() {
     fs::write(sandbox.destination.join("filler"), tree::noise(8, usize::try_from(free).unwrap() - MEGABYTE))
         .unwrap();
     fs::copy(sandbox.destination.join("filler"), sandbox.source.join("filler")).unwrap();
-    for folder in [&sandbox.source, &sandbox.destination] {
-        tree::set_mtime(&folder.join("filler"), 1_500_000_000, 0);
+    for dir in [&sandbox.source, &sandbox.destination] {
+        tree::set_mtime(&dir.join("filler"), 1_500_000_000, 0);
     }
     fs::write(sandbox.source.join("more"), tree::noise(9, 2 * MEGABYTE)).unwrap();
     let run = sandbox.clone(&["--no-space-check"]);
@@ -92,7 +92,7 @@ fn without_nets_a_full_disk_is_what_it_was() {
 fn a_net_of_which_nobody_is_sure_is_not_touched() {
     let (sandbox, _disk) = small();
     make_net(&sandbox, "2026-01-01_00-00-00");
-    fs::set_permissions(nets_folder(&sandbox), fs::Permissions::from_mode(0o777)).unwrap();
+    fs::set_permissions(nets_dir(&sandbox), fs::Permissions::from_mode(0o777)).unwrap();
     fs::write(sandbox.source.join("more"), tree::noise(9, 20 * MEGABYTE)).unwrap();
     sandbox
         .clone(&["--no-space-check"])
@@ -121,22 +121,22 @@ fn what_a_killed_rsync_has_left_is_removed_and_not_moved_into_a_net() {
     for options in [&[][..], &["--safety-net"]] {
         let sandbox = Sandbox::new();
         sandbox.write("big", "small");
-        sandbox.write("folder/.hidden", "content");
+        sandbox.write("directory/.hidden", "content");
         sandbox.write("gone", "content");
         sandbox.clone(&[]).assert_code(0);
         fs::write(sandbox.source.join("big"), tree::noise(1, 4 * MEGABYTE)).unwrap();
         fs::remove_file(sandbox.source.join("gone")).unwrap();
         let left = killed_half_way(&sandbox, options);
         // Where rsync puts it for a name that has a dot of its own.
-        let hidden = sandbox.destination.join("folder/.hidden.aZ09bY");
+        let hidden = sandbox.destination.join("directory/.hidden.aZ09bY");
         fs::write(&hidden, "half").unwrap();
         fs::set_permissions(&hidden, fs::Permissions::from_mode(0o600)).unwrap();
         let run = sandbox.clone(&["--safety-net"]);
         run.assert_code(0).assert_log("Removed ");
         assert_same(&sandbox.source, &sandbox.destination, &Options::default());
         for net in nets(&sandbox) {
-            let names = names_of(&nets_folder(&sandbox).join(&net));
-            assert!(!names.iter().any(|name| *name == *left || name == "folder"), "{net}: {names:?}");
+            let names = names_of(&nets_dir(&sandbox).join(&net));
+            assert!(!names.iter().any(|name| *name == *left || name == "directory"), "{net}: {names:?}");
         }
     }
 }
@@ -145,8 +145,8 @@ fn what_a_killed_rsync_has_left_is_removed_and_not_moved_into_a_net() {
 fn what_only_looks_like_it_is_kept_in_the_net() {
     let sandbox = Sandbox::new();
     let names =
-        [".profile.backup", ".profile.000000", "folder/.notes.abcdef", ".alone.abcdef", ".link.abcdef"];
-    for name in ["profile", "folder/notes", "stays", "link"].iter().chain(&names) {
+        [".profile.backup", ".profile.000000", "directory/.notes.abcdef", ".alone.abcdef", ".link.abcdef"];
+    for name in ["profile", "directory/notes", "stays", "link"].iter().chain(&names) {
         sandbox.write(name, "somebody's");
         fs::set_permissions(sandbox.source.join(name), fs::Permissions::from_mode(0o600)).unwrap();
     }

@@ -32,8 +32,8 @@ impl std::ops::Deref for Roomy {
     }
 }
 
-/// The folder of the nets.
-pub fn nets_folder(sandbox: &Sandbox) -> PathBuf {
+/// The directory of the nets.
+pub fn nets_dir(sandbox: &Sandbox) -> PathBuf {
     sandbox.mark("safety-net")
 }
 
@@ -42,7 +42,7 @@ pub const AGES: &str = "ages.json";
 
 /// The names of the nets, the oldest first: those without a number, then the others.
 pub fn nets(sandbox: &Sandbox) -> Vec<String> {
-    let names = names_of(&nets_folder(sandbox)).into_iter().map(|name| name.into_string().unwrap());
+    let names = names_of(&nets_dir(sandbox)).into_iter().map(|name| name.into_string().unwrap());
     let mut names: Vec<String> = names.filter(|name| name != AGES).collect();
     names.sort_by_key(|name| (name.find('_') != Some(10), name.clone()));
     names
@@ -53,15 +53,15 @@ pub fn nets(sandbox: &Sandbox) -> Vec<String> {
 pub fn only_net(sandbox: &Sandbox) -> PathBuf {
     let nets = nets(sandbox);
     assert_eq!(nets.len(), 1, "{nets:?}");
-    nets_folder(sandbox).join(&nets[0])
+    nets_dir(sandbox).join(&nets[0])
 }
 
 /// Makes a net by hand, with one file that holds the net's name.
 pub fn make_net(sandbox: &Sandbox, name: &str) -> PathBuf {
-    let folder = nets_folder(sandbox);
-    let net = folder.join(name);
+    let dir = nets_dir(sandbox);
+    let net = dir.join(name);
     fs::create_dir_all(&net).unwrap();
-    for private in [&folder, &net] {
+    for private in [&dir, &net] {
         fs::set_permissions(private, fs::Permissions::from_mode(0o700)).unwrap();
     }
     fs::write(net.join("file"), name).unwrap();
@@ -79,22 +79,22 @@ pub fn restore(
     sandbox.run(arguments)
 }
 
-/// A folder beside source and destination.
+/// A directory beside source and destination.
 pub fn beside(sandbox: &Sandbox, name: &str) -> PathBuf {
-    let folder = sandbox.path().join(name);
-    fs::create_dir(&folder).unwrap();
-    folder
+    let dir = sandbox.path().join(name);
+    fs::create_dir(&dir).unwrap();
+    dir
 }
 
-/// A filesystem in memory that is mounted at a folder and unmounted with this value.
+/// A filesystem in memory that is mounted at a directory and unmounted with this value.
 pub struct MountedThere<'a>(&'a Path);
 
 impl<'a> MountedThere<'a> {
     /// Mounts it.
-    pub fn new(folder: &'a Path) -> Self {
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "none"]).arg(folder).status().unwrap();
+    pub fn new(dir: &'a Path) -> Self {
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "none"]).arg(dir).status().unwrap();
         assert!(mounted.success());
-        Self(folder)
+        Self(dir)
     }
 }
 

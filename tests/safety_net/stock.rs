@@ -8,10 +8,10 @@ use nix::sys::stat::Mode;
 use nix::sys::statvfs::statvfs;
 use nix::unistd::mkfifo;
 
-use crate::audit::folder::Folder;
+use crate::audit::dir::Dir;
 use crate::disk::LoopDisk;
 use crate::sandbox::{Sandbox, names_of};
-use crate::scene::{AGES, MountedThere, Roomy, beside, make_net, nets, nets_folder};
+use crate::scene::{AGES, MountedThere, Roomy, beside, make_net, nets, nets_dir};
 use crate::tree;
 
 /// A clone that has been made, and a source that a further clone would change nothing by.
@@ -71,23 +71,23 @@ fn a_net_from_the_future_is_not_old() {
 #[test]
 fn what_is_no_net_is_left_alone_and_named() {
     let sandbox = cloned();
-    let folder = nets_folder(&sandbox);
+    let dir = nets_dir(&sandbox);
     make_net(&sandbox, "2001-02-03_04-05-06");
     for name in ["2001-02-03", "2001-02-03_04-05-06.old", "2001-13-03_04-05-06", "lost+found"] {
         make_net(&sandbox, name);
     }
-    fs::write(folder.join("2001-02-03_04-05-05"), "a file").unwrap();
-    symlink("2001-02-03_04-05-06", folder.join("2001-02-03_04-05-04")).unwrap();
+    fs::write(dir.join("2001-02-03_04-05-05"), "a file").unwrap();
+    symlink("2001-02-03_04-05-06", dir.join("2001-02-03_04-05-04")).unwrap();
     // A net of this run comes and goes, and the ages stay.
     let at_rest = || {
-        tree::set_mtime(&folder, 1_500_000_000, 0);
-        tree::snapshot(&folder).without(std::path::Path::new(AGES))
+        tree::set_mtime(&dir, 1_500_000_000, 0);
+        tree::snapshot(&dir).without(std::path::Path::new(AGES))
     };
     let before = at_rest();
     let run = sandbox.clone(&["--safety-net"]);
     run.assert_code(0);
     assert_eq!(run.out.matches("is no safety net and is left alone.").count(), 6, "{run}");
-    run.assert_log(&format!("Warning: {}/2001-02-03_04-05-05 is no safety net", folder.display()));
+    run.assert_log(&format!("Warning: {}/2001-02-03_04-05-05 is no safety net", dir.display()));
     tree::assert_unchanged(&before, &at_rest());
 }
 
@@ -96,13 +96,13 @@ fn leavings_of_a_killed_run_are_removed() {
     let sandbox = cloned();
     make_net(&sandbox, "2026-01-01_00-00-00");
     make_net(&sandbox, "2026-01-02_00-00-00.removing");
-    fs::create_dir(nets_folder(&sandbox).join("2026-01-03_00-00-00")).unwrap();
+    fs::create_dir(nets_dir(&sandbox).join("2026-01-03_00-00-00")).unwrap();
     sandbox.clone(&["--safety-net=36500"]).assert_code(0).assert_no_log("left alone");
     assert_eq!(nets(&sandbox), ["2026-01-01_00-00-00"]);
 }
 
 #[test]
-fn a_removal_copes_with_depth_names_links_and_closed_folders() {
+fn a_removal_copes_with_depth_names_links_and_closed_dirs() {
     let sandbox = cloned();
     let victims = beside(&sandbox, "victims");
     fs::write(victims.join("file"), "mine").unwrap();
@@ -110,12 +110,12 @@ fn a_removal_copes_with_depth_names_links_and_closed_folders() {
     make_net(&sandbox, "2001-02-04_04-05-06");
     tree::hostile_tree_reserving(&net.join("hostile"), 600);
     symlink(&victims, net.join("link")).unwrap();
-    fs::create_dir(net.join("folder")).unwrap();
-    symlink(&victims, net.join("folder/link")).unwrap();
-    fs::set_permissions(net.join("folder"), fs::Permissions::from_mode(0o000)).unwrap();
+    fs::create_dir(net.join("directory")).unwrap();
+    symlink(&victims, net.join("directory/link")).unwrap();
+    fs::set_permissions(net.join("directory"), fs::Permissions::from_mode(0o000)).unwrap();
     fs::hard_link(sandbox.destination.join("file"), net.join("hard")).unwrap();
     tree::over_long_path(&net);
-    let mut deep = Folder::open(&net).unwrap();
+    let mut deep = Dir::open(&net).unwrap();
     for _ in 0..3000 {
         fs::create_dir(deep.at("d".as_ref())).unwrap();
         deep = deep.enter("d".as_ref()).unwrap();
@@ -135,7 +135,7 @@ fn a_removal_never_enters_another_filesystem() {
     let here = beside(&sandbox, "here");
     // Moved with the net it would be, so it is mounted where the net will have been moved to.
     fs::create_dir(net.join("mounted")).unwrap();
-    let removing = nets_folder(&sandbox).join("2001-02-03_04-05-06.removing");
+    let removing = nets_dir(&sandbox).join("2001-02-03_04-05-06.removing");
     fs::rename(&net, &removing).unwrap();
     let point = removing.join("mounted");
     let mounted = MountedThere::new(&point);
@@ -204,11 +204,16 @@ fn the_oldest_go_first_when_room_is_short() {
 #[test]
 fn what_is_planted_in_its_place_is_neither_followed_nor_touched() {
     let victims = tempfile::tempdir().unwrap();
-    for name in
-        ["link", "link to nothing", "file", "FIFO", "somebody's folder", "a folder that all can write to"]
-    {
+    for name in [
+        "link",
+        "link to nothing",
+        "file",
+        "FIFO",
+        "somebody's directory",
+        "a directory that all can write to",
+    ] {
         let sandbox = cloned();
-        let place = nets_folder(&sandbox);
+        let place = nets_dir(&sandbox);
         match name {
             "link" => symlink(victims.path(), &place).unwrap(),
             "link to nothing" => symlink(victims.path().join("nothing"), &place).unwrap(),
@@ -216,9 +221,9 @@ fn what_is_planted_in_its_place_is_neither_followed_nor_touched() {
             "FIFO" => mkfifo(&place, Mode::from_bits_truncate(0o644)).unwrap(),
             _ => fs::create_dir(&place).unwrap(),
         }
-        if name == "somebody's folder" {
+        if name == "somebody's directory" {
             lchown(&place, Some(1234), Some(1234)).unwrap();
-        } else if name.starts_with("a folder") {
+        } else if name.starts_with("a directory") {
             fs::set_permissions(&place, fs::Permissions::from_mode(0o777)).unwrap();
         }
         let before = fs::symlink_metadata(&place).unwrap();
@@ -242,7 +247,7 @@ fn what_is_planted_in_its_place_is_neither_followed_nor_touched() {
 #[test]
 fn a_filesystem_mounted_in_its_place_is_left_alone() {
     let sandbox = cloned();
-    let place = nets_folder(&sandbox);
+    let place = nets_dir(&sandbox);
     fs::create_dir(&place).unwrap();
     let mounted = MountedThere::new(&place);
     fs::set_permissions(&place, fs::Permissions::from_mode(0o700)).unwrap();

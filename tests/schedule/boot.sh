@@ -1,7 +1,7 @@
 # Boots this machine's own system in a container, above which all changes are held in memory, and runs a script in it.
-# Called within a mount namespace of its own: FOLDER PRODUCT. FOLDER holds inside.sh and gets what that writes to /results.
+# Called within a mount namespace of its own: DIRECTORY PRODUCT. DIRECTORY holds inside.sh and gets what that writes to /results.
 set -eu
-folder=$1 product=$2
+directory=$1 product=$2
 mount --make-rprivate /
 mount -t tmpfs tmpfs /run
 # The container's systemd needs the unified hierarchy.
@@ -23,11 +23,11 @@ trap leave EXIT
 # systemd-nspawn looks for it, even when it registers nothing.
 mkdir -p /run/systemd/system
 
-mkdir -p "$folder/changes" "$folder/root" "$folder/results"
-mount -t tmpfs tmpfs "$folder/changes"
-mkdir "$folder/changes/upper" "$folder/changes/work"
-root=$folder/root
-mount -t overlay overlay -o "lowerdir=/,upperdir=$folder/changes/upper,workdir=$folder/changes/work" "$root"
+mkdir -p "$directory/changes" "$directory/root" "$directory/results"
+mount -t tmpfs tmpfs "$directory/changes"
+mkdir "$directory/changes/upper" "$directory/changes/work"
+root=$directory/root
+mount -t overlay overlay -o "lowerdir=/,upperdir=$directory/changes/upper,workdir=$directory/changes/work" "$root"
 
 # Nothing that this machine starts by itself is started there.
 rm -rf "$root"/etc/systemd/system/*.wants "$root/etc/fstab" "$root"/etc/systemd/system/counterpart*
@@ -35,7 +35,7 @@ echo 0123456789abcdef0123456789abcdef >"$root/etc/machine-id"
 echo 'tmpfs /mnt/clone tmpfs noauto 0 0' >"$root/etc/fstab"
 mkdir -p "$root/mnt/clone"
 install -m 755 "$product" "$root/usr/local/sbin/counterpart"
-install -m 755 "$folder/inside.sh" "$root/inside.sh"
+install -m 755 "$directory/inside.sh" "$root/inside.sh"
 cat >"$root/etc/systemd/system/inside.service" <<'UNIT'
 [Unit]
 Wants=dbus.socket systemd-logind.service timers.target
@@ -51,4 +51,4 @@ StandardError=append:/results/inside.log
 TimeoutStartSec=240
 UNIT
 systemd-nspawn --quiet --directory="$root" --machine="counterpart-test-$$" --register=no --keep-unit \
-    --console=read-only --private-network --bind="$folder/results:/results" --boot systemd.unit=inside.service
+    --console=read-only --private-network --bind="$directory/results:/results" --boot systemd.unit=inside.service

@@ -24,17 +24,13 @@ impl Results {
 }
 
 /// Boots this machine's own system above a layer in memory and runs `inside.sh` in it.
-fn boot(folder: &Path) -> Results {
-    fs::write(folder.join("inside.sh"), include_str!("inside.sh")).unwrap();
+fn boot(dir: &Path) -> Results {
+    fs::write(dir.join("inside.sh"), include_str!("inside.sh")).unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/schedule/boot.sh");
     let mut command = Command::new("timeout");
-    command
-        .args(["--kill-after=5", "300", "unshare", "--mount", "bash"])
-        .arg(script)
-        .arg(folder)
-        .arg(PRODUCT);
+    command.args(["--kill-after=5", "300", "unshare", "--mount", "bash"]).arg(script).arg(dir).arg(PRODUCT);
     let output = command.output().unwrap();
-    let results = Results(folder.join("results"));
+    let results = Results(dir.join("results"));
     let log = fs::read_to_string(results.0.join("inside.log")).unwrap_or_default();
     let told = format!(
         "{}{}\n{log}",
@@ -48,8 +44,8 @@ fn boot(folder: &Path) -> Results {
 
 #[test]
 fn timers_fire_and_their_clones_are_made() {
-    let folder = tempfile::Builder::new().prefix("counterpart-test-").tempdir().unwrap();
-    let results = boot(folder.path());
+    let dir = tempfile::Builder::new().prefix("counterpart-test-").tempdir().unwrap();
+    let results = boot(dir.path());
     assert_eq!(results.of("none", "0"), "No clone is scheduled.\n");
 
     // It fired by itself, the disk was mounted by it, and every odd character of the paths arrived.

@@ -25,7 +25,7 @@ fn commands(document: &str) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// Runs a document's commands on one machine; the folders become the sandbox's.
+/// Runs a document's commands on one machine; the directories become the sandbox's.
 fn run_all(machine: &Machine, document: &str) -> usize {
     let commands = commands(document);
     let sandbox = &machine.sandbox;

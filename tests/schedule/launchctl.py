@@ -5,15 +5,15 @@ import os
 import plistlib
 import sys
 
-folder, version, arguments = sys.argv[1], sys.argv[2], sys.argv[3:]
+directory, version, arguments = sys.argv[1], sys.argv[2], sys.argv[3:]
 modern = tuple(int(part) for part in version.split(".")[:2]) >= (10, 10)
-state_file = os.path.join(folder, "launchd.json")
+state_file = os.path.join(directory, "launchd.json")
 state = {"loaded": {}, "disabled": [], "running": [], "fail": "", "last": {}}
 if os.path.exists(state_file):
     with open(state_file) as file:
         state.update(json.load(file))
 
-with open(os.path.join(folder, "ledger"), "a") as file:
+with open(os.path.join(directory, "ledger"), "a") as file:
     print(*arguments, file=file)
 
 

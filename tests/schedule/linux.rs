@@ -119,12 +119,12 @@ fn systemd_reads_every_unit_without_a_word() {
 #[test]
 fn a_program_that_systemd_would_not_start_is_refused() {
     let machine = Machine::linux();
-    for (folder, is_fit) in
+    for (dir, is_fit) in
         [("it's", false), ("a\"b", false), ("$HOME", false), ("a\\b", false), ("100% a;b", true)]
     {
-        let folder = machine.sandbox.path().join(folder);
-        fs::create_dir(&folder).unwrap();
-        let program = folder.join("counterpart");
+        let dir = machine.sandbox.path().join(dir);
+        fs::create_dir(&dir).unwrap();
+        let program = dir.join("counterpart");
         if fs::hard_link(FAKE_HOST, &program).is_err() {
             fs::copy(FAKE_HOST, &program).unwrap();
         }

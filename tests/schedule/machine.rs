@@ -19,7 +19,7 @@ impl Machine {
     pub fn linux() -> Self {
         let sandbox = Sandbox::new();
         sandbox.write("file", "content");
-        let script = format!("FOLDER='{}'\n{}", sandbox.path().display(), include_str!("systemctl.sh"));
+        let script = format!("DIRECTORY='{}'\n{}", sandbox.path().display(), include_str!("systemctl.sh"));
         sandbox.tool("systemctl", &script);
         Self::of(sandbox)
     }
@@ -30,8 +30,8 @@ impl Machine {
         sandbox.write("file", "content");
         let fake = sandbox.path().join("launchctl.py");
         fs::write(&fake, include_str!("launchctl.py")).unwrap();
-        let folder = sandbox.path().display();
-        let script = format!("exec /usr/bin/python3 -IS '{}' '{folder}' '{version}' \"$@\"", fake.display());
+        let dir = sandbox.path().display();
+        let script = format!("exec /usr/bin/python3 -IS '{}' '{dir}' '{version}' \"$@\"", fake.display());
         sandbox.tool("launchctl", &script);
         Self::of(sandbox)
     }
@@ -54,12 +54,12 @@ impl Machine {
         self.sandbox.run(words.chain([OsStr::new("--")]).chain(ends.iter().map(|word| &**word)))
     }
 
-    /// A path in the folder of jobs.
+    /// A path in the directory of jobs.
     pub fn job(&self, name: &str) -> PathBuf {
         self.sandbox.host().join("jobs").join(name)
     }
 
-    /// The names in the folder of jobs; leftovers would show here.
+    /// The names in the directory of jobs; leftovers would show here.
     pub fn jobs(&self) -> Vec<String> {
         let names = names_of(&self.sandbox.host().join("jobs"));
         names.into_iter().map(|name| name.into_string().unwrap()).collect()

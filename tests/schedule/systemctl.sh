@@ -1,20 +1,20 @@
-# A systemctl that keeps a ledger and knows the timers that were started. FOLDER is the sandbox's.
-jobs=$FOLDER/host/jobs
-echo "$*" >>"$FOLDER/ledger"
-if [ -e "$FOLDER/fail" ] && [ "$1" = "$(cat "$FOLDER/fail")" ]; then
+# A systemctl that keeps a ledger and knows the timers that were started. DIRECTORY is the sandbox's.
+jobs=$DIRECTORY/host/jobs
+echo "$*" >>"$DIRECTORY/ledger"
+if [ -e "$DIRECTORY/fail" ] && [ "$1" = "$(cat "$DIRECTORY/fail")" ]; then
     echo "Failed to $1 unit: Access denied" >&2
     exit 1
 fi
 for last in "$@"; do :; done
 case $1 in
 show)
-    if [ -e "$FOLDER/state-$last" ]; then
-        cat "$FOLDER/state-$last"
+    if [ -e "$DIRECTORY/state-$last" ]; then
+        cat "$DIRECTORY/state-$last"
     elif [ -e "$jobs/$last" ]; then
         echo "LoadState=loaded"
         echo "FragmentPath=$jobs/$last"
         echo "Result=success"
-        if grep -qx "$last" "$FOLDER/active" 2>/dev/null; then
+        if grep -qx "$last" "$DIRECTORY/active" 2>/dev/null; then
             echo "ActiveState=active"
             echo "NextElapseUSecRealtime=Tue 2026-11-24 03:30:00 UTC"
         else
@@ -30,11 +30,11 @@ show)
     ;;
 restart)
     [ -e "$jobs/$last" ] || { echo "Failed to restart $last: Unit $last not found." >&2; exit 5; }
-    echo "$last" >>"$FOLDER/active"
+    echo "$last" >>"$DIRECTORY/active"
     ;;
 disable)
     [ -e "$jobs/$last" ] || { echo "Failed to disable unit: Unit file $last does not exist." >&2; exit 1; }
-    sed -i "/^$last\$/d" "$FOLDER/active" 2>/dev/null || true
+    sed -i "/^$last\$/d" "$DIRECTORY/active" 2>/dev/null || true
     ;;
 enable)
     [ -e "$jobs/$last" ] || { echo "Failed to enable unit: Unit file $last does not exist." >&2; exit 1; }

@@ -11,7 +11,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
 use crate::sandbox::{Sandbox, wait_until, write_script};
-use crate::servers::{MariaDb, Postgres, Running, Slapd, as_user, dump, folder, machine, succeed};
+use crate::servers::{MariaDb, Postgres, Running, Slapd, as_user, dir, dump, machine, succeed};
 
 /// An ordinary user.
 const USER: &str = "nobody";
@@ -27,7 +27,7 @@ struct Evil {
 
 impl Evil {
     fn new(sandbox: &Sandbox, user: &str) -> Self {
-        let base = folder(&sandbox.path().join(format!("evil-{user}")), user);
+        let base = dir(&sandbox.path().join(format!("evil-{user}")), user);
         fs::set_permissions(&base, fs::Permissions::from_mode(0o755)).unwrap();
         // Whoever loads the module can leave the mark.
         let marks = sandbox.path().join(format!("marks-{user}"));
@@ -167,7 +167,7 @@ fn a_configuration_that_others_could_have_arranged_is_not_read() {
 pub fn home_of_root(sandbox: &Sandbox) -> PathBuf {
     unshare(CloneFlags::CLONE_NEWNS).unwrap();
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>).unwrap();
-    let home = folder(&sandbox.path().join("home"), "root");
+    let home = dir(&sandbox.path().join("home"), "root");
     fs::write(home.join(".my.cnf"), "[client]\nuser=backup\npassword=Hunter-2-secret\n").unwrap();
     let accounts = fs::read_to_string("/etc/passwd").unwrap();
     let accounts = accounts.replace(":0:0:root:/root:", &format!(":0:0:root:{}:", home.display()));
@@ -186,7 +186,7 @@ struct FakeMySql {
 
 impl FakeMySql {
     fn start(sandbox: &Sandbox, user: &str, python: &Path, plugin: &str) -> Self {
-        let base = folder(&sandbox.path().join(format!("fake {user} {plugin}")), user);
+        let base = dir(&sandbox.path().join(format!("fake {user} {plugin}")), user);
         let script = sandbox.path().join("fake_mysql.py");
         fs::write(&script, include_str!("fake_mysql.py")).unwrap();
         let (socket, log) = (base.join("mysqld.sock"), base.join("log"));
@@ -259,7 +259,7 @@ fn not_even_the_real_account_gets_roots_password_in_clear_text() {
 
 /// A listening socket of a user.
 fn listener(sandbox: &Sandbox, place: &str, name: &str, user: &str) -> UnixListener {
-    let base = folder(&sandbox.path().join(place), user);
+    let base = dir(&sandbox.path().join(place), user);
     let listener = UnixListener::bind(base.join(name)).unwrap();
     succeed(Command::new("chown").arg(user).arg(base.join(name)));
     listener
@@ -308,7 +308,7 @@ fn a_forged_line_of_the_kernels_table_hides_nothing() {
     let number = inode(&cluster.sockets.join(".s.PGSQL.5831"));
     // A path may hold the end of a line and all that follows.
     let base = tempfile::Builder::new().prefix("c").rand_bytes(4).tempdir_in("/var/lib").unwrap();
-    folder(base.path(), USER);
+    dir(base.path(), USER);
     let forged = "x\n0: 00000002 00000000 00010000 0001 01 ";
     let place = base.path().join(format!("{forged}{number} "));
     fs::create_dir(&place).unwrap();

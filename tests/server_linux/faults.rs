@@ -43,12 +43,12 @@ fn dumpers() -> Vec<i32> {
     processes.filter(is_one).filter_map(|path| path.file_name()?.to_str()?.parse().ok()).collect()
 }
 
-fn has_begun(folder: &Path) -> bool {
+fn has_begun(dir: &Path) -> bool {
     let is_long = |entry: fs::DirEntry| {
         entry.file_name().to_string_lossy().contains(".tmp-")
             && entry.metadata().is_ok_and(|data| data.len() > 0)
     };
-    fs::read_dir(folder).unwrap().flatten().any(is_long)
+    fs::read_dir(dir).unwrap().flatten().any(is_long)
 }
 
 #[test]
@@ -103,13 +103,13 @@ impl Drop for SmallDisk<'_> {
 #[test]
 fn a_full_disk_is_told_and_the_earlier_dump_stays() {
     let sandbox = machine();
-    let folder = sandbox.host().join("backup");
-    fs::create_dir(&folder).unwrap();
-    succeed(Command::new("mount").args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(&folder));
-    let _disk = SmallDisk(&folder);
+    let dir = sandbox.host().join("backup");
+    fs::create_dir(&dir).unwrap();
+    succeed(Command::new("mount").args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(&dir));
+    let _disk = SmallDisk(&dir);
     let cluster = Postgres::start(&sandbox, "main", 5631);
     sandbox.clone(&["-b", "x"]).assert_code(0);
-    let path = folder.join(names_of(&folder).pop().unwrap());
+    let path = dir.join(names_of(&dir).pop().unwrap());
     let before = unpacked(&path);
     cluster.sql(
         "postgres",
@@ -123,7 +123,7 @@ fn a_full_disk_is_told_and_the_earlier_dump_stays() {
 }
 
 #[test]
-fn a_test_run_and_earlier_failures_leave_the_backup_folder_alone() {
+fn a_test_run_and_earlier_failures_leave_the_backup_dir_alone() {
     let sandbox = machine();
     let _cluster = Postgres::start(&sandbox, "main", 5641);
     sandbox.clone(&["-b", "x", "-t"]).assert_code(70);

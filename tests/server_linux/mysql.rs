@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
 use crate::sandbox::write_script;
-use crate::servers::{MariaDb, dump, folder, machine, succeed, unpack_to};
+use crate::servers::{MariaDb, dir, dump, machine, succeed, unpack_to};
 
 const COMPARED: &str = "SELECT table_schema, table_name FROM information_schema.tables \
     WHERE table_schema IN ('a b', 'it''s `q`') ORDER BY 1, 2; CHECKSUM TABLE `a b`.t, `it's ``q```.t; \
@@ -65,7 +65,7 @@ fn a_directory_that_is_no_database_does_not_spoil_the_dump() {
     // One that the server cannot read, one that it can, and a database of a name that no server takes any more.
     std::fs::create_dir(data.join("lost+found")).unwrap();
     std::fs::set_permissions(data.join("lost+found"), std::fs::Permissions::from_mode(0o700)).unwrap();
-    folder(&data.join("old stuff"), "mysql");
+    dir(&data.join("old stuff"), "mysql");
     server.sql("CREATE DATABASE old; CREATE TABLE old.t AS SELECT 1 AS x; FLUSH TABLES");
     std::fs::create_dir(data.join("a-b")).unwrap();
     for file in ["t.frm", "t.ibd"] {

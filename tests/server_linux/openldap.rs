@@ -1,4 +1,4 @@
-//! `OpenLDAP`: dumped, decrypted with the stock tool, loaded into an empty folder, and compared.
+//! `OpenLDAP`: dumped, decrypted with the stock tool, loaded into an empty directory, and compared.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::sandbox::Sandbox;
-use crate::servers::{PASSWORD, Slapd, as_user, dump, folder, machine, succeed};
+use crate::servers::{PASSWORD, Slapd, as_user, dir, dump, machine, succeed};
 
 /// What the dump holds, through the age library.
 fn decrypted(path: &Path, password: &str) -> Vec<u8> {
@@ -89,14 +89,14 @@ fn the_configuration_and_the_entries_come_back() {
     let before = ["0", "2"].map(|number| slapcat(&slapd.configuration, number));
     slapd.stop();
 
-    // Into empty folders: the configuration first, then what it describes.
+    // Into empty directories: the configuration first, then what it describes.
     let text = String::from_utf8(text).unwrap();
     let parts = parts(&text);
     assert_eq!(parts.iter().map(|(number, _)| *number).collect::<Vec<_>>(), ["0", "2"]);
     fs::remove_dir_all(&slapd.database).unwrap();
-    folder(&slapd.database, "openldap");
+    dir(&slapd.database, "openldap");
     fs::remove_dir_all(&slapd.configuration).unwrap();
-    let empty = folder(&slapd.configuration, "openldap");
+    let empty = dir(&slapd.configuration, "openldap");
     for (number, part) in parts {
         load(&sandbox, number, part, &empty);
     }

@@ -206,16 +206,16 @@ fn a_job_finds_its_password_in_each_place() {
     Finished::from(as_a_job(&sandbox).output().unwrap()).assert_code(0);
     assert!(opens("encrypted one"));
 
-    let folder = sandbox.path().join("credentials");
-    fs::create_dir(&folder).unwrap();
-    fs::write(folder.join(NAME), "the job's own\n").unwrap();
-    let output = as_a_job(&sandbox).env("CREDENTIALS_DIRECTORY", &folder).output().unwrap();
+    let dir = sandbox.path().join("credentials");
+    fs::create_dir(&dir).unwrap();
+    fs::write(dir.join(NAME), "the job's own\n").unwrap();
+    let output = as_a_job(&sandbox).env("CREDENTIALS_DIRECTORY", &dir).output().unwrap();
     Finished::from(output).assert_code(0);
     assert!(opens("the job's own"));
 }
 
 /// The files and processes that show the password, as far as they can be read.
-fn witnesses(folder: &Path, secret: &[u8]) -> BTreeSet<String> {
+fn witnesses(dir: &Path, secret: &[u8]) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let holds = |content: &[u8]| content.windows(secret.len()).any(|window| window == secret);
     for process in fs::read_dir("/proc").unwrap().flatten() {
@@ -230,12 +230,12 @@ fn witnesses(folder: &Path, secret: &[u8]) -> BTreeSet<String> {
             }
         }
     }
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+    let mut dirs = vec![dir.to_owned()];
+    while let Some(dir) = dirs.pop() {
+        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
             let Ok(kind) = entry.file_type() else { continue };
             if kind.is_dir() {
-                folders.push(entry.path());
+                dirs.push(entry.path());
             } else if kind.is_file() && fs::read(entry.path()).is_ok_and(|content| holds(&content)) {
                 found.insert(entry.path().display().to_string());
             }

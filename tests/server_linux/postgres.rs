@@ -105,9 +105,9 @@ fn a_gigabyte_is_dumped_in_bounded_memory_and_comes_back() {
 fn an_ordinary_users_cluster_is_skipped() {
     let sandbox = machine();
     // The number is enough: no account of that user is needed.
-    let folder = sandbox.path().join("theirs");
-    fs::create_dir(&folder).unwrap();
-    let path = folder.join(".s.PGSQL.5521");
+    let dir = sandbox.path().join("theirs");
+    fs::create_dir(&dir).unwrap();
+    let path = dir.join(".s.PGSQL.5521");
     let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
     succeed(Command::new("chown").arg("4242").arg(&path));
     sandbox

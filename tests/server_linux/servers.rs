@@ -69,8 +69,8 @@ pub fn succeed(command: &mut Command) -> String {
     text
 }
 
-/// A folder that belongs to a user.
-pub fn folder(path: &Path, user: &str) -> PathBuf {
+/// A directory that belongs to a user.
+pub fn dir(path: &Path, user: &str) -> PathBuf {
     fs::create_dir_all(path).unwrap();
     succeed(Command::new("chown").arg(format!("{user}:")).arg(path));
     fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
@@ -114,7 +114,7 @@ impl Postgres {
     pub fn start_for(sandbox: &Sandbox, name: &str, port: u16, user: &str, superuser: &str) -> Self {
         let base = sandbox.path().join(format!("postgres {port}"));
         fs::create_dir(&base).unwrap();
-        let (data, sockets) = (folder(&base.join(name), user), folder(&base.join("run"), user));
+        let (data, sockets) = (dir(&base.join(name), user), dir(&base.join("run"), user));
         fs::set_permissions(&sockets, fs::Permissions::from_mode(0o755)).unwrap();
         let cluster = Self { bin: postgres_bin(), user: user.to_owned(), data, sockets, port };
         succeed(
@@ -193,12 +193,12 @@ pub struct MariaDb {
 }
 
 impl MariaDb {
-    /// Makes a data folder and starts a server on it.
+    /// Makes a data directory and starts a server on it.
     pub fn start(sandbox: &Sandbox, name: &str) -> Self {
-        let data = folder(&sandbox.path().join(format!("mariadb-{name}")), "mysql");
+        let data = dir(&sandbox.path().join(format!("mariadb-{name}")), "mysql");
         fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).unwrap();
-        // A server that starts removes the temporary tables of every other one in the same folder.
-        let temporary = folder(&sandbox.path().join(format!("tmp-{name}")), "mysql");
+        // A server that starts removes the temporary tables of every other one in the same directory.
+        let temporary = dir(&sandbox.path().join(format!("tmp-{name}")), "mysql");
         succeed(
             Command::new("mariadb-install-db")
                 .env("TMPDIR", &temporary)
@@ -211,7 +211,7 @@ impl MariaDb {
                 .arg(format!("--datadir={}", data.display()))
                 .stdin(Stdio::null()),
         );
-        let socket = folder(&sandbox.path().join(format!("run {name}")), "mysql").join("mysqld.sock");
+        let socket = dir(&sandbox.path().join(format!("run {name}")), "mysql").join("mysqld.sock");
         let process = as_user("mysql", "/usr/sbin/mariadbd")
             .env("TMPDIR", &temporary)
             .args(["--no-defaults", "--skip-networking", "--innodb-flush-log-at-trx-commit=0"])
@@ -250,12 +250,12 @@ pub struct Slapd {
 }
 
 impl Slapd {
-    /// Makes both folders, puts some entries in, and starts it.
+    /// Makes both directories, puts some entries in, and starts it.
     pub fn start(sandbox: &Sandbox) -> Self {
         let base = sandbox.path().join("ldap");
         fs::create_dir(&base).unwrap();
-        let configuration = folder(&base.join("slapd.d"), "openldap");
-        let database = folder(&base.join("db"), "openldap");
+        let configuration = dir(&base.join("slapd.d"), "openldap");
+        let database = dir(&base.join("db"), "openldap");
         let text = format!(
             "include /etc/ldap/schema/core.schema\nmodulepath /usr/lib/ldap\nmoduleload back_mdb\nmoduleload back_monitor\n\
              pidfile {0}/db/pid\ndatabase monitor\ndatabase mdb\nsuffix \"dc=example\"\nrootdn \"cn=admin,dc=example\"\n\

@@ -1,4 +1,4 @@
-//! What is in the backup folder afterwards.
+//! What is in the backup directory afterwards.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -118,15 +118,15 @@ fn a_socket_of_somebody_else_does_not_hide_the_calendars() {
     mac.service("calendar", "RUNNING").socket("var/run/caldavd/ccs_postgres_own", 5432);
     for name in foreign {
         mac.socket(&format!("var/run/caldavd/{name}"), 5432);
-        let folder = mac.sandbox.host().join("system-root/var/run/caldavd").join(name);
+        let dir = mac.sandbox.host().join("system-root/var/run/caldavd").join(name);
         match name {
-            "ccs_postgres_theirs" => std::os::unix::fs::chown(&folder, Some(47001), None).unwrap(),
-            "ccs_postgres_open" => fs::set_permissions(&folder, fs::Permissions::from_mode(0o1777)).unwrap(),
-            "ccs_postgres_empty" => fs::remove_file(folder.join(".s.PGSQL.5432")).unwrap(),
-            _ => std::os::unix::fs::chown(folder.join(".s.PGSQL.5432"), Some(4242), None).unwrap(),
+            "ccs_postgres_theirs" => std::os::unix::fs::chown(&dir, Some(47001), None).unwrap(),
+            "ccs_postgres_open" => fs::set_permissions(&dir, fs::Permissions::from_mode(0o1777)).unwrap(),
+            "ccs_postgres_empty" => fs::remove_file(dir.join(".s.PGSQL.5432")).unwrap(),
+            _ => std::os::unix::fs::chown(dir.join(".s.PGSQL.5432"), Some(4242), None).unwrap(),
         }
         // The newest of all.
-        fs::File::open(&folder).unwrap().set_modified(SystemTime::now() + Duration::from_secs(60)).unwrap();
+        fs::File::open(&dir).unwrap().set_modified(SystemTime::now() + Duration::from_secs(60)).unwrap();
     }
     let finished = mac.back_up();
     finished.assert_code(0);
@@ -148,7 +148,7 @@ fn a_socket_of_somebody_else_does_not_hide_the_calendars() {
 }
 
 #[test]
-fn a_test_run_and_every_earlier_failure_leave_the_folder_alone() {
+fn a_test_run_and_every_earlier_failure_leave_the_dir_alone() {
     let mac = Mac::server("10.9.5");
     mac.sandbox.clone(&["-b", PASSWORD, "-t"]).assert_code(70);
     assert!(!mac.backup().exists());
@@ -164,9 +164,9 @@ fn a_test_run_and_every_earlier_failure_leave_the_folder_alone() {
 }
 
 #[test]
-fn the_folder_can_be_another_one() {
+fn the_dir_can_be_another_one() {
     let mac = Mac::server("10.9.5");
-    let other = mac.file("other/folder");
+    let other = mac.file("other/directory");
     mac.sandbox.clone(&["-b", PASSWORD, "--backup-dir", other.to_str().unwrap()]).assert_code(0);
     assert_eq!(names_of(&other), ["OpenDirectory.sparsebundle", "Postgres.bz2", "ServerSettings.plist.bz2"]);
     assert!(!mac.backup().exists());

@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 use crate::mac::{DEVICES, Mac, PASSWORD};
 use crate::sandbox::{Finished, wait_until};
 
-/// Backs up once, lets a part fail, and asserts that nothing in the backup folder has changed.
+/// Backs up once, lets a part fail, and asserts that nothing in the backup directory has changed.
 #[track_caller]
 fn check(change: impl FnOnce(&mut Mac), code: i32, reason: &str, ran: &str) {
     let mut mac = Mac::server("10.9.5");
@@ -65,7 +65,7 @@ fn a_refused_dump_is_told_in_its_own_words() {
     check(|mac| _ = mac.dump("default", "refuse"), 96, words, "pg_dumpall _postgres default");
 }
 
-/// Only the first dump differs from the first run's, so the folder stays the same when the second fails.
+/// Only the first dump differs from the first run's, so the directory stays the same when the second fails.
 #[test]
 fn a_dump_that_is_not_whole_is_no_success() {
     let ran = format!("pg_dumpall _devicemgr {DEVICES}");
@@ -124,7 +124,7 @@ fn an_interrupted_archive_ends_the_run_and_leaves_the_last_one() {
 }
 
 #[test]
-fn a_backup_folder_that_is_a_link_is_refused() {
+fn a_backup_dir_that_is_a_link_is_refused() {
     let mac = Mac::server("10.9.5");
     fs::create_dir(mac.file("elsewhere")).unwrap();
     std::os::unix::fs::symlink(mac.file("elsewhere"), mac.backup()).unwrap();

@@ -13,7 +13,7 @@ use crate::sandbox::{Finished, Sandbox, names_of, write_script};
 /// The password of most tests: it occurs nowhere by chance.
 pub const PASSWORD: &str = "Xq7 zebra='47' ü!";
 
-/// The folders of the sockets, below the system's root.
+/// The directories of the sockets, below the system's root.
 pub const SERVER_SERVICES: &str = "Library/Server/PostgreSQL For Server Services/Socket";
 pub const DEVICES: &str = "Library/Server/ProfileManager/Config/var/PostgreSQL";
 pub const WIKI: &str = "Library/Server/Wiki/PostgresSocket";
@@ -95,18 +95,18 @@ impl Mac {
     }
 
     /// Sets how the dump of the instance at this socket goes.
-    pub fn dump(&mut self, folder: &str, how: &str) -> &mut Self {
-        self.state["dumps"][folder] = how.into();
+    pub fn dump(&mut self, dir: &str, how: &str) -> &mut Self {
+        self.state["dumps"][dir] = how.into();
         self.save();
         self
     }
 
     /// Makes the socket of a database.
-    pub fn socket(&mut self, folder: &str, port: u16) -> &mut Self {
-        let folder = self.sandbox.host().join("system-root").join(folder);
-        fs::create_dir_all(&folder).unwrap();
-        mknod(&folder.join(format!(".s.PGSQL.{port}")), SFlag::S_IFSOCK, Mode::S_IRWXU, 0).unwrap();
-        fs::write(folder.join(format!(".s.PGSQL.{port}.lock")), "1").unwrap();
+    pub fn socket(&mut self, dir: &str, port: u16) -> &mut Self {
+        let dir = self.sandbox.host().join("system-root").join(dir);
+        fs::create_dir_all(&dir).unwrap();
+        mknod(&dir.join(format!(".s.PGSQL.{port}")), SFlag::S_IFSOCK, Mode::S_IRWXU, 0).unwrap();
+        fs::write(dir.join(format!(".s.PGSQL.{port}.lock")), "1").unwrap();
         self
     }
 
@@ -133,12 +133,12 @@ impl Mac {
         text.lines().map(str::to_owned).collect()
     }
 
-    /// The backup folder.
+    /// The backup directory.
     pub fn backup(&self) -> PathBuf {
         self.sandbox.host().join("backup")
     }
 
-    /// The names in the backup folder, one space between; leftovers would show here.
+    /// The names in the backup directory, one space between; leftovers would show here.
     pub fn names(&self) -> String {
         let names = names_of(&self.backup());
         names.iter().map(|name| name.to_str().unwrap()).collect::<Vec<_>>().join(" ")
@@ -152,7 +152,7 @@ impl Mac {
         text
     }
 
-    /// Every byte of the backup folder.
+    /// Every byte of the backup directory.
     pub fn everything(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let mut files = Vec::new();
         gather(&self.backup(), &mut files);
@@ -174,9 +174,9 @@ impl Mac {
     }
 }
 
-/// Every file below a folder with its content.
-pub fn gather(folder: &Path, files: &mut Vec<(PathBuf, Vec<u8>)>) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
+/// Every file below a directory with its content.
+pub fn gather(dir: &Path, files: &mut Vec<(PathBuf, Vec<u8>)>) {
+    let Ok(entries) = fs::read_dir(dir) else { return };
     for entry in entries {
         let path = entry.unwrap().path();
         let kind = fs::symlink_metadata(&path).unwrap().file_type();

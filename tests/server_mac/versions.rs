@@ -7,8 +7,8 @@ const BEFORE: [&str; 2] = ["serveradmin fullstatus dirserv", "serveradmin comman
 /// Everything that any version has ever had, running.
 fn full(version: &str) -> Mac {
     let mut mac = Mac::server(version);
-    for folder in [SERVER_SERVICES, DEVICES, WIKI, CALENDAR] {
-        mac.socket(folder, 5432);
+    for dir in [SERVER_SERVICES, DEVICES, WIKI, CALENDAR] {
+        mac.socket(dir, 5432);
     }
     mac.service("calendar", "RUNNING");
     mac

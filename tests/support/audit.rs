@@ -4,8 +4,8 @@
 
 #[path = "audit/difference.rs"]
 mod difference;
-#[path = "audit/folder.rs"]
-pub mod folder;
+#[path = "audit/dir.rs"]
+pub mod dir;
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
@@ -15,7 +15,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 pub use difference::{Difference, Side, What};
-use folder::{Entry, Folder, Inode, Kind, push_name, to_path};
+use dir::{Dir, Entry, Inode, Kind, push_name, to_path};
 
 /// How many bytes of a file are compared at a time.
 const CHUNK: usize = 1024 * 1024;
@@ -33,7 +33,7 @@ pub struct Options {
     pub ignore_lost_and_found: bool,
     /// These relative paths and everything below them are ignored.
     pub skip: Vec<PathBuf>,
-    /// A folder of the source on which another filesystem is mounted has to be an empty folder in the clone.
+    /// A directory of the source on which another filesystem is mounted has to be an empty directory in the clone.
     pub one_file_system: bool,
     /// Times are compared to the nanosecond, otherwise to the second.
     pub nanoseconds: bool,
@@ -44,7 +44,7 @@ pub struct Options {
     /// How many bytes more than the source's, plus a twentieth, a file with holes may occupy in the clone. XFS
     /// allocates ahead and needs some 64 KiB for each stretch of data.
     pub sparse_slack: u64,
-    /// The time of the root folder itself is compared.
+    /// The time of the root directory itself is compared.
     pub root_mtime: bool,
 }
 
@@ -67,7 +67,7 @@ impl Default for Options {
 /// Compares two trees and returns every difference, in the order of the walk.
 pub fn audit(source: &Path, clone: &Path, options: &Options) -> Vec<Difference> {
     let mut audit = Audit::new(options);
-    match (Folder::open(source), Folder::open(clone)) {
+    match (Dir::open(source), Dir::open(clone)) {
         (Ok(source), Ok(clone)) => audit.walk(Pair { source, clone }),
         (source, clone) => audit.unreadable(source.err(), clone.err()),
     }
@@ -88,13 +88,13 @@ pub fn assert_same(source: &Path, clone: &Path, options: &Options) {
     );
 }
 
-/// The same folder of both trees.
+/// The same directory of both trees.
 struct Pair {
-    source: Folder,
-    clone: Folder,
+    source: Dir,
+    clone: Dir,
 }
 
-/// A folder on the way from the root to where the walk is.
+/// A directory on the way from the root to where the walk is.
 struct Level {
     names: std::vec::IntoIter<OsString>,
     path_length: usize,
@@ -195,7 +195,7 @@ impl<'a> Audit<'a> {
                 return true;
             }
         }
-        // Whatever is below a skipped folder is never met, so only the paths themselves are looked for.
+        // Whatever is below a skipped directory is never met, so only the paths themselves are looked for.
         !self.options.skip.is_empty() && {
             let mut path = self.path.clone();
             push_name(&mut path, name);
@@ -203,7 +203,7 @@ impl<'a> Audit<'a> {
         }
     }
 
-    /// Compares one entry; returns the pair of folders to go on with.
+    /// Compares one entry; returns the pair of directories to go on with.
     fn compare(&mut self, here: &Pair, name: &OsStr) -> Option<Pair> {
         let xattrs = self.options.xattrs;
         let (source, clone) =
@@ -212,7 +212,7 @@ impl<'a> Audit<'a> {
             self.report(What::Kind { source: source.kind, clone: clone.kind });
             return None;
         }
-        if source.kind != Kind::Folder && (source.links > 1 || clone.links > 1) {
+        if source.kind != Kind::Dir && (source.links > 1 || clone.links > 1) {
             self.compare_hard_links(source.inode, clone.inode);
             if !self.compared.insert((source.inode, clone.inode)) {
                 return None;
@@ -222,12 +222,12 @@ impl<'a> Audit<'a> {
         if source.kind == Kind::File {
             self.compare_contents(here, name, &source, &clone);
         }
-        if source.kind != Kind::Folder {
+        if source.kind != Kind::Dir {
             return None;
         }
         let is_mount_point = self.options.one_file_system && source.inode.0 != self.root_device;
         if is_mount_point {
-            let names = here.clone.enter(name).and_then(|folder| folder.names());
+            let names = here.clone.enter(name).and_then(|dir| dir.names());
             if let Some((names, ())) = self.readable((names, Ok(()))) {
                 self.report_names(names, &What::Extra);
             }

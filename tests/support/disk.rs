@@ -26,19 +26,19 @@ pub struct LoopDisk {
     // The order of the fields is the order in which they are given up.
     mounted: Mounted,
     attached: Attached,
-    folder: TempDir,
+    dir: TempDir,
 }
 
 /// A filesystem in memory.
 #[derive(Debug)]
 pub struct Tmpfs {
     mounted: Mounted,
-    folder: TempDir,
+    dir: TempDir,
 }
 
 /// Whether this machine can make and mount such a filesystem.
 pub fn supported(kind: &str) -> bool {
-    let tool_is_there = |folder: &&str| Path::new(folder).join(format!("mkfs.{kind}")).exists();
+    let tool_is_there = |dir: &&str| Path::new(dir).join(format!("mkfs.{kind}")).exists();
     ["/usr/sbin", "/sbin", "/usr/bin"].iter().any(tool_is_there)
         && (kernel_knows(kind) || run("modprobe", ["-q", kind]).is_ok() && kernel_knows(kind))
 }
@@ -55,7 +55,7 @@ impl LoopDisk {
         Self::inside(&std::env::temp_dir(), kind, size_mib, mkfs_arguments, mount_options)
     }
 
-    /// The same, with the image in a folder of one's choice: on a small filesystem it can be larger than its host.
+    /// The same, with the image in a directory of one's choice: on a small filesystem it can be larger than its host.
     pub fn inside(
         host: &Path,
         kind: &str,
@@ -63,8 +63,8 @@ impl LoopDisk {
         mkfs_arguments: &[&str],
         mount_options: &str,
     ) -> Self {
-        let folder = must("make a temporary folder", tempfile::tempdir_in(host));
-        let image = folder.path().join("image");
+        let dir = must("make a temporary directory", tempfile::tempdir_in(host));
+        let image = dir.path().join("image");
         let file = must("create the image", fs::File::create(&image));
         must("size the image", file.set_len(size_mib * 1024 * 1024));
         let attached = Attached::new(&image);
@@ -77,20 +77,20 @@ impl LoopDisk {
         };
         let arguments = force.iter().chain(mkfs_arguments).map(OsStr::new).chain([device.as_os_str()]);
         must("make the filesystem", run(&format!("mkfs.{kind}"), arguments));
-        let point = folder.path().join("mounted");
+        let point = dir.path().join("mounted");
         must("make the mount point", fs::create_dir(&point));
         let mounted = Mounted::new(kind, device.as_os_str(), &point, mount_options);
-        Self { mounted, attached, folder }
+        Self { mounted, attached, dir }
     }
 
     /// Mounts the filesystem that an image holds already, as after a power cut; the image is not removed with it.
     pub fn of_image(kind: &str, image: &Path, mount_options: &str) -> Self {
-        let folder = must("make a temporary folder", tempfile::tempdir());
+        let dir = must("make a temporary directory", tempfile::tempdir());
         let attached = Attached::new(image);
-        let point = folder.path().join("mounted");
+        let point = dir.path().join("mounted");
         must("make the mount point", fs::create_dir(&point));
         let mounted = Mounted::new(kind, attached.device.as_os_str(), &point, mount_options);
-        Self { mounted, attached, folder }
+        Self { mounted, attached, dir }
     }
 
     /// Where it is mounted.
@@ -105,7 +105,7 @@ impl LoopDisk {
 
     /// The file that holds the disk.
     pub fn image(&self) -> PathBuf {
-        self.folder.path().join("image")
+        self.dir.path().join("image")
     }
 
     /// Makes the mounted filesystem read-only, as an administrator would.
@@ -124,7 +124,7 @@ impl LoopDisk {
         self.attached.is_given_up.set(true);
     }
 
-    /// Takes the filesystem out of the tree of folders while whoever has something open on it keeps using it.
+    /// Takes the filesystem out of the tree of directories while whoever has something open on it keeps using it.
     pub fn unmount_lazily(&self) {
         must("unmount lazily", run("umount", [OsStr::new("-l"), self.path().as_os_str()]));
     }
@@ -146,7 +146,7 @@ impl LoopDisk {
     /// Copies the image as it is on the disk.
     pub fn save(&self) -> PathBuf {
         must("write the caches", run("sync", [OsStr::new("-f"), self.path().as_os_str()]));
-        let copy = self.folder.path().join("saved");
+        let copy = self.dir.path().join("saved");
         let sparse = OsStr::new("--sparse=always");
         must("save the image", run("cp", [sparse, self.image().as_os_str(), copy.as_os_str()]));
         copy
@@ -202,7 +202,7 @@ impl LoopDisk {
         must("shrink the device", run("losetup", [OsStr::new("-c"), self.device().as_os_str()]));
     }
 
-    /// Takes the device away under the mounted filesystem: contents fail with EIO. Folders and properties do too,
+    /// Takes the device away under the mounted filesystem: contents fail with EIO. Directories and properties do too,
     /// except those that the kernel holds in memory for reasons of its own.
     pub fn lose_device(&self) {
         self.truncate_image(STUB);
@@ -221,9 +221,9 @@ impl Tmpfs {
     }
 
     fn of_kind(kind: &str, options: &str) -> Self {
-        let folder = must("make a temporary folder", tempfile::tempdir());
-        let mounted = Mounted::new(kind, OsStr::new(kind), folder.path(), options);
-        Self { mounted, folder }
+        let dir = must("make a temporary directory", tempfile::tempdir());
+        let mounted = Mounted::new(kind, OsStr::new(kind), dir.path(), options);
+        Self { mounted, dir }
     }
 
     /// Where it is mounted.
@@ -237,23 +237,23 @@ impl Tmpfs {
     }
 }
 
-/// A second place for a folder.
+/// A second place for a directory.
 #[derive(Debug)]
 pub struct BindMount {
     mounted: Mounted,
-    folder: Option<TempDir>,
+    dir: Option<TempDir>,
 }
 
 impl BindMount {
-    /// Shows an existing folder at another path too.
+    /// Shows an existing directory at another path too.
     pub fn new(original: &Path) -> Self {
-        let folder = must("make a temporary folder", tempfile::tempdir());
-        Self { mounted: Self::at(original, folder.path()).mounted, folder: Some(folder) }
+        let dir = must("make a temporary directory", tempfile::tempdir());
+        Self { mounted: Self::at(original, dir.path()).mounted, dir: Some(dir) }
     }
 
-    /// Shows an existing folder at this path too, over the folder that is there.
+    /// Shows an existing directory at this path too, over the directory that is there.
     pub fn at(original: &Path, point: &Path) -> Self {
-        Self { mounted: Mounted::new("none", original.as_os_str(), point, "bind"), folder: None }
+        Self { mounted: Mounted::new("none", original.as_os_str(), point, "bind"), dir: None }
     }
 
     /// The other path.

@@ -1,7 +1,7 @@
-//! Runs the product on a host that a test has made: the folder named by `COUNTERPART_FAKE_HOST`.
+//! Runs the product on a host that a test has made: the directory named by `COUNTERPART_FAKE_HOST`.
 //!
-//! That folder holds `system` ("macos" or "linux"), `tools/` with the system's tools, `rsync/` as the one folder that is
-//! searched before `PATH`, may hold `users`, `dumper-silence`, `name` (the machine's) and the folders where disks are mounted (`mnt/`, `Volumes/`),
+//! That directory holds `system` ("macos" or "linux"), `tools/` with the system's tools, `rsync/` as the one directory that is
+//! searched before `PATH`, may hold `users`, `dumper-silence`, `name` (the machine's) and the directories where disks are mounted (`mnt/`, `Volumes/`),
 //! and gets `log/`, `lock/`, `state/` and `jobs/`; `system-state/` is what root remembers. The shipped binary reads no such variable.
 
 use std::collections::BTreeMap;
@@ -45,15 +45,15 @@ fn fake_host() -> anyhow::Result<Host> {
         server_root: root.join("server-app"),
         system_root: root.join("system-root"),
     };
-    let mount_folders = match system {
+    let mount_dirs = match system {
         System::MacOs => vec![root.join("Volumes")],
         System::Linux => ["mnt", "media", "run/media"].map(|name| root.join(name)).into(),
     };
     Ok(Host {
         platform: platform(system, &tools)?,
-        mount_folders,
+        mount_dirs,
         tools,
-        rsync_folders: vec![root.join("rsync")],
+        rsync_dirs: vec![root.join("rsync")],
         search_path: std::env::var_os("PATH").unwrap_or_default(),
         job_dir: root.join("jobs"),
         log_dir: root.join("log"),

@@ -12,8 +12,8 @@ pub fn fetched() -> Vec<(String, PathBuf)> {
         .map(PathBuf::from)
         .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache")))
         .unwrap_or_else(|| "/root/.cache".into());
-    let folder = cache.join("counterpart-tests/rsync");
-    let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
+    let dir = cache.join("counterpart-tests/rsync");
+    let entries = fs::read_dir(&dir).into_iter().flatten().flatten();
     let mut found: Vec<(String, PathBuf)> = entries
         .map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path().join("rsync")))
         .filter(|(_, rsync)| rsync.is_file())
@@ -22,7 +22,7 @@ pub fn fetched() -> Vec<(String, PathBuf)> {
     assert!(
         !found.is_empty(),
         "there is no other rsync in {}: run tests/other-rsyncs.sh, as tests/run.sh does",
-        folder.display()
+        dir.display()
     );
     found
 }

@@ -1,4 +1,4 @@
-//! A machine of one's own for each test: a fake host, a source and a destination in a temporary folder.
+//! A machine of one's own for each test: a fake host, a source and a destination in a temporary directory.
 #![allow(dead_code, reason = "each test crate uses a part")]
 
 use std::ffi::{OsStr, OsString};
@@ -22,10 +22,10 @@ pub const FAKE_HOST: &str = env!("CARGO_BIN_EXE_counterpart-fake-host");
 /// The product itself.
 pub const PRODUCT: &str = env!("CARGO_BIN_EXE_counterpart");
 
-/// A temporary folder with all that a run needs.
+/// A temporary directory with all that a run needs.
 #[derive(Debug)]
 pub struct Sandbox {
-    folder: TempDir,
+    dir: TempDir,
     /// What is cloned.
     pub source: PathBuf,
     /// What becomes the clone.
@@ -57,23 +57,23 @@ impl Sandbox {
     }
 
     fn made(system: &str, place: &Path) -> Self {
-        let folder = tempfile::Builder::new().prefix("counterpart-test-").tempdir_in(place).unwrap();
+        let dir = tempfile::Builder::new().prefix("counterpart-test-").tempdir_in(place).unwrap();
         for name in ["host/tools", "host/rsync", "source", "destination"] {
-            fs::create_dir_all(folder.path().join(name)).unwrap();
+            fs::create_dir_all(dir.path().join(name)).unwrap();
         }
         // Only root writes above a destination, as on a real machine.
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        fs::write(folder.path().join("host/system"), system).unwrap();
-        let (source, destination) = (folder.path().join("source"), folder.path().join("destination"));
-        Self { folder, source, destination }
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::write(dir.path().join("host/system"), system).unwrap();
+        let (source, destination) = (dir.path().join("source"), dir.path().join("destination"));
+        Self { dir, source, destination }
     }
 
-    /// The temporary folder itself.
+    /// The temporary directory itself.
     pub fn path(&self) -> &Path {
-        self.folder.path()
+        self.dir.path()
     }
 
-    /// The fake host's folder, with `tools/`, `rsync/`, `log/` and `lock/`.
+    /// The fake host's directory, with `tools/`, `rsync/`, `log/` and `lock/`.
     pub fn host(&self) -> PathBuf {
         self.path().join("host")
     }
@@ -179,25 +179,25 @@ impl Sandbox {
     }
 }
 
-/// The suffixes of the marks in a folder, in order. The record is left out: nearly every run leaves one, and
+/// The suffixes of the marks in a directory, in order. The record is left out: nearly every run leaves one, and
 /// `reports` looks after it.
-pub fn marks_of(folder: &Path) -> Vec<String> {
-    let names = names_of(folder);
+pub fn marks_of(dir: &Path) -> Vec<String> {
+    let names = names_of(dir);
     let suffixes =
         names.iter().filter_map(|name| name.to_string_lossy().strip_prefix(STEM).map(str::to_owned));
     suffixes.filter(|suffix| suffix != RECORD).collect()
 }
 
-/// All names in a folder, in order.
-pub fn names_of(folder: &Path) -> Vec<OsString> {
+/// All names in a directory, in order.
+pub fn names_of(dir: &Path) -> Vec<OsString> {
     let mut names: Vec<OsString> =
-        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
     names
 }
 
-fn write_below(folder: &Path, name: &Path, content: &str) {
-    let path = folder.join(name);
+fn write_below(dir: &Path, name: &Path, content: &str) {
+    let path = dir.join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, content).unwrap();
 }

@@ -17,29 +17,29 @@ use nix::fcntl::AT_FDCWD;
 use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 
-use super::audit::folder::{Folder, Kind, push_name, to_path, visit_from_leaves};
+use super::audit::dir::{Dir, Kind, push_name, to_path, visit_from_leaves};
 pub use hostile::{acl, capability, hostile_tree, hostile_tree_reserving};
 pub use snapshot::{Snapshot, assert_unchanged, snapshot, snapshot_with_ctime};
 
 /// The longest path that the system takes in one piece, without the zero at its end.
 pub const LONGEST_PATH: usize = 4095;
 
-/// How many files `many_files` puts into one folder.
-const FILES_PER_FOLDER: usize = 500;
+/// How many files `many_files` puts into one directory.
+const FILES_PER_DIR: usize = 500;
 
-/// Creates `count` small files of the same size and of different contents, some hundreds to a folder.
+/// Creates `count` small files of the same size and of different contents, some hundreds to a directory.
 pub fn many_files(root: &Path, count: usize, bytes_each: usize) {
     let mut contents = noise(1, bytes_each);
-    let mut folder = root.to_path_buf();
+    let mut dir = root.to_path_buf();
     for number in 0..count {
-        if number % FILES_PER_FOLDER == 0 {
-            folder = root.join(format!("{:04}", number / FILES_PER_FOLDER));
-            must(fs::create_dir_all(&folder), &folder);
+        if number % FILES_PER_DIR == 0 {
+            dir = root.join(format!("{:04}", number / FILES_PER_DIR));
+            must(fs::create_dir_all(&dir), &dir);
         }
         for (byte, mark) in contents.iter_mut().zip(number.to_le_bytes()) {
             *byte = mark;
         }
-        let file = folder.join(format!("{number:08}"));
+        let file = dir.join(format!("{number:08}"));
         must(fs::File::create(&file).and_then(|mut file| file.write_all(&contents)), &file);
     }
 }
@@ -51,19 +51,19 @@ pub fn over_long_path(root: &Path) -> PathBuf {
     path
 }
 
-/// Makes one file in a chain of folders with long names, its relative path of exactly so many bytes.
+/// Makes one file in a chain of directories with long names, its relative path of exactly so many bytes.
 pub fn deep_file(root: &Path, first: &str, length: usize) -> PathBuf {
     let mut path = Vec::new();
-    let mut folder = must(Folder::open(root), root);
+    let mut dir = must(Dir::open(root), root);
     let mut name = first.to_owned();
     loop {
         push_name(&mut path, OsStr::new(&name));
-        must(fs::create_dir(folder.at(OsStr::new(&name))), &to_path(&path));
-        folder = must(folder.enter(OsStr::new(&name)), &to_path(&path));
+        must(fs::create_dir(dir.at(OsStr::new(&name))), &to_path(&path));
+        dir = must(dir.enter(OsStr::new(&name)), &to_path(&path));
         let left = length - path.len() - 1;
         if left <= 255 {
             let leaf = "f".repeat(left);
-            must(fs::write(folder.at(OsStr::new(&leaf)), "deep"), &to_path(&path));
+            must(fs::write(dir.at(OsStr::new(&leaf)), "deep"), &to_path(&path));
             push_name(&mut path, OsStr::new(&leaf));
             return to_path(&path);
         }
@@ -74,14 +74,14 @@ pub fn deep_file(root: &Path, first: &str, length: usize) -> PathBuf {
 /// Removes a tree however long its paths are, the root included; stops at the border of the filesystem.
 pub fn remove_tree(root: &Path) {
     let device = must(fs::symlink_metadata(root), root).dev();
-    visit_from_leaves(root, false, |folder, name, path, entry| {
+    visit_from_leaves(root, false, |dir, name, path, entry| {
         assert_eq!(entry.inode.0, device, "\"{}\" is on another filesystem", path.escape_ascii());
         if path.is_empty() {
             must(fs::remove_dir(root), root);
-        } else if entry.kind == Kind::Folder {
-            must(fs::remove_dir(folder.at(name)), &to_path(path));
+        } else if entry.kind == Kind::Dir {
+            must(fs::remove_dir(dir.at(name)), &to_path(path));
         } else {
-            must(fs::remove_file(folder.at(name)), &to_path(path));
+            must(fs::remove_file(dir.at(name)), &to_path(path));
         }
     });
 }

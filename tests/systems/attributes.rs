@@ -24,10 +24,10 @@ fn assert_stored(path: &Path) {
 
 /// A backup as `rsync --fake-super` leaves it, on files of every kind that can bear these attributes.
 fn store(sandbox: &Sandbox) {
-    sandbox.write("folder/file", "content");
+    sandbox.write("directory/file", "content");
     sandbox.write("linked", "content");
     fs::hard_link(sandbox.source.join("linked"), sandbox.source.join("again")).unwrap();
-    for name in ["folder", "folder/file", "linked"] {
+    for name in ["directory", "directory/file", "linked"] {
         for (attribute, value) in STORED {
             xattr::set(sandbox.source.join(name), attribute, value).unwrap();
         }
@@ -36,13 +36,13 @@ fn store(sandbox: &Sandbox) {
 
 fn clone_twice(sandbox: &Sandbox, more: &[&str]) {
     sandbox.clone(more).assert_code(0);
-    for name in ["folder", "folder/file", "linked", "again"] {
+    for name in ["directory", "directory/file", "linked", "again"] {
         assert_stored(&sandbox.destination.join(name));
     }
     sandbox.clone(more).assert_code(0);
     let record = sandbox.record().unwrap();
     assert_eq!(record["statistics"]["transferred"], 0);
-    for name in ["folder", "folder/file", "linked", "again"] {
+    for name in ["directory", "directory/file", "linked", "again"] {
         assert_stored(&sandbox.destination.join(name));
     }
 }
@@ -75,8 +75,9 @@ fn they_survive_beside_lists_on_xfs() {
         let list =
             b"\x02\0\0\0\x01\0\x06\0\xff\xff\xff\xff\x02\0\x04\0\x05\0\0\0\x04\0\x04\0\xff\xff\xff\xff\
                      \x10\0\x04\0\xff\xff\xff\xff\x20\0\x04\0\xff\xff\xff\xff";
-        let of_list = |root: &Path| xattr::get(root.join("folder/file"), "system.posix_acl_access").unwrap();
-        xattr::set(sandbox.source.join("folder/file"), "system.posix_acl_access", list).unwrap();
+        let of_list =
+            |root: &Path| xattr::get(root.join("directory/file"), "system.posix_acl_access").unwrap();
+        xattr::set(sandbox.source.join("directory/file"), "system.posix_acl_access", list).unwrap();
         clone_twice(sandbox, &[]);
         assert!(of_list(&sandbox.source).is_some());
         assert_eq!(of_list(&sandbox.source), of_list(&sandbox.destination));
@@ -92,16 +93,16 @@ fn restore_brings_them_back() {
         }
         store(sandbox);
         sandbox.clone(&["--safety-net"]).assert_code(0);
-        fs::remove_dir_all(sandbox.source.join("folder")).unwrap();
+        fs::remove_dir_all(sandbox.source.join("directory")).unwrap();
         sandbox.clone(&["--safety-net"]).assert_code(0);
         let target = sandbox.path().join("restored");
         fs::create_dir(&target).unwrap();
         let arguments = ["restore", "-d"].map(OsStr::new).into_iter();
         let arguments =
             arguments.chain([sandbox.destination.as_os_str(), OsStr::new("--to"), target.as_os_str()]);
-        let run = sandbox.run(arguments.chain([OsStr::new("folder")]));
+        let run = sandbox.run(arguments.chain([OsStr::new("directory")]));
         assert_eq!(run.code, 0, "{run}");
-        assert_stored(&target.join("folder"));
-        assert_stored(&target.join("folder/file"));
+        assert_stored(&target.join("directory"));
+        assert_stored(&target.join("directory/file"));
     });
 }

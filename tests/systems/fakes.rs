@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::sandbox::{Sandbox, write_script};
 
-/// A folder of captured output.
+/// A directory of captured output.
 pub const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/rsync");
 
 /// The options that Samba's rsync has had from 3.0.9 on, as far as this program may use them.

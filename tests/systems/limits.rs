@@ -91,10 +91,10 @@ fn a_name_that_looks_like_a_temporary_files_is_kept() {
     let mut sandbox = Sandbox::new();
     sandbox.source = source.path().into();
     sandbox.destination = disk.path().into();
-    fs::create_dir(sandbox.source.join(".folder.Ab12Cd")).unwrap();
-    during_the_copy(&sandbox, &large_attribute(&sandbox, &[".folder.Ab12Cd"]));
+    fs::create_dir(sandbox.source.join(".directory.Ab12Cd")).unwrap();
+    during_the_copy(&sandbox, &large_attribute(&sandbox, &[".directory.Ab12Cd"]));
     let run = sandbox.clone(&[]);
-    let example = sandbox.destination.join(".folder.Ab12Cd").display().to_string();
+    let example = sandbox.destination.join(".directory.Ab12Cd").display().to_string();
     assert_cannot_hold(&sandbox, &run, ATTRIBUTES, &example);
 }
 

@@ -23,7 +23,7 @@ fn mac(version: &str) -> Sandbox {
     sandbox
 }
 
-/// Clones to a folder elsewhere.
+/// Clones to a directory elsewhere.
 fn clone_to(sandbox: &Sandbox, destination: &Path) -> Finished {
     clone_of(sandbox, &sandbox.source, destination, &[])
 }
@@ -120,9 +120,9 @@ fn a_volume_that_ignores_ownership_is_refused() {
 fn vsdbutil_is_asked_for_the_mount_point_and_only_once() {
     let sandbox = mac("10.15.7");
     let volume = Tmpfs::new("size=16m");
-    let folder = volume.path().join("a folder/below");
-    fs::create_dir_all(&folder).unwrap();
-    clone_to(&sandbox, &folder).assert_code(0);
+    let dir = volume.path().join("a directory/below");
+    fs::create_dir_all(&dir).unwrap();
+    clone_to(&sandbox, &dir).assert_code(0);
     let asked = fs::read_to_string(sandbox.path().join("vsdbutil.asked")).unwrap();
     let volume = volume.path().to_str().unwrap();
     assert!(!asked.is_empty() && asked.lines().all(|asked| asked == volume), "{asked}");
@@ -237,13 +237,13 @@ fn a_mounted_sealed_volume_is_refused() {
 }
 
 #[test]
-fn a_folder_on_a_sealed_volume_is_data() {
+fn a_dir_on_a_sealed_volume_is_data() {
     let (sandbox, volume) = (mac("12.6"), Tmpfs::new("size=16m"));
     fakes::diskutil(&sandbox, SEALED);
-    let folder = volume.path().join("Users");
-    fs::create_dir(&folder).unwrap();
-    fs::write(folder.join("file"), "content").unwrap();
-    clone_of(&sandbox, &folder, &sandbox.destination, &[]).assert_code(0);
+    let dir = volume.path().join("Users");
+    fs::create_dir(&dir).unwrap();
+    fs::write(dir.join("file"), "content").unwrap();
+    clone_of(&sandbox, &dir, &sandbox.destination, &[]).assert_code(0);
 }
 
 /// What the original left out of every clone, by a name that each pattern matches.
@@ -311,7 +311,7 @@ const KEPT: &[&str] = &[
     "private/var/tmp/kept",
 ];
 
-/// Folders that are cloned without their contents: a booting system mounts or makes something there.
+/// Directories that are cloned without their contents: a booting system mounts or makes something there.
 const EMPTIED: &[&str] = &[
     "Library/Caches",
     "Volumes",
@@ -325,8 +325,8 @@ const EMPTIED: &[&str] = &[
     "System/Volumes",
 ];
 
-fn exists(folder: &Path, name: &str) -> bool {
-    folder.join(name).symlink_metadata().is_ok()
+fn exists(dir: &Path, name: &str) -> bool {
+    dir.join(name).symlink_metadata().is_ok()
 }
 
 fn write_all(sandbox: &Sandbox) {

@@ -18,24 +18,24 @@ fn mac() -> Sandbox {
     sandbox
 }
 
-fn folder(sandbox: &Sandbox, name: &str) -> PathBuf {
+fn dir(sandbox: &Sandbox, name: &str) -> PathBuf {
     let path = sandbox.path().join(name);
     fs::create_dir_all(&path).unwrap();
     path
 }
 
 /// A program that answers `--version` in this way and takes nothing else, as Apple's refuses `--acls`.
-fn prints(folder: &Path, out: &str, err: &str) {
+fn prints(dir: &Path, out: &str, err: &str) {
     let body = format!(
         "if [ \"$*\" != --version ]; then echo 'rsync: unrecognized option' >&2; exit 1; fi\n\
          printf '%s' '{out}'; printf '%s' '{err}' >&2"
     );
-    write_script(&folder.join("rsync"), &body);
+    write_script(&dir.join("rsync"), &body);
 }
 
-fn good(folder: &Path) -> Record {
-    let record = Record(folder.join("record"));
-    FakeRsync::new("3.5.1", &[SINCE_3_2_3]).install(&folder.join("rsync"), &record.0);
+fn good(dir: &Path) -> Record {
+    let record = Record(dir.join("record"));
+    FakeRsync::new("3.5.1", &[SINCE_3_2_3]).install(&dir.join("rsync"), &record.0);
     record
 }
 
@@ -45,9 +45,9 @@ fn with_path<'a>(sandbox: &Sandbox, path: impl IntoIterator<Item = &'a Path>) ->
 }
 
 #[test]
-fn the_folders_of_homebrew_come_before_path() {
+fn the_dirs_of_homebrew_come_before_path() {
     let sandbox = mac();
-    let (homebrew, in_path) = (sandbox.host().join("rsync"), folder(&sandbox, "bin"));
+    let (homebrew, in_path) = (sandbox.host().join("rsync"), dir(&sandbox, "bin"));
     let (first, second) = (good(&homebrew), good(&in_path));
     let finished = with_path(&sandbox, [in_path.as_path()]);
     finished.assert_code(0).assert_log(&format!("rsync: {}/rsync, version 3.5.1.", homebrew.display()));
@@ -58,7 +58,7 @@ fn the_folders_of_homebrew_come_before_path() {
 fn apples_openrsync_is_named_with_the_way_out() {
     for (out, err) in [(OPENRSYNC, ""), ("", "openrsync: protocol version 27\n")] {
         let (sandbox, err) = (mac(), err.to_owned());
-        let bin = folder(&sandbox, "bin");
+        let bin = dir(&sandbox, "bin");
         prints(&bin, out, &err);
         let finished = with_path(&sandbox, [bin.as_path()]);
         finished.assert_code(86).assert_err(&format!(
@@ -77,7 +77,7 @@ fn an_rsync_that_is_too_old_or_none_at_all_is_refused() {
         ("", "not an rsync that can be recognised"),
     ] {
         let sandbox = mac();
-        let bin = folder(&sandbox, "bin");
+        let bin = dir(&sandbox, "bin");
         prints(&bin, printed, "");
         let finished = with_path(&sandbox, [bin.as_path()]);
         finished.assert_code(86);
@@ -89,7 +89,7 @@ fn an_rsync_that_is_too_old_or_none_at_all_is_refused() {
 #[test]
 fn a_good_rsync_behind_a_wrong_one_is_used() {
     let sandbox = mac();
-    let (apple, old, right) = (folder(&sandbox, "apple"), folder(&sandbox, "old"), folder(&sandbox, "right"));
+    let (apple, old, right) = (dir(&sandbox, "apple"), dir(&sandbox, "old"), dir(&sandbox, "right"));
     prints(&apple, OPENRSYNC, "");
     prints(&old, "rsync  version 2.6.9  protocol version 29\n", "");
     let record = good(&right);
@@ -101,7 +101,7 @@ fn a_good_rsync_behind_a_wrong_one_is_used() {
 #[test]
 fn the_first_wrong_one_is_the_one_that_is_told() {
     let sandbox = mac();
-    let (apple, old) = (folder(&sandbox, "apple"), folder(&sandbox, "old"));
+    let (apple, old) = (dir(&sandbox, "apple"), dir(&sandbox, "old"));
     prints(&apple, OPENRSYNC, "");
     prints(&old, "rsync  version 2.6.9  protocol version 29\n", "");
     let finished = with_path(&sandbox, [apple.as_path(), &old]);
@@ -112,8 +112,8 @@ fn the_first_wrong_one_is_the_one_that_is_told() {
 #[test]
 fn relative_entries_of_path_are_ignored() {
     let sandbox = mac();
-    let here = folder(&sandbox, "here");
-    let record = good(&folder(&sandbox, "here/bin"));
+    let here = dir(&sandbox, "here");
+    let record = good(&dir(&sandbox, "here/bin"));
     let of_here = good(&here);
     for path in ["bin", ".", "", ":bin:.", "./bin"] {
         let mut command = sandbox.command(sandbox.arguments([""; 0]));
@@ -127,7 +127,7 @@ fn relative_entries_of_path_are_ignored() {
 #[test]
 fn without_any_rsync_it_is_told_where_it_was_looked_for() {
     for (sandbox, how) in [(mac(), HOW_ON_MAC), (Sandbox::new(), HOW_ON_LINUX)] {
-        let empty = folder(&sandbox, "empty");
+        let empty = dir(&sandbox, "empty");
         let finished = with_path(&sandbox, [empty.as_path()]);
         finished.assert_code(85).assert_err(&format!(
             "counterpart: rsync was not found (searched: {}, {}). {how}\n",
@@ -150,7 +150,7 @@ fn the_rsync_that_was_asked_for_is_the_only_one() {
         finished.assert_code(code);
         assert!(finished.err.contains(&format!("(searched: {})", rsync.display())), "{finished}");
     }
-    let apple = folder(&sandbox, "apple");
+    let apple = dir(&sandbox, "apple");
     prints(&apple, OPENRSYNC, "");
     let asked: [OsString; 2] = ["--rsync".into(), apple.join("rsync").into()];
     sandbox.run(sandbox.arguments(asked)).assert_code(86);
@@ -161,7 +161,7 @@ fn the_rsync_that_was_asked_for_is_the_only_one() {
 fn an_rsync_that_is_no_program_is_refused() {
     let sandbox = mac();
     // Executable by its mode, and for no system.
-    let bin = folder(&sandbox, "bin");
+    let bin = dir(&sandbox, "bin");
     prints(&bin, "", "");
     fs::write(bin.join("rsync"), "\u{7f}ELF and nothing else").unwrap();
     with_path(&sandbox, [bin.as_path()]).assert_code(86);

@@ -86,15 +86,15 @@ fn a_version_that_loses_times_says_so() {
 #[test]
 fn what_the_source_lost_is_deleted_and_what_it_changed_is_copied() {
     with_each(|sandbox, version| {
-        for name in ["kept", "changed", "gone", "folder/gone", "becomes a folder", "edited"] {
+        for name in ["kept", "changed", "gone", "directory/gone", "becomes a directory", "edited"] {
             sandbox.write(name, "content");
         }
         sandbox.clone(&[]).assert_code(0);
-        for name in ["gone", "becomes a folder"] {
+        for name in ["gone", "becomes a directory"] {
             fs::remove_file(sandbox.source.join(name)).unwrap();
         }
-        fs::remove_dir_all(sandbox.source.join("folder")).unwrap();
-        sandbox.write("becomes a folder/file", "content");
+        fs::remove_dir_all(sandbox.source.join("directory")).unwrap();
+        sandbox.write("becomes a directory/file", "content");
         sandbox.write("changed", "other content");
         sandbox.write_destination("not ours/file", "extra");
         tree::edit_in_the_same_second(&sandbox.source.join("edited"));
@@ -140,7 +140,7 @@ fn a_test_run_tells_what_the_clone_then_does() {
             .assert_log("Warning: a real run would be refused with code 76.")
             .assert_log("would create 1, change 2 and delete 1 entries. Nothing was changed.");
         tree::assert_unchanged(&before, &tree::snapshot_with_ctime(&sandbox.destination));
-        sandbox.clone(&[]).assert_code(76).assert_log("would delete or overwrite 2 files and 0 folders");
+        sandbox.clone(&[]).assert_code(76).assert_log("would delete or overwrite 2 files and 0 directories");
         tree::assert_unchanged(&before, &tree::snapshot_with_ctime(&sandbox.destination));
         sandbox.clone(&["--adopt"]).assert_code(0);
         assert_eq!(sandbox.names(), ["changed", "new\nname"]);
@@ -179,7 +179,7 @@ fn an_error_mark_survives_the_clone_that_fails() {
         sandbox.write("file", "content");
         sandbox.clone(&[]).assert_code(0);
         let id = sandbox.read_mark("id");
-        // A folder that no system call can reach in one piece makes every rsync end with 23.
+        // A directory that no system call can reach in one piece makes every rsync end with 23.
         tree::over_long_path(&sandbox.source);
         sandbox.clone(&[]).assert_code(23).assert_log("Failing paths:");
         assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
@@ -367,7 +367,7 @@ fn only_a_disk_that_holds_something_is_asked_what_it_would_lose() {
         (Some("lost+found/"), false),
         (Some("lost+found/file"), true),
         (Some("file"), true),
-        (Some("folder/"), true),
+        (Some("directory/"), true),
     ] {
         let sandbox = Sandbox::new();
         let record = old(&sandbox, "3.1.3", SINCE_3_1_0).install_first(&sandbox);

@@ -16,7 +16,7 @@ fn a_source_that_the_pre_clone_script_unmounts_is_71_and_deletes_nothing() {
     let before = files();
     let script = scene.script(&format!("umount -l '{}'", source.display()));
     let run = scene.sandbox.clone(&["-p", &script]);
-    run.assert_code(71).assert_log("another folder is at its path now (was it unmounted?)");
+    run.assert_code(71).assert_log("another directory is at its path now (was it unmounted?)");
     assert_eq!(files(), before);
     assert_eq!(text(destination.join("file")), "file");
     assert_eq!(scene.sandbox.marks(), ["error", "id", "stats"]);

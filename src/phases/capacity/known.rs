@@ -5,7 +5,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
 use unicode_normalization::UnicodeNormalization as _;
 
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::phases::capacity::holds::Capacity;
 use crate::phases::capacity::names::Folds;
 use crate::volume::kind::Kind;
@@ -16,30 +16,30 @@ const LOOKED_UP: usize = 200;
 
 /// What the kernel tells of the filesystem, and what it does with the names that are in this directory.
 #[must_use]
-pub fn of(folder: &Folder) -> Capacity {
-    let kind = Kind::of(folder).unwrap_or(Kind::Other);
-    let folds = folds(folder, kind);
+pub fn of(dir: &Dir) -> Capacity {
+    let kind = Kind::of(dir).unwrap_or(Kind::Other);
+    let folds = folds(dir, kind);
     Capacity {
         folds,
-        name: limits::longest_name(folder),
+        name: limits::longest_name(dir),
         links: kind.most_links(),
         size: kind.largest_file(),
         ..Capacity::default()
     }
 }
 
-fn folds(folder: &Folder, kind: Kind) -> Folds {
-    let by_names = folds_of_names(folder);
-    let case = kind.folds_case() || limits::ignores_case(folder.file()) || by_names.case;
-    Folds { case, form: limits::ignores_case(folder.file()) || by_names.form }
+fn folds(dir: &Dir, kind: Kind) -> Folds {
+    let by_names = folds_of_names(dir);
+    let case = kind.folds_case() || limits::ignores_case(dir.file()) || by_names.case;
+    Folds { case, form: limits::ignores_case(dir.file()) || by_names.form }
 }
 
 /// A name that is found by another spelling, which is no name of the directory, shows what is folded.
-fn folds_of_names(folder: &Folder) -> Folds {
+fn folds_of_names(dir: &Dir) -> Folds {
     let mut folds = Folds::default();
-    let Ok(names) = folder.names() else { return folds };
+    let Ok(names) = dir.names() else { return folds };
     let is_found = |name: &OsStr, other: &OsStr| {
-        let number = |name: &OsStr| folder.stat(name).ok().flatten().map(|stat| (stat.st_dev, stat.st_ino));
+        let number = |name: &OsStr| dir.stat(name).ok().flatten().map(|stat| (stat.st_dev, stat.st_ino));
         name != other
             && !names.iter().any(|name| name == other)
             && number(other).is_some()
@@ -64,7 +64,7 @@ fn other_case(name: &[u8]) -> Vec<u8> {
 
 /// Whether a source that folds names itself can hold none that this destination takes for one.
 #[must_use]
-pub fn folds_at_source(source: &Folder) -> bool {
+pub fn folds_at_source(source: &Dir) -> bool {
     // A directory of Linux may ignore case while the next one does not.
     limits::whole_volume_ignores_case(source.file())
 }

@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use chrono::DateTime;
 use indicatif::HumanBytes;
 use log::info;
-use nix::dir::Dir;
+use nix::dir::Dir as Entries;
 use nix::fcntl::AtFlags;
 use nix::libc::{dev_t, ino_t};
 use nix::sys::stat::{FileStat, SFlag, fstatat};
@@ -20,7 +20,7 @@ use nix::sys::stat::{FileStat, SFlag, fstatat};
 use crate::display;
 use crate::failure::Failure;
 use crate::fs::attributes;
-use crate::fs::dir::{Folder, open_subfolder};
+use crate::fs::dir::{Dir, open_subdir};
 use crate::marker::Prefix;
 use crate::phases::capacity::holds::Capacity;
 use crate::phases::capacity::probe::{Probe, Stored};
@@ -120,7 +120,7 @@ impl Lacks {
 /// Walks the source and compares every entry. Without a probe only what is known for certain counts.
 pub fn find(
     run: &Run<'_>,
-    source: &Folder,
+    source: &Dir,
     left_out: &LeftOut,
     capacity: &Capacity,
     probe: Option<&Probe>,
@@ -345,7 +345,7 @@ impl Comparison<'_> {
     fn clashing(&self, directory: &Directory<'_>, alike: &BTreeSet<u64>) -> io::Result<Clashes> {
         let mut groups: HashMap<Vec<u8>, Vec<Vec<u8>>> = HashMap::new();
         let mut gathered = 0;
-        for entry in Dir::from_fd(open_subfolder(directory.file, c".")?)? {
+        for entry in Entries::from_fd(open_subdir(directory.file, c".")?)? {
             let entry = entry?;
             let name = entry.file_name();
             if [c".", c".."].contains(&name) {

@@ -16,7 +16,7 @@ use nix::unistd::{linkat, symlinkat};
 use unicode_normalization::UnicodeNormalization as _;
 
 use crate::fs::attributes;
-use crate::fs::dir::{Folder, TEMPORARY, random_hex};
+use crate::fs::dir::{Dir, TEMPORARY, random_hex};
 use crate::fs::space::Space;
 use crate::marker::Prefix;
 use crate::phases::capacity::holds::Capacity;
@@ -46,7 +46,7 @@ const ROOM: u64 = 1 << 20;
 /// A directory in which things are tried, one at a time.
 #[derive(Debug)]
 pub struct Probe {
-    folder: Folder,
+    dir: Dir,
     name: OsString,
     one_at_a_time: Mutex<()>,
 }
@@ -64,11 +64,11 @@ pub enum Stored {
 
 impl Probe {
     /// Makes the directory below `above`.
-    pub fn begin(above: &Folder, prefix: &Prefix) -> io::Result<Self> {
+    pub fn begin(above: &Dir, prefix: &Prefix) -> io::Result<Self> {
         let name = OsString::from(format!("{}probe{TEMPORARY}{}", prefix.stem(), random_hex(4)?));
-        above.make_folder(&name)?;
+        above.make_dir(&name)?;
         match above.enter(&name) {
-            Ok(folder) => Ok(Self { folder, name, one_at_a_time: Mutex::default() }),
+            Ok(dir) => Ok(Self { dir, name, one_at_a_time: Mutex::default() }),
             Err(error) => {
                 let _ = above.remove_empty(&name);
                 Err(error)
@@ -77,16 +77,16 @@ impl Probe {
     }
 
     /// Removes it; should that fail, the next run does it.
-    pub fn end(self, above: &Folder) {
-        for name in self.folder.names().unwrap_or_default() {
-            let _ = self.folder.remove_file(&name);
+    pub fn end(self, above: &Dir) {
+        for name in self.dir.names().unwrap_or_default() {
+            let _ = self.dir.remove_file(&name);
         }
         let _ = above.remove_empty(&self.name);
     }
 
     /// Finds out what a source with these needs may ask too much of. What no entry asks for is not tried.
     pub fn measure(&self, needs: &Needs) -> io::Result<Capacity> {
-        let mut capacity = known::of(&self.folder);
+        let mut capacity = known::of(&self.dir);
         let (file, name) = self.measured()?;
         capacity.folds = self.folds(&name)?;
         capacity.times = times(&file, needs)?;
@@ -99,7 +99,7 @@ impl Probe {
         }
         // What is removed while it is open stays under another name on NFS and FUSE.
         drop(file);
-        self.folder.remove_file(&name)?;
+        self.dir.remove_file(&name)?;
         if needs.target > 0 {
             capacity.target = self.longest_target(needs.target)?;
         }
@@ -113,12 +113,12 @@ impl Probe {
     /// A file whose name every filesystem may fold in its own way, or a plain one where such a name is not taken.
     fn measured(&self) -> io::Result<(File, OsString)> {
         let name = OsString::from("a\u{e9}\u{df}");
-        match self.folder.create_new(&name, 0o600) {
+        match self.dir.create_new(&name, 0o600) {
             Ok(file) => return Ok((file, name)),
             Err(error) => trouble(error).map_or(Ok(()), Err)?,
         }
         let name = OsString::from("a");
-        Ok((self.folder.create_new(&name, 0o600)?, name))
+        Ok((self.dir.create_new(&name, 0o600)?, name))
     }
 
     /// By which other names a file is found.
@@ -129,7 +129,7 @@ impl Probe {
             if other == name {
                 return Ok(false);
             }
-            match self.folder.stat(OsStr::new(&other)) {
+            match self.dir.stat(OsStr::new(&other)) {
                 Ok(found) => Ok(found.is_some()),
                 // A name that is not taken is no other name.
                 Err(error) => trouble(error).map_or(Ok(false), Err),
@@ -143,8 +143,8 @@ impl Probe {
 
     /// Whether a file can have another name.
     fn links(&self, name: &OsStr) -> io::Result<bool> {
-        match linkat(&self.folder, name, &self.folder, "linked", AtFlags::empty()) {
-            Ok(()) => self.folder.remove_file(OsStr::new("linked")).map(|()| true),
+        match linkat(&self.dir, name, &self.dir, "linked", AtFlags::empty()) {
+            Ok(()) => self.dir.remove_file(OsStr::new("linked")).map(|()| true),
             Err(error) if is_unsupported(error) => Ok(false),
             Err(error) => Err(error.into()),
         }
@@ -200,13 +200,13 @@ impl Probe {
         let mut problem = None;
         for (index, name) in names.iter().enumerate() {
             let name = OsStr::from_bytes(name);
-            let clash = match self.folder.create_new(name, 0o600) {
+            let clash = match self.dir.create_new(name, 0o600) {
                 Ok(file) => {
                     made.push((file.metadata().map_or(0, |found| found.ino()), index));
                     None
                 }
                 Err(error) if error.raw_os_error() == Some(Errno::EEXIST as i32) => {
-                    let there = self.folder.stat(name).ok().flatten().map_or(0, |stat| stat.st_ino);
+                    let there = self.dir.stat(name).ok().flatten().map_or(0, |stat| stat.st_ino);
                     let by_number = made.iter().find(|(number, _)| *number == there);
                     by_number.or(made.first()).map(|(_, index)| *index)
                 }
@@ -218,7 +218,7 @@ impl Probe {
             clashes.push(clash);
         }
         for (_, index) in made {
-            self.folder.remove_file(OsStr::from_bytes(names[index]))?;
+            self.dir.remove_file(OsStr::from_bytes(names[index]))?;
         }
         problem.map_or(Ok(clashes), Err)
     }
@@ -227,12 +227,12 @@ impl Probe {
     pub fn store(&self, name: &[u8]) -> io::Result<Stored> {
         let _alone = self.alone();
         let name = OsStr::from_bytes(name);
-        match self.folder.create_new(name, 0o600) {
+        match self.dir.create_new(name, 0o600) {
             Ok(_) => {}
             Err(error) => return trouble(error).map_or(Ok(Stored::Not), Err),
         }
-        let there = self.folder.names();
-        self.folder.remove_file(name)?;
+        let there = self.dir.names();
+        self.dir.remove_file(name)?;
         let form = |name: &OsStr| name.to_str().map(|text| text.nfd().collect::<String>());
         Ok(match there?.as_slice() {
             [there] if there == name => Stored::AsGiven,
@@ -245,10 +245,10 @@ impl Probe {
     pub fn holds_attributes(&self, directory: &OwnedFd, name: &CStr) -> io::Result<bool> {
         let _alone = self.alone();
         let probe = OsStr::new("attributes");
-        let file = self.folder.create_new(probe, 0o600)?;
+        let file = self.dir.create_new(probe, 0o600)?;
         let holds = attributes::fit(directory, name, &file);
         drop(file);
-        self.folder.remove_file(probe)?;
+        self.dir.remove_file(probe)?;
         Ok(holds)
     }
 
@@ -256,7 +256,7 @@ impl Probe {
     fn attributes(&self, file: &File) -> io::Result<Option<u64>> {
         use xattr::FileExt as _;
         let too_large = [Errno::ENOSPC, Errno::E2BIG, Errno::ERANGE].map(|error| error as i32);
-        let space = Space::of(&self.folder)?;
+        let space = Space::of(&self.dir)?;
         // On a full disk the error would say nothing about attributes.
         if space.total > 0 && space.available < ROOM {
             return Ok(None);
@@ -284,8 +284,8 @@ impl Probe {
         let name = OsStr::new("link");
         let holds = |length: u64| {
             let length = usize::try_from(length).unwrap_or(0);
-            match symlinkat(&*OsString::from_vec(vec![b'x'; length]), &self.folder, name) {
-                Ok(()) => self.folder.remove_file(name).map(|()| true),
+            match symlinkat(&*OsString::from_vec(vec![b'x'; length]), &self.dir, name) {
+                Ok(()) => self.dir.remove_file(name).map(|()| true),
                 Err(Errno::ENAMETOOLONG | Errno::EINVAL) => Ok(false),
                 Err(error) if is_unsupported(error) => Ok(false),
                 Err(error) => Err(error.into()),

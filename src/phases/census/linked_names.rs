@@ -108,15 +108,15 @@ mod tests {
     #[test]
     fn what_was_added_is_held_and_little_else() {
         let names = LinkedNames::default();
-        let folder = names.below(names.top(), b"folder");
+        let dir = names.below(names.top(), b"directory");
         for number in 0..1000 {
-            names.add(names.below(folder, format!("{number}").as_bytes()));
+            names.add(names.below(dir, format!("{number}").as_bytes()));
         }
         for number in 0..1000 {
-            assert!(names.may_hold(format!("folder/{number}").as_bytes()));
+            assert!(names.may_hold(format!("directory/{number}").as_bytes()));
         }
         let wrong = (0..1000).filter(|number| names.may_hold(format!("other/{number}").as_bytes())).count();
         assert!(wrong < 3, "{wrong}");
-        assert!(!names.may_hold(b"folder") && !names.may_hold(b""));
+        assert!(!names.may_hold(b"directory") && !names.may_hold(b""));
     }
 }

@@ -4,7 +4,7 @@ use std::ffi::CStr;
 
 use nix::sys::stat::{FileStat, SFlag};
 
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::phases::census::walk::kind;
 use crate::phases::endpoints::Endpoints;
 use crate::volume::kind::Kind;
@@ -74,6 +74,6 @@ pub fn names_of(stat: &FileStat) -> u64 {
 /// for them, and the source more.
 #[must_use]
 pub fn wants_attributes(ends: &Endpoints) -> bool {
-    let is_short = |folder: &Folder| Kind::of(folder).is_ok_and(Kind::is_short_of_attributes);
-    is_short(&ends.destination.folder) && !is_short(&ends.source.folder)
+    let is_short = |dir: &Dir| Kind::of(dir).is_ok_and(Kind::is_short_of_attributes);
+    is_short(&ends.destination.dir) && !is_short(&ends.source.dir)
 }

@@ -11,7 +11,7 @@ use log::info;
 
 use crate::display;
 use crate::failure::Failure;
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::fs::space::Space;
 use crate::host::platform::Platform;
 use crate::logging::warning;
@@ -40,10 +40,10 @@ pub fn judge(run: &Run<'_>, ends: &Endpoints, census: &Census, is_exact: bool) -
     if run.plan.no_space_check {
         return Ok(());
     }
-    let folder = &ends.destination.folder;
-    let kept = keeping(run, folder);
+    let dir = &ends.destination.dir;
+    let kept = keeping(run, dir);
     // A filesystem without a size of its own fills the memory, or whatever lies behind it.
-    let space = || Space::of(folder).ok().filter(|space| kept.bytes && space.total > 0);
+    let space = || Space::of(dir).ok().filter(|space| kept.bytes && space.total > 0);
     let Some(now) = space() else {
         info!("Whether the clone fits is not checked: the destination's filesystem does not tell.");
         return Ok(());
@@ -54,9 +54,9 @@ pub fn judge(run: &Run<'_>, ends: &Endpoints, census: &Census, is_exact: bool) -
     }
     // btrfs counts what was just deleted as free only when that is on the disk. Should the flush fail, what is told
     // before it has to do.
-    let _ = folder.flush_filesystem();
+    let _ = dir.flush_filesystem();
     let now = space().unwrap_or(now);
-    let room = free(run, &now).and(held(run, folder, &now));
+    let room = free(run, &now).and(held(run, dir, &now));
     run.go_on()?;
     let Some(what) = need.lack(room) else { return Ok(()) };
     if is_exact {
@@ -82,7 +82,7 @@ impl Room {
         (self.inodes > room.inodes).then(|| {
             let (need, room) = (self.inodes, room.inodes);
             format!(
-                "the source has {need} files and folders; the destination has {room} inodes, those in use included"
+                "the source has {need} files and directories; the destination has {room} inodes, those in use included"
             )
         })
     }
@@ -96,9 +96,9 @@ struct Keeping {
     inodes: bool,
 }
 
-fn keeping(run: &Run<'_>, folder: &Folder) -> Keeping {
+fn keeping(run: &Run<'_>, dir: &Dir) -> Keeping {
     match run.host.platform {
-        Platform::Linux => mounts::of(folder).ok().flatten().as_ref().and_then(Place::mount).map_or(
+        Platform::Linux => mounts::of(dir).ok().flatten().as_ref().and_then(Place::mount).map_or(
             Keeping { bytes: false, inodes: false },
             |mount| Keeping { bytes: mount.keeps_sizes(), inodes: mount.has_fixed_inodes() },
         ),
@@ -111,11 +111,11 @@ fn free(run: &Run<'_>, space: &Space) -> Room {
 }
 
 /// What the destination holds, and this clone may replace.
-fn held(run: &Run<'_>, folder: &Folder, space: &Space) -> Room {
-    if mount_point(folder.path()) == folder.path() {
+fn held(run: &Run<'_>, dir: &Dir, space: &Space) -> Room {
+    if mount_point(dir.path()) == dir.path() {
         return Room { bytes: space.used(), inodes: space.inodes.saturating_sub(space.free_inodes) };
     }
-    match count(folder, &LeftOut::default(), run.interrupts) {
+    match count(dir, &LeftOut::default(), run.interrupts) {
         Ok(found) if found.unreadable == 0 => Room { bytes: found.bytes, inodes: found.inodes },
         // Then rsync has to find out.
         Ok(_) | Err(_) => Room { bytes: space.total, inodes: space.inodes },
@@ -124,13 +124,13 @@ fn held(run: &Run<'_>, folder: &Folder, space: &Space) -> Room {
 
 /// How many bytes the clone itself may grow by, without what lies in safety nets; 0 where all of the source would fit.
 #[must_use]
-pub fn growth(run: &Run<'_>, folder: &Folder, census: &Census) -> u64 {
+pub fn growth(run: &Run<'_>, dir: &Dir, census: &Census) -> u64 {
     let fits = |space: &Space| space.free_for(run.host.is_root()) >= census.content;
-    if Space::of(folder).is_ok_and(|space| fits(&space)) {
+    if Space::of(dir).is_ok_and(|space| fits(&space)) {
         return 0;
     }
     let without_nets = LeftOut::of(&Rules::default(), &run.plan.prefix, None);
-    match count(folder, &without_nets, run.interrupts) {
+    match count(dir, &without_nets, run.interrupts) {
         Ok(found) if found.unreadable == 0 => census.content.saturating_sub(found.content),
         // A guess would cost nets that may not have to go.
         Ok(_) | Err(_) => 0,
@@ -143,7 +143,7 @@ pub fn warn_of_short_disks(run: &Run<'_>) {
     if run.plan.backup.is_some() {
         let path = run.plan.backup_dir.as_deref().unwrap_or(&run.host.backup_dir);
         // A dump gives way to a new one only when that is whole.
-        let dumps = Folder::open(path).and_then(|folder| count(&folder, &LeftOut::default(), run.interrupts));
+        let dumps = Dir::open(path).and_then(|dir| count(&dir, &LeftOut::default(), run.interrupts));
         warn_if_short("server backup", path, dumps.map_or(0, |dumps| dumps.bytes));
     }
 }
@@ -152,15 +152,15 @@ fn warn_if_short(what: &str, path: &Path, need: u64) {
     // What is yet to be made will be on the disk of what there is.
     let Some(space) = path
         .ancestors()
-        .find_map(|above| std::fs::canonicalize(above).and_then(|path| Folder::open(&path)).ok())
-        .and_then(|folder| Space::of(folder).ok())
+        .find_map(|above| std::fs::canonicalize(above).and_then(|path| Dir::open(&path)).ok())
+        .and_then(|dir| Space::of(dir).ok())
         .filter(|space| space.total > 0)
     else {
         return;
     };
     if space.free < SHORT.max(need) {
         warning(format_args!(
-            "the disk of the {what} folder {} has only {} left of {}.",
+            "the disk of the {what} directory {} has only {} left of {}.",
             display::path(path),
             HumanBytes(space.free),
             HumanBytes(space.total)

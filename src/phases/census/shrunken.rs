@@ -1,4 +1,4 @@
-//! A source that has lost most of what it held at the last complete clone: an unmounted or emptied folder rather than a
+//! A source that has lost most of what it held at the last complete clone: an unmounted or emptied directory rather than a
 //! tidy administrator.
 
 use std::io;
@@ -7,7 +7,7 @@ use nix::sys::stat::SFlag;
 
 use crate::display;
 use crate::failure::{Failure, Measure};
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::logging::warning;
 use crate::marker::stats::{LARGEST, StatsFile};
 use crate::marker::{Mark, Prefix};
@@ -24,7 +24,7 @@ const LEAST_BYTES: u64 = 100_000_000;
 
 /// What the source held at the last complete clone to this destination, as far as anybody remembers.
 pub fn before(run: &Run<'_>, destination: &Destination) -> Result<Option<Totals>, Failure> {
-    match last_complete(&destination.folder, &run.plan.prefix) {
+    match last_complete(&destination.dir, &run.plan.prefix) {
         // Whoever took the file away took no memory from this machine.
         Ok(told) => Ok(told.or(destination.acceptance.complete())),
         Err(error) => {
@@ -43,7 +43,7 @@ pub fn before(run: &Run<'_>, destination: &Destination) -> Result<Option<Totals>
 /// half of the bytes, and at least 100 MB fewer.
 ///
 /// A count that is too high makes this no stricter. What could not be read is not counted: rsync deletes while it goes,
-/// and stops deleting only when it meets the first unreadable folder.
+/// and stops deleting only when it meets the first unreadable directory.
 pub fn judge(run: &Run<'_>, before: Option<Totals>, census: &Census) -> Result<(), Failure> {
     let Some(before) = before.filter(|_| !run.plan.allow_shrink) else { return Ok(()) };
     let Some((measure, now, before)) = loss(before, census) else { return Ok(()) };
@@ -73,10 +73,10 @@ fn loss(before: Totals, census: &Census) -> Option<(Measure, u64, u64)> {
 
 /// What the source held at the last complete clone to this destination: by our own statistics, or else by those that the
 /// original, or we under its prefix, have left.
-fn last_complete(folder: &Folder, prefix: &Prefix) -> io::Result<Option<Totals>> {
+fn last_complete(dir: &Dir, prefix: &Prefix) -> io::Result<Option<Totals>> {
     for prefix in [prefix, &Prefix::default()] {
-        if let Some(content) = folder.read(&prefix.mark(Mark::Statistics), LARGEST)? {
-            let completion_stands = folder.kind(&prefix.mark(Mark::Completed))? == Some(SFlag::S_IFREG);
+        if let Some(content) = dir.read(&prefix.mark(Mark::Statistics), LARGEST)? {
+            let completion_stands = dir.kind(&prefix.mark(Mark::Completed))? == Some(SFlag::S_IFREG);
             return Ok(StatsFile::read(&content).last_complete(completion_stands));
         }
     }

@@ -19,11 +19,11 @@ pub struct Census {
     ///
     /// A copy on whatever filesystem hardly needs fewer, unless it is compressed there.
     pub content: u64,
-    /// Inodes: files, folders, links and whatever else has names.
+    /// Inodes: files, directories, links and whatever else has names.
     pub inodes: u64,
-    /// Those of them that have several names, folders apart.
+    /// Those of them that have several names, directories apart.
     pub hard_linked: u64,
-    /// Folders that could not be read and entries that could not be looked at. What is in them is not counted.
+    /// Directories that could not be read and entries that could not be looked at. What is in them is not counted.
     pub unreadable: u64,
     /// There were too many inodes with several names to remember each: inodes and bytes are not exact.
     pub is_estimate: bool,
@@ -70,7 +70,7 @@ impl Census {
         }
         if self.unreadable > 0 {
             warning(format_args!(
-                "{} folders or files of the source cannot be looked at and are not counted.",
+                "{} directories or files of the source cannot be looked at and are not counted.",
                 self.unreadable
             ));
         }

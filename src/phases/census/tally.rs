@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use nix::sys::stat::{FileStat, SFlag};
 
 use crate::fs::attributes;
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::phases::census::linked_names::LinkedNames;
 use crate::phases::census::locked;
 use crate::phases::census::needs::Needs;
@@ -27,21 +27,21 @@ const BLOCK: u64 = 512;
 /// the source could fill the memory with more.
 const MOST_LINKED: usize = 1 << 20;
 
-/// Counts what `folder` holds, itself included, without what is left out, as [`walk`] sees it.
-pub fn count(folder: &Folder, left_out: &LeftOut, interrupts: &Interrupts) -> io::Result<Census> {
+/// Counts what `directory` holds, itself included, without what is left out, as [`walk`] sees it.
+pub fn count(dir: &Dir, left_out: &LeftOut, interrupts: &Interrupts) -> io::Result<Census> {
     let counter = Counter::default();
-    Ok(gather(folder, left_out, interrupts, &counter)?.census(&counter.linked))
+    Ok(gather(dir, left_out, interrupts, &counter)?.census(&counter.linked))
 }
 
 /// The same, and what else has to be known of a source; how large the attributes are only if `attributes` is set.
 pub fn survey(
-    folder: &Folder,
+    dir: &Dir,
     left_out: &LeftOut,
     interrupts: &Interrupts,
     attributes: bool,
 ) -> io::Result<Survey> {
     let counter = Counter { names: Some(LinkedNames::default()), attributes, ..Counter::default() };
-    let tally = gather(folder, left_out, interrupts, &counter)?;
+    let tally = gather(dir, left_out, interrupts, &counter)?;
     let census = tally.census(&counter.linked);
     let Tally { needs, mut locked, boundaries, more_boundaries, .. } = tally;
     locked.sort();
@@ -49,13 +49,8 @@ pub fn survey(
     Ok(Survey { census, needs, locked, boundaries, more_boundaries, linked, before: None })
 }
 
-fn gather(
-    folder: &Folder,
-    left_out: &LeftOut,
-    interrupts: &Interrupts,
-    counter: &Counter,
-) -> io::Result<Tally> {
-    let (top, tallies) = walk(folder, left_out, interrupts, counter)?;
+fn gather(dir: &Dir, left_out: &LeftOut, interrupts: &Interrupts, counter: &Counter) -> io::Result<Tally> {
+    let (top, tallies) = walk(dir, left_out, interrupts, counter)?;
     let mut tally = Tally::default();
     tally.count(&counter.linked, &top);
     tally.needs.see(c"", &top);

@@ -7,13 +7,13 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use nix::dir::{Dir, Entry};
+use nix::dir::{Dir as Entries, Entry};
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;
 use nix::libc::dev_t;
 use nix::sys::stat::{FileStat, SFlag, fstat, fstatat};
 
-use crate::fs::dir::{Folder, is_held, is_too_long, open_below, open_subfolder};
+use crate::fs::dir::{Dir, is_held, is_too_long, open_below, open_subdir};
 use crate::fs::encryption;
 use crate::process::interrupts::Interrupts;
 use crate::rsync::filter::matcher::{LeftOut, Place};
@@ -53,19 +53,19 @@ pub struct Directory<'a> {
     pub place: &'a Place<'a>,
 }
 
-/// Walks all that `folder` holds, without what is left out; returns what the threads have gathered, and what `folder`
+/// Walks all that `directory` holds, without what is left out; returns what the threads have gathered, and what `directory`
 /// itself is.
 ///
-/// Like rsync's `--one-file-system` it sees a folder on which another filesystem is mounted, but not what is in it. Links
-/// are not followed, and nothing but folders is opened. It ends early, with what it has, when a signal has asked us to
-/// end. Errors when `folder` itself cannot be read.
+/// Like rsync's `--one-file-system` it sees a directory on which another filesystem is mounted, but not what is in it. Links
+/// are not followed, and nothing but directories is opened. It ends early, with what it has, when a signal has asked us to
+/// end. Errors when `directory` itself cannot be read.
 pub fn walk<V: Visitor>(
-    folder: &Folder,
+    dir: &Dir,
     left_out: &LeftOut,
     interrupts: &Interrupts,
     visitor: &V,
 ) -> io::Result<(FileStat, Vec<V::Kept>)> {
-    let root = Arc::new(open_subfolder(folder, c".")?);
+    let root = Arc::new(open_subdir(dir, c".")?);
     let stat = fstat(&*root)?;
     let walk = Walk { device: stat.st_dev, left_out, interrupts, visitor };
     let above = Above { base: root, way: Vec::new(), path: PathBuf::new(), place: Place::default() };
@@ -86,33 +86,33 @@ pub fn walk<V: Visitor>(
     Ok((stat, kept))
 }
 
-/// Folders of one folder that are still to be read.
+/// Directories of one directory that are still to be read.
 struct Below<'a> {
     above: Arc<Above<'a>>,
     names: Names,
     depth: usize,
-    /// The folder above them is locked.
+    /// The directory above them is locked.
     is_locked: bool,
 }
 
-/// The way to the folders in a folder: they share it, or a deep tree with many of them would take up the memory.
+/// The way to the directories in a directory: they share it, or a deep tree with many of them would take up the memory.
 struct Above<'a> {
-    /// An open folder above them.
+    /// An open directory above them.
     base: Arc<OwnedFd>,
-    /// The names that lead from there to the folder that they are in.
+    /// The names that lead from there to the directory that they are in.
     way: Vec<CString>,
-    /// The path of that folder below the top.
+    /// The path of that directory below the top.
     path: PathBuf,
     place: Place<'a>,
 }
 
-/// So many folders of a folder wait one by one, for the other threads; more of them wait together.
+/// So many directories of a directory wait one by one, for the other threads; more of them wait together.
 const ALONE: usize = 256;
 
 /// How many wait together.
 const TOGETHER: usize = 64;
 
-/// Names in as little memory as they need: there may be millions of folders in one.
+/// Names in as little memory as they need: there may be millions of directories in one.
 #[derive(Default)]
 struct Names {
     /// Each with a zero byte at its end.
@@ -145,9 +145,9 @@ impl Names {
 impl<'a> Below<'a> {
     fn open(&self, name: &CStr) -> io::Result<OwnedFd> {
         if self.above.way.is_empty() {
-            return open_subfolder(&*self.above.base, name);
+            return open_subdir(&*self.above.base, name);
         }
-        open_subfolder(open_below(&*self.above.base, &self.above.way)?, name)
+        open_subdir(open_below(&*self.above.base, &self.above.way)?, name)
     }
 
     fn path(&self, name: &CStr) -> PathBuf {
@@ -157,10 +157,10 @@ impl<'a> Below<'a> {
         self.above.path.join(OsStr::from_bytes(name.to_bytes()))
     }
 
-    /// The way to what is in a folder of these, which is open.
-    fn way(&self, name: &CStr, folder: &Arc<OwnedFd>, path: PathBuf, place: Place<'a>) -> Above<'a> {
+    /// The way to what is in a directory of these, which is open.
+    fn way(&self, name: &CStr, dir: &Arc<OwnedFd>, path: PathBuf, place: Place<'a>) -> Above<'a> {
         if is_held(self.depth, self.above.way.len()) {
-            return Above { base: Arc::clone(folder), way: Vec::new(), path, place };
+            return Above { base: Arc::clone(dir), way: Vec::new(), path, place };
         }
         let way = self.above.way.iter().map(|name| &**name).chain([name]).map(CStr::to_owned).collect();
         Above { base: Arc::clone(&self.above.base), way, path, place }
@@ -175,7 +175,7 @@ struct Walk<'a, V> {
 }
 
 impl<'a, V: Visitor> Walk<'a, V> {
-    /// Shows a folder's entries to the visitor, and notes the folders among them.
+    /// Shows a directory's entries to the visitor, and notes the directories among them.
     fn read(
         &self,
         below: &Below<'a>,
@@ -183,20 +183,20 @@ impl<'a, V: Visitor> Walk<'a, V> {
         kept: &mut V::Kept,
         found: &mut Vec<Below<'a>>,
     ) -> io::Result<()> {
-        let folder = Arc::new(below.open(name)?);
+        let dir = Arc::new(below.open(name)?);
         let path = below.path(name);
         let place =
             if below.depth == 0 { self.left_out.top() } else { below.above.place.below(name.to_bytes()) };
-        let is_locked = below.is_locked || encryption::is_locked(&folder);
+        let is_locked = below.is_locked || encryption::is_locked(&dir);
         let directory = Directory {
-            file: &folder,
+            file: &dir,
             path: &path,
             is_locked,
             is_inside_locked: below.is_locked,
             device: self.device,
             place: &place,
         };
-        let entries = Dir::from_fd(folder.as_fd().try_clone_to_owned()?)?;
+        let entries = Entries::from_fd(dir.as_fd().try_clone_to_owned()?)?;
         self.visitor.enter(&directory, kept);
         let mut above = None;
         for entry in entries {
@@ -208,16 +208,16 @@ impl<'a, V: Visitor> Walk<'a, V> {
             if [c".", c".."].contains(&entrys_name) {
                 continue;
             }
-            let Some(stat) = self.look(&folder, &entry, kept) else { continue };
-            let is_folder = kind(&stat) == SFlag::S_IFDIR;
-            if self.left_out.has(&place, entrys_name.to_bytes(), is_folder) {
+            let Some(stat) = self.look(&dir, &entry, kept) else { continue };
+            let is_dir = kind(&stat) == SFlag::S_IFDIR;
+            if self.left_out.has(&place, entrys_name.to_bytes(), is_dir) {
                 continue;
             }
             self.visitor.see(&directory, entrys_name, &stat, kept);
-            if is_folder && is_too_long(&path, entrys_name) {
+            if is_dir && is_too_long(&path, entrys_name) {
                 self.visitor.unreadable(kept);
-            } else if is_folder && stat.st_dev == self.device {
-                let way = || Arc::new(below.way(name, &folder, path.clone(), place.clone()));
+            } else if is_dir && stat.st_dev == self.device {
+                let way = || Arc::new(below.way(name, &dir, path.clone(), place.clone()));
                 let above = Arc::clone(above.get_or_insert_with(way));
                 let together = if found.len() < ALONE { 1 } else { TOGETHER };
                 if let Some(last) = found.last_mut().filter(|last| last.names.count < together) {
@@ -234,8 +234,8 @@ impl<'a, V: Visitor> Walk<'a, V> {
     }
 
     /// What an entry is; `None` for one that is gone, or that cannot be looked at and is counted as that.
-    fn look(&self, folder: &OwnedFd, entry: &Entry, kept: &mut V::Kept) -> Option<FileStat> {
-        match fstatat(folder, entry.file_name(), AtFlags::AT_SYMLINK_NOFOLLOW) {
+    fn look(&self, dir: &OwnedFd, entry: &Entry, kept: &mut V::Kept) -> Option<FileStat> {
+        match fstatat(dir, entry.file_name(), AtFlags::AT_SYMLINK_NOFOLLOW) {
             Ok(stat) => Some(stat),
             Err(Errno::ENOENT) => None,
             Err(_) => {
@@ -246,7 +246,7 @@ impl<'a, V: Visitor> Walk<'a, V> {
     }
 }
 
-/// A live source: the folder was removed, or became something else, since its name was read.
+/// A live source: the directory was removed, or became something else, since its name was read.
 fn is_gone(error: &io::Error) -> bool {
     [Errno::ENOENT, Errno::ENOTDIR, Errno::ELOOP]
         .iter()

@@ -6,7 +6,7 @@ use std::path::Path;
 use nix::sys::stat::SFlag;
 
 use crate::display;
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::logging::warning;
 use crate::record::Record;
 use crate::record::prometheus;
@@ -39,23 +39,23 @@ fn write_to(path: &Path, record: &Record, last_success: Option<i64>) -> io::Resu
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(io::ErrorKind::InvalidFilename.into());
     };
-    let folder = Folder::reach(parent)?;
-    if folder.kind(name)? == Some(SFlag::S_IFDIR) {
-        return Err(io::Error::other("it is a folder"));
+    let dir = Dir::reach(parent)?;
+    if dir.kind(name)? == Some(SFlag::S_IFDIR) {
+        return Err(io::Error::other("it is a directory"));
     }
     // What a killed run left behind; the collector does not read it, for its name ends otherwise.
-    for leftover in folder.names_that(|found| Folder::is_temporary(found, name))? {
-        folder.remove(&leftover)?;
+    for leftover in dir.names_that(|found| Dir::is_temporary(found, name))? {
+        dir.remove(&leftover)?;
     }
     let last_success = if record.outcome.is_complete() {
         Some(record.ended.epoch)
     } else {
         let known = last_success.or_else(|| {
-            let earlier = folder.read(name, LARGEST).ok()??;
+            let earlier = dir.read(name, LARGEST).ok()??;
             prometheus::last_success(&String::from_utf8_lossy(&earlier), &record.destination)
         });
         // By a clock that was wrong: nothing would ever be too long ago.
         known.filter(|at| *at <= record.ended.epoch.saturating_add(AHEAD))
     };
-    folder.replace(name, MODE, prometheus::text(record, last_success).as_bytes())
+    dir.replace(name, MODE, prometheus::text(record, last_success).as_bytes())
 }

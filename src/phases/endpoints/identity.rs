@@ -10,7 +10,7 @@ use nix::sys::stat::SFlag;
 
 use crate::display;
 use crate::failure::Failure;
-use crate::fs::dir::{FileIdentity, Folder, random_hex};
+use crate::fs::dir::{Dir, FileIdentity, random_hex};
 use crate::host::platform::Platform;
 use crate::logging::warning;
 use crate::marker::identity::{Identity, LARGEST, Origin};
@@ -85,11 +85,11 @@ enum Objection {
     NoId,
 }
 
-/// Refuses a destination that is not the one it was, and a folder where a disk should be. Nothing is written.
+/// Refuses a destination that is not the one it was, and a directory where a disk should be. Nothing is written.
 ///
 /// A test run only says what a real one would do.
-pub fn check(run: &Run<'_>, folder: &Folder) -> Result<Acceptance, Failure> {
-    let found = look(run, folder).map_err(|error| Failure::DestinationUnusable {
+pub fn check(run: &Run<'_>, dir: &Dir) -> Result<Acceptance, Failure> {
+    let found = look(run, dir).map_err(|error| Failure::DestinationUnusable {
         path: run.plan.destination.clone(),
         why: display::reason(&error),
     })?;
@@ -101,14 +101,13 @@ pub fn check(run: &Run<'_>, folder: &Folder) -> Result<Acceptance, Failure> {
         }
         Err(refusal) => return Err(refusal),
     };
-    let refusal =
-        unmounted(run, &found, &known).or_else(|| no_disk(run, folder.path(), &found)).or_else(|| {
-            if run.plan.adopt {
-                None
-            } else {
-                objection(run, &found, &known).map(|objection| refusal(run, &objection, &found, &known))
-            }
-        });
+    let refusal = unmounted(run, &found, &known).or_else(|| no_disk(run, dir.path(), &found)).or_else(|| {
+        if run.plan.adopt {
+            None
+        } else {
+            objection(run, &found, &known).map(|objection| refusal(run, &objection, &found, &known))
+        }
+    });
     match refusal {
         Some(refusal) if run.mode.only_warns() => {
             warning(format_args!("a real run would end with 88. {refusal}"));
@@ -143,10 +142,10 @@ fn source_before(run: &Run<'_>, known: &[Disk], identity: Option<&Identity>) -> 
     remembered.or_else(|| identity.and_then(|it| of(&it.source_filesystem, &it.source_mount_point)))
 }
 
-fn look(run: &Run<'_>, folder: &Folder) -> io::Result<Found> {
+fn look(run: &Run<'_>, dir: &Dir) -> io::Result<Found> {
     let prefixes = [&run.plan.prefix, &Prefix::default()];
     let read = |prefix: &Prefix| {
-        let bytes = folder.read(&prefix.mark(Mark::Identity), LARGEST)?;
+        let bytes = dir.read(&prefix.mark(Mark::Identity), LARGEST)?;
         io::Result::Ok(bytes.as_deref().and_then(Identity::read))
     };
     let own = read(prefixes[0])?;
@@ -155,10 +154,10 @@ fn look(run: &Run<'_>, folder: &Folder) -> io::Result<Found> {
     let mut is_marked = false;
     for prefix in prefixes {
         for mark in Mark::OWNING {
-            is_marked |= folder.kind(&prefix.mark(mark))? == Some(SFlag::S_IFREG);
+            is_marked |= dir.kind(&prefix.mark(mark))? == Some(SFlag::S_IFREG);
         }
     }
-    Ok(Found { identity, is_own, is_marked, filesystem: volume::of(run, folder) })
+    Ok(Found { identity, is_own, is_marked, filesystem: volume::of(run, dir) })
 }
 
 /// The disks that were accepted here, the last one at the end.
@@ -187,40 +186,41 @@ fn known(run: &Run<'_>) -> Result<Vec<Disk>, Failure> {
     Ok(Vec::new())
 }
 
-/// A disk was mounted at the last clone, and now the folder lies on the filesystem above it.
+/// A disk was mounted at the last clone, and now the directory lies on the filesystem above it.
 fn unmounted(run: &Run<'_>, found: &Found, known: &[Disk]) -> Option<Failure> {
     let last = known.last()?;
     let now = display::path(&found.filesystem.mount_point).to_string();
     let is_above = last.mount_point != now && Path::new(&last.mount_point).starts_with(&now);
-    // A service may see its folders as mounts that nobody else sees; the same filesystem is no other one.
+    // A service may see its directories as mounts that nobody else sees; the same filesystem is no other one.
     let is_same = last.filesystem.is_some()
         && last.filesystem == found.filesystem.uuid
         && found.identity.as_ref().is_some_and(|identity| identity.id == last.id);
     (is_above && !is_same && !run.plan.adopt).then(|| Failure::DiskUnmounted {
         path: run.plan.destination.clone(),
         why: format!(
-            "{} was mounted at {} at the last clone, and now the folder lies on the filesystem of {now}. Mount the \
-             disk; if the folder is meant from now on, run once with --adopt.",
+            "{} was mounted at {} at the last clone, and now the directory lies on the filesystem of {now}. Mount the \
+             disk; if the directory is meant from now on, run once with --adopt.",
             name_of(&last.id, last.filesystem.as_deref()),
             last.mount_point
         ),
     })
 }
 
-/// A folder where disks are mounted is none.
-fn no_disk(run: &Run<'_>, folder: &Path, found: &Found) -> Option<Failure> {
+/// A directory where disks are mounted is none.
+fn no_disk(run: &Run<'_>, dir: &Path, found: &Found) -> Option<Failure> {
     let mount_point = &found.filesystem.mount_point;
     let is_missing = |place: &PathBuf| {
         let place = std::fs::canonicalize(place).unwrap_or_else(|_| place.clone());
-        folder.starts_with(&place)
+        dir.starts_with(&place)
             && match run.host.platform {
                 Platform::Linux => !mount_point.starts_with(&place),
                 // There /Volumes itself is a way to another volume, and has that one's device number.
                 Platform::MacOs(_) => !mount_point.starts_with(&place) || *mount_point == place,
             }
     };
-    (!run.plan.allow_folder && run.host.mount_folders.iter().any(is_missing)).then(|| {
-        Failure::NoDiskMounted { path: run.plan.destination.clone(), mount_point: mount_point.clone() }
+    (!run.plan.allow_folder && run.host.mount_dirs.iter().any(is_missing)).then(|| Failure::NoDiskMounted {
+        path: run.plan.destination.clone(),
+        mount_point: mount_point.clone(),
     })
 }
 
@@ -312,7 +312,7 @@ fn names_of(known: &[Disk]) -> String {
 /// Gives an accepted destination its id, and keeps it in mind on this machine, just before rsync starts.
 ///
 /// An interrupted first clone is so known as ours. The id itself is written once; lines that it lacks are added.
-pub fn settle(run: &Run<'_>, folder: &Folder, acceptance: &Acceptance) -> io::Result<()> {
+pub fn settle(run: &Run<'_>, dir: &Dir, acceptance: &Acceptance) -> io::Result<()> {
     let Acceptance { kept, filesystem, source, .. } = acceptance;
     let before = kept.as_ref();
     let identity = Identity {
@@ -330,7 +330,7 @@ pub fn settle(run: &Run<'_>, folder: &Folder, acceptance: &Acceptance) -> io::Re
     };
     if kept.as_ref() != Some(&identity) {
         let name = run.plan.prefix.mark(Mark::Identity);
-        let written = folder.replace(&name, MODE, identity.to_string().as_bytes());
+        let written = dir.replace(&name, MODE, identity.to_string().as_bytes());
         match written {
             // The id is there, and on a full disk the clone may still succeed by deleting.
             Err(error) if kept.is_some() => warning(format_args!(

@@ -4,21 +4,21 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::fs::dir::{FileIdentity, Folder};
+use crate::fs::dir::{Dir, FileIdentity};
 use crate::linux::mounts::Mount;
 use crate::volume::mounts;
 use crate::volume::mounts::Place;
 
-/// How two folders lie to each other.
+/// How two directories lie to each other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Relation {
     /// Neither holds the other.
     Apart,
-    /// They are one folder.
+    /// They are one directory.
     Same,
     /// The destination holds the source: a clone would delete it.
     SourceInside,
-    /// A folder of the source is mounted here, below the destination and as a part of its filesystem: so would this be.
+    /// A directory of the source is mounted here, below the destination and as a part of its filesystem: so would this be.
     PartInside(PathBuf),
     /// The source holds the destination: a copy of it would hold itself.
     DestinationInside {
@@ -29,10 +29,10 @@ pub enum Relation {
     },
 }
 
-/// Compares by device and inode number and by the table of mounts, so that another way to a folder does not deceive.
+/// Compares by device and inode number and by the table of mounts, so that another way to a directory does not deceive.
 ///
 /// Errors when the table cannot be read on a system that has one: whoever cannot tell must not clone.
-pub fn relation(source: &Folder, destination: &Folder) -> io::Result<Relation> {
+pub fn relation(source: &Dir, destination: &Dir) -> io::Result<Relation> {
     let places = match (mounts::of(source)?, mounts::of(destination)?) {
         (Some(source), Some(destination)) => Some((source, destination)),
         (_, _) => None,
@@ -58,22 +58,22 @@ pub fn relation(source: &Folder, destination: &Folder) -> io::Result<Relation> {
     Ok(related)
 }
 
-/// The folders that an overlay puts together as this one; none where it is not on an overlay.
+/// The directories that an overlay puts together as this one; none where it is not on an overlay.
 ///
 /// A layer that is not there by its name is one of another namespace, a container's for one: no path of ours leads to it.
-fn layers(folder: &Folder, place: &Place, of: impl Fn(&Mount) -> Vec<PathBuf>) -> io::Result<Vec<Folder>> {
+fn layers(dir: &Dir, place: &Place, of: impl Fn(&Mount) -> Vec<PathBuf>) -> io::Result<Vec<Dir>> {
     let Some(mount) = place.mount() else { return Ok(Vec::new()) };
     let layers = of(mount);
     if layers.is_empty() {
         return Ok(Vec::new());
     }
-    let (_, inside) = mounts::locate(place, folder)?;
+    let (_, inside) = mounts::locate(place, dir)?;
     let below = inside.strip_prefix("/").unwrap_or(&inside);
     let mut found = Vec::new();
     for layer in layers {
-        let opened = std::fs::canonicalize(layer.join(below)).and_then(|path| Folder::open(&path));
+        let opened = std::fs::canonicalize(layer.join(below)).and_then(|path| Dir::open(&path));
         match opened {
-            Ok(folder) => found.push(folder),
+            Ok(dir) => found.push(dir),
             Err(error) if is_elsewhere(&error) => {}
             Err(error) => return Err(error),
         }
@@ -85,7 +85,7 @@ fn is_elsewhere(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-fn direct(source: &Folder, destination: &Folder) -> io::Result<Relation> {
+fn direct(source: &Dir, destination: &Dir) -> io::Result<Relation> {
     let (source_is, destination_is) = (source.identity()?, destination.identity()?);
     Ok(if source_is == destination_is {
         Relation::Same
@@ -102,7 +102,7 @@ fn direct(source: &Folder, destination: &Folder) -> io::Result<Relation> {
 }
 
 /// The path of `inner` below `outer`, if it lies there.
-fn path_inside(outer: &Folder, inner: &Folder) -> io::Result<Option<PathBuf>> {
+fn path_inside(outer: &Dir, inner: &Dir) -> io::Result<Option<PathBuf>> {
     for way in [by_ancestor, by_ending, by_mounts, by_mount_below] {
         if let Some(found) = way(outer, inner)? {
             return Ok(Some(found));
@@ -111,15 +111,15 @@ fn path_inside(outer: &Folder, inner: &Folder) -> io::Result<Option<PathBuf>> {
     Ok(None)
 }
 
-/// One of the folders above `inner` is `outer`.
-fn by_ancestor(outer: &Folder, inner: &Folder) -> io::Result<Option<PathBuf>> {
+/// One of the directories above `inner` is `outer`.
+fn by_ancestor(outer: &Dir, inner: &Dir) -> io::Result<Option<PathBuf>> {
     let outer_is = outer.identity()?;
     let above = inner.path().ancestors().skip(1).find(|above| is(above, outer_is));
     Ok(above.and_then(|above| inner.path().strip_prefix(above).ok()).map(Path::to_owned))
 }
 
 /// The end of `inner`'s path leads from `outer` to it too, as `Users/x` does from `/System/Volumes/Data` on a Mac.
-fn by_ending(outer: &Folder, inner: &Folder) -> io::Result<Option<PathBuf>> {
+fn by_ending(outer: &Dir, inner: &Dir) -> io::Result<Option<PathBuf>> {
     let inner_is = inner.identity()?;
     let mut components = inner.path().components();
     components.next();
@@ -140,14 +140,14 @@ struct Places {
     inner: (String, PathBuf),
 }
 
-fn places(outer: &Folder, inner: &Folder) -> io::Result<Option<Places>> {
+fn places(outer: &Dir, inner: &Dir) -> io::Result<Option<Places>> {
     let (Some(outer_in), Some(inner_in)) = (mounts::of(outer)?, mounts::of(inner)?) else { return Ok(None) };
     let (outer, inner) = (mounts::locate(&outer_in, outer)?, mounts::locate(&inner_in, inner)?);
     Ok(Some(Places { table: outer_in.table, outer, inner }))
 }
 
-/// Both are on one filesystem, of which different folders may be mounted.
-fn by_mounts(outer: &Folder, inner: &Folder) -> io::Result<Option<PathBuf>> {
+/// Both are on one filesystem, of which different directories may be mounted.
+fn by_mounts(outer: &Dir, inner: &Dir) -> io::Result<Option<PathBuf>> {
     let Some(Places { outer, inner, .. }) = places(outer, inner)? else { return Ok(None) };
     if outer == inner || outer.0 != inner.0 {
         return Ok(None);
@@ -155,8 +155,8 @@ fn by_mounts(outer: &Folder, inner: &Folder) -> io::Result<Option<PathBuf>> {
     Ok(inner.1.strip_prefix(&outer.1).ok().map(Path::to_owned))
 }
 
-/// A mount below `outer` leads to `inner`, or to a folder above it.
-fn by_mount_below(outer: &Folder, inner: &Folder) -> io::Result<Option<PathBuf>> {
+/// A mount below `outer` leads to `inner`, or to a directory above it.
+fn by_mount_below(outer: &Dir, inner: &Dir) -> io::Result<Option<PathBuf>> {
     let Some(Places { table, inner: (device, place), .. }) = places(outer, inner)? else { return Ok(None) };
     Ok(below(&table, outer.path()).find_map(|mount| {
         let rest = place.strip_prefix(&mount.root).ok().filter(|_| mount.device_number == device)?;
@@ -164,8 +164,8 @@ fn by_mount_below(outer: &Folder, inner: &Folder) -> io::Result<Option<PathBuf>>
     }))
 }
 
-/// Where a mount below `outer` shows a folder of `inner` that rsync takes for a part of `outer`'s own filesystem.
-fn part_inside(outer: &Folder, inner: &Folder) -> io::Result<Option<PathBuf>> {
+/// Where a mount below `outer` shows a directory of `inner` that rsync takes for a part of `outer`'s own filesystem.
+fn part_inside(outer: &Dir, inner: &Dir) -> io::Result<Option<PathBuf>> {
     let device = outer.identity()?.device;
     let Some(Places { table, outer: outer_is, inner: inner_is }) = places(outer, inner)? else {
         return Ok(None);
@@ -184,12 +184,12 @@ fn part_inside(outer: &Folder, inner: &Folder) -> io::Result<Option<PathBuf>> {
     Ok(found.map(|mount| mount.point.clone()))
 }
 
-/// The mounts below a folder, the folder itself not among them.
-fn below<'a>(table: &'a [Mount], folder: &'a Path) -> impl Iterator<Item = &'a Mount> {
-    table.iter().filter(move |mount| mount.point.starts_with(folder) && mount.point != folder)
+/// The mounts below a directory, the directory itself not among them.
+fn below<'a>(table: &'a [Mount], dir: &'a Path) -> impl Iterator<Item = &'a Mount> {
+    table.iter().filter(move |mount| mount.point.starts_with(dir) && mount.point != dir)
 }
 
-/// Whether a path leads to this folder. A path that we cannot follow is none that rsync could take.
-fn is(path: &Path, folder: FileIdentity) -> bool {
-    std::fs::metadata(path).is_ok_and(|metadata| FileIdentity::from(&metadata) == folder)
+/// Whether a path leads to this directory. A path that we cannot follow is none that rsync could take.
+fn is(path: &Path, dir: FileIdentity) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| FileIdentity::from(&metadata) == dir)
 }

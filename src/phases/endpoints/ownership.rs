@@ -10,7 +10,7 @@ use nix::unistd::{Gid, Uid, fchown};
 
 use crate::display;
 use crate::failure::Failure;
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::fs::is_no_room;
 use crate::host::TOOL_LIMIT;
 use crate::host::platform::Platform;
@@ -25,8 +25,8 @@ use crate::volume::mounts;
 use crate::volume::mounts::Place;
 
 /// Refuses a destination that is known to ignore ownership, without writing anything.
-pub fn refuse_known(run: &Run<'_>, folder: &Folder) -> Result<(), Failure> {
-    match known(run, folder) {
+pub fn refuse_known(run: &Run<'_>, dir: &Dir) -> Result<(), Failure> {
+    match known(run, dir) {
         Ownership::Ignored(why) => Err(refusal(run, why)),
         Ownership::Kept | Ownership::Unknown => Ok(()),
     }
@@ -34,13 +34,13 @@ pub fn refuse_known(run: &Run<'_>, folder: &Folder) -> Result<(), Failure> {
 
 /// Refuses a destination that loses an owner that was just set, where the system does not tell beforehand.
 ///
-/// The file that this needs is gone when it returns, and the folder's time is as it was.
-pub fn refuse_measured(run: &Run<'_>, folder: &Folder) -> Result<(), Failure> {
+/// The file that this needs is gone when it returns, and the directory's time is as it was.
+pub fn refuse_measured(run: &Run<'_>, dir: &Dir) -> Result<(), Failure> {
     // What this process may not set is no fault of the destination, and has a warning of its own.
-    if !run.host.rights.owners || known(run, folder) != Ownership::Unknown {
+    if !run.host.rights.owners || known(run, dir) != Ownership::Unknown {
         return Ok(());
     }
-    match keeps_owner(run, folder) {
+    match keeps_owner(run, dir) {
         Ok(true) => Ok(()),
         Ok(false) => Err(refusal(
             run,
@@ -61,20 +61,20 @@ fn refusal(run: &Run<'_>, why: String) -> Failure {
 
 /// What the system tells about owners there.
 #[must_use]
-pub fn known(run: &Run<'_>, folder: &Folder) -> Ownership {
+pub fn known(run: &Run<'_>, dir: &Dir) -> Ownership {
     match run.host.platform {
-        Platform::Linux => linux(folder).unwrap_or(Ownership::Unknown),
-        Platform::MacOs(_) => macos(run, folder),
+        Platform::Linux => linux(dir).unwrap_or(Ownership::Unknown),
+        Platform::MacOs(_) => macos(run, dir),
     }
 }
 
-fn linux(folder: &Folder) -> io::Result<Ownership> {
-    let place = mounts::of(folder)?;
+fn linux(dir: &Dir) -> io::Result<Ownership> {
+    let place = mounts::of(dir)?;
     Ok(place.as_ref().and_then(Place::mount).map_or(Ownership::Unknown, Mount::ownership))
 }
 
-fn macos(run: &Run<'_>, folder: &Folder) -> Ownership {
-    let volume = mount_point(folder.path());
+fn macos(run: &Run<'_>, dir: &Dir) -> Ownership {
+    let volume = mount_point(dir.path());
     let enabled = match vsdbutil(run, &volume) {
         Some(Permissions::Enabled) => Some(true),
         Some(Permissions::Disabled) => Some(false),
@@ -99,11 +99,11 @@ fn vsdbutil(run: &Run<'_>, volume: &Path) -> Option<Permissions> {
 }
 
 /// Gives a new file to another user and looks whose it is.
-fn keeps_owner(run: &Run<'_>, folder: &Folder) -> io::Result<bool> {
+fn keeps_owner(run: &Run<'_>, dir: &Dir) -> io::Result<bool> {
     /// An ordinary number that no filesystem shows for all of its files.
     const SOMEBODY: u32 = 47_114;
-    let before = folder.metadata()?;
-    let (file, name) = folder.temporary(OsStr::new(&(run.plan.prefix.stem() + "probe")), 0o600)?;
+    let before = dir.metadata()?;
+    let (file, name) = dir.temporary(OsStr::new(&(run.plan.prefix.stem() + "probe")), 0o600)?;
     let kept = match fchown(&file, Some(Uid::from_raw(SOMEBODY)), Some(Gid::from_raw(SOMEBODY))) {
         Ok(()) => file.metadata().map(|now| now.uid() == SOMEBODY && now.gid() == SOMEBODY),
         // That user may have no number in this namespace.
@@ -111,7 +111,7 @@ fn keeps_owner(run: &Run<'_>, folder: &Folder) -> io::Result<bool> {
         Err(Errno::EPERM | Errno::EINVAL | Errno::ENOTSUP | Errno::ENOSYS) => Ok(false),
         Err(error) => Err(error.into()),
     };
-    folder.remove(&name)?;
-    folder.set_modified(before.mtime(), before.mtime_nsec())?;
+    dir.remove(&name)?;
+    dir.set_modified(before.mtime(), before.mtime_nsec())?;
     kept
 }

@@ -3,7 +3,7 @@
 
 use crate::display;
 use crate::failure::Failure;
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::logging::warning;
 use crate::phases::endpoints::identity::Acceptance;
 use crate::run::Run;
@@ -14,7 +14,7 @@ use crate::volume::Filesystem;
 ///
 /// A snapshot that is made anew each night has the UUID of what it was made of, and a filesystem without a UUID is known by
 /// its mount point alone: neither is refused.
-pub fn check(run: &Run<'_>, source: &Folder, acceptance: &mut Acceptance) -> Result<(), Failure> {
+pub fn check(run: &Run<'_>, source: &Dir, acceptance: &mut Acceptance) -> Result<(), Failure> {
     let now = volume::of(run, source);
     let objection = acceptance.source_before().and_then(|before| objection(run, before, &now));
     acceptance.keep_source(now);

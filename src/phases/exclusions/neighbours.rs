@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use log::info;
-use nix::dir::{Dir, Type};
+use nix::dir::{Dir as Entries, Type};
 use nix::fcntl::AtFlags;
 use nix::libc::dev_t;
 use nix::sys::stat::{SFlag, fstat, fstatat};
@@ -18,7 +18,7 @@ use nix::unistd::geteuid;
 
 use crate::display;
 use crate::failure::Failure;
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::marker::Prefix;
 use crate::marker::identity::LARGEST;
 use crate::phases::endpoints::Endpoints;
@@ -68,9 +68,9 @@ pub fn protect(run: &Run<'_>, ends: &Endpoints, rules: &mut Rules) -> Result<(),
 }
 
 fn survey(run: &Run<'_>, ends: &Endpoints) -> io::Result<Neighbours> {
-    let root = &ends.destination.folder;
+    let root = &ends.destination.dir;
     let device = fstat(root)?.st_dev;
-    let survey = Survey { prefix: &run.plan.prefix, source: &ends.source.folder, device };
+    let survey = Survey { prefix: &run.plan.prefix, source: &ends.source.dir, device };
     let parts = directories::visit(root, run.interrupts, |here, enter, found: &mut Neighbours| {
         // In what cannot be read rsync deletes nothing either, and says so.
         let _ = survey.visit(here, enter, found);
@@ -93,7 +93,7 @@ fn survey(run: &Run<'_>, ends: &Endpoints) -> io::Result<Neighbours> {
 
 struct Survey<'a> {
     prefix: &'a Prefix,
-    source: &'a Folder,
+    source: &'a Dir,
     /// The destination's filesystem.
     device: dev_t,
 }
@@ -106,7 +106,7 @@ impl Survey<'_> {
             return Ok(());
         }
         let mut below = Vec::new();
-        for entry in Dir::from_fd(here.directory.as_fd().try_clone_to_owned()?)? {
+        for entry in Entries::from_fd(here.directory.as_fd().try_clone_to_owned()?)? {
             let entry = entry?;
             let name = entry.file_name();
             if [c".", c".."].contains(&name)
@@ -130,7 +130,7 @@ impl Survey<'_> {
     /// have there, for then it was copied. An ordinary user's file would keep what he likes in the clone for ever.
     fn is_another_clone(&self, here: &Here<'_>, name: &CStr) -> bool {
         let name = OsStr::from_bytes(name.to_bytes());
-        let Ok(directory) = Folder::adopt(here.directory, here.path) else { return true };
+        let Ok(directory) = Dir::adopt(here.directory, here.path) else { return true };
         match directory.stat(name) {
             Ok(Some(stat)) if stat.st_uid != geteuid().as_raw() || stat.st_mode & 0o022 != 0 => return false,
             Ok(Some(_)) => {}
@@ -138,7 +138,7 @@ impl Survey<'_> {
             // Whoever cannot tell must not delete.
             Err(_) => return true,
         }
-        let original = self.source.enter_path(here.path).and_then(|folder| folder.read(name, LARGEST));
+        let original = self.source.enter_path(here.path).and_then(|dir| dir.read(name, LARGEST));
         match (directory.read(name, LARGEST), original) {
             // No regular file.
             (Ok(None), _) => false,
@@ -159,13 +159,13 @@ fn is_directory(above: &OwnedFd, name: &CStr, kind: Option<Type>) -> bool {
 
 /// Where something is mounted below the destination and the source has no directory.
 fn mount_points(ends: &Endpoints) -> io::Result<Vec<PathBuf>> {
-    let destination = &ends.destination.folder;
+    let destination = &ends.destination.dir;
     let Some(place) = mounts::of(destination)?.filter(|_| destination.is_seen_through_view()) else {
         return Ok(Vec::new());
     };
     let below = place.table.iter().filter_map(|mount| mount.point.strip_prefix(destination.path()).ok());
     let mut points: Vec<PathBuf> = below
-        .filter(|point| !point.as_os_str().is_empty() && !has_directory(&ends.source.folder, point))
+        .filter(|point| !point.as_os_str().is_empty() && !has_directory(&ends.source.dir, point))
         .map(Path::to_owned)
         .collect();
     points.sort();
@@ -173,13 +173,13 @@ fn mount_points(ends: &Endpoints) -> io::Result<Vec<PathBuf>> {
     Ok(points)
 }
 
-fn has_directory(folder: &Folder, path: &Path) -> bool {
-    folder.enter_path(path).is_ok()
+fn has_directory(dir: &Dir, path: &Path) -> bool {
+    dir.enter_path(path).is_ok()
 }
 
 impl Neighbours {
     fn report(&self, run: &Run<'_>, ends: &Endpoints) {
-        let shown = |path: &PathBuf| display::path(&ends.destination.folder.path().join(path)).to_string();
+        let shown = |path: &PathBuf| display::path(&ends.destination.dir.path().join(path)).to_string();
         for path in &self.clones {
             info!(
                 "{} is the root of another clone: it is neither changed nor deleted. If that clone was given up, remove its \
@@ -212,11 +212,11 @@ impl Neighbours {
 
 /// Warns of the source's own boundaries: a clone does not enter them, and leaves what the destination holds there.
 pub fn warn_of_boundaries(run: &Run<'_>, ends: &Endpoints, boundaries: &[PathBuf], more: u64) {
-    let has_view = ends.source.folder.is_seen_through_view();
+    let has_view = ends.source.dir.is_seen_through_view();
     let (named, rest) = boundaries.split_at(boundaries.len().min(MOST_NAMED));
     for path in named {
-        let shown = display::path(&ends.source.folder.path().join(path)).to_string();
-        let held = ends.destination.folder.enter_path(path).and_then(|folder| folder.names());
+        let shown = display::path(&ends.source.dir.path().join(path)).to_string();
+        let held = ends.destination.dir.enter_path(path).and_then(|dir| dir.names());
         let stays = held.is_ok_and(|names| !names.is_empty());
         if has_view {
             run.warn(format_args!(

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use log::info;
 
 use crate::display;
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::fs::small_file;
 use crate::host::platform::Platform;
 use crate::linux::swaps;
@@ -24,7 +24,7 @@ const LARGEST: u64 = 1 << 20;
 const LARGEST_UNIT: u64 = 64 << 10;
 
 /// The swap files of this machine that lie below the source, by their paths there, in order.
-pub fn below(run: &Run<'_>, source: &Folder) -> Vec<OsString> {
+pub fn below(run: &Run<'_>, source: &Dir) -> Vec<OsString> {
     match run.host.platform {
         Platform::Linux => {}
         // There they lie where the built-in exclusions leave everything out.
@@ -65,8 +65,8 @@ fn read(path: &Path, what: &str) -> Vec<u8> {
     }
 }
 
-fn of_units(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+fn of_units(dir: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
     let units = entries.flatten().map(|entry| entry.path());
     let units = units.filter(|path| path.extension() == Some(OsStr::new("swap")));
     let read = |path: PathBuf| swaps::of_unit(&small_file::read(&path, LARGEST_UNIT).ok()?);
@@ -74,7 +74,7 @@ fn of_units(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The path of a swap file below the source, wherever its filesystem is mounted; `None` where it is no file or not there.
-fn relative(source: &Folder, path: &Path) -> Option<OsString> {
+fn relative(source: &Dir, path: &Path) -> Option<OsString> {
     let path = std::fs::canonicalize(path).ok()?;
     let file = std::fs::symlink_metadata(&path).ok().filter(Metadata::is_file)?;
     let by_path = || Some(path.strip_prefix(source.path()).ok()?.to_owned());
@@ -90,13 +90,13 @@ fn relative(source: &Folder, path: &Path) -> Option<OsString> {
 }
 
 /// The same by the places on the filesystem: the machine may name another mount of it than the source.
-fn by_mount(source: &Folder, path: &Path) -> Option<PathBuf> {
-    let place = |folder: &Folder| {
+fn by_mount(source: &Dir, path: &Path) -> Option<PathBuf> {
+    let place = |dir: &Dir| {
         // What cannot be found out is copied: that costs room and loses nothing.
-        mounts::locate(&mounts::of(folder).ok()??, folder).ok()
+        mounts::locate(&mounts::of(dir).ok()??, dir).ok()
     };
     let (device, top) = place(source)?;
-    let (other, above) = place(&Folder::open(path.parent()?).ok()?)?;
+    let (other, above) = place(&Dir::open(path.parent()?).ok()?)?;
     let below = above.strip_prefix(&top).ok().filter(|_| device == other)?;
     Some(below.join(path.file_name()?))
 }

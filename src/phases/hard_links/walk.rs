@@ -7,18 +7,18 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use nix::dir::Dir;
+use nix::dir::Dir as Entries;
 use nix::fcntl::AtFlags;
 use nix::libc::dev_t;
 use nix::sys::stat::{FileStat, SFlag, fstat, fstatat};
 
-use crate::fs::dir::{is_held, is_too_long, open_below, open_subfolder};
+use crate::fs::dir::{is_held, is_too_long, open_below, open_subdir};
 use crate::phases::endpoints::Endpoints;
 use crate::process::interrupts::Interrupts;
 use crate::rsync::filter::matcher::{LeftOut, Place};
 use crate::tree::parallel;
 
-/// A folder, open at both ends.
+/// A directory, open at both ends.
 pub struct Pair {
     /// The clone's.
     pub clone: OwnedFd,
@@ -28,13 +28,13 @@ pub struct Pair {
 
 /// Something that has several names at the destination, by one of them that is also at the source.
 pub struct Linked<'a> {
-    /// The folder of that name.
-    pub folders: &'a Pair,
-    /// The folder's path below both ends.
+    /// The directory of that name.
+    pub dirs: &'a Pair,
+    /// The directory's path below both ends.
     pub path: &'a PathBuf,
     /// The name.
     pub name: &'a CStr,
-    /// What it is at the destination; no folder.
+    /// What it is at the destination; no directory.
     pub clone: FileStat,
     /// What it is at the source.
     pub source: FileStat,
@@ -43,7 +43,7 @@ pub struct Linked<'a> {
 /// Shows `visit` whatever has several names at the destination, by each of them that is also at the source.
 ///
 /// No link is followed, no other filesystem entered. What cannot be looked at is passed over: rsync tells of it. It ends
-/// early when a signal has asked us to end. All names of a folder are read before the first is shown, so they may be
+/// early when a signal has asked us to end. All names of a directory are read before the first is shown, so they may be
 /// removed.
 pub fn walk(
     ends: &Endpoints,
@@ -52,23 +52,23 @@ pub fn walk(
     visit: impl Fn(&Linked<'_>) + Sync,
 ) -> io::Result<()> {
     let top = Pair {
-        clone: open_subfolder(&ends.destination.folder, c".")?,
-        source: open_subfolder(&ends.source.folder, c".")?,
+        clone: open_subdir(&ends.destination.dir, c".")?,
+        source: open_subdir(&ends.source.dir, c".")?,
     };
     let devices = (fstat(&top.clone)?.st_dev, fstat(&top.source)?.st_dev);
     let walk = Walk { devices, left_out, interrupts, visit };
     let way = vec![c".".to_owned()];
     let top = Below { base: Arc::new(top), way, path: PathBuf::new(), depth: 0, place: left_out.top() };
-    // A folder may be gone or unreadable; the others are read all the same.
+    // A directory may be gone or unreadable; the others are read all the same.
     parallel::share(top, interrupts, |below, found, (): &mut ()| {
         walk.read(&below, found).unwrap_or_default();
     });
     Ok(())
 }
 
-/// A folder that is still to be read.
+/// A directory that is still to be read.
 struct Below<'a> {
-    /// A folder above it.
+    /// A directory above it.
     base: Arc<Pair>,
     /// The names that lead from there to it.
     way: Vec<CString>,
@@ -87,12 +87,12 @@ struct Walk<'a, V> {
 
 impl<'a, V: Fn(&Linked<'_>)> Walk<'a, V> {
     fn read(&self, below: &Below<'a>, found: &mut Vec<Below<'a>>) -> io::Result<()> {
-        let folders = Arc::new(Pair {
+        let dirs = Arc::new(Pair {
             clone: open_below(&below.base.clone, &below.way)?,
             source: open_below(&below.base.source, &below.way)?,
         });
         let mut linked = Vec::new();
-        for entry in Dir::from_fd(folders.clone.as_fd().try_clone_to_owned()?)? {
+        for entry in Entries::from_fd(dirs.clone.as_fd().try_clone_to_owned()?)? {
             if self.interrupts.received().is_some() {
                 break;
             }
@@ -101,44 +101,44 @@ impl<'a, V: Fn(&Linked<'_>)> Walk<'a, V> {
             if [c".", c".."].contains(&name) {
                 continue;
             }
-            let Some((clone, source)) = self.look(&folders, below, name) else { continue };
+            let Some((clone, source)) = self.look(&dirs, below, name) else { continue };
             if kind(&clone) == SFlag::S_IFDIR {
                 if is_too_long(&below.path, name) {
                     continue;
                 }
-                found.push(below.folder(&folders, name));
+                found.push(below.dir(&dirs, name));
             } else {
                 linked.push((name.to_owned(), clone, source));
             }
         }
         for (name, clone, source) in linked {
-            (self.visit)(&Linked { folders: &folders, path: &below.path, name: &name, clone, source });
+            (self.visit)(&Linked { dirs: &dirs, path: &below.path, name: &name, clone, source });
         }
         Ok(())
     }
 
-    /// What a folder to walk on in or something with several names is at both ends; `None` for anything else.
-    fn look(&self, folders: &Pair, below: &Below<'a>, name: &CStr) -> Option<(FileStat, FileStat)> {
-        let clone = fstatat(&folders.clone, name, AtFlags::AT_SYMLINK_NOFOLLOW).ok()?;
-        let is_folder = kind(&clone) == SFlag::S_IFDIR;
+    /// What a directory to walk on in or something with several names is at both ends; `None` for anything else.
+    fn look(&self, dirs: &Pair, below: &Below<'a>, name: &CStr) -> Option<(FileStat, FileStat)> {
+        let clone = fstatat(&dirs.clone, name, AtFlags::AT_SYMLINK_NOFOLLOW).ok()?;
+        let is_dir = kind(&clone) == SFlag::S_IFDIR;
         if clone.st_dev != self.devices.0
-            || !is_folder && clone.st_nlink < 2
-            || self.left_out.has(&below.place, name.to_bytes(), is_folder)
+            || !is_dir && clone.st_nlink < 2
+            || self.left_out.has(&below.place, name.to_bytes(), is_dir)
         {
             return None;
         }
-        let source = fstatat(&folders.source, name, AtFlags::AT_SYMLINK_NOFOLLOW).ok()?;
-        // As with rsync's --one-file-system: only folders are looked at for it.
-        let is_same = is_folder && kind(&source) == SFlag::S_IFDIR && source.st_dev == self.devices.1;
-        (!is_folder || is_same).then_some((clone, source))
+        let source = fstatat(&dirs.source, name, AtFlags::AT_SYMLINK_NOFOLLOW).ok()?;
+        // As with rsync's --one-file-system: only directories are looked at for it.
+        let is_same = is_dir && kind(&source) == SFlag::S_IFDIR && source.st_dev == self.devices.1;
+        (!is_dir || is_same).then_some((clone, source))
     }
 }
 
 impl<'a> Below<'a> {
-    /// The folder `name` in this one, which is open as `folders`.
-    fn folder(&self, folders: &Arc<Pair>, name: &CStr) -> Below<'a> {
+    /// The directory `name` in this one, which is open as `directories`.
+    fn dir(&self, dirs: &Arc<Pair>, name: &CStr) -> Below<'a> {
         let held = is_held(self.depth, self.way.len());
-        let (base, mut way) = if held { (folders, Vec::new()) } else { (&self.base, self.way.clone()) };
+        let (base, mut way) = if held { (dirs, Vec::new()) } else { (&self.base, self.way.clone()) };
         way.push(name.to_owned());
         Below {
             base: Arc::clone(base),

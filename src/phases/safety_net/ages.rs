@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::display;
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::logging::warning;
 use crate::phases::safety_net::name::NetName;
 
@@ -58,7 +58,7 @@ pub struct Ages {
 
 impl Ages {
     /// Moves the destination's clock on to this moment, and keeps that. Nets are removed after so many days.
-    pub fn advance(nets: &Folder, names: &[NetName], now: DateTime<Utc>, days: u32) -> io::Result<Self> {
+    pub fn advance(nets: &Dir, names: &[NetName], now: DateTime<Utc>, days: u32) -> io::Result<Self> {
         let ages = match read(nets) {
             Ok(Some(kept)) => Self::after(&kept, names, now, days),
             // Nothing is known but what the nets' own names say.
@@ -72,7 +72,7 @@ impl Ages {
             }
         };
         let text = serde_json::to_vec(&ages.kept).map_err(io::Error::other)?;
-        for left in nets.names_that(|name| Folder::is_temporary(name, OsStr::new(NAME)))? {
+        for left in nets.names_that(|name| Dir::is_temporary(name, OsStr::new(NAME)))? {
             nets.remove(&left)?;
         }
         nets.replace(OsStr::new(NAME), 0o600, &text)?;
@@ -139,10 +139,10 @@ impl Ages {
 /// Whether a name among the nets is that of the file of the ages, or of a part of it that a killed run has left.
 #[must_use]
 pub fn is_own(name: &OsStr) -> bool {
-    name == OsStr::new(NAME) || Folder::is_temporary(name, OsStr::new(NAME))
+    name == OsStr::new(NAME) || Dir::is_temporary(name, OsStr::new(NAME))
 }
 
-fn read(nets: &Folder) -> io::Result<Option<Kept>> {
+fn read(nets: &Dir) -> io::Result<Option<Kept>> {
     let name = OsString::from(NAME);
     let Some((_, content)) = nets.read_file(&name, LARGEST)? else { return Ok(None) };
     serde_json::from_slice(&content).map(Some).map_err(io::Error::other)

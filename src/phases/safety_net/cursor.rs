@@ -9,9 +9,9 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 
-use crate::fs::dir::{FileIdentity, Folder};
+use crate::fs::dir::{Dir, FileIdentity};
 
-/// The open folder, and which ones are above it.
+/// The open directory, and which ones are above it.
 #[derive(Debug)]
 pub struct Cursor {
     here: File,
@@ -20,17 +20,17 @@ pub struct Cursor {
 
 impl Cursor {
     /// At the top of a tree.
-    pub fn new(root: &Folder) -> io::Result<Self> {
+    pub fn new(root: &Dir) -> io::Result<Self> {
         Ok(Self { here: open(root, OsStr::new("."))?, above: Vec::new() })
     }
 
-    /// The folder.
+    /// The directory.
     #[must_use]
     pub fn here(&self) -> &File {
         &self.here
     }
 
-    /// Goes into the folder `name`; false if there is none, a link to one included.
+    /// Goes into the directory `name`; false if there is none, a link to one included.
     pub fn enter(&mut self, name: &OsStr) -> io::Result<bool> {
         let below = match open(&self.here, name) {
             Ok(below) => below,
@@ -42,11 +42,11 @@ impl Cursor {
         Ok(true)
     }
 
-    /// Goes back up, and returns the folder that it was in. Errors when that was moved meanwhile.
+    /// Goes back up, and returns the directory that it was in. Errors when that was moved meanwhile.
     pub fn leave(&mut self) -> io::Result<File> {
         let above = open(&self.here, OsStr::new(".."))?;
         if self.above.pop() != Some(FileIdentity::from(&above.metadata()?)) {
-            return Err(io::Error::other("a folder was moved meanwhile"));
+            return Err(io::Error::other("a directory was moved meanwhile"));
         }
         Ok(std::mem::replace(&mut self.here, above))
     }

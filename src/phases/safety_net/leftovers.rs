@@ -12,7 +12,7 @@ use nix::fcntl::AtFlags;
 use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
 use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::fs::walk::{Visitor, walk};
 use crate::marker::Prefix;
 use crate::rsync::filter::rules;
@@ -21,7 +21,7 @@ use crate::rsync::filter::rules;
 const RANDOM: usize = 6;
 
 struct Remover<'a> {
-    source: &'a Folder,
+    source: &'a Dir,
     prefix: &'a Prefix,
     way: Vec<OsString>,
     removed: u64,
@@ -29,17 +29,17 @@ struct Remover<'a> {
 }
 
 impl Visitor for Remover<'_> {
-    fn enter(&mut self, _folder: &File, name: &OsStr) -> io::Result<()> {
+    fn enter(&mut self, _dir: &File, name: &OsStr) -> io::Result<()> {
         self.way.push(name.to_owned());
         Ok(())
     }
 
-    fn entry(&mut self, folder: &File, name: &OsStr) -> io::Result<()> {
+    fn entry(&mut self, dir: &File, name: &OsStr) -> io::Result<()> {
         if let Some(target) = target_of(name)
-            && is_half_a_file(&fstatat(folder, name, AtFlags::AT_SYMLINK_NOFOLLOW)?)
+            && is_half_a_file(&fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW)?)
             && self.is_of(name, target)
         {
-            unlinkat(folder, name, UnlinkatFlags::NoRemoveDir)?;
+            unlinkat(dir, name, UnlinkatFlags::NoRemoveDir)?;
             self.removed += 1;
         }
         Ok(())
@@ -65,9 +65,9 @@ impl Visitor for Remover<'_> {
 impl Remover<'_> {
     /// Whether the source has the file that it was to become, and has nothing of its own name.
     fn is_of(&self, name: &OsStr, target: &OsStr) -> bool {
-        let folder: PathBuf = self.way.iter().collect();
+        let dir: PathBuf = self.way.iter().collect();
         let at_source =
-            |name: &OsStr| fstatat(self.source, folder.join(name).as_path(), AtFlags::AT_SYMLINK_NOFOLLOW);
+            |name: &OsStr| fstatat(self.source, dir.join(name).as_path(), AtFlags::AT_SYMLINK_NOFOLLOW);
         let is_file = |name: &OsStr| at_source(name).is_ok_and(|found| is_regular(&found));
         // rsync puts no second dot before a name that begins with one.
         let mut hidden = OsString::from(".");
@@ -100,12 +100,7 @@ fn is_half_a_file(found: &FileStat) -> bool {
 
 /// Removes them from a destination, and says how many there were. Only what a clone would delete in any case is removed;
 /// `Interrupted` as soon as `stops` says so.
-pub fn remove(
-    source: &Folder,
-    destination: &Folder,
-    prefix: &Prefix,
-    stops: &dyn Fn() -> bool,
-) -> io::Result<u64> {
+pub fn remove(source: &Dir, destination: &Dir, prefix: &Prefix, stops: &dyn Fn() -> bool) -> io::Result<u64> {
     let mut remover = Remover { source, prefix, way: Vec::new(), removed: 0, stops };
     walk(destination, &mut remover)?;
     Ok(remover.removed)

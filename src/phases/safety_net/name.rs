@@ -112,7 +112,7 @@ impl NetName {
         OsString::from(self.to_string() + REMOVING)
     }
 
-    /// The folder's name.
+    /// The directory's name.
     #[must_use]
     pub fn to_os_string(self) -> OsString {
         OsString::from(self.to_string())

@@ -8,7 +8,7 @@ use std::path::Path;
 use nix::fcntl::AtFlags;
 use nix::sys::stat::fstatat;
 
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::fs::walk::{Visitor, walk};
 
 /// What a net holds.
@@ -28,8 +28,8 @@ struct Measure<'a> {
 }
 
 impl Visitor for Measure<'_> {
-    fn entry(&mut self, folder: &File, name: &OsStr) -> io::Result<()> {
-        let stat = fstatat(folder, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+    fn entry(&mut self, dir: &File, name: &OsStr) -> io::Result<()> {
+        let stat = fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
         self.size.entries += 1;
         // Its type differs by system.
         #[allow(clippy::useless_conversion, reason = "a number of links has 16 bits on Apple's systems")]
@@ -53,7 +53,7 @@ impl Visitor for Measure<'_> {
 }
 
 /// Measures all that is below a net; `Interrupted` as soon as `stops` says so.
-pub fn measure(net: &Folder, stops: &dyn Fn() -> bool) -> io::Result<Size> {
+pub fn measure(net: &Dir, stops: &dyn Fn() -> bool) -> io::Result<Size> {
     let mut measure = Measure { size: Size::default(), problem: None, stops };
     walk(net, &mut measure)?;
     measure.problem.map_or(Ok(measure.size), Err)

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::unix::fs::FileExt as _;
 
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 
 /// The most that stays in memory, in bytes.
 const IN_MEMORY: usize = 4 << 20;
@@ -25,7 +25,7 @@ pub struct Spool {
 
 impl Spool {
     /// Adds bytes; `place` is where a file can be made.
-    pub fn push(&mut self, bytes: &[u8], place: &Folder) -> io::Result<()> {
+    pub fn push(&mut self, bytes: &[u8], place: &Dir) -> io::Result<()> {
         if self.rest.len() + bytes.len() > IN_MEMORY {
             self.flush(place)?;
         }
@@ -33,7 +33,7 @@ impl Spool {
         Ok(())
     }
 
-    fn flush(&mut self, place: &Folder) -> io::Result<()> {
+    fn flush(&mut self, place: &Dir) -> io::Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
             none => none.insert(without_name(place)?),
@@ -66,7 +66,7 @@ impl Spool {
     }
 }
 
-fn without_name(place: &Folder) -> io::Result<File> {
+fn without_name(place: &Dir) -> io::Result<File> {
     let (file, name) = place.temporary(OsStr::new(NAME), 0o600)?;
     place.remove_file(&name)?;
     Ok(file)
@@ -75,18 +75,18 @@ fn without_name(place: &Folder) -> io::Result<File> {
 /// Whether a name is that of such a file, which a killed run has left.
 #[must_use]
 pub fn is_own(name: &OsStr) -> bool {
-    Folder::is_temporary(name, OsStr::new(NAME))
+    Dir::is_temporary(name, OsStr::new(NAME))
 }
 
 #[cfg(test)]
 mod tests {
     use super::{IN_MEMORY, Spool};
-    use crate::fs::dir::Folder;
+    use crate::fs::dir::Dir;
 
     #[test]
     fn what_was_written_is_read_in_memory_and_on_the_disk() {
-        let folder = tempfile::tempdir().unwrap();
-        let place = Folder::open(folder.path()).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let place = Dir::open(dir.path()).unwrap();
         let mut spool = Spool::default();
         let mut all = Vec::new();
         for number in 0_u32..40_000 {

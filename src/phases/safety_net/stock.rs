@@ -10,7 +10,7 @@ use nix::sys::stat::SFlag;
 use nix::unistd::geteuid;
 
 use crate::display;
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::fs::remove::remove_tree;
 use crate::logging::warning;
 use crate::marker::Prefix;
@@ -23,63 +23,63 @@ use crate::run::Run;
 /// How many numbers are tried, should something else have the name.
 const MOST: u64 = 1000;
 
-/// The folder of the nets, which nobody but its owner can enter.
+/// The directory of the nets, which nobody but its owner can enter.
 #[derive(Debug)]
 pub struct Stock {
-    folder: Folder,
+    dir: Dir,
 }
 
 impl Stock {
     /// Opens the nets of a destination; `None` when there are none.
     ///
-    /// Nothing is changed. Errors when something else than a folder has that name, when somebody else owns it or could
+    /// Nothing is changed. Errors when something else than a directory has that name, when somebody else owns it or could
     /// write to it, or when another filesystem is mounted there.
-    pub fn open(destination: &Folder, prefix: &Prefix) -> io::Result<Option<Self>> {
+    pub fn open(destination: &Dir, prefix: &Prefix) -> io::Result<Option<Self>> {
         let name = prefix.safety_net();
         match destination.kind(&name)? {
             None => return Ok(None),
             Some(SFlag::S_IFDIR) => {}
             Some(_) => {
-                return Err(io::Error::other("something that is no folder has its name; move it away"));
+                return Err(io::Error::other("something that is no directory has its name; move it away"));
             }
         }
-        let folder = destination.enter(&name)?;
-        if folder.metadata()?.dev() != destination.metadata()?.dev() {
+        let dir = destination.enter(&name)?;
+        if dir.metadata()?.dev() != destination.metadata()?.dev() {
             return Err(io::Error::other(
                 "another filesystem is mounted there, to which nothing can be moved",
             ));
         }
-        let metadata = folder.metadata()?;
+        let metadata = dir.metadata()?;
         if metadata.uid() != geteuid().as_raw() || metadata.mode() & 0o022 != 0 {
             let why = "somebody else owns it or can write to it; look at what it holds, and move it away";
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
         }
-        Ok(Some(Self { folder }))
+        Ok(Some(Self { dir }))
     }
 
-    /// Opens the nets, in a folder that is made where it is missing.
-    pub fn open_or_make(destination: &Folder, prefix: &Prefix) -> io::Result<Self> {
+    /// Opens the nets, in a directory that is made where it is missing.
+    pub fn open_or_make(destination: &Dir, prefix: &Prefix) -> io::Result<Self> {
         let name = prefix.safety_net();
         if destination.kind(&name)?.is_none() {
-            destination.make_folder(&name)?;
+            destination.make_dir(&name)?;
         }
         let stock =
             Self::open(destination, prefix)?.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
-        stock.folder.make_private()?;
+        stock.dir.make_private()?;
         Ok(stock)
     }
 
-    /// The folder that holds them.
+    /// The directory that holds them.
     #[must_use]
-    pub fn folder(&self) -> &Folder {
-        &self.folder
+    pub fn dir(&self) -> &Dir {
+        &self.dir
     }
 
     /// The nets, the oldest first.
     pub fn names(&self) -> io::Result<Vec<NetName>> {
         let mut names = Vec::new();
-        for name in self.folder.names_that(|name| NetName::read(name).is_some())? {
-            if self.folder.kind(&name)? == Some(SFlag::S_IFDIR) {
+        for name in self.dir.names_that(|name| NetName::read(name).is_some())? {
+            if self.dir.kind(&name)? == Some(SFlag::S_IFDIR) {
                 names.extend(NetName::read(&name));
             }
         }
@@ -88,8 +88,8 @@ impl Stock {
     }
 
     /// Makes an empty net, the newest of all.
-    pub fn add(&self, time: DateTime<Utc>) -> io::Result<(NetName, Folder)> {
-        let numbers = self.folder.names()?;
+    pub fn add(&self, time: DateTime<Utc>) -> io::Result<(NetName, Dir)> {
+        let numbers = self.dir.names()?;
         let numbers = numbers.iter().filter_map(|name| {
             NetName::read(name).or_else(|| NetName::read_removing(name)).and_then(NetName::number)
         });
@@ -100,8 +100,8 @@ impl Stock {
             let number =
                 highest.checked_add(more).ok_or_else(|| io::Error::other("no number is left for it"))?;
             let name = NetName::Counted { number, time };
-            match self.folder.make_folder(&name.to_os_string()) {
-                Ok(()) => return self.folder.enter(&name.to_os_string()).map(|folder| (name, folder)),
+            match self.dir.make_dir(&name.to_os_string()) {
+                Ok(()) => return self.dir.enter(&name.to_os_string()).map(|dir| (name, dir)),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }
@@ -111,16 +111,16 @@ impl Stock {
 
     /// Removes what killed runs have left: empty nets, and those whose removal had begun. Anything else is left alone.
     pub fn tidy(&self, run: &Run<'_>) -> io::Result<()> {
-        for name in self.folder.names()? {
-            let is_folder = self.folder.kind(&name)? == Some(SFlag::S_IFDIR);
-            if is_folder && NetName::read(&name).is_some() {
-                self.folder.remove_empty(&name)?;
-            } else if is_folder && NetName::read_removing(&name).is_some() {
+        for name in self.dir.names()? {
+            let is_dir = self.dir.kind(&name)? == Some(SFlag::S_IFDIR);
+            if is_dir && NetName::read(&name).is_some() {
+                self.dir.remove_empty(&name)?;
+            } else if is_dir && NetName::read_removing(&name).is_some() {
                 self.remove(run, &name);
             } else if spool::is_own(&name) {
-                self.folder.remove(&name)?;
+                self.dir.remove(&name)?;
             } else if !ages::is_own(&name) {
-                let path = self.folder.path().join(&name);
+                let path = self.dir.path().join(&name);
                 warning(format_args!("{} is no safety net and is left alone.", display::path(&path)));
             }
         }
@@ -130,7 +130,7 @@ impl Stock {
     /// Removes the nets that are older than so many days, but not the newest.
     pub fn expire(&self, run: &Run<'_>, days: u32) -> io::Result<()> {
         let names = self.names()?;
-        let ages = match Ages::advance(&self.folder, &names, run.started.to_utc(), days) {
+        let ages = match Ages::advance(&self.dir, &names, run.started.to_utc(), days) {
             Ok(ages) => ages,
             Err(error) => {
                 warning(format_args!(
@@ -191,13 +191,13 @@ impl Stock {
 
     /// Under another name first: half a net must not look like a whole one.
     fn discard(&self, run: &Run<'_>, name: NetName) -> io::Result<u64> {
-        self.folder.rename(&name.to_os_string(), &name.removing())?;
+        self.dir.rename(&name.to_os_string(), &name.removing())?;
         Ok(self.remove(run, &name.removing()))
     }
 
     fn remove(&self, run: &Run<'_>, name: &OsStr) -> u64 {
-        let path = self.folder.path().join(name);
-        match remove_tree(self.folder.file(), name, &|| run.go_on().is_ok()) {
+        let path = self.dir.path().join(name);
+        match remove_tree(self.dir.file(), name, &|| run.go_on().is_ok()) {
             Ok(removal) => {
                 if let Some((below, error)) = removal.problem {
                     warning(format_args!(

@@ -1,4 +1,4 @@
-//! A dump on its way into the backup folder: compressed or encrypted as it comes, and put into its place only when it is
+//! A dump on its way into the backup directory: compressed or encrypted as it comes, and put into its place only when it is
 //! known to be whole.
 
 pub mod parallel_bzip2;
@@ -12,7 +12,7 @@ use log::info;
 use nix::fcntl::{Flock, FlockArg, OFlag};
 
 use crate::display;
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::logging::printed::Printed;
 use crate::phases::server_backup::dump::parallel_bzip2::ParallelBzip2;
 use crate::phases::server_backup::silence::Silence;
@@ -39,7 +39,7 @@ enum Encoder {
 
 /// A dump that is being written. Dropped before [`DumpFile::commit`] it leaves nothing behind.
 pub struct DumpFile<'a> {
-    folder: &'a Folder,
+    dir: &'a Dir,
     name: OsString,
     temporary: OsString,
     encoder: Option<Encoder>,
@@ -47,15 +47,15 @@ pub struct DumpFile<'a> {
 }
 
 impl<'a> DumpFile<'a> {
-    /// Begins the dump `name` in `folder`.
-    pub fn create(folder: &'a Folder, name: &str, encoding: Encoding<'_>) -> io::Result<Self> {
+    /// Begins the dump `name` in `directory`.
+    pub fn create(dir: &'a Dir, name: &str, encoding: Encoding<'_>) -> io::Result<Self> {
         let name = OsString::from(name);
         // What cannot be removed takes room, and that is told when there is none.
-        let _ = remove_leftovers(folder, &name);
-        let (file, temporary) = folder.temporary(&name, MODE)?;
+        let _ = remove_leftovers(dir, &name);
+        let (file, temporary) = dir.temporary(&name, MODE)?;
         let lock = Flock::lock(file.try_clone()?, FlockArg::LockExclusiveNonblock)
             .map_err(|(_, error)| io::Error::from(error))?;
-        let mut dump = Self { folder, name, temporary, encoder: None, _lock: lock };
+        let mut dump = Self { dir, name, temporary, encoder: None, _lock: lock };
         dump.encoder = Some(match encoding {
             Encoding::Bzip2 => Encoder::Bzip2(Box::new(ParallelBzip2::new(file))),
             Encoding::Age(secret) => {
@@ -75,14 +75,14 @@ impl<'a> DumpFile<'a> {
             Some(Encoder::Age(encoder)) => encoder.finish()?,
             None => return Err(io::Error::other("the dump was not begun")),
         };
-        self.folder.commit(&file, &self.temporary, &self.name)
+        self.dir.commit(&file, &self.temporary, &self.name)
     }
 }
 
 impl DumpFile<'_> {
     /// Commits it, and says so in the log, or why not in words.
     pub fn put_into_place(self) -> Result<(), String> {
-        let path = self.folder.path().join(&self.name);
+        let path = self.dir.path().join(&self.name);
         self.commit().map_err(|error| not_written(&path, &error))?;
         info!("Dumped to {}.", display::path(&path));
         Ok(())
@@ -90,12 +90,12 @@ impl DumpFile<'_> {
 }
 
 /// Removes what a run that was killed has left of a dump of this name. One that is still being written is locked.
-fn remove_leftovers(folder: &Folder, target: &OsStr) -> io::Result<()> {
-    for name in folder.names()?.iter().filter(|name| Folder::is_temporary(name, target)) {
+fn remove_leftovers(dir: &Dir, target: &OsStr) -> io::Result<()> {
+    for name in dir.names()?.iter().filter(|name| Dir::is_temporary(name, target)) {
         let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        let file = File::options().read(true).custom_flags(flags.bits()).open(folder.path().join(name))?;
+        let file = File::options().read(true).custom_flags(flags.bits()).open(dir.path().join(name))?;
         if Flock::lock(file, FlockArg::LockExclusiveNonblock).is_ok() {
-            folder.remove(name)?;
+            dir.remove(name)?;
         }
     }
     Ok(())
@@ -118,7 +118,7 @@ impl Write for DumpFile<'_> {
 impl Drop for DumpFile<'_> {
     fn drop(&mut self) {
         // After a commit nothing of that name is there; after a failure the failure is what is told.
-        let _ = self.folder.remove(&self.temporary);
+        let _ = self.dir.remove(&self.temporary);
     }
 }
 
@@ -194,27 +194,27 @@ fn keep_tail(tail: &mut Vec<u8>, bytes: &[u8]) {
 /// Writes everything that a dumper prints into one compressed file; `ending` must be among its last words.
 pub fn dump_compressed(
     run: &Run<'_>,
-    folder: &Folder,
+    dir: &Dir,
     name: &str,
     command: Command,
     is_harmless: fn(&[u8]) -> bool,
     ending: &str,
 ) -> Result<(), String> {
-    write_compressed(run, folder, name, command, is_harmless, ending, &mut |_| {})?.put_into_place()
+    write_compressed(run, dir, name, command, is_harmless, ending, &mut |_| {})?.put_into_place()
 }
 
 /// The same, but `watch` sees every piece, and the caller decides whether the dump is put into its place.
 pub fn write_compressed<'a>(
     run: &Run<'_>,
-    folder: &'a Folder,
+    dir: &'a Dir,
     name: &str,
     command: Command,
     is_harmless: fn(&[u8]) -> bool,
     ending: &str,
     watch: &mut dyn FnMut(&[u8]),
 ) -> Result<DumpFile<'a>, String> {
-    let mut dump = DumpFile::create(folder, name, Encoding::Bzip2)
-        .map_err(|error| not_written(&folder.path().join(name), &error))?;
+    let mut dump = DumpFile::create(dir, name, Encoding::Bzip2)
+        .map_err(|error| not_written(&dir.path().join(name), &error))?;
     let tail = run_dumper(run, command, is_harmless, &mut |bytes| {
         watch(bytes);
         dump.write_all(bytes)

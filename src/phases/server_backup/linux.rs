@@ -24,10 +24,10 @@ pub struct Found {
 /// Dumps what runs here.
 pub fn run(run: &Run<'_>, password: &Secret) -> Result<(), Failure> {
     let Found { clusters, directories, databases } = find(run)?;
-    let folder = crate::phases::server_backup::place::folder(run)?;
-    postgres::dump(run, &folder, &clusters)?;
-    openldap::dump(run, &folder, &directories, password)?;
-    mysql::dump(run, &folder, &databases)
+    let dir = crate::phases::server_backup::place::dir(run)?;
+    postgres::dump(run, &dir, &clusters)?;
+    openldap::dump(run, &dir, &directories, password)?;
+    mysql::dump(run, &dir, &databases)
 }
 
 /// Finds what runs here, and connects to nothing; it is an error when nothing does.

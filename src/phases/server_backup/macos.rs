@@ -13,7 +13,7 @@ use log::info;
 
 use crate::display;
 use crate::failure::Failure;
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::host::platform::{MacOsVersion, Platform};
 use crate::phases::server_backup::dump::{DumpFile, Encoding, run_dumper};
 use crate::phases::server_backup::macos::tools::{commit, not_written};
@@ -64,15 +64,15 @@ pub fn run(run: &Run<'_>, version: MacOsVersion, password: &Secret) -> Result<()
 
 fn back_up(run: &Run<'_>, version: MacOsVersion, password: &Secret) -> Result<(), Failure> {
     let Found { tools, instances } = find_all(run, version)?;
-    let folder = crate::phases::server_backup::place::folder(run)?;
-    archive_directory(run, &tools, &folder, password).map_err(|why| Failure::DirectoryNotArchived { why })?;
+    let dir = crate::phases::server_backup::place::dir(run)?;
+    archive_directory(run, &tools, &dir, password).map_err(|why| Failure::DirectoryNotArchived { why })?;
     for found in &instances {
         run.go_on()?;
-        dump_instance(run, &tools, &folder, found)
+        dump_instance(run, &tools, &dir, found)
             .map_err(|why| Failure::DatabaseNotDumped { server: found.instance.name.to_owned(), why })?;
     }
     run.go_on()?;
-    dump_settings(run, &tools, &folder).map_err(|why| Failure::SettingsNotDumped { why })
+    dump_settings(run, &tools, &dir).map_err(|why| Failure::SettingsNotDumped { why })
 }
 
 fn find_tools(run: &Run<'_>, version: MacOsVersion) -> Result<ServerTools, Failure> {
@@ -96,14 +96,14 @@ fn is_program(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
-fn dump_settings(run: &Run<'_>, tools: &ServerTools, folder: &Folder) -> Result<(), String> {
+fn dump_settings(run: &Run<'_>, tools: &ServerTools, dir: &Dir) -> Result<(), String> {
     /// Where a property list says that it is one, in bytes.
     const HEAD: usize = 512;
     let name = macos_server::SETTINGS;
     info!("Dumping the settings of all services.");
     let command = Command::tool(&tools.serveradmin, ["-x", "settings", "all"]);
     let mut dump =
-        DumpFile::create(folder, name, Encoding::Bzip2).map_err(|error| not_written(folder, name, &error))?;
+        DumpFile::create(dir, name, Encoding::Bzip2).map_err(|error| not_written(dir, name, &error))?;
     let mut head = Vec::new();
     // It talks on standard error even when all is well; whether the list is whole is seen in the list.
     let tail = run_dumper(run, command, |_| true, &mut |bytes| {
@@ -120,5 +120,5 @@ fn dump_settings(run: &Run<'_>, tools: &ServerTools, folder: &Folder) -> Result<
         };
         return Err(format!("what serveradmin printed is no whole property list: {told}"));
     }
-    commit(folder, name, dump)
+    commit(dir, name, dump)
 }

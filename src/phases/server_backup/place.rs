@@ -2,7 +2,7 @@
 
 use crate::display;
 use crate::failure::Failure;
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::run::Run;
 use log::info;
 use std::io;
@@ -10,35 +10,35 @@ use std::path::Path;
 
 /// The directory of the dumps.
 #[must_use]
-pub fn folder_path<'a>(run: &Run<'a>) -> &'a Path {
+pub fn dir_path<'a>(run: &Run<'a>) -> &'a Path {
     run.plan.backup_dir.as_deref().unwrap_or(&run.host.backup_dir)
 }
 
-/// Checks a backup folder that is there already.
-pub fn check_folder(run: &Run<'_>) -> Result<(), Failure> {
-    let path = folder_path(run);
+/// Checks a backup directory that is there already.
+pub fn check_dir(run: &Run<'_>) -> Result<(), Failure> {
+    let path = dir_path(run);
     // As it will be opened, but for making it.
-    let opened = Folder::reach(path.parent().unwrap_or(path)).and_then(|above| match path.file_name() {
+    let opened = Dir::reach(path.parent().unwrap_or(path)).and_then(|above| match path.file_name() {
         Some(name) => above.enter(name),
         None => Ok(above),
     });
     let checked = match opened {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        opened => opened.and_then(|folder| folder.refuse_strangers()),
+        opened => opened.and_then(|dir| dir.refuse_strangers()),
     };
-    checked.map_err(|error| Failure::BackupFolder { path: path.to_owned(), why: display::reason(&error) })
+    checked.map_err(|error| Failure::BackupDir { path: path.to_owned(), why: display::reason(&error) })
 }
 
-/// The backup folder, made where it is missing: 0700 and root's, as it holds every password hash of the machine.
-pub fn folder(run: &Run<'_>) -> Result<Folder, Failure> {
-    let path = folder_path(run);
+/// The backup directory, made where it is missing: 0700 and root's, as it holds every password hash of the machine.
+pub fn dir(run: &Run<'_>) -> Result<Dir, Failure> {
+    let path = dir_path(run);
     info!("Server backup to {}.", display::path(path));
     let open = || {
-        let folder = Folder::open_or_create(path, 0o700)?;
-        folder.make_private()?;
-        Ok(folder)
+        let dir = Dir::open_or_create(path, 0o700)?;
+        dir.make_private()?;
+        Ok(dir)
     };
-    open().map_err(|error: io::Error| Failure::BackupFolder {
+    open().map_err(|error: io::Error| Failure::BackupDir {
         path: path.to_owned(),
         why: display::reason(&error),
     })

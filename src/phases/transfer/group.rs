@@ -19,8 +19,8 @@ const OPEN_FILES: usize = 64;
 /// A process.
 #[derive(Debug)]
 pub struct Process {
-    /// Its folder in `/proc`.
-    pub folder: PathBuf,
+    /// Its directory in `/proc`.
+    pub dir: PathBuf,
     /// What it has used.
     pub stat: Stat,
 }
@@ -41,11 +41,11 @@ pub fn processes(group: i32) -> Vec<Process> {
         .flatten()
         .filter(|entry| entry.file_name().as_bytes().first().is_some_and(u8::is_ascii_digit))
         .filter_map(|entry| {
-            let folder = entry.path();
+            let dir = entry.path();
             // The name of a process may be any bytes.
-            let stat = fs::read(folder.join("stat")).ok()?;
+            let stat = fs::read(dir.join("stat")).ok()?;
             let stat = Stat::read(&String::from_utf8_lossy(&stat))?;
-            (stat.group == group && !stat.is_over).then_some(Process { folder, stat })
+            (stat.group == group && !stat.is_over).then_some(Process { dir, stat })
         })
         .collect()
 }
@@ -59,7 +59,7 @@ pub fn usage(group: i32) -> Option<Usage> {
     }
     Some(processes.iter().fold(Usage { processes: processes.len(), ..Usage::default() }, |sum, process| {
         // Only its owner and root are told; then its processor time has to do.
-        let bytes = fs::read_to_string(process.folder.join("io")).ok().and_then(|io| bytes_moved(&io));
+        let bytes = fs::read_to_string(process.dir.join("io")).ok().and_then(|io| bytes_moved(&io));
         Usage {
             ticks: sum.ticks.wrapping_add(process.stat.ticks),
             bytes: sum.bytes.wrapping_add(bytes.unwrap_or(0)),
@@ -72,7 +72,7 @@ impl Process {
     /// The system call that it waits in.
     #[must_use]
     pub fn blocked(&self) -> Option<BlockedCall> {
-        BlockedCall::read(&fs::read_to_string(self.folder.join("syscall")).ok()?)
+        BlockedCall::read(&fs::read_to_string(self.dir.join("syscall")).ok()?)
     }
 
     /// The strings that the first two arguments of a call point to.
@@ -82,7 +82,7 @@ impl Process {
     }
 
     fn string(&self, pointer: u64) -> Option<PathBuf> {
-        let memory = File::open(self.folder.join("mem")).ok()?;
+        let memory = File::open(self.dir.join("mem")).ok()?;
         let mut bytes = vec![0; LONGEST_PATH];
         // A read that meets the end of a mapping is short.
         let count = memory.read_at(&mut bytes, pointer).ok()?;
@@ -93,11 +93,11 @@ impl Process {
         Some(PathBuf::from(OsStr::from_bytes(name)))
     }
 
-    /// The files and folders that it has open below one of these folders, without touching any of them.
+    /// The files and directories that it has open below one of these directories, without touching any of them.
     #[must_use]
-    pub fn open_below(&self, folders: &[&Path]) -> Vec<PathBuf> {
-        let entries = fs::read_dir(self.folder.join("fd")).into_iter().flatten().flatten().take(OPEN_FILES);
+    pub fn open_below(&self, dirs: &[&Path]) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.dir.join("fd")).into_iter().flatten().flatten().take(OPEN_FILES);
         let links = entries.filter_map(|entry| fs::read_link(entry.path()).ok());
-        links.filter(|path| folders.iter().any(|folder| path != folder && path.starts_with(folder))).collect()
+        links.filter(|path| dirs.iter().any(|dir| path != dir && path.starts_with(dir))).collect()
     }
 }

@@ -84,7 +84,7 @@ pub fn clone(
         if line.stream == Stream::Err
             && linked_vanished.is_none()
             && let Some(path) = vanished(line.bytes)
-            && has_other_names(path, ends.source.folder.path(), linked)
+            && has_other_names(path, ends.source.dir.path(), linked)
         {
             linked_vanished = Some(display::line(path).to_string());
         }
@@ -157,7 +157,7 @@ pub(super) fn command(
         },
         rights: run.host.rights,
         rules,
-        backup_folder: net.map(Net::path),
+        backup_dir: net.map(Net::path),
         source: &source,
         destination: &destination,
     };

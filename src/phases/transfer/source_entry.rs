@@ -42,12 +42,9 @@ pub fn look(ends: &Endpoints, printed: &[u8]) -> Found {
 fn at(ends: &Endpoints, printed: &[u8]) -> Option<Result<bool, Errno>> {
     let path = Path::new(OsStr::from_bytes(printed));
     // The destination first: it may lie inside the source, and never the other way round.
-    let folders = [ends.destination.folder.path(), ends.source.folder.path()];
-    let relative = if path.is_absolute() {
-        folders.iter().find_map(|folder| path.strip_prefix(folder).ok())?
-    } else {
-        path
-    };
+    let dirs = [ends.destination.dir.path(), ends.source.dir.path()];
+    let relative =
+        if path.is_absolute() { dirs.iter().find_map(|dir| path.strip_prefix(dir).ok())? } else { path };
     let parts: Vec<&OsStr> = relative
         .components()
         .map(|part| match part {
@@ -59,21 +56,21 @@ fn at(ends: &Endpoints, printed: &[u8]) -> Option<Result<bool, Errno>> {
     Some(descend(ends, &parts))
 }
 
-/// Folder by folder, so that no link leads out of the source.
+/// Directory by directory, so that no link leads out of the source.
 fn descend(ends: &Endpoints, parts: &[&OsStr]) -> Result<bool, Errno> {
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
     let Some((name, above)) = parts.split_last() else { return Ok(true) };
-    let mut folder = openat(ends.source.folder.file(), ".", flags | OFlag::O_DIRECTORY, Mode::empty())?;
+    let mut dir = openat(ends.source.dir.file(), ".", flags | OFlag::O_DIRECTORY, Mode::empty())?;
     for part in above {
-        // A link in the place of a folder is one of its own: nothing below it is the source's.
-        folder = openat(&folder, *part, flags | OFlag::O_DIRECTORY, Mode::empty())
+        // A link in the place of a directory is one of its own: nothing below it is the source's.
+        dir = openat(&dir, *part, flags | OFlag::O_DIRECTORY, Mode::empty())
             .map_err(|error| if error == Errno::ELOOP { Errno::ENOTDIR } else { error })?;
     }
-    let stat = fstatat(&folder, *name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+    let stat = fstatat(&dir, *name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
     let kind = SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits());
     if kind != SFlag::S_IFREG && kind != SFlag::S_IFDIR {
         return Ok(true);
     }
-    let file = openat(&folder, *name, flags, Mode::empty())?;
+    let file = openat(&dir, *name, flags, Mode::empty())?;
     Ok(kind == SFlag::S_IFDIR || std::fs::File::from(file).read(&mut [0; 1]).is_ok())
 }

@@ -107,7 +107,7 @@ fn where_it_is(group: i32, ends: &[&Path]) -> Option<OsString> {
     let processes = group::processes(group);
     let open = || {
         let open = processes.iter().flat_map(|process| process.open_below(ends));
-        // The longest says most: the others are folders above it.
+        // The longest says most: the others are directories above it.
         open.max_by_key(|path| path.as_os_str().len()).map(OsString::from)
     };
     let asked = || {

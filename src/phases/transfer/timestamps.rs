@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::time::{Duration, SystemTime};
 
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::phases::endpoints::Destination;
 use crate::run::Run;
 
@@ -19,8 +19,8 @@ const FINE: Duration = Duration::new(1_000_000_001, 123_456_789);
 /// it an edit within the same second is missed. Where a file cannot be tried, the time of the destination itself is.
 #[must_use]
 pub fn keeps_nanoseconds(run: &Run<'_>, destination: &Destination) -> bool {
-    let folder = &destination.folder;
-    measure(run, folder).or_else(|_| measure_folder(folder)).unwrap_or(false)
+    let dir = &destination.dir;
+    measure(run, dir).or_else(|_| measure_dir(dir)).unwrap_or(false)
 }
 
 /// Whether what is there shows nanoseconds, for a run that writes nothing: NTFS keeps steps of 100 ns, exFAT of 10 ms.
@@ -29,30 +29,30 @@ pub fn shows_nanoseconds(destination: &Destination) -> bool {
     look(destination).unwrap_or(false)
 }
 
-fn measure(run: &Run<'_>, folder: &Folder) -> io::Result<bool> {
-    let (file, name) = folder.temporary(OsStr::new(&(run.plan.prefix.stem() + "probe")), 0o600)?;
+fn measure(run: &Run<'_>, dir: &Dir) -> io::Result<bool> {
+    let (file, name) = dir.temporary(OsStr::new(&(run.plan.prefix.stem() + "probe")), 0o600)?;
     let kept = file
         .set_times(FileTimes::new().set_modified(SystemTime::UNIX_EPOCH + FINE))
         .and_then(|()| file.metadata())
         .map(|now| now.mtime_nsec() == i64::from(FINE.subsec_nanos()));
-    folder.remove(&name)?;
+    dir.remove(&name)?;
     kept
 }
 
-/// A folder's time is kept as a file's is; rsync sets that of the root anew in any case.
-fn measure_folder(folder: &Folder) -> io::Result<bool> {
-    let before = folder.metadata()?;
+/// A directory's time is kept as a file's is; rsync sets that of the root anew in any case.
+fn measure_dir(dir: &Dir) -> io::Result<bool> {
+    let before = dir.metadata()?;
     let (seconds, nanoseconds) = (i64::try_from(FINE.as_secs()), i64::from(FINE.subsec_nanos()));
-    folder.set_modified(seconds.map_err(io::Error::other)?, nanoseconds)?;
-    let kept = folder.metadata().map(|now| now.mtime_nsec() == nanoseconds);
-    folder.set_modified(before.mtime(), before.mtime_nsec())?;
+    dir.set_modified(seconds.map_err(io::Error::other)?, nanoseconds)?;
+    let kept = dir.metadata().map(|now| now.mtime_nsec() == nanoseconds);
+    dir.set_modified(before.mtime(), before.mtime_nsec())?;
     kept
 }
 
 fn look(destination: &Destination) -> io::Result<bool> {
-    let folder = &destination.folder;
-    for name in folder.names()? {
-        if folder.stat(&name)?.is_some_and(|stat| stat.st_mtime_nsec % 100 != 0) {
+    let dir = &destination.dir;
+    for name in dir.names()? {
+        if dir.stat(&name)?.is_some_and(|stat| stat.st_mtime_nsec % 100 != 0) {
             return Ok(true);
         }
     }

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 
 use log::info;
-use nix::dir::Dir;
+use nix::dir::Dir as Entries;
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::libc::dev_t;
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
@@ -15,7 +15,7 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 use crate::display;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
-use crate::fs::dir::{Folder, forget_cached, open_subfolder};
+use crate::fs::dir::{Dir, forget_cached, open_subdir};
 use crate::fs::is_no_room;
 use crate::fs::space::Space;
 use crate::outcome::Completion;
@@ -132,7 +132,7 @@ fn complete(run: &Run<'_>, ends: &Endpoints, report: &Report, code: i32) -> Resu
     }
     warn_of_kept(run, report);
     let path = || run.plan.destination.clone();
-    ends.destination.folder.flush_filesystem().map_err(|error| {
+    ends.destination.dir.flush_filesystem().map_err(|error| {
         if is_no_room(&error) {
             Failure::DestinationFull { path: path(), what: display::reason(&error) }
         } else {
@@ -156,7 +156,7 @@ fn reason(run: &Run<'_>, ends: &Endpoints, report: &Report, code: i32) -> Failur
         return Failure::MissingUser { path: path.clone() };
     }
     if let Some(limited) = &report.diagnostics.limited {
-        return cannot_hold(&run.plan.destination, &ends.destination.folder, limited);
+        return cannot_hold(&run.plan.destination, &ends.destination.dir, limited);
     }
     of_rsync(End::Exited(code))
 }
@@ -164,10 +164,10 @@ fn reason(run: &Run<'_>, ends: &Endpoints, report: &Report, code: i32) -> Failur
 /// The failure of a destination that has met a limit of its filesystem, or the end of its room: `setxattr` gives one and the same
 /// number for both.
 #[must_use]
-pub fn cannot_hold(path: &Path, folder: &Folder, limited: &Limited) -> Failure {
+pub fn cannot_hold(path: &Path, dir: &Dir, limited: &Limited) -> Failure {
     /// Attributes of more bytes than this fit on no filesystem.
     const SCARCE: u64 = 1 << 20;
-    let is_scarce = Space::of(folder.file())
+    let is_scarce = Space::of(dir.file())
         .is_ok_and(|space| space.total > 0 && space.free_for(nix::unistd::geteuid().is_root()) < SCARCE);
     match &limited.or_no_room {
         Some(what) if is_scarce => Failure::DestinationFull { path: path.to_owned(), what: what.clone() },
@@ -201,18 +201,18 @@ pub fn probe_source_of(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Resu
 
 fn probe_source(run: &Run<'_>, source: &Source, succeeded: bool, read_errors: bool) -> io::Result<()> {
     match source.is_in_place() {
-        // rsync has read the folder that was claimed to the end, wherever its path leads now.
-        Err(error) if succeeded && source.folder.is_seen_through_view() => run.warn(format_args!(
+        // rsync has read the directory that was claimed to the end, wherever its path leads now.
+        Err(error) if succeeded && source.dir.is_seen_through_view() => run.warn(format_args!(
             "{} leads elsewhere now than at the start: {}. What was there at the start was cloned.",
-            display::path(source.folder.path()),
+            display::path(source.dir.path()),
             display::reason(&error)
         )),
         checked => checked?,
     }
-    if source.folder.names()?.is_empty() {
+    if source.dir.names()?.is_empty() {
         return Err(io::Error::other("it is empty now"));
     }
-    if read_errors { sample(&source.folder) } else { Ok(()) }
+    if read_errors { sample(&source.dir) } else { Ok(()) }
 }
 
 /// How many files are read at most to see whether the source's device still answers.
@@ -221,21 +221,21 @@ const SAMPLES: usize = 64;
 /// How many entries are looked at in search of them.
 const ENTRIES: usize = 20_000;
 
-/// How many folders are open at a time.
-const FOLDERS: usize = 64;
+/// How many directories are open at a time.
+const DIRS: usize = 64;
 
 /// Reads a little of some files from the device: one that can be read means that the device is there.
 ///
-/// The folders of a device that is gone can be read from memory for long, so they prove nothing; and one file that
-/// cannot be read is no lost source. No link is followed, no other filesystem entered, and nothing but folders and
+/// The directories of a device that is gone can be read from memory for long, so they prove nothing; and one file that
+/// cannot be read is no lost source. No link is followed, no other filesystem entered, and nothing but directories and
 /// regular files opened.
-fn sample(root: &Folder) -> io::Result<()> {
+fn sample(root: &Dir) -> io::Result<()> {
     let device = fstat(root)?.st_dev;
-    let mut folders = vec![open_subfolder(root, c".")?];
+    let mut dirs = vec![open_subdir(root, c".")?];
     let mut error = None;
     let (mut samples, mut entries) = (0, 0);
-    while let Some(folder) = folders.pop() {
-        let listing = match Dir::from_fd(folder.as_fd().try_clone_to_owned()?) {
+    while let Some(dir) = dirs.pop() {
+        let listing = match Entries::from_fd(dir.as_fd().try_clone_to_owned()?) {
             Ok(listing) => listing,
             Err(problem) => {
                 error = Some(problem.into());
@@ -249,8 +249,8 @@ fn sample(root: &Folder) -> io::Result<()> {
             }
             // One directory that cannot be listed says nothing about the device.
             let Ok(entry) = entry else { continue };
-            match look(&folder, entry.file_name(), device, folders.len() < FOLDERS) {
-                Ok(Sample::Folder(below)) => folders.push(below),
+            match look(&dir, entry.file_name(), device, dirs.len() < DIRS) {
+                Ok(Sample::Dir(below)) => dirs.push(below),
                 Ok(Sample::Read) => return Ok(()),
                 Ok(Sample::Nothing) => {}
                 Err(problem) => {
@@ -265,16 +265,16 @@ fn sample(root: &Folder) -> io::Result<()> {
 
 /// What there was under a name.
 enum Sample {
-    /// A folder, open.
-    Folder(OwnedFd),
+    /// A directory, open.
+    Dir(OwnedFd),
     /// A file that the device has given a byte of.
     Read,
     /// Nothing that could prove anything.
     Nothing,
 }
 
-fn look(folder: &OwnedFd, name: &CStr, device: dev_t, enters: bool) -> io::Result<Sample> {
-    let stat = fstatat(folder, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+fn look(dir: &OwnedFd, name: &CStr, device: dev_t, enters: bool) -> io::Result<Sample> {
+    let stat = fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
     if [c".", c".."].contains(&name) || stat.st_dev != device {
         return Ok(Sample::Nothing);
     }
@@ -283,7 +283,7 @@ fn look(folder: &OwnedFd, name: &CStr, device: dev_t, enters: bool) -> io::Resul
     if kind(&stat) == SFlag::S_IFREG && stat.st_blocks > 0 {
         let flags =
             OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-        let mut file = File::from(openat(folder, name, flags, Mode::empty())?);
+        let mut file = File::from(openat(dir, name, flags, Mode::empty())?);
         let opened = fstat(&file)?;
         // Something else may have taken its place.
         if kind(&opened) != SFlag::S_IFREG || opened.st_dev != device {
@@ -293,8 +293,8 @@ fn look(folder: &OwnedFd, name: &CStr, device: dev_t, enters: bool) -> io::Resul
         return file.read(&mut [0; 1]).map(|_| Sample::Read);
     }
     if kind(&stat) == SFlag::S_IFDIR && enters {
-        let below = open_subfolder(folder, name)?;
-        return Ok(if fstat(&below)?.st_dev == device { Sample::Folder(below) } else { Sample::Nothing });
+        let below = open_subdir(dir, name)?;
+        return Ok(if fstat(&below)?.st_dev == device { Sample::Dir(below) } else { Sample::Nothing });
     }
     Ok(Sample::Nothing)
 }
@@ -302,10 +302,9 @@ fn look(folder: &OwnedFd, name: &CStr, device: dev_t, enters: bool) -> io::Resul
 /// Writes a small file and flushes it.
 fn probe_destination(run: &Run<'_>, destination: &Destination) -> io::Result<()> {
     destination.is_in_place()?;
-    let folder = &destination.folder;
-    let (mut file, name) =
-        folder.temporary(std::ffi::OsStr::new(&(run.plan.prefix.stem() + "probe")), 0o600)?;
+    let dir = &destination.dir;
+    let (mut file, name) = dir.temporary(std::ffi::OsStr::new(&(run.plan.prefix.stem() + "probe")), 0o600)?;
     let written = file.write_all(&[b'x'; 4096]).and_then(|()| file.sync_all());
-    let removed = folder.remove(&name);
+    let removed = dir.remove(&name);
     written.and(removed)
 }

@@ -57,7 +57,7 @@ fn watch(interrupts: &Interrupts, ended: &mpsc::Receiver<()>) {
         let mut now = HashMap::new();
         for process in interrupts.child_group().map(group::processes).unwrap_or_default() {
             let Some(call) = process.blocked() else { continue };
-            if before.get(&process.folder) == Some(&call)
+            if before.get(&process.dir) == Some(&call)
                 && let Some(name) = free(&process, &call)
             {
                 freed += 1;
@@ -69,7 +69,7 @@ fn watch(interrupts: &Interrupts, ended: &mpsc::Receiver<()>) {
                     ));
                 }
             }
-            now.insert(process.folder, call);
+            now.insert(process.dir, call);
         }
         before = now;
     }
@@ -83,9 +83,9 @@ fn free(process: &Process, call: &BlockedCall) -> Option<PathBuf> {
     process.names(call).into_iter().find(|name| {
         let bases = if name.is_absolute() {
             // Its own view of the machine, which need not be ours.
-            vec![process.folder.join("root")]
+            vec![process.dir.join("root")]
         } else {
-            vec![process.folder.join("cwd"), process.folder.join("fd").join(call.arguments[0].to_string())]
+            vec![process.dir.join("cwd"), process.dir.join("fd").join(call.arguments[0].to_string())]
         };
         bases.iter().any(|base| let_go(base, name).is_ok())
     })

@@ -115,7 +115,7 @@ static IN_PARENTHESES: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
-/// The name in `backup mkdir NET/TIME/folder failed`.
+/// The name in `backup mkdir NET/TIME/directory failed`.
 static OF_BACKUP: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r#"(?-u)^backup \w+ "?(.+?)"? failed: [^()]*\(\d+\)$"#).ok());
 

@@ -23,13 +23,13 @@ pub struct LeftOut {
     own: Option<Prefix>,
     /// Patterns that count from the source's root, part by part.
     top: Node,
-    /// Patterns for a name in any folder.
+    /// Patterns for a name in any directory.
     anywhere: Node,
     starred: usize,
     is_exact: bool,
 }
 
-/// The patterns for the names in one folder.
+/// The patterns for the names in one directory.
 #[derive(Debug, Clone, Default)]
 struct Node {
     plain: HashMap<Vec<u8>, Branch>,
@@ -42,18 +42,18 @@ struct Node {
 struct Branch {
     /// The pattern ends here.
     out: Option<Which>,
-    /// The pattern goes on in the folder of this name.
+    /// The pattern goes on in the directory of this name.
     below: Node,
 }
 
 /// What a pattern leaves out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Which {
-    Folders,
+    Dirs,
     Anything,
 }
 
-/// A folder of the source, as the patterns see it: those that go on in it.
+/// A directory of the source, as the patterns see it: those that go on in it.
 #[derive(Debug, Clone, Default)]
 pub struct Place<'a> {
     nodes: Vec<&'a Node>,
@@ -69,7 +69,7 @@ impl Default for LeftOut {
 
 impl LeftOut {
     /// What a clone with these rules leaves out. `destination` is the path of a destination inside the source, and
-    /// whether only what is in that folder is left out.
+    /// whether only what is in that directory is left out.
     #[must_use]
     pub fn of(rules: &Rules, prefix: &Prefix, destination: Option<(&OsStr, bool)>) -> Self {
         let mut left_out = Self { own: Some(prefix.clone()), ..Self::default() };
@@ -109,7 +109,7 @@ impl LeftOut {
 
     fn exclude(&mut self, pattern: &[u8]) {
         let (rest, which) = match pattern {
-            [rest @ .., b'/'] => (rest, Which::Folders),
+            [rest @ .., b'/'] => (rest, Which::Dirs),
             _ => (pattern, Which::Anything),
         };
         let (rest, is_anchored) = match rest {
@@ -142,11 +142,11 @@ impl LeftOut {
 
     /// Whether the entry of this name in `place` is left out, with all that is in it.
     #[must_use]
-    pub fn has(&self, place: &Place<'_>, name: &[u8], is_folder: bool) -> bool {
+    pub fn has(&self, place: &Place<'_>, name: &[u8], is_dir: bool) -> bool {
         let is_out = |node: &Node| {
             node.branches(name).any(|branch| match branch.out {
                 Some(Which::Anything) => true,
-                Some(Which::Folders) => is_folder,
+                Some(Which::Dirs) => is_dir,
                 None => false,
             })
         };
@@ -157,7 +157,7 @@ impl LeftOut {
 }
 
 impl Place<'_> {
-    /// The folder of this name in it.
+    /// The directory of this name in it.
     #[must_use]
     pub fn below(&self, name: &[u8]) -> Self {
         let nodes = self.nodes.iter().flat_map(|node| node.branches(name));
@@ -221,7 +221,7 @@ impl Node {
     }
 
     fn branches<'a>(&'a self, name: &[u8]) -> impl Iterator<Item = &'a Branch> {
-        // Most folders have no pattern: then not even a hash is made.
+        // Most directories have no pattern: then not even a hash is made.
         let plain = if self.plain.is_empty() { None } else { self.plain.get(name) };
         let matching = move |(start, end, _): &&(Vec<u8>, Vec<u8>, Branch)| {
             name.len() >= start.len() + end.len() && name.starts_with(start) && name.ends_with(end)
@@ -242,13 +242,13 @@ mod tests {
         LeftOut::of(&rules, &Prefix::default(), None)
     }
 
-    /// Whether a path, a folder if it ends with a slash, is left out, by itself or with a folder above it.
+    /// Whether a path, a directory if it ends with a slash, is left out, by itself or with a directory above it.
     fn has(left_out: &LeftOut, path: &str) -> bool {
         let parts: Vec<&str> = path.trim_end_matches('/').split('/').collect();
         let mut place = left_out.top();
         for (index, part) in parts.iter().enumerate() {
-            let is_folder = index + 1 < parts.len() || path.ends_with('/');
-            if left_out.has(&place, part.as_bytes(), is_folder) {
+            let is_dir = index + 1 < parts.len() || path.ends_with('/');
+            if left_out.has(&place, part.as_bytes(), is_dir) {
                 return true;
             }
             place = place.below(part.as_bytes());
@@ -306,7 +306,7 @@ mod tests {
     fn what_is_not_understood_is_not_applied_and_said() {
         for hard in ["a?", "[a]", "/a**", "/a/***", "x/y", "/a\\*", "/", "//", "*/", "+ /a\n/a"] {
             let left_out = of(hard);
-            // A lone star is understood: it leaves out every folder.
+            // A lone star is understood: it leaves out every directory.
             assert_eq!(left_out.is_exact(), hard == "*/", "{hard}");
             assert!(!has(&left_out, "a"), "{hard}");
         }

@@ -6,7 +6,7 @@ use std::fmt::{self, Display, Formatter};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
-use super::folder::{Kind, Time, shown};
+use super::dir::{Kind, Time, shown};
 
 /// One of the two trees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +102,7 @@ impl Display for Kind {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::File => "file",
-            Self::Folder => "folder",
+            Self::Dir => "directory",
             Self::Symlink => "symlink",
             Self::Fifo => "fifo",
             Self::Socket => "socket",

@@ -1,4 +1,4 @@
-"""Shows a folder as a filesystem that cannot hold owners: everything belongs to root, as on vfat.
+"""Shows a directory as a filesystem that cannot hold owners: everything belongs to root, as on vfat.
 
 Usage: ownerless.py BACKING MOUNT_POINT ignore|refuse (what happens to chown)
 """

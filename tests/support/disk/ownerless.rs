@@ -20,7 +20,7 @@ const SERVER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/disk/ow
 #[derive(Debug)]
 pub struct OwnerlessFuse {
     server: Child,
-    folder: TempDir,
+    dir: TempDir,
 }
 
 impl OwnerlessFuse {
@@ -36,20 +36,20 @@ impl OwnerlessFuse {
 
     /// Where it is mounted.
     pub fn path(&self) -> PathBuf {
-        self.folder.path().join("mounted")
+        self.dir.path().join("mounted")
     }
 
-    /// The folder that holds its contents.
+    /// The directory that holds its contents.
     pub fn backing(&self) -> PathBuf {
-        self.folder.path().join("backing")
+        self.dir.path().join("backing")
     }
 
-    /// Mounts what another server shows, which is a Python program with the same arguments: the backing folder, the
+    /// Mounts what another server shows, which is a Python program with the same arguments: the backing directory, the
     /// mount point and one of its own.
     pub fn serve(server: &str, argument: &OsStr) -> Self {
-        let folder = must("make a temporary folder", tempfile::tempdir());
-        let (backing, point) = (folder.path().join("backing"), folder.path().join("mounted"));
-        must("make the backing folder", fs::create_dir(&backing));
+        let dir = must("make a temporary directory", tempfile::tempdir());
+        let (backing, point) = (dir.path().join("backing"), dir.path().join("mounted"));
+        must("make the backing directory", fs::create_dir(&backing));
         must("make the mount point", fs::create_dir(&point));
         let before = device(&point);
         // The server gives up by itself should the test be killed before it can unmount.
@@ -58,7 +58,7 @@ impl OwnerlessFuse {
             .args([&backing, &point])
             .arg(argument)
             .spawn();
-        let mut fuse = Self { server: must("start the server", server), folder };
+        let mut fuse = Self { server: must("start the server", server), dir };
         for _ in 0..200 {
             if device(&point) != before {
                 return fuse;

@@ -72,17 +72,17 @@ pub fn hostile_tree(root: &Path) {
 /// The same, with so many bytes left before the longest relative path reaches the system's limit of 4,096.
 pub fn hostile_tree_reserving(root: &Path, reserve: usize) {
     must(fs::create_dir_all(root), root);
-    strange_names(&folder(root, "names"));
+    strange_names(&dir(root, "names"));
     deep_file(root, "long", LONGEST_PATH - reserve);
-    many_levels(&folder(root, "levels"));
-    symlinks(&folder(root, "symlinks"));
-    hard_links(&folder(root, "hard links"));
-    modes(&folder(root, "modes"));
-    owners(&folder(root, "owners"));
-    access_control_lists(&folder(root, "acl"));
-    attributes(&folder(root, "xattr"));
-    nodes(&folder(root, "nodes"));
-    contents(&folder(root, "contents"));
+    many_levels(&dir(root, "levels"));
+    symlinks(&dir(root, "symlinks"));
+    hard_links(&dir(root, "hard links"));
+    modes(&dir(root, "modes"));
+    owners(&dir(root, "owners"));
+    access_control_lists(&dir(root, "acl"));
+    attributes(&dir(root, "xattr"));
+    nodes(&dir(root, "nodes"));
+    contents(&dir(root, "contents"));
     set_xattr(root, "user.of the root", b"root");
     set_mode(root, 0o751);
     stamp(root);
@@ -114,11 +114,11 @@ pub fn capability(mask: u32) -> Vec<u8> {
 }
 
 fn strange_names(parent: &Path) {
-    let (files, folders) = (folder(parent, "files"), folder(parent, "folders"));
+    let (files, dirs) = (dir(parent, "files"), dir(parent, "directories"));
     let long = [[b'x'; 255], [b'*'; 255], [0xff; 255], [b'\n'; 255]];
     for name in NAMES.iter().copied().chain(long.iter().map(<[u8; 255]>::as_slice)) {
         file(&files.join(OsStr::from_bytes(name)), name);
-        let below = folders.join(OsStr::from_bytes(name));
+        let below = dirs.join(OsStr::from_bytes(name));
         must(fs::create_dir(&below), &below);
         file(&below.join(OsStr::from_bytes(name)), name);
     }
@@ -135,18 +135,18 @@ fn many_levels(parent: &Path) {
 
 fn symlinks(parent: &Path) {
     file(&parent.join("file"), b"file");
-    folder(parent, "folder");
+    dir(parent, "directory");
     let long = "x".repeat(1000);
     let targets: [(&str, &[u8]); 10] = [
         ("relative", b"file"),
-        ("to a folder", b"../symlinks/folder"),
+        ("to a directory", b"../symlinks/directory"),
         ("absolute", b"/etc/hostname"),
         ("dangling", b"there is nothing"),
         ("dangling absolute", b"/there/is/nothing"),
         ("not UTF-8", b"\xff\xfe\n target"),
         ("itself", b"itself"),
         ("out of the tree", b"../../../../../../../../../../etc"),
-        ("untidy", b"./folder//../file"),
+        ("untidy", b"./directory//../file"),
         ("long", long.as_bytes()),
     ];
     for (name, target) in targets {
@@ -158,7 +158,7 @@ fn symlinks(parent: &Path) {
 }
 
 fn hard_links(parent: &Path) {
-    let (one, two, three) = (folder(parent, "one"), folder(parent, "two"), folder(parent, "three"));
+    let (one, two, three) = (dir(parent, "one"), dir(parent, "two"), dir(parent, "three"));
     // Two groups with the same contents, so that only the inodes tell them apart.
     for name in ["first group", "second group"] {
         file(&one.join(name), b"the same contents");
@@ -180,7 +180,7 @@ fn modes(parent: &Path) {
         let path = parent.join(format!("file {mode:04o}"));
         file(&path, b"mode");
         set_mode(&path, mode);
-        let path = folder(parent, &format!("folder {mode:04o}"));
+        let path = dir(parent, &format!("directory {mode:04o}"));
         file(&path.join("file"), b"in it");
         set_mode(&path, mode);
     }
@@ -194,7 +194,7 @@ fn owners(parent: &Path) {
     file(&setuid, b"owned and setuid");
     chown(&setuid, NOBODY_KNOWN);
     set_mode(&setuid, 0o6755);
-    chown(&folder(parent, "folder"), NOBODY_KNOWN);
+    chown(&dir(parent, "directory"), NOBODY_KNOWN);
     let large = parent.join("large numbers");
     file(&large, b"owned");
     chown(&large, (4_294_967_294, 2_147_483_648));
@@ -207,7 +207,7 @@ fn access_control_lists(parent: &Path) {
     let file_with_list = parent.join("file");
     file(&file_with_list, b"access");
     set_xattr(&file_with_list, "system.posix_acl_access", &acl(NOBODY_KNOWN.0, 6));
-    let both = folder(parent, "folder");
+    let both = dir(parent, "directory");
     set_xattr(&both, "system.posix_acl_access", &acl(NOBODY_KNOWN.0, 7));
     set_xattr(&both, "system.posix_acl_default", &acl(NOBODY_KNOWN.0, 5));
     file(&both.join("inherits"), b"by default");
@@ -225,9 +225,9 @@ fn attributes(parent: &Path) {
     set_xattr(&path, "user.large", &noise(7, 2000));
     must(xattr::set(&path, OsStr::from_bytes(b"user.not \xff\n UTF-8"), b"name"), &path);
     set_xattr(&path, "trusted.of root", b"trusted");
-    let path = folder(parent, "folder");
-    set_xattr(&path, "user.text", b"on a folder");
-    set_xattr(&path, "trusted.text", b"on a folder");
+    let path = dir(parent, "directory");
+    set_xattr(&path, "user.text", b"on a directory");
+    set_xattr(&path, "trusted.text", b"on a directory");
     let path = parent.join("program");
     file(&path, b"#!/bin/true\n");
     chown(&path, NOBODY_KNOWN);
@@ -248,12 +248,12 @@ fn nodes(parent: &Path) {
 fn contents(parent: &Path) {
     const MEBIBYTE: u64 = 1024 * 1024;
     file(&parent.join("empty"), b"");
-    folder(parent, "empty folder");
+    dir(parent, "empty directory");
     file(&parent.join("large"), &noise(1, 3_000_001));
     file(&parent.join("written zeros"), &vec![0; 200_000]);
     file(&parent.join("before 1970"), b"old");
     file(&parent.join("after 2038"), b"new");
-    let pair = folder(parent, "same second");
+    let pair = dir(parent, "same second");
     file(&pair.join("one"), b"one");
     file(&pair.join("two"), b"two");
     let path = parent.join("sparse");
@@ -266,16 +266,16 @@ fn contents(parent: &Path) {
     must(File::create(&path).and_then(|file| file.set_len(5 * MEBIBYTE + 7)), &path);
 }
 
-/// Gives each entry a time of its own, to the nanosecond, a folder after what is in it.
+/// Gives each entry a time of its own, to the nanosecond, a directory after what is in it.
 fn stamp(root: &Path) {
     let mut number = 0;
-    visit_from_leaves(root, false, |folder, name, _, _| {
+    visit_from_leaves(root, false, |dir, name, _, _| {
         number += 1;
-        set_mtime(&folder.at(name), 1_000_000_000 + number * 86_413, number * 123_456_789 % 1_000_000_000);
+        set_mtime(&dir.at(name), 1_000_000_000 + number * 86_413, number * 123_456_789 % 1_000_000_000);
     });
 }
 
-fn folder(parent: &Path, name: &str) -> PathBuf {
+fn dir(parent: &Path, name: &str) -> PathBuf {
     let path = parent.join(name);
     must(fs::create_dir(&path), &path);
     path

@@ -8,7 +8,7 @@ use std::hash::Hasher as _;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use super::super::audit::folder::{Entry, Folder, Kind, shown, to_path, visit_from_leaves};
+use super::super::audit::dir::{Dir, Entry, Kind, shown, to_path, visit_from_leaves};
 use super::must;
 
 /// How many changes `assert_unchanged` shows.
@@ -88,10 +88,10 @@ impl Snapshot {
 fn take(root: &Path, with_ctime: bool) -> Snapshot {
     let mut entries = BTreeMap::new();
     let mut first_names = HashMap::new();
-    visit_from_leaves(root, true, |folder, name, path, entry| {
+    visit_from_leaves(root, true, |dir, name, path, entry| {
         let path = to_path(path);
-        let mut properties = properties(folder, name, &path, entry);
-        if entry.kind != Kind::Folder {
+        let mut properties = properties(dir, name, &path, entry);
+        if entry.kind != Kind::Dir {
             let first: &PathBuf = first_names.entry(entry.inode).or_insert_with(|| path.clone());
             properties.push(("hard links", entry.links.to_string()));
             properties.push(("hard link of", shown(first)));
@@ -105,7 +105,7 @@ fn take(root: &Path, with_ctime: bool) -> Snapshot {
     Snapshot { entries }
 }
 
-fn properties(folder: &Folder, name: &OsStr, path: &Path, entry: &Entry) -> Vec<Property> {
+fn properties(dir: &Dir, name: &OsStr, path: &Path, entry: &Entry) -> Vec<Property> {
     let is_file = entry.kind == Kind::File;
     let mut properties = vec![
         ("kind", entry.kind.to_string()),
@@ -115,7 +115,7 @@ fn properties(folder: &Folder, name: &OsStr, path: &Path, entry: &Entry) -> Vec<
         ("device", format!("{:#x}", entry.device)),
         ("target", debug(&entry.target)),
         ("size", if is_file { entry.size.to_string() } else { String::new() }),
-        ("contents", if is_file { format!("{:016x}", hash(folder, name, path)) } else { String::new() }),
+        ("contents", if is_file { format!("{:016x}", hash(dir, name, path)) } else { String::new() }),
     ];
     let xattrs: BTreeMap<_, _> =
         entry.xattrs.iter().map(|(name, value)| (name, value.escape_ascii().to_string())).collect();
@@ -128,10 +128,10 @@ fn debug(value: &impl Debug) -> String {
 }
 
 /// A hash of a file's contents that takes holes for the zeros they read as, and both in no time.
-fn hash(folder: &Folder, name: &OsStr, path: &Path) -> u64 {
+fn hash(dir: &Dir, name: &OsStr, path: &Path) -> u64 {
     let zeros = vec![0; CHUNK];
     let mut chunk = Vec::with_capacity(CHUNK);
-    let mut file = must(folder.read(name), path);
+    let mut file = must(dir.read(name), path);
     let mut hasher = DefaultHasher::new();
     let mut offset = 0u64;
     loop {

@@ -9,7 +9,7 @@ use log::info;
 
 use crate::display;
 use crate::failure::Failure;
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::fs::trusted::Entry;
 use crate::host::TOOL_LIMIT;
 use crate::linux::names::{sanitised, told_apart};
@@ -70,7 +70,7 @@ pub fn find(run: &Run<'_>) -> Result<Vec<Databases>, Failure> {
 }
 
 /// Dumps each of them.
-pub fn dump(run: &Run<'_>, folder: &Folder, servers: &[Databases]) -> Result<(), Failure> {
+pub fn dump(run: &Run<'_>, dir: &Dir, servers: &[Databases]) -> Result<(), Failure> {
     let wanted: Vec<_> = servers
         .iter()
         .map(|found| ("MySQL".to_owned(), sanitised(found.place().trim_start_matches('/'))))
@@ -78,7 +78,7 @@ pub fn dump(run: &Run<'_>, folder: &Folder, servers: &[Databases]) -> Result<(),
     for (found, name) in servers.iter().zip(told_apart(&wanted)) {
         run.go_on()?;
         info!("Dumping {}.", found.name());
-        let dumped = Dumper::new(run, found).and_then(|dumper| dumper.dump(folder, &format!("{name}.bz2")));
+        let dumped = Dumper::new(run, found).and_then(|dumper| dumper.dump(dir, &format!("{name}.bz2")));
         unless_interrupted(run, dumped, |why| failure(found.name(), why))?;
     }
     Ok(())
@@ -96,9 +96,9 @@ fn failure(server: String, why: String) -> Failure {
 
 /// The first of these programs that is there.
 fn tool(run: &Run<'_>, names: &[&str]) -> Result<PathBuf, String> {
-    let folder = run.host.tools.usr.join("bin");
-    let program = names.iter().map(|name| folder.join(name)).find(|program| is_program(program));
-    program.ok_or_else(|| format!("no {} in {}", names.join(" or "), display::path(&folder)))
+    let dir = run.host.tools.usr.join("bin");
+    let program = names.iter().map(|name| dir.join(name)).find(|program| is_program(program));
+    program.ok_or_else(|| format!("no {} in {}", names.join(" or "), display::path(&dir)))
 }
 
 /// What one server is dumped with.
@@ -117,7 +117,7 @@ impl<'a> Dumper<'a> {
         Ok(Self { run, server: &found.server, socket, client, dump_program })
     }
 
-    fn dump(&self, folder: &Folder, name: &str) -> Result<(), String> {
+    fn dump(&self, dir: &Dir, name: &str) -> Result<(), String> {
         let (login, printed) = self.log_in()?;
         let expected = known::listed(&printed);
         let only = self.only(login, &printed)?;
@@ -130,7 +130,7 @@ impl<'a> Dumper<'a> {
         };
         let arguments = |socket: &Path| known::dump_arguments(login, socket, only.as_ref());
         let command = self.command(&self.dump_program, login, arguments)?;
-        let dump = write_compressed(self.run, folder, name, command, is_harmless, known::ENDING, &mut watch)?;
+        let dump = write_compressed(self.run, dir, name, command, is_harmless, known::ENDING, &mut watch)?;
         let missing: Vec<&str> = expected.difference(&dumped).map(String::as_str).collect();
         if !missing.is_empty() {
             // One that was dropped meanwhile is not missing.
@@ -247,11 +247,11 @@ impl<'a> Dumper<'a> {
     ) -> Result<Command, String> {
         let mut command = Command::tool(program, [] as [&str; 0]);
         let directory = self.socket.directory().try_clone();
-        let folder = command.hand_over(
+        let dir = command.hand_over(
             directory
                 .map_err(|error| format!("the socket cannot be handed over: {}", display::reason(&error)))?,
         );
-        command.arguments = arguments(&folder.join(self.socket.name()));
+        command.arguments = arguments(&dir.join(self.socket.name()));
         match login {
             Login::Account(name) if name == self.server.account.name => {
                 command.user = Some(self.server.account.numbers);

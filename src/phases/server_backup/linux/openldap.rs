@@ -7,7 +7,7 @@ use log::info;
 
 use crate::display;
 use crate::failure::Failure;
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::fs::trusted;
 use crate::host::TOOL_LIMIT;
 use crate::linux::names::{sanitised, told_apart};
@@ -42,7 +42,7 @@ impl Directory {
     ) -> Result<Self, Failure> {
         let opened = trusted::find(configuration.path(), account.numbers.0).and_then(|found| {
             let is_right = match configuration {
-                Configuration::Folder(_) => found.is_directory(),
+                Configuration::Dir(_) => found.is_directory(),
                 Configuration::File(_) => found.is_file(),
             };
             if is_right {
@@ -133,7 +133,7 @@ fn by_default(run: &Run<'_>) -> Option<Configuration> {
         let is_empty = || std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
         match metadata.is_dir() {
             true if is_empty() => None,
-            true => Some(Configuration::Folder(path.clone())),
+            true => Some(Configuration::Dir(path.clone())),
             false => Some(Configuration::File(path.clone())),
         }
     })
@@ -152,12 +152,7 @@ fn at_rest(run: &Run<'_>, configuration: &Configuration) -> Result<Directory, Fa
 }
 
 /// Dumps each of them.
-pub fn dump(
-    run: &Run<'_>,
-    folder: &Folder,
-    directories: &[Directory],
-    password: &Secret,
-) -> Result<(), Failure> {
+pub fn dump(run: &Run<'_>, dir: &Dir, directories: &[Directory], password: &Secret) -> Result<(), Failure> {
     let wanted: Vec<_> = directories
         .iter()
         .map(|directory| {
@@ -167,7 +162,7 @@ pub fn dump(
     for (directory, name) in directories.iter().zip(told_apart(&wanted)) {
         run.go_on()?;
         info!("Dumping OpenLDAP of {}.", display::path(directory.configuration.path()));
-        let dumped = dump_one(run, folder, &format!("{name}.ldif.age"), directory, password);
+        let dumped = dump_one(run, dir, &format!("{name}.ldif.age"), directory, password);
         unless_interrupted(run, dumped, |why| Failure::DirectoryNotArchived { why })?;
     }
     Ok(())
@@ -175,18 +170,14 @@ pub fn dump(
 
 fn dump_one(
     run: &Run<'_>,
-    folder: &Folder,
+    dir: &Dir,
     name: &str,
     directory: &Directory,
     password: &Secret,
 ) -> Result<(), String> {
     let last = last_database(run, directory)?;
-    let mut dump = DumpFile::create(folder, name, Encoding::Age(password)).map_err(|error| {
-        format!(
-            "{} could not be written: {}",
-            display::path(&folder.path().join(name)),
-            display::reason(&error)
-        )
+    let mut dump = DumpFile::create(dir, name, Encoding::Age(password)).map_err(|error| {
+        format!("{} could not be written: {}", display::path(&dir.path().join(name)), display::reason(&error))
     })?;
     for database in 0..=last {
         dump_database(run, &mut dump, directory, database)?;

@@ -11,7 +11,7 @@ use nix::sys::stat::Mode;
 
 use crate::display;
 use crate::failure::Failure;
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::fs::trusted::Entry;
 use crate::host::TOOL_LIMIT;
 use crate::linux::names::{sanitised, told_apart};
@@ -46,10 +46,10 @@ impl Cluster {
             return Err(failed(why.to_owned()));
         }
         // The server works in its data directory, and would not start in one of somebody else.
-        let (data, folder) = server.current_directory().map_err(|error| {
+        let (data, dir) = server.current_directory().map_err(|error| {
             failed(format!("its data directory cannot be opened: {}", display::reason(&error)))
         })?;
-        let text = version_text(&folder).map_err(|error| {
+        let text = version_text(&dir).map_err(|error| {
             failed(format!("{}/PG_VERSION cannot be read: {}", display::path(&data), display::reason(&error)))
         })?;
         let version = Version::read(&text)
@@ -74,11 +74,11 @@ impl Cluster {
     }
 }
 
-fn version_text(folder: &File) -> io::Result<String> {
+fn version_text(dir: &File) -> io::Result<String> {
     /// A version has a handful of bytes.
     const MOST: u64 = 64;
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    let file = File::from(openat(folder, "PG_VERSION", flags, Mode::empty())?);
+    let file = File::from(openat(dir, "PG_VERSION", flags, Mode::empty())?);
     let mut text = Vec::new();
     file.take(MOST).read_to_end(&mut text)?;
     Ok(String::from_utf8_lossy(&text).into_owned())
@@ -110,25 +110,19 @@ pub fn find(run: &Run<'_>) -> Result<Vec<Cluster>, Failure> {
 }
 
 /// Dumps each of them.
-pub fn dump(run: &Run<'_>, folder: &Folder, clusters: &[Cluster]) -> Result<(), Failure> {
+pub fn dump(run: &Run<'_>, dir: &Dir, clusters: &[Cluster]) -> Result<(), Failure> {
     let wanted: Vec<_> = clusters.iter().map(Cluster::wanted_name).collect();
     for (cluster, name) in clusters.iter().zip(told_apart(&wanted)) {
         run.go_on()?;
         let program = dumper(run, cluster)?;
         info!("Dumping {}.", cluster.name());
-        let dumped = dump_one(run, folder, &format!("{name}.bz2"), cluster, &program);
+        let dumped = dump_one(run, dir, &format!("{name}.bz2"), cluster, &program);
         unless_interrupted(run, dumped, |why| failure(&cluster.place(), why))?;
     }
     Ok(())
 }
 
-fn dump_one(
-    run: &Run<'_>,
-    folder: &Folder,
-    name: &str,
-    cluster: &Cluster,
-    program: &Path,
-) -> Result<(), String> {
+fn dump_one(run: &Run<'_>, dir: &Dir, name: &str, cluster: &Cluster, program: &Path) -> Result<(), String> {
     let socket = cluster.sockets.reach(&cluster.server)?;
     let mut databases = Databases::default();
     let mut watch = |bytes: &[u8]| {
@@ -137,8 +131,7 @@ fn dump_one(
     };
     let command = command(program, cluster, socket)
         .map_err(|error| format!("the socket cannot be handed over: {}", display::reason(&error)))?;
-    write_compressed(run, folder, name, command, known::is_harmless, known::ENDING, &mut watch)?
-        .put_into_place()
+    write_compressed(run, dir, name, command, known::is_harmless, known::ENDING, &mut watch)?.put_into_place()
 }
 
 /// The dumper runs as the account of the cluster, finds the socket in the directory that is held open, and asks the
@@ -146,8 +139,8 @@ fn dump_one(
 fn command(program: &Path, cluster: &Cluster, socket: &Entry) -> io::Result<Command> {
     let port = known::port(socket.name()).ok_or(io::ErrorKind::InvalidInput)?;
     let mut command = Command::tool(program, [] as [&str; 0]);
-    let folder = command.hand_over(socket.directory().try_clone()?);
-    command.arguments = known::arguments(&folder, port);
+    let dir = command.hand_over(socket.directory().try_clone()?);
+    command.arguments = known::arguments(&dir, port);
     command.user = Some(cluster.server.account.numbers);
     command.environment.push(("PGREQUIREPEER".into(), cluster.server.account.name.clone().into()));
     Ok(command)
@@ -171,7 +164,7 @@ pub fn dumper(run: &Run<'_>, cluster: &Cluster) -> Result<PathBuf, Failure> {
     })
 }
 
-fn names(folder: &Path) -> Vec<OsString> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten();
+fn names(dir: &Path) -> Vec<OsString> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten();
     entries.filter_map(|entry| entry.ok().map(|entry| entry.file_name())).collect()
 }

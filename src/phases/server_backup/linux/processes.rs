@@ -240,12 +240,12 @@ impl Server {
 
     fn open_sockets(&self) -> io::Result<Vec<u64>> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let folder = File::from(openat(&self.process, "fd", flags, Mode::empty())?);
-        let mut entries = nix::dir::Dir::from_fd(folder.try_clone()?.into())?;
+        let dir = File::from(openat(&self.process, "fd", flags, Mode::empty())?);
+        let mut entries = nix::dir::Dir::from_fd(dir.try_clone()?.into())?;
         let mut found = Vec::new();
         for entry in entries.iter() {
             // One that is closed meanwhile is none.
-            let Ok(target) = readlinkat(&folder, entry?.file_name()) else { continue };
+            let Ok(target) = readlinkat(&dir, entry?.file_name()) else { continue };
             found.extend(sockets::inode(target.as_bytes()));
         }
         Ok(found)

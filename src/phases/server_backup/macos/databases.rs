@@ -9,7 +9,7 @@ use log::info;
 
 use crate::display;
 use crate::failure::Failure;
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::fs::trusted;
 use crate::host::platform::MacOsVersion;
 use crate::logging::warning;
@@ -28,7 +28,7 @@ pub(super) struct Found {
 }
 
 struct Socket {
-    folder: PathBuf,
+    dir: PathBuf,
     port: u16,
 }
 
@@ -49,31 +49,31 @@ pub(super) fn find_instances(
 }
 
 fn find_instance(run: &Run<'_>, tools: &ServerTools, instance: Instance) -> Result<Option<Found>, String> {
-    let below = |folder: &str| run.host.tools.system_root.join(folder);
+    let below = |dir: &str| run.host.tools.system_root.join(dir);
     match instance.sign {
         Sign::Service(service) => {
             Ok(is_running(run, tools, instance, service)?.then_some(Found { instance, socket: None }))
         }
-        Sign::Socket(folder) => {
-            let folder = below(folder);
-            let socket = find_socket(run, instance, &folder)?;
+        Sign::Socket(dir) => {
+            let dir = below(dir);
+            let socket = find_socket(run, instance, &dir)?;
             if socket.is_none() {
-                info!("{} has no socket in {}, so it is not dumped.", instance.name, display::path(&folder));
+                info!("{} has no socket in {}, so it is not dumped.", instance.name, display::path(&dir));
             }
             Ok(socket.map(|socket| Found { instance, socket: Some(socket) }))
         }
-        Sign::ServiceSocket { service, folder, prefix, otherwise } => {
+        Sign::ServiceSocket { service, dir, prefix, otherwise } => {
             if !is_running(run, tools, instance, service)? {
                 return Ok(None);
             }
-            let folder = below(folder);
-            match find_newest_socket(run, instance, &folder, prefix) {
+            let dir = below(dir);
+            match find_newest_socket(run, instance, &dir, prefix) {
                 Some(socket) => Ok(Some(Found { instance, socket: Some(socket) })),
-                None => match find_socket(run, instance, &folder.join(otherwise))? {
+                None => match find_socket(run, instance, &dir.join(otherwise))? {
                     Some(socket) => Ok(Some(Found { instance, socket: Some(socket) })),
                     None => Err(format!(
                         "the service {service} is running, but there is no socket below {}",
-                        display::path(&folder)
+                        display::path(&dir)
                     )),
                 },
             }
@@ -102,11 +102,11 @@ fn is_running(run: &Run<'_>, tools: &ServerTools, instance: Instance, service: &
     Ok(false)
 }
 
-/// The socket of `PostgreSQL` in a folder; none when the folder is not there. What somebody else could have put there
+/// The socket of `PostgreSQL` in a directory; none when the directory is not there. What somebody else could have put there
 /// is skipped.
-fn find_socket(run: &Run<'_>, instance: Instance, folder: &Path) -> Result<Option<Socket>, String> {
-    let unreadable = |error: io::Error| format!("{}: {}", display::path(folder), display::reason(&error));
-    let entries = match fs::read_dir(folder) {
+fn find_socket(run: &Run<'_>, instance: Instance, dir: &Path) -> Result<Option<Socket>, String> {
+    let unreadable = |error: io::Error| format!("{}: {}", display::path(dir), display::reason(&error));
+    let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(None);
@@ -117,11 +117,11 @@ fn find_socket(run: &Run<'_>, instance: Instance, folder: &Path) -> Result<Optio
     for entry in entries {
         let name = entry.map_err(unreadable)?.file_name();
         let Some(port) = name.to_str().and_then(macos_server::socket_port) else { continue };
-        match trusted_socket(&run.host.tools.system_root, &folder.join(&name), user) {
-            Ok(true) => return Ok(Some(Socket { folder: folder.to_owned(), port })),
+        match trusted_socket(&run.host.tools.system_root, &dir.join(&name), user) {
+            Ok(true) => return Ok(Some(Socket { dir: dir.to_owned(), port })),
             Ok(false) => {}
             Err(error) => {
-                let path = folder.join(&name);
+                let path = dir.join(&name);
                 let why = display::reason(&error);
                 warning(format!("{}: {} is not used: {why}.", instance.name, display::path(&path)));
             }
@@ -141,17 +141,17 @@ fn trusted_socket(root: &Path, path: &Path, user: u32) -> io::Result<bool> {
     Ok(trusted::find_below(&root.join(base), &rest, user)?.is_socket())
 }
 
-/// The socket in the newest of the folders whose names begin so: each start of the service makes another one.
+/// The socket in the newest of the directories whose names begin so: each start of the service makes another one.
 fn find_newest_socket(run: &Run<'_>, instance: Instance, parent: &Path, prefix: &str) -> Option<Socket> {
-    let mut folders: Vec<_> = fs::read_dir(parent)
+    let mut dirs: Vec<_> = fs::read_dir(parent)
         .ok()?
         .filter_map(Result::ok)
         .filter(|entry| entry.file_name().as_encoded_bytes().starts_with(prefix.as_bytes()))
         .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
         .collect();
-    folders.sort();
+    dirs.sort();
     // One that is somebody else's hides nothing, whether it can be read or not.
-    folders.iter().rev().find_map(|(_, folder)| match find_socket(run, instance, folder) {
+    dirs.iter().rev().find_map(|(_, dir)| match find_socket(run, instance, dir) {
         Ok(socket) => socket,
         Err(why) => {
             warning(format!("{}: {why}.", instance.name));
@@ -173,15 +173,15 @@ fn numbers(run: &Run<'_>, instance: Instance) -> Result<(u32, u32), String> {
 pub(super) fn dump_instance(
     run: &Run<'_>,
     tools: &ServerTools,
-    folder: &Folder,
+    dir: &Dir,
     found: &Found,
 ) -> Result<(), String> {
     let Instance { name, file, user, .. } = found.instance;
     let numbers = numbers(run, found.instance)?;
     let mut arguments = vec![OsString::from("--no-password")];
-    if let Some(Socket { folder, port }) = &found.socket {
-        info!("Dumping {name}, as {user}, from {}.", display::path(folder));
-        arguments.extend(["-h".into(), folder.into(), "-p".into(), port.to_string().into()]);
+    if let Some(Socket { dir, port }) = &found.socket {
+        info!("Dumping {name}, as {user}, from {}.", display::path(dir));
+        arguments.extend(["-h".into(), dir.into(), "-p".into(), port.to_string().into()]);
     } else {
         info!("Dumping {name}, as {user}.");
     }
@@ -192,7 +192,7 @@ pub(super) fn dump_instance(
         command.environment.push(("PGREQUIREPEER".into(), user.into()));
     }
     let mut dump =
-        DumpFile::create(folder, file, Encoding::Bzip2).map_err(|error| not_written(folder, file, &error))?;
+        DumpFile::create(dir, file, Encoding::Bzip2).map_err(|error| not_written(dir, file, &error))?;
     let mut names = DatabaseNames::default();
     let tail = run_dumper(run, command, is_notice, &mut |bytes| {
         names.push(bytes);
@@ -201,7 +201,7 @@ pub(super) fn dump_instance(
     if !String::from_utf8_lossy(&tail).contains(macos_server::DUMP_END) {
         return Err(format!("the dump does not end with \"{}\", so it is not whole", macos_server::DUMP_END));
     }
-    commit(folder, file, dump)?;
+    commit(dir, file, dump)?;
     for database in names.found() {
         info!("{name}: the database {} is in {file}.", display::line(database.as_bytes()));
     }

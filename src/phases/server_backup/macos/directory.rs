@@ -11,7 +11,7 @@ use log::info;
 use zeroize::Zeroizing;
 
 use crate::display;
-use crate::fs::dir::{Folder, random_hex};
+use crate::fs::dir::{Dir, random_hex};
 use crate::logging::warning;
 use crate::phases::server_backup::macos::tools::{ask, first_words, not_run};
 use crate::process::{Command, End, capture};
@@ -30,12 +30,12 @@ const UNFINISHED: &str = "OpenDirectory.tmp-";
 pub(super) fn archive_directory(
     run: &Run<'_>,
     tools: &ServerTools,
-    folder: &Folder,
+    dir: &Dir,
     password: &Secret,
 ) -> Result<(), String> {
     let answer = ask(run, tools, ["fullstatus", "dirserv"])?;
     match macos_server::read_directory(&answer.out) {
-        Directory::Master => archive(run, tools, folder, password),
+        Directory::Master => archive(run, tools, dir, password),
         Directory::Other(kind) => {
             info!(
                 "The directory is not archived: this server is no master of one ({}).",
@@ -57,35 +57,35 @@ pub(super) fn archive_directory(
 }
 
 /// The archive is made under a name of its own, so that the last good one stays until there is a new one.
-fn archive(run: &Run<'_>, tools: &ServerTools, folder: &Folder, password: &Secret) -> Result<(), String> {
+fn archive(run: &Run<'_>, tools: &ServerTools, dir: &Dir, password: &Secret) -> Result<(), String> {
     info!("Archiving the directory.");
-    remove_left_over(folder);
+    remove_left_over(dir);
     let stem = random_hex(4).map(|random| format!("{UNFINISHED}{random}"));
     let stem = stem.map_err(|error| format!("no name for the archive: {}", display::reason(&error)))?;
-    let done = make_archive(run, tools, &folder.path().join(format!("{stem}.sparsebundle")), password)
-        .and_then(|()| take_archive(folder, &stem));
+    let done = make_archive(run, tools, &dir.path().join(format!("{stem}.sparsebundle")), password)
+        .and_then(|()| take_archive(dir, &stem));
     for name in made_names(&stem) {
-        remove(folder, &name);
+        remove(dir, &name);
     }
     done
 }
 
 /// A run that was killed leaves its unfinished archive; one that is younger may be another run's.
-fn remove_left_over(folder: &Folder) {
+fn remove_left_over(dir: &Dir) {
     let is_old = |name: &OsStr| {
-        let changed = fs::symlink_metadata(folder.path().join(name)).and_then(|found| found.modified());
+        let changed = fs::symlink_metadata(dir.path().join(name)).and_then(|found| found.modified());
         changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age > 2 * ARCHIVE_LIMIT))
     };
-    for name in folder.names().unwrap_or_default() {
+    for name in dir.names().unwrap_or_default() {
         if name.as_encoded_bytes().starts_with(UNFINISHED.as_bytes()) && is_old(&name) {
-            remove(folder, &name);
+            remove(dir, &name);
         }
     }
 }
 
-fn remove(folder: &Folder, name: &OsStr) {
-    if let Err(error) = folder.remove(name) {
-        let path = folder.path().join(name);
+fn remove(dir: &Dir, name: &OsStr) {
+    if let Err(error) = dir.remove(name) {
+        let path = dir.path().join(name);
         warning(format!("{} is left over: {}.", display::path(&path), display::reason(&error)));
     }
 }
@@ -147,10 +147,10 @@ fn showable(line: &str, password: &Secret) -> String {
 }
 
 /// Finds what the server has made and puts it into its place.
-fn take_archive(folder: &Folder, stem: &str) -> Result<(), String> {
+fn take_archive(dir: &Dir, stem: &str) -> Result<(), String> {
     let failed = |error: io::Error| format!("the archive could not be kept: {}", display::reason(&error));
     for made in made_names(stem) {
-        let path = folder.path().join(&made);
+        let path = dir.path().join(&made);
         let Ok(found) = fs::symlink_metadata(&path) else { continue };
         let (name, other, mode, is_empty) = if found.is_dir() {
             let is_empty = fs::read_dir(&path).map_err(failed)?.next().is_none();
@@ -164,15 +164,15 @@ fn take_archive(folder: &Folder, stem: &str) -> Result<(), String> {
             return Err(format!("serveradmin left an empty archive at {}", display::path(&path)));
         }
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).map_err(failed)?;
-        folder.flush_filesystem().map_err(failed)?;
-        folder.commit_made(&made, OsStr::new(name)).map_err(failed)?;
+        dir.flush_filesystem().map_err(failed)?;
+        dir.commit_made(&made, OsStr::new(name)).map_err(failed)?;
         // One of the other form is older than this one.
-        folder.remove(OsStr::new(other)).map_err(failed)?;
-        info!("Archived to {}.", display::path(&folder.path().join(name)));
+        dir.remove(OsStr::new(other)).map_err(failed)?;
+        info!("Archived to {}.", display::path(&dir.path().join(name)));
         return Ok(());
     }
     Err(format!(
         "serveradmin reported no error, but there is no archive at {}",
-        display::path(&folder.path().join(format!("{stem}.sparsebundle")))
+        display::path(&dir.path().join(format!("{stem}.sparsebundle")))
     ))
 }

@@ -1,7 +1,7 @@
 //! Asking the tools of macOS Server.
 
 use crate::display;
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::phases::server_backup::dump::DumpFile;
 use crate::process::{Captured, Command, End, capture};
 use crate::run::Run;
@@ -31,13 +31,13 @@ pub fn first_words(answer: &Captured) -> String {
     words.map_or_else(|| end.clone(), |words| format!("{end}: {}", display::line(words)))
 }
 
-pub fn not_written(folder: &Folder, name: &str, error: &io::Error) -> String {
-    format!("{} could not be written: {}", display::path(&folder.path().join(name)), display::reason(error))
+pub fn not_written(dir: &Dir, name: &str, error: &io::Error) -> String {
+    format!("{} could not be written: {}", display::path(&dir.path().join(name)), display::reason(error))
 }
 
-pub fn commit(folder: &Folder, name: &str, dump: DumpFile<'_>) -> Result<(), String> {
-    dump.commit().map_err(|error| not_written(folder, name, &error))?;
-    info!("Dumped to {}.", display::path(&folder.path().join(name)));
+pub fn commit(dir: &Dir, name: &str, dump: DumpFile<'_>) -> Result<(), String> {
+    dump.commit().map_err(|error| not_written(dir, name, &error))?;
+    info!("Dumped to {}.", display::path(&dir.path().join(name)));
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! Folders in which disks are mounted: without a disk they are refused, even at the first run.
+//! Directories in which disks are mounted: without a disk they are refused, even at the first run.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use crate::mounted::Mounted;
 use crate::sandbox::{Sandbox, names_of};
 use crate::scene::{Plugged, disk, refused_with, sandbox};
 
-/// A destination below the fake host's folder, which exists.
+/// A destination below the fake host's directory, which exists.
 fn at(name: &str) -> Sandbox {
     let mut sandbox = sandbox();
     sandbox.destination = sandbox.host().join(name);
@@ -15,17 +15,17 @@ fn at(name: &str) -> Sandbox {
 }
 
 #[test]
-fn a_folder_where_a_disk_should_be_is_refused() {
+fn a_dir_where_a_disk_should_be_is_refused() {
     for name in ["mnt", "mnt/clone", "mnt/clone/sub", "media/clone", "media/me/clone", "run/media/me/clone"] {
         let sandbox = at(name);
         let told = format!(
-            "counterpart: No disk is mounted at the destination {}: it is a folder of the filesystem of ",
+            "counterpart: No disk is mounted at the destination {}: it is a directory of the filesystem of ",
             sandbox.destination.display()
         );
-        let says = [told.as_str(), "Mount the disk, or use --allow-folder if a plain folder is meant."];
+        let says = [told.as_str(), "Mount the disk, or use --allow-folder if a plain directory is meant."];
         refused_with(&sandbox, 88, &[], &says);
         refused_with(&sandbox, 88, &["--adopt"], &says);
-        assert!(!sandbox.host().join("state").exists(), "a refused folder is not remembered");
+        assert!(!sandbox.host().join("state").exists(), "a refused directory is not remembered");
         let warned = "Warning: a real run would end with 88. No disk is mounted at ";
         sandbox.clone(&["-t"]).assert_code(70).assert_log(warned);
         assert!(names_of(&sandbox.destination).is_empty());
@@ -36,7 +36,7 @@ fn a_folder_where_a_disk_should_be_is_refused() {
 }
 
 #[test]
-fn a_mounted_disk_and_a_folder_of_it_are_right() {
+fn a_mounted_disk_and_a_dir_of_it_are_right() {
     let sandbox = at("mnt/clone");
     let disk = disk("ext4");
     let plugged = Plugged::at(&sandbox.destination, &disk);
@@ -44,13 +44,13 @@ fn a_mounted_disk_and_a_folder_of_it_are_right() {
     drop(plugged);
     let mut below = at("mnt/disk");
     let _plugged = Plugged::at(&below.destination, &disk);
-    below.destination = below.destination.join("folder/clone");
+    below.destination = below.destination.join("directory/clone");
     fs::create_dir_all(&below.destination).unwrap();
     below.clone(&[]).assert_code(0).assert_err("");
 }
 
 #[test]
-fn a_disk_at_the_folder_itself_is_right() {
+fn a_disk_at_the_dir_itself_is_right() {
     let sandbox = at("mnt");
     let mounted = Mounted::tmpfs(&sandbox.destination);
     sandbox.clone(&[]).assert_code(0).assert_err("");
@@ -72,7 +72,7 @@ fn a_bind_mount_is_a_mount() {
 }
 
 #[test]
-fn a_link_to_such_a_folder_does_not_deceive() {
+fn a_link_to_such_a_dir_does_not_deceive() {
     let mut sandbox = at("mnt/clone");
     let link = sandbox.path().join("link");
     std::os::unix::fs::symlink(sandbox.host().join("mnt"), &link).unwrap();
@@ -81,7 +81,7 @@ fn a_link_to_such_a_folder_does_not_deceive() {
 }
 
 #[test]
-fn names_that_only_begin_alike_are_other_folders() {
+fn names_that_only_begin_alike_are_other_dirs() {
     for name in ["mnt2/clone", "run/clone", "srv/mnt/clone"] {
         at(name).clone(&[]).assert_code(0).assert_err("");
     }
@@ -99,7 +99,7 @@ fn a_missing_disk_that_is_known_is_named() {
             &sandbox,
             88,
             more,
-            &["at the last clone, and now the folder lies on the filesystem of "],
+            &["at the last clone, and now the directory lies on the filesystem of "],
         );
     }
     refused_with(&sandbox, 88, &["--adopt"], &["No disk is mounted at "]);

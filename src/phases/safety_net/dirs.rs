@@ -1,4 +1,4 @@
-//! The folders of a destination as they were before a clone: rsync does not move folders into a net, it makes them anew
+//! The directories of a destination as they were before a clone: rsync does not move directories into a net, it makes them anew
 //! where it needs them, without their times, and empty ones not at all.
 
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, fchown};
 use xattr::FileExt as _;
 
-use crate::fs::dir::Folder;
+use crate::fs::dir::Dir;
 use crate::fs::walk::{Visitor, walk};
 use crate::marker::Prefix;
 use crate::phases::safety_net::cursor::Cursor;
@@ -26,29 +26,29 @@ use crate::rsync::filter::rules;
 const LISTS_OF_XFS: &str = "trusted.SGI_ACL_";
 
 /// What a note in the spool is, by its first byte; its length follows, and then its content.
-const FOLDER: u8 = 1;
-/// An attribute of the folder before it.
+const DIR: u8 = 1;
+/// An attribute of the directory before it.
 const ATTRIBUTE: u8 = 2;
-/// The properties of the folder before it could not be read.
+/// The properties of the directory before it could not be read.
 const UNREADABLE: u8 = 3;
 
 /// How many bytes stand before the content of a note.
 const HEAD: usize = 5;
 
-/// How many bytes stand before a folder's name.
+/// How many bytes stand before a directory's name.
 const FIXED: usize = 32;
 
-/// Every folder of a tree, those above before those below. Their number, names and attributes are other people's to choose,
+/// Every directory of a tree, those above before those below. Their number, names and attributes are other people's to choose,
 /// so few of them are in memory at a time.
 #[derive(Debug, Default)]
-pub struct Folders {
+pub struct Dirs {
     spool: Spool,
 }
 
-/// What [`Folders::mend`] could not do.
+/// What [`Dirs::mend`] could not do.
 #[derive(Debug, Default)]
 pub struct Mended {
-    /// How many folders are not as they were.
+    /// How many directories are not as they were.
     pub failed: u64,
     /// The first of them, relative to the net, and why.
     pub problem: Option<(PathBuf, io::Error)>,
@@ -64,7 +64,7 @@ impl Mended {
 struct Recorder<'a> {
     spool: Spool,
     depth: u32,
-    place: &'a Folder,
+    place: &'a Dir,
     prefix: &'a Prefix,
     stops: &'a dyn Fn() -> bool,
     failed: Option<io::Error>,
@@ -79,12 +79,12 @@ impl Recorder<'_> {
         content.iter().try_for_each(|part| self.spool.push(part, self.place))
     }
 
-    fn record(&mut self, folder: &File, name: &OsStr) -> io::Result<()> {
-        let metadata = folder.metadata();
+    fn record(&mut self, dir: &File, name: &OsStr) -> io::Result<()> {
+        let metadata = dir.metadata();
         let of = |value: Option<u32>| value.unwrap_or(0).to_be_bytes();
         let found = metadata.as_ref().ok();
         self.note(
-            FOLDER,
+            DIR,
             &[
                 &self.depth.to_be_bytes(),
                 &of(found.map(|found| found.mode() & 0o7777)),
@@ -95,13 +95,13 @@ impl Recorder<'_> {
                 name.as_bytes(),
             ],
         )?;
-        if metadata.is_err() { self.note(UNREADABLE, &[]) } else { self.record_attributes(folder) }
+        if metadata.is_err() { self.note(UNREADABLE, &[]) } else { self.record_attributes(dir) }
     }
 
-    fn record_attributes(&mut self, folder: &File) -> io::Result<()> {
-        let Ok(names) = attributes(folder) else { return self.note(UNREADABLE, &[]) };
+    fn record_attributes(&mut self, dir: &File) -> io::Result<()> {
+        let Ok(names) = attributes(dir) else { return self.note(UNREADABLE, &[]) };
         for name in names {
-            match folder.get_xattr(&name) {
+            match dir.get_xattr(&name) {
                 Ok(Some(value)) => {
                     let length = u16::try_from(name.len()).map_err(io::Error::other)?;
                     self.note(ATTRIBUTE, &[&length.to_be_bytes(), name.as_bytes(), &value])?;
@@ -115,8 +115,8 @@ impl Recorder<'_> {
 }
 
 impl Visitor for Recorder<'_> {
-    fn enter(&mut self, folder: &File, name: &OsStr) -> io::Result<()> {
-        if let Err(error) = self.record(folder, name) {
+    fn enter(&mut self, dir: &File, name: &OsStr) -> io::Result<()> {
+        if let Err(error) = self.record(dir, name) {
             self.failed.get_or_insert(error);
         }
         self.depth += 1;
@@ -154,12 +154,12 @@ impl Note {
     }
 }
 
-/// A folder on the way from the root to where the mending is.
+/// A directory on the way from the root to where the mending is.
 struct Level {
     name: OsString,
     /// Where the notes of its attributes begin.
     attributes: u64,
-    /// It is still a folder of the destination.
+    /// It is still a directory of the destination.
     stays: bool,
     /// We are in it there.
     is_open: bool,
@@ -168,12 +168,12 @@ struct Level {
     properties: [u8; FIXED],
 }
 
-impl Folders {
-    /// Reads the properties of every folder of the destination; `Interrupted` as soon as `stops` says so. What is too much
+impl Dirs {
+    /// Reads the properties of every directory of the destination; `Interrupted` as soon as `stops` says so. What is too much
     /// for the memory goes to a file in `place`.
     pub fn record(
-        destination: &Folder,
-        place: &Folder,
+        destination: &Dir,
+        place: &Dir,
         prefix: &Prefix,
         stops: &dyn Fn() -> bool,
     ) -> io::Result<Self> {
@@ -185,10 +185,10 @@ impl Folders {
         walked.map(|()| Self { spool: recorder.spool })
     }
 
-    /// Gives the folders in the net their properties, and makes those that are gone from the destination and had nothing
+    /// Gives the directories in the net their properties, and makes those that are gone from the destination and had nothing
     /// in them that rsync would have moved.
     #[must_use]
-    pub fn mend(&self, destination: &Folder, net: &Folder) -> Mended {
+    pub fn mend(&self, destination: &Dir, net: &Dir) -> Mended {
         let mut mended = Mended::default();
         let mut way = Vec::new();
         if let Err(error) = self.mend_all(destination, net, &mut way, &mut mended) {
@@ -200,8 +200,8 @@ impl Folders {
     /// The error is one after which nothing more can be done.
     fn mend_all(
         &self,
-        destination: &Folder,
-        net: &Folder,
+        destination: &Dir,
+        net: &Dir,
         way: &mut Vec<Level>,
         mended: &mut Mended,
     ) -> io::Result<()> {
@@ -210,14 +210,14 @@ impl Folders {
         let mut at = 0;
         while let Some(note) = self.note(at)? {
             at = note.end();
-            if note.kind != FOLDER {
+            if note.kind != DIR {
                 continue;
             }
             let (depth, level) = self.level(&note)?;
             while way.len() > depth {
                 self.leave(way, &mut there, &mut kept, mended)?;
             }
-            // The root is no folder of the net's.
+            // The root is no directory of the net's.
             let Some(above) = way.last() else {
                 way.push(Level { stays: true, is_open: true, in_net: true, ..level });
                 continue;
@@ -243,7 +243,7 @@ impl Folders {
         Ok(())
     }
 
-    /// Goes one level up. From below: a folder may be closed to us once it is as it was.
+    /// Goes one level up. From below: a directory may be closed to us once it is as it was.
     fn leave(
         &self,
         way: &mut Vec<Level>,
@@ -255,7 +255,7 @@ impl Folders {
         if level.is_open
             && let Err(error) = there.leave()
         {
-            // Nothing more is known of what stays: no folder is made that may be there.
+            // Nothing more is known of what stays: no directory is made that may be there.
             mended.note(way, error);
             for level in way.iter_mut() {
                 (level.stays, level.is_open) = (true, false);
@@ -263,8 +263,8 @@ impl Folders {
         }
         let Some(level) = way.last() else { return Ok(()) };
         if level.in_net {
-            let folder = kept.leave()?;
-            if let Err(error) = self.give(level, &folder) {
+            let dir = kept.leave()?;
+            if let Err(error) = self.give(level, &dir) {
                 mended.note(way, error);
             }
         }
@@ -272,7 +272,7 @@ impl Folders {
         Ok(())
     }
 
-    fn give(&self, level: &Level, folder: &File) -> io::Result<()> {
+    fn give(&self, level: &Level, dir: &File) -> io::Result<()> {
         if self.notes(level.attributes).any(|note| note.is_ok_and(|note| note.kind == UNREADABLE)) {
             return Ok(());
         }
@@ -283,41 +283,41 @@ impl Folders {
         };
         let long = |from: usize| i64::from(word(from)) << 32 | i64::from(word(from + 4));
         let (mode, uid, gid) = (word(4), word(8), word(12));
-        let now = folder.metadata()?;
+        let now = dir.metadata()?;
         if (now.uid(), now.gid()) != (uid, gid) {
-            fchown(folder, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+            fchown(dir, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
         }
-        self.give_attributes(level, folder)?;
+        self.give_attributes(level, dir)?;
         // `mode_t` has 16 bits on Apple's systems and modes have 12.
         #[allow(
             clippy::cast_possible_truncation,
             clippy::unnecessary_cast,
             reason = "mode_t differs by system"
         )]
-        fchmod(folder, Mode::from_bits_truncate(mode as nix::libc::mode_t))?;
+        fchmod(dir, Mode::from_bits_truncate(mode as nix::libc::mode_t))?;
         let modified = TimeSpec::new(long(16), long(24));
-        Ok(futimens(folder, &TimeSpec::UTIME_OMIT, &modified)?)
+        Ok(futimens(dir, &TimeSpec::UTIME_OMIT, &modified)?)
     }
 
-    fn give_attributes(&self, level: &Level, folder: &File) -> io::Result<()> {
+    fn give_attributes(&self, level: &Level, dir: &File) -> io::Result<()> {
         let wanted = || self.notes(level.attributes).map(|note| self.attribute(&note?));
         let names = wanted().map(|pair| Ok(pair?.0)).collect::<io::Result<BTreeSet<OsString>>>()?;
-        for name in attributes(folder)?.iter().filter(|name| !names.contains(*name)) {
-            folder.remove_xattr(name)?;
+        for name in attributes(dir)?.iter().filter(|name| !names.contains(*name)) {
+            dir.remove_xattr(name)?;
         }
         for pair in wanted() {
             let (name, value) = pair?;
-            if folder.get_xattr(&name)?.as_ref() != Some(&value) {
-                folder.set_xattr(&name, &value)?;
+            if dir.get_xattr(&name)?.as_ref() != Some(&value) {
+                dir.set_xattr(&name, &value)?;
             }
         }
         Ok(())
     }
 
-    /// The notes from there on that belong to one folder.
+    /// The notes from there on that belong to one directory.
     fn notes(&self, mut at: u64) -> impl Iterator<Item = io::Result<Note>> {
         std::iter::from_fn(move || match self.note(at) {
-            Ok(Some(note)) if note.kind != FOLDER => {
+            Ok(Some(note)) if note.kind != DIR => {
                 at = note.end();
                 Some(Ok(note))
             }
@@ -346,7 +346,7 @@ impl Folders {
         Ok(content)
     }
 
-    /// A folder and how deep it lies.
+    /// A directory and how deep it lies.
     fn level(&self, note: &Note) -> io::Result<(usize, Level)> {
         let content = self.content(note)?;
         let (fixed, name) = content.split_first_chunk::<FIXED>().ok_or(io::ErrorKind::InvalidData)?;
@@ -373,7 +373,7 @@ impl Folders {
     }
 }
 
-/// What has become of a folder.
+/// What has become of a directory.
 struct Entered {
     stays: bool,
     is_open: bool,
@@ -381,13 +381,13 @@ struct Entered {
     problem: Option<io::Error>,
 }
 
-/// Goes one level down, in the destination and in the net as far as it is there; `above` says what is known of the folder
+/// Goes one level down, in the destination and in the net as far as it is there; `above` says what is known of the directory
 /// above. In the net it is made if it is gone from the destination.
 fn enter(there: &mut Cursor, kept: &mut Cursor, name: &OsStr, above: (bool, bool, bool)) -> Entered {
     let (above_stays, above_is_open, above_in_net) = above;
     let (stays, is_open) = if above_is_open {
         // One that cannot be entered is there.
-        there.enter(name).map_or((true, false), |is_folder| (is_folder, is_folder))
+        there.enter(name).map_or((true, false), |is_dir| (is_dir, is_dir))
     } else {
         (above_stays, false)
     };
@@ -408,8 +408,8 @@ fn enter(there: &mut Cursor, kept: &mut Cursor, name: &OsStr, above: (bool, bool
 }
 
 /// The names of the extended attributes, the access control lists of Linux among them; none where the filesystem has none.
-fn attributes(folder: &File) -> io::Result<Vec<OsString>> {
-    let names = match folder.list_xattr() {
+fn attributes(dir: &File) -> io::Result<Vec<OsString>> {
+    let names = match dir.list_xattr() {
         Ok(names) => names,
         Err(error) if error.raw_os_error() == Some(Errno::EOPNOTSUPP as i32) => return Ok(Vec::new()),
         Err(error) => return Err(error),

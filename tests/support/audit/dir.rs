@@ -1,4 +1,4 @@
-//! Reads a tree one folder at a time, by open folders and single names, so that no path is ever too long and no
+//! Reads a tree one directory at a time, by open directories and single names, so that no path is ever too long and no
 //! tree too deep: one descriptor is open at a time, and the way back up is `..`.
 #![allow(dead_code, reason = "each test crate uses a part")]
 
@@ -24,8 +24,8 @@ pub type Inode = (u64, u64);
 pub enum Kind {
     /// A regular file.
     File,
-    /// A folder.
-    Folder,
+    /// A directory.
+    Dir,
     /// A symbolic link.
     Symlink,
     /// A named pipe.
@@ -78,46 +78,47 @@ pub struct Entry {
     pub xattrs: BTreeMap<OsString, Vec<u8>>,
 }
 
-/// An open folder.
-pub struct Folder {
+/// An open directory.
+pub struct Dir {
     handle: File,
 }
 
-impl Folder {
-    /// Opens the folder at a path that is short enough.
+impl Dir {
+    /// Opens the directory at a path that is short enough.
     pub fn open(path: &Path) -> io::Result<Self> {
         let handle = OpenOptions::new().read(true).custom_flags(O_DIRECTORY).open(path)?;
         Ok(Self { handle })
     }
 
-    /// A path that names an entry of this folder, short however deep the folder is; it holds as long as `self`.
+    /// A path that names an entry of this directory, short however deep the directory is; it holds as long as `self`.
     pub fn at(&self, name: &OsStr) -> PathBuf {
         let mut path = PathBuf::from(format!("/proc/self/fd/{}", self.handle.as_raw_fd()));
         path.push(name);
         path
     }
 
-    /// Opens the folder `name` in this one, never through a symbolic link.
+    /// Opens the directory `name` in this one, never through a symbolic link.
     pub fn enter(&self, name: &OsStr) -> io::Result<Self> {
         let path = self.at(name);
         let handle = OpenOptions::new().read(true).custom_flags(O_DIRECTORY | O_NOFOLLOW).open(path)?;
         Ok(Self { handle })
     }
 
-    /// Opens the folder above, which has to be the one we came from.
+    /// Opens the directory above, which has to be the one we came from.
     pub fn leave(&self, expected: Inode) -> Self {
-        let above = self.enter(OsStr::new("..")).unwrap_or_else(|error| panic!("the folder above: {error}"));
-        assert_eq!(above.inode(), expected, "a folder was moved while it was read");
+        let above =
+            self.enter(OsStr::new("..")).unwrap_or_else(|error| panic!("the directory above: {error}"));
+        assert_eq!(above.inode(), expected, "a directory was moved while it was read");
         above
     }
 
-    /// The folder's own device and inode.
+    /// The directory's own device and inode.
     pub fn inode(&self) -> Inode {
-        let metadata = self.handle.metadata().unwrap_or_else(|error| panic!("an open folder: {error}"));
+        let metadata = self.handle.metadata().unwrap_or_else(|error| panic!("an open directory: {error}"));
         (metadata.dev(), metadata.ino())
     }
 
-    /// The names in this folder, sorted by their bytes.
+    /// The names in this directory, sorted by their bytes.
     pub fn names(&self) -> io::Result<Vec<OsString>> {
         let entries = std::fs::read_dir(self.at(OsStr::new(".")))?;
         let mut names = entries.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()?;
@@ -125,12 +126,12 @@ impl Folder {
         Ok(names)
     }
 
-    /// Opens a regular file of this folder for reading.
+    /// Opens a regular file of this directory for reading.
     pub fn read(&self, name: &OsStr) -> io::Result<File> {
         OpenOptions::new().read(true).custom_flags(O_NOFOLLOW | O_NONBLOCK).open(self.at(name))
     }
 
-    /// The properties of an entry, or of the folder itself under the name `.`.
+    /// The properties of an entry, or of the directory itself under the name `.`.
     pub fn entry(&self, name: &OsStr, with_xattrs: bool) -> io::Result<Entry> {
         let path = self.at(name);
         let metadata = std::fs::symlink_metadata(&path)?;
@@ -155,7 +156,7 @@ impl Folder {
     }
 }
 
-/// A folder on the way from the root to where a walk is.
+/// A directory on the way from the root to where a walk is.
 struct Level {
     name: OsString,
     entry: Entry,
@@ -164,21 +165,17 @@ struct Level {
 }
 
 impl Level {
-    fn open(folder: &Folder, name: OsString, entry: Entry, path: &[u8]) -> Self {
-        let names = or_panic(folder.names(), path).into_iter();
+    fn open(dir: &Dir, name: OsString, entry: Entry, path: &[u8]) -> Self {
+        let names = or_panic(dir.names(), path).into_iter();
         Self { name, entry, names, path_length: path.len() }
     }
 }
 
-/// Visits each entry of a tree, a folder after what is in it, the root last and under the name `.`. The visitor gets
-/// the folder that holds the entry, its name there, its path relative to the root, and its properties.
-pub fn visit_from_leaves(
-    root: &Path,
-    with_xattrs: bool,
-    mut visit: impl FnMut(&Folder, &OsStr, &[u8], &Entry),
-) {
+/// Visits each entry of a tree, a directory after what is in it, the root last and under the name `.`. The visitor gets
+/// the directory that holds the entry, its name there, its path relative to the root, and its properties.
+pub fn visit_from_leaves(root: &Path, with_xattrs: bool, mut visit: impl FnMut(&Dir, &OsStr, &[u8], &Entry)) {
     let mut path = Vec::new();
-    let mut here = or_panic(Folder::open(root), root.as_os_str().as_bytes());
+    let mut here = or_panic(Dir::open(root), root.as_os_str().as_bytes());
     let dot = OsString::from(".");
     let entry = or_panic(here.entry(&dot, with_xattrs), b".");
     let mut levels = vec![Level::open(&here, dot, entry, &path)];
@@ -187,7 +184,7 @@ pub fn visit_from_leaves(
         if let Some(name) = level.names.next() {
             push_name(&mut path, &name);
             let entry = or_panic(here.entry(&name, with_xattrs), &path);
-            if entry.kind == Kind::Folder {
+            if entry.kind == Kind::Dir {
                 here = or_panic(here.enter(&name), &path);
                 levels.push(Level::open(&here, name, entry, &path));
             } else {
@@ -230,7 +227,7 @@ pub fn shown(path: &Path) -> String {
 fn kind(metadata: &Metadata) -> Kind {
     let kind = metadata.file_type();
     if kind.is_dir() {
-        Kind::Folder
+        Kind::Dir
     } else if kind.is_symlink() {
         Kind::Symlink
     } else if kind.is_fifo() {
