@@ -99,6 +99,7 @@ pub struct Kinds {
     /// Regular files.
     pub files: u64,
     /// Directories.
+    #[serde(rename = "folders")]
     pub dirs: u64,
     /// Symbolic links.
     pub links: u64,

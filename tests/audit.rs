@@ -37,10 +37,10 @@ impl Twins {
     fn new() -> io::Result<Self> {
         let twins = Self { dir: tempfile::tempdir()? };
         for root in [twins.source(), twins.clone()] {
-            std::fs::create_dir_all(root.join("directory/below"))?;
+            std::fs::create_dir_all(root.join("folder/below"))?;
             std::fs::write(root.join("file"), "the contents")?;
-            std::fs::write(root.join("directory/other"), "other contents")?;
-            std::os::unix::fs::symlink("file", root.join("directory/link"))?;
+            std::fs::write(root.join("folder/other"), "other contents")?;
+            std::os::unix::fs::symlink("file", root.join("folder/link"))?;
         }
         twins.same_times();
         Ok(twins)

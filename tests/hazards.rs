@@ -53,7 +53,7 @@ fn a_destination_mounted_from_inside_the_source_is_left_out() {
 }
 
 #[test]
-fn the_same_dir_by_another_mount_is_refused() {
+fn the_same_directory_by_another_mount_is_refused() {
     let mut sandbox = Sandbox::new();
     sandbox.write("file", "content");
     let other_way = BindMount::new(&sandbox.source, sandbox.path().join("other"));

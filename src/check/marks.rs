@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn links_fifos_dirs_and_large_files_are_damage_and_block_nothing() {
+    fn links_fifos_directories_and_large_files_are_damage_and_block_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let at = |suffix: &str| dir.path().join(format!("{STEM}{suffix}"));
         let target = dir.path().join("target");
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_dir_is_told() {
+    fn what_is_no_directory_is_told() {
         let dir = tempfile::tempdir().unwrap();
         let (file, link) = (dir.path().join("file"), dir.path().join("link"));
         std::fs::write(&file, "").unwrap();

@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn another_way_to_a_dir_is_the_same_place() {
+    fn another_way_to_a_directory_is_the_same_place() {
         let table = read(TABLE);
         let of =
             |id, path| locate(&table, id, Path::new(path)).map(|(device, place)| (device.to_owned(), place));

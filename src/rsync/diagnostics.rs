@@ -362,7 +362,7 @@ mod tests {
     fn refused_lists_and_attributes_name_their_file() {
         for found in generations!("refused") {
             assert_eq!(found.paths.len(), 3, "{found:?}");
-            assert_eq!(found.paths[0], "directory");
+            assert_eq!(found.paths[0], "folder");
             assert!(
                 found.paths.iter().any(|path| path.starts_with(".acl(1), x.") && path.len() == 17),
                 "{found:?}"
@@ -423,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn dirs_that_stay_are_named_and_counted_nowhere() {
+    fn directories_that_stay_are_named_and_counted_nowhere() {
         let mut found = Diagnostics::default();
         for line in
             ["cannot delete non-empty directory: m", "cannot delete mount point: top \\#012", "sent 5 bytes"]

@@ -18,17 +18,14 @@ fn markers_and_lost_and_found_are_ignored_at_the_root_only() -> io::Result<()> {
     let clone = twins.clone();
     fs::write(clone.join(".me.jedda.counterpart.completed"), "")?;
     fs::create_dir(clone.join("lost+found"))?;
-    fs::write(clone.join("directory/.me.jedda.counterpart.completed"), "")?;
-    fs::create_dir(clone.join("directory/lost+found"))?;
+    fs::write(clone.join("folder/.me.jedda.counterpart.completed"), "")?;
+    fs::create_dir(clone.join("folder/lost+found"))?;
     twins.same_times();
     let found = audit(&twins.source(), &clone, &Options::default());
     assert_eq!(
         found,
-        [
-            only("directory/.me.jedda.counterpart.completed", What::Extra),
-            only("directory/lost+found", What::Extra)
-        ]
-        .concat()
+        [only("folder/.me.jedda.counterpart.completed", What::Extra), only("folder/lost+found", What::Extra)]
+            .concat()
     );
     let nothing_ignored =
         Options { ignored_at_root: Vec::new(), ignore_lost_and_found: false, ..Options::default() };
@@ -42,12 +39,12 @@ fn markers_and_lost_and_found_are_ignored_at_the_root_only() -> io::Result<()> {
 #[test]
 fn skipped_paths_are_whole_components() -> io::Result<()> {
     let twins = Twins::new()?;
-    fs::write(twins.clone().join("directory/below/extra"), "")?;
-    fs::write(twins.clone().join("directory/below, too"), "")?;
+    fs::write(twins.clone().join("folder/below/extra"), "")?;
+    fs::write(twins.clone().join("folder/below, too"), "")?;
     twins.same_times();
-    let options = Options { skip: vec![PathBuf::from("directory/below")], ..Options::default() };
+    let options = Options { skip: vec![PathBuf::from("folder/below")], ..Options::default() };
     let found = audit(&twins.source(), &twins.clone(), &options);
-    assert_eq!(found, only("directory/below, too", What::Extra));
+    assert_eq!(found, only("folder/below, too", What::Extra));
     Ok(())
 }
 
@@ -69,21 +66,21 @@ fn times_attributes_and_owners_can_be_left_out() -> io::Result<()> {
 }
 
 #[test]
-fn a_mount_point_is_an_empty_dir_in_the_clone() -> io::Result<()> {
+fn a_mount_point_is_an_empty_directory_in_the_clone() -> io::Result<()> {
     let twins = Twins::new()?;
     let memory = Tmpfs::new("mode=755");
     fs::write(memory.path().join("mounted"), "")?;
-    let point = twins.source().join("directory/below");
+    let point = twins.source().join("folder/below");
     let bound = Bound::new(memory.path(), &point);
     twins.same_times();
     let options = Options { one_file_system: true, ..Options::default() };
     assert_same(&twins.source(), &twins.clone(), &options);
     let found = audit(&twins.source(), &twins.clone(), &Options::default());
-    assert_eq!(found, only("directory/below/mounted", What::Missing));
-    fs::write(twins.clone().join("directory/below/mounted"), "")?;
+    assert_eq!(found, only("folder/below/mounted", What::Missing));
+    fs::write(twins.clone().join("folder/below/mounted"), "")?;
     twins.same_times();
     let found = audit(&twins.source(), &twins.clone(), &options);
-    assert_eq!(found, only("directory/below/mounted", What::Extra));
+    assert_eq!(found, only("folder/below/mounted", What::Extra));
     drop(bound);
     Ok(())
 }
@@ -150,9 +147,9 @@ fn a_root_that_is_not_there_is_unreadable() -> io::Result<()> {
 
 #[test]
 fn differences_read_well_whatever_the_name() {
-    let path = PathBuf::from(OsStr::from_bytes(b"directory/new\nline \xff"));
+    let path = PathBuf::from(OsStr::from_bytes(b"folder/new\nline \xff"));
     let difference = Difference { path, what: What::Mode { source: 0o4755, clone: 0o55 } };
-    assert_eq!(difference.to_string(), "directory/new\\nline \\xff: mode 4755 became 0055");
+    assert_eq!(difference.to_string(), "folder/new\\nline \\xff: mode 4755 became 0055");
     let difference = Difference { path: PathBuf::new(), what: What::Missing };
     assert_eq!(difference.to_string(), ".: missing in the clone");
 }

@@ -51,22 +51,22 @@ fn attribute(name: &str, source: Option<&[u8]>, clone: Option<&[u8]>) -> What {
 
 #[test]
 fn missing_file() -> io::Result<()> {
-    let found = change(|clone| fs::remove_file(clone.join("directory/other")))?;
-    assert_eq!(found, only("directory/other", What::Missing));
+    let found = change(|clone| fs::remove_file(clone.join("folder/other")))?;
+    assert_eq!(found, only("folder/other", What::Missing));
     Ok(())
 }
 
 #[test]
-fn missing_dir_is_reported_once() -> io::Result<()> {
-    let found = change(|clone| fs::remove_dir_all(clone.join("directory")))?;
-    assert_eq!(found, only("directory", What::Missing));
+fn missing_directory_is_reported_once() -> io::Result<()> {
+    let found = change(|clone| fs::remove_dir_all(clone.join("folder")))?;
+    assert_eq!(found, only("folder", What::Missing));
     Ok(())
 }
 
 #[test]
 fn extra_file_with_any_name() -> io::Result<()> {
     for name in [&b"new\nline"[..], b"\xff\xfe", b"-", b" ", &[b'x'; 255], &[0xff; 255]] {
-        let path = Path::new("directory").join(OsStr::from_bytes(name));
+        let path = Path::new("folder").join(OsStr::from_bytes(name));
         let found = change(|clone| fs::write(clone.join(&path), ""))?;
         assert_eq!(found, only(path, What::Extra));
     }
@@ -76,15 +76,15 @@ fn extra_file_with_any_name() -> io::Result<()> {
 #[test]
 fn type_of_an_entry() -> io::Result<()> {
     let found = change(|clone| {
-        fs::remove_file(clone.join("directory/link"))?;
-        fs::write(clone.join("directory/link"), "file")
+        fs::remove_file(clone.join("folder/link"))?;
+        fs::write(clone.join("folder/link"), "file")
     })?;
-    assert_eq!(found, only("directory/link", What::Kind { source: Kind::Symlink, clone: Kind::File }));
+    assert_eq!(found, only("folder/link", What::Kind { source: Kind::Symlink, clone: Kind::File }));
     let found = change(|clone| {
-        fs::remove_dir(clone.join("directory/below"))?;
-        symlink("/", clone.join("directory/below"))
+        fs::remove_dir(clone.join("folder/below"))?;
+        symlink("/", clone.join("folder/below"))
     })?;
-    assert_eq!(found, only("directory/below", What::Kind { source: Kind::Dir, clone: Kind::Symlink }));
+    assert_eq!(found, only("folder/below", What::Kind { source: Kind::Dir, clone: Kind::Symlink }));
     Ok(())
 }
 
@@ -154,7 +154,7 @@ fn sparseness() -> io::Result<()> {
 #[test]
 fn permissions() -> io::Result<()> {
     for (path, source, clone) in
-        [("file", 0o644, 0o4644), ("file", 0o644, 0o000), ("directory", 0o755, 0o1755), ("", 0o755, 0o2755)]
+        [("file", 0o644, 0o4644), ("file", 0o644, 0o000), ("folder", 0o755, 0o1755), ("", 0o755, 0o2755)]
     {
         let found = difference(
             |root| fs::set_permissions(root.join(path), Permissions::from_mode(source)),
@@ -167,7 +167,7 @@ fn permissions() -> io::Result<()> {
 
 #[test]
 fn owner_and_group() -> io::Result<()> {
-    for path in ["file", "directory", "directory/link", ""] {
+    for path in ["file", "folder", "folder/link", ""] {
         let found = change(|root| lchown(root.join(path), Some(54321), None))?;
         assert_eq!(found, only(path, What::Uid { source: 0, clone: 54321 }));
         let found = change(|root| lchown(root.join(path), None, Some(54321)))?;
@@ -179,7 +179,7 @@ fn owner_and_group() -> io::Result<()> {
 #[test]
 fn time_to_the_nanosecond() -> io::Result<()> {
     let source = Time { seconds: 1_500_000_000, nanoseconds: 123_456_789 };
-    for path in ["file", "directory", "directory/link", ""] {
+    for path in ["file", "folder", "folder/link", ""] {
         let clone = Time { nanoseconds: 123_456_788, ..source };
         let found = time(path, clone.seconds, clone.nanoseconds)?;
         assert_eq!(found, only(path, What::Mtime { source, clone }));
@@ -210,39 +210,39 @@ fn time_of_a_special_file() -> io::Result<()> {
 #[test]
 fn target_of_a_link() -> io::Result<()> {
     let found = change(|clone| {
-        fs::remove_file(clone.join("directory/link"))?;
-        symlink("./file", clone.join("directory/link"))
+        fs::remove_file(clone.join("folder/link"))?;
+        symlink("./file", clone.join("folder/link"))
     })?;
     let (source, clone) = (OsString::from("file"), OsString::from("./file"));
-    assert_eq!(found, only("directory/link", What::Target { source, clone }));
+    assert_eq!(found, only("folder/link", What::Target { source, clone }));
     Ok(())
 }
 
 #[test]
 fn hard_link_that_became_a_copy() -> io::Result<()> {
     let found = difference(
-        |root| fs::hard_link(root.join("file"), root.join("directory/hard")),
+        |root| fs::hard_link(root.join("file"), root.join("folder/hard")),
         |clone| {
-            fs::remove_file(clone.join("directory/hard"))?;
-            fs::write(clone.join("directory/hard"), "the contents")
+            fs::remove_file(clone.join("folder/hard"))?;
+            fs::write(clone.join("folder/hard"), "the contents")
         },
     )?;
-    let (source, clone) = (PathBuf::from("file"), PathBuf::from("directory/hard"));
-    assert_eq!(found, only("directory/hard", What::HardLinks { source, clone }));
+    let (source, clone) = (PathBuf::from("file"), PathBuf::from("folder/hard"));
+    assert_eq!(found, only("folder/hard", What::HardLinks { source, clone }));
     Ok(())
 }
 
 #[test]
 fn copy_that_became_a_hard_link() -> io::Result<()> {
     let found = difference(
-        |root| fs::write(root.join("directory/hard"), "the contents"),
+        |root| fs::write(root.join("folder/hard"), "the contents"),
         |clone| {
-            fs::remove_file(clone.join("directory/hard"))?;
-            fs::hard_link(clone.join("file"), clone.join("directory/hard"))
+            fs::remove_file(clone.join("folder/hard"))?;
+            fs::hard_link(clone.join("file"), clone.join("folder/hard"))
         },
     )?;
-    let (source, clone) = (PathBuf::from("directory/hard"), PathBuf::from("file"));
-    assert_eq!(found, only("directory/hard", What::HardLinks { source, clone }));
+    let (source, clone) = (PathBuf::from("folder/hard"), PathBuf::from("file"));
+    assert_eq!(found, only("folder/hard", What::HardLinks { source, clone }));
     Ok(())
 }
 
@@ -266,12 +266,9 @@ fn hard_link_in_the_wrong_group() -> io::Result<()> {
 
 #[test]
 fn attribute_that_differs_or_is_on_one_side() -> io::Result<()> {
-    for (path, name) in [
-        ("file", "user.name"),
-        ("directory", "trusted.name"),
-        ("directory/link", "trusted.name"),
-        ("", "user.n"),
-    ] {
+    for (path, name) in
+        [("file", "user.name"), ("folder", "trusted.name"), ("folder/link", "trusted.name"), ("", "user.n")]
+    {
         let set = |root: &Path| xattr::set(root.join(path), name, b"value");
         let found = difference(set, |clone| xattr::set(clone.join(path), name, b"\0\xff"))?;
         assert_eq!(found, only(path, attribute(name, Some(b"value"), Some(b"\0\xff"))));
@@ -288,8 +285,8 @@ fn access_control_lists() -> io::Result<()> {
     let (one, other) = (tree::acl(54321, 4), tree::acl(54321, 6));
     for (path, name) in [
         ("file", "system.posix_acl_access"),
-        ("directory", "system.posix_acl_access"),
-        ("directory", "system.posix_acl_default"),
+        ("folder", "system.posix_acl_access"),
+        ("folder", "system.posix_acl_default"),
         ("", "system.posix_acl_default"),
     ] {
         // With this mode, the list changes nothing in it.

@@ -84,9 +84,9 @@ fn a_snapshot_tells_each_change() -> io::Result<()> {
     let change = with_ctime.changes(&tree::snapshot_with_ctime(&root));
     assert!(change.iter().any(|line| line.starts_with("file: ctime ")), "{change:?}");
 
-    fs::set_permissions(root.join("directory"), Permissions::from_mode(0o700))?;
-    changes(&["directory: mode 0755 became 0700"]);
-    fs::set_permissions(root.join("directory"), Permissions::from_mode(0o755))?;
+    fs::set_permissions(root.join("folder"), Permissions::from_mode(0o700))?;
+    changes(&["folder: mode 0755 became 0700"]);
+    fs::set_permissions(root.join("folder"), Permissions::from_mode(0o755))?;
     xattr::set(root.join("file"), "user.a", b"\n")?;
     changes(&["file: attributes {} became {\"user.a\": \"\\\\n\"}"]);
     xattr::remove(root.join("file"), "user.a")?;

@@ -16,7 +16,8 @@ fn refused(sandbox: &Sandbox, files: u64, dirs: u64, examples: &str) {
 }
 
 fn counted(number: u64, thing: &str) -> String {
-    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+    let plural = if thing == "file" { "files" } else { "directories" };
+    format!("{number} {}", if number == 1 { thing } else { plural })
 }
 
 #[track_caller]
@@ -82,7 +83,7 @@ fn a_file_that_gives_way_to_anything_counts() {
 }
 
 #[test]
-fn a_dir_that_gives_way_to_a_file_counts() {
+fn a_directory_that_gives_way_to_a_file_counts() {
     let sandbox = Sandbox::new();
     sandbox.write("name", "file");
     sandbox.write_destination("name/below", "precious");

@@ -69,7 +69,7 @@ fn whatever_the_users_file_says() {
 }
 
 #[test]
-fn only_that_dir_is_left_out() {
+fn only_that_directory_is_left_out() {
     let sandbox = Sandbox::new();
     for twin in ["a*b", "axb", "deep/a*b", "a*bc"] {
         sandbox.write(format!("{twin}/file"), "content");
@@ -83,7 +83,7 @@ fn only_that_dir_is_left_out() {
 }
 
 #[test]
-fn as_a_mount_point_whose_dir_is_cloned_empty() {
+fn as_a_mount_point_whose_directory_is_cloned_empty() {
     for name in ["disk", "a*[b]\nc\\"] {
         let sandbox = Sandbox::new();
         sandbox.write("file", "content");
@@ -102,7 +102,7 @@ fn as_a_mount_point_whose_dir_is_cloned_empty() {
 }
 
 #[test]
-fn as_a_dir_on_a_mounted_disk() {
+fn as_a_directory_on_a_mounted_disk() {
     let sandbox = Sandbox::new();
     sandbox.write("file", "content");
     let point = sandbox.source.join("mnt");

@@ -40,7 +40,7 @@ fn refused_source(sandbox: &Sandbox, source: &Path, why: &str) {
 }
 
 #[test]
-fn a_source_that_is_no_readable_dir_is_65() {
+fn a_source_that_is_no_readable_directory_is_65() {
     let sandbox = accepted();
     let missing = sandbox.path().join("missing");
     refused_source(
@@ -109,7 +109,7 @@ fn refused(sandbox: &Sandbox, source: &Path, destination: &Path, code: i32, sent
 }
 
 #[test]
-fn a_destination_that_is_no_dir_is_66() {
+fn a_destination_that_is_no_directory_is_66() {
     let sandbox = accepted();
     let dir = sandbox.path();
     let (missing, file, link, dangling) =
@@ -156,7 +156,7 @@ fn an_ordinary_link_above_the_destination_is_followed() {
 }
 
 #[test]
-fn the_same_dir_at_both_ends_is_87() {
+fn the_same_directory_at_both_ends_is_87() {
     let sandbox = accepted();
     let (source, link, bind) =
         (sandbox.source.clone(), sandbox.path().join("link"), sandbox.path().join("bind"));
@@ -179,7 +179,7 @@ fn the_same_dir_at_both_ends_is_87() {
 }
 
 #[test]
-fn the_same_empty_dir_at_both_ends_gets_no_mark() {
+fn the_same_empty_directory_at_both_ends_gets_no_mark() {
     let sandbox = Sandbox::new();
     let before = snapshot_with_ctime(&sandbox.source);
     let finished = run(&sandbox, &sandbox.source, &sandbox.source);

@@ -132,7 +132,7 @@ fn a_mark_below_the_root_is_an_ordinary_file() {
 }
 
 #[test]
-fn a_data_dir_is_cloned_whole() {
+fn a_data_directory_is_cloned_whole() {
     let names = ["dev", "lost+found", "media", "mnt", "proc", "run", "swapfile", "sys", "tmp"];
     let sandbox = Sandbox::new();
     for name in names {

@@ -127,7 +127,7 @@ fn a_log_of_the_same_second_is_not_written_over() {
 }
 
 #[test]
-fn the_log_dir_is_made() {
+fn the_log_directory_is_made() {
     let sandbox = sandbox();
     let directory = sandbox.path().join("deep/er/log");
     sandbox.clone(&["--log-dir", directory.to_str().unwrap()]).assert_code(0).assert_err("");

@@ -195,7 +195,7 @@ fn a_vanished_source_is_71_and_a_vanished_destination_72() {
 }
 
 #[test]
-fn a_destination_that_another_dir_replaces_is_72_in_spite_of_success() {
+fn a_destination_that_another_directory_replaces_is_72_in_spite_of_success() {
     let sandbox =
         sandbox("cd \"$(dirname \"$0\")/../..\"; mv destination moved; mkdir destination; statistics");
     sandbox.clone(&[]).assert_code(72);

@@ -290,7 +290,7 @@ fn another_prefix_names_other_files() {
 }
 
 #[test]
-fn planted_links_and_dirs_are_replaced_and_never_followed() {
+fn planted_links_and_directories_are_replaced_and_never_followed() {
     let sandbox = sandbox();
     let target = sandbox.path().join("target");
     for suffix in ["id", "completed", "stats", "error"] {

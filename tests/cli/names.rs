@@ -119,7 +119,7 @@ fn a_leading_dash() {
 }
 
 #[test]
-fn a_current_dir_at_either_end() {
+fn a_current_directory_at_either_end() {
     let sandbox = Sandbox::new();
     fill(&sandbox.source);
     let output =

@@ -42,7 +42,7 @@ fn a_planted_link_on_the_way_to_what_is_written_is_not_followed() {
 }
 
 #[test]
-fn a_planted_link_on_the_way_to_the_dirs_of_ours_is_not_followed() {
+fn a_planted_link_on_the_way_to_the_directories_of_ours_is_not_followed() {
     let (sandbox, _, victim) = scene();
     let before = snapshot_with_ctime(&victim);
     // As if another user could write where the system keeps these.
@@ -133,7 +133,7 @@ fn clone_with_descriptors(sandbox: &Sandbox, number: u32, more: &[&str]) -> Fini
 }
 
 #[test]
-fn dirs_however_deep_under_the_names_of_our_files_are_removed() {
+fn directories_however_deep_under_the_names_of_our_files_are_removed() {
     for (levels, descriptors, names) in [
         (
             3000,
@@ -167,7 +167,7 @@ fn dirs_however_deep_under_the_names_of_our_files_are_removed() {
 }
 
 #[test]
-fn a_deep_dir_under_the_name_of_the_metrics_leftover_is_removed() {
+fn a_deep_directory_under_the_name_of_the_metrics_leftover_is_removed() {
     let sandbox = Sandbox::new();
     sandbox.write("file", "content");
     let metrics = sandbox.path().join("metrics");

@@ -236,7 +236,7 @@ fn a_filesystem_below_the_source_is_warned_of() {
 }
 
 #[test]
-fn a_dir_that_only_others_may_write_is_told_without_root() {
+fn a_directory_that_only_others_may_write_is_told_without_root() {
     let sandbox = healthy();
     crate::nobody::give(&sandbox.source);
     fs::set_permissions(&sandbox.destination, fs::Permissions::from_mode(0o755)).unwrap();

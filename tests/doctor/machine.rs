@@ -210,7 +210,7 @@ fn a_hanging_rsync_is_interrupted_like_a_clone() {
 }
 
 #[test]
-fn dirs_of_ours_that_cannot_be_written_are_warned_of() {
+fn directories_of_ours_that_cannot_be_written_are_warned_of() {
     let sandbox = healthy();
     fs::write(sandbox.host().join("log"), "a file").unwrap();
     fs::write(sandbox.host().join("state"), "a file").unwrap();
@@ -239,7 +239,7 @@ fn dirs_of_ours_that_cannot_be_written_are_warned_of() {
 }
 
 #[test]
-fn a_log_dir_without_room_is_warned_of() {
+fn a_log_directory_without_room_is_warned_of() {
     let sandbox = healthy();
     let dir = sandbox.host().join("log");
     fs::create_dir(&dir).unwrap();
@@ -269,7 +269,7 @@ fn a_read_only_disk_of_logs_is_warned_of() {
 }
 
 #[test]
-fn a_lock_dir_of_somebody_else_is_what_a_clone_meets() {
+fn a_lock_directory_of_somebody_else_is_what_a_clone_meets() {
     let sandbox = healthy();
     let dir = sandbox.host().join("lock");
     fs::create_dir(&dir).unwrap();

@@ -185,7 +185,7 @@ fn a_cluster_that_cannot_be_told_is_what_a_clone_meets() {
 }
 
 #[test]
-fn a_backup_dir_of_somebody_else_is_what_a_clone_meets() {
+fn a_backup_directory_of_somebody_else_is_what_a_clone_meets() {
     let sandbox = healthy_server();
     let _listener = postgres(&sandbox);
     program(&sandbox, "pg_dumpall", "echo 'pg_dumpall (PostgreSQL) 15.3'");

@@ -31,7 +31,7 @@ fn a_partition_of_its_own_below_a_clone_is_left_alone() {
 }
 
 #[test]
-fn the_clone_of_another_filesystem_in_a_plain_dir_below_a_clone_is_left_alone() {
+fn the_clone_of_another_filesystem_in_a_plain_directory_below_a_clone_is_left_alone() {
     let sandbox = Sandbox::new();
     sandbox.write("home/below the mount point", "");
     sandbox.write("file", "");

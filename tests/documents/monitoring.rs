@@ -131,7 +131,7 @@ fn the_line_for_cron_is_silent_until_there_is_something_to_tell() {
 }
 
 #[test]
-fn the_dirs_of_what_is_remembered_are_the_programs() {
+fn the_directories_of_what_is_remembered_are_the_programs() {
     let source = read("src/host.rs");
     for dir in ["/var/lib/counterpart", "/var/db/counterpart"] {
         assert!(Path::new(dir).is_absolute() && source.contains(&format!("\"{dir}\"")), "{dir}");

@@ -198,7 +198,7 @@ fn the_options_of_rsync_are_the_programs() {
 }
 
 #[test]
-fn the_default_dirs_are_the_programs() {
+fn the_default_directories_are_the_programs() {
     let source = read("src/host.rs");
     for dir in
         ["/Library/Logs/Counterpart", "/var/log/counterpart", "/run/counterpart", "/var/run/counterpart"]

@@ -115,7 +115,7 @@ fn fault_after_a_clone(evidence: &mut Evidence, fault: &str) {
     evidence.mend(&sandbox);
 }
 
-pub fn a_dir_that_cannot_be_listed_loses_nothing(evidence: &mut Evidence) {
+pub fn a_directory_that_cannot_be_listed_loses_nothing(evidence: &mut Evidence) {
     fault_after_a_clone(evidence, "list /directory\n");
 }
 

@@ -113,7 +113,7 @@ pub fn two_destinations_do_not_wait_for_each_other(evidence: &mut Evidence) {
     evidence.judge(&sandbox, &first);
 }
 
-pub fn a_lock_dir_of_somebody_else_is_refused(evidence: &mut Evidence) {
+pub fn a_lock_directory_of_somebody_else_is_refused(evidence: &mut Evidence) {
     type Plant = fn(&Sandbox);
     let plants: [(&str, Plant); 4] = [
         ("the lock directory belongs to somebody else", |sandbox| {

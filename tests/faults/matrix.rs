@@ -112,7 +112,7 @@ faults! {
         => 0; "completed id stats"; SOURCE;
     devices::a_destination_whose_device_is_cut_off_is_no_success: "destination's device cut off", Copying
         => 11, 72; "id" | "error.tmp id" | "error id" | "unreadable"; Unchanged::SourceAlone;
-    devices::a_dir_that_cannot_be_listed_loses_nothing: "one directory of the source cannot be listed", Before
+    devices::a_directory_that_cannot_be_listed_loses_nothing: "one directory of the source cannot be listed", Before
         => 23; "error id stats"; SOURCE;
     devices::an_entry_without_properties_loses_nothing: "one entry of the source has no properties", Before
         => 23; "error id stats"; SOURCE;
@@ -158,13 +158,13 @@ faults! {
         => 0; "completed id stats"; MOVING;
     moving::a_file_that_vanishes_is_24: "a file vanishes", Copying
         => 24; "completed id stats"; MOVING;
-    moving::a_dir_that_vanishes_is_24: "a directory vanishes", Copying
+    moving::a_directory_that_vanishes_is_24: "a directory vanishes", Copying
         => 24; "completed id stats"; MOVING;
     moving::a_file_that_becomes_a_link_is_not_followed: "a file becomes a link", Copying
         => 0; "completed id stats"; MOVING;
-    moving::a_dir_that_becomes_a_link_is_not_followed: "a directory becomes a link", Copying
+    moving::a_directory_that_becomes_a_link_is_not_followed: "a directory becomes a link", Copying
         => 0; "completed id stats"; MOVING;
-    moving::a_file_that_becomes_a_dir_is_cloned_as_one: "a file becomes a directory", Copying
+    moving::a_file_that_becomes_a_directory_is_cloned_as_one: "a file becomes a directory", Copying
         => 0; "completed id stats"; MOVING;
     moving::a_file_that_becomes_a_fifo_does_not_hang_the_run: "a file becomes a FIFO", Copying
         => 0; "completed id stats"; MOVING;
@@ -234,7 +234,7 @@ faults! {
         => 70; ""; BOTH;
     lock::two_destinations_do_not_wait_for_each_other: "a clone to another destination beside", BeforeCopying
         => 0; "completed id stats"; SOURCE;
-    lock::a_lock_dir_of_somebody_else_is_refused: "somebody else's lock directory", Before
+    lock::a_lock_directory_of_somebody_else_is_refused: "somebody else's lock directory", Before
         => 1; ""; BOTH;
     lock::a_lock_file_that_is_a_link_is_refused: "a link as lock file", Before
         => 1; "completed id stats"; BOTH;
@@ -251,7 +251,7 @@ faults! {
     planted::a_first_clone_to_planted_links_is_right: "the same at an empty destination", Before
         => 0; "completed id stats"; SOURCE;
 
-    planted::links_in_the_place_of_the_clones_dirs_are_not_followed: "links planted as the clone's directories", Before
+    planted::links_in_the_place_of_the_clones_directories_are_not_followed: "links planted as the clone's directories", Before
         => 0; "completed id stats"; SOURCE;
     planted::a_destination_that_is_a_link_is_refused: "the destination is a link", Before
         => 66; ""; BOTH;

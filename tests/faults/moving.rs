@@ -97,7 +97,7 @@ pub fn a_file_that_vanishes_is_24(evidence: &mut Evidence) {
     then_mend(evidence, &sandbox);
 }
 
-pub fn a_dir_that_vanishes_is_24(evidence: &mut Evidence) {
+pub fn a_directory_that_vanishes_is_24(evidence: &mut Evidence) {
     let (sandbox, run) = disturb(evidence, |source| remove_tree(&source.join("directory")));
     run.assert_log("file has vanished: ");
     then_mend(evidence, &sandbox);
@@ -111,7 +111,7 @@ pub fn a_file_that_becomes_a_link_is_not_followed(evidence: &mut Evidence) {
     then_mend(evidence, &sandbox);
 }
 
-pub fn a_dir_that_becomes_a_link_is_not_followed(evidence: &mut Evidence) {
+pub fn a_directory_that_becomes_a_link_is_not_followed(evidence: &mut Evidence) {
     let (sandbox, _) = disturb(evidence, |source| {
         remove_tree(&source.join("directory"));
         symlink("../outside", source.join("directory")).unwrap();
@@ -119,7 +119,7 @@ pub fn a_dir_that_becomes_a_link_is_not_followed(evidence: &mut Evidence) {
     then_mend(evidence, &sandbox);
 }
 
-pub fn a_file_that_becomes_a_dir_is_cloned_as_one(evidence: &mut Evidence) {
+pub fn a_file_that_becomes_a_directory_is_cloned_as_one(evidence: &mut Evidence) {
     let (sandbox, _) = disturb(evidence, |source| {
         fs::remove_file(changing(source)).unwrap();
         fs::create_dir(changing(source)).unwrap();

@@ -178,7 +178,7 @@ pub fn a_first_clone_to_planted_links_is_right(evidence: &mut Evidence) {
     }
 }
 
-pub fn links_in_the_place_of_the_clones_dirs_are_not_followed(evidence: &mut Evidence) {
+pub fn links_in_the_place_of_the_clones_directories_are_not_followed(evidence: &mut Evidence) {
     let scene = Scene::new();
     for name in ["directory/file", "directory/below/file", "other/file"] {
         scene.sandbox.write(name, "content");

@@ -220,8 +220,8 @@ fn times_that_small_inodes_cannot_hold_are_refused() {
         set_time(&sandbox.source.join("directory"), 1 << 40);
         let of = |date: &str| format!("it is of {date}, {RANGE}");
         let lines = [
-            ("early", &*of("1901-12-13 20:45:51 UTC")),
-            ("directory", &of("36812-02-20 00:36:16 UTC").replace("36812", "+36812")),
+            ("directory", &*of("36812-02-20 00:36:16 UTC").replace("36812", "+36812")),
+            ("early", &of("1901-12-13 20:45:51 UTC")),
             ("late", &of("2038-01-19 03:14:08 UTC")),
             ("link", &of("2096-10-02 07:06:40 UTC")),
         ];

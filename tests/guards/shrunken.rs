@@ -158,7 +158,7 @@ fn statistics_that_somebody_took_away_are_made_up_for_by_memory() {
 }
 
 #[test]
-fn a_disk_that_is_not_mounted_is_noticed_though_its_dir_holds_something() {
+fn a_disk_that_is_not_mounted_is_noticed_though_its_directory_holds_something() {
     let disk = LoopDisk::new("ext4", 64, &[], "");
     let mut sandbox = Sandbox::new();
     sandbox.source = disk.path().to_owned();

@@ -15,7 +15,7 @@ fn at(name: &str) -> Sandbox {
 }
 
 #[test]
-fn a_dir_where_a_disk_should_be_is_refused() {
+fn a_directory_where_a_disk_should_be_is_refused() {
     for name in ["mnt", "mnt/clone", "mnt/clone/sub", "media/clone", "media/me/clone", "run/media/me/clone"] {
         let sandbox = at(name);
         let told = format!(
@@ -36,7 +36,7 @@ fn a_dir_where_a_disk_should_be_is_refused() {
 }
 
 #[test]
-fn a_mounted_disk_and_a_dir_of_it_are_right() {
+fn a_mounted_disk_and_a_directory_of_it_are_right() {
     let sandbox = at("mnt/clone");
     let disk = disk("ext4");
     let plugged = Plugged::at(&sandbox.destination, &disk);
@@ -50,7 +50,7 @@ fn a_mounted_disk_and_a_dir_of_it_are_right() {
 }
 
 #[test]
-fn a_disk_at_the_dir_itself_is_right() {
+fn a_disk_at_the_directory_itself_is_right() {
     let sandbox = at("mnt");
     let mounted = Mounted::tmpfs(&sandbox.destination);
     sandbox.clone(&[]).assert_code(0).assert_err("");
@@ -72,7 +72,7 @@ fn a_bind_mount_is_a_mount() {
 }
 
 #[test]
-fn a_link_to_such_a_dir_does_not_deceive() {
+fn a_link_to_such_a_directory_does_not_deceive() {
     let mut sandbox = at("mnt/clone");
     let link = sandbox.path().join("link");
     std::os::unix::fs::symlink(sandbox.host().join("mnt"), &link).unwrap();
@@ -81,7 +81,7 @@ fn a_link_to_such_a_dir_does_not_deceive() {
 }
 
 #[test]
-fn names_that_only_begin_alike_are_other_dirs() {
+fn names_that_only_begin_alike_are_other_directories() {
     for name in ["mnt2/clone", "run/clone", "srv/mnt/clone"] {
         at(name).clone(&[]).assert_code(0).assert_err("");
     }

@@ -116,7 +116,7 @@ fn a_disk_that_is_not_mounted_is_missed() {
 }
 
 #[test]
-fn a_dir_of_a_disk_is_missed_with_it() {
+fn a_directory_of_a_disk_is_missed_with_it() {
     let (mut sandbox, disk) = (sandbox(), disk("ext4"));
     let point = sandbox.path().join("point");
     sandbox.destination = point.join("clone");
@@ -135,7 +135,7 @@ fn a_dir_of_a_disk_is_missed_with_it() {
 }
 
 #[test]
-fn an_old_clone_in_the_dir_below_does_not_stand_in_for_the_disk() {
+fn an_old_clone_in_the_directory_below_does_not_stand_in_for_the_disk() {
     let (sandbox, disk) = (sandbox(), disk("ext4"));
     clones(&sandbox);
     let plugged = Plugged::at(&sandbox.destination, &disk);
@@ -145,7 +145,7 @@ fn an_old_clone_in_the_dir_below_does_not_stand_in_for_the_disk() {
 }
 
 #[test]
-fn the_same_filesystem_seen_as_a_mount_and_as_a_dir_is_the_same() {
+fn the_same_filesystem_seen_as_a_mount_and_as_a_directory_is_the_same() {
     let (mut sandbox, disk) = (sandbox(), disk("ext4"));
     let point = sandbox.path().join("point");
     fs::create_dir(&point).unwrap();

@@ -37,7 +37,7 @@ fn an_id_alone_is_kept_and_extended() {
 }
 
 #[test]
-fn a_clone_of_another_machine_or_dir_is_refused() {
+fn a_clone_of_another_machine_or_directory_is_refused() {
     let sandbox = with_id("");
     let ours = sandbox.source.display().to_string();
     for source in ["other.example:/".to_owned(), format!("other.example:{ours}"), "testhost:/home".to_owned()]

@@ -53,7 +53,7 @@ fn a_volume_is_known_by_its_uuid() {
 }
 
 #[test]
-fn a_dir_of_volumes_that_is_no_volume_is_refused() {
+fn a_directory_of_volumes_that_is_no_volume_is_refused() {
     let sandbox = mac();
     let says = ["No disk is mounted at the destination ", "use --allow-folder"];
     refused_with(&sandbox, 88, &[], &says);

@@ -177,7 +177,7 @@ fn a_source_without_a_uuid_is_known_by_its_mount_point() {
 }
 
 #[test]
-fn the_same_filesystem_seen_as_a_mount_and_as_a_dir_is_the_same_source() {
+fn the_same_filesystem_seen_as_a_mount_and_as_a_directory_is_the_same_source() {
     let (mut sandbox, disk) = (sandbox(), disk("ext4"));
     let point = sandbox.path().join("point");
     fs::create_dir(&point).unwrap();

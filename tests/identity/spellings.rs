@@ -97,7 +97,7 @@ fn what_an_earlier_version_kept_under_a_spelling_is_found() {
 }
 
 #[test]
-fn a_dir_where_a_disk_should_be_is_refused_by_every_spelling() {
+fn a_directory_where_a_disk_should_be_is_refused_by_every_spelling() {
     let sandbox = sandbox();
     let mnt = sandbox.host().join("mnt");
     fs::create_dir_all(mnt.join("clone")).unwrap();

@@ -104,7 +104,7 @@ fn a_success_is_told_in_full() {
     ] {
         assert_eq!(statistics[name], value, "{name}: {statistics:#}");
     }
-    let kinds = |files: u64, dirs: u64, links: u64| json!({ "files": files, "directories": dirs, "links": links, "devices": 0, "special": 0 });
+    let kinds = |files: u64, dirs: u64, links: u64| json!({ "files": files, "folders": dirs, "links": links, "devices": 0, "special": 0 });
     assert_eq!(statistics["files_by_kind"], kinds(2, 2, 1));
     assert_eq!(statistics["created_by_kind"], kinds(2, 1, 1));
     assert_eq!(statistics["deleted_by_kind"], kinds(1, 0, 0));
@@ -304,7 +304,7 @@ fn the_roots_time_stays_the_sources() {
 }
 
 #[test]
-fn planted_links_and_dirs_are_replaced() {
+fn planted_links_and_directories_are_replaced() {
     let sandbox = sandbox();
     let target = sandbox.path().join("target");
     fs::write(&target, "precious").unwrap();

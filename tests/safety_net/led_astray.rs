@@ -41,7 +41,7 @@ fn a_planted_link_in_the_target_is_not_followed() {
 }
 
 #[test]
-fn a_link_that_was_roots_until_it_came_into_a_users_dir_is_not_followed() {
+fn a_link_that_was_roots_until_it_came_into_a_users_directory_is_not_followed() {
     let (sandbox, theirs, victim) = scene();
     // Whoever owns the directory may have renamed it to this place.
     symlink(&victim, theirs.join("link")).unwrap();
@@ -62,7 +62,7 @@ fn a_planted_link_to_the_destination_is_not_followed() {
 }
 
 #[test]
-fn roots_own_links_and_a_users_own_dir_are_used() {
+fn roots_own_links_and_a_users_own_directory_are_used() {
     let (sandbox, theirs, victim) = scene();
     symlink("victim", sandbox.path().join("link")).unwrap();
     let run = restore(&sandbox, ["--to", sandbox.path().join("link").to_str().unwrap(), "home"]);

@@ -39,7 +39,7 @@ fn fill(dir: &Path, number: u32) {
 }
 
 #[test]
-fn attributes_of_many_dirs_take_no_memory_and_come_back() {
+fn attributes_of_many_directories_take_no_memory_and_come_back() {
     let (source, destination) = (LoopDisk::new("ext4", 128, &[], ""), LoopDisk::new("ext4", 192, &[], ""));
     let mut sandbox = Sandbox::new();
     (sandbox.source, sandbox.destination) = (source.path().join("s"), destination.path().into());
@@ -85,7 +85,7 @@ fn a_net_of_many_links_is_listed_in_little_memory() {
 }
 
 #[test]
-fn a_dir_with_more_attributes_than_fit_in_memory_is_as_it_was() {
+fn a_directory_with_more_attributes_than_fit_in_memory_is_as_it_was() {
     // XFS keeps as many as there is room for.
     let (source, destination) = (LoopDisk::new("xfs", 320, &[], ""), LoopDisk::new("xfs", 320, &[], ""));
     let mut sandbox = Sandbox::new();

@@ -145,7 +145,7 @@ fn a_whole_net_comes_back_under_its_time() {
 }
 
 #[test]
-fn the_current_dir_is_where_it_goes_unless_told_otherwise() {
+fn the_current_directory_is_where_it_goes_unless_told_otherwise() {
     let sandbox = scene();
     let here = beside(&sandbox, "here");
     let mut command =
@@ -330,7 +330,7 @@ fn mark(path: &Path) {
 }
 
 #[test]
-fn dirs_on_the_way_have_their_properties_too() {
+fn directories_on_the_way_have_their_properties_too() {
     let sandbox = Sandbox::new();
     sandbox.write("home/anna/letters/first", "dear");
     sandbox.write("home/anna/letters/second", "dear");

@@ -102,7 +102,7 @@ fn leavings_of_a_killed_run_are_removed() {
 }
 
 #[test]
-fn a_removal_copes_with_depth_names_links_and_closed_dirs() {
+fn a_removal_copes_with_depth_names_links_and_closed_directories() {
     let sandbox = cloned();
     let victims = beside(&sandbox, "victims");
     fs::write(victims.join("file"), "mine").unwrap();

@@ -123,7 +123,7 @@ fn a_full_disk_is_told_and_the_earlier_dump_stays() {
 }
 
 #[test]
-fn a_test_run_and_earlier_failures_leave_the_backup_dir_alone() {
+fn a_test_run_and_earlier_failures_leave_the_backup_directory_alone() {
     let sandbox = machine();
     let _cluster = Postgres::start(&sandbox, "main", 5641);
     sandbox.clone(&["-b", "x", "-t"]).assert_code(70);

@@ -148,7 +148,7 @@ fn a_socket_of_somebody_else_does_not_hide_the_calendars() {
 }
 
 #[test]
-fn a_test_run_and_every_earlier_failure_leave_the_dir_alone() {
+fn a_test_run_and_every_earlier_failure_leave_the_directory_alone() {
     let mac = Mac::server("10.9.5");
     mac.sandbox.clone(&["-b", PASSWORD, "-t"]).assert_code(70);
     assert!(!mac.backup().exists());
@@ -164,7 +164,7 @@ fn a_test_run_and_every_earlier_failure_leave_the_dir_alone() {
 }
 
 #[test]
-fn the_dir_can_be_another_one() {
+fn the_directory_can_be_another_one() {
     let mac = Mac::server("10.9.5");
     let other = mac.file("other/directory");
     mac.sandbox.clone(&["-b", PASSWORD, "--backup-dir", other.to_str().unwrap()]).assert_code(0);

@@ -124,7 +124,7 @@ fn an_interrupted_archive_ends_the_run_and_leaves_the_last_one() {
 }
 
 #[test]
-fn a_backup_dir_that_is_a_link_is_refused() {
+fn a_backup_directory_that_is_a_link_is_refused() {
     let mac = Mac::server("10.9.5");
     fs::create_dir(mac.file("elsewhere")).unwrap();
     std::os::unix::fs::symlink(mac.file("elsewhere"), mac.backup()).unwrap();

@@ -237,7 +237,7 @@ fn a_mounted_sealed_volume_is_refused() {
 }
 
 #[test]
-fn a_dir_on_a_sealed_volume_is_data() {
+fn a_directory_on_a_sealed_volume_is_data() {
     let (sandbox, volume) = (mac("12.6"), Tmpfs::new("size=16m"));
     fakes::diskutil(&sandbox, SEALED);
     let dir = volume.path().join("Users");

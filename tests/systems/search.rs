@@ -45,7 +45,7 @@ fn with_path<'a>(sandbox: &Sandbox, path: impl IntoIterator<Item = &'a Path>) ->
 }
 
 #[test]
-fn the_dirs_of_homebrew_come_before_path() {
+fn the_directories_of_homebrew_come_before_path() {
     let sandbox = mac();
     let (homebrew, in_path) = (sandbox.host().join("rsync"), dir(&sandbox, "bin"));
     let (first, second) = (good(&homebrew), good(&in_path));
