@@ -163,7 +163,7 @@ pub enum Failure {
     },
     /// The destination holds what the first clone would delete or overwrite.
     #[error(
-        "The destination {} bears no mark of Counterpart, and this clone would delete or overwrite {} and {} there, \
+        "The destination {} has no Counterpart marker, and this clone would delete or overwrite {} and {} there, \
          among them {examples}. If it is the right disk, run once with --adopt.",
         display::path(path),
         counted(*files, "file"),
@@ -247,7 +247,7 @@ pub enum Failure {
         path: PathBuf,
     },
     /// Another disk or directory than before is at the destination's path.
-    #[error("The destination {} is not the one it was: {why}", display::path(path))]
+    #[error("The destination {} has changed: {why}", display::path(path))]
     DestinationChanged {
         /// The destination.
         path: PathBuf,
@@ -255,7 +255,7 @@ pub enum Failure {
         why: String,
     },
     /// Whether the destination is the one it was is not known.
-    #[error("Whether the destination {} is the one it was is not known: {why}", display::path(path))]
+    #[error("The destination {} cannot be verified: {why}", display::path(path))]
     DestinationUnknown {
         /// The destination.
         path: PathBuf,
@@ -264,7 +264,7 @@ pub enum Failure {
     },
     /// The source lies on another filesystem than at the last clone.
     #[error(
-        "The source {} is not what it was: {why} If the source is right, run once with --allow-shrink.",
+        "The source {} has changed: {why} If the source is right, run once with --allow-shrink.",
         display::path(path)
     )]
     SourceChanged {
@@ -275,7 +275,7 @@ pub enum Failure {
     },
     /// What the source held at the last complete clone cannot be read.
     #[error(
-        "Whether the source {} has shrunk is not known: {why}. If the source is right, run once with --allow-shrink.",
+        "Whether the source {} has shrunk cannot be determined: {why}. If the source is right, run once with --allow-shrink.",
         display::path(path)
     )]
     ShrinkUnknown {
@@ -299,7 +299,7 @@ pub enum Failure {
         destination: PathBuf,
     },
     /// A disk was mounted at the destination's path at the last clone, and now there is the directory below it.
-    #[error("The destination {} is not the one it was: {why}", display::path(path))]
+    #[error("The destination {} has changed: {why}", display::path(path))]
     DiskUnmounted {
         /// The destination.
         path: PathBuf,
@@ -335,8 +335,7 @@ pub enum Failure {
     },
     /// Directories of the source list no real names; what the clone has of them was kept.
     #[error(
-        "{} of the source could not be read, since the key is not there: {examples}. All else is copied, and what the clone \
-         had there is kept. Unlock them before the next run.",
+        "{} of the source could not be read, since the key is not there: {examples}. Everything else was copied, and the clone's earlier copies were kept. Unlock them before the next run.",
         if *count == 1 { "1 encrypted directory".to_owned() } else { format!("{count} encrypted directories") }
     )]
     Encrypted {
@@ -370,8 +369,8 @@ pub enum Failure {
     },
     /// Nothing moved for too long.
     #[error(
-        "The clone was given up: nothing moved for {} (no output, no data, no processor time){}{}. Check both disks; \
-         --stall-timeout sets how long is waited.",
+        "The clone stalled: nothing moved for {} (no output, no data, no processor time){}{}. Check both disks; \
+         --stall-timeout sets the limit.",
         humantime::format_duration(*limit),
         last.as_deref().map(|path| format!("; rsync was at {path}")).unwrap_or_default(),
         if *left_behind { "; rsync cannot be killed and is left behind" } else { "" }

@@ -101,7 +101,7 @@ impl Scheduler<'_> {
             Platform::MacOs(version) => launchd::start(self, version, name)?,
         }
         Ok(format!(
-            "The clone {name} is started. Its log tells how it goes; see also: counterpart schedule list\n"
+            "The clone {name} is started. Its log shows the progress; see also: counterpart schedule list\n"
         ))
     }
 

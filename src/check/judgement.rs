@@ -151,7 +151,7 @@ fn never() -> Judgement {
 fn unheard_of(place: &Place) -> String {
     match place {
         Place::Seen(_) => {
-            "no mark of a clone is there, and this machine remembers none: check -d and -g; is its disk mounted?"
+            "no Counterpart marker is there, and this machine remembers no clone: check -d and -g; is its disk mounted?"
                 .to_owned()
         }
         Place::Missing => "it does not exist, and this machine remembers no clone there: check -d".to_owned(),
@@ -181,7 +181,7 @@ fn is_bare(marks: &Marks) -> bool {
 
 fn remark_on_place(judgement: &mut Judgement, facts: &Facts<'_>) {
     let judged = match facts.state {
-        Ok(Some(_)) => ", judged by what this machine remembers",
+        Ok(Some(_)) => ", according to what this machine remembers",
         Ok(None) | Err(_) => "",
     };
     let sentence = &mut judgement.sentence;
@@ -189,7 +189,7 @@ fn remark_on_place(judgement: &mut Judgement, facts: &Facts<'_>) {
         Place::Seen(marks) if is_bare(marks) => {
             add(
                 sentence,
-                &format!("no mark of a clone is there now, perhaps its disk is not mounted{judged}"),
+                &format!("no Counterpart marker is there now, perhaps its disk is not mounted{judged}"),
             );
         }
         Place::Seen(_) => {}
@@ -296,7 +296,7 @@ fn another_disk(success: &Success<'_>, marks: &Marks) -> Option<String> {
         return Some(format!("The disk that is there now holds the clone of {}", moment(*at)));
     }
     let error = marks.error.present()?;
-    Some(format!("The disk that is there now bears the error of {}: {}", moment(error.at), error.reason))
+    Some(format!("The disk that is there now has the error of {}: {}", moment(error.at), error.reason))
 }
 
 fn skipped(last: &Record) -> Option<String> {

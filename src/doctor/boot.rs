@@ -46,7 +46,7 @@ fn linux(exam: &mut Exam<'_>) {
         Some(entry) => exam.warn(
             TOPIC,
             format!("/etc/fstab names the disk for / as {}, which is not the clone's.", display::line(entry.device.as_bytes())),
-            "Before the clone starts a machine, put the UUID of its own filesystem (blkid tells it) into its /etc/fstab; each \
+            "Before the clone starts a machine, put the UUID of its own filesystem (blkid prints it) into its /etc/fstab; each \
              run brings the source's back. docs/guide.md, \"Restoring, and starting from a clone\".",
         ),
         None => exam.ok(TOPIC, "/etc/fstab has no line for /, so there is none to change in the clone."),
@@ -66,7 +66,7 @@ fn swap(exam: &mut Exam<'_>, root: &Path, table: &[u8]) {
             TOPIC,
             format!("/etc/fstab names the swap file {name}, which is not in the clone."),
             format!(
-                "Make it anew in the clone before that starts a machine: dd if=/dev/zero of=CLONE{name} bs=1M count=2048, \
+                "Recreate it in the clone before starting a machine from it: dd if=/dev/zero of=CLONE{name} bs=1M count=2048, \
                  chmod 600 CLONE{name}, mkswap CLONE{name}."
             ),
         );

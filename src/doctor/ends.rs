@@ -64,7 +64,7 @@ fn owners(exam: &mut Exam<'_>, dir: &Dir) {
         Ownership::Unknown | Ownership::Ignored(_) => exam.warn(
             TOPIC,
             "the system does not tell whether the destination keeps the owners of files.",
-            "A clone tries it with a file of its own, and ends with 90 if the owner is lost.",
+            "A clone probes it with a file of its own, and ends with 90 if the owner is lost.",
         ),
     }
 }

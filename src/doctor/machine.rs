@@ -55,8 +55,8 @@ pub fn rsync(exam: &mut Exam<'_>) -> Option<Rsync> {
     exam.warnings(TOPIC, newer);
     log_header::warn_of_holes(&rsync);
     let holes = format!(
-        "Update rsync: CVE-2026-53796, -53797, -53799, -53801, -53802 and -53803 are mended in {}{}. Ask your \
-         distribution whether it has mended them in this one; INSTALL.md, \"Which rsync\".",
+        "Update rsync: CVE-2026-53796, -53797, -53799, -53801, -53802 and -53803 are fixed in {}{}. Ask your \
+         distribution whether it has fixed them in this one; INSTALL.md, \"Which rsync\".",
         Version::WITHOUT_KNOWN_HOLES,
         if rsync.version < Version::of(3, 4, 0) { ", CVE-2024-12747 in 3.4.0" } else { "" }
     );
@@ -78,7 +78,7 @@ pub fn log(exam: &mut Exam<'_>) {
 /// The directory in which the last runs are remembered.
 pub fn state(exam: &mut Exam<'_>) {
     let remedy =
-        "The clone would go on, but a destination that is not mounted could not be judged afterwards.";
+        "The clone would go on, but a destination that is not mounted could not be recognised afterwards.";
     own_dir(exam, "state", &exam.run.host.state_dir, remedy);
 }
 

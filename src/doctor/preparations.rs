@@ -100,7 +100,7 @@ pub fn first_clone(exam: &mut Exam<'_>, rsync: Option<&Rsync>, ends: &Ends, rule
         Standing::Clone => exam.ok(TOPIC, "the destination is known as a clone."),
         Standing::Stranger if exam.run.plan.adopt => exam.warn(
             TOPIC,
-            "the destination bears no mark of Counterpart, and --adopt lets a clone delete what it holds.",
+            "the destination has no Counterpart marker, and --adopt lets a clone delete what it holds.",
             "Make sure that it is the right disk. Give --adopt once, by hand, and never in a job.",
         ),
         Standing::Stranger => {
@@ -110,7 +110,7 @@ pub fn first_clone(exam: &mut Exam<'_>, rsync: Option<&Rsync>, ends: &Ends, rule
             if loses_nothing {
                 exam.ok(
                     TOPIC,
-                    "the destination bears no mark of Counterpart, and a clone would delete nothing there.",
+                    "the destination has no Counterpart marker, and a clone would delete nothing there.",
                 );
             }
         }

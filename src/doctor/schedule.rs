@@ -24,7 +24,7 @@ pub fn last_run(exam: &mut Exam<'_>) {
         Err(error) => exam.warn(
             TOPIC,
             format!("what is remembered of this destination cannot be read: {}.", display::reason(&error)),
-            "A clone is refused with 88 until it can be read; --adopt writes it anew.",
+            "A clone is refused with 88 until it can be read; --adopt rewrites it.",
         ),
         Ok(None) => exam.ok(TOPIC, "this machine remembers no run to this destination."),
         Ok(Some(state)) => match state.last {
@@ -50,7 +50,7 @@ fn tell(exam: &mut Exam<'_>, topic: &'static str, last: &Record) {
             exam.warn(
                 topic,
                 message,
-                format!("Read {log}, and see whether anything above still speaks against a clone."),
+                format!("Read {log}, and check whether anything above still prevents a clone."),
             );
         }
     }

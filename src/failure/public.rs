@@ -15,7 +15,7 @@ impl Failure {
             ),
             Self::MissingUser { path: Some(_) } => Self::MissingUser { path: None }.to_string(),
             Self::WouldDelete { path, files, dirs, .. } => format!(
-                "The destination {} bears no mark of Counterpart, and this clone would delete or overwrite {} and {} \
+                "The destination {} has no Counterpart marker, and this clone would delete or overwrite {} and {} \
                  there. If it is the right disk, run once with --adopt.",
                 display::path(path),
                 counted(*files, "file"),
@@ -26,8 +26,7 @@ impl Failure {
                  paths.",
                 display::path(path)
             ),
-            Self::Encrypted { .. } => "Encrypted directories of the source could not be read, since the key is not there. All \
-                                       else is copied, and what the clone had there is kept. The log names them."
+            Self::Encrypted { .. } => "Encrypted directories of the source could not be read, since the key is not there. Everything else was copied, and the clone's earlier copies were kept. The log names them."
                 .to_owned(),
             Self::Stalled { limit, left_behind, .. } => {
                 Self::Stalled { limit: *limit, last: None, left_behind: *left_behind }.to_string()

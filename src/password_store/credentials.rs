@@ -122,7 +122,7 @@ fn check_private(metadata: &std::fs::Metadata) -> io::Result<()> {
         return refuse("it belongs to somebody else");
     }
     if metadata.mode() & 0o077 != 0 {
-        return refuse("others can read it; store the password anew");
+        return refuse("others can read it; store the password again");
     }
     Ok(())
 }

@@ -34,7 +34,7 @@ pub fn hold(run: &Run<'_>) -> Option<Background> {
     let name = display::path(tool);
     let why = match background(&Command::tool(tool, arguments), PATIENCE) {
         Ok(held) => {
-            info!("The machine is kept from falling asleep until the clone has ended.");
+            info!("Sleep is inhibited until the clone finishes.");
             return Some(held);
         }
         Err(NotReady::Failed(error)) => format!("{name} could not be run: {}", display::reason(&error)),
@@ -47,6 +47,6 @@ pub fn hold(run: &Run<'_>) -> Option<Background> {
             }
         }
     };
-    info!("The machine is not kept from falling asleep: {why}.");
+    info!("Sleep is not inhibited: {why}.");
     None
 }

@@ -79,7 +79,7 @@ fn try_out(run: &Run<'_>, ends: &Endpoints, rules: &Rules, survey: &Survey) -> i
     match outcome.and_then(|lacks| restored.map(|()| lacks)) {
         // The clone may make room by deleting.
         Err(error) if is_no_room(&error) => {
-            info!("What the destination can hold is not tried: it is full.");
+            info!("What the destination can hold is not probed: it is full.");
             compare(run, ends, rules, survey, &known::of(dir), None)
         }
         outcome => outcome,

@@ -128,7 +128,7 @@ fn remember(run: &Run<'_>, was_claimed: bool, record: Record) -> Option<i64> {
                 warning(format_args!("what is known of {path} cannot be read ({why}) and is left as it is."));
                 return None;
             }
-            warning(format_args!("what was known of {path} cannot be read ({why}) and is written anew."));
+            warning(format_args!("what was known of {path} cannot be read ({why}) and is rewritten."));
             None
         }
     };

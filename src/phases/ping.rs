@@ -88,7 +88,7 @@ pub fn finish(run: &Run<'_>, announcement: Option<Request>, record: &Record) {
 
 fn complain(address: &Address, of: &str, answer: Result<(), String>) {
     if let Err(why) = answer {
-        warning(format_args!("{address} could not be told of {of} of the run: {why}."));
+        warning(format_args!("{address} could not be pinged at {of} of the run: {why}."));
     }
 }
 

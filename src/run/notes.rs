@@ -47,7 +47,7 @@ impl Run<'_> {
     /// Logs a warning that makes the success of this run one with warnings. It may name files below the source or the
     /// destination: what everybody can read does not have its words.
     pub fn warn(&self, message: impl std::fmt::Display) {
-        self.warn_with(&message.to_string(), "a warning that may name files stands in the log.");
+        self.warn_with(&message.to_string(), "a warning that may name files is in the log.");
     }
 
     /// The same for a warning that names no file below the source or the destination.

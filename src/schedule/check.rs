@@ -81,7 +81,7 @@ fn of_destination(run: &Run<'_>, ends: &endpoints::Endpoints) -> Result<Vec<Stri
     // A test run has not asked yet.
     if adoption::needs_leave(run, &ends.destination)? {
         warnings.push(format!(
-            "{} holds something and bears no mark of a clone. If a clone would delete any of it, the job fails with \
+            "{} holds something and has no Counterpart marker. If a clone would delete any of it, the job fails with \
              76: make the first clone by hand.",
             display::path(path)
         ));

@@ -367,7 +367,7 @@ fn disks_that_take_turns_are_told() {
     );
     let failed = Marks { error: error(30 * HOUR), identity: Found::Present(()), ..bare() };
     let judgement = expect(&seen(failed), Some(&good(HOUR)), Status::Ok, &["completed 1 h ago"]);
-    assert!(judgement.details.iter().any(|line| line.contains("bears the error of 2027")), "{judgement:?}");
+    assert!(judgement.details.iter().any(|line| line.contains("has the error of 2027")), "{judgement:?}");
     let judgement = expect(&seen(complete(HOUR)), Some(&good(HOUR)), Status::Ok, &[]);
     assert!(!judgement.details.iter().any(|line| line.contains("The disk")), "{judgement:?}");
 }

@@ -176,7 +176,7 @@ fn a_destination_that_is_away_is_judged_by_the_memory() {
     assert_answer(
         &run,
         0,
-        &["completed ", "perhaps its disk is not mounted, judged by what this machine remembers"],
+        &["completed ", "perhaps its disk is not mounted, according to what this machine remembers"],
     );
     assert_eq!(performance(&run).len(), 7, "{run}");
     age_memory(&sandbox, 60 * HOUR);
@@ -185,7 +185,7 @@ fn a_destination_that_is_away_is_judged_by_the_memory() {
     assert_answer(
         &check(&sandbox, &[]),
         3,
-        &["no mark of a clone is there, and this machine remembers none"],
+        &["no Counterpart marker is there, and this machine remembers no clone"],
     );
     fs::remove_dir(&sandbox.destination).unwrap();
     assert_answer(

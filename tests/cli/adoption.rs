@@ -25,7 +25,7 @@ fn refused_with(sandbox: &Sandbox, more: &[&str], files: u64, dirs: u64, example
     let before = snapshot_with_ctime(&sandbox.destination);
     let finished = sandbox.clone(more);
     let sentence = format!(
-        "The destination {} bears no mark of Counterpart, and this clone would delete or overwrite {} and {} there, among them {examples}. If it is the right disk, run once with --adopt.",
+        "The destination {} has no Counterpart marker, and this clone would delete or overwrite {} and {} there, among them {examples}. If it is the right disk, run once with --adopt.",
         sandbox.destination.display(),
         counted(files, "file"),
         counted(dirs, "directory")

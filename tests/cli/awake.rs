@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::sandbox::{Finished, Sandbox, wait_until};
 
-const HELD: &str = "The machine is kept from falling asleep until the clone has ended.";
+const HELD: &str = "Sleep is inhibited until the clone finishes.";
 
 fn ready(sandbox: Sandbox) -> Sandbox {
     sandbox.write("file", "content");
@@ -76,7 +76,7 @@ fn a_test_run_needs_no_watch() {
 #[track_caller]
 fn goes_on_without(finished: &Finished, why: &str) {
     finished.assert_code(0).assert_err("").assert_no_warning();
-    finished.assert_log(&format!("The machine is not kept from falling asleep: {why}.\n"));
+    finished.assert_log(&format!("Sleep is not inhibited: {why}.\n"));
     assert_eq!(finished.out.matches("falling asleep").count(), 1, "{finished}");
 }
 

@@ -132,7 +132,7 @@ fn a_damaged_state_is_told_and_written_anew() {
             .clone(&["--adopt"])
             .assert_code(0)
             .assert_log(" cannot be read (")
-            .assert_log(") and is written anew.");
+            .assert_log(") and is rewritten.");
         assert_eq!(state(&sandbox)["last"]["exit_code"], 0);
     }
     // A link that somebody planted is replaced and never followed.

@@ -148,7 +148,7 @@ fn statistics_that_cannot_be_read_refuse_the_clone() {
     std::os::unix::fs::lchown(&stats, Some(0), Some(0)).unwrap();
     fs::set_permissions(&stats, fs::Permissions::from_mode(0o600)).unwrap();
     let told = format!(
-        "Whether the source {} has shrunk is not known: the statistics of the last clone cannot be read (Permission \
+        "Whether the source {} has shrunk cannot be determined: the statistics of the last clone cannot be read (Permission \
          denied). If the source is right, run once with --allow-shrink.",
         sandbox.source.display()
     );

@@ -53,7 +53,7 @@ fn the_line_for_the_root_names_the_old_disk() {
                 &format!(
                     "WARN  {TOPIC}: /etc/fstab names the disk for / as {device}, which is not the clone's."
                 ),
-                "      To do: Before the clone starts a machine, put the UUID of its own filesystem (blkid tells it) into its \
+                "      To do: Before the clone starts a machine, put the UUID of its own filesystem (blkid prints it) into its \
                  /etc/fstab; each run brings the source's back. docs/guide.md, \"Restoring, and starting from a clone\"."
             ]
         );
@@ -105,7 +105,7 @@ fn a_swap_file_has_to_be_made_anew() {
     let told = ask_for(&sandbox, ["-s", "/"]);
     let swap = [
         "WARN  starting from the clone: /etc/fstab names the swap file /swap.img, which is not in the clone.",
-        "      To do: Make it anew in the clone before that starts a machine: dd if=/dev/zero of=CLONE/swap.img bs=1M count=2048, \
+        "      To do: Recreate it in the clone before starting a machine from it: dd if=/dev/zero of=CLONE/swap.img bs=1M count=2048, \
          chmod 600 CLONE/swap.img, mkswap CLONE/swap.img.",
     ];
     told.assert(TOPIC, &[&[INSIDE, NO_LINE][..], &swap, &BIOS].concat());

@@ -140,7 +140,7 @@ fn a_destination_without_owners_is_what_a_clone_meets() {
         "ownership",
         &[
             "WARN  ownership: the system does not tell whether the destination keeps the owners of files.",
-            "      To do: A clone tries it with a file of its own, and ends with 90 if the owner is lost.",
+            "      To do: A clone probes it with a file of its own, and ends with 90 if the owner is lost.",
         ],
     );
     sandbox.clone(&[]).assert_code(90);

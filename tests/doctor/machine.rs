@@ -156,8 +156,8 @@ fn an_old_rsync_is_told_with_all_that_it_lacks() {
             newer,
             "WARN  rsync: rsync 3.1.2 has known holes when root clones files of hostile users. Use 3.5.0 or later, unless \
              your distribution has mended this one.",
-            "      To do: Update rsync: CVE-2026-53796, -53797, -53799, -53801, -53802 and -53803 are mended in 3.5.0, \
-             CVE-2024-12747 in 3.4.0. Ask your distribution whether it has mended them in this one; INSTALL.md, \"Which \
+            "      To do: Update rsync: CVE-2026-53796, -53797, -53799, -53801, -53802 and -53803 are fixed in 3.5.0, \
+             CVE-2024-12747 in 3.4.0. Ask your distribution whether it has fixed them in this one; INSTALL.md, \"Which \
              rsync\".",
         ],
     );
@@ -169,7 +169,7 @@ fn an_rsync_between_the_two_mended_ones_has_the_later_holes_alone() {
     answering(&sandbox, "rsync  version 3.4.4  protocol version 32");
     let told = ask(&sandbox, &[]);
     let remedy = told.of_topic("rsync").pop().unwrap().to_owned();
-    assert!(remedy.contains("-53803 are mended in 3.5.0. Ask your distribution"), "{remedy}");
+    assert!(remedy.contains("-53803 are fixed in 3.5.0. Ask your distribution"), "{remedy}");
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn directories_of_ours_that_cannot_be_written_are_warned_of() {
             "state",
             &[
                 "WARN  state: @/host/state cannot be written: @/host/state is not a directory.",
-                "      To do: The clone would go on, but a destination that is not mounted could not be judged afterwards.",
+                "      To do: The clone would go on, but a destination that is not mounted could not be recognised afterwards.",
             ],
         )
         .assert_well_but_for(&["log", "state", "both ends", "last run", "schedule"]);

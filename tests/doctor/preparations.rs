@@ -117,7 +117,7 @@ fn the_first_clone_to_a_disk_that_holds_something_is_foretold() {
     assert_foretold(&sandbox, &[], 76).assert(
         "first clone",
         &[
-            "FAIL  first clone: The destination @/destination bears no mark of Counterpart, and this clone would delete or \
+            "FAIL  first clone: The destination @/destination has no Counterpart marker, and this clone would delete or \
              overwrite 1 file and 0 directories there, among them precious. If it is the right disk, run once with --adopt. \
              (76)",
             "      To do: make sure that this is the right disk, and that the source is all there and its disk mounted; \
@@ -127,7 +127,7 @@ fn the_first_clone_to_a_disk_that_holds_something_is_foretold() {
     ask(&sandbox, &["--adopt"]).assert_code(0).assert(
         "first clone",
         &[
-            "WARN  first clone: the destination bears no mark of Counterpart, and --adopt lets a clone delete what it \
+            "WARN  first clone: the destination has no Counterpart marker, and --adopt lets a clone delete what it \
              holds.",
             "      To do: Make sure that it is the right disk. Give --adopt once, by hand, and never in a job.",
         ],
@@ -150,7 +150,7 @@ fn a_first_clone_that_loses_nothing_needs_no_leave() {
     crate::tree::set_mtime(&sandbox.destination.join("file"), 1_000_000_000, 5);
     ask(&sandbox, &[]).assert_code(0).assert(
         "first clone",
-        &["OK    first clone: the destination bears no mark of Counterpart, and a clone would delete nothing there."],
+        &["OK    first clone: the destination has no Counterpart marker, and a clone would delete nothing there."],
     );
     sandbox.clone(&[]).assert_code(0);
 }

@@ -164,7 +164,10 @@ pub fn many_files_that_become_fifos_cost_seconds(evidence: &mut Evidence) {
     evidence.judge(&sandbox, &run);
     let told = run.out.matches(" became a FIFO during the clone;").count();
     assert_eq!(told, 100, "{run}");
-    run.assert_log(&format!("Warning: {} more files became FIFOs and were treated alike.", FIFOS - 100));
+    run.assert_log(&format!(
+        "Warning: {} more files became FIFOs and were handled the same way.",
+        FIFOS - 100
+    ));
     then_mend(evidence, &sandbox);
 }
 

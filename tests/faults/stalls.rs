@@ -19,10 +19,10 @@ use crate::scene::{
 use crate::tree::noise;
 
 /// What is said of a limit of two seconds, up to where rsync was.
-const STALLED: &str = "The clone was given up: nothing moved for 2s (no output, no data, no processor time)";
+const STALLED: &str = "The clone stalled: nothing moved for 2s (no output, no data, no processor time)";
 
 /// What follows.
-const CHECK: &str = ". Check both disks; --stall-timeout sets how long is waited.";
+const CHECK: &str = ". Check both disks; --stall-timeout sets the limit.";
 
 const LIMIT: [&str; 2] = ["--stall-timeout", "2s"];
 

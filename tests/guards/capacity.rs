@@ -172,8 +172,7 @@ fn a_destination_that_stores_another_form_is_told() {
     let run = sandbox.clone(&[]);
     run.assert_code(0).assert_err("");
     run.assert_log(
-        ": Warning: the destination stores names in another Unicode form; 1 names of the source are copied anew at every \
-         run.\n",
+        ": Warning: the destination stores names in another Unicode form; 1 names of the source are copied again by every run.\n",
     );
 }
 
@@ -187,7 +186,7 @@ fn hard_and_symbolic_links_are_refused_where_there_are_none() {
     symlink("file", sandbox.source.join("link")).unwrap();
     let run = sandbox.clone(&[]);
     run.assert_code(89).assert_log("/link: there are no symbolic links there.\n");
-    run.assert_log(": a file there has one name, and this one has more.\n");
+    run.assert_log(": files there have no hard links, and this one has.\n");
     assert_eq!(sandbox.names(), ["file"], "yesterday's clone stays");
     assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
 }
@@ -281,7 +280,7 @@ fn more_names_than_a_file_can_have_are_refused() {
     }
     let run = sandbox.clone(&[]);
     run.assert_code(89).assert_log(": it has more than 65000 names.\n");
-    assert!(run.err.contains("(files with too many names for it)"), "{run}");
+    assert!(run.err.contains("(files with too many hard links for it)"), "{run}");
     // One that is outside the source does not count.
     let dir = sandbox.source.join("0");
     sandbox.source.push("below");

@@ -21,7 +21,7 @@ fn census(run: &Finished) -> (bool, u64, u64, u64, String) {
     let line = line.unwrap_or_else(|| panic!("no census: {run}"));
     let (entries, rest) = line.split_once(" entries: ").unwrap();
     let (inodes, rest) = rest.split_once(" inodes, ").unwrap();
-    let (linked, bytes) = rest.split_once(" of them with several names, ").unwrap();
+    let (linked, bytes) = rest.split_once(" hard-linked, ").unwrap();
     let exact = entries.strip_prefix("at most ");
     let number = |text: &str| text.parse().unwrap();
     let bytes = bytes.strip_suffix(" in use.").unwrap().to_owned();

@@ -101,8 +101,7 @@ fn cloned() -> (Vault, Sandbox) {
 
 fn sentence(sandbox: &Sandbox, directory: &str) -> String {
     format!(
-        "counterpart: 1 encrypted directory of the source could not be read, since the key is not there: {}/{directory}. All \
-         else is copied, and what the clone had there is kept. Unlock them before the next run.\n",
+        "counterpart: 1 encrypted directory of the source could not be read, since the key is not there: {}/{directory}. Everything else was copied, and the clone's earlier copies were kept. Unlock them before the next run.\n",
         text(&sandbox.source)
     )
 }

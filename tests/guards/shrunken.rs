@@ -167,7 +167,7 @@ fn a_disk_that_is_not_mounted_is_noticed_though_its_directory_holds_something() 
     disk.unmount_lazily();
     sandbox.write("README", "the disk belongs here");
     let run = sandbox.clone(&[]);
-    run.assert_code(76).assert_log(" is not what it was: ").assert_log(" was mounted at ");
+    run.assert_code(76).assert_log(" has changed: ").assert_log(" was mounted at ");
     assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
     // Where nobody remembers where it lay, what is lost says enough; the clone had lost+found as well.
     fs::remove_dir_all(sandbox.host().join("state")).unwrap();

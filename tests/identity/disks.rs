@@ -264,7 +264,7 @@ fn an_id_that_was_lost_is_made_up_for_by_the_filesystem() {
     refused(
         &sandbox,
         &[
-            "there is a clone that bears no id",
+            "there is a clone without an id",
             "and known here: ",
             "If the disk is right, run once with --adopt.",
         ],

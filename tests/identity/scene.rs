@@ -145,7 +145,6 @@ pub fn refused_with(sandbox: &Sandbox, code: i32, more: &[&str], says: &[&str]) 
 /// The same with 88.
 #[track_caller]
 pub fn refused(sandbox: &Sandbox, says: &[&str]) -> Finished {
-    let start =
-        format!("counterpart: The destination {} is not the one it was: ", sandbox.destination.display());
+    let start = format!("counterpart: The destination {} has changed: ", sandbox.destination.display());
     refused_with(sandbox, 88, &[], &[&[start.as_str()], says].concat())
 }

@@ -1,4 +1,4 @@
-//! A source that is not what it was: its disk is not mounted, or another one is.
+//! A source that has changed: its disk is not mounted, or another one is.
 
 use std::fs;
 
@@ -20,7 +20,7 @@ fn stray() -> Sandbox {
 /// Refused with 76 and these words; nothing at the destination changes.
 #[track_caller]
 fn refused(sandbox: &Sandbox, says: &[&str]) {
-    let start = format!("counterpart: The source {} is not what it was: ", sandbox.source.display());
+    let start = format!("counterpart: The source {} has changed: ", sandbox.source.display());
     let before = snapshot_with_ctime(&sandbox.destination);
     let known = state(sandbox)["disks"].clone();
     for more in [&[][..], &["--adopt"]] {

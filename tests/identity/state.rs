@@ -25,7 +25,7 @@ fn a_damaged_memory_refuses_the_disk_at_hand() {
         let _plugged = Plugged::at(&sandbox.destination, &other);
         let before = snapshot_with_ctime(&sandbox.destination);
         let told = format!(
-            "Whether the destination {} is the one it was is not known: what this machine remembers of it, in {}, cannot \
+            "The destination {} cannot be verified: what this machine remembers of it, in {}, cannot \
              be read (",
             sandbox.destination.display(),
             sandbox.host().join("state").display()
@@ -46,7 +46,7 @@ fn a_damaged_memory_refuses_the_disk_at_hand() {
         let finished = sandbox.clone(&["--adopt"]);
         finished
             .assert_code(0)
-            .assert_log(" and is written anew. Whichever disk is there now is taken for the right one.");
+            .assert_log(" and is rewritten. Whichever disk is there now is taken for the right one.");
         assert_eq!(known(&sandbox), [id(&sandbox)]);
         assert_eq!(state(&sandbox)["last"]["outcome"], "warning");
         sandbox.clone(&[]).assert_code(0).assert_no_log("cannot be read");

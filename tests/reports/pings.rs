@@ -28,7 +28,7 @@ pub fn clone(sandbox: &Sandbox, more: &[&str]) -> Finished {
 }
 
 fn warnings(finished: &Finished) -> Vec<&str> {
-    finished.messages().into_iter().filter(|line| line.contains("could not be told of")).collect()
+    finished.messages().into_iter().filter(|line| line.contains("could not be pinged at")).collect()
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn changes_nothing(url: &str, why: &str) {
         assert_eq!(quiet.err, finished.err);
         let host = url.rsplit_once(':').unwrap().0;
         let expected = ["the beginning", "the end"]
-            .map(|of| format!("Warning: {host} could not be told of {of} of the run: {why}."));
+            .map(|of| format!("Warning: {host} could not be pinged at {of} of the run: {why}."));
         assert_eq!(warnings(&finished), expected);
         let record = sandbox.record().unwrap();
         assert_eq!(record["warnings"]["first"], serde_json::json!([]), "{record:#}");

@@ -100,7 +100,7 @@ fn a_trusted_service_is_told_and_no_other() {
     // It leads away to where everybody can listen.
     let finished = clone(&sandbox, &server, "/away", &trusted);
     finished.assert_code(0).assert_log(
-        "Warning: https://localhost could not be told of the end of the run: it redirects to an address that is not \
+        "Warning: https://localhost could not be pinged at the end of the run: it redirects to an address that is not \
          encrypted.",
     );
     let before = server.asked();
@@ -112,13 +112,13 @@ fn a_trusted_service_is_told_and_no_other() {
     let finished = clone(&sandbox, &server, "/secret", &server.dir.join("o.pem"));
     finished
         .assert_code(0)
-        .assert_log("Warning: https://localhost could not be told of the end of the run: ");
+        .assert_log("Warning: https://localhost could not be pinged at the end of the run: ");
     finished.assert_log("certificate").assert_no_log("/secret");
     assert_eq!(server.asked(), before);
     // The machine knows no authority at all.
     let finished = clone(&sandbox, &server, "/secret", &sandbox.path().join("nothing"));
     finished
         .assert_code(0)
-        .assert_log("Warning: https://localhost could not be told of the end of the run: ");
+        .assert_log("Warning: https://localhost could not be pinged at the end of the run: ");
     assert_eq!(server.asked(), before);
 }

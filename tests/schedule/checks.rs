@@ -156,7 +156,7 @@ fn what_speaks_against_a_job_without_making_it_impossible_is_told() {
     assert!(
         finished
             .err
-            .contains("bears no mark of a clone. If a clone would delete any of it, the job fails with 76")
+            .contains("has no Counterpart marker. If a clone would delete any of it, the job fails with 76")
     );
     let script = sandbox.script("pre", "true");
     fs::set_permissions(&script, fs::Permissions::from_mode(0o777)).unwrap();

@@ -53,7 +53,7 @@ fn an_archive_that_is_not_there_or_empty_is_no_success() {
 
 #[test]
 fn a_role_that_cannot_be_told_is_no_success() {
-    let reason = "what this server is in the directory cannot be told";
+    let reason = "this server's role in the directory cannot be determined";
     check(|mac| _ = mac.set("role", ""), 97, reason, "serveradmin fullstatus dirserv");
 }
 
@@ -78,8 +78,7 @@ fn a_dump_that_is_not_whole_is_no_success() {
 
 #[test]
 fn a_state_that_cannot_be_told_is_no_success() {
-    let reason =
-        "whether postgres is running cannot be told (serveradmin ended with code 1: serveradmin: no answer)";
+    let reason = "whether postgres is running cannot be determined (serveradmin ended with code 1: serveradmin: no answer)";
     check(|mac| _ = mac.service("postgres", ""), 96, reason, "serveradmin status postgres");
     let reason = "serveradmin status calendar: NOT_AUTHORIZED_ERR";
     check(|mac| _ = mac.service("calendar", "NOT_AUTHORIZED_ERR"), 96, reason, "serveradmin status calendar");

@@ -61,7 +61,7 @@ impl Limit {
             Self::Name => "names that it does not take",
             Self::Time => "times out of its range",
             Self::Size => "files that are too large for it",
-            Self::Links => "files with too many names for it",
+            Self::Links => "files with too many hard links for it",
             Self::Target => "symbolic links that are too long for it",
             Self::Attributes => "attributes that are too large for it",
         }
@@ -94,7 +94,7 @@ impl Lacks {
     pub fn refusal(&self, run: &Run<'_>) -> Option<Failure> {
         if self.reformed > 0 {
             run.warn(format_args!(
-                "the destination stores names in another Unicode form; {} names of the source are copied anew at every run.",
+                "the destination stores names in another Unicode form; {} names of the source are copied again by every run.",
                 self.reformed
             ));
         }
@@ -320,7 +320,7 @@ impl Comparison<'_> {
             if *names == most + 1 {
                 drop(linked);
                 let why = match most {
-                    1 => "a file there has one name, and this one has more".to_owned(),
+                    1 => "files there have no hard links, and this one has".to_owned(),
                     _ => format!("it has more than {most} names"),
                 };
                 self.add(path.to_owned(), Limit::Links, why);

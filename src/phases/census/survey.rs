@@ -58,7 +58,7 @@ impl Census {
     /// Says it in the log.
     pub fn log(&self, is_exact: bool) {
         info!(
-            "The source holds {}{} entries: {} inodes, {} of them with several names, {} in use.",
+            "The source holds {}{} entries: {} inodes, {} hard-linked, {} in use.",
             if is_exact { "" } else { "at most " },
             self.entries,
             self.inodes,
@@ -66,7 +66,7 @@ impl Census {
             HumanBytes(self.bytes)
         );
         if self.is_estimate {
-            info!("More files with several names than can be remembered: inodes and bytes are estimated.");
+            info!("More hard-linked files than can be tracked: inodes and bytes are estimated.");
         }
         if self.unreadable > 0 {
             warning(format_args!(

@@ -173,13 +173,13 @@ fn known(run: &Run<'_>) -> Result<Vec<Disk>, Failure> {
             path: run.plan.destination.clone(),
             why: format!(
                 "what this machine remembers of it, in {}, cannot be read ({error}). If the disk is right, run once with \
-                 --adopt, which writes it anew.",
+                 --adopt, which rewrites it.",
                 display::path(&run.host.state_dir)
             ),
         });
     }
     run.warn_publicly(format_args!(
-        "what was known of {} cannot be read ({error}) and is written anew. Whichever disk is there now is taken for the \
+        "what was known of {} cannot be read ({error}) and is rewritten. Whichever disk is there now is taken for the \
          right one.",
         display::path(&run.plan.destination),
     ));
@@ -287,7 +287,7 @@ fn refusal(run: &Run<'_>, objection: &Objection, found: &Found, known: &[Disk]) 
             names_of(known)
         ),
         Objection::NoId => format!(
-            "there is a clone that bears no id ({here}), and known here: {}. If the disk is right, run once with --adopt.",
+            "there is a clone without an id ({here}), and known here: {}. If the disk is right, run once with --adopt.",
             names_of(known)
         ),
     };

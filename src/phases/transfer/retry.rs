@@ -47,16 +47,14 @@ pub fn clone(
         if tried.as_ref().map_or_else(is_full, |(_, judgement)| judgement.as_ref().is_err_and(is_full))
             && safety_net::give_up(run, &ends.destination, nets)
         {
-            info!("The clone is tried again with the room that this has made.");
+            info!("Retrying with the space that this has freed.");
             continue;
         }
         let (report, judgement) = tried.map_err(named)?;
         attempt += 1;
         if is_free && matches!(judgement, Err(Failure::LinkedVanished { .. })) {
             is_free = false;
-            info!(
-                "A file of several names vanished while it was copied: once more for the names that are left."
-            );
+            info!("A hard-linked file vanished during the copy: retrying with its remaining names.");
             continue;
         }
         let Some(why) = passing_cause(&report, &judgement).filter(|_| left > 0) else {
@@ -79,7 +77,7 @@ fn passing_cause(report: &Report, judgement: &Result<Completion, Failure>) -> Op
         Ok(Completion::Vanished) | Err(Failure::Stalled { left_behind: false, .. }) => {
             Some(exit_status::meaning(code))
         }
-        Err(Failure::LinkedVanished { .. }) => Some("a file of several names vanished"),
+        Err(Failure::LinkedVanished { .. }) => Some("a hard-linked file vanished"),
         Err(Failure::Rsync { .. }) if exit_status::may_pass(code) => Some(exit_status::meaning(code)),
         Ok(Completion::Whole) | Err(_) => None,
     }

@@ -42,7 +42,7 @@ pub fn clone(
             break;
         }
         info!(
-            "The source has changed while it was read, and nothing else went wrong: it is looked at again ({pass} of {MORE})."
+            "The source changed while it was read, and nothing else went wrong: retrying ({pass} of {MORE})."
         );
         let mut again = rsync::clone(run, rsync, ends, rules, linked, nets)?;
         again.statistics.add_earlier(&report.statistics);

@@ -74,7 +74,7 @@ fn watch(interrupts: &Interrupts, ended: &mpsc::Receiver<()>) {
         before = now;
     }
     if freed > TOLD {
-        warning(format_args!("{} more files became FIFOs and were treated alike.", freed - TOLD));
+        warning(format_args!("{} more files became FIFOs and were handled the same way.", freed - TOLD));
     }
 }
 

@@ -96,7 +96,10 @@ fn is_running(run: &Run<'_>, tools: &ServerTools, instance: Instance, service: &
             return Err(format!("serveradmin status {service}: {}", display::line(error.as_bytes())));
         }
         Service::Unknown(None) => {
-            return Err(format!("whether {service} is running cannot be told ({})", first_words(&answer)));
+            return Err(format!(
+                "whether {service} is running cannot be determined ({})",
+                first_words(&answer)
+            ));
         }
     }
     Ok(false)

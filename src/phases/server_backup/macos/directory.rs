@@ -50,9 +50,10 @@ pub(super) fn archive_directory(
         Directory::Unknown(Some(error)) => {
             Err(format!("serveradmin fullstatus dirserv: {}", display::line(error.as_bytes())))
         }
-        Directory::Unknown(None) => {
-            Err(format!("what this server is in the directory cannot be told ({})", first_words(&answer)))
-        }
+        Directory::Unknown(None) => Err(format!(
+            "this server's role in the directory cannot be determined ({})",
+            first_words(&answer)
+        )),
     }
 }
 
