@@ -1,13 +1,13 @@
-//! `counterpart check`: a monitoring plugin that judges clones by their marks and by what this machine remembers.
+//! `counterpart check`: a monitoring plugin that checks clones by their markers and by what this machine remembers.
 //!
 //! It never writes and needs no root. Whatever touches a destination runs in a process of its own, which is left behind
 //! when the destination hangs: not even SIGKILL ends a process that waits for a dead disk.
 
 pub mod answer;
 pub mod events;
-pub mod judgement;
 pub mod limits;
-pub mod marks;
+pub mod markers;
+pub mod rules;
 pub mod status;
 pub mod subjects;
 pub mod words;
@@ -22,18 +22,18 @@ use crate::fs::location::Location;
 use crate::host::Host;
 use crate::process::{Command, ask_all};
 use answer::{answer, plain};
-use judgement::{AHEAD, Facts, judge};
 use limits::Limits;
-use marks::{LARGEST_ANSWER, Place};
-use status::{Judgement, Status};
+use markers::{LARGEST_ANSWER, Place};
+use rules::{AHEAD, Facts, evaluate};
+use status::{Finding, Status};
 use subjects::{Subject, gather};
 
-/// Judges what was asked for, prints the answer and returns the status.
+/// Checks what was asked for, prints the answer and returns the status.
 #[must_use]
 pub fn run(args: &CheckArgs, find_host: impl FnOnce() -> anyhow::Result<Host>) -> Status {
     let deadline = Instant::now() + args.timeout;
     let (status, text) = match find_host() {
-        Ok(host) => judge_all(args, &host, deadline),
+        Ok(host) => check_all(args, &host, deadline),
         Err(error) => (Status::Unknown, plain(Status::Unknown, &format!("{error:#}"))),
     };
     say(&text);
@@ -59,7 +59,7 @@ fn say(text: &str) {
     let _ = io::stdout().lock().write_all(text.as_bytes());
 }
 
-fn judge_all(args: &CheckArgs, host: &Host, deadline: Instant) -> (Status, String) {
+fn check_all(args: &CheckArgs, host: &Host, deadline: Instant) -> (Status, String) {
     let now = now();
     let mut subjects = gather(args, host, now.saturating_add(AHEAD));
     if subjects.is_empty() {
@@ -68,23 +68,25 @@ fn judge_all(args: &CheckArgs, host: &Host, deadline: Instant) -> (Status, Strin
     }
     let places = look_at_all(args, &mut subjects, deadline, host);
     let limits = Limits { warning: seconds(args.warning), critical: seconds(args.critical) };
-    let judged: Vec<(String, Judgement)> = subjects
+    let finding: Vec<(String, Finding)> = subjects
         .iter()
         .zip(&places)
-        .map(|(subject, place)| (subject.name.clone(), judge_one(subject, place.as_ref(), limits, now)))
+        .map(|(subject, place)| (subject.name.clone(), check_one(subject, place.as_ref(), limits, now)))
         .collect();
-    answer(&judged, limits)
+    answer(&finding, limits)
 }
 
-fn judge_one(subject: &Subject, place: Result<&Place, &String>, limits: Limits, now: i64) -> Judgement {
+fn check_one(subject: &Subject, place: Result<&Place, &String>, limits: Limits, now: i64) -> Finding {
     let state = subject.state.as_ref().map(Option::as_ref).map_err(String::as_str);
-    let mut judgement = match (&subject.target, place) {
-        (Some(target), Ok(place)) => judge(&Facts { place, state, stem: &target.prefix.stem(), now }, limits),
-        (Some(_), Err(why)) => Judgement::unknown(why.clone()),
-        (None, _) => Judgement::unknown(state.err().unwrap_or_default().to_owned()),
+    let mut ending = match (&subject.target, place) {
+        (Some(target), Ok(place)) => {
+            evaluate(&Facts { place, state, stem: &target.prefix.stem(), now }, limits)
+        }
+        (Some(_), Err(why)) => Finding::unknown(why.clone()),
+        (None, _) => Finding::unknown(state.err().unwrap_or_default().to_owned()),
     };
-    judgement.details.extend(subject.notes.iter().cloned());
-    judgement
+    ending.details.extend(subject.notes.iter().cloned());
+    ending
 }
 
 /// One process for each destination, all at the same time. It also finds the destination's one name, by which a clone that
@@ -111,7 +113,7 @@ fn look_at_all(
         let look = match (&program, answer) {
             (Err(why), _) => Err(Err(why.clone())),
             (Ok(_), Ok(printed)) => {
-                marks::parse(&printed).ok_or_else(|| Err("looking at the destination failed".to_owned()))
+                markers::parse(&printed).ok_or_else(|| Err("looking at the destination failed".to_owned()))
             }
             (Ok(_), Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
                 Err(Ok(Place::Silent(args.timeout.as_secs_f64())))

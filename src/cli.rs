@@ -158,7 +158,7 @@ enum Commands {
     /// the name of `check_counterpart_clone` does the same.
     #[command(version, after_long_help = CHECK_CODES)]
     Check(CheckArgs),
-    /// Prints what the marks at a destination say, for the plugin
+    /// Prints what the markers at a destination say, for the plugin
     #[command(hide = true)]
     Look(LookArgs),
     /// Manage scheduled clones
@@ -242,11 +242,11 @@ pub enum Action {
     Setpass(SetpassArgs),
     /// Tell what a clone would meet.
     Doctor(Box<Inquiry>),
-    /// Judge clones for a monitoring system.
+    /// Check clones for a monitoring system.
     Check(CheckArgs),
     /// Answer a monitoring system that has asked for help, or in a way that makes no sense.
     ExplainCheck(clap::Error),
-    /// Print what the marks at a destination say.
+    /// Print what the markers at a destination say.
     Look(LookArgs),
     /// Install, show, start or remove a schedule.
     Schedule(schedule::Action),

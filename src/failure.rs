@@ -515,7 +515,7 @@ pub enum Failure {
     },
     /// A mark could not be written.
     #[error("{} could not be written at the destination: {why}.", display::path(path))]
-    MarkNotWritten {
+    MarkerNotWritten {
         /// The mark.
         path: PathBuf,
         /// The reason.

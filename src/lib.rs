@@ -67,7 +67,7 @@ pub fn main_on(find_host: impl FnOnce() -> anyhow::Result<Host>) -> ProcessExitC
         },
         Ok(cli::Action::Check(args)) => check::run(&args, find_host).number(),
         Ok(cli::Action::ExplainCheck(error)) => check::explain(&error).number(),
-        Ok(cli::Action::Look(args)) => finish(check::marks::print(&args)),
+        Ok(cli::Action::Look(args)) => finish(check::markers::print(&args)),
         Ok(cli::Action::Setpass(args)) => {
             on(find_host, |host, interrupts| report(setpass::run(&args, host, interrupts)))
         }

@@ -74,7 +74,7 @@ pub const MODE: u32 = 0o644;
 
 /// One of the files that are left at the destination's root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mark {
+pub enum Marker {
     /// Exists while the clone is complete; its modification time is the completion.
     Completed,
     /// Holds the reason of the last failure, in one line.
@@ -87,11 +87,11 @@ pub enum Mark {
     Record,
 }
 
-impl Mark {
-    /// All marks.
+impl Marker {
+    /// All markers.
     pub const ALL: [Self; 5] = [Self::Completed, Self::Error, Self::Statistics, Self::Identity, Self::Record];
 
-    /// The marks that make a destination known as ours; an error alone does not.
+    /// The markers that make a destination known as ours; an error alone does not.
     pub const OWNING: [Self; 3] = [Self::Identity, Self::Completed, Self::Statistics];
 
     /// The last part of the file's name.
@@ -114,10 +114,10 @@ impl Prefix {
         format!(".{}.counterpart.", self.0)
     }
 
-    /// The name of a mark, `.PREFIX.counterpart.completed` for one.
+    /// The name of a marker, `.PREFIX.counterpart.completed` for one.
     #[must_use]
-    pub fn mark(&self, mark: Mark) -> OsString {
-        OsString::from(self.stem() + mark.suffix())
+    pub fn marker(&self, marker: Marker) -> OsString {
+        OsString::from(self.stem() + marker.suffix())
     }
 
     /// The name of the directory that holds the safety nets.
@@ -141,7 +141,7 @@ impl Prefix {
 
 #[cfg(test)]
 mod tests {
-    use super::{Mark, Prefix, PrefixError};
+    use super::{Marker, Prefix, PrefixError};
 
     #[test]
     fn prefixes_that_could_name_another_file_are_refused() {
@@ -152,9 +152,9 @@ mod tests {
             assert_eq!(of(bad), Err(PrefixError::Character), "{bad:?}");
         }
         assert_eq!(of(&"a".repeat(101)), Err(PrefixError::TooLong));
-        assert_eq!(of(&"a".repeat(100)).unwrap().mark(Mark::Identity).len(), 100 + 16);
+        assert_eq!(of(&"a".repeat(100)).unwrap().marker(Marker::Identity).len(), 100 + 16);
         assert_eq!(
-            of("org.my-site_1").unwrap().mark(Mark::Completed),
+            of("org.my-site_1").unwrap().marker(Marker::Completed),
             ".org.my-site_1.counterpart.completed"
         );
     }

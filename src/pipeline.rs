@@ -48,9 +48,9 @@ fn clone(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints) -> Result<Outcome, Fail
     let mut rules = exclusions::gather(run, ends)?;
     script::check(run)?;
     let password = password::resolve(run)?;
-    let survey = census::judge(run, ends, &mut rules)?;
-    adoption::judge(run, rsync, ends, &rules)?;
-    capacity::judge(run, ends, &rules, &survey)?;
+    let survey = census::check(run, ends, &mut rules)?;
+    adoption::check(run, rsync, ends, &rules)?;
+    capacity::check(run, ends, &rules, &survey)?;
     if run.mode == Mode::TestRun {
         drop(password);
         test_run::list_changes(run, rsync, ends, &rules)?;

@@ -16,7 +16,7 @@ pub const MOST_LINES: usize = 20;
 /// How a run ended, in a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Verdict {
+pub enum Status {
     /// The clone is complete.
     Success,
     /// The clone is complete, and somebody should look at something.
@@ -27,7 +27,7 @@ pub enum Verdict {
     Skipped,
 }
 
-impl Verdict {
+impl Status {
     /// Each of them.
     pub const ALL: [Self; 4] = [Self::Success, Self::Warning, Self::Failed, Self::Skipped];
 
@@ -214,7 +214,7 @@ pub struct Record {
     /// The prefix of our files there.
     pub prefix: String,
     /// How it ended.
-    pub outcome: Verdict,
+    pub outcome: Status,
     /// The exit code.
     pub exit_code: u8,
     /// Why it failed.
@@ -246,7 +246,7 @@ pub struct Record {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::{Lines, Moment, Record, SCHEMA, Verdict};
+    use super::{Lines, Moment, Record, SCHEMA, Status};
 
     /// A run that failed.
     pub(crate) fn record() -> Record {
@@ -259,7 +259,7 @@ pub(crate) mod tests {
             source: "/".to_owned(),
             destination: "/mnt/clone".to_owned(),
             prefix: "me.jedda".to_owned(),
-            outcome: Verdict::Failed,
+            outcome: Status::Failed,
             exit_code: 74,
             reason: Some("The destination is full.".to_owned()),
             warnings: Lines::default(),
@@ -278,7 +278,7 @@ pub(crate) mod tests {
 
     #[test]
     fn the_words_are_those_that_are_written() {
-        for verdict in Verdict::ALL {
+        for verdict in Status::ALL {
             assert_eq!(serde_json::to_value(verdict).unwrap(), verdict.word());
         }
     }

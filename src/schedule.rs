@@ -43,7 +43,7 @@ impl Scheduler<'_> {
     fn install(&self, install: &Install) -> Result<String, Refusal> {
         let name = &install.name;
         self.needs_root("install", "; --print shows the files without")?;
-        let warnings = check::judge(&install.plan, self.host, self.interrupts)?;
+        let warnings = check::check(&install.plan, self.host, self.interrupts)?;
         let job = job_of(install)?;
         let files = self.files(&job)?;
         let before = files::find(&self.host.job_dir, files.iter().map(|file| &*file.name))?;

@@ -1,6 +1,6 @@
 //! What this machine remembers of its destinations: one small file each, in a directory of ours.
 //!
-//! A destination that is unplugged can so be judged, and a failure that could not be written to it is still seen.
+//! A destination that is unplugged can so be checked, and a failure that could not be written to it is still seen.
 
 use std::ffi::{OsStr, OsString};
 use std::io;

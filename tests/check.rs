@@ -1,4 +1,4 @@
-//! `counterpart check`: judged by itself, by its streams and codes, and by the monitoring systems that run it.
+//! `counterpart check`: checked by itself, by its streams and codes, and by the monitoring systems that run it.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
 #[path = "support/audit.rs"]
@@ -13,10 +13,10 @@ mod tree;
 #[path = "faults/faulty.rs"]
 mod faulty;
 
+#[path = "check/judgement.rs"]
+mod ending;
 #[path = "check/hostile.rs"]
 mod hostile;
-#[path = "check/judgement.rs"]
-mod judgement;
 #[path = "check/memory.rs"]
 mod memory;
 #[path = "check/monitors.rs"]

@@ -37,8 +37,8 @@ mod keep_logs;
 mod log;
 #[path = "cli/lying_rsync.rs"]
 mod lying_rsync;
-#[path = "cli/marks.rs"]
-mod marks;
+#[path = "cli/markers.rs"]
+mod markers;
 #[path = "cli/names.rs"]
 mod names;
 #[path = "cli/outputs.rs"]

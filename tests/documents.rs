@@ -61,8 +61,8 @@ fn section(document: &str, heading: &str) -> String {
     let mut lines = text.lines().skip_while(|line| *line != heading);
     assert!(lines.next().is_some(), "{document} has no heading {heading:?}");
     let ends = |line: &str| {
-        let marks = line.len() - line.trim_start_matches('#').len();
-        (1..=level).contains(&marks) && line[marks..].starts_with(' ')
+        let markers = line.len() - line.trim_start_matches('#').len();
+        (1..=level).contains(&markers) && line[markers..].starts_with(' ')
     };
     lines.take_while(|line| !ends(line)).fold(String::new(), |text, line| text + line + "\n")
 }

@@ -84,9 +84,9 @@ fn assert_exact_clone(sandbox: &Sandbox, moment: &str, told: &[String]) {
 fn problems(sandbox: &Sandbox, run: &Finished) -> Vec<String> {
     let errors = run.messages().into_iter().filter(|line| line.starts_with("rsync: ["));
     let mut problems: Vec<String> = errors.map(str::to_owned).collect();
-    let marks = if problems.is_empty() { "completed id stats" } else { "error id stats" };
-    if (run.code == 0) != problems.is_empty() || sandbox.marks().join(" ") != marks {
-        problems.push(format!("code {}, marks {:?}", run.code, sandbox.marks()));
+    let markers = if problems.is_empty() { "completed id stats" } else { "error id stats" };
+    if (run.code == 0) != problems.is_empty() || sandbox.markers().join(" ") != markers {
+        problems.push(format!("code {}, marks {:?}", run.code, sandbox.markers()));
     }
     let options = Options { sparse_slack: 1024 * 1024, root_mtime: run.code == 0, ..Options::default() };
     let found = audit::audit(&sandbox.source, &sandbox.destination, &options);

@@ -14,7 +14,7 @@ fn a_clone_of_usr_passes_the_audit() {
     let mut sandbox = Sandbox::new();
     sandbox.source = "/usr".into();
     sandbox.clone(&[]).assert_code(0).assert_err("");
-    assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
     audit::assert_same(&sandbox.source, &sandbox.destination, &Options::default());
 
     sandbox.clone(&[]).assert_code(0).assert_log("Number of regular files transferred: 0\n");

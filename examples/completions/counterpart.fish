@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_counterpart_global_optspecs
-    string join \n s/source= d/destination= e/exclude-from= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run rsync= log-dir= keep-logs= adopt allow-shrink no-space-check allow-directory strict-scripts allow-non-root retries= retry-wait= stall-timeout= vanished-ok metrics-file= ping= on-error= skip-if-missing safety-net= h/help V/version
+    string join \n s/source= d/destination= e/exclude-from= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run rsync= log-dir= keep-logs= adopt allow-shrink no-space-check allow-folder strict-scripts allow-non-root retries= retry-wait= stall-timeout= vanished-ok metrics-file= ping= on-error= skip-if-missing safety-net= h/help V/version
 end
 
 function __fish_counterpart_needs_command
@@ -47,7 +47,7 @@ complete -c counterpart -n "__fish_counterpart_needs_command" -s t -l test-run -
 complete -c counterpart -n "__fish_counterpart_needs_command" -l adopt -d 'Accept a destination that holds other files, or another disk than before; use it once, by hand'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l allow-shrink -d 'Allow a source that has shrunk by more than half'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l no-space-check -d 'Do not check beforehand whether the clone fits'
-complete -c counterpart -n "__fish_counterpart_needs_command" -l allow-directory -d 'Clone into a directory below /mnt, /media or /Volumes even if no disk is mounted there'
+complete -c counterpart -n "__fish_counterpart_needs_command" -l allow-folder -d 'Clone into a directory below /mnt, /media or /Volumes even if no disk is mounted there'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l strict-scripts -d 'Fail the run if a script fails: 81 before the clone, 82 after it'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l allow-non-root -d 'Clone without root, keeping neither ownership nor special files'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l vanished-ok -d 'Exit 0 instead of 24 when files vanish from the source during the clone'
@@ -57,7 +57,7 @@ complete -c counterpart -n "__fish_counterpart_needs_command" -s V -l version -d
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "setpass" -d 'Store the password for server backups'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "doctor" -d 'Check what a clone would run into; read-only'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "check" -d 'Check the state of clones; a Nagios-compatible plugin'
-complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "look" -d 'Prints what the marks at a destination say, for the plugin'
+complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "look" -d 'Prints what the markers at a destination say, for the plugin'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "schedule" -d 'Manage scheduled clones'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "restore" -d 'Restore what a clone with --safety-net deleted or overwrote'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "exclusions" -d 'Print the built-in exclusions, one pattern a line'
@@ -91,7 +91,7 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s t -l 
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l adopt -d 'Accept a destination that holds other files, or another disk than before; use it once, by hand'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l allow-shrink -d 'Allow a source that has shrunk by more than half'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l no-space-check -d 'Do not check beforehand whether the clone fits'
-complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l allow-directory -d 'Clone into a directory below /mnt, /media or /Volumes even if no disk is mounted there'
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l allow-folder -d 'Clone into a directory below /mnt, /media or /Volumes even if no disk is mounted there'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l strict-scripts -d 'Fail the run if a script fails: 81 before the clone, 82 after it'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l allow-non-root -d 'Clone without root, keeping neither ownership nor special files'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l vanished-ok -d 'Exit 0 instead of 24 when files vanish from the source during the clone'
@@ -105,7 +105,7 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand check" -s t -l t
 complete -c counterpart -n "__fish_counterpart_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c counterpart -n "__fish_counterpart_using_subcommand check" -s V -l version -d 'Print version'
 complete -c counterpart -n "__fish_counterpart_using_subcommand look" -s d -l destination -d 'The destination, absolute' -r -F
-complete -c counterpart -n "__fish_counterpart_using_subcommand look" -s g -l organisation-prefix -d 'The prefix of its marks' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand look" -s g -l organisation-prefix -d 'The prefix of its markers' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand look" -s h -l help -d 'Print help'
 complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and not __fish_seen_subcommand_from install show list run remove" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and not __fish_seen_subcommand_from install show list run remove" -f -a "install" -d 'Check a clone\'s arguments and schedule it'

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use crate::check::limits::Limits;
-use crate::check::status::{Figures, Judgement, Status};
+use crate::check::status::{Figures, Finding, Status};
 use crate::display;
 
 /// The longest sentence on the first line, in characters: what carries the answer may cut it, and the performance
@@ -13,14 +13,14 @@ const LONGEST: usize = 400;
 
 /// The whole answer to one or more clones, each with its name; the status is the worst of them.
 #[must_use]
-pub fn answer(judged: &[(String, Judgement)], limits: Limits) -> (Status, String) {
-    let status = judged.iter().fold(Status::Ok, |worst, (_, judgement)| worst.worse(judgement.status));
-    let text = match judged {
-        [(name, judgement)] => {
-            let lines = judgement.details.iter().cloned();
-            compose(status, &format!("{name}: {}", judgement.sentence), &performance(judged, limits), lines)
+pub fn answer(finding: &[(String, Finding)], limits: Limits) -> (Status, String) {
+    let status = finding.iter().fold(Status::Ok, |worst, (_, ending)| worst.worse(ending.status));
+    let text = match finding {
+        [(name, ending)] => {
+            let lines = ending.details.iter().cloned();
+            compose(status, &format!("{name}: {}", ending.sentence), &performance(finding, limits), lines)
         }
-        _ => compose(status, &summary(status, judged), &performance(judged, limits), long_lines(judged)),
+        _ => compose(status, &summary(status, finding), &performance(finding, limits), long_lines(finding)),
     };
     (status, text)
 }
@@ -54,36 +54,36 @@ fn harmless(text: &str) -> String {
     display::line(text.as_bytes()).to_string().replace('|', "\\#174")
 }
 
-fn summary(status: Status, judged: &[(String, Judgement)]) -> String {
-    let of = |status: Status| judged.iter().filter(move |(_, judgement)| judgement.status == status).count();
+fn summary(status: Status, finding: &[(String, Finding)]) -> String {
+    let of = |status: Status| finding.iter().filter(move |(_, ending)| ending.status == status).count();
     let counts: Vec<String> = [Status::Critical, Status::Warning, Status::Unknown, Status::Ok]
         .into_iter()
         .filter(|status| of(*status) > 0)
         .map(|status| format!("{} {}", of(status), status.word()))
         .collect();
-    let mut text = format!("{} clones: {}", judged.len(), counts.join(", "));
-    let worst = judged.iter().find(|(_, judgement)| judgement.status == status);
-    if let Some((name, judgement)) = worst.filter(|_| status != Status::Ok) {
+    let mut text = format!("{} clones: {}", finding.len(), counts.join(", "));
+    let worst = finding.iter().find(|(_, ending)| ending.status == status);
+    if let Some((name, ending)) = worst.filter(|_| status != Status::Ok) {
         // Writing to a string cannot fail.
-        let _ = write!(text, "; {name}: {}", judgement.sentence);
+        let _ = write!(text, "; {name}: {}", ending.sentence);
     }
     text
 }
 
-fn long_lines(judged: &[(String, Judgement)]) -> impl Iterator<Item = String> {
-    judged.iter().flat_map(|(name, judgement)| {
-        let first = format!("[{}] {name}: {}", judgement.status.word(), judgement.sentence);
-        let details = judgement.details.iter().map(|line| format!("    {line}"));
+fn long_lines(finding: &[(String, Finding)]) -> impl Iterator<Item = String> {
+    finding.iter().flat_map(|(name, ending)| {
+        let first = format!("[{}] {name}: {}", ending.status.word(), ending.sentence);
+        let details = ending.details.iter().map(|line| format!("    {line}"));
         std::iter::once(first).chain(details).collect::<Vec<_>>()
     })
 }
 
-fn performance(judged: &[(String, Judgement)], limits: Limits) -> String {
+fn performance(finding: &[(String, Finding)], limits: Limits) -> String {
     let mut stems: Vec<String> = Vec::new();
     let mut data = Vec::new();
-    for (name, judgement) in judged {
-        let stem = if judged.len() > 1 { unique(label(name), &stems) + "_" } else { String::new() };
-        data.extend(of_one(&judgement.figures, &stem, limits));
+    for (name, ending) in finding {
+        let stem = if finding.len() > 1 { unique(label(name), &stems) + "_" } else { String::new() };
+        data.extend(of_one(&ending.figures, &stem, limits));
         stems.push(stem);
     }
     data.join(" ")
@@ -125,14 +125,14 @@ fn unique(label: String, taken: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Figures, Judgement, Status, answer, plain};
+    use super::{Figures, Finding, Status, answer, plain};
     use crate::check::limits::Limits;
 
     const LIMITS: Limits = Limits { warning: 93_600, critical: 180_000 };
 
-    fn judged(status: Status, sentence: &str) -> Judgement {
+    fn finding(status: Status, sentence: &str) -> Finding {
         let figures = Figures { age: Some(5), ..Figures::default() };
-        Judgement { status, sentence: sentence.to_owned(), details: vec!["Log: /l|og".to_owned()], figures }
+        Finding { status, sentence: sentence.to_owned(), details: vec!["Log: /l|og".to_owned()], figures }
     }
 
     #[test]
@@ -146,8 +146,8 @@ mod tests {
             transferred_size: Some(8),
             deleted: Some(7),
         };
-        let judgement = Judgement { figures, details: Vec::new(), ..judged(Status::Ok, "completed") };
-        let (status, text) = answer(&[("/mnt/clone".to_owned(), judgement)], LIMITS);
+        let ending = Finding { figures, details: Vec::new(), ..finding(Status::Ok, "completed") };
+        let (status, text) = answer(&[("/mnt/clone".to_owned(), ending)], LIMITS);
         assert_eq!(status, Status::Ok);
         assert_eq!(
             text,
@@ -158,8 +158,8 @@ mod tests {
 
     #[test]
     fn nothing_from_a_file_begins_performance_data_or_a_line() {
-        let judgement = judged(Status::Critical, "failed: a|b\nc\x1b");
-        let (_, text) = answer(&[("/mnt/x|y=1;'".to_owned(), judgement)], LIMITS);
+        let ending = finding(Status::Critical, "failed: a|b\nc\x1b");
+        let (_, text) = answer(&[("/mnt/x|y=1;'".to_owned(), ending)], LIMITS);
         assert_eq!(
             text,
             "CLONE CRITICAL - /mnt/x\\#174y=1;': failed: a\\#174b\\#012c\\#033 | age=5s;93600;180000;0\n\
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn a_long_sentence_is_cut_on_the_first_line_and_whole_below() {
         let long = "ü".repeat(2000);
-        let (_, text) = answer(&[("/d".to_owned(), judged(Status::Critical, &long))], LIMITS);
+        let (_, text) = answer(&[("/d".to_owned(), finding(Status::Critical, &long))], LIMITS);
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[0].ends_with("… | age=5s;93600;180000;0") && lines[0].chars().count() < 500, "{text}");
         assert_eq!(lines[1], format!("/d: {long}"));
@@ -180,9 +180,9 @@ mod tests {
     #[test]
     fn several_clones_have_a_line_and_labels_each_and_the_worst_decides() {
         let all = [
-            ("/mnt/a b".to_owned(), judged(Status::Ok, "good")),
-            ("/mnt/a=b".to_owned(), judged(Status::Unknown, "odd")),
-            ("/mnt/c".to_owned(), judged(Status::Warning, "old")),
+            ("/mnt/a b".to_owned(), finding(Status::Ok, "good")),
+            ("/mnt/a=b".to_owned(), finding(Status::Unknown, "odd")),
+            ("/mnt/c".to_owned(), finding(Status::Warning, "old")),
         ];
         let (status, text) = answer(&all, LIMITS);
         assert_eq!(status, Status::Warning);

@@ -1,8 +1,8 @@
 //! The last success and the last failure of a clone, found among all that tells of them.
 
-use crate::check::marks::Marks;
+use crate::check::markers::Markers;
 use crate::marker::stats::StatsFile;
-use crate::record::{Record, Verdict};
+use crate::record::{Record, Status};
 use crate::state::State;
 
 /// A filesystem may keep times to two seconds only.
@@ -50,41 +50,41 @@ pub struct History<'a> {
 }
 
 impl<'a> History<'a> {
-    /// Puts together what the marks and this machine's memory tell. A success later than `latest` has a wrong time, and
+    /// Puts together what the markers and this machine's memory tell. A success later than `latest` has a wrong time, and
     /// outweighs neither a failure nor another success.
     #[must_use]
-    pub fn of(marks: Option<&'a Marks>, state: Option<&'a State>, latest: i64) -> Self {
+    pub fn of(markers: Option<&'a Markers>, state: Option<&'a State>, latest: i64) -> Self {
         let last = state.and_then(|state| state.last.as_ref());
-        let told = marks.and_then(|marks| marks.record.present());
+        let told = markers.and_then(|markers| markers.record.present());
         let records = [told, last, state.and_then(|state| state.last_success.as_ref())];
         let records: Vec<&Record> = records.into_iter().flatten().collect();
-        let success = last_success(marks, state, &records, latest);
-        let here = marks.map(|marks| of_marks(marks, &records)).unwrap_or_default();
+        let success = last_success(markers, state, &records, latest);
+        let here = markers.map(|markers| of_markers(markers, &records)).unwrap_or_default();
         let failure = last_failure(here, state.map(of_state).unwrap_or_default(), latest);
-        let has_marks = marks.is_some_and(|marks| {
-            !marks.identity.is_absent() || !marks.statistics.is_absent() || !marks.completed.is_absent()
+        let has_markers = markers.is_some_and(|markers| {
+            !markers.identity.is_absent() || !markers.statistics.is_absent() || !markers.completed.is_absent()
         });
-        Self { success, failure, was_begun: has_marks || !records.is_empty() }
+        Self { success, failure, was_begun: has_markers || !records.is_empty() }
     }
 }
 
 fn is_success(record: &Record) -> bool {
     match record.outcome {
-        Verdict::Success | Verdict::Warning => true,
-        Verdict::Failed | Verdict::Skipped => false,
+        Status::Success | Status::Warning => true,
+        Status::Failed | Status::Skipped => false,
     }
 }
 
-/// The later one of what the marks and the memory tell; of the same run the mark's, whose time is the completion itself,
+/// The later one of what the markers and the memory tell; of the same run the marker's, whose time is the completion itself,
 /// while the run went on until the post-clone script had ended.
 fn last_success<'a>(
-    marks: Option<&'a Marks>,
+    markers: Option<&'a Markers>,
     state: Option<&'a State>,
     records: &[&'a Record],
     latest: i64,
 ) -> Option<Success<'a>> {
     let known = state.and_then(|state| state.last_success.as_ref()).map(of_good_run);
-    let marked = marks.and_then(|marks| marked_success(marks, records));
+    let marked = markers.and_then(|markers| marked_success(markers, records));
     match (known, marked) {
         (Some(known), Some(marked)) if known.is_at(marked.at) => Some(marked),
         (Some(known), Some(marked)) if (known.at > latest) != (marked.at > latest) => {
@@ -100,17 +100,17 @@ fn of_good_run(record: &Record) -> Success<'_> {
 }
 
 /// `.completed`; while a run is under way it is gone, and the statistics are those of the run before.
-fn marked_success<'a>(marks: &'a Marks, records: &[&'a Record]) -> Option<Success<'a>> {
-    let file = marks.statistics.present();
+fn marked_success<'a>(markers: &'a Markers, records: &[&'a Record]) -> Option<Success<'a>> {
+    let file = markers.statistics.present();
     let of = |at: i64| Success {
         at,
         record: records.iter().copied().find(|record| is_success(record) && made(record, at)),
         statistics: file.filter(|file| tells_of(file, at)),
     };
-    if let Some(at) = marks.completed.present() {
+    if let Some(at) = markers.completed.present() {
         return Some(of(*at));
     }
-    let told = marks.record.present().filter(|record| is_success(record)).map(of_good_run);
+    let told = markers.record.present().filter(|record| is_success(record)).map(of_good_run);
     let counted = file.filter(|file| file.exit_code.is_some_and(is_complete)).and_then(completed);
     told.or(counted.map(of))
 }
@@ -153,7 +153,7 @@ fn of_record(record: &Record) -> Failure<'_> {
 }
 
 fn of_state(state: &State) -> Verdicts<'_> {
-    if let Some(last) = state.last.as_ref().filter(|last| last.outcome == Verdict::Failed) {
+    if let Some(last) = state.last.as_ref().filter(|last| last.outcome == Status::Failed) {
         return Verdicts { failure: Some(of_record(last)), success: None };
     }
     let success = state.last_success.as_ref().map(|success| success.ended.epoch);
@@ -161,16 +161,16 @@ fn of_state(state: &State) -> Verdicts<'_> {
 }
 
 /// An error removes the completion and a completion the error; the original could leave both.
-fn of_marks<'a>(marks: &'a Marks, records: &[&'a Record]) -> Verdicts<'a> {
-    let failed = |record: &&Record| record.outcome == Verdict::Failed;
-    let error = marks.error.present().map(|mark| Failure {
-        at: mark.at,
-        reason: &mark.reason,
-        record: records.iter().copied().filter(failed).find(|record| made(record, mark.at)),
+fn of_markers<'a>(markers: &'a Markers, records: &[&'a Record]) -> Verdicts<'a> {
+    let failed = |record: &&Record| record.outcome == Status::Failed;
+    let error = markers.error.present().map(|marker| Failure {
+        at: marker.at,
+        reason: &marker.reason,
+        record: records.iter().copied().filter(failed).find(|record| made(record, marker.at)),
     });
-    let told = marks.record.present().filter(failed).map(of_record);
+    let told = markers.record.present().filter(failed).map(of_record);
     let failure = later(error, told);
-    let completed = marks.completed.present().copied();
+    let completed = markers.completed.present().copied();
     match (failure, completed) {
         (Some(failure), Some(at)) if at > failure.at => Verdicts { failure: None, success: Some(at) },
         (Some(_), _) => Verdicts { failure, success: None },

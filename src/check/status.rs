@@ -70,7 +70,7 @@ pub struct Figures {
 
 /// The judgement of one clone.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Judgement {
+pub struct Finding {
     /// The status.
     pub status: Status,
     /// What happened and when, without the destination's name.
@@ -81,7 +81,7 @@ pub struct Judgement {
     pub figures: Figures,
 }
 
-impl Judgement {
+impl Finding {
     /// Nothing can be told, for this reason.
     #[must_use]
     pub fn unknown(sentence: String) -> Self {

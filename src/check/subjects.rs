@@ -1,4 +1,4 @@
-//! Which clones are judged, and what this machine remembers of them.
+//! Which clones are checked, and what this machine remembers of them.
 
 use std::ffi::OsString;
 use std::io;
@@ -17,11 +17,11 @@ use crate::state::{State, Store};
 pub struct Target {
     /// Its directory, absolute.
     pub destination: PathBuf,
-    /// The prefix of its marks.
+    /// The prefix of its markers.
     pub prefix: Prefix,
 }
 
-/// A clone that is judged.
+/// A clone that is checked.
 #[derive(Debug, Clone)]
 pub struct Subject {
     /// What it is called in the answer.

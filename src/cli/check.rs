@@ -18,7 +18,7 @@ pub const LOOK: &str = "look";
 /// A longer age is no age at all, and would not fit what computes with it: a thousand years.
 const LONGEST: Duration = Duration::from_secs(1000 * 365 * 24 * 60 * 60);
 
-/// `counterpart check`: which clone is judged, and by which limits.
+/// `counterpart check`: which clone is checked, and by which limits.
 #[derive(Debug, Clone, clap::Args)]
 pub struct CheckArgs {
     /// Check this destination instead of all that this machine remembers
@@ -44,7 +44,7 @@ pub struct LookArgs {
     /// The destination, absolute
     #[arg(short, long, value_name = "DIR")]
     pub destination: PathBuf,
-    /// The prefix of its marks
+    /// The prefix of its markers
     #[arg(short = 'g', long, value_name = "PREFIX")]
     pub organisation_prefix: Prefix,
 }

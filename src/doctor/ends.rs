@@ -90,7 +90,7 @@ fn together(exam: &mut Exam<'_>, ends: &mut Ends) {
             exam.ask("source", "", |run| endpoints::refuse_sealed(run, source));
         }
         (None, Some(dir)) => {
-            exam.ask("destination", "", |run| endpoints::judge_destination(run, dir));
+            exam.ask("destination", "", |run| endpoints::check_destination(run, dir));
         }
         (None, None) => {}
     }

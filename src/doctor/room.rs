@@ -21,7 +21,7 @@ pub fn examine(exam: &mut Exam<'_>, ends: &Ends, rules: Option<&mut Rules>) {
     let free = free.filter(|space| space.total > 0).map(|space| space.free_for(exam.run.host.is_root()));
     let free = free.map_or("an unknown number of bytes".to_owned(), |bytes| HumanBytes(bytes).to_string());
     if let (Some(both), Some(rules)) = (&ends.both, rules) {
-        if let Some(found) = exam.ask(TOPIC, remedy, |run| census::judge(run, both, rules)) {
+        if let Some(found) = exam.ask(TOPIC, remedy, |run| census::check(run, both, rules)) {
             exam.ok(
                 TOPIC,
                 format!(
@@ -51,5 +51,5 @@ pub fn examine(exam: &mut Exam<'_>, ends: &Ends, rules: Option<&mut Rules>) {
 
 /// Whether something is known that the destination's filesystem cannot hold; a clone tries it with files of its own.
 fn capacity(exam: &mut Exam<'_>, both: &Endpoints, rules: &Rules, survey: &Survey) {
-    exam.ask("what the destination can hold", "", |run| capacity::judge(run, both, rules, survey));
+    exam.ask("what the destination can hold", "", |run| capacity::check(run, both, rules, survey));
 }

@@ -10,7 +10,7 @@ use nix::fcntl::OFlag;
 use crate::display;
 use crate::doctor::exam::Exam;
 use crate::host::platform::Platform;
-use crate::record::{Record, Verdict};
+use crate::record::{Record, Status};
 use crate::state::Store;
 
 /// Tells the last run to the destination, as this machine remembers it.
@@ -38,13 +38,13 @@ fn tell(exam: &mut Exam<'_>, topic: &'static str, last: &Record) {
     let text = |text: &str| display::line(text.as_bytes()).to_string();
     let (when, log) = (text(&last.ended.rfc3339), text(last.log.as_deref().unwrap_or("the log")));
     match last.outcome {
-        Verdict::Success => exam.ok(topic, format!("it succeeded, {when}.")),
-        Verdict::Skipped => exam.ok(topic, format!("it was skipped, {when}: the destination was not there.")),
-        Verdict::Warning => {
+        Status::Success => exam.ok(topic, format!("it succeeded, {when}.")),
+        Status::Skipped => exam.ok(topic, format!("it was skipped, {when}: the destination was not there.")),
+        Status::Warning => {
             let message = format!("it succeeded with warnings, {when}, with code {}.", last.exit_code);
             exam.warn(topic, message, format!("Read {log}."));
         }
-        Verdict::Failed => {
+        Status::Failed => {
             let reason = text(last.reason.as_deref().unwrap_or("The reason is not known."));
             let message = format!("it failed, {when}, with code {}. {reason}", last.exit_code);
             exam.warn(

@@ -28,7 +28,7 @@ impl Failure {
                 Moment::OnError => ExitCode::NOT_ROOT_OR_INTERNAL,
             },
             Self::SourceLost { .. } => ExitCode::SOURCE_LOST,
-            Self::DestinationLost { .. } | Self::MarkNotWritten { .. } | Self::SafetyNet { .. } => {
+            Self::DestinationLost { .. } | Self::MarkerNotWritten { .. } | Self::SafetyNet { .. } => {
                 ExitCode::DESTINATION_LOST
             }
             Self::MissingUser { .. } => ExitCode::MISSING_USER,
@@ -129,7 +129,7 @@ impl Failure {
             | Self::SettingsNotDumped { .. }
             | Self::SafetyNet { .. }
             | Self::LosesBackups { .. }
-            | Self::MarkNotWritten { .. } => false,
+            | Self::MarkerNotWritten { .. } => false,
         }
     }
 

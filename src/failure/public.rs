@@ -83,7 +83,7 @@ impl Failure {
             | Self::PgDumpallNotFound { .. }
             | Self::SafetyNet { .. }
             | Self::LosesBackups { .. }
-            | Self::MarkNotWritten { .. } => self.to_string(),
+            | Self::MarkerNotWritten { .. } => self.to_string(),
         }
     }
 }

@@ -24,7 +24,7 @@ pub fn read(text: &[u8]) -> Vec<Entry> {
 fn entry(line: &str) -> Option<Entry> {
     let mut words = line.split_whitespace();
     let (device, point) = (words.next()?, unescape(words.next()?.as_bytes()));
-    // `systemd.mount(5)` and `mount(8)` allow quotation marks around the value of a tag.
+    // `systemd.mount(5)` and `mount(8)` allow quotation markers around the value of a tag.
     point.is_absolute().then(|| Entry { device: device.replace('"', ""), point })
 }
 

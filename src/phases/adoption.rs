@@ -10,7 +10,7 @@ use nix::sys::stat::SFlag;
 use crate::display;
 use crate::failure::Failure;
 use crate::fs::dir::Dir;
-use crate::marker::{Mark, Prefix};
+use crate::marker::{Marker, Prefix};
 use crate::phases::endpoints::{Destination, Endpoints, is_filesystems_own};
 use crate::phases::preflight::Rsync;
 use crate::phases::transfer::dry_run;
@@ -22,7 +22,7 @@ use crate::run::Run;
 const EXAMPLES: usize = 5;
 
 /// Refuses a destination that is not known as ours and would lose something.
-pub fn judge(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -> Result<(), Failure> {
+pub fn check(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -> Result<(), Failure> {
     // A test run shows all of that itself, and changes nothing.
     if !run.mode.writes() || !needs_leave(run, &ends.destination)? {
         return Ok(());
@@ -43,18 +43,18 @@ pub fn refuse_losses(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rul
 pub enum Standing {
     /// It holds nothing that could be lost.
     Empty,
-    /// It bears a mark of ours.
+    /// It has a marker of ours.
     Clone,
-    /// It holds something and bears no mark.
+    /// It holds something and has no marker.
     Stranger,
 }
 
-/// Whether the destination holds anything, bears none of our marks, and `--adopt` was not given.
+/// Whether the destination holds anything, has none of our markers, and `--adopt` was not given.
 pub fn needs_leave(run: &Run<'_>, destination: &Destination) -> Result<bool, Failure> {
     Ok(standing(run, destination)? == Standing::Stranger && !run.plan.adopt)
 }
 
-/// Looks whether the destination holds anything and bears one of our marks.
+/// Looks whether the destination holds anything and bears one of our markers.
 pub fn standing(run: &Run<'_>, destination: &Destination) -> Result<Standing, Failure> {
     run.go_on()?;
     let unusable = |error: io::Error| Failure::DestinationUnusable {
@@ -65,8 +65,8 @@ pub fn standing(run: &Run<'_>, destination: &Destination) -> Result<Standing, Fa
         return Ok(Standing::Empty);
     }
     for prefix in [&run.plan.prefix, &Prefix::default()] {
-        for mark in Mark::OWNING {
-            if destination.dir.kind(&prefix.mark(mark)).map_err(unusable)? == Some(SFlag::S_IFREG) {
+        for marker in Marker::OWNING {
+            if destination.dir.kind(&prefix.marker(marker)).map_err(unusable)? == Some(SFlag::S_IFREG) {
                 return Ok(Standing::Clone);
             }
         }

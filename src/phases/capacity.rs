@@ -32,7 +32,7 @@ use std::os::unix::fs::MetadataExt as _;
 
 /// Refuses a clone of something that the destination cannot hold. In a test run, which writes nothing, only what is known
 /// without trying counts, and a refusal is a warning.
-pub fn judge(run: &Run<'_>, ends: &Endpoints, rules: &Rules, survey: &Survey) -> Result<(), Failure> {
+pub fn check(run: &Run<'_>, ends: &Endpoints, rules: &Rules, survey: &Survey) -> Result<(), Failure> {
     run.go_on()?;
     let lacks = if run.mode.writes() {
         try_out(run, ends, rules, survey)

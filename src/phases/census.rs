@@ -34,7 +34,7 @@ pub use tally::count;
 ///
 /// The rules get what keeps the copy of directories that cannot be read. In a test run, which writes nothing, a refusal is a
 /// warning.
-pub fn judge(run: &Run<'_>, ends: &Endpoints, rules: &mut Rules) -> Result<Survey, Failure> {
+pub fn check(run: &Run<'_>, ends: &Endpoints, rules: &mut Rules) -> Result<Survey, Failure> {
     run.go_on()?;
     let unreadable = |why: String| Failure::SourceUnreadable { path: run.plan.source.clone(), why };
     let dir = &ends.source.dir;
@@ -51,8 +51,8 @@ pub fn judge(run: &Run<'_>, ends: &Endpoints, rules: &mut Rules) -> Result<Surve
     run.note(|journal| journal.census = Some(survey.census.totals()));
     locked::keep_copies(run, rules, survey.locked.clone());
     survey.before = refuse(run, shrunken::before(run, &ends.destination))?;
-    refuse(run, shrunken::judge(run, survey.before, &survey.census))?;
-    refuse(run, room::judge(run, ends, &survey.census, left_out.is_exact()))?;
+    refuse(run, shrunken::check(run, survey.before, &survey.census))?;
+    refuse(run, room::check(run, ends, &survey.census, left_out.is_exact()))?;
     room::warn_of_short_disks(run);
     Ok(survey)
 }
@@ -65,8 +65,8 @@ pub fn left_out(run: &Run<'_>, ends: &Endpoints, rules: &Rules) -> LeftOut {
     LeftOut::of(rules, &run.plan.prefix, destination)
 }
 
-fn refuse<T: Default>(run: &Run<'_>, judged: Result<T, Failure>) -> Result<T, Failure> {
-    match judged {
+fn refuse<T: Default>(run: &Run<'_>, finding: Result<T, Failure>) -> Result<T, Failure> {
+    match finding {
         Err(
             refusal @ (Failure::Shrunken { .. } | Failure::ShrinkUnknown { .. } | Failure::NoRoom { .. }),
         ) if run.mode.only_warns() => {
@@ -74,6 +74,6 @@ fn refuse<T: Default>(run: &Run<'_>, judged: Result<T, Failure>) -> Result<T, Fa
             warning(format_args!("a real run would be refused with code {code}. {refusal}"));
             Ok(T::default())
         }
-        judged => judged,
+        finding => finding,
     }
 }

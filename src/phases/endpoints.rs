@@ -138,13 +138,13 @@ fn accept(run: &Run<'_>, dir: Dir) -> Result<Destination, Failure> {
 }
 
 /// The source alone, where there is no destination to go with it.
-pub fn judge_source(run: &Run<'_>) -> Result<(), Failure> {
+pub fn check_source(run: &Run<'_>) -> Result<(), Failure> {
     run.go_on()?;
     refuse_sealed(run, &source(run)?)
 }
 
 /// What else speaks against a destination whose source is not known.
-pub fn judge_destination(run: &Run<'_>, dir: &Dir) -> Result<(), Failure> {
+pub fn check_destination(run: &Run<'_>, dir: &Dir) -> Result<(), Failure> {
     refuse_system(dir)?;
     look_at_lock(run, dir)?;
     identity::check(run, dir).map(|_| ())

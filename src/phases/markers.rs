@@ -21,7 +21,7 @@ use crate::fs::dir::Dir;
 use crate::fs::is_no_room;
 use crate::logging::warning;
 use crate::marker::stats::{CONTENT, LAST_COMPLETE, LAST_CONTENT};
-use crate::marker::{MODE, Mark, Prefix};
+use crate::marker::{MODE, Marker, Prefix};
 use crate::outcome::Completion;
 use crate::outcome::Outcome;
 use crate::phases::census::survey::Survey;
@@ -47,9 +47,9 @@ pub struct Reserve {
 }
 
 /// The reserve that this run, or one that was killed, has left.
-fn find_reserve(dir: &Dir, mark: &OsStr) -> io::Result<Option<(File, OsString)>> {
+fn find_reserve(dir: &Dir, marker: &OsStr) -> io::Result<Option<(File, OsString)>> {
     let flags = OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    for name in dir.names_that(|name| Dir::is_temporary(name, mark))? {
+    for name in dir.names_that(|name| Dir::is_temporary(name, marker))? {
         let Ok(file) = openat(dir, &*name, flags, Mode::empty()) else { continue };
         let file = File::from(file);
         let found = file.metadata()?;
@@ -68,38 +68,39 @@ const RESERVE: usize = 4096;
 pub fn begin(run: &Run<'_>, ends: &Endpoints) -> Result<Option<Reserve>, Failure> {
     run.go_on()?;
     ends.ensure_in_place(run)?;
-    begin_in(run, &ends.destination).map_err(|(mark, error)| not_written(run, &mark, &error))
+    begin_in(run, &ends.destination).map_err(|(marker, error)| not_written(run, &marker, &error))
 }
 
 fn begin_in(run: &Run<'_>, destination: &Destination) -> Result<Option<Reserve>, (OsString, io::Error)> {
     let (prefix, dir) = (&run.plan.prefix, &destination.dir);
-    let of = |mark: Mark| move |error| (prefix.mark(mark), error);
+    let of = |marker: Marker| move |error| (prefix.marker(marker), error);
     sweep(dir, prefix).map_err(|error| (OsString::from(prefix.stem() + "*"), error))?;
-    forget_completion(dir, prefix).map_err(of(Mark::Completed))?;
-    identity::settle(run, dir, &destination.acceptance).map_err(of(Mark::Identity))?;
+    forget_completion(dir, prefix).map_err(of(Marker::Completed))?;
+    identity::settle(run, dir, &destination.acceptance).map_err(of(Marker::Identity))?;
     // Without room for it the clone may still succeed by deleting.
     let reserve = reserve(dir, prefix).ok();
-    dir.sync().map_err(of(Mark::Identity))?;
+    dir.sync().map_err(of(Marker::Identity))?;
     Ok(reserve)
 }
 
 /// Removes what a killed run of ours left behind.
 fn sweep(dir: &Dir, prefix: &Prefix) -> io::Result<()> {
     let probe = OsString::from(prefix.stem() + "probe");
-    let targets: Vec<OsString> = Mark::ALL.iter().map(|mark| prefix.mark(*mark)).chain([probe]).collect();
+    let targets: Vec<OsString> =
+        Marker::ALL.iter().map(|marker| prefix.marker(*marker)).chain([probe]).collect();
     let left = dir.names_that(|name| targets.iter().any(|target| Dir::is_temporary(name, target)))?;
     left.iter().try_for_each(|name| dir.remove(name))
 }
 
 /// The destination does not look complete any more, neither to us nor to what reads the original's default.
 fn forget_completion(dir: &Dir, prefix: &Prefix) -> io::Result<()> {
-    dir.remove(&prefix.mark(Mark::Completed))?;
-    dir.remove(&Prefix::default().mark(Mark::Completed))
+    dir.remove(&prefix.marker(Marker::Completed))?;
+    dir.remove(&Prefix::default().marker(Marker::Completed))
 }
 
 fn reserve(dir: &Dir, prefix: &Prefix) -> io::Result<Reserve> {
     use std::io::Write as _;
-    let (mut file, name) = dir.temporary(&prefix.mark(Mark::Error), MODE)?;
+    let (mut file, name) = dir.temporary(&prefix.marker(Marker::Error), MODE)?;
     let filled = file.write_all(&[b'\n'; RESERVE]).and_then(|()| file.sync_all());
     if let Err(error) = filled {
         dir.remove(&name)?;
@@ -121,7 +122,7 @@ struct Counted {
     before: Option<Totals>,
 }
 
-/// The marks of a success, which a later failure withdraws.
+/// The markers of a success, which a later failure withdraws.
 #[derive(Debug)]
 pub struct Written(Counted);
 
@@ -131,7 +132,7 @@ impl Written {
     pub fn withdraw(&self, run: &Run<'_>, ends: &Endpoints, failure: Failure) -> Failure {
         let dir = &ends.destination.dir;
         // They speak of a success by now. Should they stay, that is warned of below.
-        let _ = dir.remove(&run.plan.prefix.mark(Mark::Statistics));
+        let _ = dir.remove(&run.plan.prefix.marker(Marker::Statistics));
         rewrite_statistics(run, dir, &self.0, &failure);
         failure
     }
@@ -143,7 +144,7 @@ pub fn write(
     ends: &Endpoints,
     reserve: Option<Reserve>,
     survey: &Survey,
-    (report, judgement): (Report, Result<Completion, Failure>),
+    (report, ending): (Report, Result<Completion, Failure>),
 ) -> Result<(Outcome, Written), Failure> {
     let dir = &ends.destination.dir;
     let counted = Counted {
@@ -152,7 +153,7 @@ pub fn write(
         held: survey.census.totals(),
         before: survey.before,
     };
-    let completion = match judgement {
+    let completion = match ending {
         Ok(completion) => completion,
         Err(failure) => {
             let keeps = matches!(report.end, End::Exited(code) if exit_status::keeps_statistics(code));
@@ -167,8 +168,8 @@ pub fn write(
         Completion::Whole | Completion::Vanished => Outcome::Completed,
     };
     let written = Written(counted);
-    succeed(run, dir, reserve, &counted, outcome.exit_code()).map_err(|(mark, error)| {
-        written.withdraw(run, ends, not_written(run, &run.plan.prefix.mark(mark), &error))
+    succeed(run, dir, reserve, &counted, outcome.exit_code()).map_err(|(marker, error)| {
+        written.withdraw(run, ends, not_written(run, &run.plan.prefix.marker(marker), &error))
     })?;
     if completion == Completion::Vanished {
         run.warn_publicly(
@@ -185,19 +186,19 @@ fn succeed(
     reserve: Option<Reserve>,
     counted: &Counted,
     code: ExitCode,
-) -> Result<(), (Mark, io::Error)> {
+) -> Result<(), (Marker, io::Error)> {
     let prefix = &run.plan.prefix;
-    let of = |mark: Mark| move |error| (mark, error);
-    // Our marks must not change the time that the source's root has.
-    let root = dir.metadata().map_err(of(Mark::Statistics))?;
+    let of = |marker: Marker| move |error| (marker, error);
+    // Our markers must not change the time that the source's root has.
+    let root = dir.metadata().map_err(of(Marker::Statistics))?;
     if let Some(reserve) = reserve {
-        dir.remove(&reserve.name).map_err(of(Mark::Error))?;
+        dir.remove(&reserve.name).map_err(of(Marker::Error))?;
     }
-    dir.remove(&prefix.mark(Mark::Error)).map_err(of(Mark::Error))?;
-    write_statistics(run, dir, counted, Ok(code)).map_err(of(Mark::Statistics))?;
-    dir.replace(&prefix.mark(Mark::Completed), MODE, b"").map_err(of(Mark::Completed))?;
-    dir.set_modified(root.mtime(), root.mtime_nsec()).map_err(of(Mark::Completed))?;
-    dir.sync().map_err(of(Mark::Completed))
+    dir.remove(&prefix.marker(Marker::Error)).map_err(of(Marker::Error))?;
+    write_statistics(run, dir, counted, Ok(code)).map_err(of(Marker::Statistics))?;
+    dir.replace(&prefix.marker(Marker::Completed), MODE, b"").map_err(of(Marker::Completed))?;
+    dir.set_modified(root.mtime(), root.mtime_nsec()).map_err(of(Marker::Completed))?;
+    dir.sync().map_err(of(Marker::Completed))
 }
 
 fn rewrite_statistics(run: &Run<'_>, dir: &Dir, counted: &Counted, failure: &Failure) {
@@ -239,15 +240,15 @@ fn write_statistics(
             let _ = writeln!(text, "{LAST_CONTENT}: {bytes} bytes");
         }
     }
-    dir.replace(&run.plan.prefix.mark(Mark::Statistics), MODE, text.as_bytes())
+    dir.replace(&run.plan.prefix.marker(Marker::Statistics), MODE, text.as_bytes())
 }
 
-fn not_written(run: &Run<'_>, mark: &OsStr, error: &io::Error) -> Failure {
+fn not_written(run: &Run<'_>, marker: &OsStr, error: &io::Error) -> Failure {
     if is_no_room(error) {
-        let what = format!("{}: {}", display::name(mark), display::reason(error));
+        let what = format!("{}: {}", display::name(marker), display::reason(error));
         return Failure::DestinationFull { path: run.plan.destination.clone(), what };
     }
-    Failure::MarkNotWritten { path: run.plan.destination.join(mark), why: display::reason(error) }
+    Failure::MarkerNotWritten { path: run.plan.destination.join(marker), why: display::reason(error) }
 }
 
 /// Leaves the reason of a failure at the destination.
@@ -257,7 +258,7 @@ pub fn record_failure(run: &Run<'_>, destination: &Destination, failure: &Failur
             return Err(error);
         }
         // The reason counts for more than the statistics.
-        destination.dir.remove(&run.plan.prefix.mark(Mark::Statistics))?;
+        destination.dir.remove(&run.plan.prefix.marker(Marker::Statistics))?;
         write_error(run, destination, failure)
     });
     if let Err(error) = written {
@@ -271,7 +272,9 @@ pub fn record_failure(run: &Run<'_>, destination: &Destination, failure: &Failur
 /// Leaves all that is known of the run for programs; where that cannot be done, nothing older stays in its place.
 pub fn write_record(run: &Run<'_>, destination: &Destination, record: &Record, is_public: bool) {
     let mode = if is_public { MODE } else { PRIVATE_MODE };
-    if let Err(error) = write_record_in(&destination.dir, &run.plan.prefix.mark(Mark::Record), mode, record) {
+    if let Err(error) =
+        write_record_in(&destination.dir, &run.plan.prefix.marker(Marker::Record), mode, record)
+    {
         warning(format_args!(
             "the record of this run could not be written to the destination: {}.",
             display::reason(&error)
@@ -279,16 +282,16 @@ pub fn write_record(run: &Run<'_>, destination: &Destination, record: &Record, i
     }
 }
 
-fn write_record_in(dir: &Dir, mark: &OsStr, mode: u32, record: &Record) -> io::Result<()> {
+fn write_record_in(dir: &Dir, marker: &OsStr, mode: u32, record: &Record) -> io::Result<()> {
     let mut text = serde_json::to_vec_pretty(record).map_err(io::Error::other)?;
     text.push(b'\n');
-    // Our marks must not change the time that the source's root has.
+    // Our markers must not change the time that the source's root has.
     let root = dir.metadata()?;
-    let mut written = dir.replace(mark, mode, &text);
+    let mut written = dir.replace(marker, mode, &text);
     if written.is_err() {
-        dir.remove(mark)?;
+        dir.remove(marker)?;
         // On a full disk there may be room for it now.
-        written = dir.replace(mark, mode, &text);
+        written = dir.replace(marker, mode, &text);
     }
     dir.set_modified(root.mtime(), root.mtime_nsec())?;
     dir.sync()?;
@@ -299,16 +302,16 @@ fn write_error(run: &Run<'_>, destination: &Destination, failure: &Failure) -> i
     let (dir, prefix) = (&destination.dir, &run.plan.prefix);
     forget_completion(dir, prefix)?;
     let text = format!("{}\n", failure.for_everybody());
-    let mark = prefix.mark(Mark::Error);
-    if let Some((file, name)) = find_reserve(dir, &mark)? {
+    let marker = prefix.marker(Marker::Error);
+    if let Some((file, name)) = find_reserve(dir, &marker)? {
         let written = file.write_all_at(text.as_bytes(), 0).and_then(|()| {
             file.set_len(text.len() as u64)?;
-            dir.commit(&file, &name, &mark)
+            dir.commit(&file, &name, &marker)
         });
         if written.is_ok() {
             return Ok(());
         }
         dir.remove(&name)?;
     }
-    dir.replace(&mark, MODE, text.as_bytes())
+    dir.replace(&marker, MODE, text.as_bytes())
 }

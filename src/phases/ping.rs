@@ -11,7 +11,7 @@ use ureq::{Agent, Error};
 use crate::display;
 use crate::logging::warning;
 use crate::plan::ping_url::Address;
-use crate::record::{Record, Verdict};
+use crate::record::{Record, Status};
 use crate::run::Run;
 
 /// The longest that one request may take, from the look-up of the name to the answer.
@@ -74,9 +74,9 @@ pub fn announce(run: &Run<'_>) -> Option<Request> {
 pub fn finish(run: &Run<'_>, announcement: Option<Request>, record: &Record) {
     let Some(address) = &run.plan.ping else { return };
     let more = match record.outcome {
-        Verdict::Success | Verdict::Warning => "",
-        Verdict::Failed => "/fail",
-        Verdict::Skipped => return,
+        Status::Success | Status::Warning => "",
+        Status::Failed => "/fail",
+        Status::Skipped => return,
     };
     // The service must not hear of the end first.
     if let Some(announcement) = announcement {

@@ -26,7 +26,7 @@ use crate::fs::dir::Dir;
 use crate::fs::is_no_room;
 use crate::fs::space::Space;
 use crate::logging::warning;
-use crate::marker::Mark;
+use crate::marker::Marker;
 use crate::phases::census;
 use crate::phases::census::survey::Census;
 use crate::phases::endpoints::{Destination, Endpoints};
@@ -84,9 +84,9 @@ const NAMED: usize = 3;
 /// the newest stays. Without `--safety-net` only the clone's need counts.
 pub fn make_ready(run: &Run<'_>, destination: &Destination, census: &Census) -> Result<Nets, Failure> {
     run.go_on()?;
-    let mark = run.plan.prefix.mark(Mark::Completed);
+    let marker = run.plan.prefix.marker(Marker::Completed);
     // What cannot be found out keeps more.
-    let was_complete = destination.dir.kind(&mark).map_or(true, |kind| kind == Some(SFlag::S_IFREG));
+    let was_complete = destination.dir.kind(&marker).map_or(true, |kind| kind == Some(SFlag::S_IFREG));
     let nets =
         Nets { census: *census, was_complete, has_started: false, made: Vec::new(), giving: Giving::Nothing };
     let growth = census::growth(run, &destination.dir, census);

@@ -15,7 +15,7 @@ use crate::fs::resolve;
 use crate::fs::trust;
 use crate::logging::printed::Printed;
 use crate::logging::warning;
-use crate::marker::Mark;
+use crate::marker::Marker;
 use crate::outcome::Outcome;
 use crate::phases::outputs;
 use crate::process::{Command, End, stream};
@@ -147,7 +147,7 @@ fn check_interpreter(start: &[u8]) -> Result<PathBuf, String> {
 /// What each script is told of the run. Before the clone nothing is known of its end.
 fn told(run: &Run<'_>, outcome: Option<&Outcome>) -> Vec<(OsString, OsString)> {
     let plan = run.plan;
-    let statistics = plan.destination.join(plan.prefix.mark(Mark::Statistics));
+    let statistics = plan.destination.join(plan.prefix.marker(Marker::Statistics));
     let mut told = vec![
         ("COUNTERPART_SOURCE", plan.source.clone().into_os_string()),
         ("COUNTERPART_DESTINATION", plan.destination.clone().into_os_string()),

@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Write as _};
 
-use crate::record::{Record, Statistics, Verdict};
+use crate::record::{Record, Statistics, Status};
 
 /// The name of the metric that has to outlive a failed run.
 const LAST_SUCCESS: &str = "counterpart_last_success_timestamp_seconds";
@@ -62,7 +62,7 @@ pub fn text(record: &Record, last_success: Option<i64>) -> String {
     }
     text.gauge("counterpart_exit_code", "Exit code of the last run.", record.exit_code);
     text.describe("counterpart_outcome", "How the last run ended: 1 for the one that is true.");
-    for verdict in Verdict::ALL {
+    for verdict in Status::ALL {
         let (word, value) = (verdict.word(), u8::from(verdict == record.outcome));
         let _ = writeln!(
             text.text,

@@ -7,7 +7,7 @@ use chrono::Local;
 use crate::display;
 use crate::logging::warning;
 use crate::outcome::Outcome;
-use crate::record::{Lines, Phase, Record, SCHEMA, Verdict};
+use crate::record::{Lines, Phase, Record, SCHEMA, Status};
 use crate::run::Run;
 
 use crate::run::journal::Journal;
@@ -66,16 +66,16 @@ impl Run<'_> {
 
     /// What this end of the run is called.
     #[must_use]
-    pub fn verdict(&self, outcome: &Outcome) -> Verdict {
+    pub fn verdict(&self, outcome: &Outcome) -> Status {
         match outcome {
-            Outcome::Failed(_) => Verdict::Failed,
-            Outcome::Skipped => Verdict::Skipped,
+            Outcome::Failed(_) => Status::Failed,
+            Outcome::Skipped => Status::Skipped,
             Outcome::Completed | Outcome::Vanished | Outcome::TestRun
                 if self.journal.borrow().warnings.is_empty() =>
             {
-                Verdict::Success
+                Status::Success
             }
-            Outcome::Completed | Outcome::Vanished | Outcome::TestRun => Verdict::Warning,
+            Outcome::Completed | Outcome::Vanished | Outcome::TestRun => Status::Warning,
         }
     }
 

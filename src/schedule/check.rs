@@ -18,7 +18,7 @@ use crate::run::{Mode, Run};
 use crate::volume::mount_point::mount_point;
 
 /// Fails as the clone would; returns what speaks against it without making it impossible. Nothing is changed.
-pub fn judge(plan: &Plan, host: &Host, interrupts: &Interrupts) -> Result<Vec<String>, Failure> {
+pub fn check(plan: &Plan, host: &Host, interrupts: &Interrupts) -> Result<Vec<String>, Failure> {
     let mut host = host.clone();
     // What the job will have, not what whoever installs it has.
     if let Some((_, path)) = tool_environment().into_iter().find(|(name, _)| name == "PATH") {
@@ -29,7 +29,7 @@ pub fn judge(plan: &Plan, host: &Host, interrupts: &Interrupts) -> Result<Vec<St
     preflight::rsync(&run)?;
     let mut warnings = Vec::new();
     if is_missing(&plan.destination) {
-        endpoints::judge_source(&run)?;
+        endpoints::check_source(&run)?;
         if !plan.skip_if_missing {
             warnings.push(format!(
                 "the destination {} is not there now. As long as it is missing, the job fails.",

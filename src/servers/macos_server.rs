@@ -172,7 +172,7 @@ pub fn archive_commands(
     Ok(commands)
 }
 
-/// The value as it is, if it can stand between quotation marks.
+/// The value as it is, if it can stand between quotation markers.
 fn quotable(value: &[u8]) -> Result<&[u8], Unquotable> {
     let text = std::str::from_utf8(value).map_err(|_| Unquotable::NotText)?;
     if text.chars().any(char::is_control) {
@@ -181,7 +181,7 @@ fn quotable(value: &[u8]) -> Result<&[u8], Unquotable> {
     if text.contains(['"', '\\']) { Err(Unquotable::Quote) } else { Ok(value) }
 }
 
-/// The value of a key in what `serveradmin` prints, `postgres:state = "RUNNING"`, without quotation marks.
+/// The value of a key in what `serveradmin` prints, `postgres:state = "RUNNING"`, without quotation markers.
 #[must_use]
 pub fn value(printed: &[u8], key: &str) -> Option<String> {
     String::from_utf8_lossy(printed)

@@ -124,12 +124,13 @@ fn unquoted(text: &str, quote: char) -> Option<String> {
 #[must_use]
 pub fn is_harmless(line: &[u8]) -> bool {
     let text = String::from_utf8_lossy(line);
-    let marks = [": warning: ", ": detail: ", ": hint: ", "WARNING: ", "DETAIL: ", "HINT: ", "NOTICE: "];
+    let markers = [": warning: ", ": detail: ", ": hint: ", "WARNING: ", "DETAIL: ", "HINT: ", "NOTICE: "];
     let older =
         ["pg_dump: You might not be able to restore", "pg_dump: Consider using a full dump", "pg_dump:   "];
-    let is_warning =
-        marks.iter().any(|mark| text.contains(mark)) || older.iter().any(|start| text.starts_with(start));
-    let is_loss = ["not dumped", "ERROR: ", ": error: ", "FATAL: "].iter().any(|mark| text.contains(mark));
+    let is_warning = markers.iter().any(|marker| text.contains(marker))
+        || older.iter().any(|start| text.starts_with(start));
+    let is_loss =
+        ["not dumped", "ERROR: ", ": error: ", "FATAL: "].iter().any(|marker| text.contains(marker));
     text.trim().is_empty() || (is_warning && !is_loss)
 }
 

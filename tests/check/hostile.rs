@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use counterpart::fs::location::Location;
 use counterpart::marker::Prefix;
-use counterpart::record::{Record, Verdict};
+use counterpart::record::{Record, Status};
 use counterpart::state::{State, Store};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
@@ -17,11 +17,11 @@ use nix::unistd::{Pid, mkfifo};
 
 use crate::disk::LoopDisk;
 use crate::faulty::FaultyFuse;
-use crate::judgement::{NOW, record, state};
+use crate::rules::{NOW, record, state};
 use crate::sandbox::{Finished, STEM, Sandbox, wait_until};
 use crate::scene::{assert_answer, check, cloned, first, forget, now, plant};
 
-/// Marks of a clone of an hour ago.
+/// Markers of a clone of an hour ago.
 fn plant_clone(dir: &Path) {
     plant(dir, "completed", "", 3600);
     plant(
@@ -34,7 +34,7 @@ fn plant_clone(dir: &Path) {
 }
 
 /// Lets the machine remember a run of an hour ago.
-fn remember(sandbox: &Sandbox, destination: &Path, outcome: Verdict) {
+fn remember(sandbox: &Sandbox, destination: &Path, outcome: Status) {
     let mut run: Record = record(outcome, 3600);
     for moment in [&mut run.started, &mut run.ended] {
         moment.epoch += now() - NOW;
@@ -68,20 +68,20 @@ fn processes(path: &Path, word: &str) -> Vec<Pid> {
 fn planted_links_and_fifos_are_damage_and_are_never_followed() {
     for suffix in ["completed", "error", "stats", "stats.json"] {
         let sandbox = cloned();
-        let mark = sandbox.mark(suffix);
+        let marker = sandbox.marker(suffix);
         let told = format!("{STEM}{suffix} cannot be read: it is not a regular file");
         let target = sandbox.path().join("target");
         fs::write(&target, "secret").unwrap();
-        let _ = fs::remove_file(&mark);
-        symlink(&target, &mark).unwrap();
+        let _ = fs::remove_file(&marker);
+        symlink(&target, &marker).unwrap();
         let run = check(&sandbox, &[]);
         assert_answer(&run, 3, &[&told]);
         assert!(!run.out.contains("secret"), "{run}");
-        fs::remove_file(&mark).unwrap();
-        mkfifo(&mark, Mode::S_IRWXU).unwrap();
+        fs::remove_file(&marker).unwrap();
+        mkfifo(&marker, Mode::S_IRWXU).unwrap();
         assert_answer(&check(&sandbox, &[]), 3, &[&told]);
-        fs::remove_file(&mark).unwrap();
-        fs::create_dir(&mark).unwrap();
+        fs::remove_file(&marker).unwrap();
+        fs::create_dir(&marker).unwrap();
         assert_answer(&check(&sandbox, &[]), 3, &[&told]);
         forget(&sandbox);
         assert_answer(&check(&sandbox, &[]), 3, &[&told]);
@@ -89,23 +89,23 @@ fn planted_links_and_fifos_are_damage_and_are_never_followed() {
 }
 
 #[test]
-fn a_mark_of_endless_size_is_damage() {
+fn a_marker_of_endless_size_is_damage() {
     let sandbox = cloned();
     for suffix in ["error", "stats", "stats.json"] {
-        let kept = fs::read(sandbox.mark(suffix)).ok();
-        fs::File::create(sandbox.mark(suffix)).unwrap().set_len(1 << 40).unwrap();
+        let kept = fs::read(sandbox.marker(suffix)).ok();
+        fs::File::create(sandbox.marker(suffix)).unwrap().set_len(1 << 40).unwrap();
         assert_answer(
             &check(&sandbox, &[]),
             3,
             &[&format!("{STEM}{suffix} cannot be read: it has more than 1048576 bytes")],
         );
         match kept {
-            Some(content) => fs::write(sandbox.mark(suffix), content).unwrap(),
-            None => fs::remove_file(sandbox.mark(suffix)).unwrap(),
+            Some(content) => fs::write(sandbox.marker(suffix), content).unwrap(),
+            None => fs::remove_file(sandbox.marker(suffix)).unwrap(),
         }
     }
     assert_answer(&check(&sandbox, &[]), 0, &[]);
-    fs::write(sandbox.mark("stats"), "\0\0\0\0").unwrap();
+    fs::write(sandbox.marker("stats"), "\0\0\0\0").unwrap();
     assert_answer(&check(&sandbox, &[]), 3, &["stats cannot be read: it holds no statistics"]);
 }
 
@@ -113,7 +113,7 @@ fn a_mark_of_endless_size_is_damage() {
 fn a_reason_begins_neither_a_line_nor_performance_data() {
     let sandbox = cloned();
     forget(&sandbox);
-    fs::remove_file(sandbox.mark("completed")).unwrap();
+    fs::remove_file(sandbox.marker("completed")).unwrap();
     plant(&sandbox.destination, "error", "no | age=0s \x1b[2J\u{202e}\nCLONE OK - all is well\n", 60);
     let run = check(&sandbox, &[]);
     assert_answer(&run, 2, &["no \\#174 age=0s \\#033[2J\\#342\\#200\\#256"]);
@@ -150,7 +150,7 @@ fn a_destination_that_hangs_is_unknown_when_the_time_is_over() {
     let run = check_at(&sandbox, &fuse.path(), &["--timeout", "300ms"]);
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     assert_answer(&run, 3, &["it did not answer within 0.3 s, and this machine remembers no clone there"]);
-    for (outcome, words) in [(Verdict::Success, "completed 1 h"), (Verdict::Failed, "failed 1 h")] {
+    for (outcome, words) in [(Status::Success, "completed 1 h"), (Status::Failed, "failed 1 h")] {
         remember(&sandbox, &fuse.path(), outcome);
         let run = check_at(&sandbox, &fuse.path(), &["-t", "1"]);
         assert_answer(
@@ -193,7 +193,7 @@ fn a_filesystem_without_its_server_is_unknown_and_the_other_clones_are_judged() 
     let sandbox = cloned();
     let fuse = FaultyFuse::new();
     plant_clone(&fuse.path());
-    remember(&sandbox, &fuse.path(), Verdict::Success);
+    remember(&sandbox, &fuse.path(), Status::Success);
     assert_answer(&sandbox.run(["check"]), 0, &["2 clones: 2 OK"]);
     let stopped = Stopped::new(processes(&fuse.path(), "/usr/bin/python3"));
     let run = sandbox.run(["check", "--timeout", "1s"]);

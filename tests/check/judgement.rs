@@ -1,12 +1,12 @@
 //! The judgement by itself, on every combination of what can be known.
 
-use counterpart::check::judgement::{Facts, judge};
 use counterpart::check::limits::Limits;
-use counterpart::check::marks::{ErrorMark, Found, Marks, Place};
-use counterpart::check::status::{Judgement, Status};
+use counterpart::check::markers::{ErrorMark, Found, Markers, Place};
+use counterpart::check::rules::{Facts, judge};
+use counterpart::check::status::{Finding, Status};
 use counterpart::marker::Prefix;
 use counterpart::marker::stats::StatsFile;
-use counterpart::record::{Lines, Moment, Record, SCHEMA, Statistics, Verdict};
+use counterpart::record::{Lines, Moment, Record, SCHEMA, Statistics, Status};
 use counterpart::state::State;
 
 /// The present; ages are counted back from here.
@@ -23,7 +23,7 @@ fn moment(epoch: i64) -> Moment {
 }
 
 /// A run of four minutes that ended so long ago.
-pub fn record(outcome: Verdict, ago: i64) -> Record {
+pub fn record(outcome: Status, ago: i64) -> Record {
     Record {
         schema: SCHEMA,
         counterpart: "2.0.0".to_owned(),
@@ -33,8 +33,8 @@ pub fn record(outcome: Verdict, ago: i64) -> Record {
         destination: "/mnt/clone".to_owned(),
         prefix: "me.jedda".to_owned(),
         outcome,
-        exit_code: u8::from(outcome == Verdict::Failed) * 12,
-        reason: (outcome == Verdict::Failed).then(|| "The cable fell out.".to_owned()),
+        exit_code: u8::from(outcome == Status::Failed) * 12,
+        reason: (outcome == Status::Failed).then(|| "The cable fell out.".to_owned()),
         warnings: Lines::default(),
         started: moment(NOW - ago - 240),
         ended: moment(NOW - ago),
@@ -60,16 +60,16 @@ pub fn state(last: Option<Record>, last_success: Option<Record>) -> State {
 
 /// What is remembered after a success so long ago.
 fn good(ago: i64) -> State {
-    state(Some(record(Verdict::Success, ago)), Some(record(Verdict::Success, ago)))
+    state(Some(record(Status::Success, ago)), Some(record(Status::Success, ago)))
 }
 
 /// What is remembered after a failure, and a success before it.
 fn bad(ago: i64, success: Option<i64>) -> State {
-    state(Some(record(Verdict::Failed, ago)), success.map(|ago| record(Verdict::Success, ago)))
+    state(Some(record(Status::Failed, ago)), success.map(|ago| record(Status::Success, ago)))
 }
 
-fn bare() -> Marks {
-    Marks {
+fn bare() -> Markers {
+    Markers {
         completed: Found::Absent,
         error: Found::Absent,
         statistics: Found::Absent,
@@ -78,9 +78,9 @@ fn bare() -> Marks {
     }
 }
 
-/// The marks after a success so long ago.
-fn complete(ago: i64) -> Marks {
-    Marks {
+/// The markers after a success so long ago.
+fn complete(ago: i64) -> Markers {
+    Markers {
         completed: Found::Present(NOW - ago),
         statistics: Found::Present(statistics(ago, Some(0))),
         identity: Found::Present(()),
@@ -103,22 +103,22 @@ fn error(ago: i64) -> Found<ErrorMark> {
     Found::Present(ErrorMark { at: NOW - ago, reason: "The disk is full.".to_owned() })
 }
 
-fn seen(marks: Marks) -> Place {
-    Place::Seen(Box::new(marks))
+fn seen(markers: Markers) -> Place {
+    Place::Seen(Box::new(markers))
 }
 
-fn of(place: &Place, state: Option<&State>) -> Judgement {
-    judge(&Facts { place, state: Ok(state), stem: STEM, now: NOW }, LIMITS)
+fn of(place: &Place, state: Option<&State>) -> Finding {
+    verify(&Facts { place, state: Ok(state), stem: STEM, now: NOW }, LIMITS)
 }
 
 #[track_caller]
-fn expect(place: &Place, state: Option<&State>, status: Status, words: &[&str]) -> Judgement {
-    let judgement = of(place, state);
-    assert_eq!(judgement.status, status, "{judgement:?}");
+fn expect(place: &Place, state: Option<&State>, status: Status, words: &[&str]) -> Finding {
+    let ending = of(place, state);
+    assert_eq!(ending.status, status, "{judgement:?}");
     for word in words {
-        assert!(judgement.sentence.contains(word), "{word:?} is not in {:?}", judgement.sentence);
+        assert!(ending.sentence.contains(word), "{word:?} is not in {:?}", ending.sentence);
     }
-    judgement
+    ending
 }
 
 #[test]
@@ -137,21 +137,21 @@ fn age_alone_decides_after_a_success() {
             (Place::Barred, Some(good(ago))),
             (seen(bare()), Some(good(ago))),
         ] {
-            let judgement = expect(&place, state.as_ref(), status, &["completed "]);
-            assert_eq!(judgement.figures.age, Some(ago), "{judgement:?}");
+            let ending = expect(&place, state.as_ref(), status, &["completed "]);
+            assert_eq!(ending.figures.age, Some(ago), "{judgement:?}");
         }
     }
 }
 
 #[test]
 fn the_words_are_those_of_a_person() {
-    let judgement = expect(&seen(complete(3 * HOUR + 12 * 60)), None, Status::Ok, &[]);
-    let sentence = &judgement.sentence;
+    let ending = expect(&seen(complete(3 * HOUR + 12 * 60)), None, Status::Ok, &[]);
+    let sentence = &ending.sentence;
     assert!(sentence.starts_with("completed 3 h 12 min ago (2027-01-1"), "{sentence}");
     assert!(sentence.ends_with("), 3 of 10 files copied in 1 min"), "{sentence}");
-    let judgement = expect(&seen(complete(HOUR)), Some(&good(HOUR)), Status::Ok, &[]);
-    assert!(judgement.sentence.ends_with("), 1,204 of 133,002 files copied in 4 min"), "{judgement:?}");
-    assert_eq!(judgement.details, ["Source: / on host", "Log: /var/log/counterpart/Counterpart_x"]);
+    let ending = expect(&seen(complete(HOUR)), Some(&good(HOUR)), Status::Ok, &[]);
+    assert!(ending.sentence.ends_with("), 1,204 of 133,002 files copied in 4 min"), "{judgement:?}");
+    assert_eq!(ending.details, ["Source: / on host", "Log: /var/log/counterpart/Counterpart_x"]);
     expect(
         &seen(complete(60 * HOUR)),
         None,
@@ -162,67 +162,67 @@ fn the_words_are_those_of_a_person() {
 
 #[test]
 fn a_failure_after_the_last_success_is_critical_wherever_it_is_known_from() {
-    let failed = Marks { error: error(HOUR), identity: Found::Present(()), ..bare() };
+    let failed = Markers { error: error(HOUR), identity: Found::Present(()), ..bare() };
     let words = &["failed 1 h ago", "The disk is full; the last success was 20 h ago"][..];
     expect(&seen(failed.clone()), Some(&good(20 * HOUR)), Status::Critical, words);
     expect(&seen(failed.clone()), None, Status::Critical, &["The disk is full; no earlier success is known"]);
     // Not written to the destination: it was refused, or read-only, or not there.
     let memory = bad(HOUR, Some(20 * HOUR));
     for place in [seen(complete(20 * HOUR)), seen(bare()), Place::Missing, Place::Barred] {
-        let judgement = expect(
+        let ending = expect(
             &place,
             Some(&memory),
             Status::Critical,
             &["The cable fell out; the last success was 20 h"],
         );
-        assert_eq!(judgement.figures.age, Some(20 * HOUR));
-        assert_eq!(judgement.details[0], "Reason: The cable fell out.");
+        assert_eq!(ending.figures.age, Some(20 * HOUR));
+        assert_eq!(ending.details[0], "Reason: The cable fell out.");
     }
     // Told by the statistics in JSON alone.
-    let told = Marks { record: Found::Present(record(Verdict::Failed, HOUR)), ..complete(20 * HOUR) };
+    let told = Markers { record: Found::Present(record(Status::Failed, HOUR)), ..complete(20 * HOUR) };
     expect(&seen(told), None, Status::Critical, &["The cable fell out"]);
 }
 
 #[test]
 fn a_failure_before_the_last_success_is_over() {
     // The original left its error when a later run succeeded.
-    let both = Marks { error: error(30 * HOUR), ..complete(HOUR) };
+    let both = Markers { error: error(30 * HOUR), ..complete(HOUR) };
     expect(&seen(both.clone()), None, Status::Ok, &["completed 1 h ago"]);
     // Another machine, or the original, has cloned since.
     expect(&seen(complete(HOUR)), Some(&bad(30 * HOUR, None)), Status::Ok, &["completed 1 h ago"]);
-    let later = Marks { error: error(HOUR), ..complete(30 * HOUR) };
+    let later = Markers { error: error(HOUR), ..complete(30 * HOUR) };
     expect(&seen(later), None, Status::Critical, &["failed 1 h ago"]);
 }
 
 #[test]
 fn each_source_knows_the_order_of_its_own_runs_whatever_the_clocks_did() {
-    // The clock was set back between the success and the failure that removed its mark.
-    let marks = Marks { completed: Found::Absent, error: error(3 * HOUR), ..complete(HOUR) };
-    expect(&seen(marks), None, Status::Critical, &["failed 3 h ago", "the last success was 1 h ago"]);
+    // The clock was set back between the success and the failure that removed its marker.
+    let markers = Markers { completed: Found::Absent, error: error(3 * HOUR), ..complete(HOUR) };
+    expect(&seen(markers), None, Status::Critical, &["failed 3 h ago", "the last success was 1 h ago"]);
     expect(&Place::Missing, Some(&bad(3 * HOUR, Some(HOUR))), Status::Critical, &["failed 3 h ago"]);
 }
 
 #[test]
 fn a_failure_in_the_same_second_as_a_success_counts() {
     expect(&seen(complete(HOUR)), Some(&bad(HOUR, Some(HOUR))), Status::Critical, &["failed 1 h ago"]);
-    expect(&seen(Marks { error: error(HOUR), ..complete(HOUR) }), None, Status::Critical, &["failed"]);
+    expect(&seen(Markers { error: error(HOUR), ..complete(HOUR) }), None, Status::Critical, &["failed"]);
 }
 
 #[test]
 fn a_run_that_never_succeeded_is_critical() {
-    let begun = Marks { identity: Found::Present(()), ..bare() };
+    let begun = Markers { identity: Found::Present(()), ..bare() };
     expect(
         &seen(begun.clone()),
         None,
         Status::Critical,
         &["no clone was ever completed", "under way or was killed"],
     );
-    let skipped = state(Some(record(Verdict::Skipped, HOUR)), None);
+    let skipped = state(Some(record(Status::Skipped, HOUR)), None);
     expect(&Place::Missing, Some(&skipped), Status::Critical, &["no clone was ever completed"]);
-    // The original wrote "Clone Completed" after failures as well: without its mark that says nothing.
-    let only = Marks { statistics: Found::Present(statistics(HOUR, None)), ..bare() };
+    // The original wrote "Clone Completed" after failures as well: without its marker that says nothing.
+    let only = Markers { statistics: Found::Present(statistics(HOUR, None)), ..bare() };
     expect(&seen(only), None, Status::Critical, &["no clone was ever completed"]);
-    let of_failure = Marks { statistics: Found::Present(statistics(HOUR, Some(12))), ..begun };
+    let of_failure = Markers { statistics: Found::Present(statistics(HOUR, Some(12))), ..begun };
     expect(&seen(of_failure), None, Status::Critical, &["no clone was ever completed"]);
 }
 
@@ -235,8 +235,8 @@ fn what_nobody_has_heard_of_is_unknown() {
         (Place::Broken("Input/output error".to_owned()), "Input/output error"),
         (Place::Silent(10.0), "did not answer within 10 s"),
     ] {
-        let judgement = expect(&place, None, Status::Unknown, &[words, "remembers n"]);
-        assert_eq!(judgement.figures.age, None);
+        let ending = expect(&place, None, Status::Unknown, &[words, "remembers n"]);
+        assert_eq!(ending.figures.age, None);
         // A memory without a run is none.
         expect(&place, Some(&state(None, None)), Status::Unknown, &[]);
     }
@@ -244,24 +244,24 @@ fn what_nobody_has_heard_of_is_unknown() {
 
 #[test]
 fn warnings_of_a_success_are_a_warning_until_it_is_too_old() {
-    let mut run = record(Verdict::Warning, HOUR);
+    let mut run = record(Status::Warning, HOUR);
     run.warnings.push("the post-clone script ended with 3".to_owned());
     run.warnings.more = 1;
     let memory = state(Some(run.clone()), Some(run.clone()));
     for place in [Place::Missing, seen(complete(HOUR)), seen(complete(HOUR + 100))] {
-        let judgement =
+        let ending =
             expect(&place, Some(&memory), Status::Warning, &["with warnings: the post-clone script ended"]);
-        assert_eq!(judgement.details[0], "Warning: the post-clone script ended with 3");
-        assert_eq!(judgement.details[1], "Warning: and 1 more");
+        assert_eq!(ending.details[0], "Warning: the post-clone script ended with 3");
+        assert_eq!(ending.details[1], "Warning: and 1 more");
     }
-    let told = Marks { record: Found::Present(run), ..complete(HOUR) };
+    let told = Markers { record: Found::Present(run), ..complete(HOUR) };
     expect(&seen(told), None, Status::Warning, &["post-clone"]);
-    let vanished = Marks { statistics: Found::Present(statistics(HOUR, Some(24))), ..complete(HOUR) };
+    let vanished = Markers { statistics: Found::Present(statistics(HOUR, Some(24))), ..complete(HOUR) };
     expect(&seen(vanished), None, Status::Warning, &["files vanished"]);
-    let old = record(Verdict::Warning, 60 * HOUR);
+    let old = record(Status::Warning, 60 * HOUR);
     expect(&Place::Missing, Some(&state(Some(old.clone()), Some(old))), Status::Critical, &["with warnings"]);
     // A warning of an earlier run is over.
-    let earlier = state(Some(record(Verdict::Warning, 20 * HOUR)), Some(record(Verdict::Warning, 20 * HOUR)));
+    let earlier = state(Some(record(Status::Warning, 20 * HOUR)), Some(record(Status::Warning, 20 * HOUR)));
     expect(&seen(complete(HOUR)), Some(&earlier), Status::Ok, &[]);
 }
 
@@ -270,11 +270,11 @@ fn a_run_that_is_under_way_or_was_killed_is_judged_by_the_success_before() {
     for (ago, status) in
         [(20 * HOUR, Status::Ok), (30 * HOUR, Status::Warning), (60 * HOUR, Status::Critical)]
     {
-        let marks = Marks { completed: Found::Absent, ..complete(ago) };
-        let judgement =
-            expect(&seen(marks.clone()), None, status, &["is not complete", "under way or was killed"]);
-        assert_eq!(judgement.figures.age, Some(ago));
-        expect(&seen(marks), Some(&good(ago)), status, &["under way or was killed"]);
+        let markers = Markers { completed: Found::Absent, ..complete(ago) };
+        let ending =
+            expect(&seen(markers.clone()), None, status, &["is not complete", "under way or was killed"]);
+        assert_eq!(ending.figures.age, Some(ago));
+        expect(&seen(markers), Some(&good(ago)), status, &["under way or was killed"]);
     }
 }
 
@@ -283,22 +283,21 @@ fn a_skipped_run_leaves_it_to_the_age() {
     for (ago, status) in
         [(20 * HOUR, Status::Ok), (30 * HOUR, Status::Warning), (60 * HOUR, Status::Critical)]
     {
-        let memory = state(Some(record(Verdict::Skipped, HOUR)), Some(record(Verdict::Success, ago)));
-        let judgement = expect(&Place::Missing, Some(&memory), status, &["the destination is not there now"]);
-        assert!(judgement.details.last().unwrap().contains("was skipped"), "{judgement:?}");
+        let memory = state(Some(record(Status::Skipped, HOUR)), Some(record(Status::Success, ago)));
+        let ending = expect(&Place::Missing, Some(&memory), status, &["the destination is not there now"]);
+        assert!(ending.details.last().unwrap().contains("was skipped"), "{judgement:?}");
     }
 }
 
 #[test]
 fn a_time_in_the_future_is_a_warning_and_outweighs_no_failure() {
-    let judgement =
-        expect(&seen(complete(-2 * HOUR)), None, Status::Warning, &["2 h in the future", "clock"]);
-    assert_eq!(judgement.figures.age, Some(0));
+    let ending = expect(&seen(complete(-2 * HOUR)), None, Status::Warning, &["2 h in the future", "clock"]);
+    assert_eq!(ending.figures.age, Some(0));
     // A minute may be another machine's clock.
-    let judgement = expect(&seen(complete(-30)), None, Status::Ok, &["completed 0 s ago"]);
-    assert_eq!(judgement.figures.age, Some(0));
+    let ending = expect(&seen(complete(-30)), None, Status::Ok, &["completed 0 s ago"]);
+    assert_eq!(ending.figures.age, Some(0));
     expect(&seen(complete(-2 * HOUR)), Some(&bad(HOUR, None)), Status::Critical, &["failed 1 h ago"]);
-    expect(&seen(Marks { error: error(-2 * HOUR), ..bare() }), None, Status::Critical, &["failed 0 s ago"]);
+    expect(&seen(Markers { error: error(-2 * HOUR), ..bare() }), None, Status::Critical, &["failed 0 s ago"]);
     expect(&seen(complete(i64::MIN + NOW + 1)), None, Status::Warning, &["in the future"]);
     expect(&seen(complete(i64::MAX)), None, Status::Critical, &["longer ago than"]);
 }
@@ -306,12 +305,12 @@ fn a_time_in_the_future_is_a_warning_and_outweighs_no_failure() {
 #[test]
 fn damage_is_unknown_unless_something_worse_is_known() {
     let damage = || "it is not a regular file".to_owned();
-    let all: [fn(Marks, String) -> Marks; 5] = [
-        |marks, why| Marks { completed: Found::Damaged(why), ..marks },
-        |marks, why| Marks { error: Found::Damaged(why), ..marks },
-        |marks, why| Marks { statistics: Found::Damaged(why), ..marks },
-        |marks, why| Marks { record: Found::Damaged(why), ..marks },
-        |marks, why| Marks { identity: Found::Damaged(why), ..marks },
+    let all: [fn(Markers, String) -> Markers; 5] = [
+        |markers, why| Markers { completed: Found::Damaged(why), ..markers },
+        |markers, why| Markers { error: Found::Damaged(why), ..markers },
+        |markers, why| Markers { statistics: Found::Damaged(why), ..markers },
+        |markers, why| Markers { record: Found::Damaged(why), ..markers },
+        |markers, why| Markers { identity: Found::Damaged(why), ..markers },
     ];
     for (break_it, name) in all.iter().zip(["completed", "error", "stats", "stats.json", "id"]) {
         let told = format!("{STEM}{name} cannot be read: it is not a regular file");
@@ -333,12 +332,10 @@ fn a_memory_that_cannot_be_read_is_unknown_unless_something_worse_is_known() {
         (seen(bare()), Status::Unknown),
     ] {
         let facts = Facts { place: &place, state: Err("EOF while parsing"), stem: STEM, now: NOW };
-        let judgement = judge(&facts, LIMITS);
-        assert_eq!(judgement.status, status, "{judgement:?}");
-        assert!(
-            judgement.sentence.ends_with("what this machine remembers cannot be read: EOF while parsing")
-        );
-        assert!(!judgement.sentence.contains("judged by"), "{judgement:?}");
+        let ending = verify(&facts, LIMITS);
+        assert_eq!(ending.status, status, "{judgement:?}");
+        assert!(ending.sentence.ends_with("what this machine remembers cannot be read: EOF while parsing"));
+        assert!(!ending.sentence.contains("judged by"), "{judgement:?}");
     }
 }
 
@@ -360,26 +357,26 @@ fn a_destination_that_breaks_or_hangs_is_unknown_and_what_is_remembered_is_told(
 
 #[test]
 fn disks_that_take_turns_are_told() {
-    let judgement = expect(&seen(complete(30 * HOUR)), Some(&good(HOUR)), Status::Ok, &["completed 1 h ago"]);
+    let ending = expect(&seen(complete(30 * HOUR)), Some(&good(HOUR)), Status::Ok, &["completed 1 h ago"]);
     assert!(
-        judgement.details.iter().any(|line| line.contains("now holds the clone of 2027-01-1")),
+        ending.details.iter().any(|line| line.contains("now holds the clone of 2027-01-1")),
         "{judgement:?}"
     );
-    let failed = Marks { error: error(30 * HOUR), identity: Found::Present(()), ..bare() };
-    let judgement = expect(&seen(failed), Some(&good(HOUR)), Status::Ok, &["completed 1 h ago"]);
-    assert!(judgement.details.iter().any(|line| line.contains("has the error of 2027")), "{judgement:?}");
-    let judgement = expect(&seen(complete(HOUR)), Some(&good(HOUR)), Status::Ok, &[]);
-    assert!(!judgement.details.iter().any(|line| line.contains("The disk")), "{judgement:?}");
+    let failed = Markers { error: error(30 * HOUR), identity: Found::Present(()), ..bare() };
+    let ending = expect(&seen(failed), Some(&good(HOUR)), Status::Ok, &["completed 1 h ago"]);
+    assert!(ending.details.iter().any(|line| line.contains("has the error of 2027")), "{judgement:?}");
+    let ending = expect(&seen(complete(HOUR)), Some(&good(HOUR)), Status::Ok, &[]);
+    assert!(!ending.details.iter().any(|line| line.contains("The disk")), "{judgement:?}");
 }
 
 #[test]
 fn the_completion_is_when_rsync_was_done_and_not_when_the_scripts_were() {
-    // The run went on for an hour after the mark.
-    let mut run = record(Verdict::Success, HOUR);
+    // The run went on for an hour after the marker.
+    let mut run = record(Status::Success, HOUR);
     run.started = moment(NOW - 3 * HOUR);
-    let judgement = of(&seen(complete(2 * HOUR)), Some(&state(Some(run.clone()), Some(run))));
-    assert_eq!((judgement.status, judgement.figures.age), (Status::Ok, Some(2 * HOUR)), "{judgement:?}");
-    assert_eq!(judgement.figures.files, Some(133_002), "the record's");
+    let ending = of(&seen(complete(2 * HOUR)), Some(&state(Some(run.clone()), Some(run))));
+    assert_eq!((ending.status, ending.figures.age), (Status::Ok, Some(2 * HOUR)), "{judgement:?}");
+    assert_eq!(ending.figures.files, Some(133_002), "the record's");
 }
 
 #[test]
@@ -396,15 +393,15 @@ fn every_combination_is_consistent() {
                         // The last run is the last run.
                         continue;
                     }
-                    let marks = Marks {
+                    let markers = Markers {
                         completed: completed.map_or(Found::Absent, |ago| Found::Present(NOW - ago)),
                         error: failed.map_or(Found::Absent, error),
                         ..bare()
                     };
-                    let success = remembered.map(|ago| record(Verdict::Success, ago));
-                    let failure = remembered_failure.map(|ago| record(Verdict::Failed, ago));
+                    let success = remembered.map(|ago| record(Status::Success, ago));
+                    let failure = remembered_failure.map(|ago| record(Status::Failed, ago));
                     let memory = state(failure.or_else(|| success.clone()), success);
-                    let judgement = of(&seen(marks), Some(&memory));
+                    let ending = of(&seen(markers), Some(&memory));
                     let newest = |ages: [Option<i64>; 2]| ages.into_iter().flatten().min();
                     let (good, bad) = (newest([completed, remembered]), newest([failed, remembered_failure]));
                     let expected = match (good, bad) {
@@ -416,10 +413,10 @@ fn every_combination_is_consistent() {
                         (Some(_), _) => Status::Ok,
                     };
                     assert_eq!(
-                        judgement.status, expected,
+                        ending.status, expected,
                         "{judgement:?} {completed:?} {failed:?} {remembered:?}"
                     );
-                    assert_eq!(judgement.figures.age, good, "{judgement:?}");
+                    assert_eq!(ending.figures.age, good, "{judgement:?}");
                     seen_at_all[usize::from(expected.number())] += 1;
                 }
             }

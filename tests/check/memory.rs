@@ -1,4 +1,4 @@
-//! All that this machine remembers, judged at once.
+//! All that this machine remembers, checked at once.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -88,7 +88,7 @@ fn a_damaged_memory_is_unknown() {
     let later = String::from_utf8(whole).unwrap().replacen("\"schema\": 1", "\"schema\": 2", 1);
     fs::write(&memories(&sandbox)[0], later).unwrap();
     assert_answer(&check(&sandbox, &[]), 3, &["a later version of Counterpart wrote it"]);
-    // Others are judged beside it.
+    // Others are checked beside it.
     second(&sandbox, "other", &[]);
     assert_answer(&sandbox.run(["check"]), 3, &["2 clones: 1 UNKNOWN, 1 OK"]);
     fs::remove_file(&memories(&sandbox)[0]).unwrap();
@@ -150,7 +150,7 @@ fn nobody_may_ask_and_sees_what_root_remembers() {
     assert_answer(&as_nobody(&sandbox, &["-d", destination]), 3, &["this user may not look at it"]);
     chmod(&sandbox.destination, 0o755);
     assert_answer(&as_nobody(&sandbox, &["-d", destination]), 0, &["completed "]);
-    chmod(&sandbox.mark("stats"), 0o600);
+    chmod(&sandbox.marker("stats"), 0o600);
     assert_answer(
         &as_nobody(&sandbox, &["-d", destination]),
         3,
@@ -232,7 +232,7 @@ fn one_memory_that_cannot_be_read_does_not_hide_the_other() {
         assert_answer(&run, 0, &["completed "]);
         note(&run, &own);
     }
-    // What the machine remembers is judged all the same: here, a failure.
+    // What the machine remembers is checked all the same: here, a failure.
     fs::remove_dir_all(&sandbox.destination).unwrap();
     fs::rename(&system, sandbox.host().join("aside")).unwrap();
     fs::remove_dir(&own).unwrap();
@@ -287,7 +287,7 @@ fn a_run_by_a_clock_that_was_ahead_does_not_outlive_those_after_it() {
 #[test]
 fn a_disk_with_a_completion_in_the_future_does_not_hide_what_is_remembered() {
     let sandbox = cloned();
-    crate::tree::set_mtime(&sandbox.mark("completed"), crate::scene::now() + 10 * 365 * 86_400, 0);
+    crate::tree::set_mtime(&sandbox.marker("completed"), crate::scene::now() + 10 * 365 * 86_400, 0);
     age_memory(&sandbox, 60 * 3600);
     let run = check(&sandbox, &[]);
     assert_answer(&run, 2, &["completed 2 d 12 h ago"]);

@@ -14,7 +14,7 @@ const HOUR: i64 = 3600;
 
 /// What stands in `.stats` behind a label.
 fn number(sandbox: &Sandbox, label: &str) -> String {
-    let text = sandbox.read_mark("stats");
+    let text = sandbox.read_marker("stats");
     let value = text.lines().find_map(|line| line.strip_prefix(&format!("{label}: "))).unwrap();
     value.trim_end_matches(" bytes").to_owned()
 }
@@ -62,21 +62,21 @@ fn an_old_clone_is_a_warning_and_then_critical() {
     assert_answer(&run, 2, &["completed 2 d 3 h ago", "longer ago than 2 d 2 h"]);
     let age: i64 = performance(&run)["age"].strip_suffix("s;93600;180000;0").unwrap().parse().unwrap();
     assert!((51 * HOUR..51 * HOUR + 120).contains(&age), "{run}");
-    // The marks alone tell the same.
+    // The markers alone tell the same.
     forget(&sandbox);
     assert_answer(&check(&sandbox, &[]), 2, &["completed 2 d 3 h ago"]);
 }
 
 #[test]
-fn the_age_is_that_of_the_mark() {
+fn the_age_is_that_of_the_marker() {
     let sandbox = cloned();
     forget(&sandbox);
-    let mark = sandbox.mark("completed");
-    set_mtime(&mark, now() - 5000, 0);
+    let marker = sandbox.marker("completed");
+    set_mtime(&marker, now() - 5000, 0);
     let run = check(&sandbox, &[]);
     let age: i64 = performance(&run)["age"].split_once('s').unwrap().0.parse().unwrap();
-    assert!((now() - fs::metadata(&mark).unwrap().mtime() - age).abs() < 20, "{run}");
-    set_mtime(&mark, now() + 3 * HOUR, 0);
+    assert!((now() - fs::metadata(&marker).unwrap().mtime() - age).abs() < 20, "{run}");
+    set_mtime(&marker, now() + 3 * HOUR, 0);
     assert_answer(&check(&sandbox, &[]), 1, &["in the future: a clock is or was wrong"]);
 }
 
@@ -91,7 +91,7 @@ fn a_failed_run_is_critical_until_the_next_success() {
     assert!(run.out.contains("\nReason: ") && run.out.contains("\nLog: "), "{run}");
     let age: i64 = performance(&run)["age"].strip_suffix("s;93600;180000;0").unwrap().parse().unwrap();
     assert!((HOUR..HOUR + 120).contains(&age), "{run}");
-    // By the memory alone, and by the marks alone, whose statistics still know the success.
+    // By the memory alone, and by the markers alone, whose statistics still know the success.
     let away = sandbox.path().join("away");
     fs::rename(&sandbox.destination, &away).unwrap();
     assert_answer(&check(&sandbox, &[]), 2, words);
@@ -110,7 +110,7 @@ fn a_failure_that_left_nothing_at_the_destination_is_seen() {
     age(&sandbox, HOUR);
     let destination = sandbox.destination.to_str().unwrap();
     sandbox.run(["-s", destination, "-d", destination]).assert_code(87);
-    assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
     assert_answer(&check(&sandbox, &[]), 2, &["failed ", "the last success was 1 h"]);
 }
 
@@ -122,8 +122,8 @@ fn a_failed_first_clone_never_succeeded() {
     let run = check(&sandbox, &[]);
     assert_answer(&run, 2, &["rsync ended with code 12", "no earlier success is known"]);
     assert!(performance(&run).is_empty(), "{run}");
-    fs::remove_file(sandbox.mark("error")).unwrap();
-    fs::remove_file(sandbox.mark("stats.json")).unwrap();
+    fs::remove_file(sandbox.marker("error")).unwrap();
+    fs::remove_file(sandbox.marker("stats.json")).unwrap();
     forget(&sandbox);
     assert_answer(&check(&sandbox, &[]), 2, &["no clone was ever completed"]);
 }
@@ -203,7 +203,7 @@ fn another_prefix_is_another_clone() {
     assert_answer(&check(&sandbox, &[]), 3, &["no mark of a clone is there"]);
 }
 
-/// What the original 1.2.1 left after a success: its mark and its six lines.
+/// What the original 1.2.1 left after a success: its marker and its six lines.
 fn plant_original(sandbox: &Sandbox, ago: i64) {
     let (began, ended) = (now() - ago - 240, now() - ago);
     let stats = format!(
@@ -224,7 +224,7 @@ fn what_the_original_left_is_read() {
     assert_eq!(data.get("deleted"), None, "the original did not count them");
     assert_eq!((data["duration"].as_str(), data["size"].as_str()), ("240.000s;;;0", "24697752B;;;0"));
     // It wrote its statistics after failures too, and says "Clone Completed" in them.
-    fs::remove_file(sandbox.mark("completed")).unwrap();
+    fs::remove_file(sandbox.marker("completed")).unwrap();
     plant(&sandbox.destination, "error", "Rsync exited with code 12\n", 3 * HOUR);
     let run = check(&sandbox, &[]);
     assert_answer(&run, 2, &["failed 3 h ago", "Rsync exited with code 12", "no earlier success is known"]);
@@ -245,16 +245,16 @@ fn the_statistics_in_json_tell_more() {
     record["outcome"] = "warning".into();
     record["warnings"]["first"] = serde_json::json!(["the battery is low | x=1"]);
     forget(&sandbox);
-    fs::write(sandbox.mark("stats.json"), record.to_string()).unwrap();
+    fs::write(sandbox.marker("stats.json"), record.to_string()).unwrap();
     let run = check(&sandbox, &[]);
     assert_answer(&run, 1, &["completed ", "with warnings: the battery is low \\#174 x=1"]);
     record["schema"] = 99.into();
-    fs::write(sandbox.mark("stats.json"), record.to_string()).unwrap();
+    fs::write(sandbox.marker("stats.json"), record.to_string()).unwrap();
     assert_answer(
         &check(&sandbox, &[]),
         3,
         &["stats.json cannot be read: a later version of Counterpart wrote it"],
     );
-    fs::write(sandbox.mark("stats.json"), &record.to_string()[..100]).unwrap();
+    fs::write(sandbox.marker("stats.json"), &record.to_string()[..100]).unwrap();
     assert_answer(&check(&sandbox, &[]), 3, &["stats.json cannot be read: "]);
 }

@@ -63,17 +63,17 @@ pub fn now() -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap()
 }
 
-/// Makes everything that is known of the clone so many seconds older: marks and memory.
+/// Makes everything that is known of the clone so many seconds older: markers and memory.
 pub fn age(sandbox: &Sandbox, seconds: i64) {
-    for mark in sandbox.marks() {
-        let path = sandbox.mark(&mark);
+    for marker in sandbox.markers() {
+        let path = sandbox.marker(&marker);
         let modified = fs::metadata(&path).unwrap().modified().unwrap();
         let at = i64::try_from(modified.duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap();
         set_mtime(&path, at - seconds, 0);
     }
-    age_statistics(&sandbox.mark("stats"), seconds);
-    if sandbox.mark("stats.json").exists() {
-        age_json(&sandbox.mark("stats.json"), "", seconds);
+    age_statistics(&sandbox.marker("stats"), seconds);
+    if sandbox.marker("stats.json").exists() {
+        age_json(&sandbox.marker("stats.json"), "", seconds);
     }
     age_memory(sandbox, seconds);
 }

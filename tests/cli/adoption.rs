@@ -128,7 +128,7 @@ fn adopt_allows_it_once_and_then_it_is_ours() {
 }
 
 #[test]
-fn each_owning_mark_of_ours_or_the_default_is_leave_enough() {
+fn each_owning_marker_of_ours_or_the_default_is_leave_enough() {
     for (prefix, owner) in
         [("me.jedda", "me.jedda"), ("org.example", "org.example"), ("org.example", "me.jedda")]
     {
@@ -144,15 +144,15 @@ fn each_owning_mark_of_ours_or_the_default_is_leave_enough() {
 }
 
 #[test]
-fn other_marks_are_none() {
+fn other_markers_are_none() {
     let sandbox = Sandbox::new();
     sandbox.write("file", "content");
     sandbox.write_destination("old", "x");
     sandbox.write_destination(format!("{STEM}error"), "The last reason.\n");
     refused(&sandbox, 1, 0, "old");
-    symlink("old", sandbox.mark("id")).unwrap();
-    symlink("/etc/passwd", sandbox.mark("completed")).unwrap();
-    fs::create_dir(sandbox.mark("stats")).unwrap();
+    symlink("old", sandbox.marker("id")).unwrap();
+    symlink("/etc/passwd", sandbox.marker("completed")).unwrap();
+    fs::create_dir(sandbox.marker("stats")).unwrap();
     refused(&sandbox, 1, 0, "old");
     // Somebody else's mark says nothing about us, and would be deleted.
     let sandbox = Sandbox::new();
@@ -196,7 +196,7 @@ fn what_the_users_file_excludes_is_deleted_and_counts() {
 fn an_interrupted_first_clone_is_known_as_ours() {
     let sandbox = crate::fakes::sandbox("exit 30");
     sandbox.clone(&[]).assert_code(30);
-    assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
     sandbox.write_destination("half", "x");
     fs::remove_file(sandbox.host().join("rsync/rsync")).unwrap();
     sandbox.clone(&[]).assert_code(0).assert_err("");

@@ -10,5 +10,5 @@ fn the_contents_of_the_source_become_the_contents_of_the_destination() {
     sandbox.write("directory/file", "content");
     sandbox.clone(&[]).assert_code(0).assert_err("");
     assert_eq!(fs::read_to_string(sandbox.destination.join("directory/file")).unwrap(), "content");
-    assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
 }

@@ -15,7 +15,7 @@ fn run(sandbox: &Sandbox, source: &Path, destination: &Path) -> Finished {
     sandbox.run(["-s".as_ref(), source.as_os_str(), "-d".as_ref(), destination.as_os_str()])
 }
 
-/// A sandbox with a file in the source and one in the destination, and a mark there that says it is ours.
+/// A sandbox with a file in the source and one in the destination, and a marker there that says it is ours.
 fn accepted() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.write("file", "content");
@@ -35,8 +35,8 @@ fn refused_source(sandbox: &Sandbox, source: &Path, why: &str) {
         .assert_err(&format!("counterpart: {sentence}"))
         .assert_log(&format!("Error: {}", sentence.trim_end()));
     assert_eq!(sandbox.names(), ["old"]);
-    assert_eq!(sandbox.marks(), ["error", "id"]);
-    assert_eq!(sandbox.read_mark("error"), sentence);
+    assert_eq!(sandbox.markers(), ["error", "id"]);
+    assert_eq!(sandbox.read_marker("error"), sentence);
 }
 
 #[test]
@@ -78,13 +78,13 @@ fn an_empty_source_is_65() {
 }
 
 #[test]
-fn a_source_that_holds_only_marks_of_another_prefix_is_empty_too() {
-    for mark in
+fn a_source_that_holds_only_markers_of_another_prefix_is_empty_too() {
+    for marker in
         ["org.example.counterpart.id", "org.example.counterpart.completed", "org.example.counterpart.error"]
     {
         let sandbox = accepted();
         fs::remove_file(sandbox.source.join("file")).unwrap();
-        sandbox.write(format!(".{mark}"), "");
+        sandbox.write(format!(".{marker}"), "");
         refused_source(&sandbox, &sandbox.source.clone(), EMPTY);
     }
     let sandbox = Sandbox::new();
@@ -179,7 +179,7 @@ fn the_same_directory_at_both_ends_is_87() {
 }
 
 #[test]
-fn the_same_empty_directory_at_both_ends_gets_no_mark() {
+fn the_same_empty_directory_at_both_ends_gets_no_marker() {
     let sandbox = Sandbox::new();
     let before = snapshot_with_ctime(&sandbox.source);
     let finished = run(&sandbox, &sandbox.source, &sandbox.source);
@@ -216,7 +216,7 @@ fn a_source_mounted_inside_the_destination_is_87() {
     let finished = run(&sandbox, &point, &sandbox.destination);
     finished.assert_code(87);
     assert_eq!(fs::read_to_string(point.join("file")).unwrap(), "content");
-    assert_eq!(sandbox.marks(), ["completed", "id"]);
+    assert_eq!(sandbox.markers(), ["completed", "id"]);
     drop(mounted);
 }
 
@@ -254,8 +254,8 @@ fn a_wrong_or_missing_rsync_leaves_its_reason_at_an_accepted_destination() {
         wrong.display()
     );
     finished.assert_code(86).assert_err(&format!("counterpart: {sentence}"));
-    assert_eq!(sandbox.marks(), ["error", "id"]);
-    assert_eq!(sandbox.read_mark("error"), sentence);
+    assert_eq!(sandbox.markers(), ["error", "id"]);
+    assert_eq!(sandbox.read_marker("error"), sentence);
     let missing = sandbox.path().join("missing");
     let finished = sandbox.clone(&["--rsync", missing.to_str().unwrap()]);
     let sentence = format!(
@@ -264,7 +264,7 @@ fn a_wrong_or_missing_rsync_leaves_its_reason_at_an_accepted_destination() {
         missing.display()
     );
     finished.assert_code(85).assert_err(&format!("counterpart: {sentence}"));
-    assert_eq!(sandbox.read_mark("error"), sentence);
+    assert_eq!(sandbox.read_marker("error"), sentence);
     assert_eq!(sandbox.names(), ["old"]);
 }
 

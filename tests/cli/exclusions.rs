@@ -44,7 +44,7 @@ fn the_users_patterns_are_rsyncs() {
 }
 
 #[test]
-fn a_lone_mark_is_warned_about() {
+fn a_lone_marker_is_warned_about() {
     let sandbox = Sandbox::new();
     sandbox.write("file", "content");
     let warning = "Warning: the excludes file holds a lone \"!\", which clears the built-in exclusions.";
@@ -63,7 +63,7 @@ fn what_is_excluded_is_deleted_at_the_destination() {
     assert_eq!(sandbox.names(), ["a"]);
 }
 
-/// The marks of an earlier run and of other prefixes, at both ends; then a clone with this exclusion file.
+/// The markers of an earlier run and of other prefixes, at both ends; then a clone with this exclusion file.
 #[track_caller]
 fn marks_survive(excludes: Option<&[u8]>) {
     let sandbox = Sandbox::new();
@@ -101,14 +101,14 @@ fn marks_survive(excludes: Option<&[u8]>) {
         let read = |name: &str| fs::read_to_string(sandbox.destination.join(name)).unwrap();
         assert!(read(id).starts_with(own), "{}", read(id));
         assert_eq!(read(foreign), "of the destination\n");
-        for mark in ["stats", "stats.json"] {
-            assert!(!read(&format!(".org.example.counterpart.{mark}")).contains("of the source"));
+        for marker in ["stats", "stats.json"] {
+            assert!(!read(&format!(".org.example.counterpart.{marker}")).contains("of the source"));
         }
     }
 }
 
 #[test]
-fn no_mark_travels_and_ours_stay_whatever_the_users_file_says() {
+fn no_marker_travels_and_ours_stay_whatever_the_users_file_says() {
     marks_survive(None);
     for excludes in [
         "!\n",
@@ -124,7 +124,7 @@ fn no_mark_travels_and_ours_stay_whatever_the_users_file_says() {
 }
 
 #[test]
-fn a_mark_below_the_root_is_an_ordinary_file() {
+fn a_marker_below_the_root_is_an_ordinary_file() {
     let sandbox = Sandbox::new();
     sandbox.write("directory/.me.jedda.counterpart.completed", "x");
     sandbox.clone(&[]).assert_code(0);
@@ -172,14 +172,14 @@ fn an_exclusion_file_that_cannot_be_read_is_67() {
     sandbox.write_destination(format!("{STEM}id"), "x\n");
     sandbox.write_destination("old", "x");
     let refused = |path: &Path, why: &str| {
-        fs::write(sandbox.mark("completed"), "").unwrap();
+        fs::write(sandbox.marker("completed"), "").unwrap();
         let ran = sandbox.path().join("ran");
         let script = sandbox.script("script", &format!("touch '{}'", ran.display()));
         let finished = sandbox.clone(&["-e", path.to_str().unwrap(), "-p", script.to_str().unwrap()]);
         let sentence = format!("The excludes file {} cannot be read: {why}. Check -e.\n", path.display());
         finished.assert_code(67).assert_err(&format!("counterpart: {sentence}"));
-        assert_eq!(sandbox.marks(), ["error", "id"]);
-        assert_eq!(sandbox.read_mark("error"), sentence);
+        assert_eq!(sandbox.markers(), ["error", "id"]);
+        assert_eq!(sandbox.read_marker("error"), sentence);
         assert_eq!(sandbox.names(), ["old"]);
         assert!(!ran.exists());
     };

@@ -144,7 +144,7 @@ fn goes_on_without(sandbox: &Sandbox, directory: &Path, why: &str) {
         "counterpart: The log in {} cannot be written: {why}. The run goes on without it.\n",
         directory.display()
     ));
-    assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
     assert!(sandbox.logs().is_empty());
 }
 

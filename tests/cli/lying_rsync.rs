@@ -13,7 +13,7 @@ fn ends_with(body: &str, code: i32) -> Finished {
     let sandbox = sandbox(body);
     let finished = sandbox.clone(&[]);
     finished.assert_code(code);
-    let has = |suffix: &str| sandbox.mark(suffix).exists();
+    let has = |suffix: &str| sandbox.marker(suffix).exists();
     assert_eq!((has("completed"), has("error"), has("id")), (code == 0, code != 0, true), "{finished}");
     if code != 0 {
         // What everybody may read does not name the file.
@@ -22,7 +22,7 @@ fn ends_with(body: &str, code: i32) -> Finished {
             73 => Some(" names a user that no longer exists. Remove it "),
             _ => None,
         };
-        let told = sandbox.read_mark("error");
+        let told = sandbox.read_marker("error");
         match public {
             Some(words) => assert!(told.contains(words), "{told}"),
             None => assert_eq!(finished.err, format!("counterpart: {told}")),
@@ -185,7 +185,7 @@ fn a_vanished_source_is_71_and_a_vanished_destination_72() {
     let sandbox = sandbox("mv \"$(dirname \"$0\")/../../source\" \"$(dirname \"$0\")/../../moved\"; exit 23");
     let finished = sandbox.clone(&[]);
     finished.assert_code(71);
-    assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
     let sandbox = fakes::sandbox(
         "mv \"$(dirname \"$0\")/../../destination\" \"$(dirname \"$0\")/../../moved\"; exit 23",
     );
@@ -224,5 +224,5 @@ fn a_failing_look_before_the_first_clone_is_told() {
     sandbox.rsync("case \" $* \" in *' --version '*) echo 'rsync  version 3.5.0  protocol version 32'; exit;; esac; exit 11");
     sandbox.write_destination("precious", "x");
     sandbox.clone(&[]).assert_code(11);
-    assert_eq!(sandbox.marks(), ["error"]);
+    assert_eq!(sandbox.markers(), ["error"]);
 }

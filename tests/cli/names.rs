@@ -176,11 +176,11 @@ fn what_is_invisible_in_a_name_is_shown_wherever_it_is_told() {
         let finished = sandbox.clone(&["--strict-scripts", "-p", script.to_str().unwrap()]);
         finished.assert_code(81).assert_log(&format!("]: pre-clone script: said{shown}\n"));
         let answer = sandbox.run([OsStr::new("check"), OsStr::new("-d"), sandbox.destination.as_os_str()]);
-        let record = fs::read_to_string(sandbox.mark("stats.json")).unwrap();
-        for text in [&finished.out, &finished.err, &sandbox.read_mark("error"), &record, &answer.out] {
+        let record = fs::read_to_string(sandbox.marker("stats.json")).unwrap();
+        for text in [&finished.out, &finished.err, &sandbox.read_marker("error"), &record, &answer.out] {
             assert!(!text.contains(invisible), "{text}");
         }
-        for text in [&finished.err, &sandbox.read_mark("error")] {
+        for text in [&finished.err, &sandbox.read_marker("error")] {
             assert!(text.contains(&name), "{text}");
         }
         assert!(record.contains(&name.replace('\\', "\\\\")), "{record}");

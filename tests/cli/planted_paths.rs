@@ -149,19 +149,19 @@ fn directories_however_deep_under_the_names_of_our_files_are_removed() {
         sandbox.write("file", "content");
         sandbox.clone(&[]).assert_code(0);
         for name in names {
-            let path = sandbox.mark(name);
+            let path = sandbox.marker(name);
             let _ = fs::remove_file(&path);
             plant_deep(&path, levels);
         }
         clone_with_descriptors(&sandbox, descriptors, &[]).assert_code(0).assert_err("");
-        assert_eq!(sandbox.marks(), ["completed", "id", "stats"], "{levels}");
+        assert_eq!(sandbox.markers(), ["completed", "id", "stats"], "{levels}");
         assert!(sandbox.record().is_some());
 
         // The reason of a failure has to be written as well.
-        plant_deep(&sandbox.mark("error"), levels.min(3000));
+        plant_deep(&sandbox.marker("error"), levels.min(3000));
         let run = clone_with_descriptors(&sandbox, descriptors, &["-p", "/nowhere/script"]);
         run.assert_code(68);
-        assert_eq!(sandbox.read_mark("error").lines().count(), 1);
+        assert_eq!(sandbox.read_marker("error").lines().count(), 1);
         assert!(!sandbox.destination.join(format!("{STEM}completed")).exists());
     }
 }

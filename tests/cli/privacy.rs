@@ -69,7 +69,7 @@ fn failing_paths_are_for_root_alone() {
     let sandbox = tells_nobody(&says, 23, &[]);
     let record = sandbox.record().unwrap();
     assert_eq!(record["failing_paths"]["first"][0], format!("/s/{SECRET}"));
-    assert_eq!(fs::metadata(sandbox.mark("stats.json")).unwrap().mode() & 0o777, 0o600);
+    assert_eq!(fs::metadata(sandbox.marker("stats.json")).unwrap().mode() & 0o777, 0o600);
     check_says(&sandbox, 2, "rsync ended with code 23");
 }
 
@@ -81,7 +81,7 @@ fn the_reason_of_a_full_disk_names_no_file_to_everybody() {
     let sandbox = tells_nobody(&says, 74, &[]);
     assert!(
         sandbox
-            .read_mark("error")
+            .read_marker("error")
             .ends_with(" is full. Make room there, exclude more, or use a larger disk.\n")
     );
     assert!(sandbox.record().unwrap()["reason"].as_str().unwrap().contains(SECRET));
@@ -94,7 +94,7 @@ fn a_missing_user_is_told_without_the_file() {
         "echo 'rsync: [sender] get_acl: unpack_smb_acl(s/{SECRET}): Undefined error: 0 (0)' >&2; exit 23"
     );
     let sandbox = tells_nobody(&says, 73, &[]);
-    assert!(sandbox.read_mark("error").contains("names a user that no longer exists. Remove it"));
+    assert!(sandbox.read_marker("error").contains("names a user that no longer exists. Remove it"));
     check_says(&sandbox, 2, "names a user that no longer exists. Remove it");
 }
 
@@ -119,6 +119,6 @@ fn what_names_no_file_stays_for_everybody() {
     sandbox.write("file", "content");
     let script = sandbox.script("script", "exit 3");
     sandbox.clone(&["-o", script.to_str().unwrap()]).assert_code(0);
-    assert_eq!(fs::metadata(sandbox.mark("stats.json")).unwrap().mode() & 0o777, 0o644);
+    assert_eq!(fs::metadata(sandbox.marker("stats.json")).unwrap().mode() & 0o777, 0o644);
     check_says(&sandbox, 1, "with warnings: The post-clone script ");
 }

@@ -32,12 +32,12 @@ fn not_executable(sandbox: &Sandbox, path: &Path, why: &str) {
     for (arguments, code, which) in
         [(["-p", path, "-o", good], 68, "pre-clone"), (["-p", good, "-o", path], 69, "post-clone")]
     {
-        fs::write(sandbox.mark("completed"), "").unwrap();
+        fs::write(sandbox.marker("completed"), "").unwrap();
         let finished = sandbox.clone(&arguments);
         let sentence = format!("The {which} script {path} cannot be executed: {why}.\n");
         finished.assert_code(code).assert_err(&format!("counterpart: {sentence}"));
-        assert_eq!(sandbox.marks(), ["error", "id"]);
-        assert_eq!(sandbox.read_mark("error"), sentence);
+        assert_eq!(sandbox.markers(), ["error", "id"]);
+        assert_eq!(sandbox.read_marker("error"), sentence);
         assert_eq!(sandbox.names(), ["old"], "nothing was cloned");
         assert!(!ran.exists(), "no script ran");
     }
@@ -100,8 +100,8 @@ fn the_order_is_pre_script_rsync_post_script() {
     let entry = |what: &str| format!("echo {what} >>'{}'", ledger.display());
     fakes::rsync(&sandbox, &format!("{}; statistics", entry("rsync")));
     let pre = sandbox.script("pre", &entry("pre"));
-    let marks = format!("ls -A '{}' >>'{}'; ", sandbox.destination.display(), ledger.display());
-    let post = sandbox.script("post", &(marks + &entry("post")));
+    let markers = format!("ls -A '{}' >>'{}'; ", sandbox.destination.display(), ledger.display());
+    let post = sandbox.script("post", &(markers + &entry("post")));
     let finished = sandbox.clone(&["-o", post.to_str().unwrap(), "-p", pre.to_str().unwrap()]);
     finished.assert_code(0).assert_err("");
     let expected = format!("pre\nrsync\n{STEM}completed\n{STEM}id\n{STEM}stats\npost\n");
@@ -286,7 +286,7 @@ fn a_failing_script_is_a_warning() {
         "Warning: The post-clone script {post} failed: it was killed by signal 9. The run goes on (see \
          --strict-scripts).\n"
     ));
-    assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
 }
 
 #[test]
@@ -303,8 +303,8 @@ fn strict_scripts_stop_the_run_before_the_clone() {
         .assert_log("pre-clone script: says");
     finished.assert_no_log("Cloning.");
     assert_eq!(sandbox.names(), ["file"]);
-    assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
-    assert_eq!(sandbox.read_mark("error"), format!("{sentence}\n"));
+    assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
+    assert_eq!(sandbox.read_marker("error"), format!("{sentence}\n"));
 }
 
 #[test]
@@ -318,10 +318,10 @@ fn strict_scripts_fail_the_run_after_the_clone() {
         .assert_err(&format!("counterpart: {sentence}\n"))
         .assert_log("The clone is complete.");
     assert_eq!(sandbox.names(), ["file"]);
-    assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
-    assert_eq!(sandbox.read_mark("error"), format!("{sentence}\n"));
+    assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
+    assert_eq!(sandbox.read_marker("error"), format!("{sentence}\n"));
     sandbox.clone(&["--strict-scripts", "-p", "/bin/true", "-o", "/bin/true"]).assert_code(0);
-    assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
 }
 
 #[test]
@@ -383,7 +383,7 @@ fn a_script_that_vanishes_after_the_check_has_its_own_code() {
         "counterpart: The post-clone script {} cannot be executed: No such file or directory.\n",
         post.display()
     ));
-    assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
 }
 
 /// A clone with this script warns that this can be changed by others, for each of the options; the run goes on.

@@ -62,10 +62,10 @@ fn a_failure_does_not_forget_the_last_success() {
     assert_eq!(second["last_success"], first["last"]);
     let last = &second["last"];
     assert_eq!((&last["outcome"], &last["exit_code"]), (&Value::from("failed"), &Value::from(23)));
-    assert_eq!(format!("{}\n", last["reason"].as_str().unwrap()), sandbox.read_mark("error"));
+    assert_eq!(format!("{}\n", last["reason"].as_str().unwrap()), sandbox.read_marker("error"));
     assert_eq!(last["failing_paths"], serde_json::json!({"first": [], "more": 1}), "everybody may read it");
     assert_eq!(sandbox.record().unwrap()["failing_paths"]["first"][0], "/x");
-    assert_eq!((mode(&sandbox.mark("stats.json")), mode(&files(&sandbox)[0])), (0o600, 0o644));
+    assert_eq!((mode(&sandbox.marker("stats.json")), mode(&files(&sandbox)[0])), (0o600, 0o644));
 }
 
 #[test]

@@ -103,7 +103,7 @@ fn scripts_are_looked_at_but_not_run() {
     test_run(&sandbox, &["-e", excludes, "-p", "/bin"]).assert_code(68);
     test_run(&sandbox, &["--rsync", "/nonexistent"]).assert_code(85);
     test_run(&sandbox, &["--rsync", "/bin/true"]).assert_code(86);
-    assert_eq!(sandbox.marks(), [] as [&str; 0]);
+    assert_eq!(sandbox.markers(), [] as [&str; 0]);
 }
 
 #[test]
@@ -121,16 +121,16 @@ fn the_ends_are_checked_as_ever() {
 }
 
 #[test]
-fn the_marks_of_the_last_run_stay() {
+fn the_markers_of_the_last_run_stay() {
     let sandbox = Sandbox::new();
     sandbox.write("file", "content");
     sandbox.clone(&[]).assert_code(0);
     fs::remove_dir_all(sandbox.host().join("lock")).unwrap();
     test_run(&sandbox, &[]).assert_code(70);
-    assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
-    fs::write(sandbox.mark("error"), "The last reason.\n").unwrap();
+    assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
+    fs::write(sandbox.marker("error"), "The last reason.\n").unwrap();
     test_run(&sandbox, &["-p", "/nonexistent"]).assert_code(68);
-    assert_eq!(sandbox.marks(), ["completed", "error", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["completed", "error", "id", "stats"]);
 }
 
 #[test]

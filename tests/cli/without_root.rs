@@ -46,7 +46,7 @@ fn allowed_without_root_the_clone_is_made_and_the_log_tells_what_is_missing() {
         "Warning: not root: ownership and special files (devices, FIFOs, sockets) are not cloned.",
     );
     assert_eq!(sandbox.names(), ["directory", "roots"], "{finished}");
-    assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
     assert_eq!(fs::metadata(sandbox.destination.join("roots")).unwrap().uid(), NOBODY);
     assert_eq!(fs::read_to_string(sandbox.destination.join("directory/file")).unwrap(), "content");
 }
@@ -69,7 +69,7 @@ fn an_unreadable_source_is_65_without_root() {
         "counterpart: The source {} cannot be read: Permission denied. Check -s; is the volume mounted?\n",
         sandbox.source.display()
     ));
-    assert_eq!(sandbox.marks(), ["error"]);
+    assert_eq!(sandbox.markers(), ["error"]);
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn an_unreadable_excludes_file_is_67_without_root() {
         "counterpart: The excludes file {} cannot be read: Permission denied. Check -e.\n",
         excludes.display()
     ));
-    assert_eq!(sandbox.marks(), ["error"]);
+    assert_eq!(sandbox.markers(), ["error"]);
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn a_file_that_this_user_cannot_read_is_23_and_named() {
         .assert_log("Failing paths:")
         .assert_log(&format!("  {}", sandbox.source.join("closed").display()));
     assert_eq!(sandbox.names(), ["open"]);
-    assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
 }
 
 /// Every rsync from 3.1.3 to 3.5.1 waits for ever for such a file if its recursion is incremental.
@@ -131,7 +131,7 @@ fn a_changed_file_of_several_names_that_cannot_be_opened_is_23_and_no_hang() {
     fs::set_permissions(sandbox.source.join("b"), fs::Permissions::from_mode(0o000)).unwrap();
     let finished = nobody::clone(&sandbox, &limit);
     finished.assert_code(23).assert_log("Failing paths:");
-    assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
     fs::set_permissions(sandbox.source.join("b"), fs::Permissions::from_mode(0o600)).unwrap();
     nobody::clone(&sandbox, &limit).assert_code(0);
     assert_eq!(fs::read_to_string(sandbox.destination.join("c")).unwrap(), "new contents");
@@ -144,7 +144,7 @@ fn statistics_that_cannot_be_read_refuse_the_clone() {
     nobody::give(&sandbox.source);
     nobody::give(&sandbox.destination);
     nobody::clone(&sandbox, &[]).assert_code(0);
-    let stats = sandbox.mark("stats");
+    let stats = sandbox.marker("stats");
     std::os::unix::fs::lchown(&stats, Some(0), Some(0)).unwrap();
     fs::set_permissions(&stats, fs::Permissions::from_mode(0o600)).unwrap();
     let told = format!(

@@ -60,15 +60,15 @@ fn nothing_changes_where_clones_were_made() {
     examine(&sandbox, &[], 0);
     examine(&sandbox, &["-B", "-e", "/nonexistent", "-p", "/nonexistent"], 67);
     examine(&sandbox, &["-b", "password", "--json"], 93);
-    assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
 }
 
 #[test]
-fn a_failing_examination_leaves_no_mark() {
+fn a_failing_examination_leaves_no_marker() {
     let sandbox = healthy();
     sandbox.write_destination("precious", "x");
     let before = snapshot_with_ctime(sandbox.path());
     ask(&sandbox, &[]).assert_code(76);
     assert_unchanged(&before, &snapshot_with_ctime(sandbox.path()));
-    assert_eq!(sandbox.marks(), [""; 0]);
+    assert_eq!(sandbox.markers(), [""; 0]);
 }

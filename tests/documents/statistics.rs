@@ -24,7 +24,7 @@ fn the_example_has_the_lines_of_a_real_run() {
     sandbox.write("a", "1");
     sandbox.write("f/b", "2");
     sandbox.clone(&[]).assert_code(0);
-    let real: Vec<String> = sandbox.read_mark("stats").lines().map(str::to_owned).collect();
+    let real: Vec<String> = sandbox.read_marker("stats").lines().map(str::to_owned).collect();
     assert_eq!(shape(&example()), shape(&real));
     let code = |lines: &[String]| lines.iter().find(|line| line.starts_with("Exit Code: ")).cloned();
     assert_eq!(code(&example()), code(&real));
@@ -45,10 +45,10 @@ fn a_failure_is_never_called_completed() {
     sandbox.write("a", "1");
     sandbox.rsync("case \"$*\" in *--version*) echo 'rsync  version 3.5.1  protocol version 33' ;; *--dry-run*) ;; *) echo 'rsync error: partial (code 23)' >&2; exit 23 ;; esac");
     sandbox.clone(&[]).assert_code(23);
-    let real = sandbox.read_mark("stats");
+    let real = sandbox.read_marker("stats");
     assert!(real.contains("\nClone Ended: ") && !real.contains("Clone Completed"), "{real}");
     assert!(real.contains("\nExit Code: 23\n"), "{real}");
-    assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
 }
 
 #[test]

@@ -39,8 +39,8 @@ fn a_failure_that_passes_is_no_failure() {
         let run = sandbox.clone(&["--retries", "2", "--retry-wait", "1ms"]);
         run.assert_code(0).assert_err("");
         assert_eq!(transfers(&ledger), 3, "{run}");
-        assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
-        assert!(sandbox.read_mark("stats").contains("\nExit Code: 0\n"));
+        assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
+        assert!(sandbox.read_marker("stats").contains("\nExit Code: 0\n"));
         assert_same(&sandbox.source, &sandbox.destination, &Options::default());
         let told: Vec<&str> =
             run.messages().into_iter().filter(|message| message.starts_with("Attempt ")).collect();
@@ -59,7 +59,7 @@ fn the_attempts_come_to_an_end() {
     let run = sandbox.clone(&["--retries", "2", "--retry-wait", "1ms"]);
     run.assert_code(12);
     assert_eq!(transfers(&ledger), 3, "{run}");
-    assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn a_destination_that_is_replaced_during_the_wait_is_72() {
     let (sandbox, ledger) = sandbox("exit 12");
     let mut child = sandbox.command(sandbox.arguments(["--retries", "1", "--retry-wait", "2s"]));
     let child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // Not before the first attempt has been judged, which looks at the destination too.
+    // Not before the first attempt has been checked, which looks at the destination too.
     assert!(wait_until(|| waits(&sandbox)));
     // The unmounting of a disk looks the same: another directory is at the path.
     fs::rename(&sandbox.destination, sandbox.path().join("aside")).unwrap();
@@ -108,7 +108,7 @@ fn a_destination_that_is_replaced_during_the_wait_is_72() {
     run.assert_code(72);
     assert_eq!(transfers(&ledger), 1, "{run}");
     assert!(
-        sandbox.names().is_empty() && sandbox.marks().is_empty(),
+        sandbox.names().is_empty() && sandbox.markers().is_empty(),
         "the other directory stays as it was: {run}"
     );
 }

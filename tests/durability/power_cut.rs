@@ -79,8 +79,8 @@ fn look_at(
 ) -> bool {
     let after = LoopDisk::of_image(kind, image, "");
     sandbox.destination = after.path().into();
-    let marks = marks_of(after.path());
-    let completed = marks.contains(&"completed".to_owned());
+    let markers = marks_of(after.path());
+    let completed = markers.contains(&"completed".to_owned());
     let name = image.display();
     assert!(
         completed || !is_finished,
@@ -88,12 +88,12 @@ fn look_at(
     );
     let differences = audit(&sandbox.source, after.path(), &Options::default()).len();
     if completed && !is_of_old_source && differences > 0 {
-        // Only the moment before the marks were made ready may show yesterday's completion.
+        // Only the moment before the markers were made ready may show yesterday's completion.
         assert!(!is_finished && untouched(after.path()), "{kind}, {name}: it looks complete and is not");
     }
     let run = sandbox.clone(&[]);
     assert_eq!((run.code, run.err.as_str()), (0, ""), "{kind}, {name}: {run}");
-    assert_eq!(sandbox.marks(), ["completed", "id", "stats"], "{kind}, {name}: {run}");
+    assert_eq!(sandbox.markers(), ["completed", "id", "stats"], "{kind}, {name}: {run}");
     assert_same(&sandbox.source, &sandbox.destination, &Options::default());
     !completed
 }

@@ -50,7 +50,7 @@ fn starts(sandbox: &Sandbox) -> u64 {
 #[track_caller]
 fn assert_whole(sandbox: &Sandbox, run: &Finished) {
     run.assert_code(0).assert_err("").assert_log(AGAIN).assert_log("The clone is complete.");
-    assert_eq!(sandbox.marks(), ["completed", "id", "stats"], "{run}");
+    assert_eq!(sandbox.markers(), ["completed", "id", "stats"], "{run}");
     assert!(!sandbox.destination.join("old").exists(), "deletions are made up for");
     assert_same(&sandbox.source, &sandbox.destination, &Options::default());
 }
@@ -75,7 +75,7 @@ fn every_message_about_a_vanished_file_is_no_failure() {
         let run = sandbox.clone(&["--adopt"]);
         assert_whole(&sandbox, &run);
         assert_eq!(starts(&sandbox), 2);
-        assert!(sandbox.read_mark("stats").contains("\nExit Code: 0\n"));
+        assert!(sandbox.read_marker("stats").contains("\nExit Code: 0\n"));
     }
 }
 
@@ -93,7 +93,7 @@ fn a_source_that_never_rests_is_looked_at_three_times() {
     let run = sandbox.clone(&["--adopt"]);
     run.assert_code(23).assert_log("looked at again (2 of 2)").assert_log("]:   z/gone\n");
     assert_eq!(starts(&sandbox), 3);
-    assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn where_rsync_has_deleted_all_the_same_it_is_24() {
         first(&sandbox, 9, &complain);
         let run = sandbox.clone(options);
         run.assert_code(code).assert_log("Warning: files vanished from the source while they were copied");
-        assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+        assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
         assert_eq!(starts(&sandbox), 3);
         assert_same(&sandbox.source, &sandbox.destination, &Options::default());
     }
@@ -117,7 +117,7 @@ fn what_is_there_and_cannot_be_had_is_23() {
     first(&sandbox, 9, &complain);
     sandbox.write("z/gone", "it is there");
     sandbox.clone(&["--adopt"]).assert_code(23);
-    assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn anything_worse_is_told_at_once() {
         first(&sandbox, 1, &complaining(&sandbox, &messages));
         sandbox.clone(&["--adopt"]).assert_code(23).assert_no_log(AGAIN);
         assert_eq!(starts(&sandbox), 1);
-        assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
+        assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
     }
 }
 

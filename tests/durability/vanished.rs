@@ -31,8 +31,8 @@ fn vanishing(gone: &str, times: u32) -> Sandbox {
 #[track_caller]
 fn assert_complete(sandbox: &Sandbox, run: &Finished, code: i32) {
     run.assert_code(code).assert_err("").assert_log("The clone is complete.");
-    assert_eq!(sandbox.marks(), ["completed", "id", "stats"], "{run}");
-    let stats = sandbox.read_mark("stats");
+    assert_eq!(sandbox.markers(), ["completed", "id", "stats"], "{run}");
+    let stats = sandbox.read_marker("stats");
     assert!(stats.contains("\nClone Completed: "), "{stats}");
     assert!(stats.contains(&format!("\nExit Code: {code}\n")), "{stats}");
     assert!(!sandbox.destination.join("old").exists());
@@ -81,7 +81,7 @@ fn a_rsync_that_names_no_vanished_file_is_not_believed() {
         "case \" $* \" in *' --stats '*) {RSYNC} \"$@\"; exit 24 ;; esac\nexec {RSYNC} \"$@\""
     ));
     sandbox.clone(&["--vanished-ok"]).assert_code(24);
-    assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
 }
 
 #[test]
@@ -94,12 +94,12 @@ fn without_statistics_a_vanished_file_is_13() {
     sandbox.clone(&[]).assert_code(13).assert_err(
         "counterpart: rsync ended with 24 but its statistics are missing, so it is not known what was copied.\n",
     );
-    assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
 }
 
 #[test]
 fn a_source_of_which_everything_vanished_is_71() {
     let sandbox = vanishing("0 a z", 1);
     sandbox.clone(&["--adopt"]).assert_code(71);
-    assert_eq!(sandbox.marks()[0], "error");
+    assert_eq!(sandbox.markers()[0], "error");
 }

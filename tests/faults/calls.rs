@@ -69,7 +69,7 @@ fn each_call_fails(evidence: &mut Evidence, error: &str) {
                 assert!(number > least, "{call} was met {} times", number - 1);
                 break;
             };
-            evidence.judge(&sandbox, &run);
+            evidence.verify(&sandbox, &run);
             evidence.mend(&sandbox);
         }
     }

@@ -47,7 +47,7 @@ fn changed() -> Sandbox {
 
 /// The seconds that a line of the statistics tells.
 fn told(sandbox: &Sandbox, label: &str) -> i64 {
-    let text = sandbox.read_mark("stats");
+    let text = sandbox.read_marker("stats");
     let line = text.lines().find_map(|line| line.strip_prefix(label)).expect("the line is missing");
     line.trim().parse().unwrap()
 }
@@ -57,7 +57,7 @@ pub fn a_clock_a_year_back_makes_no_difference(evidence: &mut Evidence) {
     let before = told(&sandbox, "Clone Started:");
     evidence.watch(&sandbox);
     let run = clone_at(&sandbox, "-365d");
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     assert!(told(&sandbox, "Clone Started:") < before - 300 * 86_400, "the clock was not wrong");
     evidence.mend(&sandbox);
 }
@@ -66,7 +66,7 @@ pub fn a_clock_that_begins_in_1970_makes_no_difference(evidence: &mut Evidence) 
     let sandbox = changed();
     evidence.watch(&sandbox);
     let run = clone_at(&sandbox, "1970-01-01 00:00:10");
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     assert!(told(&sandbox, "Clone Started:") < 10 * 86_400, "the clock was not wrong");
     evidence.mend(&sandbox);
 }
@@ -76,7 +76,7 @@ pub fn a_clock_that_is_set_back_in_between_makes_no_difference(evidence: &mut Ev
     on_transfer(&sandbox, &format!("echo -2h >'{}/clock'; exec {RSYNC} \"$@\"", text(sandbox.path())));
     evidence.watch(&sandbox);
     let run = clone_at(&sandbox, "+0");
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     assert!(
         told(&sandbox, "Clone Completed:") < told(&sandbox, "Clone Started:"),
         "the clock was not set back"
@@ -87,15 +87,15 @@ pub fn a_clock_that_is_set_back_in_between_makes_no_difference(evidence: &mut Ev
 
 pub fn marks_and_files_of_the_future_make_no_difference(evidence: &mut Evidence) {
     let sandbox = changed();
-    for mark in ["completed", "stats", "id"] {
-        set_mtime(&sandbox.mark(mark), FUTURE, 1);
+    for marker in ["completed", "stats", "id"] {
+        set_mtime(&sandbox.marker(marker), FUTURE, 1);
     }
     set_mtime(&sandbox.source.join("0000/00000010"), FUTURE, 123_456_789);
     set_mtime(&sandbox.destination.join("0000/00000008"), FUTURE, 5);
     evidence.watch(&sandbox);
     let run = sandbox.clone(&[]);
-    evidence.judge(&sandbox, &run);
-    let completed = fs::metadata(sandbox.mark("completed")).unwrap().modified().unwrap();
+    evidence.verify(&sandbox, &run);
+    let completed = fs::metadata(sandbox.marker("completed")).unwrap().modified().unwrap();
     assert!(completed <= std::time::SystemTime::now(), "the completion is in the future");
     evidence.mend(&sandbox);
 }

@@ -57,12 +57,12 @@ pub fn a_full_btrfs_is_74(evidence: &mut Evidence) {
     quarter_megabytes(&sandbox, 192);
     evidence.watch(&sandbox);
     let run = sandbox.clone(&["--no-space-check"]);
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     run.assert_code(74).assert_log("No space left on device (28)");
     // A rename needs room there too, so the reason may have to stay in the log, which then says so.
     let is_told =
-        sandbox.mark("error").exists() || run.out.contains(": Warning: the reason could not be written");
-    assert!(is_told && !sandbox.mark("completed").exists(), "{run}");
+        sandbox.marker("error").exists() || run.out.contains(": Warning: the reason could not be written");
+    assert!(is_told && !sandbox.marker("completed").exists(), "{run}");
     fs::remove_file(disk.path().join("filler")).unwrap();
     evidence.mend(&sandbox);
 }
@@ -80,7 +80,7 @@ fn full_on(evidence: &mut Evidence, disk: &Path, left: u64) {
     let fill = beside(&sandbox, &fill);
     on_transfer(&sandbox, &format!("{RSYNC} \"$@\"; code=$?; {fill} 2>/dev/null; exit $code"));
     let run = sandbox.clone(&["--no-space-check"]);
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     run.assert_code(74);
     let sentence = sentence(&run).to_owned();
     let start = format!("The destination {} is full: rsync: ", text(&sandbox.destination));
@@ -92,9 +92,9 @@ fn full_on(evidence: &mut Evidence, disk: &Path, left: u64) {
         "{run}"
     );
     // Written on a disk without any room left.
-    let error = fs::read_to_string(sandbox.mark("error"));
-    assert_eq!(error.ok(), Some(for_everybody(&sandbox)), "{run}\n{:?}", sandbox.marks());
-    assert!(!sandbox.mark("completed").exists());
+    let error = fs::read_to_string(sandbox.marker("error"));
+    assert_eq!(error.ok(), Some(for_everybody(&sandbox)), "{run}\n{:?}", sandbox.markers());
+    assert!(!sandbox.marker("completed").exists());
     assert_nothing_extra(&sandbox);
 
     for name in ["filler", "more1", "more2", "more3"] {
@@ -114,13 +114,13 @@ pub fn a_destination_without_inodes_is_74(evidence: &mut Evidence) {
     thousands(&sandbox, 200);
     evidence.watch(&sandbox);
     let run = sandbox.clone(&["--no-space-check"]);
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     run.assert_code(74).assert_log("No space left on device (28)");
     run.assert_log(": rsync ended with code 23: some files or attributes were not transferred.\n");
     let sentence = sentence(&run).to_owned();
     assert!(sentence.starts_with(&format!("The destination {} is full: ", text(disk.path()))), "{run}");
-    assert_eq!(sandbox.read_mark("error"), for_everybody(&sandbox));
-    assert!(!sandbox.mark("completed").exists());
+    assert_eq!(sandbox.read_marker("error"), for_everybody(&sandbox));
+    assert!(!sandbox.marker("completed").exists());
     assert_nothing_extra(&sandbox);
     for number in 50..200 {
         fs::remove_file(sandbox.source.join(format!("0000/{number:08}"))).unwrap();
@@ -138,16 +138,16 @@ pub fn an_error_in_the_destinations_filesystem_is_72(evidence: &mut Evidence) {
     wait_for_files(&sandbox);
     disk.trigger_fs_error();
     let run = run.finish();
-    evidence.judge_end(&sandbox, &run);
+    evidence.verify_end(&sandbox, &run);
     let path = text(disk.path());
     run.assert_code(72).assert_err(&format!(
         "counterpart: The destination {path} became unwritable during the clone: Read-only file system. \
          Check its disk.\n"
     ));
     run.assert_log(": Warning: the reason could not be written to the destination: Read-only file system.\n");
-    assert!(!sandbox.mark("completed").exists());
+    assert!(!sandbox.marker("completed").exists());
     disk.repair();
-    evidence.judge_loss(&sandbox);
+    evidence.verify_loss(&sandbox);
     on_transfer(&sandbox, "");
     evidence.mend(&sandbox);
 }
@@ -166,7 +166,7 @@ fn shut_down(evidence: &mut Evidence, disk: &LoopDisk) {
     wait_for_files(&sandbox);
     disk.shutdown();
     let run = run.finish();
-    evidence.judge_end(&sandbox, &run);
+    evidence.verify_end(&sandbox, &run);
     let path = text(disk.path());
     run.assert_code(72).assert_err(&format!(
         "counterpart: The destination {path} became unwritable during the clone: Input/output error. \
@@ -174,7 +174,7 @@ fn shut_down(evidence: &mut Evidence, disk: &LoopDisk) {
     ));
     run.assert_log(": Warning: the reason could not be written to the destination: Input/output error.\n");
     disk.repair();
-    evidence.judge_loss(&sandbox);
+    evidence.verify_loss(&sandbox);
     on_transfer(&sandbox, "");
     evidence.mend(&sandbox);
 }
@@ -197,9 +197,9 @@ pub fn a_destination_that_is_unmounted_in_between_is_72(evidence: &mut Evidence)
     run.assert_code(72).assert_err(&format!("counterpart: {sentence}\n"));
     assert!(names_of(disk.path()).is_empty(), "something was written below the mount point");
     disk.mount_again();
-    evidence.judge(&sandbox, &run);
-    assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
-    assert_eq!(sandbox.read_mark("error"), format!("{sentence}\n"));
+    evidence.verify(&sandbox, &run);
+    assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
+    assert_eq!(sandbox.read_marker("error"), format!("{sentence}\n"));
     evidence.mend(&sandbox);
 }
 
@@ -212,7 +212,7 @@ pub fn a_read_only_destination_is_66_and_not_touched(evidence: &mut Evidence) {
     let before = snapshot_with_ctime(disk.path());
     evidence.watch(&sandbox);
     let run = sandbox.clone(&[]);
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     let sentence =
         format!("The destination {} cannot be written: it is mounted read-only.", text(disk.path()));
     assert_failure(&sandbox, &run, 66, &sentence, &["completed", "id", "stats"]);
@@ -228,11 +228,11 @@ pub fn data_that_does_not_reach_the_disk_is_no_success(evidence: &mut Evidence) 
     quarter_megabytes(&sandbox, 160);
     evidence.watch(&sandbox);
     let run = sandbox.clone(&[]);
-    evidence.judge(&sandbox, &run);
-    // Depending on when the disk's cache is written, rsync, the flush or a mark is what fails first.
+    evidence.verify(&sandbox, &run);
+    // Depending on when the disk's cache is written, rsync, the flush or a marker is what fails first.
     assert!([11, 72, 74].contains(&run.code), "{run}");
     run.assert_code(run.code);
-    assert!(!sandbox.mark("completed").exists());
+    assert!(!sandbox.marker("completed").exists());
 }
 
 pub fn a_destination_without_access_control_lists_is_23_and_the_path_named(evidence: &mut Evidence) {
@@ -244,7 +244,7 @@ pub fn a_destination_without_access_control_lists_is_23_and_the_path_named(evide
     xattr::set(&listed, "system.posix_acl_access", &acl(54321, 6)).unwrap();
     evidence.watch(&sandbox);
     let run = sandbox.clone(&[]);
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     let sentence = "rsync ended with code 23: some files or attributes were not transferred. \
                     The failing paths are in the log.";
     assert_failure(&sandbox, &run, 23, sentence, &["error", "id", "stats"]);
@@ -262,7 +262,7 @@ pub fn a_destination_without_owners_is_90_and_nothing_is_written(evidence: &mut 
         for more in [&[][..], &["--adopt"]] {
             evidence.watch_at(&sandbox.source, &fuse.backing());
             let run = sandbox.clone(more);
-            evidence.judge(&sandbox, &run);
+            evidence.verify(&sandbox, &run);
             let sentence = format!(
                 "The destination {} ignores ownership: an owner that was set on a new file there was lost. \
                  Use another filesystem.",
@@ -284,7 +284,7 @@ pub fn a_full_log_disk_does_not_stop_the_clone(evidence: &mut Evidence) {
     on_transfer(&sandbox, &format!("{fill} 2>/dev/null; seq 2000; exec {RSYNC} \"$@\""));
     evidence.watch(&sandbox);
     let run = sandbox.clone(&["--log-dir", &text(disk.path())]);
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     run.assert_code(0);
     let log =
         names_of(disk.path()).into_iter().find(|name| name.to_string_lossy().starts_with("Counterpart_"));
@@ -302,7 +302,7 @@ pub fn a_log_that_cannot_be_begun_does_not_stop_the_clone(evidence: &mut Evidenc
     sandbox.write("file", "content");
     evidence.watch(&sandbox);
     let run = sandbox.clone(&["--log-dir", &text(disk.path())]);
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     run.assert_code(0).assert_err(&format!(
         "counterpart: The log in {} cannot be written: No space left on device. The run goes on without it.\n",
         text(disk.path())
@@ -322,10 +322,10 @@ pub fn an_immutable_file_at_the_destination_is_23_and_named(evidence: &mut Evide
     tool("chattr", &[OsStr::new("+i"), stubborn.as_os_str()]);
     evidence.watch(&sandbox);
     let run = sandbox.clone(&[]);
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     tool("chattr", &[OsStr::new("-i"), stubborn.as_os_str()]);
     run.assert_code(23).assert_log("]: Failing paths:\n").assert_log("]:   gone\n");
-    assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
     evidence.mend(&sandbox);
 }
 
@@ -346,7 +346,7 @@ pub fn without_inodes_an_edit_within_a_second_is_copied(evidence: &mut Evidence)
     evidence.watch(&sandbox);
     let run = sandbox.clone(&[]);
     run.assert_err("");
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     fs::remove_dir_all(inodes).unwrap();
     evidence.mend(&sandbox);
 }

@@ -28,21 +28,21 @@ fn slow_sandbox(source: Option<&LoopDisk>, destination: Option<&LoopDisk>) -> Sa
     sandbox
 }
 
-/// Starts a run, disturbs it when files arrive, and judges its end.
+/// Starts a run, disturbs it when files arrive, and checks its end.
 fn disturb(evidence: &mut Evidence, sandbox: &Sandbox, disturbance: impl FnOnce()) {
     evidence.watch(sandbox);
     let run = Running::start(sandbox, &[]);
     wait_for_files(sandbox);
     meanwhile(sandbox, disturbance);
     let run = run.finish();
-    evidence.judge_end(sandbox, &run);
+    evidence.verify_end(sandbox, &run);
 }
 
 pub fn a_detached_source_is_copied_to_the_end(evidence: &mut Evidence) {
     let disk = LoopDisk::new("ext4", 32, &[], "");
     let sandbox = slow_sandbox(Some(&disk), None);
     disturb(evidence, &sandbox, || disk.detach());
-    evidence.judge_loss(&sandbox);
+    evidence.verify_loss(&sandbox);
     evidence.mend(&sandbox);
 }
 
@@ -50,7 +50,7 @@ pub fn a_detached_destination_is_written_to_the_end(evidence: &mut Evidence) {
     let disk = LoopDisk::new("ext4", 32, &[], "");
     let sandbox = slow_sandbox(None, Some(&disk));
     disturb(evidence, &sandbox, || disk.detach());
-    evidence.judge_loss(&sandbox);
+    evidence.verify_loss(&sandbox);
     evidence.mend(&sandbox);
 }
 
@@ -59,7 +59,7 @@ pub fn an_unmounted_source_is_copied_to_the_end(evidence: &mut Evidence) {
     let sandbox = slow_sandbox(Some(&disk), None);
     disturb(evidence, &sandbox, || disk.unmount_lazily());
     disk.mount_again();
-    evidence.judge_loss(&sandbox);
+    evidence.verify_loss(&sandbox);
     evidence.mend(&sandbox);
 }
 
@@ -67,7 +67,7 @@ pub fn a_source_that_turns_read_only_is_copied(evidence: &mut Evidence) {
     let disk = LoopDisk::new("ext4", 32, &[], "");
     let sandbox = slow_sandbox(Some(&disk), None);
     disturb(evidence, &sandbox, || disk.remount_read_only());
-    evidence.judge_loss(&sandbox);
+    evidence.verify_loss(&sandbox);
     evidence.mend(&sandbox);
 }
 
@@ -79,7 +79,7 @@ pub fn a_destination_in_use_is_not_remounted(evidence: &mut Evidence) {
     on_transfer(&sandbox, &format!("{remount} 2>/dev/null && exit 99; exec {RSYNC} \"$@\""));
     evidence.watch(&sandbox);
     let run = sandbox.clone(&[]);
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     evidence.mend(&sandbox);
 }
 
@@ -90,7 +90,7 @@ pub fn a_destination_whose_device_is_cut_off_is_no_success(evidence: &mut Eviden
     disturb(evidence, &sandbox, || disk.shrink_device());
     disk.give_back(&saved);
     disk.repair();
-    evidence.judge_loss(&sandbox);
+    evidence.verify_loss(&sandbox);
     on_transfer(&sandbox, "");
     evidence.mend(&sandbox);
 }
@@ -108,7 +108,7 @@ fn fault_after_a_clone(evidence: &mut Evidence, fault: &str) {
     fuse.tell(fault);
     evidence.watch_at(&fuse.backing(), &sandbox.destination);
     let run = sandbox.clone(&[]);
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     assert_eq!(fs::read_to_string(sandbox.destination.join("directory/deeper/precious")).unwrap(), "mine");
     fuse.tell("");
     remove_tree(&sandbox.source.join("directory"));
@@ -132,7 +132,7 @@ pub fn slow_reads_are_waited_for(evidence: &mut Evidence) {
     evidence.watch_at(&fuse.backing(), &sandbox.destination);
     let run = sandbox.clone(&[]);
     fuse.tell("");
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     evidence.mend(&sandbox);
 }
 
@@ -149,6 +149,6 @@ pub fn a_hang_that_ends_is_waited_for(evidence: &mut Evidence) {
     assert!(!run.has_ended(), "nothing hangs");
     fuse.tell("");
     let run = run.finish();
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     evidence.mend(&sandbox);
 }

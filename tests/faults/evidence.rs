@@ -16,7 +16,7 @@ use crate::tree::{Snapshot, snapshot};
 /// The code of a run that was killed.
 pub const KILLED: i32 = -1;
 
-/// What the destination's marks are called when it cannot be looked at.
+/// What the destination's markers are called when it cannot be looked at.
 const UNREADABLE: &str = "unreadable";
 
 /// How many changes are told.
@@ -33,8 +33,8 @@ pub struct Fault {
     pub when: When,
     /// The codes that are right; more than one where several runs differ, or where it depends on the moment.
     pub codes: &'static [i32],
-    /// The marks that are right at the destination: their suffixes in order, with spaces between.
-    pub marks: &'static [&'static str],
+    /// The markers that are right at the destination: their suffixes in order, with spaces between.
+    pub markers: &'static [&'static str],
     /// What must be as it was.
     pub unchanged: Unchanged,
     /// Makes it happen.
@@ -150,35 +150,35 @@ impl Evidence {
 
     /// Compares what a run returned and left with what it should have, and both ends with what they were.
     #[track_caller]
-    pub fn judge(&mut self, sandbox: &Sandbox, run: &Finished) {
-        self.judge_end(sandbox, run);
-        self.judge_loss(sandbox);
+    pub fn verify(&mut self, sandbox: &Sandbox, run: &Finished) {
+        self.verify_end(sandbox, run);
+        self.verify_loss(sandbox);
     }
 
-    /// Only what the run returned, and its marks; the ends follow when they can be looked at again.
+    /// Only what the run returned, and its markers; the ends follow when they can be looked at again.
     #[track_caller]
-    pub fn judge_end(&mut self, sandbox: &Sandbox, run: &Finished) {
+    pub fn verify_end(&mut self, sandbox: &Sandbox, run: &Finished) {
         if run.code != KILLED {
             run.assert_code(run.code);
         }
-        self.judge_code(sandbox, run.code, run);
+        self.verify_code(sandbox, run.code, run);
     }
 
     /// The same for a run of which only the code is known.
     #[track_caller]
-    pub fn judge_code(&mut self, sandbox: &Sandbox, code: i32, told: &dyn Display) {
+    pub fn verify_code(&mut self, sandbox: &Sandbox, code: i32, told: &dyn Display) {
         self.codes.insert(code);
         let codes = self.fault.codes;
         assert!(codes.contains(&code), "the code is {code}, not one of {codes:?}: {told}");
-        let marks = marks(sandbox);
-        let right = self.fault.marks;
-        assert!(right.contains(&marks.as_str()), "the marks are {marks:?}, not one of {right:?}: {told}");
+        let markers = markers(sandbox);
+        let right = self.fault.markers;
+        assert!(right.contains(&markers.as_str()), "the markers are {markers:?}, not one of {right:?}: {told}");
         self.before.as_mut().expect("nothing is watched").has_ended = true;
     }
 
     /// Compares both ends with what they were.
     #[track_caller]
-    pub fn judge_loss(&mut self, sandbox: &Sandbox) {
+    pub fn verify_loss(&mut self, sandbox: &Sandbox) {
         let before = self.before.take().expect("nothing is watched");
         assert!(before.has_ended, "the run's end has not been judged");
         let after = (snapshot(&before.source.0), {
@@ -212,7 +212,7 @@ impl Evidence {
     }
 
     fn compare_destination(&mut self, before: &Before, after: Option<&Snapshot>) {
-        let keeps_marks = match self.fault.unchanged {
+        let keeps_markers = match self.fault.unchanged {
             Unchanged::Source | Unchanged::SourceAlone | Unchanged::SourceBut(_) => return,
             Unchanged::Files => false,
             Unchanged::Both => true,
@@ -221,11 +221,11 @@ impl Evidence {
             self.losses.push("the destination is gone".to_owned());
             return;
         };
-        if keeps_marks {
+        if keeps_markers {
             self.lose("the destination", before.changes(after));
             return;
         }
-        let mut changes = without_marks(before).changes(&without_marks(after));
+        let mut changes = without_markers(before).changes(&without_markers(after));
         forget_time_of_root(&mut changes);
         self.lose("the destination", changes);
     }
@@ -265,7 +265,7 @@ impl Evidence {
     fn compare_completion(&mut self, sandbox: &Sandbox, before: &Before, after: Option<&Snapshot>) {
         let then = before.destination.1.as_ref();
         let is_unchanged = then.zip(after).is_some_and(|(then, after)| is_untouched(then, after));
-        if !sandbox.mark("completed").exists() || is_unchanged {
+        if !sandbox.marker("completed").exists() || is_unchanged {
             return;
         }
         let options = Options { root_mtime: false, ..self.options.clone() };
@@ -291,7 +291,7 @@ impl Evidence {
             run = sandbox.clone(more);
         }
         run.assert_code(0).assert_err("");
-        assert_eq!(sandbox.marks(), ["completed", "id", "stats"], "{run}");
+        assert_eq!(sandbox.markers(), ["completed", "id", "stats"], "{run}");
         assert_same(&sandbox.source, &sandbox.destination, &self.options);
         self.mended += 1;
     }
@@ -301,7 +301,7 @@ impl Evidence {
         self.losses.extend(changes.into_iter().map(|change| format!("{what}: {change}")));
     }
 
-    /// Asserts that everything that was watched has been judged, and that something was.
+    /// Asserts that everything that was watched has been checked, and that something was.
     pub fn assert_finished(&self) {
         assert!(self.before.is_none(), "a run has not been judged");
         assert!(self.compared > 0, "no run has been judged");
@@ -331,26 +331,26 @@ impl Evidence {
     }
 }
 
-/// The marks at the destination, a temporary one without the random end of its name. The record is left out, as a run
+/// The markers at the destination, a temporary one without the random end of its name. The record is left out, as a run
 /// that cannot leave one is none the worse for it.
-fn marks(sandbox: &Sandbox) -> String {
+fn markers(sandbox: &Sandbox) -> String {
     let names = fs::read_dir(&sandbox.destination).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let Ok(names) = names else { return UNREADABLE.to_owned() };
     let name = |entry: &fs::DirEntry| {
         let name = entry.file_name().to_string_lossy().strip_prefix(STEM)?.to_owned();
         Some(name.find(".tmp-").map_or(name.clone(), |end| name[..end].to_owned() + ".tmp"))
     };
-    let mut marks: Vec<String> =
+    let mut markers: Vec<String> =
         names.iter().filter_map(name).filter(|name| !name.starts_with(RECORD)).collect();
-    marks.sort();
-    marks.join(" ")
+    markers.sort();
+    markers.join(" ")
 }
 
 /// A snapshot without our own files.
-fn without_marks(snapshot: &Snapshot) -> Snapshot {
-    let is_mark = |path: &&Path| path.as_os_str().as_bytes().starts_with(OsStr::new(STEM).as_bytes());
-    let marks: Vec<PathBuf> = snapshot.paths().filter(is_mark).map(Path::to_owned).collect();
-    marks.iter().fold(snapshot.clone(), |snapshot, mark| snapshot.without(mark))
+fn without_markers(snapshot: &Snapshot) -> Snapshot {
+    let is_marker = |path: &&Path| path.as_os_str().as_bytes().starts_with(OsStr::new(STEM).as_bytes());
+    let markers: Vec<PathBuf> = snapshot.paths().filter(is_marker).map(Path::to_owned).collect();
+    markers.iter().fold(snapshot.clone(), |snapshot, marker| snapshot.without(marker))
 }
 
 /// Whether nothing has changed but what a probe leaves that was cut off: its directory, and what that does to the root.

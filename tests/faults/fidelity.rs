@@ -46,17 +46,17 @@ fn exact_on(evidence: &mut Evidence, disk: &Path, nanoseconds: bool) {
     let options = evidence.options.clone();
     let same = || {
         assert_same(&sandbox.source, &sandbox.destination, &options);
-        assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+        assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
     };
     evidence.watch(&sandbox);
     let first = sandbox.clone(&[]);
     first.assert_code(0).assert_err("");
-    evidence.judge(&sandbox, &first);
+    evidence.verify(&sandbox, &first);
     same();
 
     evidence.watch(&sandbox);
     let second = sandbox.clone(&[]);
-    evidence.judge(&sandbox, &second);
+    evidence.verify(&sandbox, &second);
     second.assert_code(0).assert_err("");
     second.assert_log(": Number of regular files transferred: 0\n");
     second.assert_log(": Number of created files: 0\n").assert_log(": Number of deleted files: 0\n");
@@ -82,7 +82,7 @@ pub fn a_path_that_is_too_long_for_the_system_is_named(evidence: &mut Evidence) 
     let path = over_long_path(&sandbox.source);
     evidence.watch(&sandbox);
     let run = sandbox.clone(&["--adopt"]);
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     run.assert_code(23);
     run.assert_err(
         "counterpart: rsync ended with code 23: some files or attributes were not transferred. \
@@ -94,7 +94,7 @@ pub fn a_path_that_is_too_long_for_the_system_is_named(evidence: &mut Evidence) 
     assert!(named.len() > 4096 - 255, "{named}");
     let path = path.to_string_lossy();
     assert!(named.contains(&path[..3500]), "{named} is not {path}");
-    assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
     assert_eq!(fs::read_to_string(sandbox.destination.join("file")).unwrap(), "content");
     remove_tree(&sandbox.source.join("over-long"));
     evidence.mend(&sandbox);
@@ -119,7 +119,7 @@ pub fn names_of_every_byte_are_cloned_and_shown_harmlessly(evidence: &mut Eviden
     evidence.watch(&sandbox);
     let run = sandbox.clone(&[]);
     tool("chattr", &[OsStr::new("-i"), stubborn(&sandbox).as_os_str()]);
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     let is_harmless = |character: char| ['\n', '\t'].contains(&character) || !character.is_control();
     let harmful = run.out.chars().chain(run.err.chars()).find(|character| !is_harmless(*character));
     assert_eq!(harmful, None, "{run:?}");

@@ -17,12 +17,12 @@ use crate::tree::snapshot;
 fn assert_mended(evidence: &mut Evidence, sandbox: &Sandbox, moment: &str) {
     // What has survived the run may still be writing.
     assert_no_rsync(sandbox);
-    if sandbox.mark("completed").exists() {
+    if sandbox.marker("completed").exists() {
         assert_whole(sandbox);
-        assert!(!sandbox.mark("error").exists(), "{moment}");
+        assert!(!sandbox.marker("error").exists(), "{moment}");
     }
-    evidence.judge_code(sandbox, KILLED, &moment);
-    evidence.judge_loss(sandbox);
+    evidence.verify_code(sandbox, KILLED, &moment);
+    evidence.verify_loss(sandbox);
     sandbox.rsync(&format!("exec {RSYNC} \"$@\""));
     evidence.mend(sandbox);
 }
@@ -61,7 +61,7 @@ pub fn a_kill_while_another_program_runs_is_mended(evidence: &mut Evidence) {
             text(&began)
         ));
         kill_at(evidence, &sandbox, &began, &[], moment);
-        assert!(!sandbox.mark("completed").exists(), "{moment}");
+        assert!(!sandbox.marker("completed").exists(), "{moment}");
         assert_mended(evidence, &sandbox, moment);
     }
     for (option, is_complete) in [("-p", false), ("-o", true)] {
@@ -70,7 +70,7 @@ pub fn a_kill_while_another_program_runs_is_mended(evidence: &mut Evidence) {
         let began = sandbox.path().join("began");
         let script = sandbox.script("script", &format!(": >'{}'; exec sleep 100", text(&began)));
         kill_at(evidence, &sandbox, &began, &[option, &text(&script)], option);
-        assert_eq!(sandbox.mark("completed").exists(), is_complete, "{option}");
+        assert_eq!(sandbox.marker("completed").exists(), is_complete, "{option}");
         assert_mended(evidence, &sandbox, option);
     }
 }
@@ -81,7 +81,7 @@ pub fn a_kill_after_the_transfer_and_before_the_verdict_is_mended(evidence: &mut
     let began = sandbox.path().join("began");
     on_transfer(&sandbox, &format!("{RSYNC} \"$@\"; : >'{}'; exec sleep 100", text(&began)));
     kill_at(evidence, &sandbox, &began, &[], "after the transfer");
-    assert!(!sandbox.mark("completed").exists());
+    assert!(!sandbox.marker("completed").exists());
     assert_mended(evidence, &sandbox, "after the transfer");
 }
 
@@ -93,7 +93,7 @@ pub fn a_kill_after_a_complete_run_takes_no_false_completion_along(evidence: &mu
     let began = sandbox.path().join("began");
     on_transfer(&sandbox, &format!(": >'{}'; exec sleep 100", text(&began)));
     kill_at(evidence, &sandbox, &began, &[], "in the second run");
-    assert!(!sandbox.mark("completed").exists(), "the clone is not what the source is any more");
+    assert!(!sandbox.marker("completed").exists(), "the clone is not what the source is any more");
     assert_mended(evidence, &sandbox, "in the second run");
 }
 
@@ -117,8 +117,8 @@ pub fn timed_kills_are_mended(evidence: &mut Evidence) {
             killed += 1;
             assert_mended(evidence, &sandbox, &moment);
         } else {
-            evidence.judge_code(&sandbox, 0, &moment);
-            evidence.judge_loss(&sandbox);
+            evidence.verify_code(&sandbox, 0, &moment);
+            evidence.verify_loss(&sandbox);
         }
         crate::tree::remove_tree(&sandbox.destination);
     }
@@ -137,8 +137,8 @@ pub fn a_kill_before_each_change_of_a_first_clone_is_mended(evidence: &mut Evide
             fs::create_dir(sandbox.destination.join("0000")).unwrap();
             evidence.watch(&sandbox);
             if !killed_before(&sandbox, call, number) {
-                evidence.judge_code(&sandbox, 0, &call);
-                evidence.judge_loss(&sandbox);
+                evidence.verify_code(&sandbox, 0, &call);
+                evidence.verify_loss(&sandbox);
                 break;
             }
             moments += 1;
@@ -159,17 +159,18 @@ pub fn a_kill_before_each_change_of_a_later_clone_is_mended(evidence: &mut Evide
             fs::write(sandbox.source.join("changing"), format!("{call} {number}")).unwrap();
             evidence.watch(&sandbox);
             if !killed_before(&sandbox, call, number) {
-                evidence.judge_code(&sandbox, 0, &call);
-                evidence.judge_loss(&sandbox);
+                evidence.verify_code(&sandbox, 0, &call);
+                evidence.verify_loss(&sandbox);
                 break;
             }
             moments += 1;
             // Killed before anything was changed, the completion is the last run's and right for that.
-            if sandbox.mark("completed").exists() && !is_untouched(&before, &snapshot(&sandbox.destination)) {
+            if sandbox.marker("completed").exists() && !is_untouched(&before, &snapshot(&sandbox.destination))
+            {
                 assert_whole(&sandbox);
             }
-            evidence.judge_code(&sandbox, KILLED, &call);
-            evidence.judge_loss(&sandbox);
+            evidence.verify_code(&sandbox, KILLED, &call);
+            evidence.verify_loss(&sandbox);
             evidence.mend(&sandbox);
         }
     }

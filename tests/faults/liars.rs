@@ -25,7 +25,7 @@ fn lie(evidence: &mut Evidence, body: &str) -> Finished {
     let sandbox = sandbox(body);
     evidence.watch(&sandbox);
     let run = sandbox.clone(&[]);
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     on_transfer(&sandbox, "");
     evidence.mend(&sandbox);
     run
@@ -80,8 +80,8 @@ pub fn endless_output_is_read_in_bounded_memory(evidence: &mut Evidence) {
     assert!((1..65_536).contains(&peak), "{peak} KiB");
     let log = fs::metadata(sandbox.logs().pop().unwrap()).unwrap().len();
     assert!(log < 16 << 20, "{log} bytes");
-    evidence.judge_code(&sandbox, code, &"endless output");
-    evidence.judge_loss(&sandbox);
+    evidence.verify_code(&sandbox, code, &"endless output");
+    evidence.verify_loss(&sandbox);
     on_transfer(&sandbox, "");
     evidence.mend(&sandbox);
 }

@@ -47,7 +47,7 @@ pub fn the_second_of_two_is_80_and_writes_nothing(evidence: &mut Evidence) {
     evidence.watch(&sandbox);
     let run = sandbox.clone(&[]);
     assert_locked(&run, &text(&sandbox.destination));
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     // The same directory by way of a bind mount.
     let other = BindMount::new(&sandbox.destination);
     let other_path = text(other.path());
@@ -58,7 +58,7 @@ pub fn the_second_of_two_is_80_and_writes_nothing(evidence: &mut Evidence) {
     first.finish().assert_code(0).assert_err("");
     drop(other);
     assert_clone(&sandbox);
-    assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
     assert_eq!(fs::read_to_string(sandbox.path().join("began")).unwrap(), "one\n");
     evidence.mend(&sandbox);
 }
@@ -75,9 +75,9 @@ pub fn of_ten_at_once_exactly_one_runs(evidence: &mut Evidence) {
     let first = runs.swap_remove(first);
     for run in runs.into_iter().map(Running::finish) {
         assert_locked(&run, &text(&sandbox.destination));
-        evidence.judge_end(&sandbox, &run);
+        evidence.verify_end(&sandbox, &run);
     }
-    evidence.judge_loss(&sandbox);
+    evidence.verify_loss(&sandbox);
     let_go(&sandbox);
     first.finish().assert_code(0).assert_err("");
     assert_eq!(fs::read_to_string(sandbox.path().join("began")).unwrap(), "one\n");
@@ -93,7 +93,7 @@ pub fn a_test_run_needs_no_lock(evidence: &mut Evidence) {
     evidence.watch(&sandbox);
     let run = sandbox.clone(&["-t"]);
     run.assert_code(70).assert_log(": Would create file\n");
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     let_go(&sandbox);
     first.finish().assert_code(0);
     evidence.mend(&sandbox);
@@ -110,7 +110,7 @@ pub fn two_destinations_do_not_wait_for_each_other(evidence: &mut Evidence) {
     let_go(&sandbox);
     let first = first.finish();
     first.assert_code(0);
-    evidence.judge(&sandbox, &first);
+    evidence.verify(&sandbox, &first);
 }
 
 pub fn a_lock_directory_of_somebody_else_is_refused(evidence: &mut Evidence) {
@@ -136,7 +136,7 @@ pub fn a_lock_directory_of_somebody_else_is_refused(evidence: &mut Evidence) {
         plant(&sandbox);
         evidence.watch(&sandbox);
         let run = sandbox.clone(&[]);
-        evidence.judge(&sandbox, &run);
+        evidence.verify(&sandbox, &run);
         let lock = text(&sandbox.host().join("lock"));
         run.assert_code(1);
         run.assert_err(&format!("counterpart: Internal error: the lock in {lock} cannot be taken: {why}.\n"));
@@ -157,11 +157,11 @@ pub fn a_lock_file_that_is_a_link_is_refused(evidence: &mut Evidence) {
     symlink(&victim, &lock).unwrap();
     evidence.watch(&sandbox);
     let run = sandbox.clone(&[]);
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     run.assert_code(1);
     assert!(run.err.contains("cannot be taken"), "{run}");
     assert_eq!(fs::read_to_string(victim).unwrap(), "mine");
-    assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
     fs::remove_file(lock).unwrap();
     evidence.mend(&sandbox);
 }
@@ -184,7 +184,7 @@ pub fn an_rsync_that_outlives_the_run_keeps_the_lock(evidence: &mut Evidence) {
     assert_eq!(run.finish().code, -1);
     evidence.watch(&sandbox);
     let refused = sandbox.clone(&[]);
-    evidence.judge(&sandbox, &refused);
+    evidence.verify(&sandbox, &refused);
     assert_failure(
         &sandbox,
         &refused,
@@ -192,7 +192,7 @@ pub fn an_rsync_that_outlives_the_run_keeps_the_lock(evidence: &mut Evidence) {
         &format!("Another Counterpart is cloning to {}. Wait for it to end.", text(&sandbox.destination)),
         &["id"]
             .into_iter()
-            .chain(sandbox.marks().iter().map(String::as_str).filter(|mark| mark.contains(".tmp-")))
+            .chain(sandbox.markers().iter().map(String::as_str).filter(|marker| marker.contains(".tmp-")))
             .rev()
             .collect::<Vec<_>>(),
     );

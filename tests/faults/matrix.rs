@@ -1,18 +1,18 @@
-//! The rows: for each fault what was done and when, then the codes that are right, the marks that are right at the
+//! The rows: for each fault what was done and when, then the codes that are right, the markers that are right at the
 //! destination (alternatives with a bar between), and what must be as it was.
 
 use crate::evidence::{Fault, KILLED, Unchanged, When};
 
 macro_rules! faults {
     ($($module:ident::$name:ident: $what:literal, $when:ident
-        => $($code:expr),+; $($marks:literal)|+; $unchanged:expr;)+) => {
+        => $($code:expr),+; $($markers:literal)|+; $unchanged:expr;)+) => {
         /// Every fault, in the order in which they run.
         pub const FAULTS: &[Fault] = &[$(Fault {
             name: concat!(stringify!($module), "::", stringify!($name)),
             what: $what,
             when: When::$when,
             codes: &[$($code),+],
-            marks: &[$($marks),+],
+            markers: &[$($markers),+],
             unchanged: $unchanged,
             run: crate::$module::$name,
         }),+];
@@ -142,9 +142,9 @@ faults! {
         => 74; "error id" | "error id stats"; SOURCE;
     space::attributes_that_a_filesystem_cannot_keep_are_89: "attributes that the filesystem cannot keep", Before
         => 89; "error"; SOURCE;
-    space::a_full_disk_has_room_for_the_marks: "no room but for our marks", AfterCopying
+    space::a_full_disk_has_room_for_the_markers: "no room but for our marks", AfterCopying
         => 0; "completed id stats"; SOURCE;
-    space::a_disk_without_inodes_for_the_marks_is_74: "no inodes for our marks", AfterCopying
+    space::a_disk_without_inodes_for_the_markers_is_74: "no inodes for our marks", AfterCopying
         => 74; "error id"; SOURCE;
     space::a_lock_without_room_is_taken_on_the_destination: "no room for the lock", Before
         => 0; "completed id stats"; SOURCE;
@@ -246,7 +246,7 @@ faults! {
         => 0; "completed id stats"; SOURCE;
     planted::what_is_planted_gives_way_to_a_failure_as_well: "the same, and a failure", Copying
         => 23; "error id stats"; SOURCE;
-    planted::planted_marks_do_not_make_a_destination_ours: "planted marks beside somebody's files", Before
+    planted::planted_markers_do_not_make_a_destination_ours: "planted marks beside somebody's files", Before
         => 76; "completed id stats"; BOTH;
     planted::a_first_clone_to_planted_links_is_right: "the same at an empty destination", Before
         => 0; "completed id stats"; SOURCE;

@@ -44,7 +44,7 @@ fn disturb(evidence: &mut Evidence, happening: fn(&Path)) -> (Sandbox, Finished)
     assert!(wait_until(|| names_of(&sandbox.destination).iter().any(begins)), "nothing arrives");
     meanwhile(&sandbox, || happening(&sandbox.source));
     let run = run.finish();
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     let strayed = snapshot(&sandbox.destination);
     let secret = snapshot(&outside);
     let of_secret = secret.contents(Path::new("secret"));
@@ -161,7 +161,7 @@ pub fn many_files_that_become_fifos_cost_seconds(evidence: &mut Evidence) {
     });
     // `finish` waits for a minute.
     let run = run.finish();
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     let told = run.out.matches(" became a FIFO during the clone;").count();
     assert_eq!(told, 100, "{run}");
     run.assert_log(&format!(
@@ -194,7 +194,7 @@ fn linked(evidence: &mut Evidence, times: u32, happening: &str) -> (Sandbox, Fin
     );
     evidence.watch(&sandbox);
     let run = sandbox.clone(&["--stall-timeout", "20s"]);
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     (sandbox, run)
 }
 

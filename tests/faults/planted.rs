@@ -16,20 +16,20 @@ type Plant = fn(&Path, &Path);
 
 /// What can stand in the place of a file.
 const PLANTS: [(&str, Plant); 7] = [
-    ("link to a file", |mark, victims| symlink(victims.join("file"), mark).unwrap()),
-    ("link to a directory", |mark, victims| symlink(victims.join("directory"), mark).unwrap()),
-    ("link to nothing", |mark, victims| symlink(victims.join("nothing"), mark).unwrap()),
-    ("empty directory", |mark, _| fs::create_dir(mark).unwrap()),
-    ("full directory", |mark, victims| {
-        fs::create_dir_all(mark.join("below/deeper")).unwrap();
-        fs::write(mark.join("below/file"), "").unwrap();
-        symlink(victims.join("directory"), mark.join("below/link")).unwrap();
-        fs::hard_link(victims.join("linked"), mark.join("hard")).unwrap();
+    ("link to a file", |marker, victims| symlink(victims.join("file"), marker).unwrap()),
+    ("link to a directory", |marker, victims| symlink(victims.join("directory"), marker).unwrap()),
+    ("link to nothing", |marker, victims| symlink(victims.join("nothing"), marker).unwrap()),
+    ("empty directory", |marker, _| fs::create_dir(marker).unwrap()),
+    ("full directory", |marker, victims| {
+        fs::create_dir_all(marker.join("below/deeper")).unwrap();
+        fs::write(marker.join("below/file"), "").unwrap();
+        symlink(victims.join("directory"), marker.join("below/link")).unwrap();
+        fs::hard_link(victims.join("linked"), marker.join("hard")).unwrap();
     }),
-    ("FIFO", |mark, _| {
-        nix::unistd::mkfifo(mark, nix::sys::stat::Mode::from_bits_truncate(0o644)).unwrap();
+    ("FIFO", |marker, _| {
+        nix::unistd::mkfifo(marker, nix::sys::stat::Mode::from_bits_truncate(0o644)).unwrap();
     }),
-    ("hard link", |mark, victims| fs::hard_link(victims.join("linked"), mark).unwrap()),
+    ("hard link", |marker, victims| fs::hard_link(victims.join("linked"), marker).unwrap()),
 ];
 
 struct Scene {
@@ -49,19 +49,19 @@ impl Scene {
         Self { sandbox, victims }
     }
 
-    fn plant(&self, mark: &str, plant: Plant) {
+    fn plant(&self, marker: &str, plant: Plant) {
         fs::write(self.victims.join("linked"), "mine").unwrap();
-        let path = self.sandbox.mark(mark);
+        let path = self.sandbox.marker(marker);
         let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path));
         plant(&path, &self.victims);
     }
 
     #[track_caller]
-    fn assert_right(&self, marks: &[&str], what: &str) {
-        assert_eq!(self.sandbox.marks(), marks, "{what}");
-        for mark in marks {
-            let found = fs::symlink_metadata(self.sandbox.mark(mark)).unwrap();
-            assert!(found.is_file(), "{what}: {mark} is not a file");
+    fn assert_right(&self, markers: &[&str], what: &str) {
+        assert_eq!(self.sandbox.markers(), markers, "{what}");
+        for marker in markers {
+            let found = fs::symlink_metadata(self.sandbox.marker(marker)).unwrap();
+            assert!(found.is_file(), "{what}: {marker} is not a file");
         }
         assert_eq!(fs::read_to_string(self.victims.join("linked")).unwrap(), "mine", "{what}");
         assert!(!self.victims.join("nothing").exists(), "{what}");
@@ -69,14 +69,14 @@ impl Scene {
 }
 
 pub fn what_is_planted_at_a_clone_gives_way(evidence: &mut Evidence) {
-    for mark in MARKS {
+    for marker in MARKS {
         for (name, plant) in PLANTS {
-            let what = format!("{name} as {mark}");
+            let what = format!("{name} as {marker}");
             let scene = Scene::new();
             // Without an id, a clone is known by its filesystem.
             scene.sandbox.tool("blkid", "echo 1234-ABCD");
             scene.sandbox.clone(&[]).assert_code(0);
-            scene.plant(mark, plant);
+            scene.plant(marker, plant);
             fs::remove_file(scene.victims.join("linked")).unwrap();
             fs::write(scene.victims.join("linked"), "mine").unwrap();
             let victims = snapshot_with_ctime(&scene.victims);
@@ -84,7 +84,7 @@ pub fn what_is_planted_at_a_clone_gives_way(evidence: &mut Evidence) {
             evidence.watch_bystander(&scene.victims);
             let run = scene.sandbox.clone(&[]);
             run.assert_code(0).assert_err("");
-            evidence.judge(&scene.sandbox, &run);
+            evidence.verify(&scene.sandbox, &run);
             assert_unchanged(&victims, &snapshot_with_ctime(&scene.victims));
             scene.assert_right(&["completed", "id", "stats"], &what);
             assert_clone(&scene.sandbox);
@@ -93,9 +93,9 @@ pub fn what_is_planted_at_a_clone_gives_way(evidence: &mut Evidence) {
 }
 
 pub fn what_is_planted_gives_way_to_a_failure_as_well(evidence: &mut Evidence) {
-    for mark in MARKS {
+    for marker in MARKS {
         for (name, plant) in PLANTS {
-            let what = format!("{name} as {mark}");
+            let what = format!("{name} as {marker}");
             let scene = Scene::new();
             scene.sandbox.clone(&[]).assert_code(0);
             // Planted while rsync runs, when everything of ours has been looked at already.
@@ -110,37 +110,37 @@ pub fn what_is_planted_gives_way_to_a_failure_as_well(evidence: &mut Evidence) {
             evidence.watch(&scene.sandbox);
             let run = crate::scene::Running::start(&scene.sandbox, &[]);
             crate::scene::wait_for(&script);
-            scene.plant(mark, plant);
+            scene.plant(marker, plant);
             fs::remove_file(script).unwrap();
             let run = run.finish();
-            evidence.judge(&scene.sandbox, &run);
+            evidence.verify(&scene.sandbox, &run);
             let sentence = "rsync ended with code 23: some files or attributes were not transferred. \
                             The failing paths are in the log.";
-            let marks: &[&str] = &["error", "id", "stats"];
-            if mark == "id" {
+            let markers: &[&str] = &["error", "id", "stats"];
+            if marker == "id" {
                 // It is written once, so it is missing now: the next run has to be told that the disk is the right one.
                 run.assert_code(23);
-                fs::symlink_metadata(scene.sandbox.mark("id")).unwrap();
-                assert!(!scene.sandbox.mark("completed").exists());
+                fs::symlink_metadata(scene.sandbox.marker("id")).unwrap();
+                assert!(!scene.sandbox.marker("completed").exists());
             } else {
-                assert_failure(&scene.sandbox, &run, 23, sentence, marks);
-                scene.assert_right(marks, &what);
+                assert_failure(&scene.sandbox, &run, 23, sentence, markers);
+                scene.assert_right(markers, &what);
             }
             assert_eq!(fs::read_to_string(scene.victims.join("file")).unwrap(), "mine", "{what}");
             assert_eq!(fs::read_to_string(scene.victims.join("directory/file")).unwrap(), "mine", "{what}");
             assert_eq!(fs::read_to_string(scene.victims.join("linked")).unwrap(), "mine", "{what}");
             on_transfer(&scene.sandbox, "");
-            evidence.mend_with(&scene.sandbox, if mark == "id" { &["--adopt"] } else { &[] });
+            evidence.mend_with(&scene.sandbox, if marker == "id" { &["--adopt"] } else { &[] });
         }
     }
 }
 
-pub fn planted_marks_do_not_make_a_destination_ours(evidence: &mut Evidence) {
+pub fn planted_markers_do_not_make_a_destination_ours(evidence: &mut Evidence) {
     for (name, plant) in PLANTS.into_iter().filter(|(name, _)| *name != "hard link") {
         let scene = Scene::new();
         scene.sandbox.write_destination("precious", "mine");
-        for mark in ["completed", "stats", "id"] {
-            scene.plant(mark, plant);
+        for marker in ["completed", "stats", "id"] {
+            scene.plant(marker, plant);
             let _ = fs::remove_file(scene.victims.join("linked"));
         }
         fs::write(scene.victims.join("linked"), "mine").unwrap();
@@ -149,7 +149,7 @@ pub fn planted_marks_do_not_make_a_destination_ours(evidence: &mut Evidence) {
         evidence.watch_bystander(&scene.victims);
         let run = scene.sandbox.clone(&[]);
         assert_eq!(run.code, 76, "{name}: {run}");
-        evidence.judge(&scene.sandbox, &run);
+        evidence.verify(&scene.sandbox, &run);
         let after = snapshot_with_ctime(scene.sandbox.path()).without(Path::new("host"));
         let changes: Vec<_> = before.changes(&after);
         // The probe for nanoseconds and owners comes and goes; the directory's own ctime tells of it.
@@ -161,16 +161,16 @@ pub fn planted_marks_do_not_make_a_destination_ours(evidence: &mut Evidence) {
 pub fn a_first_clone_to_planted_links_is_right(evidence: &mut Evidence) {
     for (name, plant) in PLANTS {
         let scene = Scene::new();
-        for mark in MARKS {
+        for marker in MARKS {
             if name == "full directory" || name == "hard link" {
                 let _ = fs::remove_file(scene.victims.join("linked"));
             }
-            scene.plant(mark, plant);
+            scene.plant(marker, plant);
         }
         evidence.watch(&scene.sandbox);
         let run = scene.sandbox.clone(&[]);
         run.assert_code(0).assert_err("");
-        evidence.judge(&scene.sandbox, &run);
+        evidence.verify(&scene.sandbox, &run);
         scene.assert_right(&["completed", "id", "stats"], name);
         assert_eq!(fs::read_to_string(scene.victims.join("file")).unwrap(), "mine");
         assert_eq!(fs::read_to_string(scene.victims.join("directory/file")).unwrap(), "mine");
@@ -193,7 +193,7 @@ pub fn links_in_the_place_of_the_clones_directories_are_not_followed(evidence: &
     evidence.watch_bystander(&scene.victims);
     let run = scene.sandbox.clone(&[]);
     run.assert_err("");
-    evidence.judge(&scene.sandbox, &run);
+    evidence.verify(&scene.sandbox, &run);
     evidence.mend(&scene.sandbox);
 }
 
@@ -205,5 +205,5 @@ pub fn a_destination_that_is_a_link_is_refused(evidence: &mut Evidence) {
     evidence.watch(&scene.sandbox);
     evidence.watch_bystander(&scene.victims);
     let run = scene.sandbox.clone(&["--adopt"]);
-    evidence.judge(&scene.sandbox, &run);
+    evidence.verify(&scene.sandbox, &run);
 }

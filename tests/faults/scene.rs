@@ -166,14 +166,14 @@ pub fn assert_clone(sandbox: &Sandbox) {
     assert_same(&sandbox.source, &sandbox.destination, &Options::default());
 }
 
-/// Asserts a failure in every place where it shows: the code, the whole of standard error, the log, the marks.
+/// Asserts a failure in every place where it shows: the code, the whole of standard error, the log, the markers.
 #[track_caller]
-pub fn assert_failure(sandbox: &Sandbox, run: &Finished, code: i32, sentence: &str, marks: &[&str]) {
+pub fn assert_failure(sandbox: &Sandbox, run: &Finished, code: i32, sentence: &str, markers: &[&str]) {
     run.assert_code(code).assert_err(&format!("counterpart: {sentence}\n"));
     run.assert_log(&format!(": Error: {sentence}\n"));
-    assert_eq!(sandbox.marks(), marks, "{run}");
-    if marks.contains(&"error") {
-        assert_eq!(sandbox.read_mark("error"), format!("{sentence}\n"));
+    assert_eq!(sandbox.markers(), markers, "{run}");
+    if markers.contains(&"error") {
+        assert_eq!(sandbox.read_marker("error"), format!("{sentence}\n"));
     }
 }
 

@@ -30,7 +30,7 @@ pub fn a_signal_during_the_transfer_ends_it_with_20(evidence: &mut Evidence) {
         wait_for_files(&sandbox);
         run.signal(signal);
         let run = run.finish();
-        evidence.judge(&sandbox, &run);
+        evidence.verify(&sandbox, &run);
         let sentence = format!("The clone was interrupted ({name}).");
         assert_failure(&sandbox, &run, 20, &sentence, &["error", "id"]);
         assert_no_rsync(&sandbox);
@@ -48,10 +48,10 @@ pub fn a_signal_takes_the_completion_of_an_earlier_run_away_with_it(evidence: &m
     slow_down(&sandbox, 100);
     evidence.watch(&sandbox);
     let run = Running::start(&sandbox, &[]);
-    assert!(wait_until(|| !sandbox.mark("completed").exists() && !rsyncs(&sandbox).is_empty()));
+    assert!(wait_until(|| !sandbox.marker("completed").exists() && !rsyncs(&sandbox).is_empty()));
     run.signal(Signal::SIGTERM);
     let run = run.finish();
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     assert_failure(&sandbox, &run, 20, "The clone was interrupted (SIGTERM).", &["error", "id", "stats"]);
     assert_nothing_extra(&sandbox);
     on_transfer(&sandbox, "");
@@ -75,10 +75,10 @@ pub fn a_second_sigint_ends_at_once_whatever_rsync_does(evidence: &mut Evidence)
     let second = Instant::now();
     run.signal(Signal::SIGINT);
     let run = run.finish();
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     assert!(second.elapsed() < Duration::from_secs(5), "it took {:?}", second.elapsed());
     run.assert_code(20);
-    assert!(!sandbox.mark("completed").exists());
+    assert!(!sandbox.marker("completed").exists());
     assert!(wait_until(|| processes_with(&sandbox.destination).is_empty()), "the fake rsync is still there");
     on_transfer(&sandbox, "");
     evidence.mend(&sandbox);
@@ -99,13 +99,13 @@ pub fn a_second_sigint_ends_at_once_while_a_disk_hangs(evidence: &mut Evidence) 
     let second = Instant::now();
     run.signal(Signal::SIGINT);
     let run = run.finish();
-    evidence.judge_end(&sandbox, &run);
+    evidence.verify_end(&sandbox, &run);
     assert!(second.elapsed() < Duration::from_secs(5), "it took {:?}", second.elapsed());
     assert_eq!(run.code, 20, "{run}");
-    assert!(!sandbox.mark("completed").exists());
+    assert!(!sandbox.marker("completed").exists());
     fuse.tell("");
     assert_no_rsync(&sandbox);
-    evidence.judge_loss(&sandbox);
+    evidence.verify_loss(&sandbox);
     evidence.mend(&sandbox);
 }
 
@@ -130,7 +130,7 @@ pub fn a_second_sigterm_waits_for_rsync(evidence: &mut Evidence) {
     assert!(!run.has_ended());
     fs::write(go, "").unwrap();
     let run = run.finish();
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     on_transfer(&sandbox, "");
     assert_failure(&sandbox, &run, 20, "The clone was interrupted (SIGTERM).", &["error", "id"]);
     evidence.mend(&sandbox);
@@ -146,7 +146,7 @@ pub fn a_signal_during_the_pre_clone_script_ends_it_and_nothing_is_cloned(eviden
     wait_for(&began);
     run.signal(Signal::SIGINT);
     let run = run.finish();
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     assert_failure(&sandbox, &run, 20, "The clone was interrupted (SIGINT).", &["error"]);
     assert!(sandbox.names().is_empty());
     evidence.mend(&sandbox);
@@ -166,7 +166,7 @@ pub fn a_signal_while_the_losses_are_counted_ends_it_and_nothing_is_lost(evidenc
     wait_for(&began);
     run.signal(Signal::SIGTERM);
     let run = run.finish();
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     assert_failure(&sandbox, &run, 20, "The clone was interrupted (SIGTERM).", &["error"]);
     assert_eq!(fs::read_to_string(sandbox.destination.join("precious")).unwrap(), "mine");
     sandbox.rsync("exec /usr/bin/rsync \"$@\"");
@@ -182,11 +182,11 @@ pub fn a_signal_during_the_post_clone_script_ends_it(evidence: &mut Evidence) {
     evidence.watch(&sandbox);
     let run = Running::start(&sandbox, &["-o", &text(&script)]);
     wait_for(&began);
-    assert!(sandbox.mark("completed").exists(), "the clone is complete before the script runs");
+    assert!(sandbox.marker("completed").exists(), "the clone is complete before the script runs");
     run.signal(Signal::SIGHUP);
     let sentence = "The clone was interrupted (SIGHUP).";
     let run = run.finish();
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     assert_failure(&sandbox, &run, 20, sentence, &["error", "id", "stats"]);
     assert_clone_but_for_the_roots_time(&sandbox);
     evidence.mend(&sandbox);
@@ -210,11 +210,11 @@ pub fn a_signal_that_the_caller_had_ignored_does_not_end_the_run(evidence: &mut 
     nix::sys::signal::kill(process, Signal::SIGHUP).unwrap();
     let run = crate::sandbox::Finished::from(run.wait_with_output().unwrap());
     run.assert_code(0);
-    evidence.judge(&sandbox, &run);
-    assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+    evidence.verify(&sandbox, &run);
+    assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
 }
 
-/// Marks written after the end of a clone may change the time of the destination's root.
+/// Markers written after the end of a clone may change the time of the destination's root.
 fn assert_clone_but_for_the_roots_time(sandbox: &Sandbox) {
     let options = crate::audit::Options { root_mtime: false, ..crate::audit::Options::default() };
     crate::audit::assert_same(&sandbox.source, &sandbox.destination, &options);
@@ -231,7 +231,7 @@ pub fn an_rsync_that_is_killed_is_128_and_the_signal(evidence: &mut Evidence) {
         let run = run.finish();
         assert_failure(&sandbox, &run, code, &sentence, &["error", "id"]);
         assert_no_rsync(&sandbox);
-        evidence.judge(&sandbox, &run);
+        evidence.verify(&sandbox, &run);
         sandbox.rsync("exec /usr/bin/rsync \"$@\"");
         evidence.mend(&sandbox);
     }
@@ -262,7 +262,7 @@ fn signal_generation(evidence: &mut Evidence, generation: usize) {
         kill(process, signal).unwrap();
         let run = run.finish();
         assert_no_rsync(&sandbox);
-        evidence.judge(&sandbox, &run);
+        evidence.verify(&sandbox, &run);
         on_transfer(&sandbox, "");
         evidence.mend(&sandbox);
     }
@@ -292,10 +292,10 @@ pub fn an_rsync_whose_child_is_killed_hands_its_code_on(evidence: &mut Evidence)
     let run = run.finish();
     assert!([10, 12, 14, 15, 16].contains(&run.code), "{run}");
     run.assert_code(run.code).assert_log(&format!(": rsync ended with code {}: ", run.code));
-    assert!(!sandbox.mark("completed").exists());
-    assert!(sandbox.read_mark("error").starts_with(&format!("rsync ended with code {}: ", run.code)));
+    assert!(!sandbox.marker("completed").exists());
+    assert!(sandbox.read_marker("error").starts_with(&format!("rsync ended with code {}: ", run.code)));
     assert_no_rsync(&sandbox);
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     sandbox.rsync("exec /usr/bin/rsync \"$@\"");
     evidence.mend(&sandbox);
 }
@@ -311,7 +311,7 @@ pub fn of_several_signals_the_first_one_is_told(evidence: &mut Evidence) {
     run.signal(Signal::SIGHUP);
     run.signal(Signal::SIGTERM);
     let run = run.finish();
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     assert_failure(&sandbox, &run, 20, "The clone was interrupted (SIGHUP).", &["error", "id"]);
     assert_nothing_extra(&sandbox);
     on_transfer(&sandbox, "");
@@ -344,7 +344,7 @@ pub fn any_other_signal_that_ends_is_128_and_the_signal(evidence: &mut Evidence)
         wait_for_files(&sandbox);
         send(&run, number);
         let run = run.finish();
-        evidence.judge(&sandbox, &run);
+        evidence.verify(&sandbox, &run);
         let sentence = format!("The clone was interrupted ({name}).");
         assert_failure(&sandbox, &run, 128 + number, &sentence, &["error", "id"]);
         assert_no_rsync(&sandbox);
@@ -363,7 +363,7 @@ pub fn an_abort_has_a_last_line(evidence: &mut Evidence) {
         wait_for_files(&sandbox);
         run.signal(signal);
         let run = run.finish();
-        evidence.judge(&sandbox, &run);
+        evidence.verify(&sandbox, &run);
         run.assert_code(128 + signal as i32).assert_log(
             ": Error: Counterpart was aborted: it got no memory, or has a fault; see standard error.\n",
         );
@@ -393,7 +393,7 @@ pub fn a_limit_of_file_sizes_is_an_error_like_a_full_disk(evidence: &mut Evidenc
         evidence.watch(&sandbox);
         let run = limited(&sandbox, bytes);
         assert!(codes.contains(&run.code), "{run}");
-        evidence.judge(&sandbox, &run);
+        evidence.verify(&sandbox, &run);
         assert!(run.err.contains(" cannot be written any more: File too large. The run goes on.\n"), "{run}");
         evidence.mend(&sandbox);
     }
@@ -410,7 +410,7 @@ pub fn a_broken_pipe_does_not_end_the_run(evidence: &mut Evidence) {
     run.signal(Signal::SIGPIPE);
     run.signal(Signal::SIGXFSZ);
     let run = run.finish();
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     on_transfer(&sandbox, "");
     evidence.mend(&sandbox);
 }
@@ -443,7 +443,7 @@ pub fn a_run_that_gets_no_memory_has_a_documented_end(evidence: &mut Evidence) {
             evidence.forget();
             continue;
         }
-        evidence.judge(&sandbox, &run);
+        evidence.verify(&sandbox, &run);
         runs += 1;
         if runs == 20 {
             break;

@@ -27,14 +27,14 @@ pub fn a_source_whose_device_goes_away_is_71(evidence: &mut Evidence) {
     wait_for_files(&sandbox);
     disk.lose_device();
     let run = run.finish();
-    evidence.judge_end(&sandbox, &run);
+    evidence.verify_end(&sandbox, &run);
     let sentence = format!(
         "The source {} became unreadable during the clone: Input/output error. Check its disk.",
         text(disk.path())
     );
     assert_failure(&sandbox, &run, 71, &sentence, &["error", "id", "stats"]);
     disk.give_back(&image);
-    evidence.judge_loss(&sandbox);
+    evidence.verify_loss(&sandbox);
     on_transfer(&sandbox, "");
     evidence.mend(&sandbox);
 }
@@ -52,14 +52,14 @@ pub fn a_source_that_shuts_down_is_71(evidence: &mut Evidence) {
     wait_for_files(&sandbox);
     disk.shutdown();
     let run = run.finish();
-    evidence.judge_end(&sandbox, &run);
+    evidence.verify_end(&sandbox, &run);
     let sentence = format!(
         "The source {} became unreadable during the clone: Input/output error. Check its disk.",
         text(disk.path())
     );
     assert_failure(&sandbox, &run, 71, &sentence, &["error", "id", "stats"]);
     disk.repair();
-    evidence.judge_loss(&sandbox);
+    evidence.verify_loss(&sandbox);
     on_transfer(&sandbox, "");
     evidence.mend(&sandbox);
 }
@@ -72,7 +72,7 @@ pub fn one_file_that_cannot_be_read_is_23_and_named(evidence: &mut Evidence) {
     fuse.tell("fail /002\n");
     evidence.watch_at(&fuse.backing(), &sandbox.destination);
     let run = sandbox.clone(&[]);
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     assert_failure(&sandbox, &run, 23, PARTIAL, &["error", "id", "stats"]);
     run.assert_log("Input/output error (5)").assert_log("]: Failing paths:\n");
     run.assert_log(&format!("]:   {}\n", text(&fuse.path().join("002"))));
@@ -89,7 +89,7 @@ pub fn only_one_file_and_that_cannot_be_read_is_71(evidence: &mut Evidence) {
     fuse.tell("fail *\n");
     evidence.watch_at(&fuse.backing(), &sandbox.destination);
     let run = sandbox.clone(&[]);
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     let sentence = format!(
         "The source {} became unreadable during the clone: Input/output error. Check its disk.",
         text(&fuse.path())
@@ -112,13 +112,13 @@ pub fn a_damaged_inode_is_23_and_named(evidence: &mut Evidence) {
     disk.mount_again();
     drop_caches();
     let run = sandbox.clone(&[]);
-    evidence.judge_end(&sandbox, &run);
+    evidence.verify_end(&sandbox, &run);
     assert_failure(&sandbox, &run, 23, PARTIAL, &["error", "id", "stats"]);
     run.assert_log("]: Failing paths:\n");
     run.assert_log(&format!("]:   {}\n", text(&disk.path().join("002"))));
     assert_eq!(sandbox.names(), ["000", "001", "003", "lost+found"]);
     disk.repair();
-    evidence.judge_loss(&sandbox);
+    evidence.verify_loss(&sandbox);
     evidence.mend(&sandbox);
 }
 
@@ -135,7 +135,7 @@ pub fn a_file_that_vanishes_at_its_attributes_is_no_failure(evidence: &mut Evide
     fuse.tell("gone /001\n");
     evidence.watch_at(&fuse.backing(), &sandbox.destination);
     let run = sandbox.clone(&[]);
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     run.assert_code(0)
         .assert_log("No such file or directory (2)")
         .assert_log("it is looked at again (1 of 2)");
@@ -151,7 +151,7 @@ pub fn a_log_that_is_truncated_is_no_failure(evidence: &mut Evidence) {
     fuse.tell("trunc /001\n");
     evidence.watch_at(&fuse.backing(), &sandbox.destination);
     let run = sandbox.clone(&[]);
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     run.assert_code(0).assert_log("it is looked at again (1 of 2)");
     assert_eq!(std::fs::metadata(sandbox.destination.join("001")).unwrap().len(), 0);
     assert_eq!(sandbox.names(), ["000", "001", "002", "003"]);
@@ -166,7 +166,7 @@ pub fn a_source_that_is_emptied_in_between_is_71(evidence: &mut Evidence) {
     );
     evidence.watch(&sandbox);
     let run = sandbox.clone(&[]);
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     let sentence = format!(
         "The source {} became unreadable during the clone: another directory is at its path now (was it \
          unmounted?). Check its disk.",
@@ -191,7 +191,7 @@ pub fn a_source_that_is_gone_from_the_start_does_not_wipe_the_destination(eviden
     assert_failure(&sandbox, &run, 65, &sentence, &["error", "id", "stats"]);
     assert_eq!(sandbox.names(), ["000", "001", "lost+found"]);
     disk.mount_again();
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     evidence.mend(&sandbox);
     assert_nothing_extra(&sandbox);
 }
@@ -209,10 +209,10 @@ pub fn a_disk_mounted_in_a_dead_source_does_not_prove_it_alive(evidence: &mut Ev
     quarter_megabytes_at(&sandbox.source.join("inner"));
     evidence.watch_at(&fuse.backing(), &sandbox.destination);
     let run = sandbox.clone(&[]);
-    evidence.judge_end(&sandbox, &run);
+    evidence.verify_end(&sandbox, &run);
     drop(inner);
     assert!(run.err.contains(" became unreadable during the clone: Input/output error. "), "{run}");
-    evidence.judge_loss(&sandbox);
+    evidence.verify_loss(&sandbox);
     fuse.tell("");
     evidence.mend(&sandbox);
 }

@@ -1,4 +1,4 @@
-//! Room that runs out where it is not expected: in properties, under our own marks, at the lock.
+//! Room that runs out where it is not expected: in properties, under our own markers, at the lock.
 
 use std::fs;
 use std::path::Path;
@@ -23,7 +23,7 @@ pub fn a_disk_without_room_for_attributes_is_74(evidence: &mut Evidence) {
     fs::write(disk.path().join("filler"), noise(1, 16 << 20)).unwrap();
     evidence.watch(&sandbox);
     let run = sandbox.clone(&[]);
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     run.assert_log("setxattr(").assert_log("No space left on device (28)");
     fs::remove_file(disk.path().join("filler")).unwrap();
     evidence.mend(&sandbox);
@@ -41,15 +41,15 @@ pub fn attributes_that_a_filesystem_cannot_keep_are_89(evidence: &mut Evidence) 
     xattr::set(&file, "trusted.large", &noise(1, 9000)).unwrap();
     evidence.watch(&sandbox);
     let run = sandbox.clone(&[]);
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     run.assert_log(&format!("Cannot be held: {}: its attributes do not fit.\n", text(&file)))
         .assert_no_log("is full");
     xattr::remove(&file, "trusted.large").unwrap();
     evidence.mend(&sandbox);
 }
 
-/// Fills a disk to the last block when rsync has ended: only our own marks are still to be written.
-fn full_at_the_marks(evidence: &mut Evidence, disk: &Path, filling: &str) {
+/// Fills a disk to the last block when rsync has ended: only our own markers are still to be written.
+fn full_at_the_markers(evidence: &mut Evidence, disk: &Path, filling: &str) {
     let mut sandbox = Sandbox::new();
     sandbox.destination = dir(disk, "clone");
     thousands(&sandbox, 20);
@@ -58,7 +58,7 @@ fn full_at_the_marks(evidence: &mut Evidence, disk: &Path, filling: &str) {
     on_transfer(&sandbox, &format!("{RSYNC} \"$@\"; code=$?; {fill} 2>/dev/null; exit $code"));
     evidence.watch(&sandbox);
     let run = sandbox.clone(&[]);
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     for entry in fs::read_dir(disk).unwrap().map(|entry| entry.unwrap().path()) {
         if entry.file_name().is_some_and(|name| name.to_string_lossy().starts_with("filler")) {
             let _ = fs::remove_file(&entry).or_else(|_| fs::remove_dir_all(&entry));
@@ -68,16 +68,16 @@ fn full_at_the_marks(evidence: &mut Evidence, disk: &Path, filling: &str) {
     evidence.mend(&sandbox);
 }
 
-pub fn a_full_disk_has_room_for_the_marks(evidence: &mut Evidence) {
+pub fn a_full_disk_has_room_for_the_markers(evidence: &mut Evidence) {
     let disk = LoopDisk::new("ext4", 24, &[], "");
     let filling = "for i in 1 2 3; do cat /dev/zero >'DISK/filler'$i; sync -f 'DISK'; done";
-    full_at_the_marks(evidence, disk.path(), filling);
+    full_at_the_markers(evidence, disk.path(), filling);
 }
 
-pub fn a_disk_without_inodes_for_the_marks_is_74(evidence: &mut Evidence) {
+pub fn a_disk_without_inodes_for_the_markers_is_74(evidence: &mut Evidence) {
     let disk = Tmpfs::new("size=8m,nr_inodes=64");
     let filling = "mkdir 'DISK/filler'; for i in $(seq 100); do : >'DISK/filler/'$i; done";
-    full_at_the_marks(evidence, disk.path(), filling);
+    full_at_the_markers(evidence, disk.path(), filling);
 }
 
 pub fn a_lock_without_room_is_taken_on_the_destination(evidence: &mut Evidence) {
@@ -91,7 +91,7 @@ pub fn a_lock_without_room_is_taken_on_the_destination(evidence: &mut Evidence) 
     let mounted = BindMount::at(disk.path(), &lock);
     evidence.watch(&sandbox);
     let run = sandbox.clone(&[]);
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     drop(mounted);
     evidence.mend(&sandbox);
 }

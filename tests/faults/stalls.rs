@@ -27,14 +27,14 @@ const CHECK: &str = ". Check both disks; --stall-timeout sets the limit.";
 const LIMIT: [&str; 2] = ["--stall-timeout", "2s"];
 
 #[track_caller]
-fn assert_stalled(run: &Finished, marks: &[&str], sandbox: &Sandbox) {
+fn assert_stalled(run: &Finished, markers: &[&str], sandbox: &Sandbox) {
     run.assert_code(30);
     let sentence = run.err.strip_prefix("counterpart: ").unwrap().trim_end();
     assert!(sentence.starts_with(STALLED) && sentence.ends_with(CHECK), "{run}");
     run.assert_log(&format!(": Error: {sentence}\n"));
-    assert_eq!(sandbox.marks(), marks, "{run}");
+    assert_eq!(sandbox.markers(), markers, "{run}");
     // What everybody may read names no file.
-    let told = sandbox.read_mark("error");
+    let told = sandbox.read_marker("error");
     let is_whole = told.starts_with(STALLED) && told.trim_end().ends_with(CHECK);
     assert!(is_whole && !told.contains(" was at "), "{told}");
 }
@@ -47,7 +47,7 @@ pub fn an_rsync_that_does_nothing_is_given_up_with_30(evidence: &mut Evidence) {
         evidence.watch(&sandbox);
         let began = Instant::now();
         let run = sandbox.clone(&LIMIT);
-        evidence.judge(&sandbox, &run);
+        evidence.verify(&sandbox, &run);
         assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
         assert_stalled(&run, &["error", "id"], &sandbox);
         assert!(processes_with(&sandbox.destination).is_empty(), "it is still there");
@@ -63,7 +63,7 @@ pub fn a_list_that_never_ends_is_given_up_with_30(evidence: &mut Evidence) {
     sandbox.rsync(&format!("case \" $* \" in *' --dry-run '*) exec sleep 300 ;; esac\nexec {RSYNC} \"$@\""));
     evidence.watch(&sandbox);
     let run = sandbox.clone(&LIMIT);
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     assert_stalled(&run, &["error"], &sandbox);
     let test_run = sandbox.clone(&["--test-run", "--stall-timeout", "2s"]);
     test_run.assert_code(30);
@@ -79,7 +79,7 @@ pub fn a_slow_transfer_is_not_given_up(evidence: &mut Evidence) {
     evidence.watch(&sandbox);
     let began = Instant::now();
     let run = sandbox.clone(&LIMIT);
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     assert!(began.elapsed() > Duration::from_secs(4), "{:?}", began.elapsed());
     evidence.mend(&sandbox);
 }
@@ -94,7 +94,7 @@ pub fn another_attempt_follows_a_stall(evidence: &mut Evidence) {
     );
     evidence.watch(&sandbox);
     let run = sandbox.clone(&["--stall-timeout", "2s", "--retries", "1", "--retry-wait", "1ms"]);
-    evidence.judge(&sandbox, &run);
+    evidence.verify(&sandbox, &run);
     run.assert_log("Attempt 1 of 2: time-out in sending or receiving data. The next begins in 1ms.");
     evidence.mend(&sandbox);
 }
@@ -136,13 +136,13 @@ pub fn a_source_that_stops_answering_is_30(evidence: &mut Evidence) {
     wait_for_files(&sandbox);
     let stopped = Stopped::stop(&fuse);
     let run = run.finish();
-    evidence.judge_end(&sandbox, &run);
+    evidence.verify_end(&sandbox, &run);
     assert_stalled(&run, &["error", "id"], &sandbox);
     run.assert_log("; rsync was at ").assert_log("; rsync cannot be killed and is left behind.");
     run.assert_no_log("Attempt 2");
     drop(stopped);
     assert_no_rsync(&sandbox);
-    evidence.judge_loss(&sandbox);
+    evidence.verify_loss(&sandbox);
     on_transfer(&sandbox, "");
     evidence.mend(&sandbox);
 }
@@ -163,10 +163,10 @@ pub fn a_destination_that_stops_answering_is_30_and_not_waited_for(evidence: &mu
     let stopped = Stopped::stop(&fuse);
     let run = run.finish();
     drop(stopped);
-    evidence.judge_end(&sandbox, &run);
+    evidence.verify_end(&sandbox, &run);
     run.assert_code(30).assert_log("Warning: the destination does not answer, so nothing is written there.");
     assert_no_rsync(&sandbox);
-    evidence.judge_loss(&sandbox);
+    evidence.verify_loss(&sandbox);
 }
 
 /// Exchanges two names in one step.
@@ -204,10 +204,10 @@ pub fn an_exchange_that_makes_rsync_hang_is_given_up_with_30(evidence: &mut Evid
     assert!(wait_until(|| names_of(&sandbox.destination).iter().any(begins)), "nothing arrives");
     exchange(&sandbox.source.join("directory"), &sandbox.source.join("trap"));
     let run = run.finish();
-    evidence.judge_end(&sandbox, &run);
+    evidence.verify_end(&sandbox, &run);
     assert_stalled(&run, &["error", "id", "stats"], &sandbox);
     exchange(&sandbox.source.join("directory"), &sandbox.source.join("trap"));
-    evidence.judge_loss(&sandbox);
+    evidence.verify_loss(&sandbox);
     assert_ne!(fs::read_to_string(sandbox.destination.join("directory/b")).unwrap(), "secret");
     on_transfer(&sandbox, "");
     evidence.mend(&sandbox);

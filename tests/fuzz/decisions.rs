@@ -4,16 +4,16 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
 use counterpart::check::answer::answer;
-use counterpart::check::judgement::{Facts, judge};
 use counterpart::check::limits::Limits;
-use counterpart::check::marks;
-use counterpart::check::marks::Place;
+use counterpart::check::markers;
+use counterpart::check::markers::Place;
+use counterpart::check::rules::{Facts, judge};
 use counterpart::check::status::Status;
 use counterpart::display;
 use counterpart::linux::systemd;
 use counterpart::macos::launchd;
 use counterpart::marker::stats::StatsFile;
-use counterpart::marker::{Mark, Prefix};
+use counterpart::marker::{Marker, Prefix};
 use counterpart::plan::ping_url::Address;
 use counterpart::plan::schedule::Name;
 use counterpart::plan::schedule::when::{Clock, When};
@@ -68,12 +68,12 @@ pub fn left_out(data: &[u8]) {
             assert!(left_out.has(&left_out.top(), first, false), "a mark of ours is cloned");
         }
     }
-    assert!(hides(&prefix, &prefix.mark(Mark::Completed)));
+    assert!(hides(&prefix, &prefix.marker(Marker::Completed)));
 }
 
 /// What a look at a destination tells, whose files strangers can write, and what monitoring is told of it.
-pub fn marks(data: &[u8]) {
-    let Some(look) = marks::parse(data) else { return };
+pub fn markers(data: &[u8]) {
+    let Some(look) = markers::parse(data) else { return };
     answered(&look.place, None);
     answered(&look.place, State::parse(REMEMBERED).ok().as_ref());
 }
@@ -81,15 +81,14 @@ pub fn marks(data: &[u8]) {
 /// The answer holds one line for each that is meant, whatever the files say.
 fn answered(place: &Place, state: Option<&State>) {
     let limits = Limits { warning: 26 * 3600, critical: 50 * 3600 };
-    let judgement =
-        judge(&Facts { place, state: Ok(state), stem: ".me.jedda.counterpart.", now: NOW }, limits);
-    let lines = judgement.details.len();
-    let (status, text) = answer(&[("/destination".to_owned(), judgement.clone())], limits);
+    let ending = verify(&Facts { place, state: Ok(state), stem: ".me.jedda.counterpart.", now: NOW }, limits);
+    let lines = ending.details.len();
+    let (status, text) = answer(&[("/destination".to_owned(), ending.clone())], limits);
     assert!(text.starts_with("CLONE ") && text.ends_with('\n'));
     text.lines().for_each(assert_harmless);
     assert!((lines + 1..=lines + 2).contains(&text.matches('\n').count()), "{text:?}");
     assert!(text.matches('|').count() <= 1, "{text:?}");
-    assert!(status != Status::Ok || judgement.figures.age.is_some_and(|age| age <= limits.warning));
+    assert!(status != Status::Ok || ending.figures.age.is_some_and(|age| age <= limits.warning));
 }
 
 /// An earlier file of metrics, and a destination's name in it.
@@ -127,9 +126,9 @@ pub fn schedule(data: &[u8]) {
     let (day, time) = text.split_once(' ').unwrap_or((&text, "4:00"));
     assert!(!matches!(When::weekly(day, time), Ok(When::Daily(_) | When::Hours(_) | When::Minutes(_))));
     if let Ok(prefix) = text.parse::<Prefix>() {
-        let mark = prefix.mark(Mark::Identity);
-        assert!(hides(&prefix, &mark) && prefix.owns(&mark) && !mark.as_bytes().contains(&b'/'));
-        assert!(mark.len() < 200 && !mark.as_bytes().starts_with(b".."));
+        let marker = prefix.marker(Marker::Identity);
+        assert!(hides(&prefix, &marker) && prefix.owns(&marker) && !marker.as_bytes().contains(&b'/'));
+        assert!(marker.len() < 200 && !marker.as_bytes().starts_with(b".."));
     }
 }
 

@@ -19,7 +19,7 @@ use counterpart::rsync::itemized::Item;
 use counterpart::rsync::progress::Progress;
 use counterpart::rsync::version;
 
-pub use decisions::{address, left_out, marks, metrics, schedule, state, stats_file};
+pub use decisions::{address, left_out, markers, metrics, schedule, state, stats_file};
 pub use systems::{
     blocked, fstab, keychain, launchd, locks, mounts, mysql, names, openldap, ownership, postgres, server,
     sockets, systemd,
@@ -41,7 +41,7 @@ pub const PARSERS: [(&str, Parser); 32] = [
     ("left_out", left_out),
     ("lines", lines),
     ("locks", locks),
-    ("marks", marks),
+    ("marks", markers),
     ("metrics", metrics),
     ("mounts", mounts),
     ("mysql", mysql),

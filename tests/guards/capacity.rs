@@ -42,7 +42,7 @@ fn assert_refused(sandbox: &Sandbox, run: &Finished, what: &str, lines: &[(&str,
     let expected: Vec<String> =
         lines.iter().map(|(path, why)| format!("{}/{path}: {why}.", text(&sandbox.source))).collect();
     assert_eq!(told, expected, "{run}");
-    assert_eq!(sandbox.marks(), ["error"], "{run}");
+    assert_eq!(sandbox.markers(), ["error"], "{run}");
     let others: Vec<OsString> = sandbox.names().into_iter().filter(|name| name != "lost+found").collect();
     assert!(others.is_empty(), "{others:?}");
 }
@@ -188,7 +188,7 @@ fn hard_and_symbolic_links_are_refused_where_there_are_none() {
     run.assert_code(89).assert_log("/link: there are no symbolic links there.\n");
     run.assert_log(": files there have no hard links, and this one has.\n");
     assert_eq!(sandbox.names(), ["file"], "yesterday's clone stays");
-    assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
 }
 
 fn set_time(path: &Path, seconds: i64) {

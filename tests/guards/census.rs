@@ -30,7 +30,7 @@ fn census(run: &Finished) -> (bool, u64, u64, u64, String) {
 
 /// What rsync has counted.
 fn rsyncs_number(sandbox: &Sandbox) -> u64 {
-    let text = sandbox.read_mark("stats");
+    let text = sandbox.read_marker("stats");
     text.lines().find_map(|line| line.strip_prefix("Number of files: ")).unwrap().parse().unwrap()
 }
 
@@ -188,7 +188,7 @@ fn what_cannot_be_read_is_told_and_is_not_counted() {
     assert_eq!(fs::read_dir(sandbox.destination.join("0001")).unwrap().count(), 500, "nothing was deleted");
     // The number of the complete clone is kept for the next run.
     fuse.tell("");
-    assert!(sandbox.read_mark("stats").contains("\nExit Code: 23\nFiles In Last Complete Clone: 2106\n"));
+    assert!(sandbox.read_marker("stats").contains("\nExit Code: 23\nFiles In Last Complete Clone: 2106\n"));
     fs::remove_dir_all(sandbox.source.join("0000")).unwrap();
     fs::remove_dir_all(sandbox.source.join("0001")).unwrap();
     fs::remove_dir_all(sandbox.source.join("0002")).unwrap();
@@ -214,5 +214,5 @@ fn a_signal_ends_the_census() {
     assert!(has_ended, "{run}");
     run.assert_code(20).assert_err("counterpart: The clone was interrupted (SIGTERM).\n");
     run.assert_no_log("The source holds").assert_no_log("Cloning.");
-    assert_eq!(sandbox.marks(), ["error"]);
+    assert_eq!(sandbox.markers(), ["error"]);
 }

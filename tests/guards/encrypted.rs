@@ -120,7 +120,7 @@ fn a_locked_home_keeps_what_the_clone_has() {
         run.assert_log(": Warning: 1 directory of the source is encrypted and the key is not there, ");
         assert_unchanged(&before, &snapshot(&kept));
         assert_eq!(names_of(&sandbox.destination.join("home/bob")), ["new"], "all else is copied");
-        assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
+        assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
     }
     vault.unlock();
     fs::remove_file(sandbox.source.join("home/alice/photo")).unwrap();
@@ -153,7 +153,7 @@ fn what_is_locked_at_the_first_clone_is_not_pretended() {
         assert_eq!(names_of(&sandbox.destination.join(empty)), [] as [&str; 0], "{empty}");
     }
     assert_eq!(names_of(&sandbox.destination.join("srv/axb")), ["file"]);
-    assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
 }
 
 #[test]

@@ -28,9 +28,9 @@ fn fill(sandbox: &Sandbox, name: &str, mib: usize) {
 
 /// Asserts the refusal for want of room, of which `room` is part.
 #[track_caller]
-fn assert_no_room(sandbox: &Sandbox, run: &Finished, lack: &str, marks: &[&str]) {
+fn assert_no_room(sandbox: &Sandbox, run: &Finished, lack: &str, markers: &[&str]) {
     let sentence = run.err.strip_prefix("counterpart: ").unwrap_or(&run.err).trim_end();
-    assert_failure(sandbox, run, 74, sentence, marks);
+    assert_failure(sandbox, run, 74, sentence, markers);
     let start = format!("The destination {} is too small for this clone: {lack}", text(&sandbox.destination));
     assert!(sentence.starts_with(&start), "{run}");
     let end = ". Nothing was copied. Make room there, exclude more, or use a larger disk; --no-space-check lets rsync \
@@ -235,9 +235,9 @@ fn a_shrunken_source_comes_before_want_of_room() {
     }
     set_aside(&sandbox, "large", 200);
     sandbox.clone(&[]).assert_code(76);
-    assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
     sandbox.clone(&["--allow-shrink"]).assert_code(74);
-    assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
 }
 
 #[test]

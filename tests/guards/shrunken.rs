@@ -115,7 +115,7 @@ fn a_few_large_files_are_judged_by_their_bytes() {
     fs::File::create(sandbox.source.join("hole")).unwrap().set_len(10 << 30).unwrap();
     fs::hard_link(sandbox.source.join("a"), sandbox.source.join("c")).unwrap();
     sandbox.clone(&[]).assert_code(0);
-    let told = sandbox.read_mark("stats");
+    let told = sandbox.read_marker("stats");
     assert!(told.contains("\nExit Code: 0\nFile Contents: 109000000 bytes\n"), "{told}");
     for name in ["hole", "c"] {
         fs::remove_file(sandbox.source.join(name)).unwrap();
@@ -145,10 +145,10 @@ fn a_few_large_files_are_judged_by_their_bytes() {
 fn statistics_that_somebody_took_away_are_made_up_for_by_memory() {
     let sandbox = cloned();
     lose(&sandbox, 1500);
-    fs::remove_file(sandbox.mark("stats")).unwrap();
+    fs::remove_file(sandbox.marker("stats")).unwrap();
     for planted in [false, true] {
         if planted {
-            symlink("nowhere", sandbox.mark("stats")).unwrap();
+            symlink("nowhere", sandbox.marker("stats")).unwrap();
         }
         sandbox
             .clone(&[])
@@ -168,11 +168,11 @@ fn a_disk_that_is_not_mounted_is_noticed_though_its_directory_holds_something() 
     sandbox.write("README", "the disk belongs here");
     let run = sandbox.clone(&[]);
     run.assert_code(76).assert_log(" has changed: ").assert_log(" was mounted at ");
-    assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
     // Where nobody remembers where it lay, what is lost says enough; the clone had lost+found as well.
     fs::remove_dir_all(sandbox.host().join("state")).unwrap();
-    let id = sandbox.read_mark("id");
-    fs::write(sandbox.mark("id"), id.lines().next().unwrap()).unwrap();
+    let id = sandbox.read_marker("id");
+    fs::write(sandbox.marker("id"), id.lines().next().unwrap()).unwrap();
     let run = sandbox.clone(&[]);
     assert_failure(&sandbox, &run, 76, &sentence(&sandbox, 2, 1205), &["completed", "id", "stats"]);
     disk.mount_again();
@@ -195,14 +195,14 @@ fn a_test_run_only_warns() {
 #[test]
 fn failed_runs_in_between_do_not_lower_the_number() {
     let sandbox = cloned();
-    let of_complete = sandbox.read_mark("stats");
+    let of_complete = sandbox.read_marker("stats");
     assert!(!of_complete.contains("Files In Last"), "{of_complete}");
     for left in [500, 400] {
         // Each of them is allowed by itself.
         lose(&sandbox, left);
         on_transfer(&sandbox, &format!("{RSYNC} \"$@\"; exit 23"));
         sandbox.clone(&[]).assert_code(23);
-        let text = sandbox.read_mark("stats");
+        let text = sandbox.read_marker("stats");
         assert!(
             text.ends_with(
                 "\nExit Code: 23\nFiles In Last Complete Clone: 2005\n\
@@ -215,9 +215,9 @@ fn failed_runs_in_between_do_not_lower_the_number() {
     on_transfer(&sandbox, "");
     let run = sandbox.clone(&[]);
     run.assert_code(76).assert_err(&format!("counterpart: {}\n", sentence(&sandbox, 905, 2005)));
-    assert_eq!(sandbox.marks(), ["error", "id", "stats"], "those of the failed run");
+    assert_eq!(sandbox.markers(), ["error", "id", "stats"], "those of the failed run");
     sandbox.clone(&["--allow-shrink"]).assert_code(0);
-    assert!(!sandbox.read_mark("stats").contains("Files In Last"));
+    assert!(!sandbox.read_marker("stats").contains("Files In Last"));
 }
 
 /// What the original has left after a clone of so many entries.
@@ -226,7 +226,7 @@ fn originals(sandbox: &Sandbox, files: u64) {
         "Clone Started: 1383206400\nNumber of files: {files}\nNumber of files transferred: 17\n\
          Total file size: 98765432100 bytes\nTotal transferred file size: 123 bytes\nClone Completed: 1383207000\n"
     );
-    fs::write(sandbox.mark("stats"), text).unwrap();
+    fs::write(sandbox.marker("stats"), text).unwrap();
 }
 
 #[test]
@@ -240,7 +240,7 @@ fn the_originals_statistics_count_if_its_clone_was_complete() {
     let sandbox = Sandbox::new();
     sandbox.write("file", "content");
     originals(&sandbox, 500_000);
-    fs::write(sandbox.mark("completed"), "").unwrap();
+    fs::write(sandbox.marker("completed"), "").unwrap();
     let run = sandbox.clone(&[]);
     assert_failure(&sandbox, &run, 76, &sentence(&sandbox, 2, 500_000), &["completed", "stats"]);
     // With another prefix as well, as long as that has no statistics of its own.
@@ -255,10 +255,10 @@ fn a_failure_after_the_originals_clone_carries_its_number_on() {
     let sandbox = Sandbox::new();
     many_files(&sandbox.source, 2000, 10);
     originals(&sandbox, 2005);
-    fs::write(sandbox.mark("completed"), "").unwrap();
+    fs::write(sandbox.marker("completed"), "").unwrap();
     on_transfer(&sandbox, &format!("{RSYNC} \"$@\"; exit 24"));
     sandbox.clone(&[]).assert_code(24);
-    assert!(sandbox.read_mark("stats").ends_with("\nFiles In Last Complete Clone: 2005\n"));
+    assert!(sandbox.read_marker("stats").ends_with("\nFiles In Last Complete Clone: 2005\n"));
     lose(&sandbox, 1900);
     sandbox.clone(&[]).assert_code(76);
 }
@@ -269,15 +269,15 @@ fn planted_statistics_are_neither_followed_nor_waited_for() {
     sandbox.write("file", "content");
     let planted = sandbox.path().join("planted");
     fs::write(&planted, "Number of files: 500000\nClone Completed: 1\nExit Code: 0\n").unwrap();
-    let plant = |what: usize, mark: &Path| match what {
-        0 => symlink(&planted, mark).unwrap(),
-        1 => mkfifo(mark, Mode::S_IRWXU).unwrap(),
-        _ => fs::create_dir(mark).unwrap(),
+    let plant = |what: usize, marker: &Path| match what {
+        0 => symlink(&planted, marker).unwrap(),
+        1 => mkfifo(marker, Mode::S_IRWXU).unwrap(),
+        _ => fs::create_dir(marker).unwrap(),
     };
     for what in 0..3 {
-        plant(what, &sandbox.mark("stats"));
+        plant(what, &sandbox.marker("stats"));
         sandbox.clone(&["--adopt"]).assert_code(0).assert_err("");
-        fs::remove_file(sandbox.mark("stats")).unwrap();
+        fs::remove_file(sandbox.marker("stats")).unwrap();
     }
 }
 
@@ -296,7 +296,7 @@ fn statistics_of_any_size_and_content_do_no_harm() {
         ("Number of files: 99999999999999999999\nClone Completed: 1\nExit Code: 0\n".to_owned(), 0),
         ("Number of files: 18446744073709551615\nClone Completed: 1\nExit Code: 0\n".to_owned(), 76),
     ] {
-        fs::write(sandbox.mark("stats"), &content).unwrap();
+        fs::write(sandbox.marker("stats"), &content).unwrap();
         let run = sandbox.clone(&[]);
         assert_eq!(run.code, code, "{}: {run}", &content[..content.len().min(80)]);
     }

@@ -254,7 +254,7 @@ fn an_id_that_was_lost_is_made_up_for_by_the_filesystem() {
     let (one, strange) = (disk("ext4"), disk("ext4"));
     let plugged = Plugged::at(&sandbox.destination, &one);
     clones(&sandbox);
-    fs::remove_file(sandbox.mark("id")).unwrap();
+    fs::remove_file(sandbox.marker("id")).unwrap();
     clones(&sandbox);
     drop(plugged);
     // A clone of the original's: complete, and without an id.

@@ -19,7 +19,7 @@ fn with_id(content: impl AsRef<[u8]>) -> Sandbox {
     let sandbox = sandbox();
     sandbox.write_destination("old", "x");
     sandbox.write_destination(".me.jedda.counterpart.completed", "");
-    fs::write(sandbox.mark("id"), content).unwrap();
+    fs::write(sandbox.marker("id"), content).unwrap();
     sandbox
 }
 
@@ -31,9 +31,9 @@ fn an_id_alone_is_kept_and_extended() {
     assert_eq!(lines[0], ID);
     assert_eq!(lines.last().unwrap(), &format!("Source: testhost:{}", sandbox.source.display()));
     assert_eq!(known(&sandbox), [ID]);
-    let inode = fs::metadata(sandbox.mark("id")).unwrap().ino();
+    let inode = fs::metadata(sandbox.marker("id")).unwrap().ino();
     sandbox.clone(&[]).assert_code(0).assert_err("");
-    assert_eq!(fs::metadata(sandbox.mark("id")).unwrap().ino(), inode, "and then it is not written again");
+    assert_eq!(fs::metadata(sandbox.marker("id")).unwrap().ino(), inode, "and then it is not written again");
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn a_clone_of_another_machine_or_directory_is_refused() {
     let ours = sandbox.source.display().to_string();
     for source in ["other.example:/".to_owned(), format!("other.example:{ours}"), "testhost:/home".to_owned()]
     {
-        fs::write(sandbox.mark("id"), format!("{ID}\nSource: {source}\n")).unwrap();
+        fs::write(sandbox.marker("id"), format!("{ID}\nSource: {source}\n")).unwrap();
         let told = format!(
             "it is the clone of {source}, and this run clones testhost:{ours}. If that clone may be \
                             deleted, run once with --adopt."
@@ -73,7 +73,7 @@ fn a_machine_that_got_another_name_knows_its_disk() {
     fs::write(sandbox.host().join("name"), "renamed").unwrap();
     sandbox.clone(&[]).assert_code(0).assert_err("");
     assert_eq!(id(&sandbox), first);
-    assert!(sandbox.read_mark("id").contains("\nSource: renamed:/"), "{}", sandbox.read_mark("id"));
+    assert!(sandbox.read_marker("id").contains("\nSource: renamed:/"), "{}", sandbox.read_marker("id"));
     // Without its memory it does not.
     fs::write(sandbox.host().join("name"), "renamed again").unwrap();
     fs::remove_dir_all(sandbox.host().join("state")).unwrap();
@@ -116,24 +116,24 @@ fn a_huge_file_with_an_id_is_read_to_a_limit() {
     let sandbox = with_id(content);
     sandbox.clone(&[]).assert_code(0).assert_err("");
     assert_eq!(id(&sandbox), ID);
-    assert!(sandbox.read_mark("id").len() < 1000);
+    assert!(sandbox.read_marker("id").len() < 1000);
 }
 
 #[test]
 fn what_is_planted_as_an_id_is_not_followed() {
     for kind in ["link", "dangling", "fifo", "directory"] {
         let sandbox = sandbox();
-        let (mark, victim) = (sandbox.mark("id"), sandbox.path().join("victim"));
+        let (marker, victim) = (sandbox.marker("id"), sandbox.path().join("victim"));
         // It would be known at once, if the link were followed.
         fs::write(&victim, format!("{ID}\nSource: other.example:/\n")).unwrap();
         match kind {
-            "link" => symlink(&victim, mark).unwrap(),
-            "dangling" => symlink("nowhere", mark).unwrap(),
-            "fifo" => mkfifo(&mark, Mode::from_bits_truncate(0o644)).unwrap(),
-            _ => fs::create_dir(mark).unwrap(),
+            "link" => symlink(&victim, marker).unwrap(),
+            "dangling" => symlink("nowhere", marker).unwrap(),
+            "fifo" => mkfifo(&marker, Mode::from_bits_truncate(0o644)).unwrap(),
+            _ => fs::create_dir(marker).unwrap(),
         }
         sandbox.clone(&[]).assert_code(0).assert_err("");
-        assert!(fs::symlink_metadata(sandbox.mark("id")).unwrap().is_file(), "{kind}");
+        assert!(fs::symlink_metadata(sandbox.marker("id")).unwrap().is_file(), "{kind}");
         assert_ne!(id(&sandbox), ID);
         assert_eq!(fs::read_to_string(victim).unwrap(), format!("{ID}\nSource: other.example:/\n"));
     }
@@ -150,7 +150,7 @@ fn what_an_id_says_cannot_drive_a_terminal() {
 fn the_id_of_the_default_prefix_speaks_for_the_disk() {
     let sandbox = with_id(format!("{ID}\nSource: other.example:/\n"));
     refused_with(&sandbox, 88, &["-g", "org.example"], &["it is the clone of other.example:/"]);
-    fs::write(sandbox.mark("id"), format!("{ID}\n")).unwrap();
+    fs::write(sandbox.marker("id"), format!("{ID}\n")).unwrap();
     sandbox.clone(&["-g", "org.example"]).assert_code(0).assert_err("");
     assert_ne!(known(&sandbox), [ID], "each prefix has an id of its own");
 }
@@ -163,7 +163,7 @@ fn a_source_with_any_name_is_known_again() {
     for _ in 0..2 {
         sandbox.clone(&[]).assert_code(0).assert_err("");
     }
-    assert_eq!(sandbox.read_mark("id").lines().count(), id_lines(&sandbox).len());
+    assert_eq!(sandbox.read_marker("id").lines().count(), id_lines(&sandbox).len());
     fs::remove_dir_all(sandbox.host().join("state")).unwrap();
     sandbox.clone(&[]).assert_code(0).assert_err("");
 }
@@ -181,14 +181,14 @@ fn without_root_the_id_alone_tells() {
     clone(&sandbox).assert_code(0).assert_err("");
     assert_eq!(lines_of_destination(&sandbox).len(), 2, "a user may not read the device");
     let first = id(&sandbox);
-    fs::write(sandbox.mark("id"), format!("{ID}\n")).unwrap();
+    fs::write(sandbox.marker("id"), format!("{ID}\n")).unwrap();
     nobody::give(&sandbox.destination);
     let finished = clone(&sandbox);
     finished
         .assert_code(88)
         .assert_log(&format!("there is {ID} on filesystem without a known UUID, and known here: {first}"));
     // A run as root adds what it can find out.
-    fs::write(sandbox.mark("id"), format!("{first}\n")).unwrap();
+    fs::write(sandbox.marker("id"), format!("{first}\n")).unwrap();
     fs::remove_dir_all(sandbox.host().join("lock")).unwrap();
     sandbox.clone(&[]).assert_code(0).assert_err("");
     assert_eq!(id_lines(&sandbox)[..2], [first, format!("Filesystem: {}", uuid(&disk))]);

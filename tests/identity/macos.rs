@@ -73,7 +73,7 @@ fn a_volume_that_diskutil_does_not_know_is_known_by_its_id() {
     sandbox.clone(&[]).assert_code(0).assert_err("");
     assert_eq!(lines_of_destination(&sandbox).len(), 2);
     sandbox.clone(&[]).assert_code(0).assert_err("");
-    fs::write(sandbox.mark("id"), "0123456789abcdef0123456789abcdef\n").unwrap();
+    fs::write(sandbox.marker("id"), "0123456789abcdef0123456789abcdef\n").unwrap();
     refused(
         &sandbox,
         &["there is 0123456789abcdef0123456789abcdef on filesystem without a known UUID, and known here: "],

@@ -82,7 +82,7 @@ pub fn uuid(disk: &LoopDisk) -> String {
 
 /// The lines of the id that is at the destination now.
 pub fn id_lines(sandbox: &Sandbox) -> Vec<String> {
-    sandbox.read_mark("id").lines().map(str::to_owned).collect()
+    sandbox.read_marker("id").lines().map(str::to_owned).collect()
 }
 
 /// Its lines about the destination: all but those about the source's own filesystem, which is that of the tests' machine.

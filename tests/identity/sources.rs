@@ -52,7 +52,7 @@ fn a_source_whose_disk_is_not_mounted_is_refused_however_little_it_held() {
         // The clone itself knows it, too.
         let memory = fs::read(state_file(&sandbox)).unwrap();
         fs::remove_file(state_file(&sandbox)).unwrap();
-        let id = sandbox.read_mark("id");
+        let id = sandbox.read_marker("id");
         assert!(id.ends_with(&format!("Source Filesystem: {}\nSource Mount Point: {point}\n", uuid(&disk))));
         let run = sandbox.clone(&[]);
         run.assert_code(76).assert_log(&told);
@@ -212,14 +212,14 @@ fn a_source_of_an_earlier_version_is_learned() {
     let _plugged = Plugged::at(&sandbox.source, &disk);
     sandbox.write("photo", "content");
     sandbox.clone(&[]).assert_code(0);
-    let id = sandbox.read_mark("id");
+    let id = sandbox.read_marker("id");
     let old: Vec<&str> = id.lines().filter(|line| !line.starts_with("Source ")).collect();
-    fs::write(sandbox.mark("id"), old.join("\n") + "\n").unwrap();
+    fs::write(sandbox.marker("id"), old.join("\n") + "\n").unwrap();
     let mut memory = state(&sandbox);
     let known = memory["disks"][0].as_object_mut().unwrap();
     known.remove("source_filesystem");
     known.remove("source_mount_point");
     fs::write(state_file(&sandbox), memory.to_string()).unwrap();
     sandbox.clone(&[]).assert_code(0).assert_err("");
-    assert_eq!(sandbox.read_mark("id"), id);
+    assert_eq!(sandbox.read_marker("id"), id);
 }

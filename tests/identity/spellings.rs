@@ -1,4 +1,4 @@
-//! One destination under many spellings: it is remembered, guarded and judged as one.
+//! One destination under many spellings: it is remembered, guarded and checked as one.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -113,7 +113,7 @@ fn check_and_doctor_know_every_spelling() {
     let sandbox = sandbox();
     let spellings = spellings(&sandbox);
     clone_to(&sandbox, &sandbox.destination, &[]).assert_code(0);
-    // Without the marks only the memory is left.
+    // Without the markers only the memory is left.
     let _mounted = Mounted::tmpfs(&sandbox.destination);
     for spelling in &spellings {
         let run = sandbox.run(["check".as_ref(), "-d".as_ref(), spelling.as_os_str()]);

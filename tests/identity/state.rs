@@ -7,7 +7,7 @@ use crate::sandbox::Sandbox;
 use crate::scene::{Plugged, disk, id, known, refused, sandbox, state, state_file};
 use crate::tree::{assert_unchanged, snapshot_with_ctime};
 
-/// Two disks, of which the first has been cloned to and the second bears the clone of an older version.
+/// Two disks, of which the first has been cloned to and the second has the clone of an older version.
 fn two() -> (Sandbox, crate::disk::LoopDisk, crate::disk::LoopDisk) {
     let (sandbox, one, other) = (sandbox(), disk("ext4"), disk("ext4"));
     fs::write(other.path().join(".me.jedda.counterpart.id"), "0123456789abcdef0123456789abcdef\n").unwrap();
@@ -116,6 +116,6 @@ fn each_prefix_has_disks_of_its_own() {
     let _plugged = Plugged::at(&sandbox.destination, &other);
     sandbox.clone(&["-g", "org.example"]).assert_code(0).assert_err("");
     sandbox.clone(&["-g", "org.example"]).assert_code(0).assert_err("");
-    // To that prefix the marks of another one are a stranger's.
+    // To that prefix the markers of another one are a stranger's.
     sandbox.clone(&[]).assert_code(76);
 }

@@ -83,7 +83,7 @@ fn no_link_of_the_source_is_followed() {
 }
 
 #[test]
-fn our_marks_and_what_is_left_out_are_not_compared() {
+fn our_markers_and_what_is_left_out_are_not_compared() {
     let sandbox = Sandbox::new();
     let planted = format!("{STEM}planted");
     for name in ["file", planted.as_str(), "left out"] {

@@ -171,7 +171,7 @@ fn both_old_names_go_into_a_safety_net() {
     sandbox.clone(&["--safety-net"]).assert_code(0);
     part(&sandbox.source.join("secret"), 0o600);
     sandbox.clone(&["--safety-net"]).assert_code(0).assert_err("").assert_log(PARTED);
-    let nets = sandbox.mark("safety-net");
+    let nets = sandbox.marker("safety-net");
     // The file of the nets' ages stands beside it.
     let net = names_of(&nets).into_iter().find(|name| name != "ages.json").unwrap();
     let net = nets.join(net);

@@ -103,7 +103,7 @@ fn every_end_leaves_metrics_and_the_last_success_outlives_failures() {
     assert_end(&sandbox, 76, "failed", None);
     clone(&sandbox, &["--adopt"]).assert_code(0).assert_err("");
     let success = last_success(&sandbox);
-    let stats = fs::metadata(sandbox.mark("completed")).unwrap().modified().unwrap();
+    let stats = fs::metadata(sandbox.marker("completed")).unwrap().modified().unwrap();
     let completed = stats.duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
     assert!((success.unwrap() - completed).abs() <= 2.0, "{success:?} {completed}");
     assert_end(&sandbox, 0, "success", success);
@@ -267,7 +267,7 @@ fn a_name_that_the_collector_does_not_read_is_refused() {
         assert_eq!(finished.code, 2, "{name}: {finished}");
         assert!(finished.err.contains("--metrics-file"), "{finished}");
     }
-    assert_eq!(sandbox.marks(), [] as [&str; 0]);
+    assert_eq!(sandbox.markers(), [] as [&str; 0]);
     assert_eq!(names_of(&dir(&sandbox)), [] as [&str; 0]);
 }
 

@@ -57,7 +57,7 @@ fn what_was_known_of_it_stays_known() {
     assert_eq!(after["last"]["reason"], serde_json::Value::Null);
     // It comes back as it was.
     fs::rename(&kept, &sandbox.destination).unwrap();
-    assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
     sandbox.clone(&["--skip-if-missing"]).assert_code(0).assert_log("The clone is complete.");
     assert_eq!(state(&sandbox).unwrap()["last"]["outcome"], "success");
 }

@@ -78,7 +78,7 @@ fn a_failure_is_told_with_its_reason() {
     let body = &server.asked()[1].body;
     let mut lines = body.lines();
     assert_eq!(lines.next(), Some("Exit code 23, failed."));
-    assert_eq!(lines.next(), Some(sandbox.read_mark("error").trim_end()));
+    assert_eq!(lines.next(), Some(sandbox.read_marker("error").trim_end()));
     assert!(body.len() <= 10_000, "{}", body.len());
     assert!(body.contains("Error: rsync ended with code 23"), "{body}");
     assert!(lines.all(|line| line.contains(" Counterpart[")), "{body}");
@@ -122,7 +122,7 @@ fn test_runs_and_skipped_runs_say_nothing() {
 /// Clones with a service that behaves so, successfully and with a failure, and compares with runs without a service.
 #[track_caller]
 fn changes_nothing(url: &str, why: &str) {
-    for (body, code, marks) in [
+    for (body, code, markers) in [
         ("statistics", 0, ["completed", "id", "stats"]),
         ("statistics; exit 23", 23, ["error", "id", "stats"]),
     ] {
@@ -131,7 +131,7 @@ fn changes_nothing(url: &str, why: &str) {
         let finished = clone(&sandbox, &["--ping", url]);
         assert!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
         finished.assert_code(code);
-        assert_eq!(sandbox.marks(), marks);
+        assert_eq!(sandbox.markers(), markers);
         let quiet = clone(&sandbox, &[]);
         quiet.assert_code(code);
         assert_eq!(quiet.err, finished.err);
@@ -238,7 +238,7 @@ fn a_signal_does_not_wait_for_a_service() {
     assert!(signalled.elapsed() < Duration::from_secs(6), "{:?}", signalled.elapsed());
     // The clone was complete by then.
     finished.assert_code(0).assert_log("the end of the run: SIGINT came while the answer was awaited.");
-    assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
 }
 
 #[test]
@@ -263,5 +263,5 @@ fn other_addresses_are_refused_before_anything_happens() {
         assert_eq!(finished.code, 2, "{finished}");
         assert!(finished.err.contains(why), "{url}: {finished}");
     }
-    assert_eq!(sandbox.marks(), [] as [&str; 0]);
+    assert_eq!(sandbox.markers(), [] as [&str; 0]);
 }

@@ -42,7 +42,7 @@ fn sandbox() -> Sandbox {
 #[track_caller]
 fn record_of(sandbox: &Sandbox, finished: &Finished, outcome: &str) -> Value {
     let record = sandbox.record().unwrap_or_else(|| panic!("no record: {finished}"));
-    assert_eq!(objections(&sandbox.mark(RECORD)), "", "{record:#}");
+    assert_eq!(objections(&sandbox.marker(RECORD)), "", "{record:#}");
     assert_eq!(record["outcome"], outcome, "{record:#}");
     assert_eq!(record["exit_code"], finished.code, "{record:#}");
     assert_eq!(record["destination"], sandbox.destination.to_str().unwrap());
@@ -51,7 +51,7 @@ fn record_of(sandbox: &Sandbox, finished: &Finished, outcome: &str) -> Value {
     assert_eq!(record["log"], log.to_str().unwrap());
     let reason = finished.err.strip_prefix("counterpart: ").map(str::trim_end);
     assert_eq!(record["reason"].as_str(), reason, "{finished}");
-    let metadata = fs::symlink_metadata(sandbox.mark(RECORD)).unwrap();
+    let metadata = fs::symlink_metadata(sandbox.marker(RECORD)).unwrap();
     // One that names files is root's alone.
     let mode = metadata.mode() & 0o7777;
     assert!(metadata.is_file() && [0o644, 0o600].contains(&mode), "{mode:o}");
@@ -64,13 +64,13 @@ fn failed(sandbox: &Sandbox, code: i32, more: &[&str]) -> Value {
     let finished = sandbox.clone(more);
     finished.assert_code(code);
     let record = record_of(sandbox, &finished, "failed");
-    let (reason, public) = (record["reason"].as_str().unwrap(), sandbox.read_mark("error"));
+    let (reason, public) = (record["reason"].as_str().unwrap(), sandbox.read_marker("error"));
     // The reason for everybody does not name the file on a full disk.
     assert!(
         reason == public.trim_end() || (code == 74 && public.contains(" is full. ")),
         "{reason} {public}"
     );
-    assert!(!sandbox.mark("completed").exists());
+    assert!(!sandbox.marker("completed").exists());
     record
 }
 
@@ -203,7 +203,7 @@ fn scripts_are_in_it_and_a_failing_one_is_a_warning() {
     let warning = record["warnings"]["first"][0].as_str().unwrap();
     assert!(warning.contains("it was killed by signal 9"), "{warning}");
     finished.assert_log(&format!("Warning: {warning}"));
-    assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
     sandbox.script("post", "true");
     let finished = sandbox.clone(&arguments);
     finished.assert_code(0);
@@ -262,16 +262,16 @@ fn a_failing_script_that_counts_fails_the_record_and_the_statistics() {
     let record = failed(&sandbox, 82, &["--strict-scripts", "-o", script]);
     assert_eq!(record["scripts"][0]["exit_code"], 7);
     assert_eq!(record["rsync"]["exit_code"], 0, "rsync itself had succeeded");
-    let text = sandbox.read_mark("stats");
+    let text = sandbox.read_marker("stats");
     assert!(text.contains("\nClone Ended: ") && !text.contains("Clone Completed"), "{text}");
     assert!(text.contains("\nNumber of files: 2\n") && text.contains("\nExit Code: 82\n"), "{text}");
     // The same is true of a signal that arrives while the script runs.
     sandbox.script("script", "kill -TERM $PPID; sleep 20");
     failed(&sandbox, 20, &["-o", script]);
-    let text = sandbox.read_mark("stats");
+    let text = sandbox.read_marker("stats");
     assert!(!text.contains("Clone Completed") && text.contains("\nExit Code: 20\n"), "{text}");
     sandbox.clone(&[]).assert_code(0);
-    let text = sandbox.read_mark("stats");
+    let text = sandbox.read_marker("stats");
     assert!(text.contains("\nClone Completed: ") && text.contains("\nExit Code: 0\n"), "{text}");
 }
 
@@ -283,11 +283,11 @@ fn a_refused_destination_and_a_test_run_get_none() {
     sandbox.clone(&["-t"]).assert_code(70);
     assert_eq!(names_of(&sandbox.destination), ["precious"]);
     sandbox.clone(&["--adopt"]).assert_code(0);
-    let before = fs::read(sandbox.mark(RECORD)).unwrap();
+    let before = fs::read(sandbox.marker(RECORD)).unwrap();
     sandbox.clone(&["-t"]).assert_code(70);
     let destination = sandbox.destination.to_str().unwrap();
     sandbox.run(["-s", destination, "-d", destination]).assert_code(87);
-    assert_eq!(fs::read(sandbox.mark(RECORD)).unwrap(), before);
+    assert_eq!(fs::read(sandbox.marker(RECORD)).unwrap(), before);
 }
 
 #[test]
@@ -298,7 +298,7 @@ fn the_roots_time_stays_the_sources() {
     let post = sandbox.script("post", "exit 3");
     for options in [&[][..], &["-o", post.to_str().unwrap()][..]] {
         sandbox.clone(options).assert_code(0);
-        assert!(sandbox.mark(RECORD).exists());
+        assert!(sandbox.marker(RECORD).exists());
         assert_eq!(fs::metadata(&sandbox.destination).unwrap().modified().unwrap(), time);
     }
 }
@@ -308,12 +308,12 @@ fn planted_links_and_directories_are_replaced() {
     let sandbox = sandbox();
     let target = sandbox.path().join("target");
     fs::write(&target, "precious").unwrap();
-    symlink(&target, sandbox.mark(RECORD)).unwrap();
+    symlink(&target, sandbox.marker(RECORD)).unwrap();
     sandbox.clone(&["--adopt"]).assert_code(0);
     record_of(&sandbox, &sandbox.clone(&[]), "success");
-    fs::remove_file(sandbox.mark(RECORD)).unwrap();
-    fs::create_dir(sandbox.mark(RECORD)).unwrap();
-    symlink(&target, sandbox.mark(RECORD).join("link")).unwrap();
+    fs::remove_file(sandbox.marker(RECORD)).unwrap();
+    fs::create_dir(sandbox.marker(RECORD)).unwrap();
+    symlink(&target, sandbox.marker(RECORD).join("link")).unwrap();
     record_of(&sandbox, &sandbox.clone(&[]), "success");
     assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
 }
@@ -338,10 +338,10 @@ fn it_does_not_make_a_destination_ours_and_does_not_travel() {
 fn what_a_killed_run_left_is_removed() {
     let sandbox = sandbox();
     sandbox.clone(&[]).assert_code(0);
-    fs::write(sandbox.mark("stats.json.tmp-01234567"), "half").unwrap();
+    fs::write(sandbox.marker("stats.json.tmp-01234567"), "half").unwrap();
     sandbox.clone(&[]).assert_code(0);
-    assert!(!sandbox.mark("stats.json.tmp-01234567").exists());
-    assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+    assert!(!sandbox.marker("stats.json.tmp-01234567").exists());
+    assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
 }
 
 #[test]
@@ -353,7 +353,7 @@ fn what_names_hold_is_escaped() {
     sandbox.write("file", "content");
     sandbox.clone(&[]).assert_code(0);
     let record = sandbox.record().unwrap();
-    assert_eq!(objections(&sandbox.mark(RECORD)), "");
+    assert_eq!(objections(&sandbox.marker(RECORD)), "");
     assert!(record["destination"].as_str().unwrap().ends_with("/de\\#012st\"\\"), "{record:#}");
 }
 
@@ -372,7 +372,7 @@ fn a_disk_that_is_full_after_the_clone_costs_only_the_record() {
     let finished = sandbox.clone(&options);
     finished.assert_code(0).assert_err("");
     finished.assert_log("The clone is complete.");
-    assert_eq!(sandbox.marks(), ["completed", "id", "stats"], "{finished}");
+    assert_eq!(sandbox.markers(), ["completed", "id", "stats"], "{finished}");
     match sandbox.record() {
         // With the old one away there was room.
         Some(record) => assert_eq!(record["outcome"], "warning", "nothing older is left: {record:#}"),
@@ -393,7 +393,7 @@ fn a_record_that_cannot_be_written_is_a_warning_and_leaves_nothing_older() {
     fs::create_dir_all(&dir).unwrap();
     let pre = dir.join("pre");
     fs::copy(&post, &pre).unwrap();
-    let size = fs::metadata(sandbox.mark(RECORD)).unwrap().len();
+    let size = fs::metadata(sandbox.marker(RECORD)).unwrap().len();
     let arguments = sandbox.arguments(["-p", pre.to_str().unwrap(), "-o", post.to_str().unwrap()]);
     // Where the limit is met there is a signal too, which would end the product.
     let mut command = Command::new("env");
@@ -405,5 +405,5 @@ fn a_record_that_cannot_be_written_is_a_warning_and_leaves_nothing_older() {
         "Warning: the record of this run could not be written to the destination: File too large.",
     );
     assert_eq!(sandbox.record(), None, "{before:#}");
-    assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
 }

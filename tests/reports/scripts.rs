@@ -54,7 +54,7 @@ fn assert_told(sandbox: &Sandbox, seen: &Path, more: &[(&str, &str)]) {
         |name: &str, path: &Path| expected.insert(name.to_owned(), path.as_os_str().as_bytes().to_vec());
     path("SOURCE", &sandbox.source);
     path("DESTINATION", &sandbox.destination);
-    path("STATS", &sandbox.mark("stats"));
+    path("STATS", &sandbox.marker("stats"));
     let shown = |map: BTreeMap<String, Vec<u8>>| {
         let lines =
             map.into_iter().map(|(name, value)| format!("{name}={}", String::from_utf8_lossy(&value)));
@@ -82,7 +82,7 @@ fn each_script_is_told_what_is_known_when_it_runs() {
     fs::remove_file(&post_saw).unwrap();
     fakes::rsync(&sandbox, "statistics; exit 23");
     sandbox.clone(&options).assert_code(23);
-    let reason = sandbox.read_mark("error");
+    let reason = sandbox.read_marker("error");
     assert_told(
         &sandbox,
         &error_saw,
@@ -168,17 +168,17 @@ fn the_reason_and_the_record_are_there_when_it_runs_and_the_disk_is_free() {
         "error",
         &format!(
             "cp '{}' '{}' '{}'; ls -l /proc/$PPID/fd | grep -c ' {}$'",
-            sandbox.mark("error").display(),
-            sandbox.mark("stats.json").display(),
+            sandbox.marker("error").display(),
+            sandbox.marker("stats.json").display(),
             copies.display(),
             sandbox.destination.display()
         ),
     );
     let finished = sandbox.clone(&["--on-error", script.to_str().unwrap(), "-e", "/nonexistent"]);
     finished.assert_code(67).assert_log("on-error script: 0\n");
-    for mark in ["error", "stats.json"] {
-        let name = format!(".me.jedda.counterpart.{mark}");
-        assert_eq!(fs::read(copies.join(name)).unwrap(), fs::read(sandbox.mark(mark)).unwrap());
+    for marker in ["error", "stats.json"] {
+        let name = format!(".me.jedda.counterpart.{marker}");
+        assert_eq!(fs::read(copies.join(name)).unwrap(), fs::read(sandbox.marker(marker)).unwrap());
     }
 }
 
@@ -193,7 +193,7 @@ fn its_own_failure_changes_nothing_but_the_log() {
         let finished = sandbox.clone(&["-e", "/nonexistent", "--strict-scripts", "--on-error", script]);
         finished.assert_code(67).assert_err(&quiet.err);
         finished.assert_log(&format!("Warning: The on-error script {script} failed: {how}.\n"));
-        assert_eq!(sandbox.marks(), ["error"]);
+        assert_eq!(sandbox.markers(), ["error"]);
     }
     // It was there when the run began.
     let script = sandbox.script("error", "true");
@@ -227,7 +227,7 @@ fn one_that_cannot_run_is_2_before_anything_else() {
         let sentence = format!("The on-error script {} cannot be executed: {why}.\n", path.display());
         finished.assert_code(2).assert_err(&format!("counterpart: {sentence}"));
         finished.assert_no_log("Running the on-error script");
-        assert_eq!(sandbox.read_mark("error"), sentence);
+        assert_eq!(sandbox.read_marker("error"), sentence);
         assert_eq!(sandbox.names(), [] as [&str; 0]);
         assert!(!ran.exists());
     }

@@ -39,7 +39,7 @@ fn a_disk_without_room_for_old_and_new_is_74_and_the_old_is_kept() {
         }
         let run = sandbox.clone(&["--safety-net"]);
         run.assert_code(74);
-        assert_eq!(sandbox.marks(), ["error", "id", "safety-net", "stats"], "{run}");
+        assert_eq!(sandbox.markers(), ["error", "id", "safety-net", "stats"], "{run}");
         for name in ["a", "b"] {
             assert!(
                 kept(&sandbox, name).iter().any(|found| *found == old[..old.len() / 2]),

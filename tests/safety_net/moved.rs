@@ -216,7 +216,7 @@ fn a_source_with_nothing_but_a_net_is_empty() {
     let sandbox = Sandbox::new();
     sandbox.write(".org.other.counterpart.safety-net/2001-02-03_04-05-06/file", "from the source");
     sandbox.clone(&["--safety-net"]).assert_code(65);
-    assert_eq!(sandbox.marks(), ["error"]);
+    assert_eq!(sandbox.markers(), ["error"]);
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn a_net_with_nothing_in_it_is_removed() {
             fs::set_permissions(sandbox.source.join("new"), fs::Permissions::from_mode(0o600 + round))
                 .unwrap();
         }
-        assert_eq!(sandbox.marks(), ["completed", "id", "safety-net", "stats"]);
+        assert_eq!(sandbox.markers(), ["completed", "id", "safety-net", "stats"]);
     });
 }
 

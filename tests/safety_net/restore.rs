@@ -323,7 +323,7 @@ fn codes_of_rsync_are_passed_on() {
 }
 
 /// An owner, a mode and a time that nobody would choose by chance.
-fn mark(path: &Path) {
+fn marker(path: &Path) {
     lchown(path, Some(4321), Some(1234)).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o6751)).unwrap();
     tree::set_mtime(path, 1_234_567_890, 987_654_321);
@@ -336,7 +336,7 @@ fn directories_on_the_way_have_their_properties_too() {
     sandbox.write("home/anna/letters/second", "dear");
     let dirs = ["home/anna/letters", "home/anna", "home"];
     for dir in dirs {
-        mark(&sandbox.source.join(dir));
+        marker(&sandbox.source.join(dir));
     }
     sandbox.clone(&[]).assert_code(0);
     fs::remove_file(sandbox.source.join("home/anna/letters/first")).unwrap();

@@ -46,7 +46,7 @@ fn the_net_of_a_failed_night_gives_way_to_the_next_clone() {
         let named = format!("; the safety net {net} there hold 8.00 MiB, which the next run gives up");
         assert!(run.err.contains(&named), "{run}");
         // Everybody may read this one.
-        assert!(sandbox.read_mark("error").contains(" is full. "));
+        assert!(sandbox.read_marker("error").contains(" is full. "));
 
         let run = sandbox.clone(options);
         run.assert_code(0).assert_log(&format!(

@@ -34,7 +34,7 @@ impl std::ops::Deref for Roomy {
 
 /// The directory of the nets.
 pub fn nets_dir(sandbox: &Sandbox) -> PathBuf {
-    sandbox.mark("safety-net")
+    sandbox.marker("safety-net")
 }
 
 /// The file of the nets' ages, which is among them.

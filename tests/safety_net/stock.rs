@@ -240,7 +240,7 @@ fn what_is_planted_in_its_place_is_neither_followed_nor_touched() {
         );
         assert_eq!(names_of(victims.path()), [] as [&str; 0], "{name}");
         assert_eq!(fs::read_to_string(sandbox.destination.join("file")).unwrap(), "content", "{name}");
-        assert_eq!(sandbox.marks(), ["error", "id", "safety-net", "stats"], "{name}");
+        assert_eq!(sandbox.markers(), ["error", "id", "safety-net", "stats"], "{name}");
     }
 }
 

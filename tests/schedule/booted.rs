@@ -53,8 +53,8 @@ fn timers_fire_and_their_clones_are_made() {
         results.of("minute", "0").starts_with("The clone minute is scheduled: every minute.\nNext run:    ")
     );
     assert_eq!(results.text("minute.err"), "");
-    let marks = ["completed", "id", "stats", "stats.json"]
-        .map(|mark| format!(".me.jedda.counterpart.{mark}\n"))
+    let markers = ["completed", "id", "stats", "stats.json"]
+        .map(|marker| format!(".me.jedda.counterpart.{marker}\n"))
         .concat();
     assert_eq!(results.text("cloned"), format!("{marks}sub\nsub/file\n"));
     assert!(results.of("again", "1").contains("There is a schedule minute already."));

@@ -168,7 +168,7 @@ fn what_speaks_against_a_job_without_making_it_impossible_is_told() {
     );
     let told = format!("{0} can be changed by others than root ({0})", script.display());
     assert!(finished.err.contains(&told), "{finished}");
-    assert!(sandbox.marks().is_empty() && sandbox.logs().is_empty());
+    assert!(sandbox.markers().is_empty() && sandbox.logs().is_empty());
 }
 
 #[test]

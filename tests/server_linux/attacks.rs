@@ -29,11 +29,11 @@ impl Evil {
     fn new(sandbox: &Sandbox, user: &str) -> Self {
         let base = dir(&sandbox.path().join(format!("evil-{user}")), user);
         fs::set_permissions(&base, fs::Permissions::from_mode(0o755)).unwrap();
-        // Whoever loads the module can leave the mark.
-        let marks = sandbox.path().join(format!("marks-{user}"));
-        fs::create_dir(&marks).unwrap();
-        fs::set_permissions(&marks, fs::Permissions::from_mode(0o777)).unwrap();
-        let marker = marks.join("loaded");
+        // Whoever loads the module can leave the marker.
+        let markers = sandbox.path().join(format!("marks-{user}"));
+        fs::create_dir(&markers).unwrap();
+        fs::set_permissions(&markers, fs::Permissions::from_mode(0o777)).unwrap();
+        let marker = markers.join("loaded");
         let code = format!(
             "#include <fcntl.h>\n__attribute__((constructor)) static void mark(void) {{ open(\"{}\", O_CREAT | O_WRONLY, 0666); }}\n\
              int init_module(int argc, char **argv) {{ return 0; }}\n",

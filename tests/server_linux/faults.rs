@@ -28,7 +28,7 @@ fn machine_with_a_dump(port: u16) -> (Sandbox, Postgres, std::path::PathBuf) {
 fn assert_untouched(sandbox: &Sandbox, path: &Path, before: &[u8]) {
     assert!(unpacked(path) == before, "the earlier dump is another");
     assert_eq!(names_of(path.parent().unwrap()).len(), 1, "no temporary is left");
-    assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
     assert!(!sandbox.destination.join("later").exists(), "rsync was not run");
 }
 

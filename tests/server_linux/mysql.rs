@@ -53,7 +53,7 @@ fn an_empty_dump_of_a_user_without_rights_is_no_dump() {
     finished.assert_code(96);
     assert!(finished.err.contains("is not in the dump"), "{finished}");
     assert!(!dump(&sandbox, "MySQL.bz2").exists());
-    assert_eq!(sandbox.marks(), ["error"]);
+    assert_eq!(sandbox.markers(), ["error"]);
 }
 
 #[test]

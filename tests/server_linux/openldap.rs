@@ -143,7 +143,7 @@ fn a_failure_is_told_and_leaves_the_earlier_dump() {
     finished.assert_code(97);
     assert!(finished.err.contains("slapcat"), "{finished}");
     assert_eq!(fs::read(&path).unwrap(), before);
-    assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
 
     // A slapd that runs without slapcat is a directory that is not saved.
     fs::remove_file(sandbox.host().join("tools/slapcat")).unwrap();

@@ -51,7 +51,7 @@ fn two_clusters_of_one_name_come_back_with_every_database() {
         finished.assert_log(&format!("Dumping the database {name}."));
     }
     finished.assert_no_log("database no.");
-    assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
     let version = fs::read_to_string(one.data.join("PG_VERSION")).unwrap();
     let file = |port| format!("Postgres-{}-main-{port}.bz2", version.trim());
     for port in [5501, 5502] {
@@ -126,7 +126,7 @@ fn a_cluster_without_a_dumper_is_told() {
     fs::remove_file(sandbox.host().join("usr")).unwrap();
     fs::create_dir_all(sandbox.host().join("usr/bin")).unwrap();
     sandbox.clone(&["-b", "x"]).assert_code(95);
-    assert_eq!(sandbox.marks(), ["error"]);
+    assert_eq!(sandbox.markers(), ["error"]);
     // One that is older than the server is as good as none.
     write_script(&sandbox.host().join("usr/bin/pg_dumpall"), "echo 'pg_dumpall (PostgreSQL) 9.6.1'");
     sandbox.clone(&["-b", "x"]).assert_code(95);
@@ -148,9 +148,9 @@ fn a_refusal_is_told_in_its_own_words_and_leaves_the_earlier_dump() {
     finished.assert_code(96);
     assert!(finished.err.contains("pg_hba.conf rejects connection"), "{finished}");
     assert_eq!(unpacked(&path), before);
-    assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
     assert!(!sandbox.destination.join("later").exists(), "rsync was not run");
-    assert!(sandbox.read_mark("error").contains("pg_hba.conf"));
+    assert!(sandbox.read_marker("error").contains("pg_hba.conf"));
     assert_eq!(crate::sandbox::names_of(&sandbox.host().join("backup")).len(), 1);
 
     // Stopped, there is nothing to dump, and what was dumped stays.

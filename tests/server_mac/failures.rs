@@ -19,9 +19,9 @@ fn check(change: impl FnOnce(&mut Mac), code: i32, reason: &str, ran: &str) {
     change(&mut mac);
     let finished = mac.back_up();
     finished.assert_code(code);
-    let error = mac.sandbox.read_mark("error");
+    let error = mac.sandbox.read_marker("error");
     assert!(error.contains(reason), "{reason:?} is not in {error:?}: {finished}");
-    assert!(!mac.sandbox.mark("completed").exists());
+    assert!(!mac.sandbox.marker("completed").exists());
     let ledger = mac.ledger();
     assert_eq!(ledger.last().map(String::as_str), Some(ran), "{ledger:?}");
     assert!(mac.everything() == before, "{finished}");
@@ -116,8 +116,8 @@ fn an_interrupted_archive_ends_the_run_and_leaves_the_last_one() {
     assert!(wait_until(|| fs::read_to_string(&ledger).unwrap().contains("hangs")));
     kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGTERM).unwrap();
     Finished::from(child.wait_with_output().unwrap()).assert_code(20);
-    assert!(mac.sandbox.read_mark("error").contains("interrupted (SIGTERM)"));
-    assert!(!mac.sandbox.mark("completed").exists());
+    assert!(mac.sandbox.read_marker("error").contains("interrupted (SIGTERM)"));
+    assert!(!mac.sandbox.marker("completed").exists());
     assert!(mac.everything() == before);
     assert_eq!(mac.names(), "OpenDirectory.sparsebundle Postgres.bz2 ServerSettings.plist.bz2");
 }

@@ -165,10 +165,10 @@ impl Mac {
     pub fn assert_failed(&self, code: i32, reason: &str) -> Finished {
         let finished = self.back_up();
         finished.assert_code(code);
-        let error = self.sandbox.read_mark("error");
+        let error = self.sandbox.read_marker("error");
         assert!(error.contains(reason), "{reason:?} is not in {error:?}: {finished}");
         assert!(finished.err.contains(reason), "{finished}");
-        assert!(!self.sandbox.mark("completed").exists(), "{finished}");
+        assert!(!self.sandbox.marker("completed").exists(), "{finished}");
         assert!(!self.ledger().contains(&"rsync".to_owned()), "{finished}");
         finished
     }

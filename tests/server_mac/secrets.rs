@@ -71,7 +71,7 @@ fn what_serveradmin_cannot_take_is_refused_and_never_altered() {
         let mac = Mac::server("10.9.5");
         let finished = mac.sandbox.clone(&["-b", password]);
         finished.assert_code(97);
-        assert!(mac.sandbox.read_mark("error").contains(why), "{finished}");
+        assert!(mac.sandbox.read_marker("error").contains(why), "{finished}");
         assert!(!mac.ledger().iter().any(|line| line == "serveradmin command" || line == "rsync"));
         assert_eq!(mac.names(), "");
         assert_hidden(&mac, &finished, password);

@@ -30,7 +30,7 @@ fn check(version: &str, statuses: &[&str], dumps: &[&str], names: &str) {
         format!("OpenDirectory.sparsebundle {names} ServerSettings.plist.bz2"),
         "{version}"
     );
-    assert_eq!(mac.sandbox.marks(), ["completed", "id", "stats"]);
+    assert_eq!(mac.sandbox.markers(), ["completed", "id", "stats"]);
 }
 
 #[test]

@@ -141,24 +141,24 @@ impl Sandbox {
         self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
-    /// The path of a mark at the destination, `completed` for one.
-    pub fn mark(&self, suffix: &str) -> PathBuf {
+    /// The path of a marker at the destination, `completed` for one.
+    pub fn marker(&self, suffix: &str) -> PathBuf {
         self.destination.join(format!("{STEM}{suffix}"))
     }
 
-    /// The text of a mark.
-    pub fn read_mark(&self, suffix: &str) -> String {
-        fs::read_to_string(self.mark(suffix)).unwrap()
+    /// The text of a marker.
+    pub fn read_marker(&self, suffix: &str) -> String {
+        fs::read_to_string(self.marker(suffix)).unwrap()
     }
 
-    /// Which marks are at the destination: their suffixes, in order. Leftover temporaries would show here too.
-    pub fn marks(&self) -> Vec<String> {
+    /// Which markers are at the destination: their suffixes, in order. Leftover temporaries would show here too.
+    pub fn markers(&self) -> Vec<String> {
         marks_of(&self.destination)
     }
 
-    /// The record of the last run at the destination, if there is one: it is not among the [`Sandbox::marks`].
+    /// The record of the last run at the destination, if there is one: it is not among the [`Sandbox::markers`].
     pub fn record(&self) -> Option<serde_json::Value> {
-        let text = fs::read_to_string(self.mark(RECORD)).ok()?;
+        let text = fs::read_to_string(self.marker(RECORD)).ok()?;
         Some(serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}")))
     }
 
@@ -170,7 +170,7 @@ impl Sandbox {
         logs
     }
 
-    /// The names at the destination's root without our marks, in order.
+    /// The names at the destination's root without our markers, in order.
     pub fn names(&self) -> Vec<OsString> {
         names_of(&self.destination)
             .into_iter()
@@ -179,7 +179,7 @@ impl Sandbox {
     }
 }
 
-/// The suffixes of the marks in a directory, in order. The record is left out: nearly every run leaves one, and
+/// The suffixes of the markers in a directory, in order. The record is left out: nearly every run leaves one, and
 /// `reports` looks after it.
 pub fn marks_of(dir: &Path) -> Vec<String> {
     let names = names_of(dir);

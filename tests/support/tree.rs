@@ -36,8 +36,8 @@ pub fn many_files(root: &Path, count: usize, bytes_each: usize) {
             dir = root.join(format!("{:04}", number / FILES_PER_DIR));
             must(fs::create_dir_all(&dir), &dir);
         }
-        for (byte, mark) in contents.iter_mut().zip(number.to_le_bytes()) {
-            *byte = mark;
+        for (byte, marker) in contents.iter_mut().zip(number.to_le_bytes()) {
+            *byte = marker;
         }
         let file = dir.join(format!("{number:08}"));
         must(fs::File::create(&file).and_then(|mut file| file.write_all(&contents)), &file);

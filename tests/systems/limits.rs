@@ -21,13 +21,13 @@ fn assert_cannot_hold(sandbox: &Sandbox, run: &Finished, what: &str, examples: &
         sandbox.destination.display()
     );
     run.assert_code(89).assert_err(&format!("counterpart: {sentence}\n")).assert_no_log("is full");
-    assert_eq!(sandbox.marks()[0], "error", "{run}");
+    assert_eq!(sandbox.markers()[0], "error", "{run}");
     let public = format!(
         "The destination {} cannot hold everything that the source has. The log says what, and names the first paths.\n",
         sandbox.destination.display()
     );
-    assert_eq!(sandbox.read_mark("error"), public);
-    assert!(!sandbox.marks().contains(&"completed".to_owned()));
+    assert_eq!(sandbox.read_marker("error"), public);
+    assert!(!sandbox.markers().contains(&"completed".to_owned()));
 }
 
 const ATTRIBUTES: &str = "its filesystem cannot keep that many or that large attributes (extended attributes, access \
@@ -143,7 +143,7 @@ fn more_hard_links_than_ext4_allows_are_named() {
     let run = sandbox.clone(&[]);
     run.assert_code(89).assert_log("(its filesystem allows no more hard links to one file): ");
     run.assert_log(&format!("{}", sandbox.destination.display())).assert_no_log("is full");
-    assert_eq!(sandbox.marks()[0], "error");
+    assert_eq!(sandbox.markers()[0], "error");
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn a_clone_is_made_on_every_version_of_macos() {
         let finished = sandbox.clone(&[]);
         finished.assert_code(0).assert_err("").assert_log(&format!(" on testhost, {shown}"));
         assert_eq!(fs::read_to_string(sandbox.destination.join("file")).unwrap(), "content");
-        assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+        assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
     }
 }
 
@@ -81,7 +81,7 @@ fn a_mac_that_cannot_tell_its_version_is_left_alone() {
         assert_eq!((finished.code, finished.out.as_str()), (1, ""), "{finished}");
         assert!(finished.err.starts_with("counterpart: ") && finished.err.contains(why), "{finished}");
         assert_eq!(finished.err.lines().count(), 1, "{finished}");
-        assert!(sandbox.marks().is_empty() && sandbox.names().is_empty());
+        assert!(sandbox.markers().is_empty() && sandbox.names().is_empty());
     }
 }
 
@@ -163,7 +163,7 @@ fn ownership_is_measured_where_no_tool_tells() {
                 None => fs::remove_file(sandbox.host().join("tools/diskutil")).unwrap(),
             }
             sandbox.clone(&[]).assert_code(0);
-            assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+            assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
         }
     }
 }
@@ -232,7 +232,7 @@ fn a_mounted_sealed_volume_is_refused() {
         let finished = clone_of(&sandbox, volume.path(), &sandbox.destination, &[]);
         finished.assert_code(code);
         assert_eq!(sandbox.destination.join("file").exists(), code == 0, "{version} {keys}");
-        assert_eq!(sandbox.marks().is_empty(), code == 91, "{version} {keys}");
+        assert_eq!(sandbox.markers().is_empty(), code == 91, "{version} {keys}");
     }
 }
 
@@ -466,7 +466,7 @@ fn an_entry_of_a_deleted_user_is_told_with_the_remedy() {
         finished.assert_code(73);
         let sentence = format!("names a user that no longer exists{path}. Remove it (find it with ls -le");
         assert!(finished.err.contains(&sentence), "{finished}");
-        assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
+        assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
     }
 }
 

@@ -13,7 +13,7 @@ use crate::tree;
 /// The value of a line of the statistics, which has to be of plain digits.
 #[track_caller]
 fn count(sandbox: &Sandbox, label: &str) -> u64 {
-    let statistics = sandbox.read_mark("stats");
+    let statistics = sandbox.read_marker("stats");
     let line = statistics.lines().find_map(|line| line.strip_prefix(&format!("{label}: ")));
     let line = line.unwrap_or_else(|| panic!("no {label} in {statistics}"));
     let digits = line.strip_suffix(" bytes").unwrap_or(line);
@@ -29,7 +29,7 @@ fn a_hostile_tree_is_cloned_exactly_and_once() {
         let coarse = is_before(version, "3.1.3");
         let options = audit::Options { nanoseconds: !coarse, ..audit::Options::default() };
         audit::assert_same(&sandbox.source, &sandbox.destination, &options);
-        assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+        assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
         let files = count(sandbox, "Number of files");
         assert!(files > 200 && count(sandbox, "Number of files transferred") > 100);
 
@@ -117,7 +117,7 @@ fn what_the_source_lost_is_deleted_and_what_it_changed_is_copied() {
             fs::read(sandbox.destination.join("edited")).unwrap(),
             fs::read(sandbox.source.join("edited")).unwrap()
         );
-        assert!(sandbox.read_mark("stats").contains("Exit Code: 0\n"));
+        assert!(sandbox.read_marker("stats").contains("Exit Code: 0\n"));
     });
 }
 
@@ -148,7 +148,7 @@ fn a_test_run_tells_what_the_clone_then_does() {
 }
 
 #[test]
-fn a_lone_mark_in_the_users_file_does_not_uncover_our_files() {
+fn a_lone_marker_in_the_users_file_does_not_uncover_our_files() {
     with_each(|sandbox, _| {
         for name in ["kept", "left out", "a/left out", "back/again"] {
             sandbox.write(name, "content");
@@ -164,8 +164,8 @@ fn a_lone_mark_in_the_users_file_does_not_uncover_our_files() {
                 .clone(&arguments)
                 .assert_code(0)
                 .assert_log("Warning: the excludes file holds a lone \"!\"");
-            assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
-            assert_eq!(fs::metadata(sandbox.mark("completed")).unwrap().size(), 0);
+            assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
+            assert_eq!(fs::metadata(sandbox.marker("completed")).unwrap().size(), 0);
             assert_eq!(sandbox.names(), ["a", "back", "kept"]);
             assert!(fs::read_dir(sandbox.destination.join("a")).unwrap().next().is_none());
             assert!(sandbox.destination.join("back/again").exists());
@@ -174,20 +174,20 @@ fn a_lone_mark_in_the_users_file_does_not_uncover_our_files() {
 }
 
 #[test]
-fn an_error_mark_survives_the_clone_that_fails() {
+fn an_error_marker_survives_the_clone_that_fails() {
     with_each(|sandbox, _| {
         sandbox.write("file", "content");
         sandbox.clone(&[]).assert_code(0);
-        let id = sandbox.read_mark("id");
+        let id = sandbox.read_marker("id");
         // A directory that no system call can reach in one piece makes every rsync end with 23.
         tree::over_long_path(&sandbox.source);
         sandbox.clone(&[]).assert_code(23).assert_log("Failing paths:");
-        assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
-        assert_eq!(sandbox.read_mark("id"), id);
-        assert!(sandbox.read_mark("error").starts_with("rsync ended with code 23: "));
+        assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
+        assert_eq!(sandbox.read_marker("id"), id);
+        assert!(sandbox.read_marker("error").starts_with("rsync ended with code 23: "));
         tree::remove_tree(&sandbox.source.join("over-long"));
         sandbox.clone(&[]).assert_code(0);
-        assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+        assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
     });
 }
 
@@ -268,7 +268,7 @@ fn statistics_of_old_versions_come_out_as_the_original_wrote_them() {
         let sandbox = Sandbox::new();
         old(&sandbox, version, options).install_first(&sandbox);
         sandbox.clone(&[]).assert_code(0);
-        let statistics = sandbox.read_mark("stats");
+        let statistics = sandbox.read_marker("stats");
         let lines: Vec<&str> = statistics.lines().collect();
         assert!(
             lines[0].starts_with("Clone Started: ") && lines[5].starts_with("Clone Completed: "),
@@ -327,7 +327,7 @@ fn a_full_disk_is_told_as_that_whatever_code_an_old_version_gives() {
         assert!(
             finished.err.contains("write failed on \"/clones/full/d/f146\": No space left on device (28)")
         );
-        assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
+        assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
         let (_, finished) = play(version, options, "no-inodes", 23);
         finished.assert_code(74).assert_log("  and 20 more.");
     }
@@ -339,11 +339,11 @@ fn failures_of_an_old_version_keep_their_code() {
         for case in ["denied", "refused", "read-only", "immutable"] {
             let (sandbox, finished) = play(version, options, case, 23);
             finished.assert_code(23).assert_log("Failing paths:");
-            assert_eq!(sandbox.marks(), ["error", "id", "stats"], "{version} {case}");
+            assert_eq!(sandbox.markers(), ["error", "id", "stats"], "{version} {case}");
         }
         let (sandbox, finished) = play(version, options, "vanished", 24);
         finished.assert_code(24).assert_log("Failing paths:").assert_log("The clone is complete.");
-        assert_eq!(sandbox.marks(), ["completed", "id", "stats"], "{version}");
+        assert_eq!(sandbox.markers(), ["completed", "id", "stats"], "{version}");
     }
 }
 
@@ -354,8 +354,8 @@ fn a_failed_deletion_that_an_old_version_conceals_is_told() {
         let (sandbox, finished) =
             play(version, if version == "3.0.9" { &[] } else { SINCE_3_1_0 }, "immutable", 0);
         finished.assert_code(23).assert_log("Failing paths:").assert_log("  im \"m\"");
-        assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
-        assert!(sandbox.read_mark("stats").contains("Exit Code: 23\n"));
+        assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
+        assert!(sandbox.read_marker("stats").contains("Exit Code: 23\n"));
     }
 }
 

@@ -19,7 +19,7 @@ fn a_source_that_the_pre_clone_script_unmounts_is_71_and_deletes_nothing() {
     run.assert_code(71).assert_log("another directory is at its path now (was it unmounted?)");
     assert_eq!(files(), before);
     assert_eq!(text(destination.join("file")), "file");
-    assert_eq!(scene.sandbox.marks(), ["error", "id", "stats"]);
+    assert_eq!(scene.sandbox.markers(), ["error", "id", "stats"]);
     scene.assert_unmounted(source);
 }
 
@@ -63,7 +63,7 @@ fn a_source_that_is_unmounted_in_between_is_cloned_as_it_was() {
     for name in ["file", "sub/below", "other/deep/file", "new"] {
         assert_eq!(text(sandbox.destination.join(name)), name);
     }
-    assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
     let warnings = sandbox.record().unwrap()["warnings"].to_string();
     assert!(warnings.contains("leads elsewhere now"), "{warnings}");
 }
@@ -86,7 +86,7 @@ fn a_destination_that_is_unmounted_in_between_is_72_and_what_lies_below_stays() 
         "nothing was written or deleted below the mount point"
     );
     disk.mount_again();
-    assert!(!sandbox.marks().contains(&"completed".to_owned()));
+    assert!(!sandbox.markers().contains(&"completed".to_owned()));
 }
 
 #[test]

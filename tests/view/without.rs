@@ -32,8 +32,8 @@ fn without_a_view_a_source_that_is_unmounted_is_71_and_deletes_nothing() {
     let run = without_right(&scene.sandbox, &["-p", &scene.script(&helper)]);
     run.assert_code(71);
     let after = names(&scene.sandbox.destination);
-    assert_eq!(without_marks(&after), without_marks(&before));
-    assert!(!scene.sandbox.marks().contains(&"completed".to_owned()));
+    assert_eq!(without_markers(&after), without_markers(&before));
+    assert!(!scene.sandbox.markers().contains(&"completed".to_owned()));
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn without_a_view_a_destination_that_is_unmounted_is_72_and_nothing_is_written_b
     assert_eq!(names(&scene.sandbox.destination), [] as [&str; 0]);
 }
 
-fn without_marks(names: &[String]) -> Vec<&String> {
+fn without_markers(names: &[String]) -> Vec<&String> {
     names.iter().filter(|name| !name.starts_with(".me.jedda")).collect()
 }
 

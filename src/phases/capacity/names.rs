@@ -72,7 +72,7 @@ pub enum Unusual {
     /// A control character.
     Control,
     /// A character that has a meaning to DOS.
-    Mark,
+    Marker,
     /// A dot or a blank at the end.
     End,
     /// The name of a device of DOS.
@@ -89,7 +89,7 @@ impl Unusual {
         (Self::NoAscii, &["\u{e9}".as_bytes(), "\u{3042}".as_bytes()]),
         (Self::Astral, &["\u{1f600}".as_bytes()]),
         (Self::Control, &[b"a\x01", b"a\n"]),
-        (Self::Mark, &[b"a\\", b"a:", b"a*", b"a?", b"a\"", b"a<", b"a>", b"a|"]),
+        (Self::Marker, &[b"a\\", b"a:", b"a*", b"a?", b"a\"", b"a<", b"a>", b"a|"]),
         (Self::End, &[b"a.", b"b "]),
         (Self::Device, &[b"con", b"aux.txt"]),
     ];
@@ -102,7 +102,7 @@ impl Unusual {
             Self::NoAscii => !name.is_ascii(),
             Self::Astral => name.iter().any(|byte| *byte >= 0xf0),
             Self::Control => name.iter().any(|byte| *byte < b' ' || *byte == 0x7f),
-            Self::Mark => name.iter().any(|byte| b"\\:*?\"<>|".contains(byte)),
+            Self::Marker => name.iter().any(|byte| b"\\:*?\"<>|".contains(byte)),
             Self::End => name.ends_with(b".") || name.ends_with(b" "),
             Self::Device => {
                 let stem = name.split(|byte| *byte == b'.').next().unwrap_or_default();

@@ -55,7 +55,7 @@ pub fn sentence(run: &Run<'_>, locked: &[PathBuf]) -> String {
 }
 
 /// A clone that lacks what is in them is not complete.
-pub fn judge(run: &Run<'_>, rules: &Rules, completion: Completion) -> Result<Completion, Failure> {
+pub fn check(run: &Run<'_>, rules: &Rules, completion: Completion) -> Result<Completion, Failure> {
     if rules.kept.is_empty() {
         return Ok(completion);
     }

@@ -36,7 +36,7 @@ struct Room {
 }
 
 /// Refuses a clone that cannot fit; where not every exclusion is counted out, only warns.
-pub fn judge(run: &Run<'_>, ends: &Endpoints, census: &Census, is_exact: bool) -> Result<(), Failure> {
+pub fn check(run: &Run<'_>, ends: &Endpoints, census: &Census, is_exact: bool) -> Result<(), Failure> {
     if run.plan.no_space_check {
         return Ok(());
     }

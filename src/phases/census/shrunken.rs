@@ -10,7 +10,7 @@ use crate::failure::{Failure, Measure};
 use crate::fs::dir::Dir;
 use crate::logging::warning;
 use crate::marker::stats::{LARGEST, StatsFile};
-use crate::marker::{Mark, Prefix};
+use crate::marker::{Marker, Prefix};
 use crate::phases::census::survey::Census;
 use crate::phases::endpoints::Destination;
 use crate::record::Totals;
@@ -44,7 +44,7 @@ pub fn before(run: &Run<'_>, destination: &Destination) -> Result<Option<Totals>
 ///
 /// A count that is too high makes this no stricter. What could not be read is not counted: rsync deletes while it goes,
 /// and stops deleting only when it meets the first unreadable directory.
-pub fn judge(run: &Run<'_>, before: Option<Totals>, census: &Census) -> Result<(), Failure> {
+pub fn check(run: &Run<'_>, before: Option<Totals>, census: &Census) -> Result<(), Failure> {
     let Some(before) = before.filter(|_| !run.plan.allow_shrink) else { return Ok(()) };
     let Some((measure, now, before)) = loss(before, census) else { return Ok(()) };
     Err(Failure::Shrunken {
@@ -75,8 +75,8 @@ fn loss(before: Totals, census: &Census) -> Option<(Measure, u64, u64)> {
 /// original, or we under its prefix, have left.
 fn last_complete(dir: &Dir, prefix: &Prefix) -> io::Result<Option<Totals>> {
     for prefix in [prefix, &Prefix::default()] {
-        if let Some(content) = dir.read(&prefix.mark(Mark::Statistics), LARGEST)? {
-            let completion_stands = dir.kind(&prefix.mark(Mark::Completed))? == Some(SFlag::S_IFREG);
+        if let Some(content) = dir.read(&prefix.marker(Marker::Statistics), LARGEST)? {
+            let completion_stands = dir.kind(&prefix.marker(Marker::Completed))? == Some(SFlag::S_IFREG);
             return Ok(StatsFile::read(&content).last_complete(completion_stands));
         }
     }

@@ -14,7 +14,7 @@ use crate::fs::dir::{Dir, FileIdentity, random_hex};
 use crate::host::platform::Platform;
 use crate::logging::warning;
 use crate::marker::identity::{Identity, LARGEST, Origin};
-use crate::marker::{MODE, Mark, Prefix};
+use crate::marker::{MODE, Marker, Prefix};
 use crate::record::Totals;
 use crate::run::Run;
 use crate::state::{Disk, State, Store};
@@ -65,7 +65,7 @@ struct Found {
     identity: Option<Identity>,
     /// It says that under the prefix in use.
     is_own: bool,
-    /// It bears a mark of ours, readable or not.
+    /// It has a marker of ours, readable or not.
     is_marked: bool,
     filesystem: Filesystem,
 }
@@ -81,7 +81,7 @@ enum Objection {
     HiddenFilesystem(String),
     /// Its id is none of those that are known here.
     UnknownId,
-    /// It bears marks without an id, and is no filesystem that is known here.
+    /// It bears markers without an id, and is no filesystem that is known here.
     NoId,
 }
 
@@ -145,7 +145,7 @@ fn source_before(run: &Run<'_>, known: &[Disk], identity: Option<&Identity>) -> 
 fn look(run: &Run<'_>, dir: &Dir) -> io::Result<Found> {
     let prefixes = [&run.plan.prefix, &Prefix::default()];
     let read = |prefix: &Prefix| {
-        let bytes = dir.read(&prefix.mark(Mark::Identity), LARGEST)?;
+        let bytes = dir.read(&prefix.marker(Marker::Identity), LARGEST)?;
         io::Result::Ok(bytes.as_deref().and_then(Identity::read))
     };
     let own = read(prefixes[0])?;
@@ -153,8 +153,8 @@ fn look(run: &Run<'_>, dir: &Dir) -> io::Result<Found> {
     let identity = if is_own { own } else { read(prefixes[1])? };
     let mut is_marked = false;
     for prefix in prefixes {
-        for mark in Mark::OWNING {
-            is_marked |= dir.kind(&prefix.mark(mark))? == Some(SFlag::S_IFREG);
+        for marker in Marker::OWNING {
+            is_marked |= dir.kind(&prefix.marker(marker))? == Some(SFlag::S_IFREG);
         }
     }
     Ok(Found { identity, is_own, is_marked, filesystem: volume::of(run, dir) })
@@ -224,7 +224,7 @@ fn no_disk(run: &Run<'_>, dir: &Path, found: &Found) -> Option<Failure> {
     })
 }
 
-/// What speaks against the destination, whatever was allowed. A disk without marks is for the rule of the first clone.
+/// What speaks against the destination, whatever was allowed. A disk without markers is for the rule of the first clone.
 fn objection(run: &Run<'_>, found: &Found, known: &[Disk]) -> Option<Objection> {
     let filesystem = found.filesystem.uuid.as_ref();
     let Some(identity) = &found.identity else {
@@ -329,7 +329,7 @@ pub fn settle(run: &Run<'_>, dir: &Dir, acceptance: &Acceptance) -> io::Result<(
         },
     };
     if kept.as_ref() != Some(&identity) {
-        let name = run.plan.prefix.mark(Mark::Identity);
+        let name = run.plan.prefix.marker(Marker::Identity);
         let written = dir.replace(&name, MODE, identity.to_string().as_bytes());
         match written {
             // The id is there, and on a full disk the clone may still succeed by deleting.

@@ -40,26 +40,26 @@ pub fn clone(
         let tried = second_look::clone(run, rsync, ends, rules, linked, nets).map(|report| {
             starts += report.starts;
             note(run, rsync, &report, starts);
-            let judgement = verdict::judge(run, ends, &report);
-            (report, judgement)
+            let ending = verdict::check(run, ends, &report);
+            (report, ending)
         });
         let is_full = |failure: &Failure| matches!(failure, Failure::DestinationFull { .. });
-        if tried.as_ref().map_or_else(is_full, |(_, judgement)| judgement.as_ref().is_err_and(is_full))
+        if tried.as_ref().map_or_else(is_full, |(_, ending)| ending.as_ref().is_err_and(is_full))
             && safety_net::give_up(run, &ends.destination, nets)
         {
             info!("Retrying with the space that this has freed.");
             continue;
         }
-        let (report, judgement) = tried.map_err(named)?;
+        let (report, ending) = tried.map_err(named)?;
         attempt += 1;
-        if is_free && matches!(judgement, Err(Failure::LinkedVanished { .. })) {
+        if is_free && matches!(ending, Err(Failure::LinkedVanished { .. })) {
             is_free = false;
             info!("A hard-linked file vanished during the copy: retrying with its remaining names.");
             continue;
         }
-        let Some(why) = passing_cause(&report, &judgement).filter(|_| left > 0) else {
-            let judgement = judgement.and_then(|completion| locked::judge(run, rules, completion));
-            return Ok((report, judgement.map_err(named)));
+        let Some(why) = passing_cause(&report, &ending).filter(|_| left > 0) else {
+            let ending = ending.and_then(|completion| locked::check(run, rules, completion));
+            return Ok((report, ending.map_err(named)));
         };
         wait(run, why, attempt, attempt + left)?;
         left -= 1;
@@ -67,12 +67,12 @@ pub fn clone(
 }
 
 /// Why another attempt may help: what has to do with neither disk, nor with rights, nor with the choice of options.
-fn passing_cause(report: &Report, judgement: &Result<Completion, Failure>) -> Option<&'static str> {
+fn passing_cause(report: &Report, ending: &Result<Completion, Failure>) -> Option<&'static str> {
     let code = match report.end {
         End::Exited(code) => code,
         End::Killed(_) => ExitCode::TIMEOUT.number().into(),
     };
-    match judgement {
+    match ending {
         // What is left behind would wake up beside the next one.
         Ok(Completion::Vanished) | Err(Failure::Stalled { left_behind: false, .. }) => {
             Some(exit_status::meaning(code))

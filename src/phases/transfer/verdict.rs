@@ -35,7 +35,7 @@ pub const PARTIAL: i32 = 23;
 const VANISHED: i32 = 24;
 
 /// Decides whether the clone is complete, and if not, why.
-pub fn judge(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<Completion, Failure> {
+pub fn check(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<Completion, Failure> {
     log_failing_paths(report);
     // Before an interruption: what follows a stall must not touch a disk that does not answer.
     if let Some(stalled) = &report.stalled {

@@ -5,7 +5,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
 
 use crate::fs::dir::TEMPORARY;
-use crate::marker::{DEFAULT_PREFIX, Mark, Prefix, SAFETY_NET};
+use crate::marker::{DEFAULT_PREFIX, Marker, Prefix, SAFETY_NET};
 
 /// The rules of a clone, in three groups that are given in this order: the first that matches decides.
 #[derive(Debug, Clone, Default)]
@@ -24,14 +24,14 @@ pub struct Rules {
     pub kept: Vec<PathBuf>,
 }
 
-/// What follows `.PREFIX.counterpart.` in the name of a temporary file that is no mark's: a probe.
+/// What follows `.PREFIX.counterpart.` in the name of a temporary file that is no marker's: a probe.
 const PROBE: &str = "probe";
 
 /// The last parts of our files' names, those of temporaries left by a killed run among them; `*` is rsync's.
 fn endings() -> Vec<String> {
-    let marks = Mark::ALL.map(Mark::suffix);
-    let temporaries = marks.iter().chain([&PROBE]).map(|name| format!("{name}{TEMPORARY}*"));
-    marks.iter().chain([&SAFETY_NET]).map(ToString::to_string).chain(temporaries).collect()
+    let markers = Marker::ALL.map(Marker::suffix);
+    let temporaries = markers.iter().chain([&PROBE]).map(|name| format!("{name}{TEMPORARY}*"));
+    markers.iter().chain([&SAFETY_NET]).map(ToString::to_string).chain(temporaries).collect()
 }
 
 /// Hides our files from the source's side and protects them at the destination, on every rsync from 3.0.9 to 3.5.1.
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_lone_mark_clears() {
+    fn only_a_lone_marker_clears() {
         assert_eq!(after_clearing(b"a\n!\nb"), Some(&b"\nb"[..]));
         assert_eq!(after_clearing(b"!\n+ a\r\n!\r\nb\n"), Some(&b"\r\nb\n"[..]));
         assert_eq!(after_clearing(b"!\0x\nb"), Some(&b"\nb"[..]));

@@ -4,4 +4,4 @@
 #[path = "../parsers.rs"]
 mod parsers;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| parsers::marks(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| parsers::markers(data));

@@ -190,7 +190,7 @@ fn read(process: &File, name: &str) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-/// The kernel marks a program that was removed or replaced since it was started.
+/// The kernel markers a program that was removed or replaced since it was started.
 fn undeleted(program: &Path) -> (PathBuf, bool) {
     match program.as_os_str().as_bytes().strip_suffix(b" (deleted)") {
         Some(path) => (PathBuf::from(OsString::from_vec(path.to_vec())), true),

@@ -1,11 +1,11 @@
-//! What the marks and this machine's memory say together: pure, so that every combination can be tried.
+//! What the markers and this machine's memory say together: pure, so that every combination can be tried.
 
 use crate::check::events::{Failure, History, Success};
 use crate::check::limits::Limits;
-use crate::check::marks::{Found, Marks, Place};
-use crate::check::status::{Figures, Judgement, Status};
+use crate::check::markers::{Found, Markers, Place};
+use crate::check::status::{Figures, Finding, Status};
 use crate::check::words::{count, moment, span};
-use crate::record::{Lines, Record, Verdict};
+use crate::record::{self, Lines, Record};
 use crate::state::State;
 
 /// All that is known of one clone.
@@ -15,7 +15,7 @@ pub struct Facts<'a> {
     pub place: &'a Place,
     /// What this machine remembers, or why that cannot be read.
     pub state: Result<Option<&'a State>, &'a str>,
-    /// The start of the marks' names.
+    /// The start of the markers' names.
     pub stem: &'a str,
     /// Seconds since 1970.
     pub now: i64,
@@ -27,46 +27,46 @@ pub const AHEAD: i64 = 60;
 /// The code of a run during which files vanished.
 const VANISHED: u64 = 24;
 
-/// Judges a clone.
+/// Checks a clone.
 #[must_use]
-pub fn judge(facts: &Facts<'_>, limits: Limits) -> Judgement {
-    let marks = marks(facts.place);
+pub fn evaluate(facts: &Facts<'_>, limits: Limits) -> Finding {
+    let markers = markers(facts.place);
     let state = facts.state.ok().flatten();
-    let history = History::of(marks, state, facts.now + AHEAD);
+    let history = History::of(markers, state, facts.now + AHEAD);
     let damage = damage(facts);
-    let mut judgement = match (&history.failure, &history.success) {
+    let mut ending = match (&history.failure, &history.success) {
         (Some(failure), success) => failed(failure, success.as_ref(), facts.now),
         (None, Some(success)) => {
-            let is_hidden = marks.is_some_and(|marks| marks.record == Found::Barred);
+            let is_hidden = markers.is_some_and(|markers| markers.record == Found::Barred);
             succeeded(success, is_hidden, facts.now, limits)
         }
-        (None, None) if !damage.is_empty() => Judgement::unknown(String::new()),
+        (None, None) if !damage.is_empty() => Finding::unknown(String::new()),
         (None, None) if history.was_begun => never(),
-        (None, None) => return Judgement::unknown(unheard_of(facts.place)),
+        (None, None) => return Finding::unknown(unheard_of(facts.place)),
     };
-    if history.failure.is_none() && marks.is_some_and(is_unfinished) {
+    if history.failure.is_none() && markers.is_some_and(is_unfinished) {
         add(
-            &mut judgement.sentence,
+            &mut ending.sentence,
             "at this moment the clone there is not complete: one is under way or was killed",
         );
     }
-    if let (None, Some(success), Some(marks)) = (&history.failure, &history.success, marks) {
-        judgement.details.extend(another_disk(success, marks));
+    if let (None, Some(success), Some(markers)) = (&history.failure, &history.success, markers) {
+        ending.details.extend(another_disk(success, markers));
     }
     if let Some(last) = state.and_then(|state| state.last.as_ref()).filter(|_| history.failure.is_none()) {
-        judgement.details.extend(skipped(last));
+        ending.details.extend(skipped(last));
     }
-    remark_on_place(&mut judgement, facts);
+    remark_on_place(&mut ending, facts);
     for damage in damage {
-        judgement.status = judgement.status.worse(Status::Unknown);
-        add(&mut judgement.sentence, &damage);
+        ending.status = ending.status.worse(Status::Unknown);
+        add(&mut ending.sentence, &damage);
     }
-    judgement
+    ending
 }
 
-fn marks(place: &Place) -> Option<&Marks> {
+fn markers(place: &Place) -> Option<&Markers> {
     match place {
-        Place::Seen(marks) => Some(marks),
+        Place::Seen(markers) => Some(markers),
         Place::Missing | Place::Barred | Place::Broken(_) | Place::Silent(_) => None,
     }
 }
@@ -78,7 +78,7 @@ fn add(sentence: &mut String, more: &str) {
     sentence.push_str(more);
 }
 
-fn succeeded(success: &Success<'_>, is_hidden: bool, now: i64, limits: Limits) -> Judgement {
+fn succeeded(success: &Success<'_>, is_hidden: bool, now: i64, limits: Limits) -> Finding {
     // A clock that is a little ahead makes nothing younger than new.
     let age = now.saturating_sub(success.at).max(0);
     let figures = Figures { age: Some(age), ..figures(success) };
@@ -102,7 +102,7 @@ fn succeeded(success: &Success<'_>, is_hidden: bool, now: i64, limits: Limits) -
     }
     let mut details = Vec::new();
     if let Some(record) = success.record {
-        if record.outcome == Verdict::Warning {
+        if record.outcome == record::Status::Warning {
             status = status.worse(Status::Warning);
             let first = record.warnings.first.first().map_or("none is named", String::as_str);
             add(&mut sentence, &format!("with warnings: {first}"));
@@ -116,10 +116,10 @@ fn succeeded(success: &Success<'_>, is_hidden: bool, now: i64, limits: Limits) -
         status = status.worse(Status::Warning);
         add(&mut sentence, "with warnings that only root may read, in the log");
     }
-    Judgement { status, sentence, details, figures }
+    Finding { status, sentence, details, figures }
 }
 
-fn failed(failure: &Failure<'_>, success: Option<&Success<'_>>, now: i64) -> Judgement {
+fn failed(failure: &Failure<'_>, success: Option<&Success<'_>>, now: i64) -> Finding {
     let reason = if failure.reason.is_empty() { "no reason is given" } else { failure.reason };
     let mut sentence = format!(
         "failed {} ago ({}): {}",
@@ -136,7 +136,7 @@ fn failed(failure: &Failure<'_>, success: Option<&Success<'_>>, now: i64) -> Jud
         None => add(&mut sentence, "no earlier success is known"),
     }
     let figures = success.map(figures).unwrap_or_default();
-    Judgement {
+    Finding {
         status: Status::Critical,
         sentence,
         details: failure.record.map(about).unwrap_or_default(),
@@ -144,8 +144,8 @@ fn failed(failure: &Failure<'_>, success: Option<&Success<'_>>, now: i64) -> Jud
     }
 }
 
-fn never() -> Judgement {
-    Judgement { status: Status::Critical, ..Judgement::unknown("no clone was ever completed".to_owned()) }
+fn never() -> Finding {
+    Finding { status: Status::Critical, ..Finding::unknown("no clone was ever completed".to_owned()) }
 }
 
 fn unheard_of(place: &Place) -> String {
@@ -166,12 +166,12 @@ fn unheard_of(place: &Place) -> String {
 }
 
 /// A run removes `.completed` before it changes the first byte, and leaves it or `.error` at its end.
-fn is_unfinished(marks: &Marks) -> bool {
-    marks.completed.is_absent() && marks.error.is_absent() && !is_bare(marks)
+fn is_unfinished(markers: &Markers) -> bool {
+    markers.completed.is_absent() && markers.error.is_absent() && !is_bare(markers)
 }
 
-fn is_bare(marks: &Marks) -> bool {
-    let Marks { completed, error, statistics, record, identity } = marks;
+fn is_bare(markers: &Markers) -> bool {
+    let Markers { completed, error, statistics, record, identity } = markers;
     completed.is_absent()
         && error.is_absent()
         && statistics.is_absent()
@@ -179,28 +179,28 @@ fn is_bare(marks: &Marks) -> bool {
         && identity.is_absent()
 }
 
-fn remark_on_place(judgement: &mut Judgement, facts: &Facts<'_>) {
-    let judged = match facts.state {
+fn remark_on_place(ending: &mut Finding, facts: &Facts<'_>) {
+    let basis = match facts.state {
         Ok(Some(_)) => ", according to what this machine remembers",
         Ok(None) | Err(_) => "",
     };
-    let sentence = &mut judgement.sentence;
+    let sentence = &mut ending.sentence;
     match facts.place {
-        Place::Seen(marks) if is_bare(marks) => {
+        Place::Seen(markers) if is_bare(markers) => {
             add(
                 sentence,
-                &format!("no Counterpart marker is there now, perhaps its disk is not mounted{judged}"),
+                &format!("no Counterpart marker is there now, perhaps its disk is not mounted{basis}"),
             );
         }
         Place::Seen(_) => {}
-        Place::Missing => add(sentence, &format!("the destination is not there now{judged}")),
-        Place::Barred => add(sentence, &format!("this user may not look at the destination{judged}")),
+        Place::Missing => add(sentence, &format!("the destination is not there now{basis}")),
+        Place::Barred => add(sentence, &format!("this user may not look at the destination{basis}")),
         Place::Broken(why) => {
-            judgement.status = judgement.status.worse(Status::Unknown);
-            add(sentence, &format!("the destination cannot be looked at ({why}){judged}"));
+            ending.status = ending.status.worse(Status::Unknown);
+            add(sentence, &format!("the destination cannot be looked at ({why}){basis}"));
         }
         Place::Silent(limit) => {
-            judgement.status = Status::Unknown;
+            ending.status = Status::Unknown;
             *sentence = format!(
                 "the destination did not answer within {limit} s; this machine remembers: {sentence}"
             );
@@ -210,8 +210,8 @@ fn remark_on_place(judgement: &mut Judgement, facts: &Facts<'_>) {
 
 fn damage(facts: &Facts<'_>) -> Vec<String> {
     let mut damage = Vec::new();
-    if let Some(marks) = marks(facts.place) {
-        let Marks { completed, error, statistics, record, identity } = marks;
+    if let Some(markers) = markers(facts.place) {
+        let Markers { completed, error, statistics, record, identity } = markers;
         let found = [
             ("completed", completed.damage()),
             ("error", error.damage()),
@@ -291,16 +291,16 @@ fn listed(what: &str, list: &Lines) -> Vec<String> {
 }
 
 /// Disks may take turns at one path; the last success is then that of another disk.
-fn another_disk(success: &Success<'_>, marks: &Marks) -> Option<String> {
-    if let Some(at) = marks.completed.present().filter(|at| !success.is_at(**at)) {
+fn another_disk(success: &Success<'_>, markers: &Markers) -> Option<String> {
+    if let Some(at) = markers.completed.present().filter(|at| !success.is_at(**at)) {
         return Some(format!("The disk that is there now holds the clone of {}", moment(*at)));
     }
-    let error = marks.error.present()?;
+    let error = markers.error.present()?;
     Some(format!("The disk that is there now has the error of {}: {}", moment(error.at), error.reason))
 }
 
 fn skipped(last: &Record) -> Option<String> {
-    (last.outcome == Verdict::Skipped).then(|| {
+    (last.outcome == record::Status::Skipped).then(|| {
         format!("The last run, at {}, was skipped: the destination was not there", moment(last.ended.epoch))
     })
 }

@@ -32,7 +32,7 @@ fn the_statistics_begin_with_the_originals_lines() {
     let sandbox = fakes::sandbox("statistics");
     let began = now();
     sandbox.clone(&[]).assert_code(0);
-    let text = sandbox.read_mark("stats");
+    let text = sandbox.read_marker("stats");
     let lines: Vec<&str> = text.lines().collect();
     let started = number(lines[0], "Clone Started");
     assert_eq!(lines[1], "Number of files: 1507");
@@ -61,7 +61,7 @@ fn the_real_rsyncs_numbers_are_right() {
     sandbox.write("a", &"x".repeat(1_234_567));
     sandbox.write("directory/b", "four");
     sandbox.clone(&[]).assert_code(0);
-    let text = sandbox.read_mark("stats");
+    let text = sandbox.read_marker("stats");
     for line in [
         "Number of files: 4",
         "Number of files transferred: 2",
@@ -74,7 +74,7 @@ fn the_real_rsyncs_numbers_are_right() {
     }
     fs::remove_file(sandbox.source.join("a")).unwrap();
     sandbox.clone(&[]).assert_code(0);
-    let text = sandbox.read_mark("stats");
+    let text = sandbox.read_marker("stats");
     for line in ["Number of files: 3", "Number of files transferred: 0", "Number of deleted files: 1"] {
         assert!(text.lines().any(|found| found == line), "{line}: {text}");
     }
@@ -87,7 +87,7 @@ fn an_older_rsyncs_statistics_give_the_same_file() {
         File list size: 35\nTotal bytes sent: 12444423\nTotal bytes received: 28574\n";
     let sandbox = fakes::sandbox(&format!("printf '{}'", block.replace('\n', "\\n")));
     sandbox.clone(&[]).assert_code(0);
-    let text = sandbox.read_mark("stats");
+    let text = sandbox.read_marker("stats");
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(
         lines[1..5],
@@ -120,9 +120,9 @@ fn statistics_are_written_after_these_codes_only() {
         let sandbox = fakes::sandbox(&format!("statistics; exit {code}"));
         sandbox.clone(&[]).assert_code(code);
         let expected: &[&str] = if kept { &["error", "id", "stats"] } else { &["error", "id"] };
-        assert_eq!(sandbox.marks(), expected, "{code}");
+        assert_eq!(sandbox.markers(), expected, "{code}");
         if kept {
-            let text = sandbox.read_mark("stats");
+            let text = sandbox.read_marker("stats");
             assert!(text.contains("\nTotal transferred file size: 12352071 bytes\n"), "{text}");
             assert!(!text.contains("Completed"), "{text}");
             assert!(text.contains(&format!("\nExit Code: {code}\n")), "{text}");
@@ -136,7 +136,7 @@ fn the_completion_is_empty_and_fresh() {
     for _ in 0..2 {
         let began = SystemTime::now() - Duration::from_millis(20);
         sandbox.clone(&[]).assert_code(0);
-        let metadata = fs::symlink_metadata(sandbox.mark("completed")).unwrap();
+        let metadata = fs::symlink_metadata(sandbox.marker("completed")).unwrap();
         assert!(metadata.is_file());
         assert_eq!((metadata.len(), metadata.mode() & 0o7777, metadata.nlink()), (0, 0o644, 1));
         assert!(metadata.modified().unwrap() >= began);
@@ -145,12 +145,12 @@ fn the_completion_is_empty_and_fresh() {
 }
 
 #[test]
-fn everybody_may_read_the_marks() {
+fn everybody_may_read_the_markers() {
     let sandbox = fakes::sandbox("statistics; exit 23");
     sandbox.clone(&[]).assert_code(23);
     for suffix in ["error", "id", "stats"] {
         assert_eq!(
-            fs::metadata(sandbox.mark(suffix)).unwrap().permissions().mode() & 0o7777,
+            fs::metadata(sandbox.marker(suffix)).unwrap().permissions().mode() & 0o7777,
             0o644,
             "{suffix}"
         );
@@ -161,16 +161,16 @@ fn everybody_may_read_the_marks() {
 fn the_identity_is_written_once() {
     let sandbox = sandbox();
     sandbox.clone(&[]).assert_code(0);
-    let id = sandbox.read_mark("id");
+    let id = sandbox.read_marker("id");
     let (first, rest) = id.split_once('\n').unwrap();
     assert_eq!(first.len(), 32);
     assert!(first.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
     let source = format!("Source: testhost:{}\nSource Mount Point: /", sandbox.source.display());
     assert!(rest.starts_with(&source), "{id}");
-    let before = fs::metadata(sandbox.mark("id")).unwrap();
+    let before = fs::metadata(sandbox.marker("id")).unwrap();
     sandbox.clone(&[]).assert_code(0);
-    let after = fs::metadata(sandbox.mark("id")).unwrap();
-    assert_eq!(sandbox.read_mark("id"), id);
+    let after = fs::metadata(sandbox.marker("id")).unwrap();
+    assert_eq!(sandbox.read_marker("id"), id);
     assert_eq!((before.ino(), before.ctime_nsec()), (after.ino(), after.ctime_nsec()));
 }
 
@@ -183,7 +183,7 @@ fn a_source_that_is_a_clone_does_not_give_its_identity() {
     let finished = sandbox.run(["-s", sandbox.destination.to_str().unwrap(), "-d", second.to_str().unwrap()]);
     finished.assert_code(0);
     let id = fs::read_to_string(second.join(format!("{STEM}id"))).unwrap();
-    assert_ne!(id, sandbox.read_mark("id"));
+    assert_ne!(id, sandbox.read_marker("id"));
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn the_error_is_exactly_one_line() {
     let finished =
         sandbox.run(["-s", missing.to_str().unwrap(), "-d", sandbox.destination.to_str().unwrap()]);
     finished.assert_code(65);
-    let text = sandbox.read_mark("error");
+    let text = sandbox.read_marker("error");
     assert_eq!(
         text,
         format!(
@@ -207,10 +207,13 @@ fn the_error_is_exactly_one_line() {
     let sandbox = fakes::sandbox("exit 12");
     sandbox.clone(&[]).assert_code(12);
     assert_eq!(
-        sandbox.read_mark("error"),
+        sandbox.read_marker("error"),
         "rsync ended with code 12: error in the protocol's data stream. The failing paths are in the log.\n"
     );
-    assert_eq!(fs::metadata(sandbox.mark("error")).unwrap().len(), sandbox.read_mark("error").len() as u64);
+    assert_eq!(
+        fs::metadata(sandbox.marker("error")).unwrap().len(),
+        sandbox.read_marker("error").len() as u64
+    );
 }
 
 #[test]
@@ -218,12 +221,12 @@ fn success_takes_the_old_error_away_and_failure_the_old_completion() {
     let sandbox = sandbox();
     sandbox.clone(&[]).assert_code(0);
     sandbox.clone(&["-e", "/nonexistent"]).assert_code(67);
-    assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
     sandbox.clone(&[]).assert_code(0);
-    assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
     fakes::rsync(&sandbox, "exit 12");
     sandbox.clone(&[]).assert_code(12);
-    assert_eq!(sandbox.marks(), ["error", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
 }
 
 #[test]
@@ -242,7 +245,7 @@ fn while_rsync_runs_the_clone_is_ours_and_not_complete() {
     assert!(seen.contains(&".me.jedda.counterpart.id"), "{seen:?}");
     assert!(!seen.iter().any(|name| name.contains("completed")), "{seen:?}");
     assert!(!seen.iter().any(|name| name.contains("0123abcd")), "{seen:?}");
-    assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
     assert_eq!(sandbox.names(), ["file"]);
 }
 
@@ -253,10 +256,10 @@ fn the_first_clone_has_its_identity_before_rsync_runs() {
     let seen = sandbox.path().join("seen");
     fakes::rsync(
         &sandbox,
-        &format!("cat '{}' >'{}'; statistics", sandbox.mark("id").display(), seen.display()),
+        &format!("cat '{}' >'{}'; statistics", sandbox.marker("id").display(), seen.display()),
     );
     sandbox.clone(&[]).assert_code(0);
-    assert_eq!(fs::read_to_string(seen).unwrap(), sandbox.read_mark("id"));
+    assert_eq!(fs::read_to_string(seen).unwrap(), sandbox.read_marker("id"));
 }
 
 #[test]
@@ -275,8 +278,8 @@ fn another_prefix_names_other_files() {
     let sandbox = sandbox();
     sandbox.clone(&["-g", "org.example-1_x"]).assert_code(0);
     let stem = ".org.example-1_x.counterpart.";
-    let marks_and_file = |marks: [&str; 4]| {
-        let names = marks.map(|mark| OsString::from(format!("{stem}{mark}")));
+    let marks_and_file = |markers: [&str; 4]| {
+        let names = markers.map(|marker| OsString::from(format!("{stem}{marker}")));
         [names.to_vec(), vec!["file".into()]].concat()
     };
     let names = names_of(&sandbox.destination);
@@ -295,25 +298,25 @@ fn planted_links_and_directories_are_replaced_and_never_followed() {
     let target = sandbox.path().join("target");
     for suffix in ["id", "completed", "stats", "error"] {
         fs::write(&target, "precious").unwrap();
-        symlink(&target, sandbox.mark(suffix)).unwrap();
+        symlink(&target, sandbox.marker(suffix)).unwrap();
     }
     sandbox.clone(&["--adopt"]).assert_code(0).assert_err("");
     assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
-    assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
+    assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
     for suffix in ["id", "completed", "stats"] {
-        assert!(fs::symlink_metadata(sandbox.mark(suffix)).unwrap().is_file(), "{suffix}");
-        fs::remove_file(sandbox.mark(suffix)).unwrap();
+        assert!(fs::symlink_metadata(sandbox.marker(suffix)).unwrap().is_file(), "{suffix}");
+        fs::remove_file(sandbox.marker(suffix)).unwrap();
     }
     for suffix in ["id", "completed", "stats", "error"] {
-        fs::create_dir(sandbox.mark(suffix)).unwrap();
-        symlink(&sandbox.source, sandbox.mark(suffix).join("link")).unwrap();
+        fs::create_dir(sandbox.marker(suffix)).unwrap();
+        symlink(&sandbox.source, sandbox.marker(suffix).join("link")).unwrap();
     }
     sandbox.clone(&[]).assert_code(0).assert_err("");
-    assert_eq!(sandbox.marks(), ["completed", "id", "stats"]);
-    fs::remove_file(sandbox.mark("completed")).unwrap();
-    symlink(&target, sandbox.mark("error")).unwrap();
+    assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
+    fs::remove_file(sandbox.marker("completed")).unwrap();
+    symlink(&target, sandbox.marker("error")).unwrap();
     sandbox.clone(&["-e", "/nonexistent"]).assert_code(67);
-    assert!(fs::symlink_metadata(sandbox.mark("error")).unwrap().is_file());
+    assert!(fs::symlink_metadata(sandbox.marker("error")).unwrap().is_file());
     assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
     assert_eq!(fs::read_to_string(sandbox.source.join("file")).unwrap(), "content");
 }

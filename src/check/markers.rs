@@ -1,4 +1,4 @@
-//! What the marks at a destination say. Only this touches the destination, in a process that may be left hanging.
+//! What the markers at a destination say. Only this touches the destination, in a process that may be left hanging.
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -14,10 +14,10 @@ use crate::display;
 use crate::fs::dir::Dir;
 use crate::fs::location::Location;
 use crate::marker::stats::StatsFile;
-use crate::marker::{Mark, Prefix};
+use crate::marker::{Marker, Prefix};
 use crate::record::{Record, SCHEMA};
 
-/// The most that is read of a mark, in bytes; ours have a few thousand at most.
+/// The most that is read of a marker, in bytes; ours have a few thousand at most.
 const LARGEST: u64 = 1 << 20;
 
 /// The most that an answer may have, in bytes: each mark once, escaped.
@@ -76,9 +76,9 @@ pub struct ErrorMark {
     pub reason: String,
 }
 
-/// The marks of one prefix in a directory.
+/// The markers of one prefix in a directory.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Marks {
+pub struct Markers {
     /// When the clone was completed, in seconds since 1970.
     pub completed: Found<i64>,
     /// The last failure.
@@ -94,8 +94,8 @@ pub struct Marks {
 /// What became of the attempt to look at a destination.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Place {
-    /// It is a directory with these marks.
-    Seen(Box<Marks>),
+    /// It is a directory with these markers.
+    Seen(Box<Markers>),
     /// Nothing is there.
     Missing,
     /// It may not be looked at by this user.
@@ -115,7 +115,7 @@ pub struct Look {
     pub place: Place,
 }
 
-/// Prints on standard output what a destination's marks say, as JSON.
+/// Prints on standard output what a destination's markers say, as JSON.
 pub fn print(args: &LookArgs) -> anyhow::Result<()> {
     let resolved = Location::of(&args.destination).resolved.into_os_string().into_vec();
     let look = Look { resolved, place: look(&args.destination, &args.organisation_prefix) };
@@ -134,24 +134,24 @@ fn look(destination: &Path, prefix: &Prefix) -> Place {
         Err(error) => return not_opened(destination, &error),
     };
     let text = |suffix: &str| dir.read_file(&OsString::from(prefix.stem() + suffix), LARGEST);
-    Place::Seen(Box::new(Marks {
+    Place::Seen(Box::new(Markers {
         completed: Found::from_io(completion(&dir, prefix)),
-        error: Found::from_io(text(Mark::Error.suffix()).map(|file| {
+        error: Found::from_io(text(Marker::Error.suffix()).map(|file| {
             file.map(|(metadata, content)| ErrorMark { at: metadata.mtime(), reason: first_line(&content) })
         })),
-        statistics: Found::from_io(text(Mark::Statistics.suffix()).and_then(|file| {
+        statistics: Found::from_io(text(Marker::Statistics.suffix()).and_then(|file| {
             let Some((_, content)) = file else { return Ok(None) };
             let read = StatsFile::read(&content);
             if read.is_empty() { Err(io::Error::other("it holds no statistics")) } else { Ok(Some(read)) }
         })),
-        record: match text(Mark::Record.suffix()) {
+        record: match text(Marker::Record.suffix()) {
             // One that names files is for those who may read them.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Found::Barred,
             read => Found::from_io(
                 read.and_then(|file| file.map(|(_, content)| parse_record(&content)).transpose()),
             ),
         },
-        identity: Found::from_io(dir.kind(&prefix.mark(Mark::Identity)).map(|kind| kind.map(|_| ()))),
+        identity: Found::from_io(dir.kind(&prefix.marker(Marker::Identity)).map(|kind| kind.map(|_| ()))),
     }))
 }
 
@@ -170,7 +170,7 @@ fn not_opened(destination: &Path, error: &io::Error) -> Place {
 
 /// Its time is all that it says, so it need not be readable.
 fn completion(dir: &Dir, prefix: &Prefix) -> io::Result<Option<i64>> {
-    let Some(stat) = dir.stat(&prefix.mark(Mark::Completed))? else { return Ok(None) };
+    let Some(stat) = dir.stat(&prefix.marker(Marker::Completed))? else { return Ok(None) };
     if SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) != SFlag::S_IFREG {
         return Err(io::Error::other("it is not a regular file"));
     }
@@ -195,14 +195,14 @@ mod tests {
     use std::os::unix::fs::symlink;
     use std::path::Path;
 
-    use super::{Found, Look, Marks, Place, look, parse};
+    use super::{Found, Look, Markers, Place, look, parse};
     use crate::marker::Prefix;
 
     const STEM: &str = ".me.jedda.counterpart.";
 
-    fn seen(dir: &Path) -> Marks {
+    fn seen(dir: &Path) -> Markers {
         match look(dir, &Prefix::default()) {
-            Place::Seen(marks) => *marks,
+            Place::Seen(markers) => *markers,
             other @ (Place::Missing | Place::Barred | Place::Broken(_) | Place::Silent(_)) => {
                 panic!("{other:?}")
             }
@@ -219,13 +219,13 @@ mod tests {
         nix::unistd::mkfifo(&at("error"), nix::sys::stat::Mode::S_IRWXU).unwrap();
         symlink(&target, at("stats")).unwrap();
         std::fs::File::create(at("stats.json")).unwrap().set_len(super::LARGEST + 1).unwrap();
-        let marks = seen(dir.path());
+        let markers = seen(dir.path());
         let no_file = "it is not a regular file".to_owned();
-        assert_eq!(marks.completed, Found::Damaged(no_file.clone()));
-        assert_eq!(marks.error, Found::Damaged(no_file.clone()));
-        assert_eq!(marks.statistics, Found::Damaged(no_file));
-        assert_eq!(marks.record, Found::Damaged("it has more than 1048576 bytes".to_owned()));
-        assert!(marks.identity.is_absent());
+        assert_eq!(markers.completed, Found::Damaged(no_file.clone()));
+        assert_eq!(markers.error, Found::Damaged(no_file.clone()));
+        assert_eq!(markers.statistics, Found::Damaged(no_file));
+        assert_eq!(markers.record, Found::Damaged("it has more than 1048576 bytes".to_owned()));
+        assert!(markers.identity.is_absent());
     }
 
     #[test]
