@@ -1,30 +1,19 @@
 //! The tests' own tools, tested: the fidelity audit, the trees and the disks. They need root.
 #![cfg(target_os = "linux")]
 
-#[path = "support/audit.rs"]
-mod audit;
-#[path = "support/disk.rs"]
-mod disk;
-#[path = "support/tree.rs"]
-mod tree;
-
-#[path = "audit/copies.rs"]
 mod copies;
-#[path = "audit/disks.rs"]
 mod disks;
-#[path = "audit/options.rs"]
 mod options;
-#[path = "audit/properties.rs"]
 mod properties;
-#[path = "audit/trees.rs"]
 mod trees;
 
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use audit::dir::visit_from_leaves;
-use audit::{Difference, What};
+use crate::support::audit::dir::visit_from_leaves;
+use crate::support::audit::{Difference, What};
+use crate::support::tree;
 use tempfile::TempDir;
 
 /// Two trees that ought to be equal.

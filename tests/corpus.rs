@@ -2,9 +2,6 @@
 //! `tests/fuzz/parsers.rs` asserts of each holds.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
-#[allow(dead_code, reason = "the random tree uses more of it")]
-#[path = "random/dice.rs"]
-mod dice;
 #[path = "fuzz/parsers.rs"]
 mod parsers;
 
@@ -12,7 +9,7 @@ use std::fs;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
-use dice::Dice;
+use crate::support::dice::Dice;
 use parsers::{PARSERS, Parser};
 
 /// So many mutations are made of each file, unless `COUNTERPART_MUTATIONS` says otherwise.

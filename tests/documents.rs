@@ -1,28 +1,17 @@
 //! What the documents say is true: tables, lists, paths, links, commands and the example are held against the program.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
-#[path = "support/sandbox.rs"]
-mod sandbox;
-
-#[path = "documents/commands.rs"]
 mod commands;
-#[path = "documents/filesystems.rs"]
 mod filesystems;
-#[path = "documents/licences.rs"]
 mod licences;
-#[path = "documents/monitoring.rs"]
 mod monitoring;
-#[path = "documents/paths.rs"]
 mod paths;
-#[path = "documents/reports.rs"]
 mod reports;
-#[path = "documents/security.rs"]
 mod security;
-#[path = "documents/statistics.rs"]
 mod statistics;
-#[path = "documents/tables.rs"]
 mod tables;
 
+use crate::support::sandbox;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -2,21 +2,11 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
-#[path = "support/audit.rs"]
-mod audit;
-#[allow(dead_code, reason = "the matrix uses all of it")]
-#[path = "faults/evidence.rs"]
-mod evidence;
-#[path = "support/sandbox.rs"]
-mod sandbox;
-#[path = "support/tree.rs"]
-mod tree;
-
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use evidence::{Evidence, Fault, Unchanged, When};
-use sandbox::Sandbox;
+use crate::support::evidence::{Evidence, Fault, Unchanged, When};
+use crate::support::sandbox::Sandbox;
 
 const fn fault(codes: &'static [i32], markers: &'static [&'static str], unchanged: Unchanged) -> Fault {
     Fault { name: "", what: "", when: When::Before, codes, markers, unchanged, run: |_| {} }

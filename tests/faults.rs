@@ -6,16 +6,7 @@
     allow(dead_code, unused_imports, reason = "the faults are made on Linux")
 )]
 
-#[path = "support/audit.rs"]
-mod audit;
-#[path = "support/disk.rs"]
-mod disk;
-#[path = "support/other_rsyncs.rs"]
-mod other_rsyncs;
-#[path = "support/sandbox.rs"]
-mod sandbox;
-#[path = "support/tree.rs"]
-mod tree;
+mod support;
 
 #[path = "faults/calls.rs"]
 mod calls;
@@ -25,10 +16,6 @@ mod clock;
 mod destination;
 #[path = "faults/devices.rs"]
 mod devices;
-#[path = "faults/evidence.rs"]
-mod evidence;
-#[path = "faults/faulty.rs"]
-mod faulty;
 #[path = "faults/fidelity.rs"]
 mod fidelity;
 #[path = "faults/kills.rs"]
@@ -45,8 +32,6 @@ mod moving;
 mod planted;
 #[path = "faults/runner.rs"]
 mod runner;
-#[path = "faults/scene.rs"]
-mod scene;
 #[path = "faults/signals.rs"]
 mod signals;
 #[path = "faults/source.rs"]

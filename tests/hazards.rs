@@ -1,14 +1,11 @@
 //! Hazards that would cost data: directories reached by another way.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
-#[path = "support/sandbox.rs"]
-mod sandbox;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::support::sandbox::{Sandbox, names_of};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use sandbox::{Sandbox, names_of};
 
 /// A directory mounted a second time, until it is dropped.
 struct BindMount(PathBuf);

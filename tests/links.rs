@@ -2,23 +2,7 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
-#[path = "support/audit.rs"]
-mod audit;
-#[path = "support/disk.rs"]
-mod disk;
-#[path = "support/other_rsyncs.rs"]
-mod other_rsyncs;
-#[path = "support/sandbox.rs"]
-mod sandbox;
-#[path = "support/tree.rs"]
-mod tree;
-
-#[path = "cli/nobody.rs"]
-mod nobody;
-
-#[path = "links/limits.rs"]
 mod limits;
-#[path = "links/parted.rs"]
 mod parted;
 
 use std::fs;
@@ -26,9 +10,10 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use audit::{Options, assert_same};
-use other_rsyncs::is_before;
-use sandbox::Sandbox;
+use crate::support::audit::{Options, assert_same};
+use crate::support::other_rsyncs::is_before;
+use crate::support::sandbox::Sandbox;
+use crate::support::tree;
 
 /// What the log says when links are parted.
 const PARTED: &str =

@@ -3,25 +3,14 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
-#[path = "support/audit.rs"]
-mod audit;
-#[path = "support/disk.rs"]
-mod disk;
-#[path = "support/sandbox.rs"]
-mod sandbox;
-#[path = "support/tree.rs"]
-mod tree;
-
-#[path = "random/dice.rs"]
-mod dice;
-#[path = "random/mutation.rs"]
 mod mutation;
 
-use audit::Options;
-use dice::Dice;
-use disk::LoopDisk;
+use crate::support::audit;
+use crate::support::audit::Options;
+use crate::support::dice::Dice;
+use crate::support::disk::LoopDisk;
+use crate::support::sandbox::{Finished, Sandbox};
 use mutation::Tree;
-use sandbox::{Finished, Sandbox};
 
 /// How many clones are made of a tree, unless `COUNTERPART_ROUNDS` says otherwise.
 const ROUNDS: u64 = 12;

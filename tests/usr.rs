@@ -1,13 +1,9 @@
 //! A clone of a real `/usr`, some hundred thousand files, is the same in every property.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
-#[path = "support/audit.rs"]
-mod audit;
-#[path = "support/sandbox.rs"]
-mod sandbox;
-
-use audit::Options;
-use sandbox::Sandbox;
+use crate::support::audit;
+use crate::support::audit::Options;
+use crate::support::sandbox::Sandbox;
 
 #[test]
 fn a_clone_of_usr_passes_the_audit() {

@@ -2,8 +2,9 @@
 
 use std::io;
 
-use crate::audit::{Options, What, assert_same, audit};
-use crate::{copy, tree};
+use crate::audit::copy;
+use crate::support::audit::{Options, What, assert_same, audit};
+use crate::support::tree;
 
 /// All that rsync can keep.
 const EXACT: &[&str] = &["-aHAXS", "--numeric-ids", "--modify-window=-1"];

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 
 use nix::libc::{EIO, ENOSPC, EPERM, EROFS};
 
-use crate::audit::{Options, Side, What, assert_same, audit};
-use crate::disk::{LoopDisk, OwnerlessFuse, Tmpfs, supported};
-use crate::{copy, tree};
+use crate::audit::copy;
+use crate::support::audit::{Options, Side, What, assert_same, audit};
+use crate::support::disk::{LoopDisk, OwnerlessFuse, Tmpfs, supported};
+use crate::support::tree;
 
 const KINDS: [&str; 5] = ["ext3", "ext4", "xfs", "btrfs", "vfat"];
 

@@ -7,10 +7,11 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::lchown;
 use std::path::{Path, PathBuf};
 
-use crate::audit::dir::visit_from_leaves;
-use crate::audit::{Difference, Options, Side, What, assert_same, audit};
-use crate::disk::Tmpfs;
-use crate::{Twins, only, tree};
+use crate::audit::{Twins, only};
+use crate::support::audit::dir::visit_from_leaves;
+use crate::support::audit::{Difference, Options, Side, What, assert_same, audit};
+use crate::support::disk::Tmpfs;
+use crate::support::tree;
 
 #[test]
 fn markers_and_lost_and_found_are_ignored_at_the_root_only() -> io::Result<()> {

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 
-use crate::audit::dir::{Kind, Time};
-use crate::audit::{Difference, Options, What, assert_same, audit};
-use crate::{Twins, only, tree};
+use crate::audit::{Twins, only};
+use crate::support::audit::dir::{Kind, Time};
+use crate::support::audit::{Difference, Options, What, assert_same, audit};
+use crate::support::tree;
 
 /// Builds something in both trees, something else in the clone, and returns what the audit says to that.
 fn difference(

@@ -5,8 +5,9 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
-use crate::audit::{Options, assert_same};
-use crate::{Twins, tree};
+use crate::audit::Twins;
+use crate::support::audit::{Options, assert_same};
+use crate::support::tree;
 
 #[test]
 fn the_hostile_tree_is_as_hostile_as_it_says() -> io::Result<()> {

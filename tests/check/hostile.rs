@@ -15,11 +15,11 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, mkfifo};
 
-use crate::disk::LoopDisk;
-use crate::faulty::FaultyFuse;
-use crate::rules::{NOW, record, state};
-use crate::sandbox::{Finished, STEM, Sandbox, wait_until};
-use crate::scene::{assert_answer, check, cloned, first, forget, now, plant};
+use crate::check::rules::{NOW, record, state};
+use crate::check::scene::{assert_answer, check, cloned, first, forget, now, plant};
+use crate::support::disk::LoopDisk;
+use crate::support::faulty::FaultyFuse;
+use crate::support::sandbox::{Finished, STEM, Sandbox, wait_until};
 
 /// Markers of a clone of an hour ago.
 fn plant_clone(dir: &Path) {

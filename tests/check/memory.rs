@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::sandbox::{FAKE_HOST, Finished, Sandbox};
-use crate::scene::{age_memory, assert_answer, check, cloned, first, forget, memories, performance};
+use crate::check::scene::{age_memory, assert_answer, check, cloned, first, forget, memories, performance};
+use crate::support::sandbox::{FAKE_HOST, Finished, Sandbox};
 
 const NOBODY: u32 = 65534;
 
@@ -287,7 +287,11 @@ fn a_run_by_a_clock_that_was_ahead_does_not_outlive_those_after_it() {
 #[test]
 fn a_disk_with_a_completion_in_the_future_does_not_hide_what_is_remembered() {
     let sandbox = cloned();
-    crate::tree::set_mtime(&sandbox.marker("completed"), crate::scene::now() + 10 * 365 * 86_400, 0);
+    crate::support::tree::set_mtime(
+        &sandbox.marker("completed"),
+        crate::check::scene::now() + 10 * 365 * 86_400,
+        0,
+    );
     age_memory(&sandbox, 60 * 3600);
     let run = check(&sandbox, &[]);
     assert_answer(&run, 2, &["completed 2 d 12 h ago"]);

@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Group, Pid, User};
 
-use crate::sandbox::{FAKE_HOST, Sandbox, wait_until};
-use crate::scene::{age, check, cloned, performance};
+use crate::check::scene::{age, check, cloned, performance};
+use crate::support::sandbox::{FAKE_HOST, Sandbox, wait_until};
 
 /// Where the examples have the plugin, and the destination.
 const PLUGIN: &str = "/usr/lib/nagios/plugins/check_counterpart_clone";

@@ -6,9 +6,11 @@ use std::os::unix::fs::MetadataExt as _;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::sandbox::{Sandbox, wait_until};
-use crate::scene::{age, age_memory, assert_answer, check, cloned, forget, now, performance, plant, sandbox};
-use crate::tree::{assert_unchanged, set_mtime, snapshot_with_ctime};
+use crate::check::scene::{
+    age, age_memory, assert_answer, check, cloned, forget, now, performance, plant, sandbox,
+};
+use crate::support::sandbox::{Sandbox, wait_until};
+use crate::support::tree::{assert_unchanged, set_mtime, snapshot_with_ctime};
 
 const HOUR: i64 = 3600;
 
@@ -239,7 +241,7 @@ fn what_the_original_left_is_read() {
 #[test]
 fn the_statistics_in_json_tell_more() {
     let sandbox = cloned();
-    let text = fs::read(&crate::scene::memories(&sandbox)[0]).unwrap();
+    let text = fs::read(&crate::check::scene::memories(&sandbox)[0]).unwrap();
     let state: serde_json::Value = serde_json::from_slice(&text).unwrap();
     let mut record = state["last"].clone();
     record["outcome"] = "warning".into();

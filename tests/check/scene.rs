@@ -8,8 +8,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
-use crate::sandbox::{Finished, STEM, Sandbox, names_of};
-use crate::tree::set_mtime;
+use crate::support::sandbox::{Finished, STEM, Sandbox, names_of};
+use crate::support::tree::set_mtime;
 
 /// A sandbox with one file in its source.
 pub fn sandbox() -> Sandbox {

@@ -3,8 +3,8 @@
 use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 
-use crate::sandbox::{FAKE_HOST, Finished, PRODUCT, Sandbox};
-use crate::scene::{assert_answer, check, cloned, first, performance};
+use crate::check::scene::{assert_answer, check, cloned, first, performance};
+use crate::support::sandbox::{FAKE_HOST, Finished, PRODUCT, Sandbox};
 
 /// Runs a link of this name to the product.
 fn linked(sandbox: &Sandbox, name: &str, arguments: &[&str]) -> Finished {

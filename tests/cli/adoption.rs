@@ -6,8 +6,8 @@ use std::os::unix::fs::symlink;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-use crate::sandbox::{STEM, Sandbox};
-use crate::tree::{assert_unchanged, snapshot, snapshot_with_ctime};
+use crate::support::sandbox::{STEM, Sandbox};
+use crate::support::tree::{assert_unchanged, snapshot, snapshot_with_ctime};
 
 /// The run ends with 76, naming these numbers and examples, and the destination is as it was.
 #[track_caller]
@@ -108,7 +108,7 @@ fn what_the_source_has_as_well_is_no_loss() {
     for (dir, seconds) in [(&sandbox.source, 1_000_000_000), (&sandbox.destination, 1_000_000_000)] {
         fs::create_dir(dir.join("directory")).unwrap();
         fs::write(dir.join("directory/file"), "content").unwrap();
-        crate::tree::set_mtime(&dir.join("directory/file"), seconds, 0);
+        crate::support::tree::set_mtime(&dir.join("directory/file"), seconds, 0);
     }
     fs::create_dir(sandbox.destination.join("lost+found")).unwrap();
     sandbox.clone(&[]).assert_code(0).assert_err("");
@@ -194,7 +194,7 @@ fn what_the_users_file_excludes_is_deleted_and_counts() {
 
 #[test]
 fn an_interrupted_first_clone_is_known_as_ours() {
-    let sandbox = crate::fakes::sandbox("exit 30");
+    let sandbox = crate::support::fakes::sandbox("exit 30");
     sandbox.clone(&[]).assert_code(30);
     assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
     sandbox.write_destination("half", "x");

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::sandbox::{Finished, Sandbox, wait_until};
+use crate::support::sandbox::{Finished, Sandbox, wait_until};
 
 const HELD: &str = "Sleep is inhibited until the clone finishes.";
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::sandbox::Sandbox;
+use crate::support::sandbox::Sandbox;
 
 #[test]
 fn the_contents_of_the_source_become_the_contents_of_the_destination() {

@@ -5,9 +5,9 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::audit::{Options, assert_same};
-use crate::mounted::Mounted;
-use crate::sandbox::{Finished, Sandbox};
+use crate::support::audit::{Options, assert_same};
+use crate::support::mounted::Mounted;
+use crate::support::sandbox::{Finished, Sandbox};
 
 const MESSAGE: &str = "The destination lies inside the source and is left out of the copy.";
 

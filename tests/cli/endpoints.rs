@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-use crate::mounted::Mounted;
-use crate::sandbox::{Finished, STEM, Sandbox, marks_of};
-use crate::tree::{assert_unchanged, snapshot_with_ctime};
+use crate::support::mounted::Mounted;
+use crate::support::sandbox::{Finished, STEM, Sandbox, marks_of};
+use crate::support::tree::{assert_unchanged, snapshot_with_ctime};
 
 fn run(sandbox: &Sandbox, source: &Path, destination: &Path) -> Finished {
     sandbox.run(["-s".as_ref(), source.as_os_str(), "-d".as_ref(), destination.as_os_str()])
@@ -276,7 +276,7 @@ fn a_destination_in_use_by_another_run_is_80_and_untouched() {
         &format!("echo ready; while [ ! -e '{}/go' ]; do sleep 0.05; done", sandbox.path().display()),
     );
     let mut first = sandbox.start(&["-p", script.to_str().unwrap()]);
-    assert!(crate::sandbox::wait_until(|| {
+    assert!(crate::support::sandbox::wait_until(|| {
         sandbox.logs().iter().any(|log| fs::read_to_string(log).unwrap().contains("script: ready"))
     }));
     let sentence =
@@ -323,7 +323,7 @@ fn a_volume_that_ignores_ownership_is_90_and_untouched() {
 #[test]
 fn a_sealed_system_volume_is_91_and_writes_nothing() {
     let sandbox = mac("11.2");
-    crate::fakes::recorder(&sandbox);
+    crate::support::fakes::recorder(&sandbox);
     let before = snapshot_with_ctime(&sandbox.destination);
     let finished = run(&sandbox, Path::new("/"), &sandbox.destination);
     finished.assert_code(91).assert_err(

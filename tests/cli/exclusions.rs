@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-use crate::fakes;
-use crate::sandbox::{Finished, STEM, Sandbox};
+use crate::support::fakes;
+use crate::support::sandbox::{Finished, STEM, Sandbox};
 
 /// Clones with this exclusion file.
 fn clone_excluding(sandbox: &Sandbox, content: &[u8]) -> Finished {
@@ -90,7 +90,7 @@ fn marks_survive(excludes: Option<&[u8]>) {
     }
     for _ in 0..2 {
         sandbox.clone(&more).assert_code(0).assert_err("");
-        let names: Vec<String> = crate::sandbox::names_of(&sandbox.destination)
+        let names: Vec<String> = crate::support::sandbox::names_of(&sandbox.destination)
             .iter()
             .map(|name| name.to_str().unwrap().to_owned())
             .collect();

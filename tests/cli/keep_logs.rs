@@ -6,10 +6,10 @@ use std::path::PathBuf;
 
 use nix::unistd::{Gid, Uid, chown};
 
-use crate::clock::clone_at;
-use crate::disk::Tmpfs;
-use crate::sandbox::{Sandbox, names_of};
-use crate::tree::{assert_unchanged, snapshot_with_ctime};
+use crate::support::clock::clone_at;
+use crate::support::disk::Tmpfs;
+use crate::support::sandbox::{Sandbox, names_of};
+use crate::support::tree::{assert_unchanged, snapshot_with_ctime};
 
 /// A sandbox with logs of these seconds of a minute long ago.
 fn sandbox(seconds: std::ops::Range<u32>) -> (Sandbox, PathBuf) {

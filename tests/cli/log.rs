@@ -7,9 +7,9 @@ use std::process::Stdio;
 
 use regex::Regex;
 
-use crate::disk::Tmpfs;
-use crate::fakes;
-use crate::sandbox::{Finished, Sandbox};
+use crate::support::disk::Tmpfs;
+use crate::support::fakes;
+use crate::support::sandbox::{Finished, Sandbox};
 
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();

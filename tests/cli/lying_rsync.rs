@@ -4,8 +4,8 @@ use std::fs;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::fakes::{self, sandbox};
-use crate::sandbox::Finished;
+use crate::support::fakes::{self, sandbox};
+use crate::support::sandbox::Finished;
 
 /// A clone by an rsync that runs this shell text ends with `code`, and is complete only if that is 0.
 #[track_caller]

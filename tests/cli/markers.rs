@@ -5,8 +5,8 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::fakes;
-use crate::sandbox::{STEM, Sandbox, names_of};
+use crate::support::fakes;
+use crate::support::sandbox::{STEM, Sandbox, names_of};
 
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
@@ -265,7 +265,7 @@ fn the_first_clone_has_its_identity_before_rsync_runs() {
 #[test]
 fn the_roots_time_is_the_sources() {
     let sandbox = sandbox();
-    crate::tree::set_mtime(&sandbox.source, 1_234_567_890, 123_456_789);
+    crate::support::tree::set_mtime(&sandbox.source, 1_234_567_890, 123_456_789);
     for _ in 0..2 {
         sandbox.clone(&[]).assert_code(0);
         let root = fs::metadata(&sandbox.destination).unwrap();

@@ -6,8 +6,8 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use crate::audit::{Options, assert_same};
-use crate::sandbox::{Finished, Sandbox, marks_of};
+use crate::support::audit::{Options, assert_same};
+use crate::support::sandbox::{Finished, Sandbox, marks_of};
 
 fn hostile() -> Vec<OsString> {
     let mut names: Vec<OsString> = [
@@ -67,7 +67,7 @@ fn as_source_and_as_destination() {
         }
         assert_same(&source, &destination, &Options::default());
         assert_eq!(marks_of(&destination), ["completed", "id", "stats"]);
-        assert_eq!(crate::sandbox::names_of(&sandbox.destination), [name], "nothing beside it");
+        assert_eq!(crate::support::sandbox::names_of(&sandbox.destination), [name], "nothing beside it");
     }
 }
 
@@ -138,7 +138,7 @@ fn scripts_logs_and_rsync_of_hostile_names() {
     let dir = sandbox.path().join(OsStr::from_bytes(b"-a\n*\xff"));
     fs::create_dir(&dir).unwrap();
     let script = dir.join("$(x) ;");
-    crate::sandbox::write_script(&script, "echo \"ran: $#\"");
+    crate::support::sandbox::write_script(&script, "echo \"ran: $#\"");
     let rsync = dir.join("rs ync");
     symlink("/usr/bin/rsync", &rsync).unwrap();
     let log = dir.join("log: \r");

@@ -4,9 +4,9 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use crate::mounted::Mounted;
-use crate::sandbox::Sandbox;
-use crate::tree::{assert_unchanged, snapshot_with_ctime};
+use crate::support::mounted::Mounted;
+use crate::support::sandbox::Sandbox;
+use crate::support::tree::{assert_unchanged, snapshot_with_ctime};
 
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();

@@ -5,10 +5,10 @@ use std::os::unix::fs::{lchown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::audit::dir::Dir;
-use crate::disk::Tmpfs;
-use crate::sandbox::{FAKE_HOST, Finished, STEM, Sandbox, names_of};
-use crate::tree::{assert_unchanged, snapshot_with_ctime};
+use crate::support::audit::dir::Dir;
+use crate::support::disk::Tmpfs;
+use crate::support::sandbox::{FAKE_HOST, Finished, STEM, Sandbox, names_of};
+use crate::support::tree::{assert_unchanged, snapshot_with_ctime};
 
 const USER: u32 = 1234;
 

@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::nobody;
-use crate::sandbox::Sandbox;
+use crate::support::nobody;
+use crate::support::sandbox::Sandbox;
 
 /// A name that nobody may learn.
 const SECRET: &str = "affair-of-the-boss";

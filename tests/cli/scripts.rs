@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::fakes;
-use crate::sandbox::{Finished, STEM, Sandbox};
+use crate::support::fakes;
+use crate::support::sandbox::{Finished, STEM, Sandbox};
 
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
@@ -150,7 +150,7 @@ fn a_line_is_logged_when_it_is_printed() {
     let script =
         sandbox.script("pre", &format!("echo now; while [ ! -e '{}' ]; do sleep 0.05; done", go.display()));
     let mut run = sandbox.start(&["-p", script.to_str().unwrap()]);
-    let seen = crate::sandbox::wait_until(|| {
+    let seen = crate::support::sandbox::wait_until(|| {
         sandbox.logs().iter().any(|log| fs::read_to_string(log).unwrap().contains("pre-clone script: now\n"))
     });
     fs::write(go, "").unwrap();

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::sandbox::{Sandbox, names_of};
+use crate::support::sandbox::{Sandbox, names_of};
 
 fn files(sandbox: &Sandbox) -> Vec<PathBuf> {
     let dir = sandbox.host().join("state");

@@ -3,8 +3,8 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
-use crate::sandbox::{Finished, STEM, Sandbox};
-use crate::tree::{Snapshot, assert_unchanged, snapshot_with_ctime};
+use crate::support::sandbox::{Finished, STEM, Sandbox};
+use crate::support::tree::{Snapshot, assert_unchanged, snapshot_with_ctime};
 
 fn ends(sandbox: &Sandbox) -> [Snapshot; 2] {
     [&sandbox.source, &sandbox.destination].map(|dir| snapshot_with_ctime(dir))
@@ -40,7 +40,7 @@ fn everything_that_would_change_is_shown() {
     sandbox.write_destination(format!("{STEM}id"), "x\n");
     for name in ["mode", "same"] {
         for dir in [&sandbox.source, &sandbox.destination] {
-            crate::tree::set_mtime(&dir.join(name), 1_000_000_000, 5);
+            crate::support::tree::set_mtime(&dir.join(name), 1_000_000_000, 5);
         }
     }
     fs::set_permissions(sandbox.source.join("mode"), fs::Permissions::from_mode(0o600)).unwrap();

@@ -4,8 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::Command;
 
-use crate::sandbox::{Finished, PRODUCT, Sandbox};
-use crate::tree::{assert_unchanged, snapshot_with_ctime};
+use crate::support::sandbox::{Finished, PRODUCT, Sandbox};
+use crate::support::tree::{assert_unchanged, snapshot_with_ctime};
 
 /// Runs with these arguments; the code must be 2, standard output empty, and nothing may have changed anywhere.
 #[track_caller]

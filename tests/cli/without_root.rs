@@ -6,9 +6,9 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-use crate::nobody::{self, NOBODY};
-use crate::sandbox::Sandbox;
-use crate::tree::{assert_unchanged, snapshot_with_ctime};
+use crate::support::nobody::{self, NOBODY};
+use crate::support::sandbox::Sandbox;
+use crate::support::tree::{assert_unchanged, snapshot_with_ctime};
 
 #[test]
 fn without_root_the_run_ends_with_1_before_anything_else() {

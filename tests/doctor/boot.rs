@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use crate::mounted::Mounted;
-use crate::patient::{ask_for, healthy};
-use crate::sandbox::Sandbox;
+use crate::doctor::patient::{ask_for, healthy};
+use crate::support::mounted::Mounted;
+use crate::support::sandbox::Sandbox;
 
 const TOPIC: &str = "starting from the clone";
 

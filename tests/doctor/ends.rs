@@ -6,10 +6,10 @@ use std::process::{Command, Stdio};
 
 use nix::fcntl::{Flock, FlockArg};
 
-use crate::disk::{LoopDisk, OwnerlessFuse, supported};
-use crate::mounted::Mounted;
-use crate::patient::{Told, ask, ask_for, assert_foretold, doctor, healthy};
-use crate::sandbox::{FAKE_HOST, Finished, wait_until};
+use crate::doctor::patient::{Told, ask, ask_for, assert_foretold, doctor, healthy};
+use crate::support::disk::{LoopDisk, OwnerlessFuse, supported};
+use crate::support::mounted::Mounted;
+use crate::support::sandbox::{FAKE_HOST, Finished, wait_until};
 
 #[test]
 fn a_source_that_is_no_source_is_what_a_clone_meets() {
@@ -238,12 +238,12 @@ fn a_filesystem_below_the_source_is_warned_of() {
 #[test]
 fn a_directory_that_only_others_may_write_is_told_without_root() {
     let sandbox = healthy();
-    crate::nobody::give(&sandbox.source);
+    crate::support::nobody::give(&sandbox.source);
     fs::set_permissions(&sandbox.destination, fs::Permissions::from_mode(0o755)).unwrap();
-    let arguments = crate::patient::doctor(sandbox.arguments(["--allow-non-root"]));
-    let told = crate::patient::Told::of(&sandbox, &crate::nobody::run(&sandbox, arguments));
+    let arguments = crate::doctor::patient::doctor(sandbox.arguments(["--allow-non-root"]));
+    let told = crate::doctor::patient::Told::of(&sandbox, &crate::support::nobody::run(&sandbox, arguments));
     told.assert_code(66);
-    crate::nobody::clone(&sandbox, &[]).assert_code(66);
+    crate::support::nobody::clone(&sandbox, &[]).assert_code(66);
 }
 
 #[test]

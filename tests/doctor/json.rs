@@ -4,8 +4,8 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::mounted::Mounted;
-use crate::patient::{ask, doctor, healthy};
+use crate::doctor::patient::{ask, doctor, healthy};
+use crate::support::mounted::Mounted;
 
 /// The lines that the text has for what is in the JSON.
 fn lines(report: &Value) -> Vec<String> {

@@ -3,9 +3,9 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, lchown};
 
-use crate::mounted::Mounted;
-use crate::nobody;
-use crate::patient::{Told, answering, ask, ask_for, assert_foretold, doctor, healthy};
+use crate::doctor::patient::{Told, answering, ask, ask_for, assert_foretold, doctor, healthy};
+use crate::support::mounted::Mounted;
+use crate::support::nobody;
 
 #[test]
 fn a_healthy_machine_is_told_so_from_the_first_line_to_the_last() {
@@ -200,10 +200,10 @@ fn a_hanging_rsync_is_interrupted_like_a_clone() {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    assert!(crate::sandbox::wait_until(|| started.exists()));
+    assert!(crate::support::sandbox::wait_until(|| started.exists()));
     let id = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
     nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM).unwrap();
-    let finished = crate::sandbox::Finished::from(child.wait_with_output().unwrap());
+    let finished = crate::support::sandbox::Finished::from(child.wait_with_output().unwrap());
     assert_eq!(finished.code, 20, "{finished}");
     assert_eq!(finished.err, "counterpart: The examination was interrupted (SIGTERM).\n");
     assert!(finished.out.lines().all(|line| line.starts_with("OK  ")), "{finished}");

@@ -6,9 +6,9 @@ use std::os::unix::fs::symlink;
 
 use nix::sched::{CloneFlags, unshare};
 
-use crate::disk::OwnerlessFuse;
-use crate::patient::{RECENT, answering, ask, assert_foretold};
-use crate::sandbox::Sandbox;
+use crate::doctor::patient::{RECENT, answering, ask, assert_foretold};
+use crate::support::disk::OwnerlessFuse;
+use crate::support::sandbox::Sandbox;
 
 const TOPIC: &str = "starting from the clone";
 const ACCESS: &str = "Full Disk Access";
@@ -92,7 +92,7 @@ fn a_sealed_system_volume_is_what_a_clone_meets() {
     let mut sandbox = mac("11.7");
     sandbox.source = "/".into();
     assert_foretold(&sandbox, &[], 91);
-    assert_eq!(crate::patient::ask_for(&sandbox, ["-s", "/"]).code, 91);
+    assert_eq!(crate::doctor::patient::ask_for(&sandbox, ["-s", "/"]).code, 91);
     sandbox.tool("vsdbutil", "echo \"Permissions on '$2' are disabled.\"");
     assert_foretold(&sandbox, &[], 90);
 }
@@ -174,7 +174,7 @@ fn a_server_is_asked_what_runs() {
     let server = sandbox.host().join("server-app/usr/sbin/serveradmin");
     fs::create_dir_all(server.parent().unwrap()).unwrap();
     assert_foretold(&sandbox, &["-b", "password"], 94);
-    crate::sandbox::write_script(
+    crate::support::sandbox::write_script(
         &server,
         "case \"$*\" in\n\
          'status postgres') echo 'postgres:state = \"RUNNING\"' ;;\n\
@@ -184,7 +184,7 @@ fn a_server_is_asked_what_runs() {
     assert_foretold(&sandbox, &["-b", "password"], 95);
     let dumper = sandbox.host().join("server-app/usr/bin/pg_dumpall");
     fs::create_dir_all(dumper.parent().unwrap()).unwrap();
-    crate::sandbox::write_script(&dumper, "exit 0");
+    crate::support::sandbox::write_script(&dumper, "exit 0");
     let told = ask(&sandbox, &["-b", "password"]);
     told.assert_code(0);
     assert_eq!(

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 
 use nix::sched::{CloneFlags, unshare};
 
-use crate::sandbox::{Finished, Sandbox};
+use crate::support::sandbox::{Finished, Sandbox};
 
 /// The version line of a recent rsync.
 pub const RECENT: &str = "rsync  version 3.5.1  protocol version 33";

@@ -3,8 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::patient::{ask, ask_for, assert_foretold, healthy};
-use crate::sandbox::STEM;
+use crate::doctor::patient::{ask, ask_for, assert_foretold, healthy};
+use crate::support::sandbox::STEM;
 
 #[test]
 fn the_exclusions_in_force_are_listed() {
@@ -146,8 +146,8 @@ fn the_first_clone_to_a_disk_that_holds_something_is_foretold() {
 fn a_first_clone_that_loses_nothing_needs_no_leave() {
     let sandbox = healthy();
     sandbox.write_destination("file", "content");
-    crate::tree::set_mtime(&sandbox.source.join("file"), 1_000_000_000, 5);
-    crate::tree::set_mtime(&sandbox.destination.join("file"), 1_000_000_000, 5);
+    crate::support::tree::set_mtime(&sandbox.source.join("file"), 1_000_000_000, 5);
+    crate::support::tree::set_mtime(&sandbox.destination.join("file"), 1_000_000_000, 5);
     ask(&sandbox, &[]).assert_code(0).assert(
         "first clone",
         &["OK    first clone: the destination has no Counterpart marker, and a clone would delete nothing there."],

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use crate::mounted::Mounted;
-use crate::patient::{ask, healthy};
+use crate::doctor::patient::{ask, healthy};
+use crate::support::mounted::Mounted;
 
 #[test]
 fn the_example_is_what_is_printed() {

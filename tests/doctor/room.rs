@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use crate::mounted::Mounted;
-use crate::patient::{ask, ask_for, assert_foretold, healthy};
+use crate::doctor::patient::{ask, ask_for, assert_foretold, healthy};
+use crate::support::mounted::Mounted;
 
 #[test]
 fn a_clone_that_cannot_fit_is_what_a_clone_meets() {

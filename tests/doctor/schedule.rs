@@ -3,8 +3,8 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use crate::patient::{ask, healthy};
-use crate::sandbox::Sandbox;
+use crate::doctor::patient::{ask, healthy};
+use crate::support::sandbox::Sandbox;
 
 #[test]
 fn the_last_run_is_told() {

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::patient::{ask, ask_for, assert_foretold, healthy, healthy_server};
-use crate::sandbox::{Sandbox, wait_until, write_script};
+use crate::doctor::patient::{ask, ask_for, assert_foretold, healthy, healthy_server};
+use crate::support::sandbox::{Sandbox, wait_until, write_script};
 
 const PASSWORD: &str = "password";
 
@@ -54,7 +54,7 @@ impl Server {
 
     #[track_caller]
     fn assert_not_visited(&self) {
-        let names = crate::sandbox::names_of(&self.dir);
+        let names = crate::support::sandbox::names_of(&self.dir);
         assert!(!names.iter().any(|name| name.to_string_lossy().ends_with(".visited")), "{names:?}");
     }
 }
@@ -193,6 +193,6 @@ fn a_backup_directory_of_somebody_else_is_what_a_clone_meets() {
     fs::create_dir(&dir).unwrap();
     let more = ["-b", PASSWORD, "--backup-dir", dir.to_str().unwrap()];
     ask(&sandbox, &more).assert_code(0);
-    crate::nobody::give(&dir);
+    crate::support::nobody::give(&dir);
     assert_foretold(&sandbox, &more, 98);
 }

@@ -4,9 +4,9 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use crate::patient::{ask, healthy};
-use crate::sandbox::Sandbox;
-use crate::tree::{assert_unchanged, snapshot_with_ctime};
+use crate::doctor::patient::{ask, healthy};
+use crate::support::sandbox::Sandbox;
+use crate::support::tree::{assert_unchanged, snapshot_with_ctime};
 
 /// The access times of a directory and of all directories and files in it.
 fn accessed(dir: &Path, found: &mut Vec<(String, i64, i64)>) {

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::patient::{ask, healthy};
-use crate::sandbox::write_script;
+use crate::doctor::patient::{ask, healthy};
+use crate::support::sandbox::write_script;
 
 /// The rsyncs that `tests/other-rsyncs.sh` has fetched: version and program.
 fn fetched() -> Vec<(String, PathBuf)> {

@@ -7,8 +7,8 @@ use std::process::Command;
 use counterpart::cli::definition;
 use counterpart::rsync::version::Version;
 
-use crate::sandbox::{PRODUCT, Sandbox};
-use crate::{DOCUMENTS, code, files_below, product, read, root};
+use crate::documents::{DOCUMENTS, code, files_below, product, read, root};
+use crate::support::sandbox::{PRODUCT, Sandbox};
 
 /// Every option of the program, with its hyphens.
 fn options() -> BTreeSet<String> {
@@ -147,7 +147,7 @@ fn every_command_line_is_one_that_the_program_takes() {
 
 #[test]
 fn the_table_of_rsyncs_lacks_is_in_the_order_of_versions() {
-    let versions: Vec<Vec<u16>> = crate::table(&read("docs/rsync-versions.md"))
+    let versions: Vec<Vec<u16>> = crate::documents::table(&read("docs/rsync-versions.md"))
         .iter()
         .map(|row| row[0].split('.').map(|part| part.parse().unwrap()).collect())
         .collect();

@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use crate::sandbox::{FAKE_HOST, Sandbox};
-use crate::succeed;
+use crate::documents::succeed;
+use crate::support::sandbox::{FAKE_HOST, Sandbox};
 
 /// Runs a shell script as root in a mount namespace of its own, with `$s`, `$d` and `clone SOURCE DESTINATION`.
 fn in_namespace(sandbox: &Sandbox, script: &str) -> String {

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::{read, root, succeed};
+use crate::documents::{read, root, succeed};
 
 /// Licences whose works may be part of one under the GNU GPL, version 3.
 const COMPATIBLE: [&str; 17] = [

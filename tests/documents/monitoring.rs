@@ -6,8 +6,8 @@ use std::process::Command;
 
 use counterpart::check::status::Status;
 
-use crate::sandbox::{FAKE_HOST, Finished, Sandbox};
-use crate::{block, code, read, section, table};
+use crate::documents::{block, code, read, section, table};
+use crate::support::sandbox::{FAKE_HOST, Finished, Sandbox};
 
 /// A sandbox with a fresh clone, and a link to the program with the plugin's name.
 fn cloned() -> Sandbox {

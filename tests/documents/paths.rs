@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::{DOCUMENTS, block, files_below, read, root, section};
+use crate::documents::{DOCUMENTS, block, files_below, read, root, section};
 
 /// The directories of the project that a path in a document can begin with.
 const DIRS: [&str; 5] = ["examples/", "tests/", "src/", "benches/", "docs/"];

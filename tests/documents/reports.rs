@@ -5,8 +5,8 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::sandbox::Sandbox;
-use crate::{read, section, table};
+use crate::documents::{read, section, table};
+use crate::support::sandbox::Sandbox;
 
 /// The words between backquotes in the first cells of a table.
 fn first_cells(text: &str) -> BTreeSet<String> {

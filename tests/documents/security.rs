@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use regex::Regex;
 
-use crate::{files_below, read};
+use crate::documents::{files_below, read};
 
 #[test]
 fn every_named_test_exists() {
@@ -28,7 +28,7 @@ fn every_named_test_exists() {
 
 #[test]
 fn every_promise_names_its_test() {
-    let promises = crate::section("SECURITY.md", "## What is promised");
+    let promises = crate::documents::section("SECURITY.md", "## What is promised");
     let items: Vec<&str> = promises.split("\n- ").skip(1).collect();
     assert!(items.len() > 12, "{}", items.len());
     for item in items {
@@ -46,7 +46,7 @@ fn holes(text: &str) -> BTreeSet<String> {
 
 #[test]
 fn the_documents_tell_the_same_holes_of_rsync() {
-    let table = crate::table(&crate::section("SECURITY.md", "## Holes of rsync"));
+    let table = crate::documents::table(&crate::documents::section("SECURITY.md", "## Holes of rsync"));
     let told: BTreeSet<String> = table.iter().map(|row| row[1].clone()).collect();
     assert_eq!(told, holes(&read("docs/rsync-versions.md")));
 }

@@ -1,7 +1,7 @@
 //! The example of `.stats` is what a real run writes, and the first clone in the README is a real one's log.
 
-use crate::sandbox::Sandbox;
-use crate::{block, section, table};
+use crate::documents::{block, section, table};
+use crate::support::sandbox::Sandbox;
 
 /// Labels and the shape of their values: digits become `N`.
 fn shape(lines: &[String]) -> Vec<String> {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use counterpart::exit_code::{ExitCode, TABLE};
 use counterpart::{linux, macos};
 
-use crate::{block, product, read, section, table};
+use crate::documents::{block, product, read, section, table};
 
 /// With every run of white space as one blank, so that it does not matter where a line is broken.
 fn flat(text: &str) -> String {
@@ -102,7 +102,7 @@ fn every_documented_code_can_be_given() {
 fn documents_speak_only_of_codes_in_the_table() {
     let documented: BTreeSet<String> =
         TABLE.iter().flat_map(|row| codes(row.code)).map(|code| code.to_string()).collect();
-    for document in crate::DOCUMENTS {
+    for document in crate::documents::DOCUMENTS {
         let text = read(document);
         for part in text.split("exited with code ").skip(1).chain(text.split(" code ").skip(1)) {
             let code: String = part.chars().take_while(char::is_ascii_digit).collect();

@@ -7,8 +7,8 @@ use std::process::Stdio;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::audit::{Options, assert_same};
-use crate::sandbox::{Finished, Sandbox, wait_until};
+use crate::support::audit::{Options, assert_same};
+use crate::support::sandbox::{Finished, Sandbox, wait_until};
 
 const RSYNC: &str = "/usr/bin/rsync";
 

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::audit::{Options, assert_same, audit};
-use crate::disk::LoopDisk;
-use crate::sandbox::{Finished, Sandbox, marks_of};
-use crate::tree::{many_files, noise};
+use crate::support::audit::{Options, assert_same, audit};
+use crate::support::disk::LoopDisk;
+use crate::support::sandbox::{Finished, Sandbox, marks_of};
+use crate::support::tree::{many_files, noise};
 
 /// How often the power is cut in a run, at most.
 const CUTS: usize = 10;
@@ -84,7 +84,7 @@ fn look_at(
     let name = image.display();
     assert!(
         completed || !is_finished,
-        "{kind}, {name}: a finished clone is not complete on the disk: {marks:?}"
+        "{kind}, {name}: a finished clone is not complete on the disk: {markers:?}"
     );
     let differences = audit(&sandbox.source, after.path(), &Options::default()).len();
     if completed && !is_of_old_source && differences > 0 {

@@ -3,8 +3,8 @@
 use std::fs;
 use std::os::unix::net::UnixListener;
 
-use crate::audit::{Options, assert_same};
-use crate::sandbox::{Finished, Sandbox};
+use crate::support::audit::{Options, assert_same};
+use crate::support::sandbox::{Finished, Sandbox};
 
 const RSYNC: &str = "/usr/bin/rsync";
 
@@ -158,7 +158,7 @@ fn a_source_that_went_away_as_a_whole_is_never_cloned_again() {
 /// While the transfer reads a large first file slowly, `change` happens to the source.
 fn changing(change: &str) -> Sandbox {
     let sandbox = sandbox();
-    fs::write(sandbox.source.join("0"), crate::tree::noise(1, 1 << 20)).unwrap();
+    fs::write(sandbox.source.join("0"), crate::support::tree::noise(1, 1 << 20)).unwrap();
     let source = sandbox.source.display();
     first(&sandbox, 1, &format!("(sleep 1; cd '{source}' && {change}) & exec {RSYNC} --bwlimit=512 \"$@\""));
     sandbox

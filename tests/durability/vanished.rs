@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use crate::audit::{Options, assert_same};
-use crate::sandbox::{Finished, Sandbox};
+use crate::support::audit::{Options, assert_same};
+use crate::support::sandbox::{Finished, Sandbox};
 
 const RSYNC: &str = "/usr/bin/rsync";
 
@@ -11,7 +11,7 @@ const RSYNC: &str = "/usr/bin/rsync";
 /// held up by a first file that it reads slowly.
 fn vanishing(gone: &str, times: u32) -> Sandbox {
     let sandbox = Sandbox::new();
-    fs::write(sandbox.source.join("0"), crate::tree::noise(1, 1 << 20)).unwrap();
+    fs::write(sandbox.source.join("0"), crate::support::tree::noise(1, 1 << 20)).unwrap();
     sandbox.write("a/kept", "kept");
     for name in ["z/one", "z/two"] {
         sandbox.write(name, name);
@@ -53,7 +53,7 @@ fn the_clone_is_complete_and_the_code_is_24() {
     // The directory's own time is that of the moment at which rsync listed it.
     let options = Options { skip: vec!["z".into()], ..Options::default() };
     assert_same(&sandbox.source, &sandbox.destination, &options);
-    assert_eq!(crate::sandbox::names_of(&sandbox.destination.join("z")), ["two"]);
+    assert_eq!(crate::support::sandbox::names_of(&sandbox.destination.join("z")), ["two"]);
 }
 
 #[test]

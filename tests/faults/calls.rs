@@ -4,10 +4,10 @@ use std::ffi::OsString;
 use std::fs;
 use std::process::Stdio;
 
-use crate::evidence::Evidence;
-use crate::sandbox::{Finished, Sandbox};
-use crate::scene::{in_view, thousands};
-use crate::tree::edit_in_the_same_second;
+use crate::support::evidence::Evidence;
+use crate::support::sandbox::{Finished, Sandbox};
+use crate::support::scene::{in_view, thousands};
+use crate::support::tree::edit_in_the_same_second;
 
 /// The calls, whether only those count that name the destination or use it, and how many a run has at least.
 const CALLS: [(&str, bool, u32); 8] = [

@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::evidence::Evidence;
-use crate::sandbox::{Finished, Sandbox};
-use crate::scene::{RSYNC, on_transfer, text, thousands};
-use crate::tree::{edit_in_the_same_second, set_mtime};
+use crate::support::evidence::Evidence;
+use crate::support::sandbox::{Finished, Sandbox};
+use crate::support::scene::{RSYNC, on_transfer, text, thousands};
+use crate::support::tree::{edit_in_the_same_second, set_mtime};
 
 /// A second after 2100 began.
 const FUTURE: i64 = 4_102_444_801;

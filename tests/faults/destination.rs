@@ -6,14 +6,14 @@ use std::path::Path;
 
 use nix::sys::statvfs::statvfs;
 
-use crate::disk::{LoopDisk, OwnerlessFuse, Tmpfs};
-use crate::evidence::Evidence;
-use crate::sandbox::{Sandbox, names_of};
-use crate::scene::{
+use crate::support::disk::{LoopDisk, OwnerlessFuse, Tmpfs};
+use crate::support::evidence::Evidence;
+use crate::support::sandbox::{Sandbox, names_of};
+use crate::support::scene::{
     RSYNC, Running, assert_clone, assert_failure, assert_no_rsync, assert_nothing_extra, beside, dir,
     on_transfer, quarter_megabytes, sentence, slow_down, text, thousands, tool, wait_for_files,
 };
-use crate::tree::{acl, assert_unchanged, edit_in_the_same_second, noise, snapshot_with_ctime};
+use crate::support::tree::{acl, assert_unchanged, edit_in_the_same_second, noise, snapshot_with_ctime};
 
 /// The reason of a full destination as everybody may read it: it names no file.
 fn for_everybody(sandbox: &Sandbox) -> String {

@@ -3,14 +3,14 @@
 use std::ffi::OsStr;
 use std::fs;
 
-use crate::disk::LoopDisk;
-use crate::evidence::Evidence;
-use crate::faulty::FaultyFuse;
-use crate::sandbox::Sandbox;
-use crate::scene::{
+use crate::support::disk::LoopDisk;
+use crate::support::evidence::Evidence;
+use crate::support::faulty::FaultyFuse;
+use crate::support::sandbox::Sandbox;
+use crate::support::scene::{
     RSYNC, Running, beside, meanwhile, on_transfer, quarter_megabytes, slow_down, text, tool, wait_for_files,
 };
-use crate::tree::remove_tree;
+use crate::support::tree::remove_tree;
 
 /// A sandbox with one end on a disk, and a transfer slow enough to be disturbed.
 fn slow_sandbox(source: Option<&LoopDisk>, destination: Option<&LoopDisk>) -> Sandbox {

@@ -6,12 +6,12 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use crate::audit::{Options, assert_same};
-use crate::disk::{LoopDisk, Tmpfs};
-use crate::evidence::Evidence;
-use crate::sandbox::Sandbox;
-use crate::scene::tool;
-use crate::tree::{edit_in_the_same_second, hostile_tree, over_long_path, remove_tree, set_mtime};
+use crate::support::audit::{Options, assert_same};
+use crate::support::disk::{LoopDisk, Tmpfs};
+use crate::support::evidence::Evidence;
+use crate::support::sandbox::Sandbox;
+use crate::support::scene::tool;
+use crate::support::tree::{edit_in_the_same_second, hostile_tree, over_long_path, remove_tree, set_mtime};
 
 pub fn ext4_holds_an_exact_clone(evidence: &mut Evidence) {
     exact_on(evidence, LoopDisk::new("ext4", 320, &[], "").path(), true);

@@ -6,11 +6,11 @@ use std::time::Instant;
 
 use nix::sys::signal::Signal;
 
-use crate::audit::{Options, assert_same};
-use crate::evidence::{Evidence, KILLED, is_untouched};
-use crate::sandbox::Sandbox;
-use crate::scene::{RSYNC, Running, assert_no_rsync, on_transfer, text, thousands, wait_for};
-use crate::tree::snapshot;
+use crate::support::audit::{Options, assert_same};
+use crate::support::evidence::{Evidence, KILLED, is_untouched};
+use crate::support::sandbox::Sandbox;
+use crate::support::scene::{RSYNC, Running, assert_no_rsync, on_transfer, text, thousands, wait_for};
+use crate::support::tree::snapshot;
 
 /// Everything that must hold after a kill.
 #[track_caller]
@@ -120,7 +120,7 @@ pub fn timed_kills_are_mended(evidence: &mut Evidence) {
             evidence.verify_code(&sandbox, 0, &moment);
             evidence.verify_loss(&sandbox);
         }
-        crate::tree::remove_tree(&sandbox.destination);
+        crate::support::tree::remove_tree(&sandbox.destination);
     }
     assert!(killed >= 8, "only {killed} runs were still running when they were killed");
 }

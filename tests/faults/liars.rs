@@ -7,9 +7,9 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::evidence::Evidence;
-use crate::sandbox::{Finished, Sandbox};
-use crate::scene::{RSYNC, on_transfer, text, thousands, wait_for};
+use crate::support::evidence::Evidence;
+use crate::support::sandbox::{Finished, Sandbox};
+use crate::support::scene::{RSYNC, on_transfer, text, thousands, wait_for};
 
 /// A sandbox with a complete clone and a changed source, whose rsync does this instead of copying.
 fn sandbox(body: &str) -> Sandbox {

@@ -3,11 +3,11 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 
-use crate::disk::BindMount;
-use crate::evidence::Evidence;
-use crate::sandbox::{Finished, Sandbox, wait_until};
-use crate::scene::{Running, assert_clone, assert_failure, text, wait_for};
-use crate::tree::{assert_unchanged, snapshot_with_ctime};
+use crate::support::disk::BindMount;
+use crate::support::evidence::Evidence;
+use crate::support::sandbox::{Finished, Sandbox, wait_until};
+use crate::support::scene::{Running, assert_clone, assert_failure, text, wait_for};
+use crate::support::tree::{assert_unchanged, snapshot_with_ctime};
 
 /// A sandbox whose pre-clone script waits, with the options that name the script.
 fn waiting() -> (Sandbox, Vec<String>) {
@@ -170,7 +170,7 @@ pub fn an_rsync_that_outlives_the_run_keeps_the_lock(evidence: &mut Evidence) {
     let sandbox = Sandbox::new();
     sandbox.write("file", "content");
     let (began, go) = (sandbox.path().join("began"), sandbox.path().join("go"));
-    crate::scene::on_transfer(
+    crate::support::scene::on_transfer(
         &sandbox,
         &format!(
             "trap '' TERM; : >'{}'; while [ ! -e '{}' ]; do sleep 0.05; done; exit 0",

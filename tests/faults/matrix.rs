@@ -1,7 +1,7 @@
 //! The rows: for each fault what was done and when, then the codes that are right, the markers that are right at the
 //! destination (alternatives with a bar between), and what must be as it was.
 
-use crate::evidence::{Fault, KILLED, Unchanged, When};
+use crate::support::evidence::{Fault, KILLED, Unchanged, When};
 
 macro_rules! faults {
     ($($module:ident::$name:ident: $what:literal, $when:ident

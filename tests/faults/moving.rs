@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-use crate::evidence::Evidence;
-use crate::other_rsyncs::fetched;
-use crate::sandbox::{Finished, Sandbox, names_of, wait_until};
-use crate::scene::{Running, meanwhile, on_transfer};
-use crate::tree::{noise, remove_tree, snapshot};
+use crate::support::evidence::Evidence;
+use crate::support::other_rsyncs::fetched;
+use crate::support::sandbox::{Finished, Sandbox, names_of, wait_until};
+use crate::support::scene::{Running, meanwhile, on_transfer};
+use crate::support::tree::{noise, remove_tree, snapshot};
 
 /// The size of the file that takes a while.
 const SLOW: usize = 1 << 20;

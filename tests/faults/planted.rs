@@ -4,10 +4,10 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use crate::evidence::Evidence;
-use crate::sandbox::Sandbox;
-use crate::scene::{assert_clone, assert_failure, on_transfer, text};
-use crate::tree::{assert_unchanged, snapshot_with_ctime};
+use crate::support::evidence::Evidence;
+use crate::support::sandbox::Sandbox;
+use crate::support::scene::{assert_clone, assert_failure, on_transfer, text};
+use crate::support::tree::{assert_unchanged, snapshot_with_ctime};
 
 const MARKS: [&str; 4] = ["completed", "error", "stats", "id"];
 
@@ -108,8 +108,8 @@ pub fn what_is_planted_gives_way_to_a_failure_as_well(evidence: &mut Evidence) {
                 ),
             );
             evidence.watch(&scene.sandbox);
-            let run = crate::scene::Running::start(&scene.sandbox, &[]);
-            crate::scene::wait_for(&script);
+            let run = crate::support::scene::Running::start(&scene.sandbox, &[]);
+            crate::support::scene::wait_for(&script);
             scene.plant(marker, plant);
             fs::remove_file(script).unwrap();
             let run = run.finish();

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::evidence::{Evidence, Fault};
+use crate::support::evidence::{Evidence, Fault};
 
 /// How many rows run at a time: most of them wait for something most of the time.
 const AT_A_TIME: usize = 4;

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 
-use crate::evidence::Evidence;
-use crate::faulty::FaultyFuse;
-use crate::sandbox::{Sandbox, wait_until};
-use crate::scene::{
+use crate::support::evidence::Evidence;
+use crate::support::faulty::FaultyFuse;
+use crate::support::sandbox::{Sandbox, wait_until};
+use crate::support::scene::{
     RSYNC, Running, assert_failure, assert_no_rsync, assert_nothing_extra, on_transfer, processes_with,
     quarter_megabytes, rsyncs, slow_down, text, wait_for, wait_for_files,
 };
@@ -208,7 +208,7 @@ pub fn a_signal_that_the_caller_had_ignored_does_not_end_the_run(evidence: &mut 
     wait_for(&began);
     let process = nix::unistd::Pid::from_raw(i32::try_from(run.id()).unwrap());
     nix::sys::signal::kill(process, Signal::SIGHUP).unwrap();
-    let run = crate::sandbox::Finished::from(run.wait_with_output().unwrap());
+    let run = crate::support::sandbox::Finished::from(run.wait_with_output().unwrap());
     run.assert_code(0);
     evidence.verify(&sandbox, &run);
     assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
@@ -216,8 +216,9 @@ pub fn a_signal_that_the_caller_had_ignored_does_not_end_the_run(evidence: &mut 
 
 /// Markers written after the end of a clone may change the time of the destination's root.
 fn assert_clone_but_for_the_roots_time(sandbox: &Sandbox) {
-    let options = crate::audit::Options { root_mtime: false, ..crate::audit::Options::default() };
-    crate::audit::assert_same(&sandbox.source, &sandbox.destination, &options);
+    let options =
+        crate::support::audit::Options { root_mtime: false, ..crate::support::audit::Options::default() };
+    crate::support::audit::assert_same(&sandbox.source, &sandbox.destination, &options);
 }
 
 pub fn an_rsync_that_is_killed_is_128_and_the_signal(evidence: &mut Evidence) {
@@ -376,12 +377,12 @@ pub fn an_abort_has_a_last_line(evidence: &mut Evidence) {
 }
 
 /// A clone whose process may write no file of more than so many bytes.
-fn limited(sandbox: &Sandbox, bytes: u32) -> crate::sandbox::Finished {
+fn limited(sandbox: &Sandbox, bytes: u32) -> crate::support::sandbox::Finished {
     let mut command = std::process::Command::new("/usr/bin/prlimit");
     let product = sandbox.command(sandbox.arguments([] as [&str; 0]));
     command.arg(format!("--fsize={bytes}")).arg("/usr/bin/env").args(product.get_args());
     command.env("COUNTERPART_FAKE_HOST", sandbox.host()).stdin(std::process::Stdio::null());
-    crate::sandbox::Finished::from(command.output().unwrap())
+    crate::support::sandbox::Finished::from(command.output().unwrap())
 }
 
 /// SIGXFSZ would end it without a word.
@@ -429,7 +430,7 @@ pub fn a_run_that_gets_no_memory_has_a_documented_end(evidence: &mut Evidence) {
         let product = sandbox.command(sandbox.arguments([] as [&str; 0]));
         command.arg(format!("--as={}", kibibytes << 10)).arg("/usr/bin/env").args(product.get_args());
         command.env("COUNTERPART_FAKE_HOST", sandbox.host()).stdin(std::process::Stdio::null());
-        crate::sandbox::Finished::from(command.output().unwrap())
+        crate::support::sandbox::Finished::from(command.output().unwrap())
     };
     // Where the program begins to run at all depends on the machine.
     let mut runs = 0;

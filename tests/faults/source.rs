@@ -3,11 +3,11 @@
 use std::ffi::OsStr;
 use std::fs;
 
-use crate::disk::{LoopDisk, Tmpfs, drop_caches};
-use crate::evidence::Evidence;
-use crate::faulty::FaultyFuse;
-use crate::sandbox::Sandbox;
-use crate::scene::{
+use crate::support::disk::{LoopDisk, Tmpfs, drop_caches};
+use crate::support::evidence::Evidence;
+use crate::support::faulty::FaultyFuse;
+use crate::support::sandbox::Sandbox;
+use crate::support::scene::{
     RSYNC, Running, assert_failure, assert_nothing_extra, on_transfer, quarter_megabytes, slow_down, text,
     tool, wait_for_files,
 };

@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use crate::disk::{BindMount, LoopDisk, Tmpfs};
-use crate::evidence::Evidence;
-use crate::sandbox::Sandbox;
-use crate::scene::{RSYNC, beside, dir, on_transfer, text, thousands};
-use crate::tree::noise;
+use crate::support::disk::{BindMount, LoopDisk, Tmpfs};
+use crate::support::evidence::Evidence;
+use crate::support::sandbox::Sandbox;
+use crate::support::scene::{RSYNC, beside, dir, on_transfer, text, thousands};
+use crate::support::tree::noise;
 
 pub fn a_disk_without_room_for_attributes_is_74(evidence: &mut Evidence) {
     let disk = LoopDisk::new("ext4", 24, &["-N", "4096"], "");

@@ -9,14 +9,14 @@ use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::evidence::Evidence;
-use crate::faulty::FaultyFuse;
-use crate::sandbox::{Finished, Sandbox, names_of, wait_until};
-use crate::scene::{
+use crate::support::evidence::Evidence;
+use crate::support::faulty::FaultyFuse;
+use crate::support::sandbox::{Finished, Sandbox, names_of, wait_until};
+use crate::support::scene::{
     RSYNC, Running, assert_no_rsync, on_transfer, processes_with, quarter_megabytes, slow_down,
     wait_for_files,
 };
-use crate::tree::noise;
+use crate::support::tree::noise;
 
 /// What is said of a limit of two seconds, up to where rsync was.
 const STALLED: &str = "The clone stalled: nothing moved for 2s (no output, no data, no processor time)";
@@ -189,7 +189,7 @@ pub fn an_exchange_that_makes_rsync_hang_is_given_up_with_30(evidence: &mut Evid
     sandbox.clone(&[]).assert_code(0);
     fs::write(sandbox.source.join("directory/b"), "new contents").unwrap();
     fs::write(sandbox.source.join("a slow file"), noise(2, 1 << 20)).unwrap();
-    let (_, rsync) = crate::other_rsyncs::fetched().pop().unwrap();
+    let (_, rsync) = crate::support::other_rsyncs::fetched().pop().unwrap();
     on_transfer(
         &sandbox,
         &format!(

@@ -7,7 +7,7 @@ use counterpart::check::answer::answer;
 use counterpart::check::limits::Limits;
 use counterpart::check::markers;
 use counterpart::check::markers::Place;
-use counterpart::check::rules::{Facts, judge};
+use counterpart::check::rules::{Facts, evaluate};
 use counterpart::check::status::Status;
 use counterpart::display;
 use counterpart::linux::systemd;
@@ -81,7 +81,7 @@ pub fn markers(data: &[u8]) {
 /// The answer holds one line for each that is meant, whatever the files say.
 fn answered(place: &Place, state: Option<&State>) {
     let limits = Limits { warning: 26 * 3600, critical: 50 * 3600 };
-    let ending = verify(&Facts { place, state: Ok(state), stem: ".me.jedda.counterpart.", now: NOW }, limits);
+    let ending = evaluate(&Facts { place, state: Ok(state), stem: ".me.jedda.counterpart.", now: NOW }, limits);
     let lines = ending.details.len();
     let (status, text) = answer(&[("/destination".to_owned(), ending.clone())], limits);
     assert!(text.starts_with("CLONE ") && text.ends_with('\n'));

@@ -7,10 +7,10 @@ use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
-use crate::disk::{LoopDisk, OwnerlessFuse, Tmpfs};
-use crate::sandbox::{Finished, Sandbox, names_of};
-use crate::scene::{assert_clone, text, tool};
-use crate::tree::{assert_unchanged, snapshot};
+use crate::support::disk::{LoopDisk, OwnerlessFuse, Tmpfs};
+use crate::support::sandbox::{Finished, Sandbox, names_of};
+use crate::support::scene::{assert_clone, text, tool};
+use crate::support::tree::{assert_unchanged, snapshot};
 
 const FOLDING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/guards/folding.py");
 

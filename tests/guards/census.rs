@@ -8,11 +8,11 @@ use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-use crate::disk::LoopDisk;
-use crate::faulty::FaultyFuse;
-use crate::sandbox::{FAKE_HOST, Finished, Sandbox, wait_until};
-use crate::scene::Running;
-use crate::tree::many_files;
+use crate::support::disk::LoopDisk;
+use crate::support::faulty::FaultyFuse;
+use crate::support::sandbox::{FAKE_HOST, Finished, Sandbox, wait_until};
+use crate::support::scene::Running;
+use crate::support::tree::many_files;
 
 /// The line of the census: whether it is exact, its entries, its inodes, those with several names, and what is in use.
 fn census(run: &Finished) -> (bool, u64, u64, u64, String) {

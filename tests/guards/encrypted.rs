@@ -7,10 +7,10 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::disk::LoopDisk;
-use crate::sandbox::{Sandbox, names_of, wait_until};
-use crate::scene::{assert_clone, text, tool};
-use crate::tree::{assert_unchanged, snapshot};
+use crate::support::disk::LoopDisk;
+use crate::support::sandbox::{Sandbox, names_of, wait_until};
+use crate::support::scene::{assert_clone, text, tool};
+use crate::support::tree::{assert_unchanged, snapshot};
 
 /// A disk of which directories can be encrypted with one key.
 struct Vault {

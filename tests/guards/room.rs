@@ -4,10 +4,10 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
-use crate::disk::{LoopDisk, Tmpfs};
-use crate::sandbox::{Finished, STEM, Sandbox};
-use crate::scene::{assert_clone, assert_failure, dir, text, tool};
-use crate::tree::{assert_unchanged, many_files, noise, snapshot};
+use crate::support::disk::{LoopDisk, Tmpfs};
+use crate::support::sandbox::{Finished, STEM, Sandbox};
+use crate::support::scene::{assert_clone, assert_failure, dir, text, tool};
+use crate::support::tree::{assert_unchanged, many_files, noise, snapshot};
 
 fn sandbox_on(destination: &Path) -> Sandbox {
     let mut sandbox = Sandbox::new();

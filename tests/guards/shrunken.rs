@@ -7,10 +7,10 @@ use std::path::Path;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-use crate::disk::LoopDisk;
-use crate::sandbox::{STEM, Sandbox};
-use crate::scene::{RSYNC, assert_clone, assert_failure, on_transfer, text};
-use crate::tree::{assert_unchanged, many_files, snapshot_with_ctime};
+use crate::support::disk::LoopDisk;
+use crate::support::sandbox::{STEM, Sandbox};
+use crate::support::scene::{RSYNC, assert_clone, assert_failure, on_transfer, text};
+use crate::support::tree::{assert_unchanged, many_files, snapshot_with_ctime};
 
 /// A source of 2,000 files in 4 directories, 2,005 entries with the root, and its clone.
 fn cloned() -> Sandbox {

@@ -6,9 +6,9 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::{FileExt as _, symlink};
 use std::path::Path;
 
-use crate::disk::BindMount;
-use crate::sandbox::{Sandbox, names_of};
-use crate::scene::text;
+use crate::support::disk::BindMount;
+use crate::support::sandbox::{Sandbox, names_of};
+use crate::support::scene::text;
 
 /// A source with some files, and the machine's tables as they are given.
 fn machine(swaps: &str, fstab: &str) -> Sandbox {

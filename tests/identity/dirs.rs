@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use crate::mounted::Mounted;
-use crate::sandbox::{Sandbox, names_of};
-use crate::scene::{Plugged, disk, refused_with, sandbox};
+use crate::identity::scene::{Plugged, disk, refused_with, sandbox};
+use crate::support::mounted::Mounted;
+use crate::support::sandbox::{Sandbox, names_of};
 
 /// A destination below the fake host's directory, which exists.
 fn at(name: &str) -> Sandbox {

@@ -4,11 +4,13 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
-use crate::disk::{LoopDisk, supported};
-use crate::mounted::Mounted;
-use crate::sandbox::{Sandbox, marks_of, names_of, wait_until};
-use crate::scene::{Plugged, disk, id, known, lines_of_destination, refused, run, sandbox, state, uuid};
-use crate::tree::{assert_unchanged, snapshot_with_ctime};
+use crate::identity::scene::{
+    Plugged, disk, id, known, lines_of_destination, refused, run, sandbox, state, uuid,
+};
+use crate::support::disk::{LoopDisk, supported};
+use crate::support::mounted::Mounted;
+use crate::support::sandbox::{Sandbox, marks_of, names_of, wait_until};
+use crate::support::tree::{assert_unchanged, snapshot_with_ctime};
 
 #[track_caller]
 fn clones(sandbox: &Sandbox) {

@@ -6,11 +6,11 @@ use std::os::unix::fs::{MetadataExt as _, symlink};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-use crate::nobody;
-use crate::sandbox::{Finished, Sandbox};
-use crate::scene::{
+use crate::identity::scene::{
     Plugged, disk, id, id_lines, known, lines_of_destination, refused, refused_with, sandbox, uuid,
 };
+use crate::support::nobody;
+use crate::support::sandbox::{Finished, Sandbox};
 
 const ID: &str = "0123456789abcdef0123456789abcdef";
 

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use crate::mounted::Mounted;
-use crate::sandbox::Sandbox;
-use crate::scene::{id, id_lines, known, lines_of_destination, refused, refused_with};
+use crate::identity::scene::{id, id_lines, known, lines_of_destination, refused, refused_with};
+use crate::support::mounted::Mounted;
+use crate::support::sandbox::Sandbox;
 
 const ONE: &str = "8A7C5C2E-90A5-4B8F-B7E5-0123456789AB";
 const OTHER: &str = "11111111-90A5-4B8F-B7E5-0123456789AB";

@@ -6,11 +6,11 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::disk::{LoopDisk, supported};
-use crate::mounted::Mounted;
-use crate::sandbox::{Finished, Sandbox};
-use crate::scene::{Plugged, run};
-use crate::tree::{assert_unchanged, snapshot_with_ctime};
+use crate::identity::scene::{Plugged, run};
+use crate::support::disk::{LoopDisk, supported};
+use crate::support::mounted::Mounted;
+use crate::support::sandbox::{Finished, Sandbox};
+use crate::support::tree::{assert_unchanged, snapshot_with_ctime};
 
 /// A sandbox with directories for mounts.
 fn scene() -> (Sandbox, impl Fn(&str) -> PathBuf) {
@@ -100,7 +100,7 @@ fn a_root_that_is_a_subvolume_is_held_by_the_disk_it_is_on() {
     fs::write(source.path().join("file"), "content").unwrap();
     let _source = Mounted::bind(source.path(), &root.join("source"));
     let product = dir("product");
-    fs::copy(crate::sandbox::FAKE_HOST, product.join("counterpart")).unwrap();
+    fs::copy(crate::support::sandbox::FAKE_HOST, product.join("counterpart")).unwrap();
     let _product = Mounted::bind(&product, &root.join("tmp"));
     let _host = Mounted::bind(&sandbox.host(), &root.join("host"));
     let script = "mount -t proc proc /proc && exec env COUNTERPART_FAKE_HOST=/host /tmp/counterpart \"$@\"";

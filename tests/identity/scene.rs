@@ -8,9 +8,9 @@ use std::process::Command;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use serde_json::Value;
 
-use crate::disk::LoopDisk;
-use crate::sandbox::{Finished, Sandbox};
-use crate::tree::{assert_unchanged, snapshot_with_ctime};
+use crate::support::disk::LoopDisk;
+use crate::support::sandbox::{Finished, Sandbox};
+use crate::support::tree::{assert_unchanged, snapshot_with_ctime};
 
 /// A Linux host that has the real `blkid`, and something to clone.
 pub fn sandbox() -> Sandbox {

@@ -2,12 +2,12 @@
 
 use std::fs;
 
-use crate::disk::supported;
-use crate::mounted::Mounted;
-use crate::nobody;
-use crate::sandbox::Sandbox;
-use crate::scene::{Plugged, disk, refused_with, run, sandbox, state, state_file, uuid};
-use crate::tree::{assert_unchanged, snapshot_with_ctime};
+use crate::identity::scene::{Plugged, disk, refused_with, run, sandbox, state, state_file, uuid};
+use crate::support::disk::supported;
+use crate::support::mounted::Mounted;
+use crate::support::nobody;
+use crate::support::sandbox::Sandbox;
+use crate::support::tree::{assert_unchanged, snapshot_with_ctime};
 
 /// A sandbox whose source is an empty mount point with a stray file.
 fn stray() -> Sandbox {

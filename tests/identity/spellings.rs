@@ -8,9 +8,9 @@ use counterpart::fs::location::Location;
 use counterpart::marker::Prefix;
 use counterpart::state::{State, Store};
 
-use crate::mounted::Mounted;
-use crate::sandbox::{Finished, Sandbox, names_of};
-use crate::scene::{Plugged, disk, known, sandbox, state, state_file};
+use crate::identity::scene::{Plugged, disk, known, sandbox, state, state_file};
+use crate::support::mounted::Mounted;
+use crate::support::sandbox::{Finished, Sandbox, names_of};
 
 /// A disk's mount point, and other ways to it.
 fn spellings(sandbox: &Sandbox) -> Vec<PathBuf> {

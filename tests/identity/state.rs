@@ -2,13 +2,13 @@
 
 use std::fs;
 
-use crate::mounted::Mounted;
-use crate::sandbox::Sandbox;
-use crate::scene::{Plugged, disk, id, known, refused, sandbox, state, state_file};
-use crate::tree::{assert_unchanged, snapshot_with_ctime};
+use crate::identity::scene::{Plugged, disk, id, known, refused, sandbox, state, state_file};
+use crate::support::mounted::Mounted;
+use crate::support::sandbox::Sandbox;
+use crate::support::tree::{assert_unchanged, snapshot_with_ctime};
 
 /// Two disks, of which the first has been cloned to and the second has the clone of an older version.
-fn two() -> (Sandbox, crate::disk::LoopDisk, crate::disk::LoopDisk) {
+fn two() -> (Sandbox, crate::support::disk::LoopDisk, crate::support::disk::LoopDisk) {
     let (sandbox, one, other) = (sandbox(), disk("ext4"), disk("ext4"));
     fs::write(other.path().join(".me.jedda.counterpart.id"), "0123456789abcdef0123456789abcdef\n").unwrap();
     let plugged = Plugged::at(&sandbox.destination, &one);

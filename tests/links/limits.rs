@@ -4,10 +4,10 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
-use crate::disk::LoopDisk;
-use crate::sandbox::{STEM, Sandbox};
-use crate::tree;
-use crate::{MOMENT, PARTED, assert_exact, file, inode, link, options, part, transferred};
+use crate::links::{MOMENT, PARTED, assert_exact, file, inode, link, options, part, transferred};
+use crate::support::disk::LoopDisk;
+use crate::support::sandbox::{STEM, Sandbox};
+use crate::support::tree;
 
 #[test]
 fn what_is_linked_rightly_is_not_touched() {

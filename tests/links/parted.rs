@@ -8,11 +8,12 @@ use std::path::Path;
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use nix::unistd::mkfifo;
 
-use crate::disk::LoopDisk;
-use crate::other_rsyncs::with_each;
-use crate::sandbox::{Sandbox, names_of};
-use crate::tree::set_mtime;
-use crate::{MOMENT, PARTED, assert_exact, file, inode, link, nobody, options, part, transferred};
+use crate::links::{MOMENT, PARTED, assert_exact, file, inode, link, options, part, transferred};
+use crate::support::disk::LoopDisk;
+use crate::support::nobody;
+use crate::support::other_rsyncs::with_each;
+use crate::support::sandbox::{Sandbox, names_of};
+use crate::support::tree::set_mtime;
 
 fn secret_among_public(sandbox: &Sandbox, version: &str) {
     file(&sandbox.source.join("public"), "content", MOMENT);
@@ -156,9 +157,9 @@ fn names_with_any_bytes_and_deep_ones_are_parted_with_few_open_files() {
         }
     }
     let mut command = Command::new("/usr/bin/prlimit");
-    command.arg("--nofile=256").arg(crate::sandbox::FAKE_HOST).args(sandbox.arguments([""; 0]));
+    command.arg("--nofile=256").arg(crate::support::sandbox::FAKE_HOST).args(sandbox.arguments([""; 0]));
     command.env("COUNTERPART_FAKE_HOST", sandbox.host()).stdin(Stdio::null());
-    let run = crate::sandbox::Finished::from(command.output().unwrap());
+    let run = crate::support::sandbox::Finished::from(command.output().unwrap());
     run.assert_code(0).assert_err("").assert_log(&format!("]: 450{PARTED}\n"));
     assert_exact(&sandbox, &options("3.5.0"));
 }
@@ -202,7 +203,7 @@ fn an_ordinary_users_links_are_parted() {
     part(&sandbox.source.join("link"), 0);
     set_mtime(&sandbox.source.join("link"), MOMENT, 0);
     nobody::clone(&sandbox, &[]).assert_code(0).assert_err("").assert_log(&format!("]: 2{PARTED}\n"));
-    crate::audit::assert_same(&sandbox.source, &sandbox.destination, &options("3.5.0"));
+    crate::support::audit::assert_same(&sandbox.source, &sandbox.destination, &options("3.5.0"));
     nobody::clone(&sandbox, &[]).assert_code(0).assert_err("").assert_no_log(PARTED);
     assert_eq!(transferred(&sandbox), 0);
 }

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 
-use crate::dice::Dice;
-use crate::sandbox::STEM;
-use crate::tree::{acl, capability, edit_in_the_same_second, noise, remove_tree, set_mtime};
+use crate::support::dice::Dice;
+use crate::support::sandbox::STEM;
+use crate::support::tree::{acl, capability, edit_in_the_same_second, noise, remove_tree, set_mtime};
 
 /// Names are taken from a small set as often as not, so that they meet again.
 const USUAL: [&str; 12] = ["a", "b", "c", "d", "e", "f", "g", "-n", ".h", "with space", "*", "\u{e9}"];

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::fakes;
-use crate::nobody;
-use crate::sandbox::{Finished, Sandbox, names_of, wait_until};
+use crate::support::fakes;
+use crate::support::nobody;
+use crate::support::sandbox::{Finished, Sandbox, names_of, wait_until};
 
 fn now() -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap()

@@ -3,8 +3,8 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use crate::disk::LoopDisk;
-use crate::sandbox::{Sandbox, names_of};
+use crate::support::disk::LoopDisk;
+use crate::support::sandbox::{Sandbox, names_of};
 
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::fakes;
-use crate::sandbox::{Finished, Sandbox, wait_until};
-use crate::server::{Answer, Server};
+use crate::reports::server::{Answer, Server};
+use crate::support::fakes;
+use crate::support::sandbox::{Finished, Sandbox, wait_until};
 
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();

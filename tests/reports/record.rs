@@ -8,9 +8,9 @@ use std::process::{Command, Stdio};
 use chrono::DateTime;
 use serde_json::{Value, json};
 
-use crate::disk::LoopDisk;
-use crate::fakes;
-use crate::sandbox::{FAKE_HOST, Finished, RECORD, STEM, Sandbox, names_of};
+use crate::support::disk::LoopDisk;
+use crate::support::fakes;
+use crate::support::sandbox::{FAKE_HOST, Finished, RECORD, STEM, Sandbox, names_of};
 
 const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/stats.schema.json");
 

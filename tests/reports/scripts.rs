@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::fakes;
-use crate::nobody;
-use crate::sandbox::{Finished, Sandbox, wait_until};
+use crate::support::fakes;
+use crate::support::nobody;
+use crate::support::sandbox::{Finished, Sandbox, wait_until};
 
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::sandbox::{Finished, Sandbox, wait_until};
+use crate::support::sandbox::{Finished, Sandbox, wait_until};
 
 /// Answers each request and writes it down; its port goes to a file.
 const SERVER: &str = "

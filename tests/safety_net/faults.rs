@@ -8,11 +8,11 @@ use std::process::Stdio;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::audit::dir::Dir;
-use crate::disk::LoopDisk;
-use crate::sandbox::{Finished, Sandbox, wait_until};
-use crate::scene::{nets, nets_dir, only_net};
-use crate::tree;
+use crate::safety_net::scene::{nets, nets_dir, only_net};
+use crate::support::audit::dir::Dir;
+use crate::support::disk::LoopDisk;
+use crate::support::sandbox::{Finished, Sandbox, wait_until};
+use crate::support::tree;
 
 /// The contents of a file that is either still at its place or in one of the nets.
 fn kept(sandbox: &Sandbox, name: &str) -> Vec<Vec<u8>> {
@@ -169,7 +169,7 @@ fn an_interrupted_run_keeps_what_it_has_taken_with_its_properties() {
     let run = Finished::from(child.wait_with_output().unwrap());
     run.assert_code(20).assert_log("What was deleted or overwritten is in the safety net");
     let net = only_net(&sandbox);
-    let original = crate::scene::beside(&sandbox, "original").join("aa");
+    let original = crate::safety_net::scene::beside(&sandbox, "original").join("aa");
     fs::create_dir_all(original.join("empty")).unwrap();
     fs::write(original.join("file"), "content").unwrap();
     for (name, seconds) in [("empty", 1_234_567_890), ("", 1_234_567_891)] {
@@ -177,5 +177,9 @@ fn an_interrupted_run_keeps_what_it_has_taken_with_its_properties() {
     }
     let file = fs::metadata(net.join("aa/file")).unwrap();
     tree::set_mtime(&original.join("file"), file.mtime(), file.mtime_nsec());
-    crate::audit::assert_same(&original, &net.join("aa"), &crate::audit::Options::default());
+    crate::support::audit::assert_same(
+        &original,
+        &net.join("aa"),
+        &crate::support::audit::Options::default(),
+    );
 }

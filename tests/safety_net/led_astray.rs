@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, lchown, symlink};
 use std::path::PathBuf;
 
-use crate::sandbox::{Sandbox, names_of};
-use crate::scene::{beside, make_net, nets_dir, restore};
+use crate::safety_net::scene::{beside, make_net, nets_dir, restore};
+use crate::support::sandbox::{Sandbox, names_of};
 
 const USER: u32 = 1234;
 const NET: &str = "2026-01-01_02-30-00";

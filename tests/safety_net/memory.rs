@@ -7,9 +7,9 @@ use std::process::{Command, Stdio};
 
 use xattr::FileExt as _;
 
-use crate::disk::LoopDisk;
-use crate::sandbox::Sandbox;
-use crate::scene::{only_net, restore};
+use crate::safety_net::scene::{only_net, restore};
+use crate::support::disk::LoopDisk;
+use crate::support::sandbox::Sandbox;
 
 /// The most memory that the product itself has had at a time, in kilobytes. rsync's own is not in it.
 fn peak_of(mut command: Command) -> (i32, u64) {
@@ -66,7 +66,7 @@ fn a_net_of_many_links_is_listed_in_little_memory() {
     let disk = LoopDisk::new("ext4", 96, &["-N", "60000"], "");
     let mut sandbox = Sandbox::new();
     sandbox.destination = disk.path().into();
-    let net = crate::scene::make_net(&sandbox, "2026-01-02_03-04-05");
+    let net = crate::safety_net::scene::make_net(&sandbox, "2026-01-02_03-04-05");
     for one in 0..200 {
         let dir = net.join(format!("directory {one}"));
         fs::create_dir(&dir).unwrap();

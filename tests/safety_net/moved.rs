@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use nix::unistd::mkfifo;
 
-use crate::audit::{Options, assert_same};
-use crate::disk::{LoopDisk, Tmpfs};
-use crate::nobody;
-use crate::other_rsyncs::{is_before, with_each};
-use crate::sandbox::{Sandbox, names_of};
-use crate::scene::{beside, make_net, nets, nets_dir, only_net, restore};
-use crate::tree;
+use crate::safety_net::scene::{beside, make_net, nets, nets_dir, only_net, restore};
+use crate::support::audit::{Options, assert_same};
+use crate::support::disk::{LoopDisk, Tmpfs};
+use crate::support::nobody;
+use crate::support::other_rsyncs::{is_before, with_each};
+use crate::support::sandbox::{Sandbox, names_of};
+use crate::support::tree;
 
 /// What old versions do not keep: 3.0.9 makes links and devices anew, to the second, and none keeps the capabilities of
 /// somebody else's program.
@@ -121,7 +121,7 @@ fn fill(dir: &Path, is_before: bool) {
     fs::hard_link(dir.join("hard"), dir.join("link of hard")).unwrap();
     // Far from each other, so that nothing is taken for unchanged.
     let seconds = if is_before { 1_400_000_000 } else { 1_500_000_000 };
-    crate::audit::dir::visit_from_leaves(dir, false, |dir, name, _, _| {
+    crate::support::audit::dir::visit_from_leaves(dir, false, |dir, name, _, _| {
         tree::set_mtime(&dir.at(name), seconds, 123_456_789);
     });
 }
@@ -190,7 +190,7 @@ fn nets_are_never_nested_nor_deleted_whatever_is_excluded() {
         // A run without the option leaves them all.
         fs::remove_file(sandbox.source.join("changes")).unwrap();
         sandbox.clone(&[]).assert_code(0);
-        assert_eq!(crate::scene::nets(sandbox), nets);
+        assert_eq!(crate::safety_net::scene::nets(sandbox), nets);
     });
 }
 
@@ -295,7 +295,7 @@ fn a_filesystem_in_the_destination_is_left_alone() {
     }
     sandbox.clone(&[]).assert_code(0);
     let home = sandbox.destination.join("home");
-    let _mounted = crate::scene::MountedThere::new(&home);
+    let _mounted = crate::safety_net::scene::MountedThere::new(&home);
     fs::create_dir(home.join("own")).unwrap();
     fs::write(home.join("own/file"), "own").unwrap();
     fs::remove_dir_all(sandbox.source.join("home")).unwrap();

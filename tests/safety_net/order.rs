@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use crate::clock::clone_at;
-use crate::sandbox::{Finished, Sandbox};
-use crate::scene::{AGES, Roomy, beside, make_net, nets, nets_dir, restore};
+use crate::safety_net::scene::{AGES, Roomy, beside, make_net, nets, nets_dir, restore};
+use crate::support::clock::clone_at;
+use crate::support::sandbox::{Finished, Sandbox};
 
 /// A clone of `file` with this text.
 fn cloned(text: &str) -> Roomy {

@@ -6,10 +6,10 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, lchown, symlink};
 use std::path::Path;
 
-use crate::disk::LoopDisk;
-use crate::sandbox::{Finished, Sandbox, names_of};
-use crate::scene::{beside, make_net, nets_dir, restore};
-use crate::tree;
+use crate::safety_net::scene::{beside, make_net, nets_dir, restore};
+use crate::support::disk::LoopDisk;
+use crate::support::sandbox::{Finished, Sandbox, names_of};
+use crate::support::tree;
 
 const OLD: &str = "2026-01-01_02-30-00";
 const MIDDLE: &str = "2026-01-02_02-30-00";

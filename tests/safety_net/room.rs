@@ -5,11 +5,11 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use nix::sys::statvfs::statvfs;
 
-use crate::audit::{Options, assert_same};
-use crate::disk::LoopDisk;
-use crate::sandbox::{Sandbox, names_of};
-use crate::scene::{make_net, nets, nets_dir, only_net};
-use crate::tree;
+use crate::safety_net::scene::{make_net, nets, nets_dir, only_net};
+use crate::support::audit::{Options, assert_same};
+use crate::support::disk::LoopDisk;
+use crate::support::sandbox::{Sandbox, names_of};
+use crate::support::tree;
 
 const MEGABYTE: usize = 1 << 20;
 

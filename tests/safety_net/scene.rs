@@ -6,8 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::disk::Tmpfs;
-use crate::sandbox::{Sandbox, names_of};
+use crate::support::disk::Tmpfs;
+use crate::support::sandbox::{Sandbox, names_of};
 
 /// A sandbox whose destination has room whatever the machine's own disks have: nets go where it is short.
 pub struct Roomy {
@@ -72,7 +72,7 @@ pub fn make_net(sandbox: &Sandbox, name: &str) -> PathBuf {
 pub fn restore(
     sandbox: &Sandbox,
     more: impl IntoIterator<Item = impl AsRef<OsStr>>,
-) -> crate::sandbox::Finished {
+) -> crate::support::sandbox::Finished {
     let mut arguments = vec![OsStr::new("restore").to_owned(), OsStr::new("-d").to_owned()];
     arguments.push(sandbox.destination.clone().into());
     arguments.extend(more.into_iter().map(|argument| argument.as_ref().to_owned()));

@@ -8,11 +8,11 @@ use nix::sys::stat::Mode;
 use nix::sys::statvfs::statvfs;
 use nix::unistd::mkfifo;
 
-use crate::audit::dir::Dir;
-use crate::disk::LoopDisk;
-use crate::sandbox::{Sandbox, names_of};
-use crate::scene::{AGES, MountedThere, Roomy, beside, make_net, nets, nets_dir};
-use crate::tree;
+use crate::safety_net::scene::{AGES, MountedThere, Roomy, beside, make_net, nets, nets_dir};
+use crate::support::audit::dir::Dir;
+use crate::support::disk::LoopDisk;
+use crate::support::sandbox::{Sandbox, names_of};
+use crate::support::tree;
 
 /// A clone that has been made, and a source that a further clone would change nothing by.
 fn cloned() -> Roomy {
@@ -163,7 +163,11 @@ fn the_oldest_go_when_the_source_has_grown_by_more_than_is_free() {
     fs::write(sandbox.source.join("grown"), tree::noise(3, 24 << 20)).unwrap();
     sandbox.clone(&["--safety-net"]).assert_code(0).assert_log("Room is short");
     assert_eq!(nets(&sandbox), names[1..], "no more go than must");
-    crate::audit::assert_same(&sandbox.source, &sandbox.destination, &crate::audit::Options::default());
+    crate::support::audit::assert_same(
+        &sandbox.source,
+        &sandbox.destination,
+        &crate::support::audit::Options::default(),
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::sandbox::PRODUCT;
+use crate::support::sandbox::PRODUCT;
 
 /// What the script in the container wrote.
 struct Results(PathBuf);
@@ -56,7 +56,7 @@ fn timers_fire_and_their_clones_are_made() {
     let markers = ["completed", "id", "stats", "stats.json"]
         .map(|marker| format!(".me.jedda.counterpart.{marker}\n"))
         .concat();
-    assert_eq!(results.text("cloned"), format!("{marks}sub\nsub/file\n"));
+    assert_eq!(results.text("cloned"), format!("{markers}sub\nsub/file\n"));
     assert!(results.of("again", "1").contains("There is a schedule minute already."));
 
     // A run that was missed is made up for; the machine is kept awake meanwhile, and the clone gives way.

@@ -5,10 +5,10 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
-use crate::machine::{Machine, done, refused};
-use crate::nobody;
-use crate::sandbox::Finished;
-use crate::tree::{assert_unchanged, snapshot_with_ctime};
+use crate::schedule::machine::{Machine, done, refused};
+use crate::support::nobody;
+use crate::support::sandbox::Finished;
+use crate::support::tree::{assert_unchanged, snapshot_with_ctime};
 
 /// Refused before the scheduler was told anything, and nothing was written.
 #[track_caller]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::machine::{Machine, done};
+use crate::schedule::machine::{Machine, done};
 
 /// The words behind `counterpart` of each piece of code that calls `counterpart schedule`.
 fn commands(document: &str) -> Vec<Vec<String>> {

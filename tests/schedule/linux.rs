@@ -4,10 +4,10 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::process::Command;
 
-use crate::disk::Tmpfs;
-use crate::machine::{Machine, done, refused};
-use crate::sandbox::{FAKE_HOST, Finished};
-use crate::tree::{assert_unchanged, snapshot_with_ctime};
+use crate::schedule::machine::{Machine, done, refused};
+use crate::support::disk::Tmpfs;
+use crate::support::sandbox::{FAKE_HOST, Finished};
+use crate::support::tree::{assert_unchanged, snapshot_with_ctime};
 
 const UNITS: [&str; 2] = ["counterpart-clone.service", "counterpart-clone.timer"];
 

@@ -6,9 +6,9 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::machine::{Machine, done, refused};
-use crate::sandbox::FAKE_HOST;
-use crate::tree::{assert_unchanged, snapshot_with_ctime};
+use crate::schedule::machine::{Machine, done, refused};
+use crate::support::sandbox::FAKE_HOST;
+use crate::support::tree::{assert_unchanged, snapshot_with_ctime};
 
 const JOB: &str = "me.jedda.counterpart.clone.plist";
 const LABEL: &str = "me.jedda.counterpart.clone";

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::sandbox::{Finished, Sandbox, names_of};
+use crate::support::sandbox::{Finished, Sandbox, names_of};
 
 /// A sandbox whose scheduler keeps a ledger.
 pub struct Machine {

@@ -10,8 +10,8 @@ use std::process::{Command, Stdio};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
-use crate::sandbox::{Sandbox, wait_until, write_script};
-use crate::servers::{MariaDb, Postgres, Running, Slapd, as_user, dir, dump, machine, succeed};
+use crate::server_linux::servers::{MariaDb, Postgres, Running, Slapd, as_user, dir, dump, machine, succeed};
+use crate::support::sandbox::{Sandbox, wait_until, write_script};
 
 /// An ordinary user.
 const USER: &str = "nobody";
@@ -290,7 +290,7 @@ fn a_cluster_of_somebody_else_does_not_hide_the_real_one() {
         .assert_log("is not dumped: it runs as the user www-data, which is no account of PostgreSQL.");
     assert!(finished.out.matches("listens there").count() <= 5, "{finished}");
     let version = fs::read_to_string(cluster.data.join("PG_VERSION")).unwrap();
-    let names = crate::sandbox::names_of(&sandbox.host().join("backup"));
+    let names = crate::support::sandbox::names_of(&sandbox.host().join("backup"));
     assert_eq!(names, [format!("Postgres-{}-main.bz2", version.trim()).as_str()]);
 }
 

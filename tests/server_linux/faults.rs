@@ -7,8 +7,8 @@ use std::process::Command;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::sandbox::{Finished, Sandbox, names_of, wait_until};
-use crate::servers::{Postgres, dump, machine, succeed, unpacked};
+use crate::server_linux::servers::{Postgres, dump, machine, succeed, unpacked};
+use crate::support::sandbox::{Finished, Sandbox, names_of, wait_until};
 
 /// A machine with a dump of a small cluster, whose next one is some hundred megabytes.
 fn machine_with_a_dump(port: u16) -> (Sandbox, Postgres, std::path::PathBuf) {

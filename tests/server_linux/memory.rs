@@ -9,8 +9,8 @@ use std::process::{Child, Stdio};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-use crate::sandbox::{Finished, Sandbox, wait_until, write_script};
-use crate::servers::{Slapd, machine};
+use crate::server_linux::servers::{Slapd, machine};
+use crate::support::sandbox::{Finished, Sandbox, wait_until, write_script};
 
 /// Short enough to be typed, and long enough for a block of memory that is not soon used again.
 fn secrets() -> [String; 2] {

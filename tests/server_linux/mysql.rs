@@ -3,8 +3,8 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
-use crate::sandbox::write_script;
-use crate::servers::{MariaDb, dir, dump, machine, succeed, unpack_to};
+use crate::server_linux::servers::{MariaDb, dir, dump, machine, succeed, unpack_to};
+use crate::support::sandbox::write_script;
 
 const COMPARED: &str = "SELECT table_schema, table_name FROM information_schema.tables \
     WHERE table_schema IN ('a b', 'it''s `q`') ORDER BY 1, 2; CHECKSUM TABLE `a b`.t, `it's ``q```.t; \
@@ -89,7 +89,7 @@ fn a_directory_that_is_no_database_does_not_spoil_the_dump() {
 fn a_server_that_asks_root_for_a_password_is_dumped_with_roots_option_file() {
     let sandbox = machine();
     let server = MariaDb::start(&sandbox, "one");
-    crate::attacks::home_of_root(&sandbox);
+    crate::server_linux::attacks::home_of_root(&sandbox);
     server.sql("CREATE DATABASE shop; CREATE USER backup@localhost IDENTIFIED BY 'Hunter-2-secret'; GRANT ALL ON *.* TO backup@localhost");
     server.sql("ALTER USER mysql@localhost IDENTIFIED BY 'no'; ALTER USER root@localhost IDENTIFIED BY 'no'");
     sandbox.clone(&["-b", "x"]).assert_code(0).assert_log("Dumping the database shop.");

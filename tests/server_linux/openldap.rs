@@ -5,8 +5,8 @@ use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::sandbox::Sandbox;
-use crate::servers::{PASSWORD, Slapd, as_user, dir, dump, machine, succeed};
+use crate::server_linux::servers::{PASSWORD, Slapd, as_user, dir, dump, machine, succeed};
+use crate::support::sandbox::Sandbox;
 
 /// What the dump holds, through the age library.
 fn decrypted(path: &Path, password: &str) -> Vec<u8> {

@@ -8,8 +8,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::sandbox::{Finished, Sandbox, wait_until, write_script};
-use crate::servers::{PASSWORD, Postgres, Slapd, machine};
+use crate::server_linux::servers::{PASSWORD, Postgres, Slapd, machine};
+use crate::support::sandbox::{Finished, Sandbox, wait_until, write_script};
 
 const NAME: &str = "me.jedda.counterpart";
 
@@ -119,7 +119,7 @@ fn only_root_stores_a_password() {
     let sandbox = Sandbox::new();
     // Where every user can reach it.
     let product = sandbox.path().join("counterpart");
-    fs::copy(crate::sandbox::PRODUCT, &product).unwrap();
+    fs::copy(crate::support::sandbox::PRODUCT, &product).unwrap();
     for option in ["--check", "--delete", "--stdin"] {
         let mut command = Command::new("setpriv");
         command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&product);
@@ -132,7 +132,7 @@ fn only_root_stores_a_password() {
 
 /// Types answers on a terminal of its own, each after the question; returns the exit code and what was shown.
 fn on_terminal(sandbox: &Sandbox, answers: &[&str]) -> (i32, String) {
-    let command = format!("{} setpass", crate::sandbox::FAKE_HOST);
+    let command = format!("{} setpass", crate::support::sandbox::FAKE_HOST);
     let mut child = Command::new("script")
         .args(["-q", "-e", "-c", &command, "/dev/null"])
         .env("COUNTERPART_FAKE_HOST", sandbox.host())

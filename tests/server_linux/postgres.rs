@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
-use crate::sandbox::{Sandbox, write_script};
-use crate::servers::{Postgres, dump, machine, succeed, unpack_to, unpacked};
+use crate::server_linux::servers::{Postgres, dump, machine, succeed, unpack_to, unpacked};
+use crate::support::sandbox::{Sandbox, write_script};
 
 const NAMES: [&str; 3] = ["plain", "it's a db", "quo\"ted"];
 
@@ -151,7 +151,7 @@ fn a_refusal_is_told_in_its_own_words_and_leaves_the_earlier_dump() {
     assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
     assert!(!sandbox.destination.join("later").exists(), "rsync was not run");
     assert!(sandbox.read_marker("error").contains("pg_hba.conf"));
-    assert_eq!(crate::sandbox::names_of(&sandbox.host().join("backup")).len(), 1);
+    assert_eq!(crate::support::sandbox::names_of(&sandbox.host().join("backup")).len(), 1);
 
     // Stopped, there is nothing to dump, and what was dumped stays.
     cluster.control("stop");

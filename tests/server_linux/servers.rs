@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use bzip2::read::MultiBzDecoder;
 use nix::sched::{CloneFlags, unshare};
 
-use crate::sandbox::{Sandbox, wait_until};
+use crate::support::sandbox::{Sandbox, wait_until};
 
 /// The password of every test.
 pub const PASSWORD: &str = "pa ss'w\"ö=rd";

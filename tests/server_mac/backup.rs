@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::time::{Duration, SystemTime};
 
-use crate::mac::{CALENDAR, DEVICES, Mac, PASSWORD, WIKI};
-use crate::sandbox::names_of;
+use crate::server_mac::mac::{CALENDAR, DEVICES, Mac, PASSWORD, WIKI};
+use crate::support::sandbox::names_of;
 
 #[test]
 fn dumps_are_whole_private_and_replaced() {

@@ -5,8 +5,8 @@ use std::fs;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::mac::{DEVICES, Mac, PASSWORD};
-use crate::sandbox::{Finished, wait_until};
+use crate::server_mac::mac::{DEVICES, Mac, PASSWORD};
+use crate::support::sandbox::{Finished, wait_until};
 
 /// Backs up once, lets a part fail, and asserts that nothing in the backup directory has changed.
 #[track_caller]

@@ -5,7 +5,7 @@ use counterpart::password_store::keychain::{delete, load, save};
 use counterpart::process::interrupts::Interrupts;
 use counterpart::secret::Secret;
 
-use crate::mac::{Mac, PASSWORD};
+use crate::server_mac::mac::{Mac, PASSWORD};
 
 const SERVICE: &str = "me.jedda.counterpart";
 
@@ -152,7 +152,7 @@ fn setpass_stores_what_the_clone_then_finds() {
             .unwrap();
         // One that refuses its option does not read.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        crate::sandbox::Finished::from(child.wait_with_output().unwrap())
+        crate::support::sandbox::Finished::from(child.wait_with_output().unwrap())
     };
     assert_eq!(setpass("--check", "").code, 92);
     mac.sandbox.clone(&["-B"]).assert_code(92).assert_log("counterpart setpass -g me.jedda");

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use nix::sys::stat::{Mode, SFlag, mknod};
 use serde_json::{Value, json};
 
-use crate::sandbox::{Finished, Sandbox, names_of, write_script};
+use crate::support::sandbox::{Finished, Sandbox, names_of, write_script};
 
 /// The password of most tests: it occurs nowhere by chance.
 pub const PASSWORD: &str = "Xq7 zebra='47' ü!";

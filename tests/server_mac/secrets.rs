@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use crate::mac::{Mac, PASSWORD, gather};
-use crate::sandbox::Finished;
+use crate::server_mac::mac::{Mac, PASSWORD, gather};
+use crate::support::sandbox::Finished;
 
 /// Asserts that the password is in no output, no file, no argument and no environment.
 #[track_caller]

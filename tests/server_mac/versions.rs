@@ -1,6 +1,6 @@
 //! Each version of macOS has its own tools and databases.
 
-use crate::mac::{CALENDAR, DEVICES, Mac, SERVER_SERVICES, WIKI};
+use crate::server_mac::mac::{CALENDAR, DEVICES, Mac, SERVER_SERVICES, WIKI};
 
 const BEFORE: [&str; 2] = ["serveradmin fullstatus dirserv", "serveradmin command"];
 

@@ -4,9 +4,9 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
-use crate::disk::{LoopDisk, supported};
-use crate::other_rsyncs::{is_before, with_each};
-use crate::sandbox::Sandbox;
+use crate::support::disk::{LoopDisk, supported};
+use crate::support::other_rsyncs::{is_before, with_each};
+use crate::support::sandbox::Sandbox;
 
 const STORED: [(&str, &[u8]); 4] = [
     ("user.rsync.%stat", b"100640 0,0 1000:1000"),

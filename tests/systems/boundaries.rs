@@ -4,7 +4,7 @@ use std::fs;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
-use crate::other_rsyncs::with_each;
+use crate::support::other_rsyncs::with_each;
 
 struct Mounted(std::path::PathBuf);
 

@@ -3,8 +3,8 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use crate::other_rsyncs::with_each;
-use crate::sandbox::{Finished, Sandbox, write_script};
+use crate::support::other_rsyncs::with_each;
+use crate::support::sandbox::{Finished, Sandbox, write_script};
 
 /// A clone of a process that has inherited so many descriptors more.
 fn with_descriptors(sandbox: &Sandbox, count: u32, more: &[&str]) -> Finished {

@@ -5,10 +5,10 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::symlink;
 
-use crate::disk::{LoopDisk, Tmpfs, supported};
-use crate::other_rsyncs::with_each;
-use crate::sandbox::{Finished, Sandbox};
-use crate::tree::noise;
+use crate::support::disk::{LoopDisk, Tmpfs, supported};
+use crate::support::other_rsyncs::with_each;
+use crate::support::sandbox::{Finished, Sandbox};
+use crate::support::tree::noise;
 
 /// An ext4 keeps all attributes of a file in its inode and one block.
 const SMALL_ATTRIBUTES: &[&str] = &["-b", "4096", "-I", "256", "-O", "^ea_inode"];

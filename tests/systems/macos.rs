@@ -4,10 +4,10 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
-use crate::disk::{OwnerlessFuse, Tmpfs};
-use crate::fakes::{self, FakeRsync, PATCHES, SINCE_3_2_3, Vsdbutil};
-use crate::sandbox::{Finished, Sandbox, marks_of};
-use crate::tree;
+use crate::support::disk::{OwnerlessFuse, Tmpfs};
+use crate::support::sandbox::{Finished, Sandbox, marks_of};
+use crate::support::tree;
+use crate::systems::fakes::{self, FakeRsync, PATCHES, SINCE_3_2_3, Vsdbutil};
 
 const PERMISSIONS_ON: &str = "<key>GlobalPermissionsEnabled</key><true/>";
 const PERMISSIONS_OFF: &str = "<key>GlobalPermissionsEnabled</key><false/>";

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 
-use crate::sandbox::{FAKE_HOST, Finished, Sandbox, wait_until};
+use crate::support::sandbox::{FAKE_HOST, Finished, Sandbox, wait_until};
 
 /// A source with something of everybody's.
 fn sandbox() -> Sandbox {

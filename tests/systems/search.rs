@@ -4,8 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::fakes::{FakeRsync, Record, SINCE_3_2_3};
-use crate::sandbox::{Finished, Sandbox, write_script};
+use crate::support::sandbox::{Finished, Sandbox, write_script};
+use crate::systems::fakes::{FakeRsync, Record, SINCE_3_2_3};
 
 const OPENRSYNC: &str = "openrsync: protocol version 29\nrsync version 2.6.9 compatible";
 const HOW_ON_MAC: &str = "Install one with: brew install rsync (Homebrew) or: port install rsync (MacPorts).";

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::fakes::{FIXTURES, FakeRsync, SINCE_3_2_3};
-use crate::sandbox::{FAKE_HOST, Finished, Sandbox, wait_until};
-use crate::tree;
+use crate::support::sandbox::{FAKE_HOST, Finished, Sandbox, wait_until};
+use crate::support::tree;
+use crate::systems::fakes::{FIXTURES, FakeRsync, SINCE_3_2_3};
 
 /// How many lines are printed at most.
 const LINES: u64 = 10_000_000;

@@ -4,11 +4,11 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::audit::{self, audit};
-use crate::fakes::{FIXTURES, FakeRsync, SINCE_3_1_0, SINCE_3_1_3};
-use crate::other_rsyncs::{is_before, with_each};
-use crate::sandbox::{Finished, Sandbox};
-use crate::tree;
+use crate::support::audit::{self, audit};
+use crate::support::other_rsyncs::{is_before, with_each};
+use crate::support::sandbox::{Finished, Sandbox};
+use crate::support::tree;
+use crate::systems::fakes::{FIXTURES, FakeRsync, SINCE_3_1_0, SINCE_3_1_3};
 
 /// The value of a line of the statistics, which has to be of plain digits.
 #[track_caller]
@@ -153,7 +153,7 @@ fn a_lone_marker_in_the_users_file_does_not_uncover_our_files() {
         for name in ["kept", "left out", "a/left out", "back/again"] {
             sandbox.write(name, "content");
         }
-        let stem = crate::sandbox::STEM;
+        let stem = crate::support::sandbox::STEM;
         sandbox.write(format!("{stem}completed"), "from the source");
         sandbox.write(".org.other.counterpart.stats", "from the source");
         let patterns = sandbox.path().join("patterns");

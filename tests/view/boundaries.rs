@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::disk::LoopDisk;
-use crate::sandbox::Sandbox;
-use crate::scene::names;
+use crate::support::disk::LoopDisk;
+use crate::support::sandbox::Sandbox;
+use crate::view::scene::names;
 
 fn subvolume(path: &Path) {
     let made = Command::new("btrfs").args(["-q", "subvolume", "create"]).arg(path).output().unwrap();

@@ -7,8 +7,8 @@ use std::process::Command;
 
 use nix::mount::{MsFlags, mount};
 
-use crate::disk::LoopDisk;
-use crate::scene::{At, Scene, names, text, warnings};
+use crate::support::disk::LoopDisk;
+use crate::view::scene::{At, Scene, names, text, warnings};
 
 #[test]
 fn a_mount_point_is_the_directory_below_it() {

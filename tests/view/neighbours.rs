@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::sandbox::Sandbox;
-use crate::scene::{names, text};
+use crate::support::sandbox::Sandbox;
+use crate::view::scene::{names, text};
 
 /// A machine of which `/home` is cloned into the clone of the rest.
 struct Pair {

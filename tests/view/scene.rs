@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
-use crate::disk::Tmpfs;
-use crate::sandbox::{Finished, Sandbox};
+use crate::support::disk::Tmpfs;
+use crate::support::sandbox::{Finished, Sandbox};
 
 /// Both ends on filesystems of their own, with something to clone.
 pub struct Scene {

@@ -3,10 +3,10 @@
 use std::fs;
 use std::process::Command;
 
-use crate::disk::LoopDisk;
-use crate::sandbox::{Finished, Sandbox, wait_until};
-use crate::scene::{Scene, names, text};
-use crate::tree::snapshot;
+use crate::support::disk::LoopDisk;
+use crate::support::sandbox::{Finished, Sandbox, wait_until};
+use crate::support::tree::snapshot;
+use crate::view::scene::{Scene, names, text};
 
 #[test]
 fn a_source_that_the_pre_clone_script_unmounts_is_71_and_deletes_nothing() {

@@ -3,8 +3,8 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use crate::sandbox::{Finished, Sandbox};
-use crate::scene::{Scene, names};
+use crate::support::sandbox::{Finished, Sandbox};
+use crate::view::scene::{Scene, names};
 
 /// The product as root without `CAP_SYS_ADMIN`.
 fn without_right(sandbox: &Sandbox, more: &[&str]) -> Finished {
@@ -53,7 +53,7 @@ fn unmount_when_asked(sandbox: &Sandbox, point: &std::path::Path) -> String {
     let (ask, done) = (sandbox.path().join("ask"), sandbox.path().join("done"));
     let (asked, point, is_done) = (ask.clone(), point.to_owned(), done.clone());
     std::thread::spawn(move || {
-        if crate::sandbox::wait_until(|| asked.exists()) {
+        if crate::support::sandbox::wait_until(|| asked.exists()) {
             nix::mount::umount2(&point, nix::mount::MntFlags::MNT_DETACH).unwrap();
             fs::write(is_done, "").unwrap();
         }
@@ -81,7 +81,7 @@ fn without_proc_no_run_deletes_its_own_source() {
     // A second way to the source, of which only the table of mounts knows that it is the same.
     let way = sandbox.path().join("way");
     fs::create_dir(&way).unwrap();
-    let _mounted = crate::scene::At::bind(&sandbox.source.join("sub"), &way);
+    let _mounted = crate::view::scene::At::bind(&sandbox.source.join("sub"), &way);
     let ends = ["-s", sandbox.source.to_str().unwrap(), "-d", way.to_str().unwrap(), "--adopt"];
     let ends_back = ["-s", way.to_str().unwrap(), "-d", sandbox.source.to_str().unwrap(), "--adopt"];
     for arguments in [ends, ends_back] {

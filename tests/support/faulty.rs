@@ -7,9 +7,9 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
-use crate::disk::OwnerlessFuse;
+use crate::support::disk::OwnerlessFuse;
 
-const SERVER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/faults/faulty.py");
+const SERVER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/faulty.py");
 
 /// A mounted filesystem without faults so far.
 #[derive(Debug)]

@@ -8,10 +8,10 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::audit::dir::shown;
-use crate::audit::{Options, assert_same, audit};
-use crate::sandbox::{Finished, RECORD, STEM, Sandbox};
-use crate::tree::{Snapshot, snapshot};
+use crate::support::audit::dir::shown;
+use crate::support::audit::{Options, assert_same, audit};
+use crate::support::sandbox::{Finished, RECORD, STEM, Sandbox};
+use crate::support::tree::{Snapshot, snapshot};
 
 /// The code of a run that was killed.
 pub const KILLED: i32 = -1;
@@ -172,7 +172,10 @@ impl Evidence {
         assert!(codes.contains(&code), "the code is {code}, not one of {codes:?}: {told}");
         let markers = markers(sandbox);
         let right = self.fault.markers;
-        assert!(right.contains(&markers.as_str()), "the markers are {markers:?}, not one of {right:?}: {told}");
+        assert!(
+            right.contains(&markers.as_str()),
+            "the markers are {markers:?}, not one of {right:?}: {told}"
+        );
         self.before.as_mut().expect("nothing is watched").has_ended = true;
     }
 

@@ -10,9 +10,9 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::audit::{Options, What, assert_same, audit};
-use crate::sandbox::{Finished, Sandbox, wait_until};
-use crate::tree::{many_files, noise};
+use crate::support::audit::{Options, What, assert_same, audit};
+use crate::support::sandbox::{Finished, Sandbox, wait_until};
+use crate::support::tree::{many_files, noise};
 
 /// The real rsync.
 pub const RSYNC: &str = "/usr/bin/rsync";

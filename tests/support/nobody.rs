@@ -6,7 +6,7 @@ use std::os::unix::fs::lchown;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::sandbox::{FAKE_HOST, Finished, Sandbox};
+use crate::support::sandbox::{FAKE_HOST, Finished, Sandbox};
 
 /// The user's and the group's number.
 pub const NOBODY: u32 = 65534;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::sandbox::Sandbox;
+use crate::support::sandbox::Sandbox;
 
 /// Answers what is asked before a clone: the version, the options, and a dry run that would change nothing.
 /// The shell function `statistics` prints a whole block, and `source` is the source with a slash.

@@ -2,11 +2,11 @@
 
 use counterpart::check::limits::Limits;
 use counterpart::check::markers::{ErrorMark, Found, Markers, Place};
-use counterpart::check::rules::{Facts, judge};
+use counterpart::check::rules::{Facts, evaluate};
 use counterpart::check::status::{Finding, Status};
 use counterpart::marker::Prefix;
 use counterpart::marker::stats::StatsFile;
-use counterpart::record::{Lines, Moment, Record, SCHEMA, Statistics, Status};
+use counterpart::record::{Lines, Moment, Record, SCHEMA, Statistics, Status as Outcome};
 use counterpart::state::State;
 
 /// The present; ages are counted back from here.
@@ -23,7 +23,7 @@ fn moment(epoch: i64) -> Moment {
 }
 
 /// A run of four minutes that ended so long ago.
-pub fn record(outcome: Status, ago: i64) -> Record {
+pub fn record(outcome: Outcome, ago: i64) -> Record {
     Record {
         schema: SCHEMA,
         counterpart: "2.0.0".to_owned(),
@@ -33,8 +33,8 @@ pub fn record(outcome: Status, ago: i64) -> Record {
         destination: "/mnt/clone".to_owned(),
         prefix: "me.jedda".to_owned(),
         outcome,
-        exit_code: u8::from(outcome == Status::Failed) * 12,
-        reason: (outcome == Status::Failed).then(|| "The cable fell out.".to_owned()),
+        exit_code: u8::from(outcome == Outcome::Failed) * 12,
+        reason: (outcome == Outcome::Failed).then(|| "The cable fell out.".to_owned()),
         warnings: Lines::default(),
         started: moment(NOW - ago - 240),
         ended: moment(NOW - ago),
@@ -60,12 +60,12 @@ pub fn state(last: Option<Record>, last_success: Option<Record>) -> State {
 
 /// What is remembered after a success so long ago.
 fn good(ago: i64) -> State {
-    state(Some(record(Status::Success, ago)), Some(record(Status::Success, ago)))
+    state(Some(record(Outcome::Success, ago)), Some(record(Outcome::Success, ago)))
 }
 
 /// What is remembered after a failure, and a success before it.
 fn bad(ago: i64, success: Option<i64>) -> State {
-    state(Some(record(Status::Failed, ago)), success.map(|ago| record(Status::Success, ago)))
+    state(Some(record(Outcome::Failed, ago)), success.map(|ago| record(Outcome::Success, ago)))
 }
 
 fn bare() -> Markers {
@@ -108,13 +108,13 @@ fn seen(markers: Markers) -> Place {
 }
 
 fn of(place: &Place, state: Option<&State>) -> Finding {
-    verify(&Facts { place, state: Ok(state), stem: STEM, now: NOW }, LIMITS)
+    evaluate(&Facts { place, state: Ok(state), stem: STEM, now: NOW }, LIMITS)
 }
 
 #[track_caller]
 fn expect(place: &Place, state: Option<&State>, status: Status, words: &[&str]) -> Finding {
     let ending = of(place, state);
-    assert_eq!(ending.status, status, "{judgement:?}");
+    assert_eq!(ending.status, status, "{ending:?}");
     for word in words {
         assert!(ending.sentence.contains(word), "{word:?} is not in {:?}", ending.sentence);
     }
@@ -138,7 +138,7 @@ fn age_alone_decides_after_a_success() {
             (seen(bare()), Some(good(ago))),
         ] {
             let ending = expect(&place, state.as_ref(), status, &["completed "]);
-            assert_eq!(ending.figures.age, Some(ago), "{judgement:?}");
+            assert_eq!(ending.figures.age, Some(ago), "{ending:?}");
         }
     }
 }
@@ -150,7 +150,7 @@ fn the_words_are_those_of_a_person() {
     assert!(sentence.starts_with("completed 3 h 12 min ago (2027-01-1"), "{sentence}");
     assert!(sentence.ends_with("), 3 of 10 files copied in 1 min"), "{sentence}");
     let ending = expect(&seen(complete(HOUR)), Some(&good(HOUR)), Status::Ok, &[]);
-    assert!(ending.sentence.ends_with("), 1,204 of 133,002 files copied in 4 min"), "{judgement:?}");
+    assert!(ending.sentence.ends_with("), 1,204 of 133,002 files copied in 4 min"), "{ending:?}");
     assert_eq!(ending.details, ["Source: / on host", "Log: /var/log/counterpart/Counterpart_x"]);
     expect(
         &seen(complete(60 * HOUR)),
@@ -179,7 +179,7 @@ fn a_failure_after_the_last_success_is_critical_wherever_it_is_known_from() {
         assert_eq!(ending.details[0], "Reason: The cable fell out.");
     }
     // Told by the statistics in JSON alone.
-    let told = Markers { record: Found::Present(record(Status::Failed, HOUR)), ..complete(20 * HOUR) };
+    let told = Markers { record: Found::Present(record(Outcome::Failed, HOUR)), ..complete(20 * HOUR) };
     expect(&seen(told), None, Status::Critical, &["The cable fell out"]);
 }
 
@@ -217,7 +217,7 @@ fn a_run_that_never_succeeded_is_critical() {
         Status::Critical,
         &["no clone was ever completed", "under way or was killed"],
     );
-    let skipped = state(Some(record(Status::Skipped, HOUR)), None);
+    let skipped = state(Some(record(Outcome::Skipped, HOUR)), None);
     expect(&Place::Missing, Some(&skipped), Status::Critical, &["no clone was ever completed"]);
     // The original wrote "Clone Completed" after failures as well: without its marker that says nothing.
     let only = Markers { statistics: Found::Present(statistics(HOUR, None)), ..bare() };
@@ -244,7 +244,7 @@ fn what_nobody_has_heard_of_is_unknown() {
 
 #[test]
 fn warnings_of_a_success_are_a_warning_until_it_is_too_old() {
-    let mut run = record(Status::Warning, HOUR);
+    let mut run = record(Outcome::Warning, HOUR);
     run.warnings.push("the post-clone script ended with 3".to_owned());
     run.warnings.more = 1;
     let memory = state(Some(run.clone()), Some(run.clone()));
@@ -258,10 +258,10 @@ fn warnings_of_a_success_are_a_warning_until_it_is_too_old() {
     expect(&seen(told), None, Status::Warning, &["post-clone"]);
     let vanished = Markers { statistics: Found::Present(statistics(HOUR, Some(24))), ..complete(HOUR) };
     expect(&seen(vanished), None, Status::Warning, &["files vanished"]);
-    let old = record(Status::Warning, 60 * HOUR);
+    let old = record(Outcome::Warning, 60 * HOUR);
     expect(&Place::Missing, Some(&state(Some(old.clone()), Some(old))), Status::Critical, &["with warnings"]);
     // A warning of an earlier run is over.
-    let earlier = state(Some(record(Status::Warning, 20 * HOUR)), Some(record(Status::Warning, 20 * HOUR)));
+    let earlier = state(Some(record(Outcome::Warning, 20 * HOUR)), Some(record(Outcome::Warning, 20 * HOUR)));
     expect(&seen(complete(HOUR)), Some(&earlier), Status::Ok, &[]);
 }
 
@@ -283,9 +283,9 @@ fn a_skipped_run_leaves_it_to_the_age() {
     for (ago, status) in
         [(20 * HOUR, Status::Ok), (30 * HOUR, Status::Warning), (60 * HOUR, Status::Critical)]
     {
-        let memory = state(Some(record(Status::Skipped, HOUR)), Some(record(Status::Success, ago)));
+        let memory = state(Some(record(Outcome::Skipped, HOUR)), Some(record(Outcome::Success, ago)));
         let ending = expect(&Place::Missing, Some(&memory), status, &["the destination is not there now"]);
-        assert!(ending.details.last().unwrap().contains("was skipped"), "{judgement:?}");
+        assert!(ending.details.last().unwrap().contains("was skipped"), "{ending:?}");
     }
 }
 
@@ -332,10 +332,10 @@ fn a_memory_that_cannot_be_read_is_unknown_unless_something_worse_is_known() {
         (seen(bare()), Status::Unknown),
     ] {
         let facts = Facts { place: &place, state: Err("EOF while parsing"), stem: STEM, now: NOW };
-        let ending = verify(&facts, LIMITS);
-        assert_eq!(ending.status, status, "{judgement:?}");
+        let ending = evaluate(&facts, LIMITS);
+        assert_eq!(ending.status, status, "{ending:?}");
         assert!(ending.sentence.ends_with("what this machine remembers cannot be read: EOF while parsing"));
-        assert!(!ending.sentence.contains("judged by"), "{judgement:?}");
+        assert!(!ending.sentence.contains("judged by"), "{ending:?}");
     }
 }
 
@@ -360,22 +360,22 @@ fn disks_that_take_turns_are_told() {
     let ending = expect(&seen(complete(30 * HOUR)), Some(&good(HOUR)), Status::Ok, &["completed 1 h ago"]);
     assert!(
         ending.details.iter().any(|line| line.contains("now holds the clone of 2027-01-1")),
-        "{judgement:?}"
+        "{ending:?}"
     );
     let failed = Markers { error: error(30 * HOUR), identity: Found::Present(()), ..bare() };
     let ending = expect(&seen(failed), Some(&good(HOUR)), Status::Ok, &["completed 1 h ago"]);
-    assert!(ending.details.iter().any(|line| line.contains("has the error of 2027")), "{judgement:?}");
+    assert!(ending.details.iter().any(|line| line.contains("has the error of 2027")), "{ending:?}");
     let ending = expect(&seen(complete(HOUR)), Some(&good(HOUR)), Status::Ok, &[]);
-    assert!(!ending.details.iter().any(|line| line.contains("The disk")), "{judgement:?}");
+    assert!(!ending.details.iter().any(|line| line.contains("The disk")), "{ending:?}");
 }
 
 #[test]
 fn the_completion_is_when_rsync_was_done_and_not_when_the_scripts_were() {
     // The run went on for an hour after the marker.
-    let mut run = record(Status::Success, HOUR);
+    let mut run = record(Outcome::Success, HOUR);
     run.started = moment(NOW - 3 * HOUR);
     let ending = of(&seen(complete(2 * HOUR)), Some(&state(Some(run.clone()), Some(run))));
-    assert_eq!((ending.status, ending.figures.age), (Status::Ok, Some(2 * HOUR)), "{judgement:?}");
+    assert_eq!((ending.status, ending.figures.age), (Status::Ok, Some(2 * HOUR)), "{ending:?}");
     assert_eq!(ending.figures.files, Some(133_002), "the record's");
 }
 
@@ -398,8 +398,8 @@ fn every_combination_is_consistent() {
                         error: failed.map_or(Found::Absent, error),
                         ..bare()
                     };
-                    let success = remembered.map(|ago| record(Status::Success, ago));
-                    let failure = remembered_failure.map(|ago| record(Status::Failed, ago));
+                    let success = remembered.map(|ago| record(Outcome::Success, ago));
+                    let failure = remembered_failure.map(|ago| record(Outcome::Failed, ago));
                     let memory = state(failure.or_else(|| success.clone()), success);
                     let ending = of(&seen(markers), Some(&memory));
                     let newest = |ages: [Option<i64>; 2]| ages.into_iter().flatten().min();
@@ -414,9 +414,9 @@ fn every_combination_is_consistent() {
                     };
                     assert_eq!(
                         ending.status, expected,
-                        "{judgement:?} {completed:?} {failed:?} {remembered:?}"
+                        "{ending:?} {completed:?} {failed:?} {remembered:?}"
                     );
-                    assert_eq!(ending.figures.age, good, "{judgement:?}");
+                    assert_eq!(ending.figures.age, good, "{ending:?}");
                     seen_at_all[usize::from(expected.number())] += 1;
                 }
             }

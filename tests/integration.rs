@@ -1,0 +1,28 @@
+//! Every test but the matrix of faults: one program, with a module for each area. `tests/README.md` says what each covers.
+
+mod support;
+
+mod audit;
+mod check;
+mod cli;
+mod corpus;
+mod doctor;
+mod documents;
+mod durability;
+mod evidence;
+mod examples;
+mod generated;
+mod guards;
+mod hazards;
+mod identity;
+mod layers;
+mod links;
+mod random;
+mod reports;
+mod safety_net;
+mod schedule;
+mod server_linux;
+mod server_mac;
+mod systems;
+mod usr;
+mod view;
