@@ -61,7 +61,7 @@ fn clone(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints) -> Result<Outcome, Fail
     script::run_pre_clone(run)?;
     let mut nets = safety_net::make_ready(run, &ends.destination, &survey.census)?;
     let reserve = markers::begin(run, ends)?;
-    hard_links::part(run, ends, &rules)?;
+    hard_links::separate(run, ends, &rules)?;
     let transferred = retry::clone(run, rsync, ends, &rules, &survey.linked, &mut nets)?;
     let (outcome, written) = markers::write(run, ends, reserve, &survey, transferred)?;
     script::run_post_clone(run, &outcome).map_err(|failure| written.withdraw(run, ends, failure))?;

@@ -1,10 +1,10 @@
 //! `counterpart check`: checked by itself, by its streams and codes, and by the monitoring systems that run it.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
-mod rules;
 mod hostile;
 mod memory;
 mod monitors;
+mod rules;
 mod runs;
 mod scene;
 mod usage;

@@ -212,17 +212,14 @@ fn imports_are_read_as_they_are_written() {
         source.paths(&files).iter().map(shown).collect::<Vec<_>>()
     };
     assert_eq!(
-        of("use crate::layers::plan::{Mark, Prefix};\nuse crate::layers::shown;"),
+        of("use crate::plan::{Mark, Prefix};\nuse crate::shown;"),
         ["plan::Mark", "plan::Prefix", "shown"]
     );
     assert_eq!(of("use crate::{linux, host::{Host, lock as l}};"), ["linux", "host::Host", "host::lock"]);
-    assert_eq!(
-        of("// crate::layers::main\nlet x = crate::layers::process::capture(y);"),
-        ["process::capture"]
-    );
+    assert_eq!(of("// crate::main\nlet x = crate::process::capture(y);"), ["process::capture"]);
     assert_eq!(of("pub use b::X; let y = std::fs::read(z);"), ["a::b::X"]);
     assert_eq!(of("use super::c::{self, D};"), ["c", "c::D"]);
-    assert_eq!(of("\n#[cfg(test)]\nmod tests { use crate::layers::cli; }"), [] as [&str; 0]);
+    assert_eq!(of("\n#[cfg(test)]\nmod tests { use crate::cli; }"), [] as [&str; 0]);
 }
 
 #[test]

@@ -15,9 +15,9 @@ use crate::support::other_rsyncs::is_before;
 use crate::support::sandbox::Sandbox;
 use crate::support::tree;
 
-/// What the log says when links are parted.
+/// What the log says when links are separated.
 const PARTED: &str =
-    " files of the clone have several names that are separate files at the source: they are parted.";
+    " files of the clone are hard links of each other but separate files at the source: unlinking them.";
 
 /// Whatever is not older than this moment has the time that it was given.
 const MOMENT: i64 = 1_600_000_000;

@@ -83,7 +83,7 @@ fn problems(sandbox: &Sandbox, run: &Finished) -> Vec<String> {
     problems
 }
 
-/// Two errors of every rsync from 3.2.3 to 3.5.1 at least, both of which the next run mends: a directory that gives its place to a
+/// Two errors of every rsync from 3.2.3 to 3.5.1 at least, both of which the next run repairs: a directory that gives its place to a
 /// hard-linked entry is asked for a directory's list (and that is told, as 23), and the group's entry of a new directory's list is
 /// not set when the directory above loses its default list in the same run.
 fn is_known_of_rsync(problem: &str) -> bool {

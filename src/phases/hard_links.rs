@@ -3,7 +3,7 @@
 //! Two names of one file become two files with the same size and time, after `cp -p` for one. Every rsync from 3.2.3 to
 //! 3.5.1 finds the clone's one file up to date as both, leaves it, and gives it the permissions of one after the other:
 //! what only its owner may read at the source, everybody may read in the clone. The exit code is 0, and no further run
-//! mends it.
+//! repairs it.
 //!
 //! So before rsync starts such a file of the clone gets another time. rsync then copies it by each of its names into a new
 //! file, and nothing is missing from the clone meanwhile. Of what has no contents, symbolic links and special files, the
@@ -36,7 +36,7 @@ use crate::run::Run;
 use walk::{Linked, kind};
 
 /// Sees to it that rsync makes separate files of names that are linked at the destination and separate at the source.
-pub fn part(run: &Run<'_>, ends: &Endpoints, rules: &Rules) -> Result<(), Failure> {
+pub fn separate(run: &Run<'_>, ends: &Endpoints, rules: &Rules) -> Result<(), Failure> {
     run.go_on()?;
     let _phase = run.phase("links");
     let inside = &ends.source.holds_destination;
@@ -64,7 +64,7 @@ pub fn part(run: &Run<'_>, ends: &Endpoints, rules: &Rules) -> Result<(), Failur
         // What has kept the walk from the roots, rsync will tell.
         if noted.is_ok() && !known.wrong.is_empty() {
             info!(
-                "{} files of the clone have several names that are separate files at the source: they are parted.",
+                "{} files of the clone are hard links of each other but separate files at the source: unlinking them.",
                 known.wrong.len()
             );
             let parting = Parting { known, is_root, done: Mutex::default() };
@@ -184,7 +184,7 @@ struct Parting {
 struct Done {
     /// Files that have another time already.
     files: HashSet<ino_t>,
-    /// What could not be parted, and why.
+    /// What could not be separated, and why.
     failed: Vec<String>,
 }
 
@@ -194,7 +194,7 @@ impl Parting {
         if !self.known.wrong.contains(&inode) || !linked.stays(self.is_root) {
             return;
         }
-        let parted = if linked.is_regular() {
+        let separated = if linked.is_regular() {
             if !locked(&self.done).files.insert(inode) {
                 return;
             }
@@ -204,7 +204,7 @@ impl Parting {
         } else {
             unlinkat(&linked.dirs.clone, linked.name, UnlinkatFlags::NoRemoveDir).map_err(io::Error::from)
         };
-        if let Err(error) = parted {
+        if let Err(error) = separated {
             let path = linked.path.join(OsStr::from_bytes(linked.name.to_bytes()));
             locked(&self.done).failed.push(format!("{}: {}", display::path(&path), display::reason(&error)));
         }
@@ -230,7 +230,7 @@ impl Parting {
         let done = self.done.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(first) = done.failed.first() {
             run.warn(format_args!(
-                "{} files of the clone that are separate at the source could not be parted and stay one file, with the \
+                "{} files of the clone that are separate at the source could not be unlinked and stay one file, with the \
                  permissions of one of them. The first of them is {first}.",
                 done.failed.len()
             ));

@@ -67,7 +67,7 @@ pub fn warn_of_holes(rsync: &Rsync) {
     if rsync.version < Version::WITHOUT_KNOWN_HOLES {
         warning(format_args!(
             "rsync {} has known holes when root clones files of hostile users. Use {} or later, unless your \
-             distribution has mended this one.",
+             distribution has fixed this one.",
             rsync.version,
             Version::WITHOUT_KNOWN_HOLES
         ));

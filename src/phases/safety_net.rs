@@ -197,7 +197,7 @@ fn held(run: &Run<'_>, destination: &Destination) -> io::Result<Option<String>> 
 }
 
 /// Makes a net for one start of rsync; `None` when none was asked for, or when the clone has no room for one.
-pub fn cast(run: &Run<'_>, ends: &Endpoints, nets: &mut Nets) -> Result<Option<Net>, Failure> {
+pub fn create(run: &Run<'_>, ends: &Endpoints, nets: &mut Nets) -> Result<Option<Net>, Failure> {
     let may_find_leftovers = nets.has_started || !nets.was_complete;
     nets.has_started = true;
     if run.plan.safety_net.is_none() {
@@ -258,11 +258,11 @@ impl Net {
 
     /// After rsync: gives the directories in the net the properties that they had, and removes the net if it is empty.
     pub fn settle(self, destination: &Destination) {
-        let mended = self.before.mend(&destination.dir, &self.dir);
-        if let Some((path, error)) = mended.problem {
+        let repaired = self.before.repair(&destination.dir, &self.dir);
+        if let Some((path, error)) = repaired.problem {
             warning(format_args!(
                 "{} directories in the safety net are not as they were, the first of them {}: {}.",
-                mended.failed,
+                repaired.failed,
                 display::path(&path),
                 display::reason(&error)
             ));

@@ -28,7 +28,7 @@ impl Version {
     pub const WITHOUT_KNOWN_HOLES: Self = Self::of(3, 5, 0);
 
     /// Whether what `--backup-dir` has saved is safe from the same run: when a file gives way to a directory, 3.1.0 deletes
-    /// the saved file again (measured; 3.1.2 says that it has mended that).
+    /// the saved file again (measured; 3.1.2 says that it has repaired that).
     #[must_use]
     pub fn keeps_backups(self) -> bool {
         self < Self::of(3, 1, 0) || self >= Self::of(3, 1, 2)

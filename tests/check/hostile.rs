@@ -135,7 +135,7 @@ fn a_destination_that_is_a_link_or_a_file_is_unknown() {
     assert_answer(
         &check(&sandbox, &[]),
         3,
-        &["completed ", "cannot be looked at (it is a symbolic link), judged by"],
+        &["completed ", "cannot be looked at (it is a symbolic link), according to"],
     );
 }
 

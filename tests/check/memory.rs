@@ -144,7 +144,7 @@ fn nobody_may_ask_and_sees_what_root_remembers() {
     assert_answer(
         &as_nobody(&sandbox, &["-d", destination]),
         0,
-        &["completed ", "this user may not look at the destination, judged by"],
+        &["completed ", "this user may not look at the destination, according to"],
     );
     fs::remove_dir_all(sandbox.host().join("system-state")).unwrap();
     assert_answer(&as_nobody(&sandbox, &["-d", destination]), 3, &["this user may not look at it"]);

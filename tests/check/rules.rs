@@ -229,7 +229,7 @@ fn a_run_that_never_succeeded_is_critical() {
 #[test]
 fn what_nobody_has_heard_of_is_unknown() {
     for (place, words) in [
-        (seen(bare()), "no mark of a clone is there"),
+        (seen(bare()), "no Counterpart marker is there"),
         (Place::Missing, "it does not exist"),
         (Place::Barred, "may not look at it"),
         (Place::Broken("Input/output error".to_owned()), "Input/output error"),
@@ -335,7 +335,7 @@ fn a_memory_that_cannot_be_read_is_unknown_unless_something_worse_is_known() {
         let ending = evaluate(&facts, LIMITS);
         assert_eq!(ending.status, status, "{ending:?}");
         assert!(ending.sentence.ends_with("what this machine remembers cannot be read: EOF while parsing"));
-        assert!(!ending.sentence.contains("judged by"), "{ending:?}");
+        assert!(!ending.sentence.contains("according to"), "{ending:?}");
     }
 }
 
@@ -346,7 +346,7 @@ fn a_destination_that_breaks_or_hangs_is_unknown_and_what_is_remembered_is_told(
         &broken,
         Some(&good(HOUR)),
         Status::Unknown,
-        &["completed 1 h ago", "Stale file handle", "judged by"],
+        &["completed 1 h ago", "Stale file handle", "according to"],
     );
     expect(&broken, Some(&bad(HOUR, None)), Status::Critical, &["failed 1 h ago", "Stale file handle"]);
     for memory in [good(HOUR), good(60 * HOUR), bad(HOUR, None)] {
@@ -412,10 +412,7 @@ fn every_combination_is_consistent() {
                         (Some(good), _) if good > LIMITS.warning => Status::Warning,
                         (Some(_), _) => Status::Ok,
                     };
-                    assert_eq!(
-                        ending.status, expected,
-                        "{ending:?} {completed:?} {failed:?} {remembered:?}"
-                    );
+                    assert_eq!(ending.status, expected, "{ending:?} {completed:?} {failed:?} {remembered:?}");
                     assert_eq!(ending.figures.age, good, "{ending:?}");
                     seen_at_all[usize::from(expected.number())] += 1;
                 }

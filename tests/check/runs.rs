@@ -171,7 +171,11 @@ fn a_destination_that_is_away_is_judged_by_the_memory() {
     let sandbox = cloned();
     let away = sandbox.path().join("away");
     fs::rename(&sandbox.destination, &away).unwrap();
-    assert_answer(&check(&sandbox, &[]), 0, &["completed ", "the destination is not there now, judged by"]);
+    assert_answer(
+        &check(&sandbox, &[]),
+        0,
+        &["completed ", "the destination is not there now, according to"],
+    );
     // The mount point is there and the disk is not.
     fs::create_dir(&sandbox.destination).unwrap();
     let run = check(&sandbox, &[]);
@@ -202,7 +206,7 @@ fn another_prefix_is_another_clone() {
     let sandbox = sandbox();
     sandbox.clone(&["-g", "org.example"]).assert_code(0);
     assert_answer(&check(&sandbox, &["-g", "org.example"]), 0, &["completed "]);
-    assert_answer(&check(&sandbox, &[]), 3, &["no mark of a clone is there"]);
+    assert_answer(&check(&sandbox, &[]), 3, &["no Counterpart marker is there"]);
 }
 
 /// What the original 1.2.1 left after a success: its marker and its six lines.

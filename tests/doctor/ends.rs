@@ -71,7 +71,7 @@ fn every_failure_is_told_and_the_first_is_the_end() {
         .map(|line| line.rsplit_once('(').unwrap().1.trim_end_matches(')'))
         .collect();
     assert_eq!(codes, ["85", "65", "66", "67", "68", "69", "92", "93"]);
-    // One after the other is mended, and the clone goes as far as the doctor says.
+    // One after the other is repaired, and the clone goes as far as the doctor says.
     let rest = &more[..7];
     assert_foretold(&sandbox, rest, 65);
     sandbox.write("file", "content");

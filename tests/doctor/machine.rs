@@ -155,7 +155,7 @@ fn an_old_rsync_is_told_with_all_that_it_lacks() {
             "WARN  rsync: this rsync loses the capabilities of files that do not belong to root.",
             newer,
             "WARN  rsync: rsync 3.1.2 has known holes when root clones files of hostile users. Use 3.5.0 or later, unless \
-             your distribution has mended this one.",
+             your distribution has fixed this one.",
             "      To do: Update rsync: CVE-2026-53796, -53797, -53799, -53801, -53802 and -53803 are fixed in 3.5.0, \
              CVE-2024-12747 in 3.4.0. Ask your distribution whether it has fixed them in this one; INSTALL.md, \"Which \
              rsync\".",

@@ -8,7 +8,7 @@ use crate::support::sandbox::{Finished, Sandbox};
 
 const RSYNC: &str = "/usr/bin/rsync";
 
-const AGAIN: &str = "and nothing else went wrong: it is looked at again";
+const AGAIN: &str = "and nothing else went wrong: retrying";
 
 const SUM: &str = "rsync error: some files/attrs were not transferred (see previous errors) (code 23) at main.c(1394) [sender=3.5.0]";
 
@@ -91,7 +91,7 @@ fn a_source_that_never_rests_is_looked_at_three_times() {
     let sandbox = sandbox();
     first(&sandbox, 9, &complaining(&sandbox, &of_gone()));
     let run = sandbox.clone(&["--adopt"]);
-    run.assert_code(23).assert_log("looked at again (2 of 2)").assert_log("]:   z/gone\n");
+    run.assert_code(23).assert_log("retrying (2 of 2)").assert_log("]:   z/gone\n");
     assert_eq!(starts(&sandbox), 3);
     assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
 }

@@ -70,7 +70,7 @@ fn each_call_fails(evidence: &mut Evidence, error: &str) {
                 break;
             };
             evidence.verify(&sandbox, &run);
-            evidence.mend(&sandbox);
+            evidence.repair(&sandbox);
         }
     }
 }

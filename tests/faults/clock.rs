@@ -59,7 +59,7 @@ pub fn a_clock_a_year_back_makes_no_difference(evidence: &mut Evidence) {
     let run = clone_at(&sandbox, "-365d");
     evidence.verify(&sandbox, &run);
     assert!(told(&sandbox, "Clone Started:") < before - 300 * 86_400, "the clock was not wrong");
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 pub fn a_clock_that_begins_in_1970_makes_no_difference(evidence: &mut Evidence) {
@@ -68,7 +68,7 @@ pub fn a_clock_that_begins_in_1970_makes_no_difference(evidence: &mut Evidence) 
     let run = clone_at(&sandbox, "1970-01-01 00:00:10");
     evidence.verify(&sandbox, &run);
     assert!(told(&sandbox, "Clone Started:") < 10 * 86_400, "the clock was not wrong");
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 pub fn a_clock_that_is_set_back_in_between_makes_no_difference(evidence: &mut Evidence) {
@@ -82,7 +82,7 @@ pub fn a_clock_that_is_set_back_in_between_makes_no_difference(evidence: &mut Ev
         "the clock was not set back"
     );
     on_transfer(&sandbox, "");
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 pub fn marks_and_files_of_the_future_make_no_difference(evidence: &mut Evidence) {
@@ -97,5 +97,5 @@ pub fn marks_and_files_of_the_future_make_no_difference(evidence: &mut Evidence)
     evidence.verify(&sandbox, &run);
     let completed = fs::metadata(sandbox.marker("completed")).unwrap().modified().unwrap();
     assert!(completed <= std::time::SystemTime::now(), "the completion is in the future");
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }

@@ -64,7 +64,7 @@ pub fn a_full_btrfs_is_74(evidence: &mut Evidence) {
         sandbox.marker("error").exists() || run.out.contains(": Warning: the reason could not be written");
     assert!(is_told && !sandbox.marker("completed").exists(), "{run}");
     fs::remove_file(disk.path().join("filler")).unwrap();
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 pub fn a_full_tmpfs_is_74(evidence: &mut Evidence) {
@@ -105,7 +105,7 @@ fn full_on(evidence: &mut Evidence, disk: &Path, left: u64) {
         fs::remove_file(sandbox.source.join(format!("{number:03}"))).unwrap();
     }
     on_transfer(&sandbox, "");
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 pub fn a_destination_without_inodes_is_74(evidence: &mut Evidence) {
@@ -125,7 +125,7 @@ pub fn a_destination_without_inodes_is_74(evidence: &mut Evidence) {
     for number in 50..200 {
         fs::remove_file(sandbox.source.join(format!("0000/{number:08}"))).unwrap();
     }
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 pub fn an_error_in_the_destinations_filesystem_is_72(evidence: &mut Evidence) {
@@ -149,7 +149,7 @@ pub fn an_error_in_the_destinations_filesystem_is_72(evidence: &mut Evidence) {
     disk.repair();
     evidence.verify_loss(&sandbox);
     on_transfer(&sandbox, "");
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 pub fn a_destination_that_shuts_down_is_72(evidence: &mut Evidence) {
@@ -176,7 +176,7 @@ fn shut_down(evidence: &mut Evidence, disk: &LoopDisk) {
     disk.repair();
     evidence.verify_loss(&sandbox);
     on_transfer(&sandbox, "");
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 pub fn a_destination_that_is_unmounted_in_between_is_72(evidence: &mut Evidence) {
@@ -200,7 +200,7 @@ pub fn a_destination_that_is_unmounted_in_between_is_72(evidence: &mut Evidence)
     evidence.verify(&sandbox, &run);
     assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
     assert_eq!(sandbox.read_marker("error"), format!("{sentence}\n"));
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 pub fn a_read_only_destination_is_66_and_not_touched(evidence: &mut Evidence) {
@@ -218,7 +218,7 @@ pub fn a_read_only_destination_is_66_and_not_touched(evidence: &mut Evidence) {
     assert_failure(&sandbox, &run, 66, &sentence, &["completed", "id", "stats"]);
     assert_unchanged(&before, &snapshot_with_ctime(disk.path()));
     disk.remount_writable();
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 pub fn data_that_does_not_reach_the_disk_is_no_success(evidence: &mut Evidence) {
@@ -326,7 +326,7 @@ pub fn an_immutable_file_at_the_destination_is_23_and_named(evidence: &mut Evide
     tool("chattr", &[OsStr::new("-i"), stubborn.as_os_str()]);
     run.assert_code(23).assert_log("]: Failing paths:\n").assert_log("]:   gone\n");
     assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 /// Where not even a probe can be made, nothing may be compared by whole seconds.
@@ -348,5 +348,5 @@ pub fn without_inodes_an_edit_within_a_second_is_copied(evidence: &mut Evidence)
     run.assert_err("");
     evidence.verify(&sandbox, &run);
     fs::remove_dir_all(inodes).unwrap();
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }

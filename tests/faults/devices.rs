@@ -43,7 +43,7 @@ pub fn a_detached_source_is_copied_to_the_end(evidence: &mut Evidence) {
     let sandbox = slow_sandbox(Some(&disk), None);
     disturb(evidence, &sandbox, || disk.detach());
     evidence.verify_loss(&sandbox);
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 pub fn a_detached_destination_is_written_to_the_end(evidence: &mut Evidence) {
@@ -51,7 +51,7 @@ pub fn a_detached_destination_is_written_to_the_end(evidence: &mut Evidence) {
     let sandbox = slow_sandbox(None, Some(&disk));
     disturb(evidence, &sandbox, || disk.detach());
     evidence.verify_loss(&sandbox);
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 pub fn an_unmounted_source_is_copied_to_the_end(evidence: &mut Evidence) {
@@ -60,7 +60,7 @@ pub fn an_unmounted_source_is_copied_to_the_end(evidence: &mut Evidence) {
     disturb(evidence, &sandbox, || disk.unmount_lazily());
     disk.mount_again();
     evidence.verify_loss(&sandbox);
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 pub fn a_source_that_turns_read_only_is_copied(evidence: &mut Evidence) {
@@ -68,7 +68,7 @@ pub fn a_source_that_turns_read_only_is_copied(evidence: &mut Evidence) {
     let sandbox = slow_sandbox(Some(&disk), None);
     disturb(evidence, &sandbox, || disk.remount_read_only());
     evidence.verify_loss(&sandbox);
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 /// The kernel refuses that while a file is open for writing, and ours is for the whole run.
@@ -80,7 +80,7 @@ pub fn a_destination_in_use_is_not_remounted(evidence: &mut Evidence) {
     evidence.watch(&sandbox);
     let run = sandbox.clone(&[]);
     evidence.verify(&sandbox, &run);
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 pub fn a_destination_whose_device_is_cut_off_is_no_success(evidence: &mut Evidence) {
@@ -92,7 +92,7 @@ pub fn a_destination_whose_device_is_cut_off_is_no_success(evidence: &mut Eviden
     disk.repair();
     evidence.verify_loss(&sandbox);
     on_transfer(&sandbox, "");
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 /// A clone of a FUSE filesystem that then gets a fault, with something in a directory that the fault must not delete.
@@ -112,7 +112,7 @@ fn fault_after_a_clone(evidence: &mut Evidence, fault: &str) {
     assert_eq!(fs::read_to_string(sandbox.destination.join("directory/deeper/precious")).unwrap(), "mine");
     fuse.tell("");
     remove_tree(&sandbox.source.join("directory"));
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 pub fn a_directory_that_cannot_be_listed_loses_nothing(evidence: &mut Evidence) {
@@ -133,7 +133,7 @@ pub fn slow_reads_are_waited_for(evidence: &mut Evidence) {
     let run = sandbox.clone(&[]);
     fuse.tell("");
     evidence.verify(&sandbox, &run);
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 pub fn a_hang_that_ends_is_waited_for(evidence: &mut Evidence) {
@@ -150,5 +150,5 @@ pub fn a_hang_that_ends_is_waited_for(evidence: &mut Evidence) {
     fuse.tell("");
     let run = run.finish();
     evidence.verify(&sandbox, &run);
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }

@@ -71,7 +71,7 @@ fn exact_on(evidence: &mut Evidence, disk: &Path, nanoseconds: bool) {
     fs::write(sandbox.source.join("new"), "new").unwrap();
     // Most of it is gone.
     sandbox.clone(&["--allow-shrink"]).assert_code(0).assert_err("");
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
     assert!(!sandbox.destination.join("names").exists() && !sandbox.destination.join("levels").exists());
 }
 
@@ -97,7 +97,7 @@ pub fn a_path_that_is_too_long_for_the_system_is_named(evidence: &mut Evidence) 
     assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
     assert_eq!(fs::read_to_string(sandbox.destination.join("file")).unwrap(), "content");
     remove_tree(&sandbox.source.join("over-long"));
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 pub fn names_of_every_byte_are_cloned_and_shown_harmlessly(evidence: &mut Evidence) {
@@ -124,5 +124,5 @@ pub fn names_of_every_byte_are_cloned_and_shown_harmlessly(evidence: &mut Eviden
     let harmful = run.out.chars().chain(run.err.chars()).find(|character| !is_harmless(*character));
     assert_eq!(harmful, None, "{run:?}");
     run.assert_log("  and ");
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }

@@ -1,16 +1,17 @@
-//! Counterpart killed at many moments: the destination never claims what is not there, and the next run mends it.
+//! Counterpart killed at many moments: the destination never claims what is not there, and the next run repairs it.
 
 use std::fs;
 use std::process::Stdio;
-use std::time::Instant;
 
 use nix::sys::signal::Signal;
 
 use crate::support::audit::{Options, assert_same};
 use crate::support::evidence::{Evidence, KILLED, is_untouched};
-use crate::support::sandbox::Sandbox;
-use crate::support::scene::{RSYNC, Running, assert_no_rsync, on_transfer, text, thousands, wait_for};
-use crate::support::tree::snapshot;
+use crate::support::sandbox::{Sandbox, wait_until};
+use crate::support::scene::{
+    RSYNC, Running, assert_no_rsync, on_transfer, slow_down, text, thousands, wait_for,
+};
+use crate::support::tree::{many_of, snapshot};
 
 /// Everything that must hold after a kill.
 #[track_caller]
@@ -24,7 +25,7 @@ fn assert_mended(evidence: &mut Evidence, sandbox: &Sandbox, moment: &str) {
     evidence.verify_code(sandbox, KILLED, &moment);
     evidence.verify_loss(sandbox);
     sandbox.rsync(&format!("exec {RSYNC} \"$@\""));
-    evidence.mend(sandbox);
+    evidence.repair(sandbox);
 }
 
 /// Asserts that the clone is exact but for the time of the root itself: the completion is the last file that is written
@@ -100,19 +101,19 @@ pub fn a_kill_after_a_complete_run_takes_no_false_completion_along(evidence: &mu
 pub fn timed_kills_are_mended(evidence: &mut Evidence) {
     let mut sandbox = Sandbox::new();
     thousands(&sandbox, 1200);
-    let undisturbed = Instant::now();
-    sandbox.clone(&[]).assert_code(0);
-    let whole = undisturbed.elapsed();
+    slow_down(&sandbox, 500);
     let root = sandbox.destination.clone();
     let mut killed = 0;
-    for step in 0..16_u32 {
+    for step in 0..16 {
         sandbox.destination = root.with_file_name(format!("destination-{step}"));
         fs::create_dir(&sandbox.destination).unwrap();
         evidence.watch(&sandbox);
-        let run = Running::start(&sandbox, &[]);
-        std::thread::sleep(whole * step / 15);
+        let mut run = Running::start(&sandbox, &[]);
+        let copied = 1200 * step / 16;
+        let clone = sandbox.destination.clone();
+        assert!(wait_until(|| many_of(&clone) >= copied || run.has_ended()), "{copied} files do not arrive");
         run.signal(Signal::SIGKILL);
-        let moment = format!("after {step} fifteenths of {whole:?}");
+        let moment = format!("after {copied} files");
         if run.finish().code == KILLED {
             killed += 1;
             assert_mended(evidence, &sandbox, &moment);
@@ -171,7 +172,7 @@ pub fn a_kill_before_each_change_of_a_later_clone_is_mended(evidence: &mut Evide
             }
             evidence.verify_code(&sandbox, KILLED, &call);
             evidence.verify_loss(&sandbox);
-            evidence.mend(&sandbox);
+            evidence.repair(&sandbox);
         }
     }
     assert!(moments >= 10, "only {moments} changes were met");

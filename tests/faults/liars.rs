@@ -27,7 +27,7 @@ fn lie(evidence: &mut Evidence, body: &str) -> Finished {
     let run = sandbox.clone(&[]);
     evidence.verify(&sandbox, &run);
     on_transfer(&sandbox, "");
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
     run
 }
 
@@ -83,5 +83,5 @@ pub fn endless_output_is_read_in_bounded_memory(evidence: &mut Evidence) {
     evidence.verify_code(&sandbox, code, &"endless output");
     evidence.verify_loss(&sandbox);
     on_transfer(&sandbox, "");
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }

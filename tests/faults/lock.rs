@@ -60,7 +60,7 @@ pub fn the_second_of_two_is_80_and_writes_nothing(evidence: &mut Evidence) {
     assert_clone(&sandbox);
     assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
     assert_eq!(fs::read_to_string(sandbox.path().join("began")).unwrap(), "one\n");
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 pub fn of_ten_at_once_exactly_one_runs(evidence: &mut Evidence) {
@@ -83,7 +83,7 @@ pub fn of_ten_at_once_exactly_one_runs(evidence: &mut Evidence) {
     assert_eq!(fs::read_to_string(sandbox.path().join("began")).unwrap(), "one\n");
     assert_eq!(sandbox.logs().len(), 10, "each has a log of its own");
     assert_clone(&sandbox);
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 pub fn a_test_run_needs_no_lock(evidence: &mut Evidence) {
@@ -96,7 +96,7 @@ pub fn a_test_run_needs_no_lock(evidence: &mut Evidence) {
     evidence.verify(&sandbox, &run);
     let_go(&sandbox);
     first.finish().assert_code(0);
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 pub fn two_destinations_do_not_wait_for_each_other(evidence: &mut Evidence) {
@@ -163,7 +163,7 @@ pub fn a_lock_file_that_is_a_link_is_refused(evidence: &mut Evidence) {
     assert_eq!(fs::read_to_string(victim).unwrap(), "mine");
     assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
     fs::remove_file(lock).unwrap();
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 pub fn an_rsync_that_outlives_the_run_keeps_the_lock(evidence: &mut Evidence) {
@@ -198,5 +198,5 @@ pub fn an_rsync_that_outlives_the_run_keeps_the_lock(evidence: &mut Evidence) {
     );
     let_go(&sandbox);
     sandbox.rsync("exec /usr/bin/rsync \"$@\"");
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }

@@ -57,7 +57,7 @@ fn disturb(evidence: &mut Evidence, happening: fn(&Path)) -> (Sandbox, Finished)
 
 fn then_mend(evidence: &mut Evidence, sandbox: &Sandbox) {
     on_transfer(sandbox, "");
-    evidence.mend(sandbox);
+    evidence.repair(sandbox);
 }
 
 fn changing(source: &Path) -> PathBuf {
@@ -201,7 +201,7 @@ fn linked(evidence: &mut Evidence, times: u32, happening: &str) -> (Sandbox, Fin
 /// rsync's own code is 24, and `c` would keep its old contents.
 pub fn a_file_of_several_names_that_vanishes_is_cloned_by_the_others(evidence: &mut Evidence) {
     let (sandbox, run) = linked(evidence, 1, "rm b");
-    run.assert_log("file has vanished: ").assert_log("once more for the names that are left.");
+    run.assert_log("file has vanished: ").assert_log("retrying with its remaining names.");
     assert_eq!(fs::read_to_string(sandbox.destination.join("directory/c")).unwrap(), "new contents");
     then_mend(evidence, &sandbox);
 }
@@ -223,7 +223,7 @@ pub fn a_file_of_several_names_that_vanishes_twice_is_23(evidence: &mut Evidence
 /// The other way in which rsync waited for ever. The second look makes the clone exact.
 pub fn a_file_of_several_names_that_becomes_a_link_is_cloned_as_one(evidence: &mut Evidence) {
     let (sandbox, run) = linked(evidence, 1, "rm b && ln -s c b");
-    run.assert_log("it is looked at again (1 of 2)");
+    run.assert_log("nothing else went wrong: retrying (1 of 2)");
     assert_eq!(fs::read_link(sandbox.destination.join("directory/b")).unwrap(), Path::new("c"));
     assert_eq!(fs::read_to_string(sandbox.destination.join("directory/c")).unwrap(), "new contents");
     then_mend(evidence, &sandbox);

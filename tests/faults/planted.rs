@@ -194,7 +194,7 @@ pub fn links_in_the_place_of_the_clones_directories_are_not_followed(evidence: &
     let run = scene.sandbox.clone(&[]);
     run.assert_err("");
     evidence.verify(&scene.sandbox, &run);
-    evidence.mend(&scene.sandbox);
+    evidence.repair(&scene.sandbox);
 }
 
 pub fn a_destination_that_is_a_link_is_refused(evidence: &mut Evidence) {

@@ -36,7 +36,7 @@ pub fn a_signal_during_the_transfer_ends_it_with_20(evidence: &mut Evidence) {
         assert_no_rsync(&sandbox);
         assert_nothing_extra(&sandbox);
         sandbox.rsync("exec /usr/bin/rsync \"$@\"");
-        evidence.mend(&sandbox);
+        evidence.repair(&sandbox);
     }
 }
 
@@ -55,7 +55,7 @@ pub fn a_signal_takes_the_completion_of_an_earlier_run_away_with_it(evidence: &m
     assert_failure(&sandbox, &run, 20, "The clone was interrupted (SIGTERM).", &["error", "id", "stats"]);
     assert_nothing_extra(&sandbox);
     on_transfer(&sandbox, "");
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 pub fn a_second_sigint_ends_at_once_whatever_rsync_does(evidence: &mut Evidence) {
@@ -81,7 +81,7 @@ pub fn a_second_sigint_ends_at_once_whatever_rsync_does(evidence: &mut Evidence)
     assert!(!sandbox.marker("completed").exists());
     assert!(wait_until(|| processes_with(&sandbox.destination).is_empty()), "the fake rsync is still there");
     on_transfer(&sandbox, "");
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 pub fn a_second_sigint_ends_at_once_while_a_disk_hangs(evidence: &mut Evidence) {
@@ -106,7 +106,7 @@ pub fn a_second_sigint_ends_at_once_while_a_disk_hangs(evidence: &mut Evidence) 
     fuse.tell("");
     assert_no_rsync(&sandbox);
     evidence.verify_loss(&sandbox);
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 pub fn a_second_sigterm_waits_for_rsync(evidence: &mut Evidence) {
@@ -133,7 +133,7 @@ pub fn a_second_sigterm_waits_for_rsync(evidence: &mut Evidence) {
     evidence.verify(&sandbox, &run);
     on_transfer(&sandbox, "");
     assert_failure(&sandbox, &run, 20, "The clone was interrupted (SIGTERM).", &["error", "id"]);
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 pub fn a_signal_during_the_pre_clone_script_ends_it_and_nothing_is_cloned(evidence: &mut Evidence) {
@@ -149,7 +149,7 @@ pub fn a_signal_during_the_pre_clone_script_ends_it_and_nothing_is_cloned(eviden
     evidence.verify(&sandbox, &run);
     assert_failure(&sandbox, &run, 20, "The clone was interrupted (SIGINT).", &["error"]);
     assert!(sandbox.names().is_empty());
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 pub fn a_signal_while_the_losses_are_counted_ends_it_and_nothing_is_lost(evidence: &mut Evidence) {
@@ -189,7 +189,7 @@ pub fn a_signal_during_the_post_clone_script_ends_it(evidence: &mut Evidence) {
     evidence.verify(&sandbox, &run);
     assert_failure(&sandbox, &run, 20, sentence, &["error", "id", "stats"]);
     assert_clone_but_for_the_roots_time(&sandbox);
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 /// nohup has SIGHUP ignored, and an administrator who logs out then does not mean the clone.
@@ -234,7 +234,7 @@ pub fn an_rsync_that_is_killed_is_128_and_the_signal(evidence: &mut Evidence) {
         assert_no_rsync(&sandbox);
         evidence.verify(&sandbox, &run);
         sandbox.rsync("exec /usr/bin/rsync \"$@\"");
-        evidence.mend(&sandbox);
+        evidence.repair(&sandbox);
     }
 }
 
@@ -265,7 +265,7 @@ fn signal_generation(evidence: &mut Evidence, generation: usize) {
         assert_no_rsync(&sandbox);
         evidence.verify(&sandbox, &run);
         on_transfer(&sandbox, "");
-        evidence.mend(&sandbox);
+        evidence.repair(&sandbox);
     }
 }
 
@@ -298,7 +298,7 @@ pub fn an_rsync_whose_child_is_killed_hands_its_code_on(evidence: &mut Evidence)
     assert_no_rsync(&sandbox);
     evidence.verify(&sandbox, &run);
     sandbox.rsync("exec /usr/bin/rsync \"$@\"");
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 pub fn of_several_signals_the_first_one_is_told(evidence: &mut Evidence) {
@@ -316,7 +316,7 @@ pub fn of_several_signals_the_first_one_is_told(evidence: &mut Evidence) {
     assert_failure(&sandbox, &run, 20, "The clone was interrupted (SIGHUP).", &["error", "id"]);
     assert_nothing_extra(&sandbox);
     on_transfer(&sandbox, "");
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 /// Sends a signal by its number: those of real time have no name.
@@ -351,7 +351,7 @@ pub fn any_other_signal_that_ends_is_128_and_the_signal(evidence: &mut Evidence)
         assert_no_rsync(&sandbox);
         assert_nothing_extra(&sandbox);
         on_transfer(&sandbox, "");
-        evidence.mend(&sandbox);
+        evidence.repair(&sandbox);
     }
 }
 
@@ -372,7 +372,7 @@ pub fn an_abort_has_a_last_line(evidence: &mut Evidence) {
         assert!(run.out.ends_with(log.lines().last().unwrap().trim_end()) || run.out == log, "{log}\n{run}");
         assert_no_rsync(&sandbox);
         on_transfer(&sandbox, "");
-        evidence.mend(&sandbox);
+        evidence.repair(&sandbox);
     }
 }
 
@@ -396,7 +396,7 @@ pub fn a_limit_of_file_sizes_is_an_error_like_a_full_disk(evidence: &mut Evidenc
         assert!(codes.contains(&run.code), "{run}");
         evidence.verify(&sandbox, &run);
         assert!(run.err.contains(" cannot be written any more: File too large. The run goes on.\n"), "{run}");
-        evidence.mend(&sandbox);
+        evidence.repair(&sandbox);
     }
 }
 
@@ -413,7 +413,7 @@ pub fn a_broken_pipe_does_not_end_the_run(evidence: &mut Evidence) {
     let run = run.finish();
     evidence.verify(&sandbox, &run);
     on_transfer(&sandbox, "");
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 /// Memory is refused at ever later moments: whatever the run was doing, its end is one of the table, and the log has a last
@@ -451,5 +451,5 @@ pub fn a_run_that_gets_no_memory_has_a_documented_end(evidence: &mut Evidence) {
         }
     }
     assert_eq!(runs, 20);
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }

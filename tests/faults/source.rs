@@ -36,7 +36,7 @@ pub fn a_source_whose_device_goes_away_is_71(evidence: &mut Evidence) {
     disk.give_back(&image);
     evidence.verify_loss(&sandbox);
     on_transfer(&sandbox, "");
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 pub fn a_source_that_shuts_down_is_71(evidence: &mut Evidence) {
@@ -61,7 +61,7 @@ pub fn a_source_that_shuts_down_is_71(evidence: &mut Evidence) {
     disk.repair();
     evidence.verify_loss(&sandbox);
     on_transfer(&sandbox, "");
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 pub fn one_file_that_cannot_be_read_is_23_and_named(evidence: &mut Evidence) {
@@ -78,7 +78,7 @@ pub fn one_file_that_cannot_be_read_is_23_and_named(evidence: &mut Evidence) {
     run.assert_log(&format!("]:   {}\n", text(&fuse.path().join("002"))));
     assert_eq!(sandbox.names(), ["000", "001", "003"]);
     fuse.tell("");
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 pub fn only_one_file_and_that_cannot_be_read_is_71(evidence: &mut Evidence) {
@@ -97,7 +97,7 @@ pub fn only_one_file_and_that_cannot_be_read_is_71(evidence: &mut Evidence) {
     assert_failure(&sandbox, &run, 71, &sentence, &["error", "id", "stats"]);
     assert!(sandbox.names().is_empty());
     fuse.tell("");
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 pub fn a_damaged_inode_is_23_and_named(evidence: &mut Evidence) {
@@ -119,7 +119,7 @@ pub fn a_damaged_inode_is_23_and_named(evidence: &mut Evidence) {
     assert_eq!(sandbox.names(), ["000", "001", "003", "lost+found"]);
     disk.repair();
     evidence.verify_loss(&sandbox);
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 pub fn a_file_that_vanishes_at_its_attributes_is_no_failure(evidence: &mut Evidence) {
@@ -138,7 +138,7 @@ pub fn a_file_that_vanishes_at_its_attributes_is_no_failure(evidence: &mut Evide
     evidence.verify(&sandbox, &run);
     run.assert_code(0)
         .assert_log("No such file or directory (2)")
-        .assert_log("it is looked at again (1 of 2)");
+        .assert_log("nothing else went wrong: retrying (1 of 2)");
     // What is gone is gone from the clone as well, although rsync skips deletions after such a message.
     assert_eq!(sandbox.names(), ["000", "002"]);
 }
@@ -152,7 +152,7 @@ pub fn a_log_that_is_truncated_is_no_failure(evidence: &mut Evidence) {
     evidence.watch_at(&fuse.backing(), &sandbox.destination);
     let run = sandbox.clone(&[]);
     evidence.verify(&sandbox, &run);
-    run.assert_code(0).assert_log("it is looked at again (1 of 2)");
+    run.assert_code(0).assert_log("nothing else went wrong: retrying (1 of 2)");
     assert_eq!(std::fs::metadata(sandbox.destination.join("001")).unwrap().len(), 0);
     assert_eq!(sandbox.names(), ["000", "001", "002", "003"]);
 }
@@ -192,7 +192,7 @@ pub fn a_source_that_is_gone_from_the_start_does_not_wipe_the_destination(eviden
     assert_eq!(sandbox.names(), ["000", "001", "lost+found"]);
     disk.mount_again();
     evidence.verify(&sandbox, &run);
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
     assert_nothing_extra(&sandbox);
 }
 
@@ -214,7 +214,7 @@ pub fn a_disk_mounted_in_a_dead_source_does_not_prove_it_alive(evidence: &mut Ev
     assert!(run.err.contains(" became unreadable during the clone: Input/output error. "), "{run}");
     evidence.verify_loss(&sandbox);
     fuse.tell("");
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 fn quarter_megabytes_at(dir: &std::path::Path) {

@@ -26,7 +26,7 @@ pub fn a_disk_without_room_for_attributes_is_74(evidence: &mut Evidence) {
     evidence.verify(&sandbox, &run);
     run.assert_log("setxattr(").assert_log("No space left on device (28)");
     fs::remove_file(disk.path().join("filler")).unwrap();
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 pub fn attributes_that_a_filesystem_cannot_keep_are_89(evidence: &mut Evidence) {
@@ -45,7 +45,7 @@ pub fn attributes_that_a_filesystem_cannot_keep_are_89(evidence: &mut Evidence) 
     run.assert_log(&format!("Cannot be held: {}: its attributes do not fit.\n", text(&file)))
         .assert_no_log("is full");
     xattr::remove(&file, "trusted.large").unwrap();
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 /// Fills a disk to the last block when rsync has ended: only our own markers are still to be written.
@@ -65,7 +65,7 @@ fn full_at_the_markers(evidence: &mut Evidence, disk: &Path, filling: &str) {
         }
     }
     on_transfer(&sandbox, "");
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 pub fn a_full_disk_has_room_for_the_markers(evidence: &mut Evidence) {
@@ -93,5 +93,5 @@ pub fn a_lock_without_room_is_taken_on_the_destination(evidence: &mut Evidence) 
     let run = sandbox.clone(&[]);
     evidence.verify(&sandbox, &run);
     drop(mounted);
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }

@@ -52,7 +52,7 @@ pub fn an_rsync_that_does_nothing_is_given_up_with_30(evidence: &mut Evidence) {
         assert_stalled(&run, &["error", "id"], &sandbox);
         assert!(processes_with(&sandbox.destination).is_empty(), "it is still there");
         on_transfer(&sandbox, "");
-        evidence.mend(&sandbox);
+        evidence.repair(&sandbox);
     }
 }
 
@@ -81,7 +81,7 @@ pub fn a_slow_transfer_is_not_given_up(evidence: &mut Evidence) {
     let run = sandbox.clone(&LIMIT);
     evidence.verify(&sandbox, &run);
     assert!(began.elapsed() > Duration::from_secs(4), "{:?}", began.elapsed());
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 pub fn another_attempt_follows_a_stall(evidence: &mut Evidence) {
@@ -96,7 +96,7 @@ pub fn another_attempt_follows_a_stall(evidence: &mut Evidence) {
     let run = sandbox.clone(&["--stall-timeout", "2s", "--retries", "1", "--retry-wait", "1ms"]);
     evidence.verify(&sandbox, &run);
     run.assert_log("Attempt 1 of 2: time-out in sending or receiving data. The next begins in 1ms.");
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 /// The process that serves a filesystem, stopped.
@@ -144,7 +144,7 @@ pub fn a_source_that_stops_answering_is_30(evidence: &mut Evidence) {
     assert_no_rsync(&sandbox);
     evidence.verify_loss(&sandbox);
     on_transfer(&sandbox, "");
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }
 
 pub fn a_destination_that_stops_answering_is_30_and_not_waited_for(evidence: &mut Evidence) {
@@ -210,5 +210,5 @@ pub fn an_exchange_that_makes_rsync_hang_is_given_up_with_30(evidence: &mut Evid
     evidence.verify_loss(&sandbox);
     assert_ne!(fs::read_to_string(sandbox.destination.join("directory/b")).unwrap(), "secret");
     on_transfer(&sandbox, "");
-    evidence.mend(&sandbox);
+    evidence.repair(&sandbox);
 }

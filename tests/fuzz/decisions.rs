@@ -81,7 +81,8 @@ pub fn markers(data: &[u8]) {
 /// The answer holds one line for each that is meant, whatever the files say.
 fn answered(place: &Place, state: Option<&State>) {
     let limits = Limits { warning: 26 * 3600, critical: 50 * 3600 };
-    let ending = evaluate(&Facts { place, state: Ok(state), stem: ".me.jedda.counterpart.", now: NOW }, limits);
+    let ending =
+        evaluate(&Facts { place, state: Ok(state), stem: ".me.jedda.counterpart.", now: NOW }, limits);
     let lines = ending.details.len();
     let (status, text) = answer(&[("/destination".to_owned(), ending.clone())], limits);
     assert!(text.starts_with("CLONE ") && text.ends_with('\n'));

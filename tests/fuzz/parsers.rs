@@ -41,7 +41,7 @@ pub const PARSERS: [(&str, Parser); 32] = [
     ("left_out", left_out),
     ("lines", lines),
     ("locks", locks),
-    ("marks", markers),
+    ("markers", markers),
     ("metrics", metrics),
     ("mounts", mounts),
     ("mysql", mysql),

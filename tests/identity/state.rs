@@ -96,7 +96,7 @@ fn a_refusal_is_recorded_and_changes_nothing_else() {
         [&last["exit_code"], &last["outcome"]],
         [&serde_json::json!(88), &serde_json::json!("failed")]
     );
-    assert!(last["reason"].as_str().unwrap().contains("is not the one it was"), "{last}");
+    assert!(last["reason"].as_str().unwrap().contains("has changed"), "{last}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Links that are parted.
+//! Links that are separated.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, lchown, symlink};

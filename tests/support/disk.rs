@@ -134,11 +134,11 @@ impl LoopDisk {
         must("mount again", run("mount", [self.device().as_os_str(), self.path().as_os_str()]));
     }
 
-    /// Unmounts the filesystem, mends what is wrong with it, and mounts it again: what is unwritten is lost.
+    /// Unmounts the filesystem, repairs what is wrong with it, and mounts it again: what is unwritten is lost.
     pub fn repair(&self) {
         must("unmount", run("umount", [self.path()]));
         let check = [OsStr::new("-f"), OsStr::new("-y"), self.device().as_os_str()];
-        // It ends with 1 when it has mended something; what has no ext filesystem is left to the mount.
+        // It ends with 1 when it has repaired something; what has no ext filesystem is left to the mount.
         let _ = run("e2fsck", check);
         self.mount_again();
     }

@@ -102,7 +102,7 @@ pub struct Evidence {
     codes: BTreeSet<i32>,
     losses: Vec<String>,
     compared: usize,
-    mended: usize,
+    repaired: usize,
 }
 
 impl Evidence {
@@ -115,7 +115,7 @@ impl Evidence {
             codes: BTreeSet::new(),
             losses: Vec::new(),
             compared: 0,
-            mended: 0,
+            repaired: 0,
         }
     }
 
@@ -277,9 +277,9 @@ impl Evidence {
         self.lose("it says that it is complete", differences.iter().map(ToString::to_string).collect());
     }
 
-    /// Makes the clone that is right now that the fault is mended, and asserts that it is exact.
+    /// Makes the clone that is right now that the fault is repaired, and asserts that it is exact.
     #[track_caller]
-    pub fn mend(&mut self, sandbox: &Sandbox) {
+    pub fn repair(&mut self, sandbox: &Sandbox) {
         self.mend_with(sandbox, &[]);
     }
 
@@ -296,7 +296,7 @@ impl Evidence {
         run.assert_code(0).assert_err("");
         assert_eq!(sandbox.markers(), ["completed", "id", "stats"], "{run}");
         assert_same(&sandbox.source, &sandbox.destination, &self.options);
-        self.mended += 1;
+        self.repaired += 1;
     }
 
     fn lose(&mut self, what: &str, mut changes: Vec<String>) {
@@ -330,7 +330,7 @@ impl Evidence {
 
     /// Whether the next clone was exact, where there was one.
     pub fn was_mended(&self) -> &'static str {
-        if self.mended > 0 { "yes" } else { "-" }
+        if self.repaired > 0 { "yes" } else { "-" }
     }
 }
 

@@ -44,6 +44,12 @@ pub fn many_files(root: &Path, count: usize, bytes_each: usize) {
     }
 }
 
+/// How many files the directories of a root hold by now, of those that [`many_files`] makes.
+pub fn many_of(root: &Path) -> usize {
+    let names = |dir: &Path| fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    names(root).filter(|dir| dir.is_dir()).map(|dir| names(&dir).count()).sum()
+}
+
 /// Makes one file whose relative path is longer than any system call takes, and returns that path.
 pub fn over_long_path(root: &Path) -> PathBuf {
     let path = deep_file(root, "over-long", 5000);

@@ -45,16 +45,16 @@ pub struct Dirs {
     spool: Spool,
 }
 
-/// What [`Dirs::mend`] could not do.
+/// What [`Dirs::repair`] could not do.
 #[derive(Debug, Default)]
-pub struct Mended {
+pub struct Repaired {
     /// How many directories are not as they were.
     pub failed: u64,
     /// The first of them, relative to the net, and why.
     pub problem: Option<(PathBuf, io::Error)>,
 }
 
-impl Mended {
+impl Repaired {
     fn note(&mut self, way: &[Level], error: io::Error) {
         self.failed += 1;
         self.problem.get_or_insert_with(|| (way.iter().map(|level| &level.name).collect(), error));
@@ -188,22 +188,22 @@ impl Dirs {
     /// Gives the directories in the net their properties, and makes those that are gone from the destination and had nothing
     /// in them that rsync would have moved.
     #[must_use]
-    pub fn mend(&self, destination: &Dir, net: &Dir) -> Mended {
-        let mut mended = Mended::default();
+    pub fn repair(&self, destination: &Dir, net: &Dir) -> Repaired {
+        let mut repaired = Repaired::default();
         let mut way = Vec::new();
-        if let Err(error) = self.mend_all(destination, net, &mut way, &mut mended) {
-            mended.note(&way, error);
+        if let Err(error) = self.repair_all(destination, net, &mut way, &mut repaired) {
+            repaired.note(&way, error);
         }
-        mended
+        repaired
     }
 
     /// The error is one after which nothing more can be done.
-    fn mend_all(
+    fn repair_all(
         &self,
         destination: &Dir,
         net: &Dir,
         way: &mut Vec<Level>,
-        mended: &mut Mended,
+        repaired: &mut Repaired,
     ) -> io::Result<()> {
         let mut there = Cursor::new(destination)?;
         let mut kept = Cursor::new(net)?;
@@ -215,7 +215,7 @@ impl Dirs {
             }
             let (depth, level) = self.level(&note)?;
             while way.len() > depth {
-                self.leave(way, &mut there, &mut kept, mended)?;
+                self.leave(way, &mut there, &mut kept, repaired)?;
             }
             // The root is no directory of the net's.
             let Some(above) = way.last() else {
@@ -234,11 +234,11 @@ impl Dirs {
                 (level.stays, level.is_open, level.in_net) = (found.stays, found.is_open, found.in_net);
             }
             if let Some(error) = found.problem {
-                mended.note(way, error);
+                repaired.note(way, error);
             }
         }
         while way.len() > 1 {
-            self.leave(way, &mut there, &mut kept, mended)?;
+            self.leave(way, &mut there, &mut kept, repaired)?;
         }
         Ok(())
     }
@@ -249,14 +249,14 @@ impl Dirs {
         way: &mut Vec<Level>,
         there: &mut Cursor,
         kept: &mut Cursor,
-        mended: &mut Mended,
+        repaired: &mut Repaired,
     ) -> io::Result<()> {
         let Some(level) = way.last() else { return Ok(()) };
         if level.is_open
             && let Err(error) = there.leave()
         {
             // Nothing more is known of what stays: no directory is made that may be there.
-            mended.note(way, error);
+            repaired.note(way, error);
             for level in way.iter_mut() {
                 (level.stays, level.is_open) = (true, false);
             }
@@ -265,7 +265,7 @@ impl Dirs {
         if level.in_net {
             let dir = kept.leave()?;
             if let Err(error) = self.give(level, &dir) {
-                mended.note(way, error);
+                repaired.note(way, error);
             }
         }
         way.pop();

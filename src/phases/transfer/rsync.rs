@@ -59,7 +59,7 @@ pub fn clone(
     // Whoever unplugged the disk during a wait must not find it filled below its mount point.
     ends.ensure_in_place(run)?;
     // Each start gets a net of its own: a second one would put its leavings over those of the first.
-    let net = safety_net::cast(run, ends, nets)?;
+    let net = safety_net::create(run, ends, nets)?;
     let purpose = Purpose::Clone { progress: Screen::is_terminal() };
     let command = command(run, rsync, ends, rules, purpose, net.as_ref())?;
     info!("Cloning.");
