@@ -78,12 +78,12 @@ impl Source {
         found.extend(
             inline.find_iter(&rest).map(|path| path.as_str().split("::").map(str::to_owned).collect()),
         );
-        found.into_iter().filter_map(|path| self.absolute(path, files)).collect()
+        found.into_iter().filter_map(|path| self.absolute(&path, files)).collect()
     }
 
-    fn absolute(&self, path: Module, files: &BTreeSet<Module>) -> Option<Module> {
+    fn absolute(&self, path: &[String], files: &BTreeSet<Module>) -> Option<Module> {
         let mut base = self.module();
-        let mut rest = path.as_slice();
+        let mut rest = path;
         match rest.first()?.as_str() {
             "crate" | "counterpart" => {
                 base.clear();

@@ -14,7 +14,6 @@ mod probe;
 use std::io;
 
 use log::info;
-use nix::errno::Errno;
 
 use crate::display;
 use crate::failure::Failure;
@@ -84,10 +83,6 @@ fn try_out(run: &Run<'_>, ends: &Endpoints, rules: &Rules, survey: &Survey) -> i
         }
         outcome => outcome,
     }
-}
-
-fn is_no_room(error: &io::Error) -> bool {
-    [Errno::ENOSPC, Errno::EDQUOT].iter().any(|errno| error.raw_os_error() == Some(*errno as i32))
 }
 
 /// Looks for what is too much for the destination; `None` where nothing can be.
