@@ -17,6 +17,7 @@ use log::info;
 
 use crate::display;
 use crate::failure::Failure;
+use crate::fs::is_no_room;
 use crate::logging::warning;
 use crate::phases::capacity::holds::Capacity;
 use crate::phases::census::left_out;
