@@ -2,11 +2,14 @@
 
 mod meaning;
 mod public;
+mod reason;
 pub mod refusal;
 
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
+
+pub use reason::Reason;
 
 use crate::display;
 use crate::exit_code::{ExitCode, Signal};
@@ -28,7 +31,8 @@ pub enum Failure {
         /// The source.
         path: PathBuf,
         /// The reason.
-        why: String,
+        #[source]
+        why: Reason,
     },
     /// The source holds nothing: a clone of it would wipe the destination.
     #[error(
@@ -45,7 +49,8 @@ pub enum Failure {
         /// The destination.
         path: PathBuf,
         /// The reason.
-        why: String,
+        #[source]
+        why: Reason,
     },
     /// There is nothing at the destination's path.
     #[error(
@@ -63,7 +68,8 @@ pub enum Failure {
         /// The exclusion file.
         path: PathBuf,
         /// The reason.
-        why: String,
+        #[source]
+        why: Reason,
     },
     /// A script cannot be executed.
     #[error("The {which} script {} cannot be executed: {why}.", display::path(path))]
@@ -73,7 +79,8 @@ pub enum Failure {
         /// The script.
         path: PathBuf,
         /// The reason.
-        why: String,
+        #[source]
+        why: Reason,
     },
     /// A script failed, and `--strict-scripts` was given.
     #[error("The {which} script {} failed: {how}.", display::path(path))]
@@ -91,7 +98,8 @@ pub enum Failure {
         /// The source.
         path: PathBuf,
         /// The reason.
-        why: String,
+        #[source]
+        why: Reason,
     },
     /// The destination could be written when the run began and cannot any more.
     #[error(
@@ -102,7 +110,8 @@ pub enum Failure {
         /// The destination.
         path: PathBuf,
         /// The reason.
-        why: String,
+        #[source]
+        why: Reason,
     },
     /// rsync cannot translate an access control entry.
     #[error(
@@ -252,7 +261,8 @@ pub enum Failure {
         /// The destination.
         path: PathBuf,
         /// What was expected, what was found, and what to do; whole sentences.
-        why: String,
+        #[source]
+        why: Reason,
     },
     /// Whether the destination is the one it was is not known.
     #[error("The destination {} cannot be verified: {why}", display::path(path))]
@@ -260,7 +270,8 @@ pub enum Failure {
         /// The destination.
         path: PathBuf,
         /// What cannot be found out, and what to do; whole sentences.
-        why: String,
+        #[source]
+        why: Reason,
     },
     /// The source lies on another filesystem than at the last clone.
     #[error(
@@ -271,7 +282,8 @@ pub enum Failure {
         /// The source.
         path: PathBuf,
         /// What was expected and what was found; whole sentences.
-        why: String,
+        #[source]
+        why: Reason,
     },
     /// What the source held at the last complete clone cannot be read.
     #[error(
@@ -282,7 +294,8 @@ pub enum Failure {
         /// The source.
         path: PathBuf,
         /// What cannot be read, and why.
-        why: String,
+        #[source]
+        why: Reason,
     },
     /// The clone would delete what the run itself writes.
     #[error(
@@ -304,7 +317,8 @@ pub enum Failure {
         /// The destination.
         path: PathBuf,
         /// What was expected, what was found, and what to do; whole sentences.
-        why: String,
+        #[source]
+        why: Reason,
     },
     /// The destination lies where disks are mounted, and none is.
     #[error(
@@ -350,7 +364,8 @@ pub enum Failure {
         /// The destination.
         path: PathBuf,
         /// How that shows, and what to do; whole sentences.
-        why: String,
+        #[source]
+        why: Reason,
     },
     /// The system volume of macOS 11 and later.
     #[error(
@@ -437,7 +452,8 @@ pub enum Failure {
         /// The destination.
         path: PathBuf,
         /// The reason.
-        why: String,
+        #[source]
+        why: Reason,
     },
     /// The backup directory cannot be used.
     #[error("The backup directory {} cannot be used: {why}.", display::path(path))]
@@ -445,13 +461,15 @@ pub enum Failure {
         /// The directory.
         path: PathBuf,
         /// The reason.
-        why: String,
+        #[source]
+        why: Reason,
     },
     /// No password for the server backup.
     #[error("No password for the server backup: {why}. Store one with: {command}")]
     NoPassword {
         /// The reason.
-        why: String,
+        #[source]
+        why: Reason,
         /// The command that stores one.
         command: String,
     },
@@ -459,7 +477,8 @@ pub enum Failure {
     #[error("A server backup is not supported here: {why}.")]
     BackupUnsupported {
         /// What was looked for.
-        why: String,
+        #[source]
+        why: Reason,
     },
     /// No serveradmin.
     #[error("serveradmin was not found at {}. Is Server.app installed?", display::path(path))]
@@ -479,19 +498,22 @@ pub enum Failure {
         /// Which server, as shown.
         server: String,
         /// The reason, with the dumper's own words.
-        why: String,
+        #[source]
+        why: Reason,
     },
     /// The directory could not be archived.
     #[error("The directory could not be archived: {why}.")]
     DirectoryNotArchived {
         /// The reason, with the archiver's own words.
-        why: String,
+        #[source]
+        why: Reason,
     },
     /// The settings of the services could not be dumped.
     #[error("The service settings could not be dumped: {why}.")]
     SettingsNotDumped {
         /// The reason.
-        why: String,
+        #[source]
+        why: Reason,
     },
     /// The safety net cannot be used.
     #[error("The safety net {} cannot be used: {why}.", display::path(path))]
@@ -499,7 +521,8 @@ pub enum Failure {
         /// Its directory.
         path: PathBuf,
         /// The reason.
-        why: String,
+        #[source]
+        why: Reason,
     },
     /// An rsync that loses what it was to keep.
     #[error(
@@ -519,7 +542,8 @@ pub enum Failure {
         /// The mark.
         path: PathBuf,
         /// The reason.
-        why: String,
+        #[source]
+        why: Reason,
     },
 }
 

@@ -59,7 +59,7 @@ pub fn standing(run: &Run<'_>, destination: &Destination) -> Result<Standing, Fa
     run.go_on()?;
     let unusable = |error: io::Error| Failure::DestinationUnusable {
         path: run.plan.destination.clone(),
-        why: display::reason(&error),
+        why: error.into(),
     };
     if holds_nothing(run, destination).map_err(unusable)? {
         return Ok(Standing::Empty);

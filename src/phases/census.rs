@@ -36,7 +36,8 @@ pub use tally::count;
 /// warning.
 pub fn check(run: &Run<'_>, ends: &Endpoints, rules: &mut Rules) -> Result<Survey, Failure> {
     run.go_on()?;
-    let unreadable = |why: String| Failure::SourceUnreadable { path: run.plan.source.clone(), why };
+    let unreadable =
+        |why: String| Failure::SourceUnreadable { path: run.plan.source.clone(), why: why.into() };
     let dir = &ends.source.dir;
     let left_out = left_out(run, ends, rules);
     let attributes = needs::wants_attributes(ends);

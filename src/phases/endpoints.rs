@@ -165,24 +165,24 @@ fn refuse_empty(run: &Run<'_>, source: &Source) -> Result<(), Failure> {
             || is_filesystems_own(run.host.platform, name)
             || destination == Some(name)
     };
-    let names = source.dir.names().map_err(|error| unreadable(run, &error))?;
+    let names = source.dir.names().map_err(|error| unreadable(run, error))?;
     if names.iter().all(|name| stays(name)) {
         return Err(Failure::SourceEmpty { path: run.plan.source.clone() });
     }
     Ok(())
 }
 
-fn unreadable(run: &Run<'_>, error: &io::Error) -> Failure {
-    Failure::SourceUnreadable { path: run.plan.source.clone(), why: display::reason(error) }
+fn unreadable(run: &Run<'_>, error: io::Error) -> Failure {
+    Failure::SourceUnreadable { path: run.plan.source.clone(), why: error.into() }
 }
 
 /// The source, whatever it holds.
 fn open_source(run: &Run<'_>) -> Result<Source, Failure> {
-    let dir = Dir::reach(&run.plan.source).map_err(|error| unreadable(run, &error))?;
+    let dir = Dir::reach(&run.plan.source).map_err(|error| unreadable(run, error))?;
     // Its directories come and go with what is mounted on them, and a look at one may wait for a server.
     if Kind::of(&dir).is_ok_and(Kind::is_automounter) {
         let why = "it belongs to an automounter, which shows only what is mounted just now".to_owned();
-        return Err(Failure::SourceUnreadable { path: run.plan.source.clone(), why });
+        return Err(Failure::SourceUnreadable { path: run.plan.source.clone(), why: why.into() });
     }
     let is_system = match run.host.platform {
         Platform::MacOs(_) => macos::exclusions::is_system(dir.path()),
@@ -204,7 +204,7 @@ pub fn is_filesystems_own(platform: Platform, name: &OsStr) -> bool {
 /// The destination alone: it is a directory that can be written, so far as that can be told without writing.
 pub fn destination(run: &Run<'_>) -> Result<Dir, Failure> {
     let path = &run.plan.destination;
-    let unusable = |why: String| Failure::DestinationUnusable { path: path.clone(), why };
+    let unusable = |why: String| Failure::DestinationUnusable { path: path.clone(), why: why.into() };
     let found = std::fs::symlink_metadata(path).map_err(|error| {
         if error.kind() == io::ErrorKind::NotFound {
             Failure::DestinationMissing { path: path.clone() }
@@ -372,13 +372,12 @@ impl Endpoints {
     /// Without a view this is all that keeps rsync away from what lies below an unmounted disk. With one it tells of a
     /// source or a destination that was taken away while it was cloned.
     pub fn ensure_in_place(&self, run: &Run<'_>) -> Result<(), Failure> {
-        self.source.is_in_place().map_err(|error| Failure::SourceLost {
-            path: run.plan.source.clone(),
-            why: display::reason(&error),
-        })?;
+        self.source
+            .is_in_place()
+            .map_err(|error| Failure::SourceLost { path: run.plan.source.clone(), why: error.into() })?;
         self.destination.is_in_place().map_err(|error| Failure::DestinationLost {
             path: run.plan.destination.clone(),
-            why: display::reason(&error),
+            why: error.into(),
         })
     }
 }

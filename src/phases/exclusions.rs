@@ -83,7 +83,7 @@ pub fn check(run: &Run<'_>) -> Result<(), Failure> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let unreadable = |why: String| Failure::ExcludesUnreadable { path: path.to_owned(), why };
+    let unreadable = |why: String| Failure::ExcludesUnreadable { path: path.to_owned(), why: why.into() };
     // rsync itself takes a directory for a file without rules, and clones everything.
     if std::fs::metadata(path).is_ok_and(|metadata| metadata.is_dir()) {
         return Err(unreadable("it is a directory".to_owned()));

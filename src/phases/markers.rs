@@ -68,7 +68,7 @@ const RESERVE: usize = 4096;
 pub fn begin(run: &Run<'_>, ends: &Endpoints) -> Result<Option<Reserve>, Failure> {
     run.go_on()?;
     ends.ensure_in_place(run)?;
-    begin_in(run, &ends.destination).map_err(|(marker, error)| not_written(run, &marker, &error))
+    begin_in(run, &ends.destination).map_err(|(marker, error)| not_written(run, &marker, error))
 }
 
 fn begin_in(run: &Run<'_>, destination: &Destination) -> Result<Option<Reserve>, (OsString, io::Error)> {
@@ -169,7 +169,7 @@ pub fn write(
     };
     let written = Written(counted);
     succeed(run, dir, reserve, &counted, outcome.exit_code()).map_err(|(marker, error)| {
-        written.withdraw(run, ends, not_written(run, &run.plan.prefix.marker(marker), &error))
+        written.withdraw(run, ends, not_written(run, &run.plan.prefix.marker(marker), error))
     })?;
     if completion == Completion::Vanished {
         run.warn_publicly(
@@ -243,12 +243,12 @@ fn write_statistics(
     dir.replace(&run.plan.prefix.marker(Marker::Statistics), MODE, text.as_bytes())
 }
 
-fn not_written(run: &Run<'_>, marker: &OsStr, error: &io::Error) -> Failure {
-    if is_no_room(error) {
-        let what = format!("{}: {}", display::name(marker), display::reason(error));
+fn not_written(run: &Run<'_>, marker: &OsStr, error: io::Error) -> Failure {
+    if is_no_room(&error) {
+        let what = format!("{}: {}", display::name(marker), display::reason(&error));
         return Failure::DestinationFull { path: run.plan.destination.clone(), what };
     }
-    Failure::MarkerNotWritten { path: run.plan.destination.join(marker), why: display::reason(error) }
+    Failure::MarkerNotWritten { path: run.plan.destination.join(marker), why: error.into() }
 }
 
 /// Leaves the reason of a failure at the destination.

@@ -24,7 +24,7 @@ pub fn resolve(run: &Run<'_>) -> Result<Option<Secret>, Failure> {
         Some(BackupPassword::Stored) => password_store::load(run.host, run.interrupts, &run.plan.prefix)
             .map(Some)
             .map_err(|error| Failure::NoPassword {
-                why: error.to_string(),
+                why: error.to_string().into(),
                 command: format!("counterpart setpass -g {}", run.plan.prefix),
             }),
     }

@@ -91,7 +91,7 @@ pub fn make_ready(run: &Run<'_>, destination: &Destination, census: &Census) -> 
         Nets { census: *census, was_complete, has_started: false, made: Vec::new(), giving: Giving::Nothing };
     let growth = census::growth(run, &destination.dir, census);
     let wanted = match run.plan.safety_net {
-        Some(days) => growth.max(tidied(run, destination, days).map_err(|error| unusable(run, &error))?),
+        Some(days) => growth.max(tidied(run, destination, days).map_err(|error| unusable(run, error))?),
         None => growth,
     };
     if wanted > 0
@@ -224,7 +224,7 @@ pub fn create(run: &Run<'_>, ends: &Endpoints, nets: &mut Nets) -> Result<Option
     };
     let net = made();
     run.go_on()?;
-    let net = net.map_err(|error| unusable(run, &error))?;
+    let net = net.map_err(|error| unusable(run, error))?;
     nets.made.push(net.name);
     Ok(Some(net))
 }
@@ -241,12 +241,12 @@ fn remove_leftovers(run: &Run<'_>, ends: &Endpoints) {
     }
 }
 
-fn unusable(run: &Run<'_>, error: &io::Error) -> Failure {
-    let why = display::reason(error);
-    if is_no_room(error) {
-        return Failure::DestinationFull { path: run.plan.destination.clone(), what: why };
+fn unusable(run: &Run<'_>, error: io::Error) -> Failure {
+    if is_no_room(&error) {
+        let what = display::reason(&error);
+        return Failure::DestinationFull { path: run.plan.destination.clone(), what };
     }
-    Failure::SafetyNet { path: run.plan.destination.join(run.plan.prefix.safety_net()), why }
+    Failure::SafetyNet { path: run.plan.destination.join(run.plan.prefix.safety_net()), why: error.into() }
 }
 
 impl Net {

@@ -39,8 +39,11 @@ pub fn check(run: &Run<'_>) -> Result<(), Failure> {
 /// Checks one of them, if it was named.
 pub fn check_of(run: &Run<'_>, which: Moment) -> Result<(), Failure> {
     let Some(path) = named(run, which) else { return Ok(()) };
-    let interpreter =
-        check_one(path).map_err(|why| Failure::ScriptNotExecutable { which, path: path.to_owned(), why })?;
+    let interpreter = check_one(path).map_err(|why| Failure::ScriptNotExecutable {
+        which,
+        path: path.to_owned(),
+        why: why.into(),
+    })?;
     for program in [Some(path), interpreter.as_deref()].into_iter().flatten() {
         warn_of_strangers(run, which, program);
     }
@@ -211,7 +214,7 @@ fn execute(run: &Run<'_>, which: Moment, path: &Path, outcome: Option<&Outcome>)
     let end = end.map_err(|error| Failure::ScriptNotExecutable {
         which,
         path: path.to_owned(),
-        why: display::reason(&error),
+        why: error.into(),
     })?;
     if end == End::Exited(0) {
         info!("The {which} script ended with exit code 0.");

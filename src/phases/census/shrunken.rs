@@ -31,7 +31,7 @@ pub fn before(run: &Run<'_>, destination: &Destination) -> Result<Option<Totals>
             let why =
                 format!("the statistics of the last clone cannot be read ({})", display::reason(&error));
             if !run.plan.allow_shrink {
-                return Err(Failure::ShrinkUnknown { path: run.plan.source.clone(), why });
+                return Err(Failure::ShrinkUnknown { path: run.plan.source.clone(), why: why.into() });
             }
             warning(format_args!("{why}. Whether the source has shrunk is not known."));
             Ok(None)

@@ -91,7 +91,7 @@ enum Objection {
 pub fn check(run: &Run<'_>, dir: &Dir) -> Result<Acceptance, Failure> {
     let found = look(run, dir).map_err(|error| Failure::DestinationUnusable {
         path: run.plan.destination.clone(),
-        why: display::reason(&error),
+        why: error.into(),
     })?;
     let known = match known(run) {
         Ok(known) => known,
@@ -175,7 +175,7 @@ fn known(run: &Run<'_>) -> Result<Vec<Disk>, Failure> {
                 "what this machine remembers of it, in {}, cannot be read ({error}). If the disk is right, run once with \
                  --adopt, which rewrites it.",
                 display::path(&run.host.state_dir)
-            ),
+            ).into(),
         });
     }
     run.warn_publicly(format_args!(
@@ -202,7 +202,7 @@ fn unmounted(run: &Run<'_>, found: &Found, known: &[Disk]) -> Option<Failure> {
              disk; if the directory is meant from now on, run once with --adopt.",
             name_of(&last.id, last.filesystem.as_deref()),
             last.mount_point
-        ),
+        ).into(),
     })
 }
 
@@ -291,7 +291,7 @@ fn refusal(run: &Run<'_>, objection: &Objection, found: &Found, known: &[Disk]) 
             names_of(known)
         ),
     };
-    Failure::DestinationChanged { path: run.plan.destination.clone(), why }
+    Failure::DestinationChanged { path: run.plan.destination.clone(), why: why.into() }
 }
 
 fn name_of(id: &str, filesystem: Option<&str>) -> String {

@@ -48,15 +48,14 @@ pub fn refuse_measured(run: &Run<'_>, dir: &Dir) -> Result<(), Failure> {
         )),
         // No room says nothing about owners, and the clone may well make some.
         Err(error) if is_no_room(&error) => Ok(()),
-        Err(error) => Err(Failure::DestinationUnusable {
-            path: run.plan.destination.clone(),
-            why: display::reason(&error),
-        }),
+        Err(error) => {
+            Err(Failure::DestinationUnusable { path: run.plan.destination.clone(), why: error.into() })
+        }
     }
 }
 
 fn refusal(run: &Run<'_>, why: String) -> Failure {
-    Failure::IgnoresOwnership { path: run.plan.destination.clone(), why }
+    Failure::IgnoresOwnership { path: run.plan.destination.clone(), why: why.into() }
 }
 
 /// What the system tells about owners there.

@@ -19,7 +19,7 @@ pub fn check(run: &Run<'_>, source: &Dir, acceptance: &mut Acceptance) -> Result
     let objection = acceptance.source_before().and_then(|before| objection(run, before, &now));
     acceptance.keep_source(now);
     let Some(why) = objection.filter(|_| !run.plan.allow_shrink) else { return Ok(()) };
-    let refusal = Failure::SourceChanged { path: run.plan.source.clone(), why };
+    let refusal = Failure::SourceChanged { path: run.plan.source.clone(), why: why.into() };
     if run.mode.only_warns() {
         warning(format_args!("a real run would be refused with code 76. {refusal}"));
         return Ok(());

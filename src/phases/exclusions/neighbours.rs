@@ -54,7 +54,7 @@ pub fn protect(run: &Run<'_>, ends: &Endpoints, rules: &mut Rules) -> Result<(),
     run.go_on()?;
     let found = survey(run, ends).map_err(|error| Failure::DestinationUnusable {
         path: run.plan.destination.clone(),
-        why: display::reason(&error),
+        why: error.into(),
     })?;
     run.go_on()?;
     found.report(run, ends);

@@ -37,7 +37,9 @@ pub fn find(run: &Run<'_>) -> Result<Found, Failure> {
     let databases = mysql::find(run)?;
     if clusters.is_empty() && directories.is_empty() && databases.is_empty() {
         return Err(Failure::BackupUnsupported {
-            why: "no PostgreSQL, OpenLDAP, MariaDB or MySQL server was found on this machine".to_owned(),
+            why: "no PostgreSQL, OpenLDAP, MariaDB or MySQL server was found on this machine"
+                .to_owned()
+                .into(),
         });
     }
     Ok(Found { clusters, directories, databases })

@@ -65,18 +65,21 @@ pub fn run(run: &Run<'_>, version: MacOsVersion, password: &Secret) -> Result<()
 fn back_up(run: &Run<'_>, version: MacOsVersion, password: &Secret) -> Result<(), Failure> {
     let Found { tools, instances } = find_all(run, version)?;
     let dir = crate::phases::server_backup::place::dir(run)?;
-    archive_directory(run, &tools, &dir, password).map_err(|why| Failure::DirectoryNotArchived { why })?;
+    archive_directory(run, &tools, &dir, password)
+        .map_err(|why| Failure::DirectoryNotArchived { why: why.into() })?;
     for found in &instances {
         run.go_on()?;
-        dump_instance(run, &tools, &dir, found)
-            .map_err(|why| Failure::DatabaseNotDumped { server: found.instance.name.to_owned(), why })?;
+        dump_instance(run, &tools, &dir, found).map_err(|why| Failure::DatabaseNotDumped {
+            server: found.instance.name.to_owned(),
+            why: why.into(),
+        })?;
     }
     run.go_on()?;
-    dump_settings(run, &tools, &dir).map_err(|why| Failure::SettingsNotDumped { why })
+    dump_settings(run, &tools, &dir).map_err(|why| Failure::SettingsNotDumped { why: why.into() })
 }
 
 fn find_tools(run: &Run<'_>, version: MacOsVersion) -> Result<ServerTools, Failure> {
-    let unsupported = |why: String| Failure::BackupUnsupported { why };
+    let unsupported = |why: String| Failure::BackupUnsupported { why: why.into() };
     let system = Platform::MacOs(version);
     let roots = &run.host.tools;
     let tools = macos_server::tools(version, &roots.server_root, &roots.system_root)

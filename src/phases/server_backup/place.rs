@@ -26,7 +26,7 @@ pub fn check_dir(run: &Run<'_>) -> Result<(), Failure> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         opened => opened.and_then(|dir| dir.refuse_strangers()),
     };
-    checked.map_err(|error| Failure::BackupDir { path: path.to_owned(), why: display::reason(&error) })
+    checked.map_err(|error| Failure::BackupDir { path: path.to_owned(), why: error.into() })
 }
 
 /// The backup directory, made where it is missing: 0700 and root's, as it holds every password hash of the machine.
@@ -38,8 +38,5 @@ pub fn dir(run: &Run<'_>) -> Result<Dir, Failure> {
         dir.make_private()?;
         Ok(dir)
     };
-    open().map_err(|error: io::Error| Failure::BackupDir {
-        path: path.to_owned(),
-        why: display::reason(&error),
-    })
+    open().map_err(|error: io::Error| Failure::BackupDir { path: path.to_owned(), why: error.into() })
 }

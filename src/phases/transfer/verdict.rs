@@ -136,12 +136,12 @@ fn complete(run: &Run<'_>, ends: &Endpoints, report: &Report, code: i32) -> Resu
         if is_no_room(&error) {
             Failure::DestinationFull { path: path(), what: display::reason(&error) }
         } else {
-            Failure::FlushFailed { path: path(), why: display::reason(&error) }
+            Failure::FlushFailed { path: path(), why: error.into() }
         }
     })?;
     ends.destination
         .is_in_place()
-        .map_err(|error| Failure::DestinationLost { path: path(), why: display::reason(&error) })
+        .map_err(|error| Failure::DestinationLost { path: path(), why: error.into() })
 }
 
 /// rsync failed: the most exact reason that can be found.
@@ -187,7 +187,7 @@ fn probe(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<(), Failure
         if is_no_room(&error) {
             Failure::DestinationFull { path, what: display::reason(&error) }
         } else {
-            Failure::DestinationLost { path, why: display::reason(&error) }
+            Failure::DestinationLost { path, why: error.into() }
         }
     })
 }
@@ -196,7 +196,7 @@ fn probe(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<(), Failure
 pub fn probe_source_of(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<(), Failure> {
     let succeeded = matches!(report.end, End::Exited(0 | VANISHED));
     probe_source(run, &ends.source, succeeded, report.diagnostics.device_gone)
-        .map_err(|error| Failure::SourceLost { path: run.plan.source.clone(), why: display::reason(&error) })
+        .map_err(|error| Failure::SourceLost { path: run.plan.source.clone(), why: error.into() })
 }
 
 fn probe_source(run: &Run<'_>, source: &Source, succeeded: bool, read_errors: bool) -> io::Result<()> {

@@ -9,7 +9,7 @@ use std::path::Path;
 /// What the table of processes or of sockets does not tell.
 pub fn unknown(error: &std::io::Error) -> Failure {
     Failure::BackupUnsupported {
-        why: format!("/proc does not tell what runs here: {}", display::reason(error)),
+        why: format!("/proc does not tell what runs here: {}", display::reason(error)).into(),
     }
 }
 

@@ -91,7 +91,7 @@ pub fn check(run: &Run<'_>, found: &Databases) -> Result<(), Failure> {
 }
 
 fn failure(server: String, why: String) -> Failure {
-    Failure::DatabaseNotDumped { server, why }
+    Failure::DatabaseNotDumped { server, why: why.into() }
 }
 
 /// The first of these programs that is there.

@@ -56,7 +56,8 @@ impl Directory {
                 "the configuration {} cannot be trusted: {}",
                 display::path(configuration.path()),
                 display::reason(&error)
-            ),
+            )
+            .into(),
         })?;
         Ok(Self { configuration: configuration.clone(), file, reader: reader(owner) })
     }
@@ -77,7 +78,7 @@ pub fn find(run: &Run<'_>) -> Result<Vec<Directory>, Failure> {
             return Ok(directories);
         }
         let why = format!("slapd runs, but there is no {}", display::path(slapcat));
-        return Err(Failure::DirectoryNotArchived { why });
+        return Err(Failure::DirectoryNotArchived { why: why.into() });
     }
     if directories.is_empty()
         && let Some(configuration) = by_default(run)
@@ -163,7 +164,7 @@ pub fn dump(run: &Run<'_>, dir: &Dir, directories: &[Directory], password: &Secr
         run.go_on()?;
         info!("Dumping OpenLDAP of {}.", display::path(directory.configuration.path()));
         let dumped = dump_one(run, dir, &format!("{name}.ldif.age"), directory, password);
-        unless_interrupted(run, dumped, |why| Failure::DirectoryNotArchived { why })?;
+        unless_interrupted(run, dumped, |why| Failure::DirectoryNotArchived { why: why.into() })?;
     }
     Ok(())
 }

@@ -85,7 +85,7 @@ fn version_text(dir: &File) -> io::Result<String> {
 }
 
 fn failure(place: &str, why: String) -> Failure {
-    Failure::DatabaseNotDumped { server: format!("PostgreSQL at {place}"), why }
+    Failure::DatabaseNotDumped { server: format!("PostgreSQL at {place}"), why: why.into() }
 }
 
 /// The clusters that run. One that has several sockets is found once.

@@ -41,8 +41,10 @@ pub(super) fn find_instances(
     let mut found = Vec::new();
     for instance in macos_server::instances(version) {
         run.go_on()?;
-        let one = find_instance(run, tools, instance)
-            .map_err(|why| Failure::DatabaseNotDumped { server: instance.name.to_owned(), why })?;
+        let one = find_instance(run, tools, instance).map_err(|why| Failure::DatabaseNotDumped {
+            server: instance.name.to_owned(),
+            why: why.into(),
+        })?;
         found.extend(one);
     }
     Ok(found)
