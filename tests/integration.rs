@@ -17,6 +17,7 @@ mod hazards;
 mod identity;
 mod layers;
 mod links;
+mod matcher;
 mod random;
 mod reports;
 mod safety_net;

@@ -1,4 +1,5 @@
 //! rsync's filter rules: how we write them, and what they match.
 
 pub mod matcher;
+pub mod pattern;
 pub mod rules;

@@ -50,7 +50,7 @@ pub struct Directory<'a> {
     /// The number of the filesystem that is walked.
     pub device: dev_t,
     /// The patterns that go on in it.
-    pub place: &'a Place<'a>,
+    pub place: &'a Place,
 }
 
 /// Walks all that `directory` holds, without what is left out; returns what the threads have gathered, and what `directory`
@@ -87,8 +87,8 @@ pub fn walk<V: Visitor>(
 }
 
 /// Directories of one directory that are still to be read.
-struct Below<'a> {
-    above: Arc<Above<'a>>,
+struct Below {
+    above: Arc<Above>,
     names: Names,
     depth: usize,
     /// The directory above them is locked.
@@ -96,14 +96,14 @@ struct Below<'a> {
 }
 
 /// The way to the directories in a directory: they share it, or a deep tree with many of them would take up the memory.
-struct Above<'a> {
+struct Above {
     /// An open directory above them.
     base: Arc<OwnedFd>,
     /// The names that lead from there to the directory that they are in.
     way: Vec<CString>,
     /// The path of that directory below the top.
     path: PathBuf,
-    place: Place<'a>,
+    place: Place,
 }
 
 /// So many directories of a directory wait one by one, for the other threads; more of them wait together.
@@ -142,7 +142,7 @@ impl Names {
     }
 }
 
-impl<'a> Below<'a> {
+impl<'a> Below {
     fn open(&self, name: &CStr) -> io::Result<OwnedFd> {
         if self.above.way.is_empty() {
             return open_subdir(&*self.above.base, name);
@@ -158,7 +158,7 @@ impl<'a> Below<'a> {
     }
 
     /// The way to what is in a directory of these, which is open.
-    fn way(&self, name: &CStr, dir: &Arc<OwnedFd>, path: PathBuf, place: Place<'a>) -> Above<'a> {
+    fn way(&self, name: &CStr, dir: &Arc<OwnedFd>, path: PathBuf, place: Place) -> Above {
         if is_held(self.depth, self.above.way.len()) {
             return Above { base: Arc::clone(dir), way: Vec::new(), path, place };
         }
@@ -176,13 +176,7 @@ struct Walk<'a, V> {
 
 impl<'a, V: Visitor> Walk<'a, V> {
     /// Shows a directory's entries to the visitor, and notes the directories among them.
-    fn read(
-        &self,
-        below: &Below<'a>,
-        name: &CStr,
-        kept: &mut V::Kept,
-        found: &mut Vec<Below<'a>>,
-    ) -> io::Result<()> {
+    fn read(&self, below: &Below, name: &CStr, kept: &mut V::Kept, found: &mut Vec<Below>) -> io::Result<()> {
         let dir = Arc::new(below.open(name)?);
         let path = below.path(name);
         let place =

@@ -67,14 +67,14 @@ pub fn walk(
 }
 
 /// A directory that is still to be read.
-struct Below<'a> {
+struct Below {
     /// A directory above it.
     base: Arc<Pair>,
     /// The names that lead from there to it.
     way: Vec<CString>,
     path: PathBuf,
     depth: usize,
-    place: Place<'a>,
+    place: Place,
 }
 
 struct Walk<'a, V> {
@@ -86,7 +86,7 @@ struct Walk<'a, V> {
 }
 
 impl<'a, V: Fn(&Linked<'_>)> Walk<'a, V> {
-    fn read(&self, below: &Below<'a>, found: &mut Vec<Below<'a>>) -> io::Result<()> {
+    fn read(&self, below: &Below, found: &mut Vec<Below>) -> io::Result<()> {
         let dirs = Arc::new(Pair {
             clone: open_below(&below.base.clone, &below.way)?,
             source: open_below(&below.base.source, &below.way)?,
@@ -118,7 +118,7 @@ impl<'a, V: Fn(&Linked<'_>)> Walk<'a, V> {
     }
 
     /// What a directory to walk on in or something with several names is at both ends; `None` for anything else.
-    fn look(&self, dirs: &Pair, below: &Below<'a>, name: &CStr) -> Option<(FileStat, FileStat)> {
+    fn look(&self, dirs: &Pair, below: &Below, name: &CStr) -> Option<(FileStat, FileStat)> {
         let clone = fstatat(&dirs.clone, name, AtFlags::AT_SYMLINK_NOFOLLOW).ok()?;
         let is_dir = kind(&clone) == SFlag::S_IFDIR;
         if clone.st_dev != self.devices.0
@@ -134,9 +134,9 @@ impl<'a, V: Fn(&Linked<'_>)> Walk<'a, V> {
     }
 }
 
-impl<'a> Below<'a> {
+impl<'a> Below {
     /// The directory `name` in this one, which is open as `directories`.
-    fn dir(&self, dirs: &Arc<Pair>, name: &CStr) -> Below<'a> {
+    fn dir(&self, dirs: &Arc<Pair>, name: &CStr) -> Below {
         let held = is_held(self.depth, self.way.len());
         let (base, mut way) = if held { (dirs, Vec::new()) } else { (&self.base, self.way.clone()) };
         way.push(name.to_owned());

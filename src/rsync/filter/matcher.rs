@@ -1,69 +1,59 @@
-//! Which entries of the source a clone leaves out, told from its rules without asking rsync.
-//!
-//! Only plain patterns are understood: names, paths from the top, and one `*` in each part of them. The rest of the
-//! rules is not applied, so that what is left is never less than what rsync would copy; [`LeftOut::is_exact`] says so.
+//! Which entries of the source a clone leaves out: what rsync decides by its rules, without asking it.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
 use crate::marker::Prefix;
-use crate::rsync::filter::rules::{Rules, hides};
+use crate::rsync::filter::pattern::Pattern;
+use crate::rsync::filter::rules::{self, Rules, hides};
 
-/// How many patterns with a `*` are applied at most: each is compared with every name.
-const MOST_STARRED: usize = 1000;
-
-/// How many parts a pattern has at most that is applied: the parts are nested, and what is nested takes up the stack.
-const MOST_PARTS: usize = 256;
+/// The longest line that rsync reads, in bytes: it skips a longer one, and which is longer depends on its version.
+const LONGEST_LINE: usize = 4096;
 
 /// The entries that a clone leaves out.
 #[derive(Debug, Clone)]
 pub struct LeftOut {
     /// Our own files at the source's root, those of any prefix.
     own: Option<Prefix>,
-    /// Patterns that count from the source's root, part by part.
-    top: Node,
-    /// Patterns for a name in any directory.
-    anywhere: Node,
-    starred: usize,
+    /// Paths that are left out whatever the patterns say, by their last name.
+    paths: HashMap<Vec<u8>, Vec<Vec<u8>>>,
+    /// A directory whose contents are left out.
+    emptied: Option<Vec<u8>>,
+    /// The rules in their order: the first that matches decides.
+    rules: Vec<Rule>,
+    /// Those whose matches have one last name, by that name.
+    named: HashMap<Vec<u8>, Vec<usize>>,
+    /// The others.
+    wild: Vec<usize>,
     is_exact: bool,
 }
 
-/// The patterns for the names in one directory.
-#[derive(Debug, Clone, Default)]
-struct Node {
-    plain: HashMap<Vec<u8>, Branch>,
-    /// What stands before and behind the `*`.
-    starred: Vec<(Vec<u8>, Vec<u8>, Branch)>,
+#[derive(Debug, Clone)]
+struct Rule {
+    pattern: Pattern,
+    excludes: bool,
 }
 
-/// A name of a pattern.
+/// A directory of the source.
 #[derive(Debug, Clone, Default)]
-struct Branch {
-    /// The pattern ends here.
-    out: Option<Which>,
-    /// The pattern goes on in the directory of this name.
-    below: Node,
-}
-
-/// What a pattern leaves out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Which {
-    Dirs,
-    Anything,
-}
-
-/// A directory of the source, as the patterns see it: those that go on in it.
-#[derive(Debug, Clone, Default)]
-pub struct Place<'a> {
-    nodes: Vec<&'a Node>,
-    is_top: bool,
+pub struct Place {
+    /// Its path from the root, with a slash at the end; empty for the root.
+    path: Vec<u8>,
 }
 
 impl Default for LeftOut {
     /// Nothing is left out.
     fn default() -> Self {
-        Self { own: None, top: Node::default(), anywhere: Node::default(), starred: 0, is_exact: true }
+        Self {
+            own: None,
+            paths: HashMap::new(),
+            emptied: None,
+            rules: Vec::new(),
+            named: HashMap::new(),
+            wild: Vec::new(),
+            is_exact: true,
+        }
     }
 }
 
@@ -73,29 +63,21 @@ impl LeftOut {
     #[must_use]
     pub fn of(rules: &Rules, prefix: &Prefix, destination: Option<(&OsStr, bool)>) -> Self {
         let mut left_out = Self { own: Some(prefix.clone()), ..Self::default() };
-        if let Some((relative, only_contents)) = destination {
-            let parts = relative.as_bytes().split(|byte| *byte == b'/').map(Part::Plain);
-            left_out.top.add(parts.chain(only_contents.then_some(Part::Starred(b"", b""))), Which::Anything);
+        match destination {
+            Some((path, true)) => left_out.emptied = Some([path.as_bytes(), b"/"].concat()),
+            Some((path, false)) => left_out.add_path(path.as_bytes()),
+            None => {}
         }
-        for path in rules.left_out.iter().chain(&rules.apart) {
-            let parts = path.as_bytes().split(|byte| *byte == b'/').map(Part::Plain);
-            left_out.top.add(parts, Which::Anything);
-        }
-        for pattern in &rules.built_in {
-            left_out.exclude(pattern.as_bytes());
-        }
-        let users = rules.users.as_deref().unwrap_or_default();
-        // rsync ends a line at any of these, and reads it to its first zero byte.
-        for line in users.split(|byte| matches!(byte, b'\n' | b'\r')) {
-            let line = line.split(|byte| *byte == 0).next().unwrap_or_default();
+        rules.left_out.iter().chain(&rules.apart).for_each(|path| left_out.add_path(path.as_bytes()));
+        rules.built_in.iter().for_each(|pattern| left_out.add_rule(pattern.as_bytes(), true));
+        for line in rules::lines(rules.users.as_deref().unwrap_or_default()) {
+            if line.len() > LONGEST_LINE {
+                left_out.is_exact = false;
+                continue;
+            }
             match line {
-                [] | [b'#' | b';', ..] => {}
-                // What it brings in, no later line leaves out.
-                [b'+', b' ', ..] => {
-                    left_out.is_exact = false;
-                    break;
-                }
-                [b'-', b' ', pattern @ ..] | pattern => left_out.exclude(pattern),
+                [b'+', b' ', pattern @ ..] => left_out.add_rule(pattern, false),
+                [b'-', b' ', pattern @ ..] | pattern => left_out.add_rule(pattern, true),
             }
         }
         left_out
@@ -107,126 +89,67 @@ impl LeftOut {
         self.is_exact
     }
 
-    fn exclude(&mut self, pattern: &[u8]) {
-        let (rest, which) = match pattern {
-            [rest @ .., b'/'] => (rest, Which::Dirs),
-            _ => (pattern, Which::Anything),
-        };
-        let (rest, is_anchored) = match rest {
-            [b'/', rest @ ..] => (rest, true),
-            _ => (rest, false),
-        };
-        // A backslash is itself only where the pattern has no wildcard.
-        let is_hard = rest.iter().any(|byte| b"?[".contains(byte))
-            || rest.contains(&b'*') && rest.contains(&b'\\')
-            || !is_anchored && rest.contains(&b'/')
-            || rest.split(|byte| *byte == b'/').nth(MOST_PARTS).is_some();
-        let parts: Option<Vec<Part<'_>>> = rest.split(|byte| *byte == b'/').map(Part::read).collect();
-        let starred = rest.contains(&b'*');
-        let is_one_too_many = starred && self.starred == MOST_STARRED;
-        match parts {
-            Some(parts) if !is_hard && !is_one_too_many => {
-                self.starred += usize::from(starred);
-                let node = if is_anchored { &mut self.top } else { &mut self.anywhere };
-                node.add(parts.into_iter(), which);
-            }
-            _ => self.is_exact = false,
+    fn add_path(&mut self, path: &[u8]) {
+        let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        self.paths.entry(name.to_vec()).or_default().push(path.to_vec());
+    }
+
+    fn add_rule(&mut self, pattern: &[u8], excludes: bool) {
+        let (number, pattern) = (self.rules.len(), Pattern::new(pattern));
+        match pattern.last_name() {
+            Some(name) => self.named.entry(name.to_vec()).or_default().push(number),
+            None => self.wild.push(number),
         }
+        self.rules.push(Rule { pattern, excludes });
     }
 
     /// The source's root.
     #[must_use]
-    pub fn top(&self) -> Place<'_> {
-        Place { nodes: vec![&self.top], is_top: true }
+    pub fn top(&self) -> Place {
+        Place::default()
     }
 
     /// Whether the entry of this name in `place` is left out, with all that is in it.
     #[must_use]
-    pub fn has(&self, place: &Place<'_>, name: &[u8], is_dir: bool) -> bool {
-        let is_out = |node: &Node| {
-            node.branches(name).any(|branch| match branch.out {
-                Some(Which::Anything) => true,
-                Some(Which::Dirs) => is_dir,
-                None => false,
-            })
+    pub fn has(&self, place: &Place, name: &[u8], is_dir: bool) -> bool {
+        let is_ours = || {
+            let hides = |prefix| hides(prefix, OsStr::from_bytes(name));
+            place.path.is_empty() && self.own.as_ref().is_some_and(hides)
         };
-        place.nodes.iter().any(|node| is_out(node))
-            || is_out(&self.anywhere)
-            || place.is_top && self.own.as_ref().is_some_and(|prefix| hides(prefix, OsStr::from_bytes(name)))
+        let is_path =
+            |paths: &Vec<Vec<u8>>| paths.iter().any(|path| path.strip_suffix(name) == Some(&*place.path));
+        is_ours()
+            || self.paths.get(name).is_some_and(is_path)
+            || self.emptied.as_ref() == Some(&place.path)
+            || self.is_excluded(place, name, is_dir)
+    }
+
+    fn is_excluded(&self, place: &Place, name: &[u8], is_dir: bool) -> bool {
+        // Most rules need a name alone.
+        let mut path = Vec::new();
+        let mut is_match = |number: &&usize| {
+            let pattern = &self.rules[**number].pattern;
+            if pattern.is_of_names() {
+                return pattern.matches(name, is_dir);
+            }
+            if path.is_empty() {
+                path = [&*place.path, name].concat();
+            }
+            pattern.matches(&path, is_dir)
+        };
+        let named = if self.named.is_empty() { None } else { self.named.get(name) };
+        let named = named.and_then(|numbers| numbers.iter().find(&mut is_match)).copied();
+        let before = named.unwrap_or(usize::MAX);
+        let first = self.wild.iter().take_while(|number| **number < before).find(&mut is_match).copied();
+        first.or(named).is_some_and(|number| self.rules[number].excludes)
     }
 }
 
-impl Place<'_> {
+impl Place {
     /// The directory of this name in it.
     #[must_use]
     pub fn below(&self, name: &[u8]) -> Self {
-        let nodes = self.nodes.iter().flat_map(|node| node.branches(name));
-        Self {
-            nodes: nodes.map(|branch| &branch.below).filter(|node| !node.is_empty()).collect(),
-            is_top: false,
-        }
-    }
-}
-
-/// A part of a pattern between two slashes.
-enum Part<'a> {
-    Plain(&'a [u8]),
-    Starred(&'a [u8], &'a [u8]),
-}
-
-impl<'a> Part<'a> {
-    /// `None` when it has more than one `*`, or nothing at all.
-    fn read(text: &'a [u8]) -> Option<Self> {
-        let mut parts = text.split(|byte| *byte == b'*');
-        match (parts.next()?, parts.next(), parts.next()) {
-            (b"", None, _) | (_, Some(_), Some(_)) => None,
-            (plain, None, _) => Some(Self::Plain(plain)),
-            (start, Some(end), None) => Some(Self::Starred(start, end)),
-        }
-    }
-}
-
-impl Node {
-    fn add<'p>(&mut self, parts: impl Iterator<Item = Part<'p>>, which: Which) {
-        let mut node = self;
-        let mut parts = parts.peekable();
-        while let Some(part) = parts.next() {
-            let branch = node.branch(&part);
-            if parts.peek().is_none() {
-                if branch.out != Some(Which::Anything) {
-                    branch.out = Some(which);
-                }
-                return;
-            }
-            node = &mut branch.below;
-        }
-    }
-
-    fn branch(&mut self, part: &Part<'_>) -> &mut Branch {
-        match *part {
-            Part::Plain(name) => self.plain.entry(name.to_vec()).or_default(),
-            Part::Starred(start, end) => {
-                let known = self.starred.iter().position(|(a, b, _)| (&**a, &**b) == (start, end));
-                let at = known.unwrap_or_else(|| {
-                    self.starred.push((start.to_vec(), end.to_vec(), Branch::default()));
-                    self.starred.len() - 1
-                });
-                &mut self.starred[at].2
-            }
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.plain.is_empty() && self.starred.is_empty()
-    }
-
-    fn branches<'a>(&'a self, name: &[u8]) -> impl Iterator<Item = &'a Branch> {
-        // Most directories have no pattern: then not even a hash is made.
-        let plain = if self.plain.is_empty() { None } else { self.plain.get(name) };
-        let matching = move |(start, end, _): &&(Vec<u8>, Vec<u8>, Branch)| {
-            name.len() >= start.len() + end.len() && name.starts_with(start) && name.ends_with(end)
-        };
-        plain.into_iter().chain(self.starred.iter().filter(matching).map(|(_, _, branch)| branch))
+        Self { path: [&*self.path, name, b"/"].concat() }
     }
 }
 
@@ -303,15 +226,40 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_not_applied_and_said() {
-        for hard in ["a?", "[a]", "/a**", "/a/***", "x/y", "/a\\*", "/", "//", "*/", "+ /a\n/a"] {
-            let left_out = of(hard);
-            // A lone star is understood: it leaves out every directory.
-            assert_eq!(left_out.is_exact(), hard == "*/", "{hard}");
-            assert!(!has(&left_out, "a"), "{hard}");
+    fn the_first_rule_that_matches_decides() {
+        assert!(!has(&of("+ /a\n/a"), "a") && has(&of("/a\n+ /a"), "a"));
+        assert!(!has(&of("+ *.keep\n*"), "x.keep") && has(&of("+ *.keep\n*"), "x.gone"));
+        assert!(has(&of("+ /*/\n*"), "d/x") && !has(&of("+ /*/\n*"), "d/"));
+    }
+
+    #[test]
+    fn wildcards_are_read_as_rsync_reads_them() {
+        for (pattern, out, kept) in [
+            ("a?", &["ab", "x/ab"][..], &["a", "abc"][..]),
+            ("[ab]", &["a", "x/b"], &["c", "ab"]),
+            ("[!ab]", &["c"], &["a"]),
+            ("[a-c]x", &["bx"], &["dx", "-x"]),
+            ("[]a]", &["]", "a"], &["b"]),
+            ("[[:digit:]]", &["1"], &["a", ":"]),
+            ("[a", &[], &["a", "[a"]),
+            ("a\\*", &["a*"], &["a\\", "ab"]),
+            ("a\\**", &["a*", "a*b"], &["a\\b"]),
+            ("x/y", &["x/y", "w/x/y"], &["x/z", "y"]),
+            ("x/*/z", &["x/y/z", "w/x/y/z"], &["x/y/y/z"]),
+            ("/x/*", &["x/y"], &["x/", "w/x/y"]),
+            ("/a/***", &["a/", "a/b"], &["a", "b/a/"]),
+            ("/a/**", &["a/b", "a/b/c"], &["a/"]),
+            ("**/b", &["b", "a/b"], &["ab"]),
+            ("a**b", &["ab", "a/x/b", "c/a/b"], &["ac/d"]),
+            ("*/", &["x/"], &["x"]),
+            ("/", &[], &["a", "a/"]),
+            ("//", &[], &["a/"]),
+        ] {
+            let left_out = of(pattern);
+            assert!(left_out.is_exact());
+            out.iter().for_each(|path| assert!(has(&left_out, path), "{pattern} {path}"));
+            kept.iter().for_each(|path| assert!(!has(&left_out, path), "{pattern} {path}"));
         }
-        assert!(has(&of("/a\n+ /b\n/b"), "a"));
-        assert!(has(&of("*/"), "x/"));
     }
 
     #[test]
@@ -338,17 +286,15 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_of_too_many_parts_is_not_applied() {
-        let deep = |parts: usize| "/a".repeat(parts);
-        assert!(of(&deep(256)).is_exact() && has(&of(&deep(256)), &deep(256)[1..]));
-        for parts in [257, 1 << 20] {
-            assert!(!of(&deep(parts)).is_exact(), "{parts}");
-        }
+    fn a_line_that_rsync_may_skip_is_not_applied() {
+        let long = |bytes: usize| "a".repeat(bytes);
+        assert!(of(&long(4096)).is_exact() && has(&of(&long(4096)), &long(4096)));
+        assert!(!of(&long(4097)).is_exact() && !has(&of(&long(4097)), &long(4097)));
     }
 
     #[test]
-    fn too_many_patterns_are_not_compared() {
-        let many = (0..1001).fold(String::new(), |text, number| text + &format!("{number}-*x\n"));
-        assert!(!of(&many).is_exact() && has(&of(&many), "999-x") && !has(&of(&many), "1000-x"));
+    fn stars_take_little_time() {
+        let left_out = of(&format!("{}b\n/{}b\n", "*a".repeat(1000), "**a".repeat(1000)));
+        assert!(!has(&left_out, &"a".repeat(4000)));
     }
 }
