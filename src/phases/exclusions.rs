@@ -21,8 +21,7 @@ use crate::rsync::filter::rules::Rules;
 use crate::run::Run;
 use crate::{display, linux, macos};
 
-/// The largest exclude file, in bytes: patterns for a hundred thousand paths fit, a disk image given by mistake does
-/// not.
+/// The largest exclude file, in bytes: enough for a hundred thousand paths, but not for a disk image given by mistake.
 const LARGEST: u64 = 32 << 20;
 
 /// How long a FIFO may take to deliver everything.

@@ -9,9 +9,8 @@
 //! file for each of its names, and the clone is never incomplete meanwhile. Symbolic links and special files have no
 //! contents, so their excess names are removed instead, and rsync recreates them.
 //!
-//! The price is a look at every entry of the clone. By the record's `phases`, with 150,000 cached files on ext4, two
-//! busy cores and an unoptimised build: 0.09 to 0.16 of the time of an rsync run in which nothing has changed, 0.13 in
-//! the median.
+//! The price is a look at every entry of the clone: by the record's `phases`, with 150,000 cached files on ext4, two
+//! busy cores and an unoptimised build, 0.09 to 0.16 of the time of a no-op rsync run, 0.13 in the median.
 
 mod walk;
 
@@ -104,8 +103,7 @@ struct Known {
     originals: HashMap<ino_t, Original>,
     /// Inodes that it would also keep for another source inode.
     wrong: HashSet<ino_t>,
-    /// Times, in seconds, that must not be given to the inode: rsync would mistake it for an up-to-date copy of another
-    /// file.
+    /// Times, in seconds, that the inode must not get: rsync would take it for an up-to-date copy of another file.
     forbidden: HashMap<ino_t, HashSet<i64>>,
     /// The total number of such times.
     times: usize,
@@ -150,7 +148,7 @@ impl Linked<'_> {
         [&self.clone, &self.source].iter().all(|stat| kind(stat) == SFlag::S_IFREG)
     }
 
-    /// Whether rsync would keep the inode for this name. rsync may compare nanoseconds as well; then a file is copied
+    /// Whether rsync would keep the inode for this name. It may compare nanoseconds too; then a file is copied
     /// needlessly.
     fn stays(&self, is_root: bool) -> bool {
         let kinds = (kind(&self.clone), kind(&self.source));

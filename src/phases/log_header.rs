@@ -85,8 +85,7 @@ pub fn warn_of_rights(run: &Run<'_>) {
     }
 }
 
-/// Names what a clone of one filesystem does not include: otherwise a forgotten `/home` is only missed when it is
-/// needed.
+/// Names what a clone of one filesystem leaves out: a forgotten `/home` would otherwise be noticed too late.
 pub fn log_what_is_left_out(run: &Run<'_>, ends: &Endpoints) {
     warn_of_left_out(run, &ends.source, Some(&ends.destination.dir));
 }

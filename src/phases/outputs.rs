@@ -115,8 +115,7 @@ fn misplaced(run: &Run<'_>, destination: &Dir) -> Result<Vec<Misplaced>, Failure
 
 /// Whether a path, which need not exist, leads to the destination or below it, by any way.
 ///
-/// If its longest existing part may not be opened, only the path itself is compared, as nothing can be written there
-/// either.
+/// If its longest existing part cannot be opened, only the paths are compared: nothing can be written there either.
 fn is_inside(path: &Path, destination: &Dir) -> io::Result<bool> {
     let Some(there) = path.ancestors().find_map(|above| std::fs::canonicalize(above).ok()) else {
         return Ok(false);

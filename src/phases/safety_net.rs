@@ -1,5 +1,4 @@
-//! The safety net: files that a clone deletes or overwrites are moved to a directory at the destination and kept for a
-//! while.
+//! The safety net: what a clone deletes or overwrites is moved to a directory at the destination and kept for a while.
 //!
 //! rsync's own `--backup-dir` moves the files, by renaming and linking; what it does not preserve, directory properties
 //! and empty directories, is added here.

@@ -1,5 +1,4 @@
-//! Which names of the source belong to hard-linked files: a set of bounded size that may have false positives but never
-//! false negatives.
+//! Which names of the source belong to hard-linked files: a bounded set with false positives but no false negatives.
 //!
 //! rsync copies a hard-linked file by one name and links the others to it. If that name vanishes before it is copied,
 //! rsync skips the other names and still ends with 24 (measured from 3.2.3 to 3.5.1 with `--no-inc-recursive`; without

@@ -52,8 +52,7 @@ pub fn check(run: &Run<'_>, ends: &Endpoints, census: &Census, is_exact: bool) -
     if need.lack(free(run, &now)).is_none() {
         return Ok(());
     }
-    // btrfs counts deleted files as free only once the deletion has reached the disk. If the flush fails, the earlier
-    // figures have to do.
+    // btrfs counts deleted files as free only once that is on the disk. If the flush fails, the earlier figures count.
     let _ = dir.flush_filesystem();
     let now = space().unwrap_or(now);
     let room = free(run, &now).and(held(run, dir, &now));

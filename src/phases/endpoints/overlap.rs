@@ -18,8 +18,7 @@ pub enum Relation {
     Same,
     /// The destination holds the source: a clone would delete it.
     SourceInside,
-    /// A directory of the source is mounted here, below the destination and as a part of its filesystem: a clone would
-    /// delete its contents too.
+    /// A directory of the source is mounted here, below the destination and as part of its filesystem: it would go.
     PartInside(PathBuf),
     /// The source holds the destination: its copy would contain itself.
     DestinationInside {
@@ -61,8 +60,7 @@ pub fn relation(source: &Dir, destination: &Dir) -> io::Result<Relation> {
 
 /// The directories that an overlay merges into this one; none if it is not on an overlay.
 ///
-/// A layer that does not exist by its name belongs to another namespace, such as a container's: no path of ours leads
-/// to it.
+/// A layer that does not exist by its name is in another namespace, such as a container's: no path leads to it.
 fn layers(dir: &Dir, place: &Place, of: impl Fn(&Mount) -> Vec<PathBuf>) -> io::Result<Vec<Dir>> {
     let Some(mount) = place.mount() else { return Ok(Vec::new()) };
     let layers = of(mount);
@@ -120,8 +118,7 @@ fn by_ancestor(outer: &Dir, inner: &Dir) -> io::Result<Option<PathBuf>> {
     Ok(above.and_then(|above| inner.path().strip_prefix(above).ok()).map(Path::to_owned))
 }
 
-/// Finds a suffix of `inner`'s path that leads there from `outer` too, as `Users/x` does from `/System/Volumes/Data` on
-/// a Mac.
+/// Finds a suffix of `inner`'s path that leads there from `outer`, like a Mac's `Users/x` from `/System/Volumes/Data`.
 fn by_ending(outer: &Dir, inner: &Dir) -> io::Result<Option<PathBuf>> {
     let inner_is = inner.identity()?;
     let mut components = inner.path().components();
@@ -167,8 +164,7 @@ fn by_mount_below(outer: &Dir, inner: &Dir) -> io::Result<Option<PathBuf>> {
     }))
 }
 
-/// Finds where a mount below `outer` shows a directory of `inner` that rsync takes for part of `outer`'s own
-/// filesystem.
+/// Finds where a mount below `outer` shows a directory of `inner` that rsync takes for part of `outer`'s filesystem.
 fn part_inside(outer: &Dir, inner: &Dir) -> io::Result<Option<PathBuf>> {
     let device = outer.identity()?.device;
     let Some(Places { table, outer: outer_is, inner: inner_is }) = places(outer, inner)? else {

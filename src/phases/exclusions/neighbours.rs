@@ -126,9 +126,8 @@ impl Survey<'_> {
         Ok(())
     }
 
-    /// Whether an id in a directory of the destination belongs to another clone: a file of our own user that the source
-    /// does not have there, or it would have been copied. Otherwise ordinary users could keep anything in the clone
-    /// forever.
+    /// Whether an id in a directory of the destination is another clone's: a file of our own user that was not copied
+    /// from the source. Any other user's file could keep what it likes in the clone forever.
     fn is_another_clone(&self, here: &Here<'_>, name: &CStr) -> bool {
         let name = OsStr::from_bytes(name.to_bytes());
         let Ok(directory) = Dir::adopt(here.directory, here.path) else { return true };
@@ -211,8 +210,7 @@ impl Neighbours {
     }
 }
 
-/// Warns of filesystem boundaries in the source: a clone does not cross them, and keeps what the destination holds
-/// there.
+/// Warns of filesystem boundaries in the source: a clone does not cross them, and keeps what the destination has there.
 pub fn warn_of_boundaries(run: &Run<'_>, ends: &Endpoints, boundaries: &[PathBuf], more: u64) {
     let has_view = ends.source.dir.is_seen_through_view();
     let (named, rest) = boundaries.split_at(boundaries.len().min(MOST_NAMED));

@@ -73,8 +73,7 @@ fn of_units(dir: &Path) -> Vec<PathBuf> {
     units.filter_map(read).collect()
 }
 
-/// The path of a swap file relative to the source, wherever its filesystem is mounted; `None` if it is not a file or
-/// not there.
+/// The path of a swap file relative to the source, wherever its filesystem is mounted; `None` if there is none.
 fn relative(source: &Dir, path: &Path) -> Option<OsString> {
     let path = std::fs::canonicalize(path).ok()?;
     let file = std::fs::symlink_metadata(&path).ok().filter(Metadata::is_file)?;

@@ -88,8 +88,7 @@ fn target_of(name: &OsStr) -> Option<&OsStr> {
     (fits && !target.is_empty()).then(|| OsStr::from_bytes(target))
 }
 
-/// Whether it was only written to: a finished file, like anything else in a clone, has the source's times and
-/// permissions.
+/// Whether it was only written to: a finished file, like all in a clone, has the source's times and permissions.
 fn is_half_a_file(found: &FileStat) -> bool {
     is_regular(found)
         && found.st_uid == geteuid().as_raw()

@@ -16,7 +16,7 @@ use crate::fs::walk::{Visitor, walk};
 pub struct Size {
     /// All directory entries in it.
     pub entries: u64,
-    /// The disk space its files take. A hard-linked file counts by its share for each name, so no files need to be
+    /// The disk space its files take. Each name of a hard-linked file counts a share, so none needs to be
     /// remembered.
     pub bytes: u64,
 }

@@ -1,4 +1,4 @@
-//! Bytes that are written once and read back: in memory if few, otherwise in an unnamed file that disappears with the
+//! Bytes that are written once and read back: in memory if few, otherwise in an unnamed file that goes with the
 //! process.
 
 use std::ffi::OsStr;

@@ -1,5 +1,4 @@
-//! A dump being written to the backup directory: compressed or encrypted on the fly, and put into place only once it is
-//! known to be complete.
+//! A dump being written to the backup directory: compressed or encrypted on the fly, put into place only once complete.
 
 pub mod parallel_bzip2;
 

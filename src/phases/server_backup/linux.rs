@@ -1,7 +1,6 @@
 //! The server backup on Linux: each service is detected, and skipped if absent.
 //!
-//! Nothing that an ordinary user or another service's account sets up can pass for a server, or fail or delay the
-//! backup.
+//! Nothing set up by an ordinary user or another service's account can pass for a server, or break or delay the backup.
 
 mod found;
 mod listening;

@@ -16,8 +16,7 @@ const FINE: Duration = Duration::new(1_000_000_001, 123_456_789);
 /// Whether the destination keeps nanoseconds, measured with a file there.
 ///
 /// With `--modify-window=-1` on a filesystem with coarser times, rsync would copy everything on every run; without it,
-/// an edit within the same second is missed. If no file can be created, the destination's own time is used for the
-/// measurement.
+/// an edit within the same second is missed. If no file can be created, the destination's own time is tested.
 #[must_use]
 pub fn keeps_nanoseconds(run: &Run<'_>, destination: &Destination) -> bool {
     let dir = &destination.dir;

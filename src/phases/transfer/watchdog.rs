@@ -1,8 +1,7 @@
 //! Unblocks an rsync that would wait forever for a writer on a FIFO.
 //!
 //! A source file that becomes a FIFO during the run blocks the sender in `open`; rsync's `--timeout` does not fire
-//! (measured with 3.5.0). Opening the FIFO for writing lets it continue. Only Linux tells what a process is waiting
-//! for.
+//! (measured with 3.5.0). Opening the FIFO for writing unblocks it. Only Linux tells what a process is waiting for.
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -1,5 +1,4 @@
-//! The sockets that the servers listen on: each is reached by a directory held open, and the peer is verified to be the
-//! server.
+//! The servers' sockets: each is reached by a directory held open, and the peer is verified to be the server.
 
 use std::ffi::OsStr;
 use std::fs::File;

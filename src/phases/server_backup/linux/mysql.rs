@@ -1,5 +1,4 @@
-//! `MariaDB` and `MySQL`: dumps every database of each server, through its socket, as its own account if that may log
-//! in.
+//! `MariaDB` and `MySQL`: dumps all databases of each server through its socket, as its own account if that may log in.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;

@@ -1,5 +1,4 @@
-//! Finds the running servers by what the kernel says about each process: what a process says about itself proves
-//! nothing.
+//! Finds the running servers by what the kernel says about each process, not by what the process says about itself.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
