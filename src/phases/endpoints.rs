@@ -311,7 +311,7 @@ fn lock(run: &Run<'_>, dir: &Dir) -> Result<Option<Lock>, Failure> {
     }
 }
 
-/// Checks without touching it whether this destination's lock is free. Only Linux tells who holds it.
+/// Checks without touching it whether this destination's lock is free. Only Linux reports who holds it.
 fn look_at_lock(run: &Run<'_>, dir: &Dir) -> Result<(), Failure> {
     let directory = display::path(&run.host.lock_dir);
     let places = || {

@@ -77,7 +77,7 @@ pub fn separate(run: &Run<'_>, ends: &Endpoints, rules: &Rules) -> Result<(), Fa
     run.go_on()
 }
 
-/// Up to how many walks there may be: more than that means a single file with hundreds of thousands of names.
+/// The maximum number of walks: more would mean a single file with hundreds of thousands of names.
 const MOST_WALKS: ino_t = 4096;
 
 /// The inodes of the destination that one walk covers.
@@ -148,8 +148,7 @@ impl Linked<'_> {
         [&self.clone, &self.source].iter().all(|stat| kind(stat) == SFlag::S_IFREG)
     }
 
-    /// Whether rsync would keep the inode for this name. It may compare nanoseconds too; then a file is copied
-    /// needlessly.
+    /// Whether rsync would keep the inode for this name. If it compares nanoseconds too, a file is copied needlessly.
     fn stays(&self, is_root: bool) -> bool {
         let kinds = (kind(&self.clone), kind(&self.source));
         let device = [SFlag::S_IFCHR, SFlag::S_IFBLK];

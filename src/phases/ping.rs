@@ -17,7 +17,7 @@ use crate::run::Run;
 /// The time limit for one request, from name resolution to the response.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Up to how many redirects are followed.
+/// The maximum number of redirects followed.
 const REDIRECTS: u32 = 5;
 
 /// The most that is sent of the log, in bytes: the services store no more.

@@ -77,7 +77,7 @@ const MOST_BYTES: u64 = 10 << 30;
 /// or less than this many inodes.
 const MOST_INODES: u64 = 100_000;
 
-/// Up to how many nets are named in a message.
+/// The maximum number of nets named in a message.
 const NAMED: usize = 3;
 
 /// Removes nets that are too old, and then the oldest while space is short or less than the survey says the clone

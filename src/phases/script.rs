@@ -50,7 +50,7 @@ pub fn check_of(run: &Run<'_>, which: Moment) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Anybody who can change a script run by root, or the path to it, is root.
+/// Anybody who can change a script run by root, or the path to it, is effectively root.
 fn warn_of_strangers(run: &Run<'_>, which: Moment, program: &Path) {
     let shown = display::path(program);
     match trust::changeable(program, run.host.effective_uid) {

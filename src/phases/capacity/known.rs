@@ -11,7 +11,7 @@ use crate::phases::capacity::names::Folds;
 use crate::volume::kind::Kind;
 use crate::volume::limits;
 
-/// Up to how many names of the directory are looked up in another spelling.
+/// The maximum number of names in the directory looked up in another spelling.
 const LOOKED_UP: usize = 200;
 
 /// The limits that the kernel reports, and how the names in this directory are folded.

@@ -30,16 +30,16 @@ use crate::rsync::filter::matcher::LeftOut;
 use crate::rsync::filter::rules::hides;
 use crate::run::Run;
 
-/// Up to how many paths are logged.
+/// The maximum number of paths logged.
 const LOGGED: usize = 1000;
 
-/// Up to how many appear in the failure message.
+/// The maximum number of paths in the failure message.
 const EXAMPLES: usize = 5;
 
 /// How often the destination is probed at most; after that, anything doubtful counts as something it cannot hold.
 const MOST_QUESTIONS: u64 = 20_000;
 
-/// Up to how many names of one directory are compared with each other.
+/// The maximum number of names in one directory compared with each other.
 const MOST_ALIKE: usize = 1000;
 
 /// A limit of the destination.

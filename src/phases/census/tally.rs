@@ -23,8 +23,8 @@ use crate::rsync::filter::matcher::LeftOut;
 /// The unit of `st_blocks`, in bytes, on every system.
 const BLOCK: u64 = 512;
 
-/// Up to how many hard-linked inodes are remembered, so that each is counted once: some 20 MB. Without a limit, anybody
-/// who can fill the source could fill the memory.
+/// The maximum number of hard-linked inodes remembered, so that each is counted once: some 20 MB. Without a limit,
+/// anybody who can fill the source could fill the memory.
 const MOST_LINKED: usize = 1 << 20;
 
 /// Counts what `directory` holds, itself included, except what is left out, as [`walk`] sees it.
@@ -126,7 +126,7 @@ struct Tally {
     more_boundaries: u64,
 }
 
-/// Up to how many boundaries are kept.
+/// The maximum number of boundaries kept.
 const MOST_BOUNDARIES: usize = 100;
 
 /// Inodes and the bytes they use.

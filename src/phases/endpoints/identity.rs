@@ -21,7 +21,7 @@ use crate::state::{Disk, State, Store};
 use crate::volume;
 use crate::volume::Filesystem;
 
-/// Up to how many known disks are named in a refusal.
+/// The maximum number of known disks named in a refusal.
 const EXAMPLES: usize = 5;
 
 /// How a destination was accepted.

@@ -18,7 +18,7 @@ pub enum Relation {
     Same,
     /// The destination holds the source: a clone would delete it.
     SourceInside,
-    /// A directory of the source is mounted here, below the destination and as part of its filesystem: it would go.
+    /// A directory of the source is mounted here, below the destination and on its filesystem: a clone would delete it.
     PartInside(PathBuf),
     /// The source holds the destination: its copy would contain itself.
     DestinationInside {

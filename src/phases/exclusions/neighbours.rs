@@ -29,10 +29,10 @@ use crate::tree::directories;
 use crate::tree::directories::Here;
 use crate::volume::mounts;
 
-/// Up to how many other clones are supported: each adds a rule to rsync's arguments.
+/// The maximum number of other clones: each adds a rule to rsync's arguments.
 const MOST_CLONES: usize = 1000;
 
-/// Up to how many other filesystems are named.
+/// The maximum number of other filesystems named.
 const MOST_NAMED: usize = 20;
 
 /// The end of an id's file name, under any prefix.
@@ -127,7 +127,7 @@ impl Survey<'_> {
     }
 
     /// Whether an id in a directory of the destination is another clone's: a file of our own user that was not copied
-    /// from the source. Any other user's file could keep what it likes in the clone forever.
+    /// from the source. If any user's file counted, its owner could keep anything in the clone forever.
     fn is_another_clone(&self, here: &Here<'_>, name: &CStr) -> bool {
         let name = OsStr::from_bytes(name.to_bytes());
         let Ok(directory) = Dir::adopt(here.directory, here.path) else { return true };

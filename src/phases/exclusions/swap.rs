@@ -73,7 +73,7 @@ fn of_units(dir: &Path) -> Vec<PathBuf> {
     units.filter_map(read).collect()
 }
 
-/// The path of a swap file relative to the source, wherever its filesystem is mounted; `None` if there is none.
+/// The path of a swap file relative to the source, by any mount; `None` if it is not a regular file in there.
 fn relative(source: &Dir, path: &Path) -> Option<OsString> {
     let path = std::fs::canonicalize(path).ok()?;
     let file = std::fs::symlink_metadata(&path).ok().filter(Metadata::is_file)?;

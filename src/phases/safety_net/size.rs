@@ -16,8 +16,7 @@ use crate::fs::walk::{Visitor, walk};
 pub struct Size {
     /// All directory entries in it.
     pub entries: u64,
-    /// The disk space its files take. Each name of a hard-linked file counts a share, so none needs to be
-    /// remembered.
+    /// The disk space its files take. Each name of a hard-linked file counts a share, so none has to be remembered.
     pub bytes: u64,
 }
 

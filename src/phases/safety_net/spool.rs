@@ -1,5 +1,4 @@
-//! Bytes that are written once and read back: in memory if few, otherwise in an unnamed file that goes with the
-//! process.
+//! Bytes that are written once and read back: in memory if few, otherwise in an unnamed temporary file.
 
 use std::ffi::OsStr;
 use std::fs::File;

@@ -121,7 +121,7 @@ impl Drop for DumpFile<'_> {
     }
 }
 
-/// Up to how many lines of a dumper's own messages are kept.
+/// The maximum number of lines kept of a dumper's own messages.
 const KEPT_LINES: usize = 5;
 
 /// The most that is kept of each, in bytes.

@@ -13,7 +13,7 @@ use crate::process::group_usage;
 /// The longest path that a system call accepts, in bytes.
 const LONGEST_PATH: usize = 4096;
 
-/// Up to how many open files of a process are examined.
+/// The maximum number of a process's open files examined.
 const OPEN_FILES: usize = 64;
 
 /// A process.

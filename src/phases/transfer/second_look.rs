@@ -20,7 +20,7 @@ use crate::process::End;
 use crate::rsync::filter::rules::Rules;
 use crate::run::Run;
 
-/// Up to how often a transfer is repeated.
+/// How often a transfer is repeated at most.
 const MORE: u32 = 2;
 
 /// Makes the clone; repeats it if only changes of the source prevented success.

@@ -215,13 +215,13 @@ fn probe_source(run: &Run<'_>, source: &Source, succeeded: bool, read_errors: bo
     if read_errors { sample(&source.dir) } else { Ok(()) }
 }
 
-/// Up to how many files are read to check whether the source's device still responds.
+/// The maximum number of files read to check whether the source's device still responds.
 const SAMPLES: usize = 64;
 
-/// Up to how many entries are examined to find them.
+/// The maximum number of entries examined to find them.
 const ENTRIES: usize = 20_000;
 
-/// Up to how many directories are open at a time.
+/// The maximum number of directories open at a time.
 const DIRS: usize = 64;
 
 /// Reads a little of some files from the device: one readable file proves that the device is there.

@@ -25,7 +25,7 @@ const HASTE: Duration = Duration::from_millis(25);
 /// How long that applies after the last one.
 const HASTE_LASTS: Duration = Duration::from_secs(30);
 
-/// Up to how many are named.
+/// The maximum number of FIFOs named.
 const TOLD: u64 = 100;
 
 /// Runs `work` while a thread watches the child process that it starts.

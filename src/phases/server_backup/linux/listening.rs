@@ -13,7 +13,7 @@ use crate::fs::trusted::Entry;
 use crate::linux::sockets::read_line;
 use crate::phases::server_backup::linux::processes::{Server, Skipped};
 
-/// Up to how many sockets of one server are kept: creating thousands of similar names gains nothing.
+/// The maximum number of sockets kept for one server: creating thousands of similar names gains nothing.
 const MOST_KEPT: usize = 16;
 
 /// How long to wait for a server whose queue is full.

@@ -134,7 +134,8 @@ fn dump_one(run: &Run<'_>, dir: &Dir, name: &str, cluster: &Cluster, program: &P
     write_compressed(run, dir, name, command, known::is_harmless, known::ENDING, &mut watch)?.put_into_place()
 }
 
-/// The dumper runs as the cluster's account, finds the socket in the open directory, and asks the kernel again who answers.
+/// The dumper runs as the cluster's account, finds the socket in the directory held open, and asks the kernel once
+/// more who answers there.
 fn command(program: &Path, cluster: &Cluster, socket: &Entry) -> io::Result<Command> {
     let port = known::port(socket.name()).ok_or(io::ErrorKind::InvalidInput)?;
     let mut command = Command::tool(program, [] as [&str; 0]);

@@ -81,7 +81,7 @@ pub struct Server {
     pub account: Account,
 }
 
-/// Up to how many skipped processes are named, so that starting thousands does not flood the log.
+/// How many skipped processes are named at most, so that starting thousands does not flood the log.
 const MOST_NAMED: usize = 5;
 
 /// Counts what is skipped, and logs the first few.
@@ -190,7 +190,7 @@ fn read(process: &File, name: &str) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-/// The kernel marks a program that was removed or replaced since it was started.
+/// Strips the kernel's mark of a program that was removed or replaced since it was started.
 fn undeleted(program: &Path) -> (PathBuf, bool) {
     match program.as_os_str().as_bytes().strip_suffix(b" (deleted)") {
         Some(path) => (PathBuf::from(OsString::from_vec(path.to_vec())), true),
