@@ -1,4 +1,4 @@
-//! The phases of a run, each in a room of its own: what `pipeline.rs` names, and nothing else.
+//! The phases of a run, one module each; `pipeline.rs` puts them in order.
 
 pub mod adoption;
 pub mod awake;

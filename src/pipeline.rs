@@ -1,4 +1,4 @@
-//! The run: one straight line of phases, each of which can fail with exactly one documented exit code.
+//! The run: a straight line of phases, each of which can only fail with a documented exit code.
 
 use crate::failure::Failure;
 use crate::host::Host;
@@ -31,7 +31,7 @@ pub fn run(plan: &Plan, host: &Host, interrupts: &Interrupts) -> Outcome {
     outcome
 }
 
-/// The phases until the destination may be written.
+/// The phases until the destination may be written to.
 fn claim(run: &Run<'_>) -> Result<(Rsync, Claim), Failure> {
     preflight::rights(run)?;
     outputs::start_log(run)?;

@@ -1,4 +1,4 @@
-//! One run, as every phase sees it.
+//! The context of one run, shared by all phases.
 
 pub mod journal;
 pub mod notes;
@@ -18,19 +18,19 @@ use crate::plan::Plan;
 use crate::process::interrupts::Interrupts;
 use journal::Journal;
 
-/// What is wanted of a run.
+/// The purpose of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// A clone.
     Clone,
-    /// What a clone would change; what it would refuse is a warning. Nothing is written but the log.
+    /// Report what a clone would change; what it would refuse is a warning. Only the log is written.
     TestRun,
-    /// What a clone would meet; what it would refuse is refused. Nothing is written.
+    /// Report what a clone would encounter; what it would refuse is refused. Nothing is written.
     Examine,
 }
 
 impl Mode {
-    /// Whether anything but the log may be written.
+    /// Whether anything besides the log may be written.
     #[must_use]
     pub fn writes(self) -> bool {
         self == Self::Clone
@@ -43,20 +43,20 @@ impl Mode {
     }
 }
 
-/// One run, as every phase sees it.
+/// The context of one run, shared by all phases.
 #[derive(Debug)]
 pub struct Run<'a> {
-    /// What was decided.
+    /// The options that apply.
     pub plan: &'a Plan,
-    /// Where we are.
+    /// The machine we run on.
     pub host: &'a Host,
-    /// Signals that reached us.
+    /// Signals that we received.
     pub interrupts: &'a Interrupts,
-    /// What is wanted of it.
+    /// The purpose of the run.
     pub mode: Mode,
     /// When the run began.
     pub started: DateTime<Local>,
-    /// The same moment by a clock that nobody sets.
+    /// The same moment by a monotonic clock.
     pub began: Instant,
     log: OnceCell<Log>,
     journal: RefCell<Journal>,
@@ -64,7 +64,7 @@ pub struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    /// A run that begins now.
+    /// Starts a run now.
     #[must_use]
     pub fn new(plan: &'a Plan, host: &'a Host, interrupts: &'a Interrupts) -> Self {
         Self {
@@ -80,27 +80,27 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The same, but in this mode whatever the plan says.
+    /// Starts a run in this mode, whatever the plan says.
     #[must_use]
     pub fn in_mode(self, mode: Mode) -> Self {
         Self { mode, ..self }
     }
 
-    /// The destination's one name, by which everything that outlives the run is kept.
+    /// The destination's canonical name, under which everything that outlives the run is stored.
     #[must_use]
     pub fn location(&self) -> &Location {
         self.location.get_or_init(|| Location::of(&self.plan.destination))
     }
 
-    /// Starts the log, in the directory that was asked for or else the host's.
+    /// Starts the log, in the requested directory or else the host's default.
     pub fn start_log(&self) {
         let dir = self.plan.log_dir.as_deref().unwrap_or(&self.host.log_dir);
-        // A test run changes nothing, apart from writing its own log.
+        // A test run changes nothing besides writing its own log.
         let keep = self.plan.keep_logs.filter(|_| self.mode.writes());
         let _ = self.log.get_or_init(|| logging::start(dir, self.started, keep));
     }
 
-    /// Where progress is shown.
+    /// Where progress is displayed.
     #[must_use]
     pub fn screen(&self) -> Screen {
         self.log.get().map(|log| log.screen.clone()).unwrap_or_default()
@@ -118,7 +118,7 @@ impl<'a> Run<'a> {
         self.log.get().map(|log| log.tail.lines()).unwrap_or_default()
     }
 
-    /// An error if a signal has asked us to end.
+    /// Fails if a signal has asked us to stop.
     pub fn go_on(&self) -> Result<(), Failure> {
         match self.interrupts.received() {
             Some(signal) => Err(Failure::Interrupted { signal }),

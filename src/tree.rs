@@ -1,4 +1,4 @@
-//! Walks through trees in bounded memory and depth that follow no link.
+//! Walks trees with bounded memory and depth, following no links.
 
 pub mod directories;
 pub mod parallel;

@@ -1,4 +1,4 @@
-//! Which filesystem a directory lies on, by a name that it keeps when its disk is plugged in elsewhere.
+//! Identifies the filesystem a directory is on, in a way that survives plugging its disk in elsewhere.
 
 pub mod diskutil;
 pub mod kind;
@@ -19,16 +19,16 @@ use crate::process::{Command, End, capture};
 use crate::run::Run;
 use crate::volume::mount_point::mount_point;
 
-/// What is known of the filesystem.
+/// What is known about the filesystem.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filesystem {
-    /// Its UUID. Network filesystems and those in memory have none, and without root it may not be found out.
+    /// Its UUID. Network and in-memory filesystems have none, and without root it may not be readable.
     pub uuid: Option<String>,
     /// Where it is mounted.
     pub mount_point: PathBuf,
 }
 
-/// The filesystem that the directory lies on.
+/// The filesystem that the directory is on.
 #[must_use]
 pub fn of(run: &Run<'_>, dir: &Dir) -> Filesystem {
     match run.host.platform {
@@ -43,7 +43,7 @@ pub fn of(run: &Run<'_>, dir: &Dir) -> Filesystem {
     }
 }
 
-/// The table of mounts, and not device numbers: to those a subvolume of btrfs is a mount point and a bind mount is none.
+/// Uses the mount table, not device numbers: by those, a btrfs subvolume is a mount point and a bind mount is not.
 fn linux(run: &Run<'_>, dir: &Dir) -> Option<Filesystem> {
     let place = mounts::of(dir).ok()??;
     let mount = place.mount()?;
@@ -51,8 +51,8 @@ fn linux(run: &Run<'_>, dir: &Dir) -> Option<Filesystem> {
     Some(Filesystem { uuid, mount_point: mount.point.clone() })
 }
 
-/// The block device. What the table says was mounted counts for btrfs alone, whose device numbers are of its own making:
-/// a FUSE filesystem may call itself what it likes.
+/// The block device. The mount source in the table is only used for btrfs, whose device numbers are synthetic: a FUSE
+/// filesystem may claim any name.
 fn device(mount: &Mount) -> Option<PathBuf> {
     let uevent = std::fs::read_to_string(format!("/sys/dev/block/{}/uevent", mount.device_number));
     match uevent.ok().as_deref().and_then(device_name) {
@@ -61,7 +61,7 @@ fn device(mount: &Mount) -> Option<PathBuf> {
     }
 }
 
-/// Reads the device itself: links in `/dev/disk` need udev, and a stale cache would name another filesystem.
+/// Reads the device itself: links in `/dev/disk` need udev, and a stale cache could name another filesystem.
 fn blkid(run: &Run<'_>, device: &Path) -> Option<String> {
     let options = ["-p", "-o", "value", "-s", "UUID"].map(OsStr::new);
     let command = Command::tool(&run.host.tools.blkid, options.into_iter().chain([device.as_os_str()]));

@@ -1,4 +1,4 @@
-//! The first clone to a disk: what it would delete or overwrite there must be allowed.
+//! The first clone to a disk: whatever it would delete or overwrite there needs the user's consent.
 
 use std::ffi::OsString;
 use std::io;
@@ -18,19 +18,19 @@ use crate::rsync::filter::rules::Rules;
 use crate::rsync::itemized::{Change, Item};
 use crate::run::Run;
 
-/// How many of the lost names are shown.
+/// How many of the files that would be lost are listed.
 const EXAMPLES: usize = 5;
 
-/// Refuses a destination that is not known as ours and would lose something.
+/// Refuses a destination that is not known to be ours if the clone would lose anything there.
 pub fn check(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -> Result<(), Failure> {
-    // A test run shows all of that itself, and changes nothing.
+    // A test run lists all losses itself and changes nothing.
     if !run.mode.writes() || !needs_leave(run, &ends.destination)? {
         return Ok(());
     }
     refuse_losses(run, rsync, ends, rules)
 }
 
-/// Refuses if a clone would take anything away from the destination, which a dry run shows.
+/// Refuses the clone if a dry run shows that it would delete or overwrite anything at the destination.
 pub fn refuse_losses(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -> Result<(), Failure> {
     let _phase = run.phase("adoption");
     let mut losses = Losses::default();
@@ -38,12 +38,12 @@ pub fn refuse_losses(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rul
     losses.refusal(&run.plan.destination).map_or(Ok(()), Err)
 }
 
-/// What a destination is to us.
+/// What the destination is to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// It holds nothing that could be lost.
     Empty,
-    /// It has a marker of ours.
+    /// It has one of our markers.
     Clone,
     /// It holds something and has no marker.
     Stranger,
@@ -54,7 +54,7 @@ pub fn needs_leave(run: &Run<'_>, destination: &Destination) -> Result<bool, Fai
     Ok(standing(run, destination)? == Standing::Stranger && !run.plan.adopt)
 }
 
-/// Looks whether the destination holds anything and bears one of our markers.
+/// Checks whether the destination holds anything and has one of our markers.
 pub fn standing(run: &Run<'_>, destination: &Destination) -> Result<Standing, Failure> {
     run.go_on()?;
     let unusable = |error: io::Error| Failure::DestinationUnusable {
@@ -74,10 +74,10 @@ pub fn standing(run: &Run<'_>, destination: &Destination) -> Result<Standing, Fa
     Ok(Standing::Stranger)
 }
 
-/// Whether there is nothing to lose: a list of the whole source would only take its time.
+/// Whether there is nothing to lose; saves a dry run over the whole source.
 fn holds_nothing(run: &Run<'_>, destination: &Destination) -> io::Result<bool> {
     for name in destination.dir.names()? {
-        // A filesystem's own directory is no loss itself, but what it holds can be.
+        // The filesystem's own directories do not count, but their contents may.
         let is_empty = is_filesystems_own(run.host.platform, &name)
             && destination.dir.enter(&name).and_then(|own| own.names()).is_ok_and(|names| names.is_empty());
         if !is_empty {
@@ -87,7 +87,7 @@ fn holds_nothing(run: &Run<'_>, destination: &Destination) -> io::Result<bool> {
     Ok(true)
 }
 
-/// What a clone would take away from the destination.
+/// What a clone would delete or overwrite at the destination.
 #[derive(Debug, Default)]
 pub struct Losses {
     files: u64,
@@ -96,25 +96,25 @@ pub struct Losses {
 }
 
 impl Losses {
-    /// Counts an item of a dry run, if anything at the destination would be lost by it.
+    /// Counts an item of a dry run if the clone would lose anything at the destination by it.
     ///
-    /// Measured with rsync 3.5.0: a file that gives way to a link, a FIFO or a directory is listed as that thing's
-    /// creation and never as a deletion, so what stands at the name has to be looked at.
+    /// Measured with rsync 3.5.0: a file replaced by a link, a FIFO or a directory is listed only as the creation of
+    /// that, never as a deletion, so the destination's entry has to be checked.
     pub fn see(&mut self, item: &Item<'_>, destination: &Dir) {
-        // A directory is created as `name/`, and a path with a slash at its end never leads to a file.
+        // A directory is created as `name/`, and a path with a trailing slash never resolves to a file.
         let name = match item.change {
             Change::Create => item.name.strip_suffix(b"/").unwrap_or(item.name),
             Change::Delete | Change::Replace | Change::Attributes => item.name,
         };
         let name = PathBuf::from(OsString::from_vec(display::unescape(name)));
         let is_lost = match item.change {
-            // What an earlier failure left under the original's prefix is ours, and no loss.
+            // What an earlier failure left under the original's prefix is ours, so it is no loss.
             Change::Delete => !Prefix::default().owns(name.as_os_str()),
             Change::Replace => true,
             Change::Attributes => false,
             Change::Create => match destination.kind(name.as_os_str()) {
                 Ok(Some(there)) => !(there == SFlag::S_IFDIR && item.is_dir()),
-                // What is above it is no directory, and is counted by itself.
+                // Something above it is not a directory; that is counted separately.
                 Ok(None) | Err(_) => false,
             },
         };
@@ -131,7 +131,7 @@ impl Losses {
         }
     }
 
-    /// The refusal, if there was anything to lose.
+    /// Returns the refusal if there was anything to lose.
     #[must_use]
     pub fn refusal(&self, destination: &Path) -> Option<Failure> {
         (self.files + self.dirs > 0).then(|| Failure::WouldDelete {

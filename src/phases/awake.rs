@@ -1,4 +1,4 @@
-//! Keeps the machine from falling asleep while the clone is made.
+//! Keeps the machine awake while the clone is made.
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -11,16 +11,16 @@ use crate::process::Command;
 use crate::process::background::{Background, NotReady, background};
 use crate::run::Run;
 
-/// How long the system may take to promise it.
+/// How long the system may take to confirm it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What keeps the machine awake until it is dropped; none where the system has nothing for that.
+/// Keeps the machine awake until dropped; `None` if the system has no way to do so.
 ///
-/// A machine that may fall asleep is no reason not to clone: that is one line of the log.
+/// Failing to do so is no reason to skip the clone: it is only logged.
 pub fn hold(run: &Run<'_>) -> Option<Background> {
     let tools = &run.host.tools;
     let (tool, mut arguments) = match run.host.platform {
-        // Against idle sleep of the system, idle sleep of disks, and sleep on mains power.
+        // Prevents idle sleep of the system, idle sleep of disks, and sleep on mains power.
         Platform::MacOs(_) => (&tools.caffeinate, ["-i", "-m", "-s"].map(OsString::from).to_vec()),
         Platform::Linux => (
             &tools.systemd_inhibit,
@@ -29,7 +29,7 @@ pub fn hold(run: &Run<'_>) -> Option<Background> {
                 .to_vec(),
         ),
     };
-    // Both hold sleep off while another program runs. This one runs until its input ends, which we hold.
+    // Both prevent sleep while another program runs. `cat` runs until its input, which we hold open, is closed.
     arguments.push(tools.cat.clone().into());
     let name = display::path(tool);
     let why = match background(&Command::tool(tool, arguments), PATIENCE) {

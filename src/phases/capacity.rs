@@ -1,9 +1,9 @@
-//! Whether the destination's filesystem can hold what the source has, so far as rsync would not notice or find out late.
+//! Checks for what the destination's filesystem cannot hold and rsync would not notice, or only late.
 //!
-//! Where case does not count, `Makefile` and `makefile` become one file, and rsync says that all is well; a time that is out of
-//! range becomes another one; a file that is too large, or has too many names, fails when most of the rest is overwritten. So
-//! what the destination can hold is tried before, once, with files of our own, and compared with what the survey has found.
-//! Only when the two do not fit is the source looked at again, to name each path.
+//! On a case-insensitive filesystem, `Makefile` and `makefile` become one file, and rsync reports success; a time that
+//! is out of range is stored as another; a file that is too large or has too many hard links fails only when most of
+//! the rest has been overwritten. So the destination is probed once beforehand with files of our own, and the result is
+//! compared with the survey. Only on a conflict is the source walked again, to name each path.
 
 mod holds;
 mod known;
@@ -30,8 +30,8 @@ use names::Folds;
 use probe::Probe;
 use std::os::unix::fs::MetadataExt as _;
 
-/// Refuses a clone of something that the destination cannot hold. In a test run, which writes nothing, only what is known
-/// without trying counts, and a refusal is a warning.
+/// Refuses a source that the destination cannot hold. A test run writes nothing, so it only uses what is known without
+/// probing, and a refusal becomes a warning.
 pub fn check(run: &Run<'_>, ends: &Endpoints, rules: &Rules, survey: &Survey) -> Result<(), Failure> {
     run.go_on()?;
     let lacks = if run.mode.writes() {
@@ -39,7 +39,7 @@ pub fn check(run: &Run<'_>, ends: &Endpoints, rules: &Rules, survey: &Survey) ->
     } else {
         compare(run, ends, rules, survey, &known::of(&ends.destination.dir), None)
     };
-    // By now it was accepted: what goes wrong there is no reason to leave yesterday's completion.
+    // The destination was accepted: if anything goes wrong there, yesterday's completion marker must not stay.
     run.go_on()?;
     let lacks = lacks.map_err(|error| Failure::DestinationLost {
         path: run.plan.destination.clone(),
@@ -60,7 +60,7 @@ pub fn check(run: &Run<'_>, ends: &Endpoints, rules: &Rules, survey: &Survey) ->
     }
 }
 
-/// The same with files of our own at the destination, whose root has its time back afterwards.
+/// Does the same by probing with files of our own; the destination root's modification time is restored.
 fn try_out(run: &Run<'_>, ends: &Endpoints, rules: &Rules, survey: &Survey) -> io::Result<Option<Lacks>> {
     let dir = &ends.destination.dir;
     let before = dir.metadata()?;
@@ -77,7 +77,7 @@ fn try_out(run: &Run<'_>, ends: &Endpoints, rules: &Rules, survey: &Survey) -> i
     };
     let restored = dir.set_modified(before.mtime(), before.mtime_nsec());
     match outcome.and_then(|lacks| restored.map(|()| lacks)) {
-        // The clone may make room by deleting.
+        // The clone may free space by deleting.
         Err(error) if is_no_room(&error) => {
             info!("What the destination can hold is not probed: it is full.");
             compare(run, ends, rules, survey, &known::of(dir), None)
@@ -86,7 +86,7 @@ fn try_out(run: &Run<'_>, ends: &Endpoints, rules: &Rules, survey: &Survey) -> i
     }
 }
 
-/// Looks for what is too much for the destination; `None` where nothing can be.
+/// Finds what exceeds the destination's limits; `None` if nothing can.
 fn compare(
     run: &Run<'_>,
     ends: &Endpoints,

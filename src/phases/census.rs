@@ -1,10 +1,10 @@
-//! The census: what the source holds, counted before anything is written, and what speaks against a clone of it.
+//! The survey: counts what the source holds before anything is written, and checks what speaks against cloning it.
 //!
-//! It looks at every entry once and reads no file, so it costs a small part of the run of rsync that follows. By
-//! `benches/census.sh` with 150,759 entries on ext4, on two cores: 0.12 to 0.13 of the processor time, and at most 0.12 of
-//! the time, of a run of rsync 3.5.0 in which nothing has changed and everything is in memory. With cold caches it is
-//! more, 0.27 to 0.29 of the processor time, but then rsync finds in memory what the census has read: both together
-//! take 1.06 of rsync's processor time alone.
+//! It looks at every entry once and reads no file, so it costs a fraction of the rsync run that follows. Measured by
+//! `benches/census.sh` with 150,759 entries on ext4, on two cores: 0.12 to 0.13 of the CPU time, and at most 0.12 of
+//! the elapsed time, of a run of rsync 3.5.0 in which nothing has changed and everything is cached. With cold caches it
+//! takes more, 0.27 to 0.29 of the CPU time, but then rsync finds in memory what the survey has read: both together
+//! take 1.06 of rsync's CPU time alone.
 
 pub mod linked_names;
 pub mod locked;
@@ -32,8 +32,8 @@ pub use tally::count;
 
 /// Surveys the source, and refuses a clone that would empty the destination or that cannot fit there.
 ///
-/// The rules get what keeps the copy of directories that cannot be read. In a test run, which writes nothing, a refusal is a
-/// warning.
+/// Adds rules that protect the copies of encrypted directories that cannot be read. A test run writes nothing, so a
+/// refusal becomes a warning.
 pub fn check(run: &Run<'_>, ends: &Endpoints, rules: &mut Rules) -> Result<Survey, Failure> {
     run.go_on()?;
     let unreadable =

@@ -1,4 +1,4 @@
-//! The end of every run, whatever became of it: what is left for those who look at it afterwards.
+//! The end of every run, however it went: writes the results for those who look at them afterwards.
 
 pub mod metrics;
 
@@ -20,16 +20,16 @@ use crate::record::Record;
 use crate::run::Run;
 use crate::state::{State, Store};
 
-/// What the end of a run needs of its beginning.
+/// What the end of a run needs from its beginning.
 #[derive(Debug)]
 pub struct Claim {
     /// Source and destination, which may be written from now on.
     pub ends: Endpoints,
-    /// The word to a watching service that the run begins.
+    /// The ping to a monitoring service that announced the run.
     pub announcement: Option<Request>,
 }
 
-/// What a failure means for the run: a destination that is not there may be none.
+/// Turns a failure into the run's outcome: with `--skip-if-missing`, a missing destination skips the run.
 #[must_use]
 pub fn failed_or_skipped(run: &Run<'_>, failure: Failure) -> Outcome {
     if run.plan.skip_if_missing && failure.means_missing() {
@@ -40,13 +40,12 @@ pub fn failed_or_skipped(run: &Run<'_>, failure: Failure) -> Outcome {
     Outcome::Failed(failure)
 }
 
-/// Leaves the reason of a failure at the destination and the record of the run where it belongs, and tells those who
-/// want to know.
+/// Records the reason of a failure at the destination, saves the run's record, and sends the notifications.
 pub fn conclude(run: &Run<'_>, claim: Option<Claim>, outcome: &Outcome) {
     if let Outcome::Failed(failure) = outcome {
         error!("Error: {failure}");
     }
-    // A test run changes nothing at all.
+    // A test run changes nothing.
     if !run.mode.writes() {
         return;
     }
@@ -63,18 +62,18 @@ pub fn conclude(run: &Run<'_>, claim: Option<Claim>, outcome: &Outcome) {
     }
     let last_success =
         if is_allowed(outcome, outputs::may_remember) { remember(run, was_claimed, public) } else { None };
-    // The disk may be unmounted from here on, and the next run may begin.
+    // From here on the disk may be unmounted and the next run may start.
     drop(destination);
     if is_allowed(outcome, outputs::may_measure) {
         metrics::write(run, &record, last_success);
     }
-    // The signal that ended the clone is not for those who are told of it.
+    // The signal that ended the clone must not interrupt the notifications.
     run.interrupts.answered();
     ping::finish(run, announcement, &record);
     script::run_on_error(run, outcome);
 }
 
-/// Whether nothing of this output lies below the destination.
+/// Whether this output lies outside the destination.
 fn is_allowed(outcome: &Outcome, allows: impl FnOnce(&Failure) -> bool) -> bool {
     match outcome {
         Outcome::Failed(failure) => allows(failure),
@@ -82,11 +81,11 @@ fn is_allowed(outcome: &Outcome, allows: impl FnOnce(&Failure) -> bool) -> bool 
     }
 }
 
-/// The destination, if this end of the run may be written there.
+/// Returns the destination if it may be written to at this end of the run.
 fn writable(run: &Run<'_>, claimed: Option<Endpoints>, outcome: &Outcome) -> Option<Destination> {
     match outcome {
         Outcome::Failed(failure) if failure.refuses_destination() => None,
-        // What rsync has waited for in vain would let us wait as well.
+        // What made rsync hang would make us hang as well.
         Outcome::Failed(Failure::Stalled { .. }) => {
             claimed.map(|ends| ends.destination).filter(|destination| {
                 let answers = answers(run, destination);
@@ -102,19 +101,19 @@ fn writable(run: &Run<'_>, claimed: Option<Endpoints>, outcome: &Outcome) -> Opt
     }
 }
 
-/// How long the destination may take to write a byte.
+/// How long the destination may take to accept a byte.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Whether something can be written to the destination, tried by a process that may be left behind.
+/// Whether the destination can be written to; tried by a process that may be left behind.
 fn answers(run: &Run<'_>, destination: &Destination) -> bool {
     let name = Dir::temporary_name(OsStr::new(&(run.plan.prefix.stem() + "probe")));
     let name = name.and_then(|name| Ok(CString::new(name.into_encoded_bytes())?));
     name.is_ok_and(|name| process::can_write(&destination.dir, &name, PATIENCE))
 }
 
-/// Keeps the run in mind on this machine, and returns when the last success that is known of ended.
+/// Saves the run on this machine, and returns when the last known success ended.
 ///
-/// A destination that was never accepted gets no place there: a mistyped path would be watched for ever.
+/// A destination that was never accepted is not added: a mistyped path would be monitored forever.
 fn remember(run: &Run<'_>, was_claimed: bool, record: Record) -> Option<i64> {
     let (location, prefix) = (run.location(), &run.plan.prefix);
     let store = Store::new(&run.host.state_dir);
@@ -124,7 +123,7 @@ fn remember(run: &Run<'_>, was_claimed: bool, record: Record) -> Option<i64> {
             let why = display::reason(&error);
             let path = display::path(&run.plan.destination);
             if !(run.plan.adopt && was_claimed) {
-                // Another run may still read it, or an administrator.
+                // Another run or an administrator may still be able to read it.
                 warning(format_args!("what is known of {path} cannot be read ({why}) and is left as it is."));
                 return None;
             }

@@ -1,4 +1,4 @@
-//! The source and the destination: what they are, whether they may be used, and the destination's lock.
+//! The source and the destination: opens them, checks whether they may be used, and locks the destination.
 
 pub mod identity;
 pub mod overlap;
@@ -39,7 +39,7 @@ pub struct Endpoints {
     pub source: Source,
     /// What becomes the clone.
     pub destination: Destination,
-    /// A private view of both directories, where one could be had; without it rsync is given their paths.
+    /// A private view of both directories, if available; without it rsync is given their paths.
     pub view: Option<View>,
 }
 
@@ -49,26 +49,26 @@ const SOURCE: &str = "source";
 /// The name of the destination in the view.
 const DESTINATION: &str = "destination";
 
-/// A source that could be read.
+/// A source that is readable.
 #[derive(Debug)]
 pub struct Source {
     /// Held open since the run began; seen through the view, if there is one.
     pub dir: Dir,
-    /// It is the root of a system, not just a directory of data.
+    /// It is the root of a system, not just a data directory.
     pub is_system: bool,
-    /// The destination's path below the source, and whether another filesystem is mounted there.
+    /// The destination's path relative to the source, and whether another filesystem is mounted there.
     pub holds_destination: Option<(OsString, bool)>,
 }
 
-/// A destination that may be written.
+/// A destination that may be written to.
 #[derive(Debug)]
 pub struct Destination {
-    /// Held open since the run began: what is written to it goes to this directory, whatever becomes of the path. Seen
-    /// through the view, if there is one.
+    /// Held open since the run began: writes go to this directory, whatever happens to its path. Seen through the view,
+    /// if there is one.
     pub dir: Dir,
     /// None in a test run, which writes nothing.
     pub lock: Option<Lock>,
-    /// As what it was accepted.
+    /// How it was accepted.
     pub acceptance: Acceptance,
 }
 
@@ -103,11 +103,11 @@ pub fn claim(run: &Run<'_>) -> Result<Endpoints, Failure> {
     Ok(ends)
 }
 
-/// The view of both ends; `None` where nobody expects one.
+/// Opens the view of both ends; `None` where none is expected.
 fn view(run: &Run<'_>, ends: &Endpoints) -> io::Result<Option<(View, [Dir; 2])>> {
     match run.host.platform {
         Platform::Linux if run.host.is_root() => {
-            // A test run may not make the directory of the locks; no rsync needs what is below the other one.
+            // A test run may not create the lock directory; no rsync needs anything below `/sys`.
             let place = if run.host.lock_dir.is_dir() { &run.host.lock_dir } else { Path::new("/sys") };
             let both = [(SOURCE, &ends.source.dir), (DESTINATION, &ends.destination.dir)];
             View::open(place, &programs(run), both).map(Some)
@@ -116,8 +116,8 @@ fn view(run: &Run<'_>, ends: &Endpoints) -> io::Result<Option<(View, [Dir; 2])>>
     }
 }
 
-/// The destination alone, for a failure that came before both ends were known: `None` if anything speaks against
-/// writing to it.
+/// Claims the destination alone, after a failure that occurred before both ends were known; `None` if anything speaks
+/// against writing to it.
 #[must_use]
 pub fn claim_destination(run: &Run<'_>) -> Option<Destination> {
     let dir = destination(run).ok()?;
@@ -130,34 +130,34 @@ pub fn claim_destination(run: &Run<'_>) -> Option<Destination> {
     accept(run, dir).ok()
 }
 
-/// Takes the lock first: a run that has it may be making this destination known just now.
+/// Takes the lock first: a run that holds it may be registering this destination right now.
 fn accept(run: &Run<'_>, dir: Dir) -> Result<Destination, Failure> {
     let lock = lock(run, &dir)?;
     let acceptance = identity::check(run, &dir)?;
     Ok(Destination { dir, lock, acceptance })
 }
 
-/// The source alone, where there is no destination to go with it.
+/// Checks the source alone, without a destination.
 pub fn check_source(run: &Run<'_>) -> Result<(), Failure> {
     run.go_on()?;
     refuse_sealed(run, &source(run)?)
 }
 
-/// What else speaks against a destination whose source is not known.
+/// Checks what else speaks against a destination whose source is not known.
 pub fn check_destination(run: &Run<'_>, dir: &Dir) -> Result<(), Failure> {
     refuse_system(dir)?;
     look_at_lock(run, dir)?;
     identity::check(run, dir).map(|_| ())
 }
 
-/// The source alone: it can be read and holds something.
+/// Opens the source alone: it must be readable and not empty.
 pub fn source(run: &Run<'_>) -> Result<Source, Failure> {
     let source = open_source(run)?;
     refuse_empty(run, &source)?;
     Ok(source)
 }
 
-/// What does not travel makes no source: a clone of it would wipe the destination all the same.
+/// Files that are never cloned do not count: a clone of them alone would still wipe the destination.
 fn refuse_empty(run: &Run<'_>, source: &Source) -> Result<(), Failure> {
     let destination = source.holds_destination.as_ref().map(|(relative, _)| relative.as_os_str());
     let stays = |name: &OsStr| {
@@ -176,10 +176,10 @@ fn unreadable(run: &Run<'_>, error: io::Error) -> Failure {
     Failure::SourceUnreadable { path: run.plan.source.clone(), why: error.into() }
 }
 
-/// The source, whatever it holds.
+/// Opens the source, whatever it holds.
 fn open_source(run: &Run<'_>) -> Result<Source, Failure> {
     let dir = Dir::reach(&run.plan.source).map_err(|error| unreadable(run, error))?;
-    // Its directories come and go with what is mounted on them, and a look at one may wait for a server.
+    // Its directories come and go with their mounts, and looking at one may wait for a server.
     if Kind::of(&dir).is_ok_and(Kind::is_automounter) {
         let why = "it belongs to an automounter, which shows only what is mounted just now".to_owned();
         return Err(Failure::SourceUnreadable { path: run.plan.source.clone(), why: why.into() });
@@ -191,7 +191,7 @@ fn open_source(run: &Run<'_>) -> Result<Source, Failure> {
     Ok(Source { dir, is_system, holds_destination: None })
 }
 
-/// What a filesystem keeps for itself at its root: an empty disk holds it too.
+/// What a filesystem itself keeps at its root, even on an empty disk.
 #[must_use]
 pub fn is_filesystems_own(platform: Platform, name: &OsStr) -> bool {
     let own: &[&str] = match platform {
@@ -201,7 +201,7 @@ pub fn is_filesystems_own(platform: Platform, name: &OsStr) -> bool {
     own.iter().any(|own| own.as_bytes() == name.as_bytes())
 }
 
-/// The destination alone: it is a directory that can be written, so far as that can be told without writing.
+/// Opens the destination alone: a directory that can be written to, as far as that can be told without writing.
 pub fn destination(run: &Run<'_>) -> Result<Dir, Failure> {
     let path = &run.plan.destination;
     let unusable = |why: String| Failure::DestinationUnusable { path: path.clone(), why: why.into() };
@@ -254,7 +254,7 @@ fn check_overlap(source: &mut Source, destination: &Dir) -> Result<(), Failure> 
     }
 }
 
-/// Never, whatever the source is: not by a second mount, and not by a directory above a root that is a subvolume.
+/// Refuses a destination that holds the running system, even by a second mount or above a root that is a subvolume.
 fn refuse_system(destination: &Dir) -> Result<(), Failure> {
     match Dir::open(Path::new("/")).and_then(|root| overlap::relation(&root, destination)) {
         Ok(Relation::Apart | Relation::DestinationInside { .. }) => Ok(()),
@@ -271,7 +271,7 @@ fn refuse_system(destination: &Dir) -> Result<(), Failure> {
     }
 }
 
-/// From macOS 11 the system volume is sealed, and a copy of its files cannot boot.
+/// Since macOS 11 the system volume is sealed, and a copy of its files cannot boot.
 pub fn refuse_sealed(run: &Run<'_>, source: &Source) -> Result<(), Failure> {
     let path = source.dir.path();
     match run.host.platform {
@@ -311,12 +311,12 @@ fn lock(run: &Run<'_>, dir: &Dir) -> Result<Option<Lock>, Failure> {
     }
 }
 
-/// Whether the lock of this destination could be taken now, found out without touching it. Only Linux tells who holds it.
+/// Checks without touching it whether this destination's lock is free. Only Linux reports who holds it.
 fn look_at_lock(run: &Run<'_>, dir: &Dir) -> Result<(), Failure> {
     let directory = display::path(&run.host.lock_dir);
     let places = || {
         let identity = dir.identity()?;
-        // Whoever can read the destination can lock it: that counts only where a run has no other place for its lock.
+        // Anybody who can read the destination can lock it: that counts only if a run has no other place for its lock.
         let itself = Some(identity).filter(|_| !Lock::has_room(&run.host.lock_dir));
         Ok([Lock::examine(&run.host.lock_dir, identity)?, itself])
     };
@@ -336,7 +336,7 @@ fn look_at_lock(run: &Run<'_>, dir: &Dir) -> Result<(), Failure> {
     if held { Err(Failure::Locked { path: run.plan.destination.clone() }) } else { Ok(()) }
 }
 
-/// Where rsync may be, and what it may be a script for.
+/// The directories where rsync may be, including the interpreter if it is a script.
 fn programs(run: &Run<'_>) -> Vec<PathBuf> {
     let host = run.host;
     let given = run.plan.rsync.iter().filter_map(|rsync| rsync.parent().map(Path::to_owned));
@@ -347,7 +347,7 @@ fn programs(run: &Run<'_>) -> Vec<PathBuf> {
 }
 
 impl Endpoints {
-    /// Source and destination, as an rsync in the view's namespace has to be given them.
+    /// Source and destination as paths for an rsync in the view's namespace.
     #[must_use]
     pub fn paths(&self) -> (PathBuf, PathBuf) {
         match &self.view {
@@ -356,7 +356,7 @@ impl Endpoints {
         }
     }
 
-    /// What rsync says, with the users' paths for those of the view.
+    /// Translates paths in rsync's output from the view back to the user's.
     #[must_use]
     pub fn names(&self) -> Names {
         let mut names = Names::default();
@@ -367,10 +367,10 @@ impl Endpoints {
         names
     }
 
-    /// A failure if a path leads elsewhere by now than to the directory that was claimed.
+    /// Fails if a path no longer leads to the directory that was claimed.
     ///
-    /// Without a view this is all that keeps rsync away from what lies below an unmounted disk. With one it tells of a
-    /// source or a destination that was taken away while it was cloned.
+    /// Without a view, only this keeps rsync away from the directory below an unmounted disk. With one, it reports a
+    /// source or destination that was removed during the clone.
     pub fn ensure_in_place(&self, run: &Run<'_>) -> Result<(), Failure> {
         self.source
             .is_in_place()
@@ -383,20 +383,20 @@ impl Endpoints {
 }
 
 impl Source {
-    /// Whether the path still leads to the directory that was claimed.
+    /// Checks that the path still leads to the directory that was claimed.
     pub fn is_in_place(&self) -> io::Result<()> {
         leads_to(&self.dir)
     }
 }
 
 impl Destination {
-    /// Whether the path still leads to the directory that was claimed.
+    /// Checks that the path still leads to the directory that was claimed.
     pub fn is_in_place(&self) -> io::Result<()> {
         leads_to(&self.dir)
     }
 }
 
-/// A canonical path has no link in it, so one that is there now was put there since.
+/// A canonical path contains no symbolic link, so any that is there now was put there since.
 fn leads_to(dir: &Dir) -> io::Result<()> {
     let there = FileIdentity::from(&std::fs::symlink_metadata(dir.path())?);
     if there == dir.identity()? {

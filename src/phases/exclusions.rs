@@ -1,4 +1,4 @@
-//! What is left out: the system's patterns, the user's file, our own files, and a destination inside the source.
+//! What is excluded: the system's patterns, the user's file, our own files, and a destination inside the source.
 
 pub mod neighbours;
 mod swap;
@@ -21,20 +21,20 @@ use crate::rsync::filter::rules::Rules;
 use crate::run::Run;
 use crate::{display, linux, macos};
 
-/// The largest exclusion file, in bytes: patterns for a hundred thousand paths fit, a disk image named by mistake does not.
+/// The largest exclude file, in bytes: enough for a hundred thousand paths, but not for a disk image given by mistake.
 const LARGEST: u64 = 32 << 20;
 
-/// How long a FIFO may take to say everything.
+/// How long a FIFO may take to deliver everything.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Gathers the rules of this clone.
+/// Gathers the rules for this clone.
 pub fn gather(run: &Run<'_>, ends: &Endpoints) -> Result<Rules, Failure> {
     let mut rules = gather_for(run, &ends.source)?;
     neighbours::protect(run, ends, &mut rules)?;
     Ok(rules)
 }
 
-/// The same for a source whose destination may not be known.
+/// Does the same for a source whose destination may be unknown.
 pub fn gather_for(run: &Run<'_>, source: &Source) -> Result<Rules, Failure> {
     run.go_on()?;
     let mut users = run.plan.exclude_from.as_deref().map(read).transpose()?;
@@ -63,7 +63,7 @@ pub fn gather_for(run: &Run<'_>, source: &Source) -> Result<Rules, Failure> {
     Ok(Rules { ours, built_in, users, left_out, kept: Vec::new(), apart: Vec::new() })
 }
 
-/// The patterns that a clone leaves out by itself, in order.
+/// The built-in exclusions of a clone, in order.
 #[must_use]
 pub fn built_in(system: System, is_system: bool) -> Vec<&'static str> {
     let (always, of_systems): (&[_], _) = match system {
@@ -77,20 +77,20 @@ pub fn built_in(system: System, is_system: bool) -> Vec<&'static str> {
     patterns
 }
 
-/// Checks the user's file alone.
+/// Checks only the user's file.
 pub fn check(run: &Run<'_>) -> Result<(), Failure> {
     run.plan.exclude_from.as_deref().map_or(Ok(()), |path| read(path).map(|_| ()))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let unreadable = |why: String| Failure::ExcludesUnreadable { path: path.to_owned(), why: why.into() };
-    // rsync itself takes a directory for a file without rules, and clones everything.
+    // rsync itself treats a directory as a file without rules, and clones everything.
     if std::fs::metadata(path).is_ok_and(|metadata| metadata.is_dir()) {
         return Err(unreadable("it is a directory".to_owned()));
     }
     let path = path.to_owned();
     let (send, receive) = mpsc::channel();
-    // A FIFO that nobody writes to would block for ever; the thread ends with the process.
+    // A FIFO without a writer would block forever; the thread ends with the process.
     std::thread::spawn(move || send.send(read_whole(&path)));
     match receive.recv_timeout(PATIENCE) {
         Ok(read) => read.map_err(|error| unreadable(display::reason(&error))),
@@ -108,7 +108,7 @@ fn read_whole(path: &Path) -> io::Result<Vec<u8>> {
     if content.len() as u64 > LARGEST {
         return Err(io::Error::other("it is larger than 32 MiB; is it the right file?"));
     }
-    // rsync's standard input must not look as if nothing had been given.
+    // Standard input must not be empty, as if no file had been given.
     if !content.ends_with(b"\n") {
         content.push(b'\n');
     }

@@ -1,16 +1,16 @@
-//! Hard links of the clone that are none at the source any more, and that rsync would keep.
+//! Separates hard links of the clone that no longer exist at the source, and that rsync would keep.
 //!
-//! Two names of one file become two files with the same size and time, after `cp -p` for one. Every rsync from 3.2.3 to
-//! 3.5.1 finds the clone's one file up to date as both, leaves it, and gives it the permissions of one after the other:
-//! what only its owner may read at the source, everybody may read in the clone. The exit code is 0, and no further run
-//! repairs it.
+//! Two names of one file become two files with the same size and time, for instance by `cp -p`. Every rsync from 3.2.3
+//! to 3.5.1 considers the clone's one file up to date for both names, leaves it, and sets the permissions of one after
+//! the other: what only its owner may read at the source, everybody may read in the clone. The exit code is 0, and no
+//! later run repairs it.
 //!
-//! So before rsync starts such a file of the clone gets another time. rsync then copies it by each of its names into a new
-//! file, and nothing is missing from the clone meanwhile. Of what has no contents, symbolic links and special files, the
-//! names that are too many are removed instead, and rsync makes them anew.
+//! So before rsync starts, the modification time of such a file in the clone is changed. rsync then copies it to a new
+//! file for each of its names, and the clone is never incomplete meanwhile. Symbolic links and special files have no
+//! contents, so their excess names are removed instead, and rsync recreates them.
 //!
-//! The price is a look at every entry of the clone. By the record's `phases`, with 150,000 files on ext4 in memory, two busy
-//! cores and an unoptimised build: 0.09 to 0.16 of the time of rsync's run in which nothing has changed, 0.13 in the median.
+//! The price is a look at every entry of the clone: by the record's `phases`, with 150,000 cached files on ext4, two
+//! busy cores and an unoptimised build, 0.09 to 0.16 of the time of a no-op rsync run, 0.13 in the median.
 
 mod walk;
 
@@ -35,7 +35,7 @@ use crate::rsync::filter::rules::Rules;
 use crate::run::Run;
 use walk::{Linked, kind};
 
-/// Sees to it that rsync makes separate files of names that are linked at the destination and separate at the source.
+/// Ensures that rsync creates separate files for names that are linked at the destination and separate at the source.
 pub fn separate(run: &Run<'_>, ends: &Endpoints, rules: &Rules) -> Result<(), Failure> {
     run.go_on()?;
     let _phase = run.phase("links");
@@ -53,7 +53,7 @@ pub fn separate(run: &Run<'_>, ends: &Endpoints, rules: &Rules) -> Result<(), Fa
         });
         let known = known.into_inner().unwrap_or_else(PoisonError::into_inner);
         if known.is_full {
-            // Whoever can make links could fill the memory: more walks, each for fewer of them.
+            // Anybody who can create links could fill the memory: do more walks, each for fewer inodes.
             share = Share { number: 0, of: share.of.saturating_mul(4) };
             if share.of > MOST_WALKS {
                 run.warn_publicly("the clone has too many hard links to compare them all with the source's.");
@@ -61,14 +61,14 @@ pub fn separate(run: &Run<'_>, ends: &Endpoints, rules: &Rules) -> Result<(), Fa
             }
             continue;
         }
-        // What has kept the walk from the roots, rsync will tell.
+        // If the roots could not be walked, rsync will report it.
         if noted.is_ok() && !known.wrong.is_empty() {
             info!(
                 "{} files of the clone are hard links of each other but separate files at the source: unlinking them.",
                 known.wrong.len()
             );
             let parting = Parting { known, is_root, done: Mutex::default() };
-            // The second look at the roots.
+            // The roots were opened once before; if that fails now, rsync reports it.
             let _ = walk::walk(ends, &left_out, run.interrupts, |linked| parting.visit(linked));
             parting.tell(run);
         }
@@ -77,10 +77,10 @@ pub fn separate(run: &Run<'_>, ends: &Endpoints, rules: &Rules) -> Result<(), Fa
     run.go_on()
 }
 
-/// How many walks there may be: with more than that one file has hundreds of thousands of names.
+/// The maximum number of walks: more would mean a single file with hundreds of thousands of names.
 const MOST_WALKS: ino_t = 4096;
 
-/// The inodes of the destination that one walk is for.
+/// The inodes of the destination that one walk covers.
 #[derive(Debug, Clone, Copy)]
 struct Share {
     number: ino_t,
@@ -96,22 +96,22 @@ impl Share {
 /// An inode of the source.
 type Original = (dev_t, ino_t);
 
-/// What is known of the inodes of the destination that have several names.
+/// What is known about the destination's hard-linked inodes.
 #[derive(Default)]
 struct Known {
-    /// What rsync takes the inode for, by the name that was met first.
+    /// The source inode for which rsync would keep it, by the first name met.
     originals: HashMap<ino_t, Original>,
-    /// Inodes that it also takes for something else.
+    /// Inodes that it would also keep for another source inode.
     wrong: HashSet<ino_t>,
-    /// Times, in seconds, that the inode must not get: with one of them rsync would take it for a file that it is not.
+    /// Times, in seconds, that the inode must not get: rsync would take it for an up-to-date copy of another file.
     forbidden: HashMap<ino_t, HashSet<i64>>,
-    /// How many times that are.
+    /// The total number of such times.
     times: usize,
-    /// There were more than are remembered.
+    /// There were more than can be remembered.
     is_full: bool,
 }
 
-/// How much is remembered in one walk, of inodes and of times: some 50 MB.
+/// How many inodes and times are remembered in one walk: some 50 MB.
 const MOST: usize = 1 << 19;
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -148,8 +148,7 @@ impl Linked<'_> {
         [&self.clone, &self.source].iter().all(|stat| kind(stat) == SFlag::S_IFREG)
     }
 
-    /// Whether rsync leaves it the inode that it is. It may compare nanoseconds as well; then a file is copied that need not
-    /// have been.
+    /// Whether rsync would keep the inode for this name. If it compares nanoseconds too, a file is copied needlessly.
     fn stays(&self, is_root: bool) -> bool {
         let kinds = (kind(&self.clone), kind(&self.source));
         let device = [SFlag::S_IFCHR, SFlag::S_IFBLK];
@@ -162,9 +161,9 @@ impl Linked<'_> {
                 let here = target(&self.dirs.clone);
                 here.is_some() && here == target(&self.dirs.source)
             }
-            // Without root rsync makes none of the rest.
+            // Without root, rsync creates none of the rest.
             _ if !is_root => false,
-            // It takes one kind of device for the other.
+            // rsync treats both kinds of device alike.
             (one, other) if device.contains(&one) && device.contains(&other) => {
                 self.clone.st_rdev == self.source.st_rdev
             }
@@ -173,7 +172,7 @@ impl Linked<'_> {
     }
 }
 
-/// Parting what is wrong.
+/// Separates what is wrongly linked.
 struct Parting {
     known: Known,
     is_root: bool,
@@ -182,7 +181,7 @@ struct Parting {
 
 #[derive(Default)]
 struct Done {
-    /// Files that have another time already.
+    /// Files whose time has already been changed.
     files: HashSet<ino_t>,
     /// What could not be separated, and why.
     failed: Vec<String>,
@@ -210,11 +209,11 @@ impl Parting {
         }
     }
 
-    /// A second off or a few, so that a safety net shows nearly the time that the old file had.
+    /// Shifts the time by a second or a few, so that a safety net shows almost the file's old time.
     fn set_another_time(&self, linked: &Linked<'_>) -> io::Result<()> {
         let old = linked.clone.st_mtime;
         let forbidden = self.known.forbidden.get(&linked.clone.st_ino);
-        // Towards 1970, or away from it where that is near: no filesystem ends there.
+        // Towards 1970, or away from it if close: no filesystem's range ends there.
         let step = if old > 0 { -1 } else { 1 };
         let mut new = old + step;
         while forbidden.is_some_and(|times| times.contains(&new)) {

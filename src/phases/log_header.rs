@@ -1,4 +1,4 @@
-//! The first lines of the log: who clones what with what.
+//! The first lines of the log: what is cloned where, on which machine, with which rsync.
 
 use std::path::Path;
 
@@ -36,7 +36,7 @@ pub fn log(run: &Run<'_>, rsync: &Rsync) {
     warn_of_rights(run);
 }
 
-/// Warns of each thing that this rsync cannot do.
+/// Warns about each feature that this rsync lacks.
 pub fn warn_of_lacks(rsync: &Rsync) {
     for option in &rsync.capabilities.lacks {
         warning(format_args!("this rsync lacks {}: {}.", option.argument(), option.lack()));
@@ -49,7 +49,7 @@ pub fn warn_of_lacks(rsync: &Rsync) {
     }
 }
 
-/// Says what `--open-noatime` does not do in this version, for those who ask.
+/// Describes what `--open-noatime` does not do in this version, if it was requested.
 #[must_use]
 pub fn access_times(run: &Run<'_>, rsync: &Rsync) -> Option<&'static str> {
     let is_used = rsync.capabilities.has(Optional::OpenNoatime) && run.host.rights.open_noatime();
@@ -62,7 +62,7 @@ pub fn access_times(run: &Run<'_>, rsync: &Rsync) -> Option<&'static str> {
     }
 }
 
-/// Warns of an rsync with known holes.
+/// Warns about an rsync with known vulnerabilities.
 pub fn warn_of_holes(rsync: &Rsync) {
     if rsync.version < Version::WITHOUT_KNOWN_HOLES {
         warning(format_args!(
@@ -74,7 +74,7 @@ pub fn warn_of_holes(rsync: &Rsync) {
     }
 }
 
-/// Warns of what is not cloned without root.
+/// Warns about what is not cloned without root.
 pub fn warn_of_rights(run: &Run<'_>) {
     if !run.host.is_root() {
         warning("not root: ownership and special files (devices, FIFOs, sockets) are not cloned.");
@@ -85,17 +85,17 @@ pub fn warn_of_rights(run: &Run<'_>) {
     }
 }
 
-/// Names what a clone of one filesystem does not reach: a forgotten `/home` would otherwise be missed when it is needed.
+/// Names what a clone of one filesystem leaves out: a forgotten `/home` would otherwise be noticed too late.
 pub fn log_what_is_left_out(run: &Run<'_>, ends: &Endpoints) {
     warn_of_left_out(run, &ends.source, Some(&ends.destination.dir));
 }
 
-/// The same for a source whose destination may not be known. With a view nothing that is mounted is entered; without one,
-/// what is mounted from the source's own filesystem is.
+/// Does the same for a source whose destination may be unknown. With a view no mount is entered; without one, mounts of
+/// the source's own filesystem are.
 pub fn warn_of_left_out(run: &Run<'_>, source: &Source, destination: Option<&Dir>) {
     match run.host.platform {
         Platform::Linux => {}
-        // There a system's volumes are found and cloned one by one.
+        // On macOS, a system's volumes are found and cloned one by one.
         Platform::MacOs(_) => return,
     }
     let place = match mounts::of(&source.dir) {
@@ -119,7 +119,7 @@ pub fn warn_of_left_out(run: &Run<'_>, source: &Source, destination: Option<&Dir
     }
 }
 
-/// What lies on one of the directories whose contents a clone of a system leaves out.
+/// Whether this lies in one of the directories whose contents a clone of a system excludes.
 fn is_left_out_of_systems(point: &Path) -> bool {
     let dirs = exclusions::SYSTEM.iter().filter_map(|pattern| pattern.strip_suffix("/*"));
     dirs.into_iter().any(|dir| point.starts_with(dir))
@@ -128,7 +128,7 @@ fn is_left_out_of_systems(point: &Path) -> bool {
 fn describe(source: &Source, mount: &Mount, home: &Mount) -> String {
     let (point, kind) = (display::path(&mount.point), display::line(mount.kind.as_bytes()));
     let below = mount.point.strip_prefix(source.dir.path()).unwrap_or(&mount.point);
-    // What lies below the mount point is looked at, and not what is mounted there, which may be dead.
+    // Examines what is below the mount point, not what is mounted there, which may be dead.
     let is_file = || source.dir.kind(below.as_os_str()).is_ok_and(|kind| kind == Some(SFlag::S_IFREG));
     if source.dir.is_seen_through_view() && is_file() {
         return format!("{point} is covered by a mount ({kind}). The file below it is cloned.");

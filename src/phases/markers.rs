@@ -1,6 +1,6 @@
 //! The files at the destination's root: the clone's identity, completion, error and statistics.
 //!
-//! The formats are the original's, so that what reads them goes on to do so; see `docs/files.md`.
+//! The formats are the original's, so that existing readers keep working; see `docs/files.md`.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
@@ -33,20 +33,20 @@ use crate::record::{Record, Statistics, Totals};
 use crate::rsync::exit_status;
 use crate::run::Run;
 
-/// A record that names files is for those who may read all of them.
+/// A record that names files is only for those who may read all of them.
 const PRIVATE_MODE: u32 = 0o600;
 
-/// Room for the reason of a failure, taken before rsync starts: on a full disk there would be none.
+/// Space for the reason of a failure, reserved before rsync starts: a full disk would have none.
 ///
-/// It is held open, so that nobody remounts the disk read-only meanwhile; but not where a process that has a file open
-/// cannot end as long as the filesystem's server does not answer. When the run fails it is found again by its name.
+/// It is held open so that nobody can remount the disk read-only; but not where a process with an open file cannot exit
+/// while the filesystem's server does not respond. After a failure it is found again by its name.
 #[derive(Debug)]
 pub struct Reserve {
     name: OsString,
     _held: Option<File>,
 }
 
-/// The reserve that this run, or one that was killed, has left.
+/// Finds the reserve left by this run or by one that was killed.
 fn find_reserve(dir: &Dir, marker: &OsStr) -> io::Result<Option<(File, OsString)>> {
     let flags = OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     for name in dir.names_that(|name| Dir::is_temporary(name, marker))? {
@@ -61,10 +61,10 @@ fn find_reserve(dir: &Dir, marker: &OsStr) -> io::Result<Option<(File, OsString)
     Ok(None)
 }
 
-/// The size of the reserve, in bytes: a block.
+/// The size of the reserve, in bytes: one block.
 const RESERVE: usize = 4096;
 
-/// Makes the destination ours just before rsync starts: from here on it does not look complete.
+/// Marks the destination as ours just before rsync starts: from here on it does not look complete.
 pub fn begin(run: &Run<'_>, ends: &Endpoints) -> Result<Option<Reserve>, Failure> {
     run.go_on()?;
     ends.ensure_in_place(run)?;
@@ -77,7 +77,7 @@ fn begin_in(run: &Run<'_>, destination: &Destination) -> Result<Option<Reserve>,
     sweep(dir, prefix).map_err(|error| (OsString::from(prefix.stem() + "*"), error))?;
     forget_completion(dir, prefix).map_err(of(Marker::Completed))?;
     identity::settle(run, dir, &destination.acceptance).map_err(of(Marker::Identity))?;
-    // Without room for it the clone may still succeed by deleting.
+    // If there is no room for it, the clone may still succeed by deleting.
     let reserve = reserve(dir, prefix).ok();
     dir.sync().map_err(of(Marker::Identity))?;
     Ok(reserve)
@@ -92,7 +92,7 @@ fn sweep(dir: &Dir, prefix: &Prefix) -> io::Result<()> {
     left.iter().try_for_each(|name| dir.remove(name))
 }
 
-/// The destination does not look complete any more, neither to us nor to what reads the original's default.
+/// Removes the completion markers, ours and the one that readers of the original's default expect.
 fn forget_completion(dir: &Dir, prefix: &Prefix) -> io::Result<()> {
     dir.remove(&prefix.marker(Marker::Completed))?;
     dir.remove(&Prefix::default().marker(Marker::Completed))
@@ -109,7 +109,7 @@ fn reserve(dir: &Dir, prefix: &Prefix) -> io::Result<Reserve> {
     Ok(Reserve { name, _held: (!dir.is_served()).then_some(file) })
 }
 
-/// What the statistics file is written from.
+/// The data for the statistics file.
 #[derive(Debug, Clone, Copy)]
 struct Counted {
     /// What rsync counted.
@@ -127,18 +127,18 @@ struct Counted {
 pub struct Written(Counted);
 
 impl Written {
-    /// Makes the statistics say how the run ended instead, after a success that was none.
+    /// Rewrites the statistics with the actual outcome if an apparent success turns out to be a failure.
     #[must_use]
     pub fn withdraw(&self, run: &Run<'_>, ends: &Endpoints, failure: Failure) -> Failure {
         let dir = &ends.destination.dir;
-        // They speak of a success by now. Should they stay, that is warned of below.
+        // They still report a success. If they cannot be removed, the warning below covers it.
         let _ = dir.remove(&run.plan.prefix.marker(Marker::Statistics));
         rewrite_statistics(run, dir, &self.0, &failure);
         failure
     }
 }
 
-/// Leaves the statistics, and after a success the completion.
+/// Writes the statistics, and after a success the completion marker.
 pub fn write(
     run: &Run<'_>,
     ends: &Endpoints,
@@ -189,7 +189,7 @@ fn succeed(
 ) -> Result<(), (Marker, io::Error)> {
     let prefix = &run.plan.prefix;
     let of = |marker: Marker| move |error| (marker, error);
-    // Our markers must not change the time that the source's root has.
+    // Our markers must not change the modification time copied from the source's root.
     let root = dir.metadata().map_err(of(Marker::Statistics))?;
     if let Some(reserve) = reserve {
         dir.remove(&reserve.name).map_err(of(Marker::Error))?;
@@ -223,13 +223,13 @@ fn write_statistics(
         }
     };
     lines(&mut text, counted.statistics.original_lines());
-    // A clone that failed never says "completed", not even here.
+    // A failed clone must never say "completed", not even here.
     let ended = if end.is_ok() { "Clone Completed" } else { "Clone Ended" };
     let _ = writeln!(text, "{ended}: {}", counted.ended.timestamp());
     lines(&mut text, counted.statistics.further_lines());
     let code = end.unwrap_or_else(Failure::exit_code);
     let _ = writeln!(text, "Exit Code: {}", code.number());
-    // The next run compares its source with the last one that was cloned as a whole.
+    // The next run compares its source with the last complete clone.
     if end.is_ok() {
         if let Some(bytes) = counted.held.bytes {
             let _ = writeln!(text, "{CONTENT}: {bytes} bytes");
@@ -251,13 +251,13 @@ fn not_written(run: &Run<'_>, marker: &OsStr, error: io::Error) -> Failure {
     Failure::MarkerNotWritten { path: run.plan.destination.join(marker), why: error.into() }
 }
 
-/// Leaves the reason of a failure at the destination.
+/// Records the reason of a failure at the destination.
 pub fn record_failure(run: &Run<'_>, destination: &Destination, failure: &Failure) {
     let written = write_error(run, destination, failure).or_else(|error| {
         if !is_no_room(&error) {
             return Err(error);
         }
-        // The reason counts for more than the statistics.
+        // The reason matters more than the statistics.
         destination.dir.remove(&run.plan.prefix.marker(Marker::Statistics))?;
         write_error(run, destination, failure)
     });
@@ -269,7 +269,7 @@ pub fn record_failure(run: &Run<'_>, destination: &Destination, failure: &Failur
     }
 }
 
-/// Leaves all that is known of the run for programs; where that cannot be done, nothing older stays in its place.
+/// Writes everything known about the run for programs; if that fails, no older record is left in its place.
 pub fn write_record(run: &Run<'_>, destination: &Destination, record: &Record, is_public: bool) {
     let mode = if is_public { MODE } else { PRIVATE_MODE };
     if let Err(error) =
@@ -285,12 +285,12 @@ pub fn write_record(run: &Run<'_>, destination: &Destination, record: &Record, i
 fn write_record_in(dir: &Dir, marker: &OsStr, mode: u32, record: &Record) -> io::Result<()> {
     let mut text = serde_json::to_vec_pretty(record).map_err(io::Error::other)?;
     text.push(b'\n');
-    // Our markers must not change the time that the source's root has.
+    // Our markers must not change the modification time copied from the source's root.
     let root = dir.metadata()?;
     let mut written = dir.replace(marker, mode, &text);
     if written.is_err() {
         dir.remove(marker)?;
-        // On a full disk there may be room for it now.
+        // On a full disk, removing the old record may have freed enough space.
         written = dir.replace(marker, mode, &text);
     }
     dir.set_modified(root.mtime(), root.mtime_nsec())?;

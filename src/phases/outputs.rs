@@ -1,4 +1,4 @@
-//! Where the run writes beside the clone: below the destination the clone would delete it.
+//! Checks where the run writes besides the clone: anything below the destination would be deleted by the clone.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,14 +18,14 @@ const BACKUP: &str = "The directory of the server backup (--backup-dir)";
 const STATE: &str = "The directory of what this machine remembers";
 const LOCKS: &str = "The directory of the locks";
 
-/// Refuses a run that writes its log, its metrics, its server backup, its memory or its lock below the destination, and
-/// starts the log, unless that is what lies there.
+/// Refuses a run whose log, metrics, server backup, state or lock is below the destination, and starts the log unless
+/// it is itself there.
 ///
-/// It comes before the log: a refused destination is left as it is.
+/// This comes before the log: a refused destination is left unchanged.
 pub fn start_log(run: &Run<'_>) -> Result<(), Failure> {
     let misplaced = match Dir::open(&run.location().resolved) {
         Ok(destination) => misplaced(run, &destination),
-        // What cannot be opened is refused by its own phase.
+        // If it cannot be opened, the phase that checks the destination refuses it.
         Err(_) => Ok(Vec::new()),
     };
     if !misplaced.as_ref().is_ok_and(|misplaced| misplaced.iter().any(|(output, _)| *output == LOG)) {
@@ -34,25 +34,25 @@ pub fn start_log(run: &Run<'_>) -> Result<(), Failure> {
     refuse(run, misplaced?)
 }
 
-/// Refuses what lies below this destination.
+/// Refuses outputs below this destination.
 pub fn check(run: &Run<'_>, destination: &Dir) -> Result<(), Failure> {
     refuse(run, misplaced(run, destination)?)
 }
 
-/// Whether a run that failed so may still be remembered.
+/// Whether the state may still be saved after this failure.
 #[must_use]
 pub fn may_remember(failure: &Failure) -> bool {
     !matches!(failure, Failure::OutputInDestination { option: STATE, .. })
 }
 
-/// Whether a run that failed so may still write its metrics.
+/// Whether the metrics may still be written after this failure.
 #[must_use]
 pub fn may_measure(failure: &Failure) -> bool {
     !matches!(failure, Failure::OutputInDestination { option: STATE | METRICS, .. })
 }
 
-/// Warns of what this run or the next one reads or starts, and lies below the destination: unless the source holds it too,
-/// the clone deletes it.
+/// Warns about inputs of this run or the next one below the destination: unless the source holds them too, the clone
+/// deletes them.
 pub fn warn_of_inputs(run: &Run<'_>) {
     let Ok(destination) = Dir::open(&run.location().resolved) else { return };
     let plan = run.plan;
@@ -79,13 +79,13 @@ fn refuse(run: &Run<'_>, misplaced: Vec<Misplaced>) -> Result<(), Failure> {
     })
 }
 
-/// An output that lies below the destination: what it is called, and where it is.
+/// An output below the destination: its description and its path.
 type Misplaced = (&'static str, PathBuf);
 
-/// In this order a refusal that names one says that those before it are in their right place.
+/// The order matters: a refusal that names one output implies that those before it are in their right place.
 fn misplaced(run: &Run<'_>, destination: &Dir) -> Result<Vec<Misplaced>, Failure> {
     let plan = run.plan;
-    // Worse is wrong then, and is said by its own phase.
+    // Then something worse is wrong, which the phase in charge reports.
     for end in [Path::new("/"), &plan.source] {
         if is_inside(end, destination).is_ok_and(|is_inside| is_inside) {
             return Ok(Vec::new());
@@ -113,16 +113,16 @@ fn misplaced(run: &Run<'_>, destination: &Dir) -> Result<Vec<Misplaced>, Failure
     Ok(found)
 }
 
-/// Whether a path, which need not exist, leads below the destination or to it, by whatever way.
+/// Whether a path, which need not exist, leads to the destination or below it, by any way.
 ///
-/// Where its longest existing part may not be opened its letters decide, for nothing can be written there either.
+/// If its longest existing part cannot be opened, only the paths are compared: nothing can be written there either.
 fn is_inside(path: &Path, destination: &Dir) -> io::Result<bool> {
     let Some(there) = path.ancestors().find_map(|above| std::fs::canonicalize(above).ok()) else {
         return Ok(false);
     };
     let there: PathBuf = if there.is_dir() { there } else { there.parent().unwrap_or(&there).to_owned() };
     match Dir::open(&there) {
-        // A look below one would wait for whatever it mounts.
+        // Opening anything below an automount point would wait for whatever it mounts.
         Ok(dir) if Kind::of(&dir).is_ok_and(Kind::is_automounter) => {
             Ok(there.starts_with(destination.path()))
         }

@@ -1,4 +1,4 @@
-//! The password of the server backup: from the command line, or from where `setpass` has stored it.
+//! The password for the server backup: from the command line, or from where `setpass` stored it.
 
 use crate::failure::Failure;
 use crate::logging::warning;
@@ -7,7 +7,7 @@ use crate::plan::BackupPassword;
 use crate::run::Run;
 use crate::secret::Secret;
 
-/// Finds it before anything else runs, and hands over the only copy; none when no server backup was asked for.
+/// Finds it before anything else runs and returns the only copy; `None` if no server backup was requested.
 pub fn resolve(run: &Run<'_>) -> Result<Option<Secret>, Failure> {
     run.go_on()?;
     match &run.plan.backup {

@@ -1,5 +1,5 @@
-//! Tells a watching service that a run begins and how it ended, as healthchecks.io has it. Nothing that happens here
-//! changes the run.
+//! Tells a monitoring service that a run starts and how it ended, in the style of healthchecks.io. Nothing that happens
+//! here affects the run.
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -14,19 +14,19 @@ use crate::plan::ping_url::Address;
 use crate::record::{Record, Status};
 use crate::run::Run;
 
-/// The longest that one request may take, from the look-up of the name to the answer.
+/// The time limit for one request, from name resolution to the response.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// How many redirects are followed.
+/// The maximum number of redirects followed.
 const REDIRECTS: u32 = 5;
 
-/// The most that is sent of the log, in bytes: the services keep no more.
+/// The most that is sent of the log, in bytes: the services store no more.
 const MOST: usize = 10_000;
 
-/// How often a signal is looked for while an answer is awaited.
+/// How often signals are checked while waiting for a response.
 const TICK: Duration = Duration::from_millis(50);
 
-/// A request that is under way.
+/// A request in progress.
 #[derive(Debug)]
 pub struct Request {
     answer: Receiver<Result<(), String>>,
@@ -34,18 +34,18 @@ pub struct Request {
 }
 
 impl Request {
-    /// Sends it by a thread of its own: whatever the network does, the clone does not wait for it.
+    /// Sends the request on a thread of its own: whatever the network does, the clone does not wait for it.
     fn send(address: &Address, more: &str, body: Option<String>) -> Self {
         let (sender, answer) = mpsc::channel();
         let (url, encrypted) = (address.with(more), address.is_encrypted());
         std::thread::spawn(move || {
-            // Nobody waits for the answer any more when the run is over.
+            // The receiver is gone if the run is already over.
             let _ = sender.send(request(&url, encrypted, body.as_deref()));
         });
         Self { answer, deadline: Instant::now() + LIMIT }
     }
 
-    /// Waits for the answer, until the time is over or a signal reaches us.
+    /// Waits for the response until the time limit or a signal.
     fn wait(&self, run: &Run<'_>) -> Result<(), String> {
         loop {
             let left = self.deadline.saturating_duration_since(Instant::now());
@@ -63,14 +63,14 @@ impl Request {
     }
 }
 
-/// Says that the run begins. The answer is awaited at the end.
+/// Reports that the run starts. The response is awaited at the end.
 #[must_use]
 pub fn announce(run: &Run<'_>) -> Option<Request> {
     let address = run.plan.ping.as_ref().filter(|_| run.mode.writes())?;
     Some(Request::send(address, "/start", None))
 }
 
-/// Says how the run ended. Of a run that was skipped nothing is said: neither a success nor a failure would be true.
+/// Reports how the run ended. A skipped run is not reported: neither success nor failure would be true.
 pub fn finish(run: &Run<'_>, announcement: Option<Request>, record: &Record) {
     let Some(address) = &run.plan.ping else { return };
     let more = match record.outcome {
@@ -78,7 +78,7 @@ pub fn finish(run: &Run<'_>, announcement: Option<Request>, record: &Record) {
         Status::Failed => "/fail",
         Status::Skipped => return,
     };
-    // The service must not hear of the end first.
+    // The service must not receive the end before the start.
     if let Some(announcement) = announcement {
         complain(address, "the beginning", announcement.wait(run));
     }
@@ -123,7 +123,7 @@ fn request(url: &str, encrypted: bool, body: Option<&str>) -> Result<(), String>
         .into();
     let answer = match body {
         None => agent.get(url).call(),
-        // A 307 or 308 wants the body once more, elsewhere: that the address is called counts more than the body.
+        // A 307 or 308 requires the body to be sent again elsewhere: reaching the address matters more than the body.
         Some(body) => match agent.post(url).content_type("text/plain; charset=utf-8").send(body) {
             Err(Error::RedirectFailed) => agent.get(url).call(),
             answer => answer,
@@ -136,7 +136,7 @@ fn too_late() -> String {
     format!("there was no answer within {} seconds", LIMIT.as_secs())
 }
 
-/// In our own words: the library's could hold the address.
+/// Uses our own words: the library's could contain the address.
 fn explain(error: &Error) -> String {
     let words = match error {
         Error::StatusCode(code) => return format!("it answered with status {code}"),

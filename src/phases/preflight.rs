@@ -1,4 +1,4 @@
-//! Root, and an rsync that can make a clone.
+//! Checks for root, and for an rsync that can make a clone.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::rsync::capabilities::{Capabilities, Optional};
 use crate::rsync::version::{Implementation, Version, identify};
 use crate::run::Run;
 
-/// The longest that rsync may take to tell its version.
+/// How long rsync may take to report its version.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// An rsync that can make a clone.
@@ -26,7 +26,7 @@ pub struct Rsync {
     pub path: PathBuf,
     /// Its version.
     pub version: Version,
-    /// What it can do.
+    /// What it supports.
     pub capabilities: Capabilities,
 }
 
@@ -35,8 +35,8 @@ pub fn rights(run: &Run<'_>) -> Result<(), Failure> {
     if run.host.is_root() || run.plan.allow_non_root { Ok(()) } else { Err(Failure::NotRoot) }
 }
 
-/// Finds the first rsync that is Samba's, 3.0.9 or later, and asks it for its options; it must be able to keep a
-/// safety net, if one is wanted.
+/// Finds the first rsync that is Samba's and at least 3.0.9, and queries its options; it must support a safety net if
+/// one is wanted.
 pub fn rsync(run: &Run<'_>) -> Result<Rsync, Failure> {
     let search = Search { host: run.host, interrupts: run.interrupts, named: run.plan.rsync.as_deref() };
     let rsync = find(&search)?;
@@ -51,7 +51,7 @@ pub fn rsync(run: &Run<'_>) -> Result<Rsync, Failure> {
 pub struct Search<'a> {
     /// Where we are.
     pub host: &'a Host,
-    /// Signals that reached us.
+    /// Signals that we received.
     pub interrupts: &'a Interrupts,
     /// The rsync to use, instead of searching.
     pub named: Option<&'a Path>,
@@ -63,7 +63,7 @@ impl Search<'_> {
     }
 }
 
-/// Finds the first rsync that is Samba's, 3.0.9 or later, and asks it for its options.
+/// Finds the first rsync that is Samba's and at least 3.0.9, and queries its options.
 pub fn find(search: &Search<'_>) -> Result<Rsync, Failure> {
     let install = install_hint(search.host.platform);
     let candidates = candidates(search);
@@ -107,7 +107,7 @@ fn candidates(search: &Search<'_>) -> Vec<PathBuf> {
     }
     let mut found: Vec<PathBuf> = search.host.rsync_dirs.iter().map(|dir| dir.join("rsync")).collect();
     found.retain(|path| is_executable(path));
-    // A relative entry of PATH would mean another program in every directory.
+    // A relative entry in PATH would mean another program in every directory.
     let absolute = std::env::split_paths(&search.host.search_path).filter(|dir| dir.is_absolute());
     if let Ok(joined) = std::env::join_paths(absolute)
         && let Ok(more) = which::which_in_all("rsync", Some(joined), "/")
@@ -143,7 +143,7 @@ fn accepts(search: &Search<'_>, path: &Path, options: &[Optional]) -> Result<boo
     Ok(printed.end == End::Exited(0))
 }
 
-/// The rsync of a run before it has transferred anything.
+/// The record's entry for rsync before it has transferred anything.
 #[must_use]
 pub fn describe(rsync: &Rsync) -> record::Rsync {
     let options = rsync.capabilities.lacks.iter().copied().map(Optional::argument);

@@ -1,6 +1,6 @@
-//! The safety net: what a clone deletes or overwrites is moved to a directory at the destination, and kept for a while.
+//! The safety net: what a clone deletes or overwrites is moved to a directory at the destination and kept for a while.
 //!
-//! rsync's own `--backup-dir` does the moving, by renaming and linking; what it does not keep, the properties of directories
+//! rsync's own `--backup-dir` moves the files, by renaming and linking; what it does not preserve, directory properties
 //! and empty directories, is added here.
 
 mod ages;
@@ -35,7 +35,7 @@ use dirs::Dirs;
 use name::NetName;
 use stock::Stock;
 
-/// The net of one start of rsync.
+/// The safety net for one start of rsync.
 #[derive(Debug)]
 pub struct Net {
     stock: Stock,
@@ -45,47 +45,47 @@ pub struct Net {
     before: Dirs,
 }
 
-/// What this run has to do with the nets.
+/// The state of this run's safety nets.
 #[derive(Debug)]
 pub struct Nets {
     census: Census,
-    /// The destination was complete when the run began: then what the run itself takes away from it is kept.
+    /// The destination was complete when the run began: then nets created by this run are kept.
     was_complete: bool,
-    /// rsync was started in this run, so it may have left something.
+    /// rsync was started in this run, so it may have left temporary files.
     has_started: bool,
-    /// Those of this run.
+    /// The nets created by this run.
     made: Vec<NetName>,
     giving: Giving,
 }
 
-/// How much was given up for the clone in this run.
+/// How many nets were sacrificed for the clone in this run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Giving {
     Nothing,
-    /// As many nets as seemed to be needed.
+    /// As many as seemed necessary.
     Some,
-    /// All, and no further one is made.
+    /// All, and no new one is created.
     All,
 }
 
-/// Room is short when less than this part of the destination is free,
+/// Space is short if less than one in this many parts of the destination is free,
 const SHORT: u64 = 20;
 
-/// and less than so many bytes: a twentieth of a large disk is plenty,
+/// and less than this many bytes: a twentieth of a large disk is plenty,
 const MOST_BYTES: u64 = 10 << 30;
 
-/// or than so many inodes.
+/// or less than this many inodes.
 const MOST_INODES: u64 = 100_000;
 
-/// How many nets are named in a message.
+/// The maximum number of nets named in a message.
 const NAMED: usize = 3;
 
-/// Removes the nets that are too old, and the oldest while room is short or less than the clone will need by the census;
-/// the newest stays. Without `--safety-net` only the clone's need counts.
+/// Removes nets that are too old, and then the oldest while space is short or less than the survey says the clone
+/// needs; the newest stays. Without `--safety-net`, only the clone's need counts.
 pub fn make_ready(run: &Run<'_>, destination: &Destination, census: &Census) -> Result<Nets, Failure> {
     run.go_on()?;
     let marker = run.plan.prefix.marker(Marker::Completed);
-    // What cannot be found out keeps more.
+    // If in doubt, keep more.
     let was_complete = destination.dir.kind(&marker).map_or(true, |kind| kind == Some(SFlag::S_IFREG));
     let nets =
         Nets { census: *census, was_complete, has_started: false, made: Vec::new(), giving: Giving::Nothing };
@@ -103,7 +103,7 @@ pub fn make_ready(run: &Run<'_>, destination: &Destination, census: &Census) -> 
     Ok(nets)
 }
 
-/// Removes leavings and what is too old; returns how many bytes there should be to spare.
+/// Removes leftovers and expired nets; returns how many bytes should be kept free.
 fn tidied(run: &Run<'_>, destination: &Destination, days: u32) -> io::Result<u64> {
     let stock = Stock::open_or_make(&destination.dir, &run.plan.prefix)?;
     stock.tidy(run)?;
@@ -115,8 +115,8 @@ fn spare(destination: &Destination) -> io::Result<u64> {
     Ok(MOST_BYTES.min(Space::of(&destination.dir)?.total / SHORT))
 }
 
-/// Removes the oldest nets until `wanted` bytes are free at the destination, and some of the inodes for another net; never
-/// the newest one.
+/// Removes the oldest nets, but never the newest, until `wanted` bytes are free at the destination, and enough inodes
+/// for another net.
 fn make_room(run: &Run<'_>, destination: &Destination, wanted: u64) -> io::Result<()> {
     let before = Space::of(&destination.dir)?.available;
     let Some(stock) = Stock::open(&destination.dir, &run.plan.prefix)? else { return Ok(()) };
@@ -126,8 +126,8 @@ fn make_room(run: &Run<'_>, destination: &Destination, wanted: u64) -> io::Resul
     })
 }
 
-/// Whether so many bytes are free, of which so many surely are: a filesystem may give room back later than it says that a
-/// file is gone.
+/// Whether `wanted` bytes are free, given that `surely` bytes are: a filesystem may take a while to report the space of
+/// a deleted file as free.
 fn has_bytes(destination: &Destination, surely: u64, wanted: u64) -> io::Result<bool> {
     Ok(Space::of(&destination.dir)?.available.max(surely) >= wanted)
 }
@@ -137,10 +137,10 @@ fn has_inodes(destination: &Destination) -> io::Result<bool> {
     Ok(space.free_inodes >= MOST_INODES.min(space.inodes / SHORT))
 }
 
-/// The clone has met a full disk: gives up nets for it, oldest first, and says whether another attempt may help.
+/// Sacrifices nets after the clone has filled the disk, oldest first; returns whether another attempt may help.
 ///
-/// First as many as seem to be needed, and then all. What this run itself has taken from a clone that was complete it keeps:
-/// the next run finds it incomplete, and gives that up too.
+/// First removes as many as seem necessary, the second time all. Nets of this run with files from a complete clone are
+/// kept: the next run finds the clone incomplete and may remove them too.
 pub fn give_up(run: &Run<'_>, destination: &Destination, nets: &mut Nets) -> bool {
     if run.go_on().is_err() || nets.giving == Giving::All {
         return false;
@@ -164,7 +164,7 @@ pub fn give_up(run: &Run<'_>, destination: &Destination, nets: &mut Nets) -> boo
     given > 0 && run.go_on().is_ok()
 }
 
-/// A failure for want of room, which names the nets that are still there and how much they hold.
+/// Adds the remaining nets and how much they hold to a failure for lack of space.
 #[must_use]
 pub fn named_in(run: &Run<'_>, destination: &Destination, failure: Failure) -> Failure {
     let Failure::DestinationFull { path, what } = failure else { return failure };
@@ -172,7 +172,7 @@ pub fn named_in(run: &Run<'_>, destination: &Destination, failure: Failure) -> F
     Failure::DestinationFull { path, what: what + &held.unwrap_or_default() }
 }
 
-/// What the nets hold, in words.
+/// Describes what the nets hold.
 fn held(run: &Run<'_>, destination: &Destination) -> io::Result<Option<String>> {
     let Some(stock) = Stock::open(&destination.dir, &run.plan.prefix)? else { return Ok(None) };
     let names = stock.names()?;
@@ -196,7 +196,7 @@ fn held(run: &Run<'_>, destination: &Destination) -> io::Result<Option<String>> 
     )))
 }
 
-/// Makes a net for one start of rsync; `None` when none was asked for, or when the clone has no room for one.
+/// Creates a net for one start of rsync; `None` if not requested, or if the clone has no room for one.
 pub fn create(run: &Run<'_>, ends: &Endpoints, nets: &mut Nets) -> Result<Option<Net>, Failure> {
     let may_find_leftovers = nets.has_started || !nets.was_complete;
     nets.has_started = true;
@@ -229,7 +229,7 @@ pub fn create(run: &Run<'_>, ends: &Endpoints, nets: &mut Nets) -> Result<Option
     Ok(Some(net))
 }
 
-/// Removes what a killed rsync has left at the destination. Where this one has begun anew, nothing is known of it.
+/// Removes temporary files that a killed rsync left at the destination. A new rsync does not know about them.
 fn remove_leftovers(run: &Run<'_>, ends: &Endpoints) {
     let (source, destination) = (&ends.source.dir, &ends.destination.dir);
     let removed = leftovers::remove(source, destination, &run.plan.prefix, &|| run.go_on().is_err());
@@ -256,7 +256,7 @@ impl Net {
         &self.path
     }
 
-    /// After rsync: gives the directories in the net the properties that they had, and removes the net if it is empty.
+    /// Restores the properties of the directories in the net after rsync, and removes the net if it is empty.
     pub fn settle(self, destination: &Destination) {
         let repaired = self.before.repair(&destination.dir, &self.dir);
         if let Some((path, error)) = repaired.problem {
@@ -275,7 +275,7 @@ impl Net {
 
 impl Drop for Net {
     fn drop(&mut self) {
-        // A net that holds anything stays.
+        // Only an empty net is removed.
         let _ = self.stock.dir().remove_empty(&self.name.to_os_string());
     }
 }

@@ -1,4 +1,4 @@
-//! The pre-clone, the post-clone and the on-error script.
+//! The pre-clone, post-clone and on-error scripts.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -22,10 +22,10 @@ use crate::process::{Command, End, stream};
 use crate::record::Script;
 use crate::run::Run;
 
-/// What a script finds in its environment if we have it; `PATH` is fixed, and everything else is left out.
+/// What a script inherits from our environment; `PATH` is fixed, and everything else is removed.
 const PASSED_ON: [&str; 7] = ["HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR"];
 
-/// How much of a script's first line is looked at, in bytes; Linux itself reads 256.
+/// How much of a script's first line is read, in bytes; Linux itself reads 256.
 const FIRST_LINE: u64 = 256;
 
 /// Checks the scripts before anything else runs.
@@ -36,7 +36,7 @@ pub fn check(run: &Run<'_>) -> Result<(), Failure> {
         .try_for_each(|which| check_of(run, which))
 }
 
-/// Checks one of them, if it was named.
+/// Checks one of them, if given.
 pub fn check_of(run: &Run<'_>, which: Moment) -> Result<(), Failure> {
     let Some(path) = named(run, which) else { return Ok(()) };
     let interpreter = check_one(path).map_err(|why| Failure::ScriptNotExecutable {
@@ -50,7 +50,7 @@ pub fn check_of(run: &Run<'_>, which: Moment) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Whoever can change a script of root's, or the way to it, is root.
+/// Anybody who can change a script run by root, or the path to it, is effectively root.
 fn warn_of_strangers(run: &Run<'_>, which: Moment, program: &Path) {
     let shown = display::path(program);
     match trust::changeable(program, run.host.effective_uid) {
@@ -67,7 +67,7 @@ fn warn_of_strangers(run: &Run<'_>, which: Moment, program: &Path) {
     }
 }
 
-/// The script of this moment.
+/// The script for this moment.
 #[must_use]
 pub fn named<'a>(run: &Run<'a>, which: Moment) -> Option<&'a Path> {
     match which {
@@ -89,7 +89,7 @@ pub fn run_post_clone(run: &Run<'_>, outcome: &Outcome) -> Result<(), Failure> {
     run_in_clone(run, Moment::PostClone, path, Some(outcome))
 }
 
-/// Runs the on-error script, if there is one and the run has failed. How it ends changes nothing.
+/// Runs the on-error script, if there is one and the run failed. Its outcome changes nothing.
 pub fn run_on_error(run: &Run<'_>, outcome: &Outcome) {
     let (Some(path), Outcome::Failed(failure)) = (run.plan.on_error.as_deref(), outcome) else { return };
     if matches!(failure, Failure::ScriptNotExecutable { which: Moment::OnError, .. }) {
@@ -102,7 +102,7 @@ pub fn run_on_error(run: &Run<'_>, outcome: &Outcome) {
     }
 }
 
-/// Returns the interpreter, if it needs one.
+/// Returns the interpreter, if the script needs one.
 fn check_one(path: &Path) -> Result<Option<PathBuf>, String> {
     let metadata = std::fs::metadata(path).map_err(|error| display::reason(&error))?;
     if !metadata.is_file() {
@@ -118,7 +118,7 @@ fn check_one(path: &Path) -> Result<Option<PathBuf>, String> {
     if is_program(&start) { Ok(None) } else { check_interpreter(&start).map(Some) }
 }
 
-/// ELF, or Mach-O of either byte order and width, or several of those in one file.
+/// Whether it is ELF, or Mach-O of either byte order and width, or a universal binary.
 fn is_program(start: &[u8]) -> bool {
     [
         *b"\x7fELF",
@@ -137,7 +137,7 @@ fn check_interpreter(start: &[u8]) -> Result<PathBuf, String> {
         return Err("it is neither a program nor does it begin with a #! line".to_owned());
     };
     let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    // The kernel takes nothing but these for a gap: a line's end from Windows becomes part of the name.
+    // The kernel accepts no other separators: a Windows line ending becomes part of the name.
     let mut words = line.split(|byte| matches!(byte, b' ' | b'\t')).skip_while(|word| word.is_empty());
     let interpreter = words.next().unwrap_or_default();
     let interpreter = Path::new(OsStr::from_bytes(interpreter));
@@ -147,7 +147,7 @@ fn check_interpreter(start: &[u8]) -> Result<PathBuf, String> {
     Ok(interpreter.to_owned())
 }
 
-/// What each script is told of the run. Before the clone nothing is known of its end.
+/// What each script is told about the run. Before the clone, its outcome is unknown.
 fn told(run: &Run<'_>, outcome: Option<&Outcome>) -> Vec<(OsString, OsString)> {
     let plan = run.plan;
     let statistics = plan.destination.join(plan.prefix.marker(Marker::Statistics));
@@ -174,7 +174,7 @@ fn environment() -> Vec<(OsString, OsString)> {
     path.chain(passed_on).collect()
 }
 
-/// A script that is a part of the clone: with `--strict-scripts` the run fails with it.
+/// Runs a script that is part of the clone: with `--strict-scripts`, its failure is the run's.
 fn run_in_clone(run: &Run<'_>, which: Moment, path: &Path, outcome: Option<&Outcome>) -> Result<(), Failure> {
     run.go_on()?;
     let _phase = run.phase(match which {

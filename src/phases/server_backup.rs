@@ -1,5 +1,5 @@
-//! Backup of directory and database servers: copied file by file while they run they would not be consistent, so they
-//! are dumped into a directory that the clone picks up.
+//! Backup of directory and database servers: file copies made while they run would be inconsistent, so they are dumped
+//! into a directory that the clone picks up.
 
 pub mod dump;
 pub mod linux;
@@ -14,7 +14,7 @@ use crate::process::wipe_freed_memory;
 use crate::run::Run;
 use crate::secret::Secret;
 
-/// Dumps everything that this machine serves, if that was asked for. Nobody needs the password after that.
+/// Dumps everything this machine serves, if requested. The password is not needed after that.
 pub fn run(run: &Run<'_>, password: Option<Secret>) -> Result<(), Failure> {
     let Some(password) = password else { return Ok(()) };
     run.go_on()?;
@@ -36,9 +36,9 @@ pub enum Found {
     MacOs(macos::Found),
 }
 
-/// Looks for it as a server backup does, and dumps nothing. What is skipped is logged.
+/// Looks for servers like a server backup does, but dumps nothing. Logs what is skipped.
 ///
-/// Errors when there is nothing, or when what is there cannot be told.
+/// Fails if there is nothing, or if what is there cannot be determined.
 pub fn find(run: &Run<'_>) -> Result<Found, Failure> {
     run.go_on()?;
     match run.host.platform {
@@ -48,7 +48,7 @@ pub fn find(run: &Run<'_>) -> Result<Found, Failure> {
 }
 
 impl Found {
-    /// What it is, as shown.
+    /// The names to show.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
         match self {
@@ -57,7 +57,7 @@ impl Found {
         }
     }
 
-    /// Fails as a server backup would before the first byte is dumped: for want of a directory, of a program or of rights.
+    /// Fails as a server backup would before dumping the first byte: for lack of a directory, a program or rights.
     pub fn check(&self, run: &Run<'_>) -> Result<(), Failure> {
         check_dir(run)?;
         match self {

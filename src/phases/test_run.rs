@@ -1,4 +1,4 @@
-//! The test run: what a clone would change is listed, and nothing is changed.
+//! The test run: lists what a clone would change, and changes nothing.
 
 use log::info;
 

@@ -1,4 +1,4 @@
-//! The transfer: rsync, its verdict, and another attempt where that may help.
+//! The transfer: rsync, its verdict, and another attempt if that may help.
 
 pub mod dry_run;
 pub mod group;

@@ -1,4 +1,4 @@
-//! What a run notes down about itself for those who look at it afterwards.
+//! What a run records about itself for those who look at it afterwards.
 
 use crate::record::{Lines, Phase, Rsync, Script, Statistics, Totals};
 use crate::state::Disk;
@@ -8,11 +8,11 @@ use crate::state::Disk;
 pub struct Journal {
     /// What somebody should look at.
     pub warnings: Lines,
-    /// The same for everybody: what may name a file is not told there.
+    /// The same for everybody, without anything that may name a file.
     pub public_warnings: Lines,
-    /// The phases that are over.
+    /// The finished phases.
     pub phases: Vec<Phase>,
-    /// The rsync.
+    /// The rsync that was used.
     pub rsync: Option<Rsync>,
     /// What it counted.
     pub statistics: Option<Statistics>,

@@ -1,4 +1,4 @@
-//! How a run notes things down, and the record that they make.
+//! How a run records things, and the record it creates from them.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::run::Run;
 
 use crate::run::journal::Journal;
 
-/// Notes a phase's duration when it is over.
+/// Records a phase's duration when dropped.
 #[derive(Debug)]
 pub struct PhaseTimer<'a> {
     run: &'a Run<'a>,
@@ -27,25 +27,25 @@ impl Drop for PhaseTimer<'_> {
     }
 }
 
-/// Milliseconds are enough, and shorter to read.
+/// Milliseconds are precise enough, and shorter to read.
 fn rounded(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
 impl Run<'_> {
-    /// Writes something into the journal.
+    /// Adds something to the journal.
     pub fn note(&self, write: impl FnOnce(&mut Journal)) {
         write(&mut self.journal.borrow_mut());
     }
 
-    /// Measures the phase that begins now, until what is returned is dropped.
+    /// Measures the duration of a phase, from now until the returned value is dropped.
     #[must_use]
     pub fn phase(&self, name: &'static str) -> PhaseTimer<'_> {
         PhaseTimer { run: self, name, began: Instant::now() }
     }
 
-    /// Logs a warning that makes the success of this run one with warnings. It may name files below the source or the
-    /// destination: what everybody can read does not have its words.
+    /// Logs a warning and makes a success of this run one with warnings. It may name files below the source or the
+    /// destination, so its text is not published.
     pub fn warn(&self, message: impl std::fmt::Display) {
         self.warn_with(&message.to_string(), "a warning that may name files is in the log.");
     }
@@ -64,7 +64,7 @@ impl Run<'_> {
         });
     }
 
-    /// What this end of the run is called.
+    /// The status of a run with this outcome.
     #[must_use]
     pub fn verdict(&self, outcome: &Outcome) -> Status {
         match outcome {
@@ -79,7 +79,7 @@ impl Run<'_> {
         }
     }
 
-    /// What is known of the run, which ends now in this way.
+    /// The record of the run, which ends now with this outcome.
     #[must_use]
     pub fn record(&self, outcome: &Outcome) -> Record {
         let journal = self.journal.borrow();
@@ -113,7 +113,7 @@ impl Run<'_> {
 }
 
 impl Run<'_> {
-    /// A record as everybody may read it: it names no file below the source or the destination.
+    /// The public version of a record: it names no file below the source or the destination.
     #[must_use]
     pub fn for_everybody(&self, record: &Record, outcome: &Outcome) -> Record {
         let named = u64::try_from(record.failing_paths.first.len()).unwrap_or(u64::MAX);

@@ -1,4 +1,4 @@
-//! Visits the directories of a tree on a few threads, by descriptors: no link is followed and no path is too long.
+//! Visits the directories of a tree on a few threads, by file descriptors: no link is followed and no path is too long.
 
 use std::ffi::{CString, OsStr};
 use std::io;
@@ -11,12 +11,12 @@ use crate::fs::dir::{Dir, is_held, is_too_long, open_below, open_subdir};
 use crate::process::interrupts::Interrupts;
 use crate::tree::parallel;
 
-/// The directory that is visited.
+/// The directory being visited.
 #[derive(Debug)]
 pub struct Here<'a> {
     /// Open for reading.
     pub directory: &'a OwnedFd,
-    /// Its path below the root, empty for the root itself.
+    /// Its path relative to the root, empty for the root itself.
     pub path: &'a Path,
 }
 
@@ -28,11 +28,11 @@ struct Waiting {
     depth: usize,
 }
 
-/// Visits `root` and each directory that a visit adds to its list, by its name in the directory that is visited; returns
-/// what each thread has kept.
+/// Visits `root` and each directory that a visit adds to its list, by its name in the visited directory; returns what
+/// each thread has gathered.
 ///
-/// A directory that is gone, or that cannot be opened, is passed over. No further one is begun when a signal has asked us
-/// to end. Errors when the root cannot be opened.
+/// Skips directories that are gone or cannot be opened. Starts no further visits once a signal asks us to stop. Fails
+/// if the root cannot be opened.
 pub fn visit<K: Default + Send>(
     root: &Dir,
     interrupts: &Interrupts,

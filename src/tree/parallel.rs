@@ -1,16 +1,16 @@
-//! Work that brings more work, done by a few threads: to read a tree's directories, for one.
+//! Work that creates more work, done by a few threads: reading a tree's directories, for example.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::process::interrupts::Interrupts;
 
-/// How many threads work at most: more of them only wait for the disk.
+/// The maximum number of threads: more would only wait for the disk.
 const THREADS: usize = 4;
 
-/// Does `first` and all that comes of it; returns what each thread has kept.
+/// Does `first` and everything that follows from it; returns what each thread has gathered.
 ///
-/// `each` does one piece, and adds what is still to be done to the list that it is given. When a signal has asked us to
-/// end, no further piece is begun.
+/// `each` does one piece of work and adds what remains to be done to the given list. Once a signal asks us to stop, no
+/// further piece is started.
 pub fn share<T: Send, K: Default + Send>(
     first: T,
     interrupts: &Interrupts,
@@ -23,7 +23,7 @@ pub fn share<T: Send, K: Default + Send>(
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS);
     std::thread::scope(|scope| {
-        // Where no more threads may be started, fewer do.
+        // If the system allows no more threads, use fewer.
         let begin = |_| std::thread::Builder::new().spawn_scoped(scope, || shared.work(&each)).ok();
         let helpers: Vec<_> = (1..threads).filter_map(begin).collect();
         let mut kept = vec![shared.work(&each)];
@@ -35,9 +35,9 @@ pub fn share<T: Send, K: Default + Send>(
 }
 
 struct Waiting<T> {
-    /// The last one is done first: so few pieces wait.
+    /// Last in, first out, so that few pieces wait.
     pieces: Vec<T>,
-    /// How many threads are doing a piece, and may yet bring more.
+    /// How many threads are working on a piece and may still add more.
     working: usize,
 }
 
@@ -52,7 +52,7 @@ impl<T> Shared<'_, T> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does pieces until there are no more.
+    /// Works on pieces until there are none left.
     fn work<K: Default>(&self, each: impl Fn(T, &mut Vec<T>, &mut K)) -> K {
         let mut kept = K::default();
         let mut found = Vec::new();

@@ -1,4 +1,4 @@
-//! What macOS knows of a volume.
+//! What macOS knows about a volume.
 
 use crate::host::TOOL_LIMIT;
 use crate::macos::ownership::Volume;
@@ -7,7 +7,7 @@ use crate::run::Run;
 use std::ffi::OsStr;
 use std::path::Path;
 
-/// What `diskutil` knows of a volume; `None` where it cannot tell.
+/// What `diskutil` reports about a volume; `None` if it cannot.
 #[must_use]
 pub fn diskutil(run: &Run<'_>, volume: &Path) -> Option<Volume> {
     let arguments = [OsStr::new("info"), OsStr::new("-plist"), volume.as_os_str()];

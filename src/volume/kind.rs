@@ -1,12 +1,12 @@
-//! What kind of filesystem an open file lies on, as the kernel numbers them.
+//! The type of the filesystem that an open file is on, as numbered by the kernel.
 
 use std::io;
 use std::os::fd::AsFd;
 
-/// A kind of filesystem whose limits are known.
+/// A filesystem type with known limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// ext2, ext3 and ext4, which have one number.
+    /// ext2, ext3 and ext4, which share one number.
     Ext,
     /// btrfs.
     Btrfs,
@@ -22,7 +22,7 @@ pub enum Kind {
     Jfs,
     /// NILFS2.
     Nilfs,
-    /// That of the kernel's automounter, which holds mount points alone.
+    /// The kernel's automounter, which only holds mount points.
     Autofs,
     /// Any other.
     Other,
@@ -34,19 +34,19 @@ impl Kind {
         ask(file)
     }
 
-    /// Whether what it shows depends on what is mounted just now.
+    /// Whether its contents depend on what is currently mounted.
     #[must_use]
     pub fn is_automounter(self) -> bool {
         self == Self::Autofs
     }
 
-    /// Whether all attributes of a file have to fit into about one block, as a rule.
+    /// Whether all attributes of a file must usually fit into about one block.
     #[must_use]
     pub fn is_short_of_attributes(self) -> bool {
         matches!(self, Self::Ext | Self::Jfs | Self::Nilfs)
     }
 
-    /// How many names a file may have; `None` where there are as many as anybody could want, or that is not known.
+    /// How many hard links a file may have; `None` if practically unlimited, or if not known.
     #[must_use]
     pub fn most_links(self) -> Option<u64> {
         match self {
@@ -59,13 +59,13 @@ impl Kind {
         }
     }
 
-    /// Whether two names that differ in case are one name there, whatever it was made or mounted with.
+    /// Whether names that differ only in case are always equal, whatever the format and mount options.
     #[must_use]
     pub fn folds_case(self) -> bool {
         matches!(self, Self::Fat | Self::ExFat)
     }
 
-    /// The size that a file may have at most; `None` where that is not known.
+    /// The maximum file size; `None` if not known.
     #[must_use]
     pub fn largest_file(self) -> Option<u64> {
         (self == Self::Fat).then_some(u64::from(u32::MAX))
@@ -74,7 +74,7 @@ impl Kind {
 
 #[cfg(target_os = "linux")]
 fn ask(file: impl AsFd) -> io::Result<Kind> {
-    /// The type of the number, and its sign, depend on the machine.
+    /// The type and sign of the number depend on the machine.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "32 bits are what it has")]
     fn number(kind: nix::sys::statfs::FsType) -> u32 {
         kind.0 as u32
@@ -93,7 +93,7 @@ fn ask(file: impl AsFd) -> io::Result<Kind> {
     })
 }
 
-/// There it is a name.
+/// Elsewhere it is a name.
 #[cfg(not(target_os = "linux"))]
 fn ask(file: impl AsFd) -> io::Result<Kind> {
     Ok(match nix::sys::statfs::fstatfs(file)?.filesystem_type_name() {

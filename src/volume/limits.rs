@@ -1,10 +1,10 @@
-//! Limits of a filesystem that the kernel tells without anything being written.
+//! Limits of a filesystem that the kernel reports without writing anything.
 
 use std::fs::File;
 use std::os::fd::AsFd;
 
-/// Whether this directory itself ignores case: one of ext4, f2fs or tmpfs that was told so, which then compares names in any
-/// Unicode form as well.
+/// Whether this directory itself ignores case: possible on ext4, f2fs and tmpfs, which then also treat different
+/// Unicode forms of a name as equal.
 #[cfg(target_os = "linux")]
 #[must_use]
 pub fn ignores_case(directory: &File) -> bool {
@@ -13,14 +13,14 @@ pub fn ignores_case(directory: &File) -> bool {
     rustix::fs::ioctl_getflags(directory).is_ok_and(|flags| flags.bits() & CASEFOLD != 0)
 }
 
-/// There it belongs to the volume as a whole, and most volumes do.
+/// Elsewhere this is a property of the whole volume, and most ignore case.
 #[cfg(not(target_os = "linux"))]
 #[must_use]
 pub fn ignores_case(directory: &File) -> bool {
     crate::sys::property(directory, nix::libc::_PC_CASE_SENSITIVE) == Some(0)
 }
 
-/// Whether all directories of this one's filesystem ignore case if it does.
+/// Whether all directories of a filesystem ignore case if this one does.
 #[must_use]
 pub fn whole_volume_ignores_case(directory: &File) -> bool {
     cfg!(not(target_os = "linux")) && ignores_case(directory)
@@ -33,13 +33,13 @@ pub fn longest_name(directory: impl AsFd) -> Option<u64> {
     Some(found.name_max()).filter(|most| *most > 0)
 }
 
-/// There it counts characters, which tells little of the bytes.
+/// Elsewhere it is in characters, which says little about bytes.
 #[cfg(not(target_os = "linux"))]
 pub fn longest_name(_directory: impl AsFd) -> Option<u64> {
     None
 }
 
-/// Whether an open file could have this size: beyond its largest the kernel lets nobody go.
+/// Whether an open file could have this size: the kernel does not allow seeking beyond the filesystem's maximum.
 #[cfg(target_os = "linux")]
 #[must_use]
 pub fn reaches(mut file: &File, size: u64) -> bool {
@@ -47,7 +47,7 @@ pub fn reaches(mut file: &File, size: u64) -> bool {
     file.seek(SeekFrom::Start(size)).is_ok()
 }
 
-/// There the filesystem tells how many bits a size has, the sign among them.
+/// Elsewhere the filesystem reports how many bits a size has, including the sign.
 #[cfg(not(target_os = "linux"))]
 #[must_use]
 pub fn reaches(file: &File, size: u64) -> bool {

@@ -9,7 +9,7 @@ pub fn is_mount_point(path: &Path) -> bool {
     mount_point(path) == path
 }
 
-/// The directory at which the filesystem that holds `path` is mounted.
+/// The directory where the filesystem that holds `path` is mounted.
 #[must_use]
 pub fn mount_point(path: &Path) -> PathBuf {
     let device = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.dev()).ok();

@@ -1,4 +1,4 @@
-//! The kernel's table of mounts, read for a directory that is held open.
+//! The kernel's mount table, read for a directory that is held open.
 
 use std::io;
 use std::os::fd::AsRawFd as _;
@@ -8,17 +8,17 @@ use crate::fs::dir::Dir;
 use crate::linux::mounts;
 use crate::linux::mounts::Mount;
 
-/// The table, and the mount in it that a directory was reached through.
+/// The table, and the mount in it through which a directory was reached.
 #[derive(Debug)]
 pub struct Place {
     /// All mounts, in the table's order.
     pub table: Vec<Mount>,
-    /// The number of the directory's mount; a device number would not do for btrfs.
+    /// The id of the directory's mount; a device number would not suffice for btrfs.
     pub id: u64,
 }
 
 impl Place {
-    /// The mount that the directory was reached through.
+    /// The mount through which the directory was reached.
     #[must_use]
     pub fn mount(&self) -> Option<&Mount> {
         self.table.iter().find(|mount| mount.id == self.id)
@@ -27,7 +27,7 @@ impl Place {
 
 /// Reads the table for a directory; `None` on a system that has none.
 ///
-/// Errors on Linux when it cannot be read, without `/proc` for one: then nothing is known of what is mounted where.
+/// On Linux, fails if it cannot be read, for instance without `/proc`: then nothing is known about mounts.
 pub fn of(dir: &Dir) -> io::Result<Option<Place>> {
     if !cfg!(target_os = "linux") {
         return Ok(None);
@@ -48,7 +48,7 @@ pub fn of(dir: &Dir) -> io::Result<Option<Place>> {
     Ok(Some(place))
 }
 
-/// Where a directory is on its filesystem: the device's number and the path there.
+/// Where a directory is on its filesystem: the device number and the path there.
 pub fn locate(place: &Place, dir: &Dir) -> io::Result<(String, PathBuf)> {
     let found = mounts::locate(&place.table, place.id, dir.path());
     let (device, path) = found.ok_or_else(|| io::Error::other("its path is not below its mount point"))?;

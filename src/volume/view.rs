@@ -1,9 +1,9 @@
-//! A private view of directories: each is the root of a mount of its own that shows one filesystem exactly as it is on the
-//! disk, with nothing mounted on top of it.
+//! A private view of directories: each is the root of its own mount, which shows one filesystem exactly as it is on
+//! disk, with nothing mounted on top.
 //!
-//! The mounts live in a mount namespace that nobody else sees. Whatever is mounted or unmounted elsewhere, they go on
-//! showing the directories that were opened, and the kernel removes them with the last process that uses them. Needs
-//! Linux 5.2 and `CAP_SYS_ADMIN`.
+//! The mounts are in a mount namespace of their own. Whatever is mounted or unmounted elsewhere, they keep showing the
+//! directories that were opened, and the kernel removes them with the last process that uses them. Requires Linux 5.2
+//! and `CAP_SYS_ADMIN`.
 
 use std::ffi::OsStr;
 use std::io;
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use crate::fs::dir::Dir;
 
-/// Directories in a mount namespace of their own.
+/// Directories in their own mount namespace.
 #[derive(Debug)]
 pub struct View {
     namespace: OwnedFd,
@@ -20,12 +20,11 @@ pub struct View {
 }
 
 impl View {
-    /// Builds the view of `directories`, each below `place` under the name that goes with it, and returns them as they
-    /// are seen in it.
+    /// Builds the view of `directories`, each below `place` under the given name, and returns them as seen in it.
     ///
-    /// `place` is an existing directory; only the view's own namespace shows anything in it. `programs` are directories
-    /// that whoever enters the namespace has to find. Errors when the system has no such views or does not allow them, or
-    /// when a directory is not in a mounted filesystem any more.
+    /// `place` is an existing directory; only the view's own namespace shows anything in it. Processes in the namespace
+    /// must be able to find the directories `programs`. Fails if the system does not support or allow such views, or if
+    /// a directory is no longer on a mounted filesystem.
     pub fn open<const N: usize>(
         place: &Path,
         programs: &[PathBuf],
@@ -49,7 +48,7 @@ impl View {
         self.place.join(name.as_ref())
     }
 
-    /// A handle to the namespace, for a child that is to enter it.
+    /// A handle to the namespace, for a child process to enter.
     pub fn namespace(&self) -> io::Result<OwnedFd> {
         self.namespace.as_fd().try_clone_to_owned()
     }
@@ -73,7 +72,7 @@ mod system {
     use super::Dir;
     use crate::linux::mounts;
 
-    /// A mount of this directory alone: what is mounted below it does not come along.
+    /// A mount of this directory alone, without any mounts below it.
     pub fn tree(directory: &Dir) -> io::Result<OwnedFd> {
         let flags =
             OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::AT_EMPTY_PATH | OpenTreeFlags::OPEN_TREE_CLOEXEC;
@@ -82,7 +81,7 @@ mod system {
 
     /// A namespace that shows `trees` below `place`.
     pub fn namespace(place: &Path, programs: &[PathBuf], trees: &[(&str, OwnedFd)]) -> io::Result<OwnedFd> {
-        // A thread leaves the namespace that the process lives in, and takes no other thread with it.
+        // Run on a separate thread, which alone leaves the process's namespace.
         std::thread::scope(|scope| {
             let built = std::thread::Builder::new().spawn_scoped(scope, || build(place, programs, trees))?;
             built.join().unwrap_or_else(|_| Err(io::Error::other("the view's thread panicked")))
@@ -91,7 +90,7 @@ mod system {
 
     fn build(place: &Path, programs: &[PathBuf], trees: &[(&str, OwnedFd)]) -> io::Result<OwnedFd> {
         unshare(CloneFlags::CLONE_NEWNS)?;
-        // What is mounted here stays here, and what others unmount goes here too.
+        // Mounts made here stay here; unmounts elsewhere still take effect here.
         mount_change("/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)?;
         let needed: Vec<&Path> = SYSTEM
             .iter()
@@ -107,17 +106,17 @@ mod system {
             let point = place.join(name);
             DirBuilder::new().mode(0o700).create(&point)?;
             move_mount(tree.as_fd(), c"", CWD, &point, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
-            // Until now it was a peer of the mount that it was made from, and could have got what was mounted there.
+            // Until now it was a peer of its original mount and could have received mounts made there.
             mount_change(&point, MountPropagationFlags::PRIVATE)?;
             uncover(&point)?;
         }
         Ok(File::open("/proc/thread-self/ns/mnt")?.into())
     }
 
-    /// What programs need: themselves, their libraries and settings, and the kernel.
+    /// What programs need: their files, libraries and settings, and the kernel's interfaces.
     const SYSTEM: [&str; 9] = ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc", "/nix", "/proc", "/dev"];
 
-    /// Gives up this namespace's copies of mounts that do not go when others unmount them, so that no disk is kept busy.
+    /// Drops this namespace's copies of mounts that would outlast an unmount elsewhere and keep a disk busy.
     fn let_go(needed: &[&Path]) -> io::Result<()> {
         let table = mounts::read(&std::fs::read("/proc/thread-self/mountinfo")?);
         let follows = |id| table.iter().any(|mount| mount.id == id && mount.follows);
@@ -125,9 +124,9 @@ mod system {
             |point: &Path| needed.iter().any(|needed| needed.starts_with(point) || point.starts_with(needed));
         let others = table.iter().rev().filter(|mount| !follows(mount.parent) && !is_needed(&mount.point));
         for other in others {
-            // One below another that is gone is gone with it.
+            // A mount below another that is gone is gone with it.
             if unmount(&other.point, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW).is_ok() {
-                // An rsync that is a script must not take the directory below for the disk.
+                // An rsync that is a script must not mistake the directory below for the disk.
                 let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
                 let _ = mount("counterpart", &other.point, "tmpfs", flags, Some(c"mode=0555,size=4k"));
             }
@@ -135,7 +134,7 @@ mod system {
         Ok(())
     }
 
-    /// Unmounts whatever is mounted on top of a view, or in it.
+    /// Unmounts whatever is mounted on or in a view.
     fn uncover(point: &Path) -> io::Result<()> {
         let table = mounts::read(&std::fs::read("/proc/thread-self/mountinfo")?);
         let on_it = |mount: &&mounts::Mount| mount.point == point;

@@ -1,4 +1,4 @@
-//! What a filesystem can hold.
+//! The limits of a filesystem.
 
 use crate::phases::census::Needs;
 
@@ -7,28 +7,28 @@ use crate::phases::capacity::names::{Folds, Unusual};
 /// What a filesystem can hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Capacity {
-    /// Between which names it sees no difference.
+    /// Which names it treats as equal.
     pub folds: Folds,
-    /// It stores names in another Unicode form than they were given in.
+    /// It stores names in a Unicode form other than the given one.
     pub changes_form: bool,
-    /// The kinds of names of which it refuses some.
+    /// The kinds of names of which it rejects some.
     pub refuses: Vec<Unusual>,
-    /// Up to this length in bytes every name is taken; `None` where it is not known.
+    /// Names up to this length in bytes are always accepted; `None` if not known.
     pub name: Option<u64>,
-    /// The earliest and the latest time, in seconds since 1970; `None` where it keeps all, or that is not known.
+    /// The earliest and latest time, in seconds since 1970; `None` if it stores any time, or if not known.
     pub times: Option<(i64, i64)>,
     /// The size of the largest file.
     pub size: Option<u64>,
-    /// How many names a file can have.
+    /// How many hard links a file can have.
     pub links: Option<u64>,
-    /// The length of the longest target of a symbolic link.
+    /// The longest symbolic link target.
     pub target: Option<u64>,
-    /// Up to this many bytes of attributes are always taken.
+    /// Attributes of up to this many bytes are always accepted.
     pub attributes: Option<u64>,
 }
 
 impl Capacity {
-    /// Whether something may be too much for it.
+    /// Whether the source may exceed any of its limits.
     pub fn may_lack(&self, needs: &Needs) -> bool {
         let exceeds = |need: u64, most: Option<u64>| most.is_some_and(|most| need > most);
         let is_out_of_range = |(earliest, latest)| needs.earliest < earliest || needs.latest > latest;

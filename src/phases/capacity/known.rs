@@ -1,4 +1,4 @@
-//! What is known of a filesystem without writing to it.
+//! What is known about a filesystem without writing to it.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -11,10 +11,10 @@ use crate::phases::capacity::names::Folds;
 use crate::volume::kind::Kind;
 use crate::volume::limits;
 
-/// How many names of the directory are looked up in another spelling at most.
+/// The maximum number of names in the directory looked up in another spelling.
 const LOOKED_UP: usize = 200;
 
-/// What the kernel tells of the filesystem, and what it does with the names that are in this directory.
+/// The limits that the kernel reports, and how the names in this directory are folded.
 #[must_use]
 pub fn of(dir: &Dir) -> Capacity {
     let kind = Kind::of(dir).unwrap_or(Kind::Other);
@@ -34,7 +34,7 @@ fn folds(dir: &Dir, kind: Kind) -> Folds {
     Folds { case, form: limits::ignores_case(dir.file()) || by_names.form }
 }
 
-/// A name that is found by another spelling, which is no name of the directory, shows what is folded.
+/// If a name is found by another spelling that is not itself in the directory, the filesystem folds names.
 fn folds_of_names(dir: &Dir) -> Folds {
     let mut folds = Folds::default();
     let Ok(names) = dir.names() else { return folds };
@@ -62,9 +62,9 @@ fn other_case(name: &[u8]) -> Vec<u8> {
     name.iter().map(swapped).collect()
 }
 
-/// Whether a source that folds names itself can hold none that this destination takes for one.
+/// Whether the source itself folds names, so that it cannot hold two that this destination treats as equal.
 #[must_use]
 pub fn folds_at_source(source: &Dir) -> bool {
-    // A directory of Linux may ignore case while the next one does not.
+    // On Linux, each directory may ignore case or not.
     limits::whole_volume_ignores_case(source.file())
 }

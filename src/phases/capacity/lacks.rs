@@ -1,4 +1,4 @@
-//! What a source has that its destination cannot hold, path by path.
+//! Finds what the source has and the destination cannot hold, path by path.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::{CStr, OsStr};
@@ -30,16 +30,16 @@ use crate::rsync::filter::matcher::LeftOut;
 use crate::rsync::filter::rules::hides;
 use crate::run::Run;
 
-/// How many paths are named in the log.
+/// The maximum number of paths logged.
 const LOGGED: usize = 1000;
 
-/// How many in the sentence of the failure.
+/// The maximum number of paths in the failure message.
 const EXAMPLES: usize = 5;
 
-/// How often the destination is asked at most; what could not be asked any more is taken for something that it cannot hold.
+/// How often the destination is probed at most; after that, anything doubtful counts as something it cannot hold.
 const MOST_QUESTIONS: u64 = 20_000;
 
-/// How many names of one directory are compared with each other at most.
+/// The maximum number of names in one directory compared with each other.
 const MOST_ALIKE: usize = 1000;
 
 /// A limit of the destination.
@@ -73,14 +73,14 @@ impl Limit {
 pub struct Lacks {
     count: u64,
     limits: BTreeSet<Limit>,
-    /// The first paths, below the source, and what is wrong with each.
+    /// The first paths, relative to the source, and what is wrong with each.
     paths: Vec<(PathBuf, String)>,
     /// Names that the destination stores in another Unicode form.
     reformed: u64,
 }
 
 impl Lacks {
-    /// Names each path in the log, up to a bound.
+    /// Logs each path, up to a limit.
     pub fn log(&self, source: &Path) {
         for (path, why) in &self.paths {
             info!("Cannot be held: {}: {why}.", display::path(&source.join(path)));
@@ -90,7 +90,7 @@ impl Lacks {
         }
     }
 
-    /// The refusal, if anything was found.
+    /// Returns the refusal, if anything was found.
     pub fn refusal(&self, run: &Run<'_>) -> Option<Failure> {
         if self.reformed > 0 {
             run.warn(format_args!(
@@ -117,7 +117,7 @@ impl Lacks {
     }
 }
 
-/// Walks the source and compares every entry. Without a probe only what is known for certain counts.
+/// Walks the source and checks every entry. Without a probe, only definite conflicts count.
 pub fn find(
     run: &Run<'_>,
     source: &Dir,
@@ -154,10 +154,10 @@ struct Comparison<'a> {
     prefix: &'a Prefix,
     numbers: RandomState,
     found: Mutex<Lacks>,
-    /// The names that were met of what has more than the destination allows; each takes that many names to make.
+    /// How many names were seen of each inode that has more links than the destination allows.
     linked: Mutex<HashMap<(dev_t, ino_t), u64>>,
     questions: AtomicU64,
-    /// What has kept the destination from answering.
+    /// The error that stopped the probing.
     trouble: Mutex<Option<io::Error>>,
     stopped: AtomicBool,
 }
@@ -166,7 +166,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What a thread knows of the directory that it reads: a number for the folded form of each name.
+/// What a thread records about the directory it reads: a hash of the folded form of each name.
 #[derive(Default)]
 struct Keys(Vec<u64>);
 
@@ -191,12 +191,12 @@ impl Visitor for Comparison<'_> {
         }
         if let Some(most) = self.capacity.attributes
             && attributes::size(directory.file, name) > most
-            && self.ask(|probe| probe.holds_attributes(directory.file, name)) == Some(false)
+            && self.ask(|probe| probe.holds_attributes(directory.file, name)) != Some(true)
         {
             self.add(path(), Limit::Attributes, "its attributes do not fit".to_owned());
         }
         if self.capacity.folds.any() {
-            // Without room for the number, the name counts as one that has to be looked at.
+            // Without memory for the hash, a name clash could go unnoticed.
             if keys.0.try_reserve(1).is_err() {
                 self.stop(io::ErrorKind::OutOfMemory.into());
                 return;
@@ -231,7 +231,7 @@ impl Visitor for Comparison<'_> {
     }
 }
 
-/// Names of a directory that are alike, and the one of them that was there first.
+/// Names of a directory that clash, each after the earlier name it clashes with.
 type Clashes = Vec<(Vec<u8>, Vec<u8>)>;
 
 impl Comparison<'_> {
@@ -249,7 +249,7 @@ impl Comparison<'_> {
         locked(&self.trouble).get_or_insert(error);
     }
 
-    /// Asks the destination; `None` where nobody can be asked, or has been too often.
+    /// Probes the destination; `None` without a probe, or if it was used too often.
     fn ask<T>(&self, question: impl FnOnce(&Probe) -> io::Result<T>) -> Option<T> {
         let probe = self.probe?;
         if self.questions.fetch_add(1, Ordering::Relaxed) >= MOST_QUESTIONS {
@@ -264,7 +264,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// Whether the destination takes this name; asked only where it may not.
+    /// Whether the destination accepts this name; probes only if it might not.
     fn takes(&self, name: &[u8]) -> bool {
         let is_long = self.capacity.name.is_some_and(|most| name.len() as u64 > most);
         let is_strange = self.capacity.refuses.iter().any(|kind| kind.has(name));
@@ -286,7 +286,7 @@ impl Comparison<'_> {
             || is_more(names_of(stat), capacity.links)
     }
 
-    /// What can be told from the properties of an entry alone.
+    /// Checks what the metadata of an entry alone can show.
     fn compare_properties(&self, path: &Path, stat: &FileStat) {
         let (capacity, kind) = (self.capacity, kind(stat));
         let size = u64::try_from(stat.st_size).unwrap_or(0);
@@ -328,7 +328,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// What would be taken for one of our own files at the destination's root.
+    /// Finds names that would be mistaken for our own files at the destination's root.
     fn compare_with_own(&self, directory: &Directory<'_>, name: &[u8]) {
         if !directory.path.as_os_str().is_empty() || hides(self.prefix, OsStr::from_bytes(name)) {
             return;
@@ -341,7 +341,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// The names of a directory that the destination takes for others of it, by reading it once more.
+    /// Reads a directory again to find the names that clash at the destination.
     fn clashing(&self, directory: &Directory<'_>, alike: &BTreeSet<u64>) -> io::Result<Clashes> {
         let mut groups: HashMap<Vec<u8>, Vec<Vec<u8>>> = HashMap::new();
         let mut gathered = 0;
@@ -378,7 +378,7 @@ impl Comparison<'_> {
     }
 
     fn is_left_out(&self, directory: &Directory<'_>, name: &CStr) -> bool {
-        // What is gone by now is no name any more.
+        // What is gone in the meantime no longer counts.
         fstatat(directory.file, name, AtFlags::AT_SYMLINK_NOFOLLOW).map_or(true, |stat| {
             self.left_out.has(directory.place, name.to_bytes(), kind(&stat) == SFlag::S_IFDIR)
         })

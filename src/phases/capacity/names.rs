@@ -1,27 +1,27 @@
-//! Names that a filesystem takes for one, and names that it may refuse.
+//! Names that a filesystem treats as equal, and names that it may reject.
 
 use std::borrow::Cow;
 
 use unicode_normalization::UnicodeNormalization as _;
 
-/// In which names a filesystem sees no difference.
+/// Which names a filesystem treats as equal.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Folds {
     /// Upper and lower case.
     pub case: bool,
-    /// The forms in which Unicode can write one character, or characters that nobody sees.
+    /// Different Unicode forms of a character, or invisible characters.
     pub form: bool,
 }
 
 impl Folds {
-    /// Whether there are any.
+    /// Whether it folds names at all.
     #[must_use]
     pub fn any(self) -> bool {
         self.case || self.form
     }
 
-    /// What two names have in common that such a filesystem may take for one. Every system folds a little differently: this
-    /// folds all that any of them does.
+    /// The folded form that two names share if such a filesystem may treat them as equal. Every system folds a little
+    /// differently: this folds everything that any of them does.
     #[must_use]
     pub fn key(self, name: &[u8]) -> Cow<'_, [u8]> {
         if name.is_ascii() {
@@ -32,7 +32,7 @@ impl Folds {
             return if self.case { name.to_ascii_lowercase().into() } else { name.into() };
         };
         let mut key = text.to_owned();
-        // What one step makes, the next may have to fold again.
+        // The result of one step may need folding by the next.
         for _ in 0..2 {
             if self.form {
                 key = key.nfkd().filter(|character| !is_ignorable(*character)).collect();
@@ -45,13 +45,13 @@ impl Folds {
     }
 }
 
-/// Down, up and down again: by this ß is ss, the three forms of sigma are one, and the Kelvin sign is k.
+/// Lower, upper and lower case again: ß becomes ss, the three sigmas become one, and the Kelvin sign becomes k.
 fn fold_case(text: &str) -> String {
     let down = |text: &str| text.chars().flat_map(char::to_lowercase).collect::<String>();
     down(&down(text).chars().flat_map(char::to_uppercase).collect::<String>())
 }
 
-/// Characters that some filesystems leave out of a comparison: they are shown as nothing.
+/// Invisible characters that some filesystems ignore when comparing names.
 fn is_ignorable(character: char) -> bool {
     matches!(character,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
@@ -60,10 +60,10 @@ fn is_ignorable(character: char) -> bool {
         | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// A kind of names that not every filesystem takes.
+/// A kind of names that some filesystems reject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unusual {
-    /// Bytes that are no UTF-8.
+    /// Bytes that are not UTF-8.
     NoUtf8,
     /// A character beyond ASCII.
     NoAscii,
@@ -71,19 +71,19 @@ pub enum Unusual {
     Astral,
     /// A control character.
     Control,
-    /// A character that has a meaning to DOS.
+    /// A character with a special meaning in DOS.
     Marker,
-    /// A dot or a blank at the end.
+    /// A trailing dot or space.
     End,
-    /// The name of a device of DOS.
+    /// The name of a DOS device.
     Device,
 }
 
 impl Unusual {
-    /// A name of all kinds: where it is taken, all of them are.
+    /// A name of all kinds: a filesystem that accepts it accepts all of them.
     pub const TOGETHER: &'static [u8] = b"con.\xf0\x9f\x98\x80\xc3\xa9\x01\n\\:*?\"<>|\xff .";
 
-    /// All kinds, each with names of it to be tried.
+    /// All kinds, each with names to probe.
     pub const ALL: [(Self, &'static [&'static [u8]]); 7] = [
         (Self::NoUtf8, &[b"a\xff"]),
         (Self::NoAscii, &["\u{e9}".as_bytes(), "\u{3042}".as_bytes()]),

@@ -1,4 +1,4 @@
-//! Tries what a filesystem can hold, with files in a directory of our own that is gone afterwards.
+//! Probes what a filesystem can hold, with files in a directory of our own that is removed afterwards.
 
 use std::ffi::{CStr, OsStr, OsString};
 use std::fs::File;
@@ -25,25 +25,25 @@ use crate::phases::capacity::names::{Folds, Unusual};
 use crate::phases::census::Needs;
 use crate::volume::limits;
 
-/// A time of our days that every filesystem keeps, in seconds; FAT makes it even.
+/// A present-day time, in seconds, that every filesystem can store; FAT rounds it to an even second.
 const NOWADAYS: i64 = 1_000_000_001;
 
-/// The longest that the target of a symbolic link can be, in bytes.
+/// The longest symbolic link target, in bytes.
 const LONGEST_TARGET: u64 = 4095;
 
-/// The longest name that is tried, in bytes; what is longer is tried by itself.
+/// The longest name that is probed for the limit, in bytes; longer names are tried one by one.
 const LONGEST_NAME: u64 = 255;
 
-/// So long are the names that every filesystem takes.
+/// Every filesystem accepts names of this length.
 const SHORT_NAME: u64 = 64;
 
-/// The largest attribute that the kernel knows, in bytes.
+/// The largest attribute that the kernel supports, in bytes.
 const LARGEST_ATTRIBUTE: usize = 1 << 16;
 
-/// With less room than this, in bytes, a refused attribute says nothing about attributes.
+/// With less free space than this, in bytes, a rejected attribute proves nothing about attributes.
 const ROOM: u64 = 1 << 20;
 
-/// A directory in which things are tried, one at a time.
+/// A directory for probing, one thing at a time.
 #[derive(Debug)]
 pub struct Probe {
     dir: Dir,
@@ -51,19 +51,19 @@ pub struct Probe {
     one_at_a_time: Mutex<()>,
 }
 
-/// What became of a name.
+/// How a name was stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stored {
-    /// It is there as it was given.
+    /// As it was given.
     AsGiven,
-    /// It is there in another Unicode form, by which it is found as well.
+    /// In another Unicode form, but it can be found under the given name too.
     InAnotherForm,
-    /// It is not, or as something else.
+    /// Not at all, or as something else.
     Not,
 }
 
 impl Probe {
-    /// Makes the directory below `above`.
+    /// Creates the directory in `above`.
     pub fn begin(above: &Dir, prefix: &Prefix) -> io::Result<Self> {
         let name = OsString::from(format!("{}probe{TEMPORARY}{}", prefix.stem(), random_hex(4)?));
         above.make_dir(&name)?;
@@ -76,7 +76,7 @@ impl Probe {
         }
     }
 
-    /// Removes it; should that fail, the next run does it.
+    /// Removes it; if that fails, the next run does.
     pub fn end(self, above: &Dir) {
         for name in self.dir.names().unwrap_or_default() {
             let _ = self.dir.remove_file(&name);
@@ -84,7 +84,7 @@ impl Probe {
         let _ = above.remove_empty(&self.name);
     }
 
-    /// Finds out what a source with these needs may ask too much of. What no entry asks for is not tried.
+    /// Probes the limits that a source with these needs might exceed. What no entry needs is not probed.
     pub fn measure(&self, needs: &Needs) -> io::Result<Capacity> {
         let mut capacity = known::of(&self.dir);
         let (file, name) = self.measured()?;
@@ -97,7 +97,7 @@ impl Probe {
         if needs.links > 1 && !self.links(&name)? {
             capacity.links = Some(1);
         }
-        // What is removed while it is open stays under another name on NFS and FUSE.
+        // On NFS and FUSE, a file that is removed while open stays under another name.
         drop(file);
         self.dir.remove_file(&name)?;
         if needs.target > 0 {
@@ -110,7 +110,7 @@ impl Probe {
         Ok(capacity)
     }
 
-    /// A file whose name every filesystem may fold in its own way, or a plain one where such a name is not taken.
+    /// Creates a file whose name any filesystem may fold, or one with a plain name if that is rejected.
     fn measured(&self) -> io::Result<(File, OsString)> {
         let name = OsString::from("a\u{e9}\u{df}");
         match self.dir.create_new(&name, 0o600) {
@@ -121,7 +121,7 @@ impl Probe {
         Ok((self.dir.create_new(&name, 0o600)?, name))
     }
 
-    /// By which other names a file is found.
+    /// Finds out by which other names a file is found.
     fn folds(&self, name: &OsStr) -> io::Result<Folds> {
         let Some(name) = name.to_str() else { return Ok(Folds::default()) };
         let is_found = |part: &str, other: &str| {
@@ -131,7 +131,7 @@ impl Probe {
             }
             match self.dir.stat(OsStr::new(&other)) {
                 Ok(found) => Ok(found.is_some()),
-                // A name that is not taken is no other name.
+                // A rejected name does not match.
                 Err(error) => trouble(error).map_or(Ok(false), Err),
             }
         };
@@ -141,7 +141,7 @@ impl Probe {
         })
     }
 
-    /// Whether a file can have another name.
+    /// Whether a file can have hard links.
     fn links(&self, name: &OsStr) -> io::Result<bool> {
         match linkat(&self.dir, name, &self.dir, "linked", AtFlags::empty()) {
             Ok(()) => self.dir.remove_file(OsStr::new("linked")).map(|()| true),
@@ -169,7 +169,7 @@ impl Probe {
         Ok(())
     }
 
-    /// Up to which length names are taken, if that is less than is asked for: a filesystem may count bytes or characters.
+    /// The longest accepted name, if shorter than needed: a filesystem may count bytes or characters.
     fn longest_name(&self, need: u64) -> io::Result<Option<u64>> {
         let longest = |unit: &str| {
             let holds = |length: u64| {
@@ -179,9 +179,9 @@ impl Probe {
             let need = need.min(LONGEST_NAME) / unit.len() as u64;
             io::Result::Ok(last(0, need, holds)?.map(|count| count * unit.len() as u64))
         };
-        // Where no such character is taken, nothing is known of its length.
+        // If no such character is accepted, nothing is known about the length of such names.
         let wide = longest("\u{3042}")?.filter(|bytes| *bytes > 0);
-        // A length that is no multiple of three is asked for as well.
+        // A length that is not a multiple of three may be needed as well.
         let wide = wide.map(|bytes| if bytes + 3 > need { need } else { bytes });
         Ok([longest("a")?, wide].into_iter().flatten().min())
     }
@@ -190,9 +190,9 @@ impl Probe {
         self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes a file of each name after the other, and says for each which earlier one has been in its place.
+    /// Creates a file under each name in turn and returns for each the earlier name that it clashes with, if any.
     ///
-    /// A name that cannot be had at all is in nobody's.
+    /// A name that cannot be created at all clashes with none.
     pub fn clashes(&self, names: &[&[u8]]) -> io::Result<Vec<Option<usize>>> {
         let _alone = self.alone();
         let mut made: Vec<(u64, usize)> = Vec::new();
@@ -223,7 +223,7 @@ impl Probe {
         problem.map_or(Ok(clashes), Err)
     }
 
-    /// Makes a file of this name and looks under which name it is there.
+    /// Creates a file with this name and checks under which name it is stored.
     pub fn store(&self, name: &[u8]) -> io::Result<Stored> {
         let _alone = self.alone();
         let name = OsStr::from_bytes(name);
@@ -241,7 +241,7 @@ impl Probe {
         })
     }
 
-    /// Whether what an entry has of attributes fits.
+    /// Whether the attributes of an entry fit.
     pub fn holds_attributes(&self, directory: &OwnedFd, name: &CStr) -> io::Result<bool> {
         let _alone = self.alone();
         let probe = OsStr::new("attributes");
@@ -252,12 +252,12 @@ impl Probe {
         Ok(holds)
     }
 
-    /// The longest attribute, where that is less than the kernel allows.
+    /// The longest attribute, if that is less than the kernel allows.
     fn attributes(&self, file: &File) -> io::Result<Option<u64>> {
         use xattr::FileExt as _;
         let too_large = [Errno::ENOSPC, Errno::E2BIG, Errno::ERANGE].map(|error| error as i32);
         let space = Space::of(&self.dir)?;
-        // On a full disk the error would say nothing about attributes.
+        // On a full disk the error proves nothing about attributes.
         if space.total > 0 && space.available < ROOM {
             return Ok(None);
         }
@@ -279,7 +279,7 @@ impl Probe {
         }
     }
 
-    /// The longest target of a symbolic link, where that is less than the kernel allows; 0 where there are no such links.
+    /// The longest symbolic link target, if shorter than needed; 0 if symbolic links are not supported.
     fn longest_target(&self, need: u64) -> io::Result<Option<u64>> {
         let name = OsStr::new("link");
         let holds = |length: u64| {
@@ -296,7 +296,7 @@ impl Probe {
     }
 }
 
-/// An error that says nothing about a name: the filesystem cannot make any file now.
+/// An error that is not about the name: the filesystem cannot create any file now.
 fn trouble(error: io::Error) -> Option<io::Error> {
     let other =
         [Errno::EIO, Errno::ENOSPC, Errno::EDQUOT, Errno::EROFS, Errno::ENOMEM, Errno::EMFILE, Errno::ENFILE];
@@ -307,8 +307,8 @@ fn is_unsupported(error: Errno) -> bool {
     [Errno::EPERM, Errno::EOPNOTSUPP, Errno::ENOTSUP, Errno::ENOSYS, Errno::EMLINK].contains(&error)
 }
 
-/// The largest value up to `most` that `holds`, as all smaller ones down to `least` do; `None` where not even that one
-/// does. 0 always does.
+/// The largest value up to `most` for which `holds` is true, assuming that it is for all smaller ones down to `least`;
+/// `None` if it is not even for `least`. It always is for 0.
 fn last(least: u64, most: u64, holds: impl Fn(u64) -> io::Result<bool>) -> io::Result<Option<u64>> {
     if holds(most)? {
         return Ok(Some(most));
@@ -324,13 +324,13 @@ fn last(least: u64, most: u64, holds: impl Fn(u64) -> io::Result<bool>) -> io::R
     Ok(Some(good))
 }
 
-/// The earliest and the latest modification time that a file keeps, unless it keeps all that are asked for.
+/// The earliest and latest modification time that can be stored; `None` if everything needed can.
 fn times(file: &File, needs: &Needs) -> io::Result<Option<(i64, i64)>> {
     let error = |seconds: i64| match futimens(file, &TimeSpec::UTIME_OMIT, &TimeSpec::new(seconds, 0)) {
         Ok(()) => Ok(Some(i128::from(file.metadata()?.mtime()) - i128::from(seconds))),
         Err(errno) => trouble(errno.into()).map_or(Ok(None), Err),
     };
-    // What is coarse loses a second.
+    // A coarse clock may lose a second.
     let Some(step) = error(NOWADAYS)?.filter(|error| (-1..=0).contains(error)) else { return Ok(None) };
     let keeps =
         |seconds: i64| io::Result::Ok(error(seconds)?.is_some_and(|error| (step..=0).contains(&error)));
@@ -344,7 +344,7 @@ fn times(file: &File, needs: &Needs) -> io::Result<Option<(i64, i64)>> {
     Ok(Some((earliest, latest)).filter(|range| *range != (i64::MIN, i64::MAX)))
 }
 
-/// The largest size, where there is one; nothing has to be written to find it.
+/// The largest file size, if there is a limit; it can be found without writing anything.
 fn largest_size(file: &File) -> io::Result<Option<u64>> {
     let most = i64::MAX.unsigned_abs();
     let found = last(0, most, |size| Ok(limits::reaches(file, size)))?;

@@ -1,9 +1,8 @@
-//! Which names of the source are one of several of a file: a set of bounded size, that may hold a name too many but never
-//! one too few.
+//! Which names of the source belong to hard-linked files: a bounded set with false positives but no false negatives.
 //!
-//! rsync copies such a file by one name and links the others to it. When that name vanishes before it is copied, rsync
-//! passes the other names over, and its code is 24 all the same (measured from 3.2.3 to 3.5.1 with `--no-inc-recursive`;
-//! without it, it waits for ever).
+//! rsync copies a hard-linked file by one name and links the others to it. If that name vanishes before it is copied,
+//! rsync skips the other names and still ends with 24 (measured from 3.2.3 to 3.5.1 with `--no-inc-recursive`; without
+//! it, rsync hangs).
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::os::unix::ffi::OsStrExt as _;
@@ -11,25 +10,25 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The bits of the set, a power of two: 16 MiB of memory where there are many such names. With ten million of them one
-/// name in fifty is taken for such a one and is none.
+/// The number of bits in the set, a power of two: 16 MiB of memory if there are many such names. With ten million of
+/// them, one name in fifty is a false positive.
 const BITS: u64 = 1 << 27;
 
-/// How many of them are allocated at once, when the first one is set.
+/// How many bits are allocated at once, when the first of them is set.
 const CHUNK: u64 = 1 << 15;
 
-/// How many bits a name sets.
+/// How many bits each name sets.
 const HASHES: u64 = 4;
 
 /// The set.
 #[derive(Debug)]
 pub struct LinkedNames {
-    /// A chunk without memory holds every name.
+    /// A chunk that could not be allocated contains every name.
     chunks: Vec<OnceLock<Vec<AtomicU64>>>,
     hasher: RandomState,
 }
 
-/// A path below the source, or what is kept of it.
+/// A hash of a path relative to the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Way(u64);
 
@@ -48,7 +47,7 @@ impl LinkedNames {
         Way(0)
     }
 
-    /// The entry of this name there.
+    /// The entry of this name in the directory.
     #[must_use]
     pub fn below(&self, way: Way, name: &[u8]) -> Way {
         Way(self.hasher.hash_one((way.0, name)))
@@ -63,13 +62,13 @@ impl LinkedNames {
         }
     }
 
-    /// Adds the entry of this name in the directory at this path below the source.
+    /// Adds the entry of this name in the directory at this path relative to the source.
     pub fn add_at(&self, directory: &Path, name: &[u8]) {
         let way = directory.iter().fold(self.top(), |way, part| self.below(way, part.as_bytes()));
         self.add(self.below(way, name));
     }
 
-    /// Whether the entry at this path below the source may be one of them.
+    /// Whether the entry at this path relative to the source may be hard-linked.
     #[must_use]
     pub fn may_hold(&self, path: &[u8]) -> bool {
         let parts = path.split(|byte| *byte == b'/').filter(|part| !part.is_empty());
@@ -80,7 +79,7 @@ impl LinkedNames {
         })
     }
 
-    /// For each bit of a name its chunk, the word there, and the bit in that.
+    /// For each bit of a name: its chunk, the word in the chunk, and the bit in the word.
     fn places(&self, way: Way) -> impl Iterator<Item = (&OnceLock<Vec<AtomicU64>>, usize, u64)> {
         let step = (way.0 >> 32) | 1;
         (0..HASHES).filter_map(move |number| {
@@ -91,7 +90,7 @@ impl LinkedNames {
     }
 }
 
-/// The words of a chunk, or none where there is no memory for them.
+/// Allocates the words of a chunk; empty if there is no memory.
 fn zeros() -> Vec<AtomicU64> {
     let count = usize::try_from(CHUNK / 64).unwrap_or(0);
     let mut words = Vec::new();

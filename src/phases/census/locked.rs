@@ -1,7 +1,7 @@
-//! Directories of the source that are encrypted and whose key is not there.
+//! Encrypted directories of the source whose key is not loaded.
 //!
-//! Such a directory lists names that are none, and none of its files can be opened. A clone would delete every real name
-//! that the destination has there. So what the clone holds of it is kept as it is, and the clone counts as incomplete.
+//! The names listed in such a directory are not the real ones, and none of its files can be opened. A clone would
+//! delete every real name at the destination. So the clone's copy is kept as it is, and the clone counts as incomplete.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,26 +12,26 @@ use crate::outcome::Completion;
 use crate::rsync::filter::rules::{Rules, keep};
 use crate::run::{Mode, Run};
 
-/// How many such directories get rules of their own: whoever may encrypt can make any number, and all must fit into one
-/// command line.
+/// How many such directories get rules of their own: any user who may encrypt can create any number, and all must fit
+/// into one command line.
 const MOST: usize = 256;
 
-/// And how many bytes their paths have together.
+/// The limit on the total length of their paths, in bytes.
 const MOST_BYTES: usize = 64 << 10;
 
-/// From this number on a list is made shorter while it grows.
+/// A list of this length is shortened while it grows.
 const SHORTENED_FROM: usize = 16 * MOST;
 
 /// How many are named in a message.
 const NAMED: usize = 5;
 
-/// Protects what the destination holds of these directories, and says so.
+/// Protects the copies of these directories at the destination, and logs that.
 pub fn keep_copies(run: &Run<'_>, rules: &mut Rules, mut locked: Vec<PathBuf>) {
     if locked.is_empty() {
         return;
     }
     shorten(&mut locked, MOST, MOST_BYTES);
-    // An examination tells it with what to do about it.
+    // An examination reports it itself, with what to do about it.
     if run.mode != Mode::Examine {
         run.warn(sentence(run, &locked));
     }
@@ -41,7 +41,7 @@ pub fn keep_copies(run: &Run<'_>, rules: &mut Rules, mut locked: Vec<PathBuf>) {
     rules.kept = locked;
 }
 
-/// What is said of them.
+/// The message about them.
 #[must_use]
 pub fn sentence(run: &Run<'_>, locked: &[PathBuf]) -> String {
     format!(
@@ -54,7 +54,7 @@ pub fn sentence(run: &Run<'_>, locked: &[PathBuf]) -> String {
     )
 }
 
-/// A clone that lacks what is in them is not complete.
+/// A clone without their contents is incomplete.
 pub fn check(run: &Run<'_>, rules: &Rules, completion: Completion) -> Result<Completion, Failure> {
     if rules.kept.is_empty() {
         return Ok(completion);
@@ -69,16 +69,16 @@ fn examples(run: &Run<'_>, locked: &[PathBuf]) -> String {
     named.chain(more).collect::<Vec<_>>().join(", ")
 }
 
-/// Keeps a list that a walk gathers from filling the memory.
+/// Keeps the list that a walk gathers from filling the memory.
 pub fn bound(locked: &mut Vec<PathBuf>) {
     if locked.len() >= SHORTENED_FROM {
         shorten(locked, MOST, MOST_BYTES);
     }
 }
 
-/// Puts directories above in the place of directories, those with the most of them first, until there are few.
+/// Replaces directories by their parents, starting with the parent of the most, until few are left.
 ///
-/// What is kept in the place of many is then more than it need be, but only near where somebody has made them.
+/// This protects more than necessary, but only close to where somebody created many of them.
 fn shorten(locked: &mut Vec<PathBuf>, most: usize, most_bytes: usize) {
     let bytes = |paths: &[PathBuf]| paths.iter().map(|path| path.as_os_str().len()).sum::<usize>();
     while locked.len() > most || locked.len() > 1 && bytes(locked) > most_bytes {

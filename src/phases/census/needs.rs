@@ -1,4 +1,4 @@
-//! What a source asks of the filesystem that is to hold its clone.
+//! What a source needs from the filesystem that is to hold its clone.
 
 use std::ffi::CStr;
 
@@ -9,7 +9,7 @@ use crate::phases::census::walk::kind;
 use crate::phases::endpoints::Endpoints;
 use crate::volume::kind::Kind;
 
-/// The most that any entry of a tree asks for.
+/// The extremes over all entries of a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Needs {
     /// The earliest modification time, in seconds since 1970.
@@ -20,11 +20,11 @@ pub struct Needs {
     pub size: u64,
     /// The length of the longest name, in bytes.
     pub name: u64,
-    /// The length of the longest target of a symbolic link, in bytes.
+    /// The length of the longest symbolic link target, in bytes.
     pub target: u64,
-    /// The names of what has the most.
+    /// The highest hard link count.
     pub links: u64,
-    /// The bytes of the extended attributes of what has the most of them; 0 where nobody has asked.
+    /// The size of the largest set of extended attributes, in bytes; 0 if not determined.
     pub attributes: u64,
 }
 
@@ -35,7 +35,7 @@ impl Default for Needs {
 }
 
 impl Needs {
-    /// Takes an entry in.
+    /// Adds an entry.
     pub fn see(&mut self, name: &CStr, stat: &FileStat) {
         let size = u64::try_from(stat.st_size).unwrap_or(0);
         let kind = kind(stat);
@@ -51,7 +51,7 @@ impl Needs {
         });
     }
 
-    /// Takes all of another tree in.
+    /// Adds another tree.
     pub fn add(&mut self, other: &Self) {
         self.earliest = self.earliest.min(other.earliest);
         self.latest = self.latest.max(other.latest);
@@ -63,15 +63,15 @@ impl Needs {
     }
 }
 
-/// How many names an inode has.
+/// The number of hard links of an inode.
 #[allow(clippy::useless_conversion, reason = "nlink_t differs by system")]
 #[must_use]
 pub fn names_of(stat: &FileStat) -> u64 {
     u64::from(stat.st_nlink)
 }
 
-/// Whether the survey has to find out how large the attributes of each file are: only where the destination has little room
-/// for them, and the source more.
+/// Whether the survey has to determine the size of each file's attributes: only if the destination has little room for
+/// them, and the source more.
 #[must_use]
 pub fn wants_attributes(ends: &Endpoints) -> bool {
     let is_short = |dir: &Dir| Kind::of(dir).is_ok_and(Kind::is_short_of_attributes);

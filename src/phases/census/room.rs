@@ -1,8 +1,8 @@
-//! Whether the clone can fit at the destination, and whether the disks of the log and the server backup are short.
+//! Checks whether the clone fits at the destination, and warns if the disk of the log or server backup is nearly full.
 //!
-//! Only what surely cannot fit is refused, since a refusal by mistake means a night without a clone, and rsync finds
-//! out about anything closer by itself, with the same code. So the need is counted low: the contents alone, without what a
-//! filesystem rounds up; and the room is counted high: all that the destination holds may be given back.
+//! Only what certainly cannot fit is refused: a wrong refusal costs a night's clone, and in close cases rsync finds out
+//! by itself and ends with the same code. So the need is underestimated: only file contents, not rounded up to blocks;
+//! and the room is overestimated: everything the destination holds may be freed.
 
 use std::path::Path;
 
@@ -25,24 +25,24 @@ use crate::volume::mount_point::mount_point;
 use crate::volume::mounts;
 use crate::volume::mounts::Place;
 
-/// Less than this is short for a log or a server backup, in bytes.
+/// A log or server backup disk with less free space than this, in bytes, is nearly full.
 const SHORT: u64 = 64 << 20;
 
-/// What a clone needs, or what there is for it.
+/// The space that a clone needs, or that is available for it.
 #[derive(Debug, Clone, Copy, Default)]
 struct Room {
     bytes: u64,
     inodes: u64,
 }
 
-/// Refuses a clone that cannot fit; where not every exclusion is counted out, only warns.
+/// Refuses a clone that cannot fit; only warns if some exclusions could not be taken into account.
 pub fn check(run: &Run<'_>, ends: &Endpoints, census: &Census, is_exact: bool) -> Result<(), Failure> {
     if run.plan.no_space_check {
         return Ok(());
     }
     let dir = &ends.destination.dir;
     let kept = keeping(run, dir);
-    // A filesystem without a size of its own fills the memory, or whatever lies behind it.
+    // A filesystem that reports no size fills the memory, or whatever backs it.
     let space = || Space::of(dir).ok().filter(|space| kept.bytes && space.total > 0);
     let Some(now) = space() else {
         info!("Whether the clone fits is not checked: the destination's filesystem does not tell.");
@@ -52,8 +52,7 @@ pub fn check(run: &Run<'_>, ends: &Endpoints, census: &Census, is_exact: bool) -
     if need.lack(free(run, &now)).is_none() {
         return Ok(());
     }
-    // btrfs counts what was just deleted as free only when that is on the disk. Should the flush fail, what is told
-    // before it has to do.
+    // btrfs counts deleted files as free only once that is on the disk. If the flush fails, the earlier figures count.
     let _ = dir.flush_filesystem();
     let now = space().unwrap_or(now);
     let room = free(run, &now).and(held(run, dir, &now));
@@ -71,7 +70,7 @@ impl Room {
         Self { bytes: self.bytes.saturating_add(more.bytes), inodes: self.inodes.saturating_add(more.inodes) }
     }
 
-    /// What of it `room` has too little of, in words.
+    /// Describes what `room` lacks.
     fn lack(self, room: Self) -> Option<String> {
         if self.bytes > room.bytes {
             let (need, room) = (HumanBytes(self.bytes), HumanBytes(room.bytes));
@@ -88,11 +87,11 @@ impl Room {
     }
 }
 
-/// What the destination's filesystem says can be relied on.
+/// Which figures of the destination's filesystem can be relied on.
 struct Keeping {
-    /// A file's contents take the room that they take at the source.
+    /// A file's contents take as much space as at the source.
     bytes: bool,
-    /// There are so many inodes and no more.
+    /// The number of inodes is fixed.
     inodes: bool,
 }
 
@@ -110,19 +109,19 @@ fn free(run: &Run<'_>, space: &Space) -> Room {
     Room { bytes: space.free_for(run.host.is_root()), inodes: space.free_inodes }
 }
 
-/// What the destination holds, and this clone may replace.
+/// The space taken by what this clone may replace at the destination.
 fn held(run: &Run<'_>, dir: &Dir, space: &Space) -> Room {
     if mount_point(dir.path()) == dir.path() {
         return Room { bytes: space.used(), inodes: space.inodes.saturating_sub(space.free_inodes) };
     }
     match count(dir, &LeftOut::default(), run.interrupts) {
         Ok(found) if found.unreadable == 0 => Room { bytes: found.bytes, inodes: found.inodes },
-        // Then rsync has to find out.
+        // rsync has to find out.
         Ok(_) | Err(_) => Room { bytes: space.total, inodes: space.inodes },
     }
 }
 
-/// How many bytes the clone itself may grow by, without what lies in safety nets; 0 where all of the source would fit.
+/// By how many bytes the clone may grow, not counting safety nets; 0 if the whole source fits into the free space.
 #[must_use]
 pub fn growth(run: &Run<'_>, dir: &Dir, census: &Census) -> u64 {
     let fits = |space: &Space| space.free_for(run.host.is_root()) >= census.content;
@@ -132,24 +131,24 @@ pub fn growth(run: &Run<'_>, dir: &Dir, census: &Census) -> u64 {
     let without_nets = LeftOut::of(&Rules::default(), &run.plan.prefix, None);
     match count(dir, &without_nets, run.interrupts) {
         Ok(found) if found.unreadable == 0 => census.content.saturating_sub(found.content),
-        // A guess would cost nets that may not have to go.
+        // A guess could remove safety nets needlessly.
         Ok(_) | Err(_) => 0,
     }
 }
 
-/// Warns when the log or the server backup may run out of room; the clone itself does not need it.
+/// Warns if the log or the server backup may run out of space; the clone itself is not affected.
 pub fn warn_of_short_disks(run: &Run<'_>) {
     warn_if_short("log", run.plan.log_dir.as_deref().unwrap_or(&run.host.log_dir), 0);
     if run.plan.backup.is_some() {
         let path = run.plan.backup_dir.as_deref().unwrap_or(&run.host.backup_dir);
-        // A dump gives way to a new one only when that is whole.
+        // An old dump is only replaced once the new one is complete.
         let dumps = Dir::open(path).and_then(|dir| count(&dir, &LeftOut::default(), run.interrupts));
         warn_if_short("server backup", path, dumps.map_or(0, |dumps| dumps.bytes));
     }
 }
 
 fn warn_if_short(what: &str, path: &Path, need: u64) {
-    // What is yet to be made will be on the disk of what there is.
+    // A directory that is yet to be created will be on the same disk as its nearest existing parent.
     let Some(space) = path
         .ancestors()
         .find_map(|above| std::fs::canonicalize(above).and_then(|path| Dir::open(&path)).ok())

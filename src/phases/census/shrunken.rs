@@ -1,5 +1,5 @@
-//! A source that has lost most of what it held at the last complete clone: an unmounted or emptied directory rather than a
-//! tidy administrator.
+//! Detects a source that has lost most of what it held at the last complete clone: more likely an unmounted or emptied
+//! directory than a cleanup.
 
 use std::io;
 
@@ -16,16 +16,16 @@ use crate::phases::endpoints::Destination;
 use crate::record::Totals;
 use crate::run::Run;
 
-/// A loss of fewer entries than this is never refused: a small source may well lose most of what it has.
+/// A loss of fewer entries than this is never refused: a small source may well lose most of its entries.
 const LEAST_ENTRIES: u64 = 100;
 
-/// Nor is one of fewer bytes than this.
+/// Nor is a loss of fewer bytes than this.
 const LEAST_BYTES: u64 = 100_000_000;
 
-/// What the source held at the last complete clone to this destination, as far as anybody remembers.
+/// What the source held at the last complete clone to this destination, as far as known.
 pub fn before(run: &Run<'_>, destination: &Destination) -> Result<Option<Totals>, Failure> {
     match last_complete(&destination.dir, &run.plan.prefix) {
-        // Whoever took the file away took no memory from this machine.
+        // If the file was deleted, this machine still remembers.
         Ok(told) => Ok(told.or(destination.acceptance.complete())),
         Err(error) => {
             let why =
@@ -39,11 +39,11 @@ pub fn before(run: &Run<'_>, destination: &Destination) -> Result<Option<Totals>
     }
 }
 
-/// Refuses a clone of a source that has fewer than half of the entries that it had, and at least 100 fewer, or fewer than
-/// half of the bytes, and at least 100 MB fewer.
+/// Refuses a source with fewer than half of its earlier entries and at least 100 fewer, or fewer than half of its
+/// earlier bytes and at least 100 MB fewer.
 ///
-/// A count that is too high makes this no stricter. What could not be read is not counted: rsync deletes while it goes,
-/// and stops deleting only when it meets the first unreadable directory.
+/// An overestimate makes this no stricter. Unreadable entries are not counted: rsync deletes as it goes, and stops
+/// deleting only at the first unreadable directory.
 pub fn check(run: &Run<'_>, before: Option<Totals>, census: &Census) -> Result<(), Failure> {
     let Some(before) = before.filter(|_| !run.plan.allow_shrink) else { return Ok(()) };
     let Some((measure, now, before)) = loss(before, census) else { return Ok(()) };
@@ -57,7 +57,7 @@ pub fn check(run: &Run<'_>, before: Option<Totals>, census: &Census) -> Result<(
     })
 }
 
-/// By what the source has lost most of what it had: what it holds of that now, and what it held.
+/// Returns the measure by which the source has lost most of its contents, with its value now and before.
 fn loss(before: Totals, census: &Census) -> Option<(Measure, u64, u64)> {
     let bytes = before.bytes.unwrap_or_default();
     let is_lost =
@@ -71,8 +71,8 @@ fn loss(before: Totals, census: &Census) -> Option<(Measure, u64, u64)> {
     }
 }
 
-/// What the source held at the last complete clone to this destination: by our own statistics, or else by those that the
-/// original, or we under its prefix, have left.
+/// What the source held at the last complete clone to this destination, by our own statistics, or else by those that
+/// the original, or we under its prefix, have left.
 fn last_complete(dir: &Dir, prefix: &Prefix) -> io::Result<Option<Totals>> {
     for prefix in [prefix, &Prefix::default()] {
         if let Some(content) = dir.read(&prefix.marker(Marker::Statistics), LARGEST)? {

@@ -1,4 +1,4 @@
-//! What is found out about a source before it is cloned.
+//! The result of surveying a source before it is cloned.
 
 use crate::logging::warning;
 use crate::phases::census::linked_names::LinkedNames;
@@ -8,54 +8,54 @@ use indicatif::HumanBytes;
 use log::info;
 use std::path::PathBuf;
 
-/// What a tree on one filesystem holds. What has several names is counted once, but for its entries.
+/// What a tree on one filesystem holds. Hard-linked files are counted once, except in `entries`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Census {
-    /// Names, that of the top among them: what rsync calls the number of files.
+    /// Names, including the root: what rsync calls the number of files.
     pub entries: u64,
-    /// Bytes in use: of blocks, so holes do not count, and what a filesystem has rounded up does.
+    /// Bytes of allocated blocks: holes do not count, rounding up by the filesystem does.
     pub bytes: u64,
-    /// Bytes of the contents of regular files: those in use, and not more than the file's size.
+    /// Bytes of regular files' contents: the allocated ones, but no more than the file's size.
     ///
-    /// A copy on whatever filesystem hardly needs fewer, unless it is compressed there.
+    /// A copy on any filesystem needs about as many, unless it is compressed.
     pub content: u64,
-    /// Inodes: files, directories, links and whatever else has names.
+    /// Inodes: files, directories, links and anything else that has a name.
     pub inodes: u64,
-    /// Those of them that have several names, directories apart.
+    /// Inodes with more than one hard link, except directories.
     pub hard_linked: u64,
-    /// Directories that could not be read and entries that could not be looked at. What is in them is not counted.
+    /// Directories that could not be read and entries that could not be examined. Their contents are not counted.
     pub unreadable: u64,
-    /// There were too many inodes with several names to remember each: inodes and bytes are not exact.
+    /// There were too many hard-linked inodes to remember each: inodes and bytes are estimates.
     pub is_estimate: bool,
 }
 
-/// All that is found out about a source before it is cloned.
+/// Everything found out about a source before it is cloned.
 #[derive(Debug)]
 pub struct Survey {
     /// What it holds.
     pub census: Census,
-    /// What it asks of the destination.
+    /// What it needs from the destination.
     pub needs: Needs,
-    /// Directories that are encrypted and whose key is not there, by their paths below the source.
+    /// Encrypted directories whose key is not loaded, by their paths relative to the source.
     pub locked: Vec<PathBuf>,
-    /// Directories at which another filesystem begins, such as a subvolume: they are counted, what is in them is not.
+    /// Directories where another filesystem begins, such as a subvolume: they are counted, their contents are not.
     pub boundaries: Vec<PathBuf>,
-    /// How many more of those there are.
+    /// How many more boundaries there are.
     pub more_boundaries: u64,
-    /// Which of its names are one of several.
+    /// The names of hard-linked files.
     pub linked: LinkedNames,
-    /// What it held at the last complete clone to this destination, where that is known.
+    /// What it held at the last complete clone to this destination, if known.
     pub before: Option<Totals>,
 }
 
 impl Census {
-    /// What the next clone compares its source with.
+    /// The totals that the next clone compares its source with.
     #[must_use]
     pub fn totals(&self) -> Totals {
         Totals { entries: self.entries, bytes: Some(self.content) }
     }
 
-    /// Says it in the log.
+    /// Logs the totals.
     pub fn log(&self, is_exact: bool) {
         info!(
             "The source holds {}{} entries: {} inodes, {} hard-linked, {} in use.",

@@ -1,4 +1,4 @@
-//! Counts what a walk sees.
+//! Counts what a walk finds.
 
 use std::collections::HashSet;
 use std::ffi::{CStr, OsStr};
@@ -23,17 +23,17 @@ use crate::rsync::filter::matcher::LeftOut;
 /// The unit of `st_blocks`, in bytes, on every system.
 const BLOCK: u64 = 512;
 
-/// How many inodes with several names are remembered, each of them so that it is counted once: some 20 MB. Who can fill
-/// the source could fill the memory with more.
+/// The maximum number of hard-linked inodes remembered, so that each is counted once: some 20 MB. Without a limit,
+/// anybody who can fill the source could fill the memory.
 const MOST_LINKED: usize = 1 << 20;
 
-/// Counts what `directory` holds, itself included, without what is left out, as [`walk`] sees it.
+/// Counts what `directory` holds, itself included, except what is left out, as [`walk`] sees it.
 pub fn count(dir: &Dir, left_out: &LeftOut, interrupts: &Interrupts) -> io::Result<Census> {
     let counter = Counter::default();
     Ok(gather(dir, left_out, interrupts, &counter)?.census(&counter.linked))
 }
 
-/// The same, and what else has to be known of a source; how large the attributes are only if `attributes` is set.
+/// Does the same, and gathers what else is needed about a source; attribute sizes only if `attributes` is set.
 pub fn survey(
     dir: &Dir,
     left_out: &LeftOut,
@@ -62,7 +62,7 @@ fn gather(dir: &Dir, left_out: &LeftOut, interrupts: &Interrupts, counter: &Coun
 
 struct Counter {
     linked: Linked,
-    /// The names that are one of several, where they are wanted.
+    /// The names of hard-linked files, if wanted.
     names: Option<LinkedNames>,
     attributes: bool,
 }
@@ -109,15 +109,15 @@ impl Visitor for Counter {
     }
 }
 
-/// What one thread has counted.
+/// The counts of one thread.
 #[derive(Default)]
 struct Tally {
     entries: u64,
-    /// What has one name only, and each other inode when its first name was met.
+    /// Inodes with one name, and each other inode when its first name is met.
     used: Used,
-    /// How many of them have several names.
+    /// How many of them are hard-linked.
     linked: u64,
-    /// What has several names and is not remembered: each name counts for its part.
+    /// Hard-linked inodes that are not remembered: each name counts for its share.
     shares: Shares,
     unreadable: u64,
     needs: Needs,
@@ -126,10 +126,10 @@ struct Tally {
     more_boundaries: u64,
 }
 
-/// How many boundaries are kept.
+/// The maximum number of boundaries kept.
 const MOST_BOUNDARIES: usize = 100;
 
-/// Inodes and the bytes that they use.
+/// Inodes and the bytes they use.
 #[derive(Default, Clone, Copy)]
 struct Used {
     inodes: u64,
@@ -145,7 +145,7 @@ impl Used {
     }
 }
 
-/// Parts of inodes, in units of 2^-32.
+/// Fractions of inodes, in units of 2^-32.
 #[derive(Default, Clone, Copy)]
 struct Shares {
     inodes: u128,
@@ -171,7 +171,7 @@ impl Shares {
     }
 }
 
-/// The inodes with several names that were met, by a number made of theirs: another thread may meet another name.
+/// Hashes of the hard-linked inodes met so far, shared because another thread may meet another name.
 struct Linked {
     known: Mutex<Known>,
     numbers: RandomState,
@@ -184,12 +184,12 @@ struct Known {
     is_full: bool,
 }
 
-/// What a name is of an inode that has several.
+/// What a name is to a hard-linked inode.
 #[derive(Debug, PartialEq, Eq)]
 enum Met {
     First,
     Again,
-    /// There is no room to remember it.
+    /// There is no room to remember the inode.
     Unknown,
 }
 
@@ -204,7 +204,7 @@ impl Linked {
         if known.inodes.contains(&number) {
             return Met::Again;
         }
-        // What is once full stays so: another name of what was not remembered must not count as its first.
+        // Once full it stays full: another name of an inode that was not remembered must not count as its first.
         if known.is_full || known.inodes.len() >= self.room || known.inodes.try_reserve(1).is_err() {
             known.is_full = true;
             return Met::Unknown;
@@ -282,7 +282,7 @@ mod tests {
     use super::{Linked, Met, Tally};
     use nix::sys::stat::FileStat;
 
-    /// Two names of each of so many files of 4 KiB.
+    /// Two names for each of `files` files of 4 KiB.
     fn counted(files: u64, linked: &Linked) -> super::Census {
         let mut tally = Tally::default();
         for inode in (1..=files).chain(1..=files) {

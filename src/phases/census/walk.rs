@@ -1,4 +1,4 @@
-//! Walks a tree on one filesystem with a few threads; counting what it holds is one of its uses.
+//! Walks a tree on one filesystem with a few threads, for counting among other things.
 
 use std::ffi::{CStr, CString, OsStr};
 use std::io;
@@ -19,46 +19,46 @@ use crate::process::interrupts::Interrupts;
 use crate::rsync::filter::matcher::{LeftOut, Place};
 use crate::tree::parallel;
 
-/// What is done on a walk.
+/// What to do during a walk.
 pub trait Visitor: Sync {
     /// What each thread gathers.
     type Kept: Default + Send;
 
-    /// A directory has been opened, and its entries follow.
+    /// A directory was opened; its entries follow.
     fn enter(&self, _directory: &Directory<'_>, _kept: &mut Self::Kept) {}
 
     /// An entry that is not left out.
     fn see(&self, directory: &Directory<'_>, name: &CStr, stat: &FileStat, kept: &mut Self::Kept);
 
-    /// All entries of a directory have been seen.
+    /// All entries of a directory were seen.
     fn leave(&self, _directory: &Directory<'_>, _kept: &mut Self::Kept) {}
 
-    /// A directory that cannot be read, or an entry that cannot be looked at.
+    /// A directory that cannot be read, or an entry that cannot be examined.
     fn unreadable(&self, _kept: &mut Self::Kept) {}
 }
 
-/// An open directory on the way.
+/// A directory that is open during the walk.
 pub struct Directory<'a> {
     /// The directory.
     pub file: &'a OwnedFd,
-    /// Its path below the top, which is empty for the top itself.
+    /// Its path relative to the root, which itself is empty.
     pub path: &'a Path,
-    /// It is encrypted and its key is not there: its names are none, and nothing in it can be read.
+    /// It is encrypted and its key is not loaded: its names are not real, and nothing in it can be read.
     pub is_locked: bool,
-    /// And so is the directory above it.
+    /// The directory above it is locked as well.
     pub is_inside_locked: bool,
-    /// The number of the filesystem that is walked.
+    /// The device number of the filesystem that is walked.
     pub device: dev_t,
-    /// The patterns that go on in it.
+    /// The exclusion patterns that apply in it.
     pub place: &'a Place,
 }
 
-/// Walks all that `directory` holds, without what is left out; returns what the threads have gathered, and what `directory`
-/// itself is.
+/// Walks everything below `directory` except what is left out; returns what the threads have gathered, and the metadata
+/// of `directory` itself.
 ///
-/// Like rsync's `--one-file-system` it sees a directory on which another filesystem is mounted, but not what is in it. Links
-/// are not followed, and nothing but directories is opened. It ends early, with what it has, when a signal has asked us to
-/// end. Errors when `directory` itself cannot be read.
+/// Like rsync's `--one-file-system`, it sees a directory on which another filesystem is mounted but not its contents.
+/// It follows no links and opens only directories. It ends early, with what it has, when a signal asks us to stop.
+/// Fails if `directory` itself cannot be read.
 pub fn walk<V: Visitor>(
     dir: &Dir,
     left_out: &LeftOut,
@@ -77,7 +77,7 @@ pub fn walk<V: Visitor>(
         if walk.read(&below, &name, kept, &mut below_it).is_err_and(|error| !is_gone(&error)) {
             visitor.unreadable(kept);
         }
-        // What is done last waits at the bottom.
+        // Work to be done last goes to the bottom of the stack.
         if !below.names.is_empty() {
             found.push(below);
         }
@@ -86,7 +86,7 @@ pub fn walk<V: Visitor>(
     Ok((stat, kept))
 }
 
-/// Directories of one directory that are still to be read.
+/// Subdirectories of one directory that are still to be read.
 struct Below {
     above: Arc<Above>,
     names: Names,
@@ -95,27 +95,27 @@ struct Below {
     is_locked: bool,
 }
 
-/// The way to the directories in a directory: they share it, or a deep tree with many of them would take up the memory.
+/// The path to a directory's subdirectories, shared by them: copies would fill the memory in a deep tree.
 struct Above {
     /// An open directory above them.
     base: Arc<OwnedFd>,
-    /// The names that lead from there to the directory that they are in.
+    /// The names that lead from there to their parent directory.
     way: Vec<CString>,
-    /// The path of that directory below the top.
+    /// The path of that directory relative to the root.
     path: PathBuf,
     place: Place,
 }
 
-/// So many directories of a directory wait one by one, for the other threads; more of them wait together.
+/// Up to this many subdirectories are queued one by one for the other threads; any more are queued in groups.
 const ALONE: usize = 256;
 
-/// How many wait together.
+/// How many are queued in one group.
 const TOGETHER: usize = 64;
 
-/// Names in as little memory as they need: there may be millions of directories in one.
+/// Names stored compactly: one directory may hold millions of directories.
 #[derive(Default)]
 struct Names {
-    /// Each with a zero byte at its end.
+    /// The names, each with a trailing zero byte.
     bytes: Vec<u8>,
     count: usize,
 }
@@ -142,7 +142,7 @@ impl Names {
     }
 }
 
-impl<'a> Below {
+impl Below {
     fn open(&self, name: &CStr) -> io::Result<OwnedFd> {
         if self.above.way.is_empty() {
             return open_subdir(&*self.above.base, name);
@@ -157,7 +157,7 @@ impl<'a> Below {
         self.above.path.join(OsStr::from_bytes(name.to_bytes()))
     }
 
-    /// The way to what is in a directory of these, which is open.
+    /// The path to the contents of the open directory `name` in this one.
     fn way(&self, name: &CStr, dir: &Arc<OwnedFd>, path: PathBuf, place: Place) -> Above {
         if is_held(self.depth, self.above.way.len()) {
             return Above { base: Arc::clone(dir), way: Vec::new(), path, place };
@@ -174,8 +174,8 @@ struct Walk<'a, V> {
     visitor: &'a V,
 }
 
-impl<'a, V: Visitor> Walk<'a, V> {
-    /// Shows a directory's entries to the visitor, and notes the directories among them.
+impl<V: Visitor> Walk<'_, V> {
+    /// Shows a directory's entries to the visitor, and queues its subdirectories.
     fn read(&self, below: &Below, name: &CStr, kept: &mut V::Kept, found: &mut Vec<Below>) -> io::Result<()> {
         let dir = Arc::new(below.open(name)?);
         let path = below.path(name);
@@ -227,7 +227,7 @@ impl<'a, V: Visitor> Walk<'a, V> {
         Ok(())
     }
 
-    /// What an entry is; `None` for one that is gone, or that cannot be looked at and is counted as that.
+    /// Examines an entry; `None` if it is gone, or cannot be examined and was counted as such.
     fn look(&self, dir: &OwnedFd, entry: &Entry, kept: &mut V::Kept) -> Option<FileStat> {
         match fstatat(dir, entry.file_name(), AtFlags::AT_SYMLINK_NOFOLLOW) {
             Ok(stat) => Some(stat),
@@ -240,7 +240,7 @@ impl<'a, V: Visitor> Walk<'a, V> {
     }
 }
 
-/// A live source: the directory was removed, or became something else, since its name was read.
+/// The source is live: the entry may have been removed or replaced since its name was read.
 fn is_gone(error: &io::Error) -> bool {
     [Errno::ENOENT, Errno::ENOTDIR, Errno::ELOOP]
         .iter()

@@ -1,4 +1,4 @@
-//! Leaves a run for Prometheus' textfile collector. Nothing that happens here changes the run.
+//! Writes the run's metrics for Prometheus' textfile collector. Nothing that happens here affects the run.
 
 use std::io;
 use std::path::Path;
@@ -12,17 +12,17 @@ use crate::record::Record;
 use crate::record::prometheus;
 use crate::run::Run;
 
-/// The most that is read of an earlier metrics file, in bytes; ours have some thousand.
+/// The most that is read of an earlier metrics file, in bytes; ours have a few thousand.
 const LARGEST: u64 = 1 << 20;
 
-/// Other clocks may be so many seconds ahead without being wrong.
+/// How many seconds another clock may be ahead without counting as wrong.
 const AHEAD: i64 = 60;
 
-/// The collector runs as another user.
+/// The collector runs as a different user.
 const MODE: u32 = 0o644;
 
-/// Writes the file of `--metrics-file`, if there is one. `last_success` is what the machine remembers; what the file
-/// itself said before stands in for it.
+/// Writes the file given by `--metrics-file`, if any. `last_success` comes from this machine's state; if unknown, the
+/// earlier content of the file is used.
 pub fn write(run: &Run<'_>, record: &Record, last_success: Option<i64>) {
     if let Some(path) = &run.plan.metrics_file
         && let Err(error) = write_to(path, record, last_success)
@@ -43,7 +43,7 @@ fn write_to(path: &Path, record: &Record, last_success: Option<i64>) -> io::Resu
     if dir.kind(name)? == Some(SFlag::S_IFDIR) {
         return Err(io::Error::other("it is a directory"));
     }
-    // What a killed run left behind; the collector does not read it, for its name ends otherwise.
+    // Left by a killed run; the collector ignores it because of its file name extension.
     for leftover in dir.names_that(|found| Dir::is_temporary(found, name))? {
         dir.remove(&leftover)?;
     }
@@ -54,7 +54,7 @@ fn write_to(path: &Path, record: &Record, last_success: Option<i64>) -> io::Resu
             let earlier = dir.read(name, LARGEST).ok()??;
             prometheus::last_success(&String::from_utf8_lossy(&earlier), &record.destination)
         });
-        // By a clock that was wrong: nothing would ever be too long ago.
+        // Written with a wrong clock: the last success would never become too old.
         known.filter(|at| *at <= record.ended.epoch.saturating_add(AHEAD))
     };
     dir.replace(name, MODE, prometheus::text(record, last_success).as_bytes())

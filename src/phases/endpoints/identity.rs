@@ -1,4 +1,4 @@
-//! Whether the destination is the one it was: by its id, by its filesystem, and by what is mounted.
+//! Checks whether the destination is the expected one: by its id, by its filesystem, and by what is mounted.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -21,32 +21,32 @@ use crate::state::{Disk, State, Store};
 use crate::volume;
 use crate::volume::Filesystem;
 
-/// How many of the known disks are named in a refusal.
+/// The maximum number of known disks named in a refusal.
 const EXAMPLES: usize = 5;
 
-/// As what a destination was accepted.
+/// How a destination was accepted.
 #[derive(Debug)]
 pub struct Acceptance {
-    /// What it says of itself, if it keeps its id.
+    /// Its own record of its identity, if its id is kept.
     kept: Option<Identity>,
     filesystem: Filesystem,
-    /// Where the source lay at the last clone to it, where that is known.
+    /// The source's filesystem at the last clone to it, if known.
     source_before: Option<Filesystem>,
-    /// Where the source lies now, once that has been looked at.
+    /// The source's filesystem now, once examined.
     source: Option<Filesystem>,
     /// What the source held at the last complete clone to it, as far as this machine remembers.
     complete: Option<Totals>,
 }
 
 impl Acceptance {
-    /// Where the source lay at the last clone to this destination: this machine's memory counts, for it says what was
-    /// accepted last, and where it has none the destination's own word.
+    /// The source's filesystem at the last clone to this destination. This machine's state comes first, as it reflects
+    /// what was accepted last; the destination's own record is the fallback.
     #[must_use]
     pub fn source_before(&self) -> Option<&Filesystem> {
         self.source_before.as_ref()
     }
 
-    /// Keeps in mind where the source lies now.
+    /// Records the source's filesystem.
     pub fn keep_source(&mut self, filesystem: Filesystem) {
         self.source = Some(filesystem);
     }
@@ -58,36 +58,36 @@ impl Acceptance {
     }
 }
 
-/// What the destination shows.
+/// What was found at the destination.
 #[derive(Debug)]
 struct Found {
-    /// What it says of itself, under the prefix in use or else under the default one.
+    /// Its own record of its identity, under the prefix in use or else the default one.
     identity: Option<Identity>,
-    /// It says that under the prefix in use.
+    /// It is recorded under the prefix in use.
     is_own: bool,
-    /// It has a marker of ours, readable or not.
+    /// It has one of our markers, readable or not.
     is_marked: bool,
     filesystem: Filesystem,
 }
 
-/// Why a destination is not the one it was.
+/// Why a destination is not the expected one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Objection {
-    /// It is a clone of something else, of this.
+    /// It is a clone of this other source.
     OtherSource(Origin),
     /// Its id was given on the filesystem with this UUID.
     OtherFilesystem(String),
-    /// Its id was given on the filesystem with this UUID, and which one is there now cannot be found out.
+    /// Its id was given on the filesystem with this UUID, and the current UUID cannot be determined.
     HiddenFilesystem(String),
-    /// Its id is none of those that are known here.
+    /// Its id is not one of those known here.
     UnknownId,
-    /// It bears markers without an id, and is no filesystem that is known here.
+    /// It has markers but no id, and its filesystem is not known here.
     NoId,
 }
 
-/// Refuses a destination that is not the one it was, and a directory where a disk should be. Nothing is written.
+/// Refuses a destination that is not the expected one, and a directory where a disk should be mounted. Writes nothing.
 ///
-/// A test run only says what a real one would do.
+/// A test run only reports what a real one would do.
 pub fn check(run: &Run<'_>, dir: &Dir) -> Result<Acceptance, Failure> {
     let found = look(run, dir).map_err(|error| Failure::DestinationUnusable {
         path: run.plan.destination.clone(),
@@ -115,7 +115,7 @@ pub fn check(run: &Run<'_>, dir: &Dir) -> Result<Acceptance, Failure> {
         Some(refusal) => return Err(refusal),
         None => {}
     }
-    // A copy of another disk and a clone of something else become a disk of their own.
+    // A copy of another disk or a clone of something else gets an id of its own.
     let is_another = matches!(
         objection(run, &found, &known),
         Some(Objection::OtherSource(_) | Objection::OtherFilesystem(_) | Objection::HiddenFilesystem(_))
@@ -160,9 +160,9 @@ fn look(run: &Run<'_>, dir: &Dir) -> io::Result<Found> {
     Ok(Found { identity, is_own, is_marked, filesystem: volume::of(run, dir) })
 }
 
-/// The disks that were accepted here, the last one at the end.
+/// The disks that were accepted here, the most recent one last.
 ///
-/// What cannot be read speaks against every disk: whether it is the right one is not known.
+/// If they cannot be read, any disk is refused: it may be the wrong one.
 fn known(run: &Run<'_>) -> Result<Vec<Disk>, Failure> {
     let error = match Store::new(&run.host.state_dir).load(run.location(), &run.plan.prefix) {
         Ok(state) => return Ok(state.map(|state| state.disks).unwrap_or_default()),
@@ -186,12 +186,12 @@ fn known(run: &Run<'_>) -> Result<Vec<Disk>, Failure> {
     Ok(Vec::new())
 }
 
-/// A disk was mounted at the last clone, and now the directory lies on the filesystem above it.
+/// Refuses if a disk was mounted at the last clone and the directory is now on the filesystem above.
 fn unmounted(run: &Run<'_>, found: &Found, known: &[Disk]) -> Option<Failure> {
     let last = known.last()?;
     let now = display::path(&found.filesystem.mount_point).to_string();
     let is_above = last.mount_point != now && Path::new(&last.mount_point).starts_with(&now);
-    // A service may see its directories as mounts that nobody else sees; the same filesystem is no other one.
+    // A service may see its directories as mounts private to it; the same filesystem counts as unchanged.
     let is_same = last.filesystem.is_some()
         && last.filesystem == found.filesystem.uuid
         && found.identity.as_ref().is_some_and(|identity| identity.id == last.id);
@@ -206,7 +206,7 @@ fn unmounted(run: &Run<'_>, found: &Found, known: &[Disk]) -> Option<Failure> {
     })
 }
 
-/// A directory where disks are mounted is none.
+/// Refuses a directory below a place for mount points if nothing is mounted there.
 fn no_disk(run: &Run<'_>, dir: &Path, found: &Found) -> Option<Failure> {
     let mount_point = &found.filesystem.mount_point;
     let is_missing = |place: &PathBuf| {
@@ -214,7 +214,7 @@ fn no_disk(run: &Run<'_>, dir: &Path, found: &Found) -> Option<Failure> {
         dir.starts_with(&place)
             && match run.host.platform {
                 Platform::Linux => !mount_point.starts_with(&place),
-                // There /Volumes itself is a way to another volume, and has that one's device number.
+                // On macOS, /Volumes itself leads to another volume and has that volume's device number.
                 Platform::MacOs(_) => !mount_point.starts_with(&place) || *mount_point == place,
             }
     };
@@ -224,7 +224,8 @@ fn no_disk(run: &Run<'_>, dir: &Path, found: &Found) -> Option<Failure> {
     })
 }
 
-/// What speaks against the destination, whatever was allowed. A disk without markers is for the rule of the first clone.
+/// What speaks against the destination, regardless of what the user allowed. Disks without markers are left to the
+/// check for a first clone.
 fn objection(run: &Run<'_>, found: &Found, known: &[Disk]) -> Option<Objection> {
     let filesystem = found.filesystem.uuid.as_ref();
     let Some(identity) = &found.identity else {
@@ -235,7 +236,7 @@ fn objection(run: &Run<'_>, found: &Found, known: &[Disk]) -> Option<Objection> 
     let disk = known.iter().find(|disk| disk.id == identity.id);
     let remembered = disk.map(|disk| Origin { host: disk.host.clone(), path: disk.source.clone() });
     if let Some(source) = identity.source.clone().or(remembered) {
-        // A machine's name may change with its network; that of a disk which is known here counts for nothing.
+        // A host name may change with the network; it is ignored for a disk that is known here.
         let is_ours = disk.is_some() || source.host == run.host.name;
         if !is_ours || !is_source(run, &source.path) {
             return Some(Objection::OtherSource(source));
@@ -245,7 +246,7 @@ fn objection(run: &Run<'_>, found: &Found, known: &[Disk]) -> Option<Objection> 
     let mut given_on = given_on.into_iter().flatten();
     let other = match filesystem {
         Some(now) => given_on.find(|uuid| *uuid != now).cloned().map(Objection::OtherFilesystem),
-        // Only root may read a device; without that right the id and the mount point have to do.
+        // Only root may read a device; without that right, the id and the mount point have to suffice.
         None if run.host.is_root() => given_on.next().cloned().map(Objection::HiddenFilesystem),
         None => None,
     };
@@ -255,7 +256,7 @@ fn objection(run: &Run<'_>, found: &Found, known: &[Disk]) -> Option<Objection> 
     (disk.is_none() && !known.is_empty()).then_some(Objection::UnknownId)
 }
 
-/// Whether a path that was written down leads to the source, by whatever name.
+/// Whether a recorded path leads to the source, by whatever name.
 fn is_source(run: &Run<'_>, written: &str) -> bool {
     let source = &run.plan.source;
     let identity = |path: &Path| std::fs::metadata(path).map(|metadata| FileIdentity::from(&metadata)).ok();
@@ -309,9 +310,9 @@ fn names_of(known: &[Disk]) -> String {
     names.join(", ")
 }
 
-/// Gives an accepted destination its id, and keeps it in mind on this machine, just before rsync starts.
+/// Gives an accepted destination its id and saves it on this machine, just before rsync starts.
 ///
-/// An interrupted first clone is so known as ours. The id itself is written once; lines that it lacks are added.
+/// This way an interrupted first clone is known to be ours. The id itself is written once; missing lines are added.
 pub fn settle(run: &Run<'_>, dir: &Dir, acceptance: &Acceptance) -> io::Result<()> {
     let Acceptance { kept, filesystem, source, .. } = acceptance;
     let before = kept.as_ref();
@@ -332,7 +333,7 @@ pub fn settle(run: &Run<'_>, dir: &Dir, acceptance: &Acceptance) -> io::Result<(
         let name = run.plan.prefix.marker(Marker::Identity);
         let written = dir.replace(&name, MODE, identity.to_string().as_bytes());
         match written {
-            // The id is there, and on a full disk the clone may still succeed by deleting.
+            // The id exists, and on a full disk the clone may still succeed by deleting.
             Err(error) if kept.is_some() => warning(format_args!(
                 "the destination's id could not be extended: {}.",
                 display::reason(&error)
@@ -344,7 +345,7 @@ pub fn settle(run: &Run<'_>, dir: &Dir, acceptance: &Acceptance) -> io::Result<(
     Ok(())
 }
 
-/// Kept in the notes too: where it cannot be saved, the end of the run tries once more and tells.
+/// Also goes into the notes: if saving fails, the end of the run tries again and reports it.
 fn remember(run: &Run<'_>, identity: Identity, filesystem: &Filesystem) {
     let now = Local::now();
     let disk = Disk {
@@ -362,7 +363,7 @@ fn remember(run: &Run<'_>, identity: Identity, filesystem: &Filesystem) {
     let (store, location, prefix) = (Store::new(&run.host.state_dir), run.location(), &run.plan.prefix);
     let state = match store.load(location, prefix) {
         Ok(state) => state,
-        // What has become unreadable just now is not forgotten for that.
+        // A state that has just become unreadable is not discarded for that.
         Err(_) if !run.plan.adopt => {
             run.note(|journal| journal.disk = Some(disk));
             return;

@@ -1,4 +1,4 @@
-//! Whether source and destination lie inside each other, whatever paths lead there.
+//! Checks whether source and destination lie inside each other, whatever paths lead there.
 
 use std::ffi::OsString;
 use std::io;
@@ -9,29 +9,29 @@ use crate::linux::mounts::Mount;
 use crate::volume::mounts;
 use crate::volume::mounts::Place;
 
-/// How two directories lie to each other.
+/// How two directories are related.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Relation {
     /// Neither holds the other.
     Apart,
-    /// They are one directory.
+    /// They are the same directory.
     Same,
     /// The destination holds the source: a clone would delete it.
     SourceInside,
-    /// A directory of the source is mounted here, below the destination and as a part of its filesystem: so would this be.
+    /// A directory of the source is mounted here, below the destination and on its filesystem: a clone would delete it.
     PartInside(PathBuf),
-    /// The source holds the destination: a copy of it would hold itself.
+    /// The source holds the destination: its copy would contain itself.
     DestinationInside {
-        /// The destination's path below the source.
+        /// The destination's path relative to the source.
         relative: OsString,
         /// Another filesystem is mounted there.
         is_mount_point: bool,
     },
 }
 
-/// Compares by device and inode number and by the table of mounts, so that another way to a directory does not deceive.
+/// Compares device and inode numbers and the mount table, so that another path to a directory is recognised.
 ///
-/// Errors when the table cannot be read on a system that has one: whoever cannot tell must not clone.
+/// Fails if the table cannot be read on a system that has one: if in doubt, do not clone.
 pub fn relation(source: &Dir, destination: &Dir) -> io::Result<Relation> {
     let places = match (mounts::of(source)?, mounts::of(destination)?) {
         (Some(source), Some(destination)) => Some((source, destination)),
@@ -42,7 +42,7 @@ pub fn relation(source: &Dir, destination: &Dir) -> io::Result<Relation> {
         return Ok(related);
     }
     let Some((source_place, destination_place)) = places else { return Ok(related) };
-    // An overlay has device numbers of its own, and what is deleted in a layer of it is gone from it.
+    // An overlay has its own device numbers, and what is deleted in one of its layers disappears from it.
     for layer in layers(source, &source_place, Mount::layers)? {
         let below = direct(&layer, destination)?;
         if matches!(below, Relation::Same | Relation::SourceInside) {
@@ -58,9 +58,9 @@ pub fn relation(source: &Dir, destination: &Dir) -> io::Result<Relation> {
     Ok(related)
 }
 
-/// The directories that an overlay puts together as this one; none where it is not on an overlay.
+/// The directories that an overlay merges into this one; none if it is not on an overlay.
 ///
-/// A layer that is not there by its name is one of another namespace, a container's for one: no path of ours leads to it.
+/// A layer that does not exist by its name is in another namespace, such as a container's: no path leads to it.
 fn layers(dir: &Dir, place: &Place, of: impl Fn(&Mount) -> Vec<PathBuf>) -> io::Result<Vec<Dir>> {
     let Some(mount) = place.mount() else { return Ok(Vec::new()) };
     let layers = of(mount);
@@ -101,7 +101,7 @@ fn direct(source: &Dir, destination: &Dir) -> io::Result<Relation> {
     })
 }
 
-/// The path of `inner` below `outer`, if it lies there.
+/// The path of `inner` relative to `outer`, if it lies there.
 fn path_inside(outer: &Dir, inner: &Dir) -> io::Result<Option<PathBuf>> {
     for way in [by_ancestor, by_ending, by_mounts, by_mount_below] {
         if let Some(found) = way(outer, inner)? {
@@ -111,14 +111,14 @@ fn path_inside(outer: &Dir, inner: &Dir) -> io::Result<Option<PathBuf>> {
     Ok(None)
 }
 
-/// One of the directories above `inner` is `outer`.
+/// Finds `outer` among the ancestors of `inner`.
 fn by_ancestor(outer: &Dir, inner: &Dir) -> io::Result<Option<PathBuf>> {
     let outer_is = outer.identity()?;
     let above = inner.path().ancestors().skip(1).find(|above| is(above, outer_is));
     Ok(above.and_then(|above| inner.path().strip_prefix(above).ok()).map(Path::to_owned))
 }
 
-/// The end of `inner`'s path leads from `outer` to it too, as `Users/x` does from `/System/Volumes/Data` on a Mac.
+/// Finds a suffix of `inner`'s path that leads there from `outer`, like a Mac's `Users/x` from `/System/Volumes/Data`.
 fn by_ending(outer: &Dir, inner: &Dir) -> io::Result<Option<PathBuf>> {
     let inner_is = inner.identity()?;
     let mut components = inner.path().components();
@@ -132,9 +132,9 @@ fn by_ending(outer: &Dir, inner: &Dir) -> io::Result<Option<PathBuf>> {
     Ok(None)
 }
 
-/// Both ends as the table of mounts has them; `None` on a system without one.
+/// Both ends as located in the mount table; `None` on a system without one.
 struct Places {
-    /// The table, in which `outer` was found.
+    /// The table in which `outer` was found.
     table: Vec<Mount>,
     outer: (String, PathBuf),
     inner: (String, PathBuf),
@@ -146,7 +146,7 @@ fn places(outer: &Dir, inner: &Dir) -> io::Result<Option<Places>> {
     Ok(Some(Places { table: outer_in.table, outer, inner }))
 }
 
-/// Both are on one filesystem, of which different directories may be mounted.
+/// Handles different directories of one filesystem, each mounted on its own.
 fn by_mounts(outer: &Dir, inner: &Dir) -> io::Result<Option<PathBuf>> {
     let Some(Places { outer, inner, .. }) = places(outer, inner)? else { return Ok(None) };
     if outer == inner || outer.0 != inner.0 {
@@ -155,7 +155,7 @@ fn by_mounts(outer: &Dir, inner: &Dir) -> io::Result<Option<PathBuf>> {
     Ok(inner.1.strip_prefix(&outer.1).ok().map(Path::to_owned))
 }
 
-/// A mount below `outer` leads to `inner`, or to a directory above it.
+/// Finds a mount below `outer` that leads to `inner` or to an ancestor of it.
 fn by_mount_below(outer: &Dir, inner: &Dir) -> io::Result<Option<PathBuf>> {
     let Some(Places { table, inner: (device, place), .. }) = places(outer, inner)? else { return Ok(None) };
     Ok(below(&table, outer.path()).find_map(|mount| {
@@ -164,7 +164,7 @@ fn by_mount_below(outer: &Dir, inner: &Dir) -> io::Result<Option<PathBuf>> {
     }))
 }
 
-/// Where a mount below `outer` shows a directory of `inner` that rsync takes for a part of `outer`'s own filesystem.
+/// Finds where a mount below `outer` shows a directory of `inner` that rsync takes for part of `outer`'s filesystem.
 fn part_inside(outer: &Dir, inner: &Dir) -> io::Result<Option<PathBuf>> {
     let device = outer.identity()?.device;
     let Some(Places { table, outer: outer_is, inner: inner_is }) = places(outer, inner)? else {
@@ -177,19 +177,19 @@ fn part_inside(outer: &Dir, inner: &Dir) -> io::Result<Option<PathBuf>> {
         mount.device_number == inner_is.0
             && mount.root.starts_with(&inner_is.1)
             && !mount.root.starts_with(&outer_is.1)
-            // To rsync a device number is a filesystem, and each subvolume of btrfs has one of its own. One that cannot
-            // be looked at counts as the same.
+            // rsync tells filesystems apart by device number, and each btrfs subvolume has its own. A mount that cannot
+            // be examined counts as the same.
             && std::fs::metadata(&mount.point).map_or(true, |found| FileIdentity::from(&found).device == device)
     });
     Ok(found.map(|mount| mount.point.clone()))
 }
 
-/// The mounts below a directory, the directory itself not among them.
+/// The mounts below a directory, excluding the directory itself.
 fn below<'a>(table: &'a [Mount], dir: &'a Path) -> impl Iterator<Item = &'a Mount> {
     table.iter().filter(move |mount| mount.point.starts_with(dir) && mount.point != dir)
 }
 
-/// Whether a path leads to this directory. A path that we cannot follow is none that rsync could take.
+/// Whether a path leads to this directory. A path that we cannot follow cannot be followed by rsync either.
 fn is(path: &Path, dir: FileIdentity) -> bool {
     std::fs::metadata(path).is_ok_and(|metadata| FileIdentity::from(&metadata) == dir)
 }

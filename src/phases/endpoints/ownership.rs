@@ -1,4 +1,4 @@
-//! Whether the destination keeps the owners of files.
+//! Checks whether the destination preserves file ownership.
 
 use std::ffi::OsStr;
 use std::io;
@@ -32,11 +32,11 @@ pub fn refuse_known(run: &Run<'_>, dir: &Dir) -> Result<(), Failure> {
     }
 }
 
-/// Refuses a destination that loses an owner that was just set, where the system does not tell beforehand.
+/// Refuses a destination that loses an owner just set, if the system does not tell beforehand.
 ///
-/// The file that this needs is gone when it returns, and the directory's time is as it was.
+/// The test file is removed before it returns, and the directory's time is restored.
 pub fn refuse_measured(run: &Run<'_>, dir: &Dir) -> Result<(), Failure> {
-    // What this process may not set is no fault of the destination, and has a warning of its own.
+    // What this process is not allowed to set is not the destination's fault, and has a warning of its own.
     if !run.host.rights.owners || known(run, dir) != Ownership::Unknown {
         return Ok(());
     }
@@ -46,7 +46,7 @@ pub fn refuse_measured(run: &Run<'_>, dir: &Dir) -> Result<(), Failure> {
             run,
             "an owner that was set on a new file there was lost. Use another filesystem.".to_owned(),
         )),
-        // No room says nothing about owners, and the clone may well make some.
+        // A full disk proves nothing about owners, and the clone may well free space.
         Err(error) if is_no_room(&error) => Ok(()),
         Err(error) => {
             Err(Failure::DestinationUnusable { path: run.plan.destination.clone(), why: error.into() })
@@ -58,7 +58,7 @@ fn refusal(run: &Run<'_>, why: String) -> Failure {
     Failure::IgnoresOwnership { path: run.plan.destination.clone(), why: why.into() }
 }
 
-/// What the system tells about owners there.
+/// What the system reports about ownership there.
 #[must_use]
 pub fn known(run: &Run<'_>, dir: &Dir) -> Ownership {
     match run.host.platform {
@@ -97,15 +97,15 @@ fn vsdbutil(run: &Run<'_>, volume: &Path) -> Option<Permissions> {
     vsdb::read_vsdbutil(&printed.out, &printed.err, printed.end == End::Exited(0))
 }
 
-/// Gives a new file to another user and looks whose it is.
+/// Gives a new file to another user and checks its owner.
 fn keeps_owner(run: &Run<'_>, dir: &Dir) -> io::Result<bool> {
-    /// An ordinary number that no filesystem shows for all of its files.
+    /// An ordinary id that no filesystem reports for all of its files.
     const SOMEBODY: u32 = 47_114;
     let before = dir.metadata()?;
     let (file, name) = dir.temporary(OsStr::new(&(run.plan.prefix.stem() + "probe")), 0o600)?;
     let kept = match fchown(&file, Some(Uid::from_raw(SOMEBODY)), Some(Gid::from_raw(SOMEBODY))) {
         Ok(()) => file.metadata().map(|now| now.uid() == SOMEBODY && now.gid() == SOMEBODY),
-        // That user may have no number in this namespace.
+        // That user may not be mapped in this namespace.
         Err(Errno::EINVAL) if !run.host.rights.all_users => Ok(true),
         Err(Errno::EPERM | Errno::EINVAL | Errno::ENOTSUP | Errno::ENOSYS) => Ok(false),
         Err(error) => Err(error.into()),

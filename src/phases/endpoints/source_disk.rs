@@ -1,4 +1,4 @@
-//! Whether the source lies on the filesystem that it lay on: a disk that is not mounted may have left a file at its mount
+//! Checks whether the source is still on the same filesystem: an unmounted disk may have left a file at its mount
 //! point, and a clone of that would delete everything.
 
 use crate::display;
@@ -10,10 +10,10 @@ use crate::run::Run;
 use crate::volume;
 use crate::volume::Filesystem;
 
-/// Refuses a source that lies on another filesystem than at the last clone to this destination. Nothing is written.
+/// Refuses a source on a different filesystem than at the last clone to this destination. Writes nothing.
 ///
-/// A snapshot that is made anew each night has the UUID of what it was made of, and a filesystem without a UUID is known by
-/// its mount point alone: neither is refused.
+/// A snapshot created each night has the UUID of its origin, and a filesystem without a UUID is known only by its mount
+/// point: neither is refused.
 pub fn check(run: &Run<'_>, source: &Dir, acceptance: &mut Acceptance) -> Result<(), Failure> {
     let now = volume::of(run, source);
     let objection = acceptance.source_before().and_then(|before| objection(run, before, &now));
@@ -30,7 +30,7 @@ pub fn check(run: &Run<'_>, source: &Dir, acceptance: &mut Acceptance) -> Result
 fn objection(run: &Run<'_>, before: &Filesystem, now: &Filesystem) -> Option<String> {
     let (point, here) = (display::path(&before.mount_point), display::path(&now.mount_point));
     match (&before.uuid, &now.uuid) {
-        // A service may see its directories as mounts that nobody else sees.
+        // A service may see its directories as mounts private to it.
         (Some(before), Some(now)) if before == now => return None,
         _ => {}
     }
@@ -47,7 +47,7 @@ fn objection(run: &Run<'_>, before: &Filesystem, now: &Filesystem) -> Option<Str
             "it lay on the filesystem {uuid} at the last clone, and now it lies on the filesystem {now}. Is the right disk \
              mounted at {here}?"
         )),
-        // Only root may read a device; without that right the mount point has to do.
+        // Only root may read a device; without that right, the mount point has to suffice.
         (Some(uuid), None) if run.host.is_root() => Some(format!(
             "it lay on the filesystem {uuid} at the last clone, and on which one it lies now cannot be found out."
         )),

@@ -1,6 +1,6 @@
-//! What lies in the destination and is no part of this clone: other clones, other filesystems, mount points.
+//! Finds what is inside the destination but not part of this clone: other clones, other filesystems, mount points.
 //!
-//! Another clone is a directory with an id of ours that the source does not have there: with `-s / -d /mnt/clone` and
+//! Another clone is a directory with one of our ids that the source does not have there: with `-s / -d /mnt/clone` and
 //! `-s /home -d /mnt/clone/home`, the first clone sees an empty `/home` and would delete the second.
 
 use std::ffi::{CStr, CString, OsStr};
@@ -29,27 +29,27 @@ use crate::tree::directories;
 use crate::tree::directories::Here;
 use crate::volume::mounts;
 
-/// How many other clones there may be: each is a rule in rsync's arguments.
+/// The maximum number of other clones: each adds a rule to rsync's arguments.
 const MOST_CLONES: usize = 1000;
 
-/// How many other filesystems are named.
+/// The maximum number of other filesystems named.
 const MOST_NAMED: usize = 20;
 
-/// How the name of an id ends, under whatever prefix.
+/// The end of an id's file name, under any prefix.
 const ID: &[u8] = b".counterpart.id";
 
-/// What was found, by paths below the destination.
+/// What was found, by paths relative to the destination.
 #[derive(Debug, Default)]
 pub struct Neighbours {
     /// Other clones.
     clones: Vec<PathBuf>,
-    /// Subvolumes and, where there is no view, mounted filesystems: rsync deletes nothing in them.
+    /// Subvolumes and, without a view, mounted filesystems: rsync deletes nothing in them.
     filesystems: Vec<PathBuf>,
-    /// Directories on which something is mounted and which the source does not have: they cannot be deleted.
+    /// Mount points that the source does not have as directories: they cannot be deleted.
     mount_points: Vec<PathBuf>,
 }
 
-/// Looks for neighbours and protects them by rules.
+/// Finds neighbours and protects them by rules.
 pub fn protect(run: &Run<'_>, ends: &Endpoints, rules: &mut Rules) -> Result<(), Failure> {
     run.go_on()?;
     let found = survey(run, ends).map_err(|error| Failure::DestinationUnusable {
@@ -72,7 +72,7 @@ fn survey(run: &Run<'_>, ends: &Endpoints) -> io::Result<Neighbours> {
     let device = fstat(root)?.st_dev;
     let survey = Survey { prefix: &run.plan.prefix, source: &ends.source.dir, device };
     let parts = directories::visit(root, run.interrupts, |here, enter, found: &mut Neighbours| {
-        // In what cannot be read rsync deletes nothing either, and says so.
+        // rsync deletes nothing in unreadable directories either, and reports them.
         let _ = survey.visit(here, enter, found);
     })?;
     let mut found = Neighbours::default();
@@ -94,7 +94,7 @@ fn survey(run: &Run<'_>, ends: &Endpoints) -> io::Result<Neighbours> {
 struct Survey<'a> {
     prefix: &'a Prefix,
     source: &'a Dir,
-    /// The destination's filesystem.
+    /// The device number of the destination's filesystem.
     device: dev_t,
 }
 
@@ -126,8 +126,8 @@ impl Survey<'_> {
         Ok(())
     }
 
-    /// Whether an id in a directory of the destination is another clone's: a file of our own user that the source does not
-    /// have there, for then it was copied. An ordinary user's file would keep what he likes in the clone for ever.
+    /// Whether an id in a directory of the destination is another clone's: a file of our own user that was not copied
+    /// from the source. If any user's file counted, its owner could keep anything in the clone forever.
     fn is_another_clone(&self, here: &Here<'_>, name: &CStr) -> bool {
         let name = OsStr::from_bytes(name.to_bytes());
         let Ok(directory) = Dir::adopt(here.directory, here.path) else { return true };
@@ -135,12 +135,12 @@ impl Survey<'_> {
             Ok(Some(stat)) if stat.st_uid != geteuid().as_raw() || stat.st_mode & 0o022 != 0 => return false,
             Ok(Some(_)) => {}
             Ok(None) => return false,
-            // Whoever cannot tell must not delete.
+            // If in doubt, do not delete.
             Err(_) => return true,
         }
         let original = self.source.enter_path(here.path).and_then(|dir| dir.read(name, LARGEST));
         match (directory.read(name, LARGEST), original) {
-            // No regular file.
+            // Not a regular file.
             (Ok(None), _) => false,
             (Ok(id), Ok(original)) => id != original,
             (Err(_), _) | (_, Err(_)) => true,
@@ -151,13 +151,13 @@ impl Survey<'_> {
 fn is_directory(above: &OwnedFd, name: &CStr, kind: Option<Type>) -> bool {
     match kind {
         Some(kind) => kind == Type::Directory,
-        // Some filesystems do not tell.
+        // Some filesystems do not report the type.
         None => fstatat(above, name, AtFlags::AT_SYMLINK_NOFOLLOW)
             .is_ok_and(|stat| stat.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits()),
     }
 }
 
-/// Where something is mounted below the destination and the source has no directory.
+/// Mount points below the destination where the source has no directory.
 fn mount_points(ends: &Endpoints) -> io::Result<Vec<PathBuf>> {
     let destination = &ends.destination.dir;
     let Some(place) = mounts::of(destination)?.filter(|_| destination.is_seen_through_view()) else {
@@ -210,7 +210,7 @@ impl Neighbours {
     }
 }
 
-/// Warns of the source's own boundaries: a clone does not enter them, and leaves what the destination holds there.
+/// Warns of filesystem boundaries in the source: a clone does not cross them, and keeps what the destination has there.
 pub fn warn_of_boundaries(run: &Run<'_>, ends: &Endpoints, boundaries: &[PathBuf], more: u64) {
     let has_view = ends.source.dir.is_seen_through_view();
     let (named, rest) = boundaries.split_at(boundaries.len().min(MOST_NAMED));
@@ -224,7 +224,7 @@ pub fn warn_of_boundaries(run: &Run<'_>, ends: &Endpoints, boundaries: &[PathBuf
                  matters."
             ));
         }
-        // Without a view it may be a mount point, which is named from the table of mounts.
+        // Without a view it may be a mount point, which is reported from the mount table.
         if stays {
             run.warn(format_args!("What the destination holds in the place of {shown} stays as it is."));
         }

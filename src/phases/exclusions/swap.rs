@@ -1,4 +1,4 @@
-//! Swap files of the source: a copy of one has holes, and nobody could swap to it.
+//! Swap files in the source: a copy of one has holes, and cannot be used for swapping.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::Metadata;
@@ -20,14 +20,14 @@ use crate::volume::mounts;
 /// The largest table that is read, in bytes.
 const LARGEST: u64 = 1 << 20;
 
-/// The largest unit, in bytes.
+/// The largest unit file, in bytes.
 const LARGEST_UNIT: u64 = 64 << 10;
 
-/// The swap files of this machine that lie below the source, by their paths there, in order.
+/// The swap files of this machine that lie in the source, by their relative paths, sorted.
 pub fn below(run: &Run<'_>, source: &Dir) -> Vec<OsString> {
     match run.host.platform {
         Platform::Linux => {}
-        // There they lie where the built-in exclusions leave everything out.
+        // There they lie in a directory that the built-in exclusions cover.
         Platform::MacOs(_) => return Vec::new(),
     }
     let mut found: Vec<OsString> = named(run).iter().filter_map(|path| relative(source, path)).collect();
@@ -39,7 +39,7 @@ pub fn below(run: &Run<'_>, source: &Dir) -> Vec<OsString> {
     found
 }
 
-/// Everything that the machine says it swaps to, files or not.
+/// Everything that the machine is configured to swap to, files or not.
 fn named(run: &Run<'_>) -> Vec<PathBuf> {
     let root = &run.host.tools.system_root;
     let mut named = swaps::active(&read(&root.join("proc/swaps"), "the swap files in use"));
@@ -48,9 +48,9 @@ fn named(run: &Run<'_>) -> Vec<PathBuf> {
     named
 }
 
-/// What cannot be read is told, and the rest is used; what is not there names nothing.
+/// Warns if a file cannot be read, and goes on with the rest; a missing file names nothing.
 fn read(path: &Path, what: &str) -> Vec<u8> {
-    // A table of the kernel's is a regular file too; that of a machine without swap is missing.
+    // A kernel table is a regular file too; without swap it does not exist.
     match std::fs::canonicalize(path).and_then(|path| small_file::read(&path, LARGEST)) {
         Ok(content) => content,
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
@@ -73,26 +73,26 @@ fn of_units(dir: &Path) -> Vec<PathBuf> {
     units.filter_map(read).collect()
 }
 
-/// The path of a swap file below the source, wherever its filesystem is mounted; `None` where it is no file or not there.
+/// The path of a swap file relative to the source, by any mount; `None` if it is not a regular file in there.
 fn relative(source: &Dir, path: &Path) -> Option<OsString> {
     let path = std::fs::canonicalize(path).ok()?;
     let file = std::fs::symlink_metadata(&path).ok().filter(Metadata::is_file)?;
     let by_path = || Some(path.strip_prefix(source.path()).ok()?.to_owned());
-    // On another filesystem it is no part of the source.
+    // A file on another filesystem is not part of the source.
     let is_here = source.identity().is_ok_and(|identity| identity.device == file.dev());
     let is_it = |relative: &PathBuf| {
         let found = source.stat(relative.as_os_str()).ok().flatten();
         is_here && found.is_some_and(|found| found.st_ino == file.ino())
     };
-    // A mount that is in no table, as one that was made for us alone, is found by the path.
+    // A mount that is in no table, such as one made just for us, is found by the path.
     let found = by_mount(source, &path).filter(is_it).or_else(|| by_path().filter(is_it))?;
     Some(found.into_os_string())
 }
 
-/// The same by the places on the filesystem: the machine may name another mount of it than the source.
+/// Compares locations on the filesystem: the machine may refer to a different mount of it than the source.
 fn by_mount(source: &Dir, path: &Path) -> Option<PathBuf> {
     let place = |dir: &Dir| {
-        // What cannot be found out is copied: that costs room and loses nothing.
+        // If in doubt, the file is copied: that costs space and loses nothing.
         mounts::locate(&mounts::of(dir).ok()??, dir).ok()
     };
     let (device, top) = place(source)?;

@@ -1,4 +1,4 @@
-//! Walks the destination and, beside it, the source, to whatever has several names at the destination.
+//! Walks the destination and the source side by side, to find what is hard-linked at the destination.
 
 use std::ffi::{CStr, CString, OsStr};
 use std::io;
@@ -26,25 +26,25 @@ pub struct Pair {
     pub source: OwnedFd,
 }
 
-/// Something that has several names at the destination, by one of them that is also at the source.
+/// Something that is hard-linked at the destination, by one of its names that also exists at the source.
 pub struct Linked<'a> {
     /// The directory of that name.
     pub dirs: &'a Pair,
-    /// The directory's path below both ends.
+    /// The directory's path relative to both roots.
     pub path: &'a PathBuf,
     /// The name.
     pub name: &'a CStr,
-    /// What it is at the destination; no directory.
+    /// Its metadata at the destination; never a directory.
     pub clone: FileStat,
-    /// What it is at the source.
+    /// Its metadata at the source.
     pub source: FileStat,
 }
 
-/// Shows `visit` whatever has several names at the destination, by each of them that is also at the source.
+/// Calls `visit` for each hard-linked entry of the destination, for each of its names that also exists at the source.
 ///
-/// No link is followed, no other filesystem entered. What cannot be looked at is passed over: rsync tells of it. It ends
-/// early when a signal has asked us to end. All names of a directory are read before the first is shown, so they may be
-/// removed.
+/// It follows no links and enters no other filesystem. Entries that cannot be examined are skipped: rsync reports them.
+/// It ends early when a signal asks us to stop. All names of a directory are read before the first is visited, so they
+/// may be removed.
 pub fn walk(
     ends: &Endpoints,
     left_out: &LeftOut,
@@ -59,7 +59,7 @@ pub fn walk(
     let walk = Walk { devices, left_out, interrupts, visit };
     let way = vec![c".".to_owned()];
     let top = Below { base: Arc::new(top), way, path: PathBuf::new(), depth: 0, place: left_out.top() };
-    // A directory may be gone or unreadable; the others are read all the same.
+    // If a directory is gone or unreadable, go on with the others.
     parallel::share(top, interrupts, |below, found, (): &mut ()| {
         walk.read(&below, found).unwrap_or_default();
     });
@@ -68,7 +68,7 @@ pub fn walk(
 
 /// A directory that is still to be read.
 struct Below {
-    /// A directory above it.
+    /// An ancestor of it.
     base: Arc<Pair>,
     /// The names that lead from there to it.
     way: Vec<CString>,
@@ -78,14 +78,14 @@ struct Below {
 }
 
 struct Walk<'a, V> {
-    /// The clone's filesystem and the source's.
+    /// The device numbers of the clone's and the source's filesystem.
     devices: (dev_t, dev_t),
     left_out: &'a LeftOut,
     interrupts: &'a Interrupts,
     visit: V,
 }
 
-impl<'a, V: Fn(&Linked<'_>)> Walk<'a, V> {
+impl<V: Fn(&Linked<'_>)> Walk<'_, V> {
     fn read(&self, below: &Below, found: &mut Vec<Below>) -> io::Result<()> {
         let dirs = Arc::new(Pair {
             clone: open_below(&below.base.clone, &below.way)?,
@@ -117,7 +117,7 @@ impl<'a, V: Fn(&Linked<'_>)> Walk<'a, V> {
         Ok(())
     }
 
-    /// What a directory to walk on in or something with several names is at both ends; `None` for anything else.
+    /// Returns the metadata at both ends if this is a directory to enter or hard-linked; `None` for anything else.
     fn look(&self, dirs: &Pair, below: &Below, name: &CStr) -> Option<(FileStat, FileStat)> {
         let clone = fstatat(&dirs.clone, name, AtFlags::AT_SYMLINK_NOFOLLOW).ok()?;
         let is_dir = kind(&clone) == SFlag::S_IFDIR;
@@ -128,14 +128,14 @@ impl<'a, V: Fn(&Linked<'_>)> Walk<'a, V> {
             return None;
         }
         let source = fstatat(&dirs.source, name, AtFlags::AT_SYMLINK_NOFOLLOW).ok()?;
-        // As with rsync's --one-file-system: only directories are looked at for it.
+        // Like rsync's --one-file-system, which only applies to directories.
         let is_same = is_dir && kind(&source) == SFlag::S_IFDIR && source.st_dev == self.devices.1;
         (!is_dir || is_same).then_some((clone, source))
     }
 }
 
-impl<'a> Below {
-    /// The directory `name` in this one, which is open as `directories`.
+impl Below {
+    /// The directory `name` in this one, which is open as `dirs`.
     fn dir(&self, dirs: &Arc<Pair>, name: &CStr) -> Below {
         let held = is_held(self.depth, self.way.len());
         let (base, mut way) = if held { (dirs, Vec::new()) } else { (&self.base, self.way.clone()) };
@@ -150,7 +150,7 @@ impl<'a> Below {
     }
 }
 
-/// What kind of thing it is.
+/// The file type.
 pub fn kind(stat: &FileStat) -> SFlag {
     SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits())
 }

@@ -1,6 +1,6 @@
-//! How old the nets are, by a clock of the destination's own: it moves on from one clone to the next, by as much as the
-//! machine's does and never by more than a clone may be late. So neither a clock that was wrong for a night nor one that
-//! was set back makes a net old.
+//! The ages of the nets, by a clock of the destination's own: from one clone to the next it advances with the machine's
+//! clock, but never by more than the usual interval allows. So neither a clock that was wrong for a night nor one that
+//! was set back makes a net expire.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -14,7 +14,7 @@ use crate::fs::dir::Dir;
 use crate::logging::warning;
 use crate::phases::safety_net::name::NetName;
 
-/// The name of the file that holds them, among the nets.
+/// The name of the file that stores them, among the nets.
 const NAME: &str = "ages.json";
 
 /// The most that is read of it, in bytes: room for some ten thousand nets.
@@ -22,46 +22,46 @@ const LARGEST: u64 = 1 << 20;
 
 const DAY: i64 = 24 * 60 * 60;
 
-/// A clone each night may always be so late.
+/// A step of up to this length is always accepted: a nightly clone may be that late.
 const NIGHTLY: i64 = DAY + DAY / 12;
 
-/// The longest step that is believed at once,
+/// The longest step accepted without a habit,
 const LONGEST_STEP: i64 = 7 * DAY;
 
-/// but where clones are made as seldom as this, the next one may come after the same time.
+/// but if clones are made as seldom as this, the next one may come after the same interval.
 const LONGEST_HABIT: i64 = 31 * DAY;
 
-/// A net with a number cannot be older than the first version that gave one.
+/// A numbered net cannot be older than the first version that numbered them.
 const FIRST: i64 = 1_780_000_000;
 
-/// What the file holds. Every time is in seconds.
+/// The contents of the file. All times are in seconds.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Kept {
-    /// What the machine's clock said at the last clone with a safety net.
+    /// The machine's clock at the last clone with a safety net.
     last: i64,
-    /// How long it had then been since the clone before, if that can be believed.
+    /// The interval between that clone and the one before, if plausible; otherwise 0.
     habit: i64,
     /// The destination's own clock.
     passed: i64,
-    /// What that said when each net was made.
+    /// The destination's clock when each net was created.
     nets: BTreeMap<String, i64>,
 }
 
-/// The ages of the nets at this moment.
+/// The current ages of the nets.
 #[derive(Debug)]
 pub struct Ages {
     kept: Kept,
     now: DateTime<Utc>,
-    /// How much more of the time than was believed has passed by the machine's clock.
+    /// By how much more the machine's clock advanced than was accepted.
     doubted: i64,
 }
 
 impl Ages {
-    /// Moves the destination's clock on to this moment, and keeps that. Nets are removed after so many days.
+    /// Advances the destination's clock to now and saves it. `days` is how long nets are kept.
     pub fn advance(nets: &Dir, names: &[NetName], now: DateTime<Utc>, days: u32) -> io::Result<Self> {
         let ages = match read(nets) {
             Ok(Some(kept)) => Self::after(&kept, names, now, days),
-            // Nothing is known but what the nets' own names say.
+            // Only the names of the nets give their ages.
             Ok(None) => Self::first(names, now, |name| (now - name.made()).num_seconds()),
             Err(error) => {
                 warning(format_args!(
@@ -89,7 +89,7 @@ impl Ages {
         let gap = now.timestamp().saturating_sub(before.last).max(0);
         let most = (i64::from(days) * DAY / 4).clamp(NIGHTLY, LONGEST_STEP);
         let step = gap.min(most.max(before.habit.saturating_mul(3) / 2));
-        // A net that is not known was made since.
+        // A net that is not listed was created since.
         let nets = names.iter().map(|name| {
             let name = name.to_string();
             let made = before.nets.get(&name).copied().unwrap_or(before.passed);
@@ -104,7 +104,7 @@ impl Ages {
         Self { kept, now, doubted: gap - step }
     }
 
-    /// Whether a net is older than so many days, by both clocks.
+    /// Whether a net is older than `days`, by both clocks.
     #[must_use]
     pub fn is_older(&self, name: NetName, days: u32) -> bool {
         let made = self.kept.nets.get(&name.to_string()).copied().unwrap_or(self.kept.passed);
@@ -112,17 +112,17 @@ impl Ages {
             && (self.looks_older(name, days) || !self.is_possible(name))
     }
 
-    /// Whether it is older by the machine's clock and its own name alone.
+    /// Whether it is older by the machine's clock and the time in its name alone.
     fn looks_older(&self, name: NetName, days: u32) -> bool {
         (self.now - name.made()).num_seconds() > i64::from(days) * DAY
     }
 
-    /// Whether the time in its name can be right.
+    /// Whether the time in its name is plausible.
     fn is_possible(&self, name: NetName) -> bool {
         name.made() <= self.now && (name.number().is_none() || name.made().timestamp() >= FIRST)
     }
 
-    /// Says so if the machine's clock went further than can be believed, and nets stay for that.
+    /// Warns if the machine's clock advanced implausibly far, so that nets are kept longer.
     pub fn tell(&self, names: &[NetName], days: u32) {
         let stay = names.iter().filter(|name| self.looks_older(**name, days) && !self.is_older(**name, days));
         let stay = stay.count();
@@ -136,7 +136,7 @@ impl Ages {
     }
 }
 
-/// Whether a name among the nets is that of the file of the ages, or of a part of it that a killed run has left.
+/// Whether this is the name of the ages file, or of a temporary one left by a killed run.
 #[must_use]
 pub fn is_own(name: &OsStr) -> bool {
     name == OsStr::new(NAME) || Dir::is_temporary(name, OsStr::new(NAME))
@@ -159,7 +159,7 @@ mod tests {
         DateTime::from_timestamp(1_800_000_000, 0).unwrap()
     }
 
-    /// A net for each run that is made at these days; says which nets were old at the last of them.
+    /// Creates a net on each of these days; returns which nets had expired on the last of them.
     fn old_after(days: u32, runs: &[i64]) -> Vec<u64> {
         let mut kept: Option<Kept> = None;
         let mut names = Vec::new();

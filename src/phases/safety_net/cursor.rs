@@ -1,4 +1,4 @@
-//! A place in a tree that is moved by single names, so that no path is too long and no link is followed.
+//! A position in a tree that moves by single names, so no path is too long and no link is followed.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -11,7 +11,7 @@ use nix::sys::stat::Mode;
 
 use crate::fs::dir::{Dir, FileIdentity};
 
-/// The open directory, and which ones are above it.
+/// The open directory, and the directories above it.
 #[derive(Debug)]
 pub struct Cursor {
     here: File,
@@ -19,18 +19,18 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// At the top of a tree.
+    /// Starts at the root of a tree.
     pub fn new(root: &Dir) -> io::Result<Self> {
         Ok(Self { here: open(root, OsStr::new("."))?, above: Vec::new() })
     }
 
-    /// The directory.
+    /// The current directory.
     #[must_use]
     pub fn here(&self) -> &File {
         &self.here
     }
 
-    /// Goes into the directory `name`; false if there is none, a link to one included.
+    /// Enters the directory `name`; returns false if there is none, or if it is a symbolic link.
     pub fn enter(&mut self, name: &OsStr) -> io::Result<bool> {
         let below = match open(&self.here, name) {
             Ok(below) => below,
@@ -42,7 +42,7 @@ impl Cursor {
         Ok(true)
     }
 
-    /// Goes back up, and returns the directory that it was in. Errors when that was moved meanwhile.
+    /// Goes back up and returns the directory it was in. Fails if that was moved meanwhile.
     pub fn leave(&mut self) -> io::Result<File> {
         let above = open(&self.here, OsStr::new(".."))?;
         if self.above.pop() != Some(FileIdentity::from(&above.metadata()?)) {

@@ -1,5 +1,5 @@
-//! The directories of a destination as they were before a clone: rsync does not move directories into a net, it makes them anew
-//! where it needs them, without their times, and empty ones not at all.
+//! The directories of a destination as they were before a clone: rsync does not move directories into a net but
+//! recreates them as needed, without their times, and omits empty ones.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -22,33 +22,33 @@ use crate::phases::safety_net::cursor::Cursor;
 use crate::phases::safety_net::spool::Spool;
 use crate::rsync::filter::rules;
 
-/// XFS shows each access control list a second time under such a name; the list itself is set by its own.
+/// XFS exposes each access control list a second time under such a name; setting the list itself is enough.
 const LISTS_OF_XFS: &str = "trusted.SGI_ACL_";
 
-/// What a note in the spool is, by its first byte; its length follows, and then its content.
+/// The types of notes in the spool, stored in the first byte; the length and the content follow.
 const DIR: u8 = 1;
 /// An attribute of the directory before it.
 const ATTRIBUTE: u8 = 2;
 /// The properties of the directory before it could not be read.
 const UNREADABLE: u8 = 3;
 
-/// How many bytes stand before the content of a note.
+/// The size of a note's header, in bytes.
 const HEAD: usize = 5;
 
-/// How many bytes stand before a directory's name.
+/// The number of bytes before a directory's name.
 const FIXED: usize = 32;
 
-/// Every directory of a tree, those above before those below. Their number, names and attributes are other people's to choose,
-/// so few of them are in memory at a time.
+/// Every directory of a tree, parents before children. Other users choose their number, names and attributes, so only
+/// few are in memory at a time.
 #[derive(Debug, Default)]
 pub struct Dirs {
     spool: Spool,
 }
 
-/// What [`Dirs::repair`] could not do.
+/// What [`Dirs::repair`] failed to do.
 #[derive(Debug, Default)]
 pub struct Repaired {
-    /// How many directories are not as they were.
+    /// How many directories were not restored.
     pub failed: u64,
     /// The first of them, relative to the net, and why.
     pub problem: Option<(PathBuf, io::Error)>,
@@ -136,7 +136,7 @@ impl Visitor for Recorder<'_> {
         self.failed.is_some() || (self.stops)()
     }
 
-    // rsync will have the same trouble there, and tell it.
+    // rsync will meet and report the same problem.
     fn problem(&mut self, _path: &Path, _error: io::Error) {}
 }
 
@@ -154,23 +154,23 @@ impl Note {
     }
 }
 
-/// A directory on the way from the root to where the mending is.
+/// A directory on the path from the root to the one being repaired.
 struct Level {
     name: OsString,
     /// Where the notes of its attributes begin.
     attributes: u64,
-    /// It is still a directory of the destination.
+    /// It still exists at the destination.
     stays: bool,
-    /// We are in it there.
+    /// The cursor at the destination is in it.
     is_open: bool,
-    /// It is in the net, and we are in it there.
+    /// It is in the net, and the cursor there is in it.
     in_net: bool,
     properties: [u8; FIXED],
 }
 
 impl Dirs {
-    /// Reads the properties of every directory of the destination; `Interrupted` as soon as `stops` says so. What is too much
-    /// for the memory goes to a file in `place`.
+    /// Reads the properties of every directory of the destination; `Interrupted` as soon as `stops` returns true. What
+    /// does not fit in memory goes to a file in `place`.
     pub fn record(
         destination: &Dir,
         place: &Dir,
@@ -185,8 +185,8 @@ impl Dirs {
         walked.map(|()| Self { spool: recorder.spool })
     }
 
-    /// Gives the directories in the net their properties, and makes those that are gone from the destination and had nothing
-    /// in them that rsync would have moved.
+    /// Restores the properties of the directories in the net, and creates those that are gone from the destination and
+    /// contained nothing for rsync to move.
     #[must_use]
     pub fn repair(&self, destination: &Dir, net: &Dir) -> Repaired {
         let mut repaired = Repaired::default();
@@ -197,7 +197,7 @@ impl Dirs {
         repaired
     }
 
-    /// The error is one after which nothing more can be done.
+    /// Fails only if nothing more can be done.
     fn repair_all(
         &self,
         destination: &Dir,
@@ -217,7 +217,7 @@ impl Dirs {
             while way.len() > depth {
                 self.leave(way, &mut there, &mut kept, repaired)?;
             }
-            // The root is no directory of the net's.
+            // The root is not part of the net.
             let Some(above) = way.last() else {
                 way.push(Level { stays: true, is_open: true, in_net: true, ..level });
                 continue;
@@ -243,7 +243,7 @@ impl Dirs {
         Ok(())
     }
 
-    /// Goes one level up. From below: a directory may be closed to us once it is as it was.
+    /// Goes one level up. Children come first: a directory may be inaccessible once its properties are restored.
     fn leave(
         &self,
         way: &mut Vec<Level>,
@@ -255,7 +255,7 @@ impl Dirs {
         if level.is_open
             && let Err(error) = there.leave()
         {
-            // Nothing more is known of what stays: no directory is made that may be there.
+            // What still exists is no longer known: create no directory that may still be there.
             repaired.note(way, error);
             for level in way.iter_mut() {
                 (level.stays, level.is_open) = (true, false);
@@ -288,7 +288,7 @@ impl Dirs {
             fchown(dir, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
         }
         self.give_attributes(level, dir)?;
-        // `mode_t` has 16 bits on Apple's systems and modes have 12.
+        // `mode_t` has 16 bits on Apple's systems; modes have 12.
         #[allow(
             clippy::cast_possible_truncation,
             clippy::unnecessary_cast,
@@ -314,7 +314,7 @@ impl Dirs {
         Ok(())
     }
 
-    /// The notes from there on that belong to one directory.
+    /// The notes from there on that belong to the same directory.
     fn notes(&self, mut at: u64) -> impl Iterator<Item = io::Result<Note>> {
         std::iter::from_fn(move || match self.note(at) {
             Ok(Some(note)) if note.kind != DIR => {
@@ -346,7 +346,7 @@ impl Dirs {
         Ok(content)
     }
 
-    /// A directory and how deep it lies.
+    /// Reads a directory and its depth.
     fn level(&self, note: &Note) -> io::Result<(usize, Level)> {
         let content = self.content(note)?;
         let (fixed, name) = content.split_first_chunk::<FIXED>().ok_or(io::ErrorKind::InvalidData)?;
@@ -381,12 +381,12 @@ struct Entered {
     problem: Option<io::Error>,
 }
 
-/// Goes one level down, in the destination and in the net as far as it is there; `above` says what is known of the directory
-/// above. In the net it is made if it is gone from the destination.
+/// Goes one level down, at the destination and in the net as far as the directory exists; `above` is the state of its
+/// parent. If it is gone from the destination, it is created in the net.
 fn enter(there: &mut Cursor, kept: &mut Cursor, name: &OsStr, above: (bool, bool, bool)) -> Entered {
     let (above_stays, above_is_open, above_in_net) = above;
     let (stays, is_open) = if above_is_open {
-        // One that cannot be entered is there.
+        // If it cannot be entered, it exists.
         there.enter(name).map_or((true, false), |is_dir| (is_dir, is_dir))
     } else {
         (above_stays, false)
@@ -407,7 +407,7 @@ fn enter(there: &mut Cursor, kept: &mut Cursor, name: &OsStr, above: (bool, bool
     }
 }
 
-/// The names of the extended attributes, the access control lists of Linux among them; none where the filesystem has none.
+/// The names of the extended attributes, including Linux's access control lists; empty if not supported.
 fn attributes(dir: &File) -> io::Result<Vec<OsString>> {
     let names = match dir.list_xattr() {
         Ok(names) => names,

@@ -1,5 +1,5 @@
-//! What an rsync that was killed has left at the destination: half a file under a temporary name. It would be moved into
-//! the net, which is for what somebody had.
+//! Partial files that a killed rsync left at the destination under temporary names. They would be moved into the net,
+//! which is for users' files.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -17,7 +17,7 @@ use crate::fs::walk::{Visitor, walk};
 use crate::marker::Prefix;
 use crate::rsync::filter::rules;
 
-/// How many random letters and digits end a temporary name.
+/// The number of random letters and digits at the end of a temporary name.
 const RANDOM: usize = 6;
 
 struct Remover<'a> {
@@ -63,13 +63,13 @@ impl Visitor for Remover<'_> {
 }
 
 impl Remover<'_> {
-    /// Whether the source has the file that it was to become, and has nothing of its own name.
+    /// Whether the source has the file it was to become, and nothing under the temporary name itself.
     fn is_of(&self, name: &OsStr, target: &OsStr) -> bool {
         let dir: PathBuf = self.way.iter().collect();
         let at_source =
             |name: &OsStr| fstatat(self.source, dir.join(name).as_path(), AtFlags::AT_SYMLINK_NOFOLLOW);
         let is_file = |name: &OsStr| at_source(name).is_ok_and(|found| is_regular(&found));
-        // rsync puts no second dot before a name that begins with one.
+        // rsync adds no second dot before a name that begins with one.
         let mut hidden = OsString::from(".");
         hidden.push(target);
         at_source(name) == Err(Errno::ENOENT) && (is_file(target) || is_file(&hidden))
@@ -80,7 +80,7 @@ fn is_regular(found: &FileStat) -> bool {
     found.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits()
 }
 
-/// The name that rsync would have given a file in the end.
+/// The final name that rsync would have given the file.
 fn target_of(name: &OsStr) -> Option<&OsStr> {
     let rest = name.as_bytes().strip_prefix(b".")?;
     let (target, random) = rest.split_at_checked(rest.len().checked_sub(RANDOM + 1)?)?;
@@ -88,8 +88,7 @@ fn target_of(name: &OsStr) -> Option<&OsStr> {
     (fits && !target.is_empty()).then(|| OsStr::from_bytes(target))
 }
 
-/// Nothing was done to it but to write it: what rsync has finished has the source's times and rights, and so has all that
-/// a clone holds.
+/// Whether it was only written to: a finished file, like all in a clone, has the source's times and permissions.
 fn is_half_a_file(found: &FileStat) -> bool {
     is_regular(found)
         && found.st_uid == geteuid().as_raw()
@@ -98,8 +97,8 @@ fn is_half_a_file(found: &FileStat) -> bool {
         && (found.st_mtime, found.st_mtime_nsec) == (found.st_ctime, found.st_ctime_nsec)
 }
 
-/// Removes them from a destination, and says how many there were. Only what a clone would delete in any case is removed;
-/// `Interrupted` as soon as `stops` says so.
+/// Removes them from a destination and returns how many there were. Only removes what a clone would delete anyway;
+/// `Interrupted` as soon as `stops` returns true.
 pub fn remove(source: &Dir, destination: &Dir, prefix: &Prefix, stops: &dyn Fn() -> bool) -> io::Result<u64> {
     let mut remover = Remover { source, prefix, way: Vec::new(), removed: 0, stops };
     walk(destination, &mut remover)?;

@@ -1,36 +1,36 @@
-//! The names of safety nets: a number that only grows, by which they are ordered, and the time, in UTC, for people. The
-//! clock may be wrong, be set back, or be another host's.
+//! The names of safety nets: an ever-increasing number that orders them, and the time, in UTC, for people. The clock
+//! may be wrong, set back, or another host's.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 
 use chrono::{DateTime, Local, NaiveDateTime, TimeZone as _, Utc};
 
-/// The form of the time.
+/// The format of the time.
 const FORM: &str = "%Y-%m-%d_%H-%M-%S";
 
-/// How many bytes a time has in that form.
+/// The length of a time in that format, in bytes.
 const LENGTH: usize = 19;
 
-/// How many digits a number has at least: so many sort by name as by number.
+/// The minimum number of digits in a number: up to this many, names sort like numbers.
 const DIGITS: usize = 6;
 
-/// What follows the name of a net that is being removed.
+/// The suffix for a net that is being removed.
 const REMOVING: &str = ".removing";
 
-/// The name of a net; the older one is the lesser.
+/// The name of a net; older nets compare as less.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NetName {
-    /// As versions up to 2.0.0 gave it: all of these are older than those with a number.
+    /// As named by versions up to 2.0.0: all of these are older than the numbered ones.
     Dated {
         /// When the clone began, in local time.
         time: NaiveDateTime,
-        /// 1, or more when others began in the same second.
+        /// 1, or more if others began in the same second.
         number: u32,
     },
-    /// As it is given now.
+    /// As named now.
     Counted {
-        /// One more than that of any net before.
+        /// One more than that of any earlier net.
         number: u64,
         /// When the clone began, in UTC.
         time: NaiveDateTime,
@@ -38,7 +38,7 @@ pub enum NetName {
 }
 
 impl NetName {
-    /// Reads a name, and accepts no other form than those that are or were written.
+    /// Parses a name; accepts only formats that are or were written.
     #[must_use]
     pub fn read(name: &OsStr) -> Option<Self> {
         let text = name.to_str()?;
@@ -62,13 +62,13 @@ impl NetName {
         Some(Self::Dated { time, number })
     }
 
-    /// The name of a net whose removal was begun.
+    /// Parses the name of a net whose removal has begun.
     #[must_use]
     pub fn read_removing(name: &OsStr) -> Option<Self> {
         Self::read(OsStr::new(name.to_str()?.strip_suffix(REMOVING)?))
     }
 
-    /// Its number; none before there were any.
+    /// Its number; `None` for a net from before numbering.
     #[must_use]
     pub fn number(self) -> Option<u64> {
         match self {
@@ -77,7 +77,7 @@ impl NetName {
         }
     }
 
-    /// When it was made by the clock of that time, the later moment where a local time may mean two.
+    /// When it was created, by the clock of that time; the later moment if a local time is ambiguous.
     #[must_use]
     pub fn made(self) -> DateTime<Utc> {
         match self {
@@ -88,7 +88,7 @@ impl NetName {
         }
     }
 
-    /// The same for people, in local time; none where the name itself is that.
+    /// The same in local time, for people; `None` if the name itself is in local time.
     #[must_use]
     pub fn local_time(self) -> Option<String> {
         let local = |time: NaiveDateTime| time.and_utc().with_timezone(&Local);
@@ -98,7 +98,7 @@ impl NetName {
         }
     }
 
-    /// Whether this may be what somebody means: its number, or its name or local time as far as it was given.
+    /// Whether the given text may mean this net: its number, or the beginning of its name or local time.
     #[must_use]
     pub fn fits(self, given: &str) -> bool {
         let local = || self.made().with_timezone(&Local).format(FORM).to_string();
@@ -106,7 +106,7 @@ impl NetName {
         self.to_string().starts_with(given) || self.number().is_some_and(is_counted_so)
     }
 
-    /// The name under which the net is removed.
+    /// The name while the net is being removed.
     #[must_use]
     pub fn removing(self) -> OsString {
         OsString::from(self.to_string() + REMOVING)

@@ -1,4 +1,4 @@
-//! What a net holds: how many entries, and how much room they take.
+//! The size of a net: how many entries it has, and how much space they take.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -11,13 +11,12 @@ use nix::sys::stat::fstatat;
 use crate::fs::dir::Dir;
 use crate::fs::walk::{Visitor, walk};
 
-/// What a net holds.
+/// The size of a net.
 #[derive(Debug, Default)]
 pub struct Size {
-    /// Everything that has a name in it.
+    /// All directory entries in it.
     pub entries: u64,
-    /// The room that its files take on the disk. Of a file with several names each counts its share, so nothing has to be
-    /// kept in mind of those that were seen.
+    /// The disk space its files take. Each name of a hard-linked file counts a share, so none has to be remembered.
     pub bytes: u64,
 }
 
@@ -52,7 +51,7 @@ impl Visitor for Measure<'_> {
     }
 }
 
-/// Measures all that is below a net; `Interrupted` as soon as `stops` says so.
+/// Measures everything below a net; `Interrupted` as soon as `stops` returns true.
 pub fn measure(net: &Dir, stops: &dyn Fn() -> bool) -> io::Result<Size> {
     let mut measure = Measure { size: Size::default(), problem: None, stops };
     walk(net, &mut measure)?;

@@ -1,5 +1,4 @@
-//! Bytes that are written once and read again: in memory as long as there are few, and otherwise in a file that has no
-//! name and goes with us.
+//! Bytes that are written once and read back: in memory if few, otherwise in an unnamed temporary file.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -11,7 +10,7 @@ use crate::fs::dir::Dir;
 /// The most that stays in memory, in bytes.
 const IN_MEMORY: usize = 4 << 20;
 
-/// Where the file is made; its name is gone at once.
+/// Where the file is created; its name is removed at once.
 const NAME: &str = "spool";
 
 /// The bytes.
@@ -19,12 +18,12 @@ const NAME: &str = "spool";
 pub struct Spool {
     file: Option<File>,
     written: u64,
-    /// What follows that.
+    /// What follows the part in the file.
     rest: Vec<u8>,
 }
 
 impl Spool {
-    /// Adds bytes; `place` is where a file can be made.
+    /// Adds bytes; `place` is where a file can be created.
     pub fn push(&mut self, bytes: &[u8], place: &Dir) -> io::Result<()> {
         if self.rest.len() + bytes.len() > IN_MEMORY {
             self.flush(place)?;
@@ -44,13 +43,13 @@ impl Spool {
         Ok(())
     }
 
-    /// How many bytes there are.
+    /// The total number of bytes.
     #[must_use]
     pub fn length(&self) -> u64 {
         self.written + self.rest.len() as u64
     }
 
-    /// Fills a buffer with the bytes from `at` on. Errors where there are not so many.
+    /// Fills a buffer with the bytes from `at` on. Fails if there are too few.
     pub fn read(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
         let in_file =
             usize::try_from(self.written.saturating_sub(at)).unwrap_or(usize::MAX).min(buffer.len());
@@ -72,7 +71,7 @@ fn without_name(place: &Dir) -> io::Result<File> {
     Ok(file)
 }
 
-/// Whether a name is that of such a file, which a killed run has left.
+/// Whether this is the name of such a file, left by a killed run.
 #[must_use]
 pub fn is_own(name: &OsStr) -> bool {
     Dir::is_temporary(name, OsStr::new(NAME))

@@ -1,4 +1,4 @@
-//! The nets that there are at a destination.
+//! The nets at a destination.
 
 use std::ffi::OsStr;
 use std::io;
@@ -20,20 +20,20 @@ use crate::phases::safety_net::name::NetName;
 use crate::phases::safety_net::spool;
 use crate::run::Run;
 
-/// How many numbers are tried, should something else have the name.
+/// How many numbers are tried if the name is taken.
 const MOST: u64 = 1000;
 
-/// The directory of the nets, which nobody but its owner can enter.
+/// The directory of the nets, accessible only to its owner.
 #[derive(Debug)]
 pub struct Stock {
     dir: Dir,
 }
 
 impl Stock {
-    /// Opens the nets of a destination; `None` when there are none.
+    /// Opens the nets of a destination; `None` if there are none.
     ///
-    /// Nothing is changed. Errors when something else than a directory has that name, when somebody else owns it or could
-    /// write to it, or when another filesystem is mounted there.
+    /// Changes nothing. Fails if the name belongs to something other than a directory, if somebody else owns it or can
+    /// write to it, or if another filesystem is mounted there.
     pub fn open(destination: &Dir, prefix: &Prefix) -> io::Result<Option<Self>> {
         let name = prefix.safety_net();
         match destination.kind(&name)? {
@@ -57,7 +57,7 @@ impl Stock {
         Ok(Some(Self { dir }))
     }
 
-    /// Opens the nets, in a directory that is made where it is missing.
+    /// Opens the nets, creating their directory if it is missing.
     pub fn open_or_make(destination: &Dir, prefix: &Prefix) -> io::Result<Self> {
         let name = prefix.safety_net();
         if destination.kind(&name)?.is_none() {
@@ -75,7 +75,7 @@ impl Stock {
         &self.dir
     }
 
-    /// The nets, the oldest first.
+    /// The nets, oldest first.
     pub fn names(&self) -> io::Result<Vec<NetName>> {
         let mut names = Vec::new();
         for name in self.dir.names_that(|name| NetName::read(name).is_some())? {
@@ -87,14 +87,14 @@ impl Stock {
         Ok(names)
     }
 
-    /// Makes an empty net, the newest of all.
+    /// Creates an empty net, newer than all others.
     pub fn add(&self, time: DateTime<Utc>) -> io::Result<(NetName, Dir)> {
         let numbers = self.dir.names()?;
         let numbers = numbers.iter().filter_map(|name| {
             NetName::read(name).or_else(|| NetName::read_removing(name)).and_then(NetName::number)
         });
         let highest = numbers.max().unwrap_or(0);
-        // A name has no part of a second.
+        // A name has no fraction of a second.
         let time = DateTime::from_timestamp(time.timestamp(), 0).unwrap_or(time).naive_utc();
         for more in 1..=MOST {
             let number =
@@ -109,7 +109,7 @@ impl Stock {
         Err(io::ErrorKind::AlreadyExists.into())
     }
 
-    /// Removes what killed runs have left: empty nets, and those whose removal had begun. Anything else is left alone.
+    /// Removes what killed runs left: empty nets, and those whose removal had begun. Anything else is left alone.
     pub fn tidy(&self, run: &Run<'_>) -> io::Result<()> {
         for name in self.dir.names()? {
             let is_dir = self.dir.kind(&name)? == Some(SFlag::S_IFDIR);
@@ -127,7 +127,7 @@ impl Stock {
         Ok(())
     }
 
-    /// Removes the nets that are older than so many days, but not the newest.
+    /// Removes the nets that are older than `days`, but not the newest.
     pub fn expire(&self, run: &Run<'_>, days: u32) -> io::Result<()> {
         let names = self.names()?;
         let ages = match Ages::advance(&self.dir, &names, run.started.to_utc(), days) {
@@ -151,7 +151,7 @@ impl Stock {
         Ok(())
     }
 
-    /// Removes the oldest nets, but not the newest, until `enough` says so, which is told how many bytes were freed.
+    /// Removes the oldest nets, but not the newest, until `enough`, given the number of bytes freed, returns true.
     pub fn trim(&self, run: &Run<'_>, enough: &dyn Fn(u64) -> io::Result<bool>) -> io::Result<()> {
         let names = self.names()?;
         let mut freed = 0;
@@ -165,8 +165,8 @@ impl Stock {
         Ok(())
     }
 
-    /// Gives up nets for a clone that has no room, the oldest first: at least one, the newest too if need be, but none that
-    /// is `spared`, until `enough` says so. Returns how many.
+    /// Sacrifices nets for a clone that has run out of space, oldest first: at least one, even the newest if necessary,
+    /// but none that is `spared`, until `enough` returns true. Returns how many.
     pub fn give_up(
         &self,
         run: &Run<'_>,
@@ -189,7 +189,7 @@ impl Stock {
         Ok(given)
     }
 
-    /// Under another name first: half a net must not look like a whole one.
+    /// Renames it first: a partial net must not look like a whole one.
     fn discard(&self, run: &Run<'_>, name: NetName) -> io::Result<u64> {
         self.dir.rename(&name.to_os_string(), &name.removing())?;
         Ok(self.remove(run, &name.removing()))

@@ -1,5 +1,4 @@
-//! A dump on its way into the backup directory: compressed or encrypted as it comes, and put into its place only when it is
-//! known to be whole.
+//! A dump being written to the backup directory: compressed or encrypted on the fly, put into place only once complete.
 
 pub mod parallel_bzip2;
 
@@ -23,7 +22,7 @@ use crate::secret::Secret;
 /// Only root may read a dump.
 const MODE: u32 = 0o600;
 
-/// What becomes of the bytes.
+/// How the bytes are stored.
 #[derive(Debug, Clone, Copy)]
 pub enum Encoding<'a> {
     /// Compressed by bzip2.
@@ -37,7 +36,7 @@ enum Encoder {
     Age(Box<age::stream::StreamWriter<File>>),
 }
 
-/// A dump that is being written. Dropped before [`DumpFile::commit`] it leaves nothing behind.
+/// A dump being written. If dropped before [`DumpFile::commit`], it leaves nothing behind.
 pub struct DumpFile<'a> {
     dir: &'a Dir,
     name: OsString,
@@ -47,10 +46,10 @@ pub struct DumpFile<'a> {
 }
 
 impl<'a> DumpFile<'a> {
-    /// Begins the dump `name` in `directory`.
+    /// Starts the dump `name` in `directory`.
     pub fn create(dir: &'a Dir, name: &str, encoding: Encoding<'_>) -> io::Result<Self> {
         let name = OsString::from(name);
-        // What cannot be removed takes room, and that is told when there is none.
+        // A leftover that cannot be removed takes space; that is reported if there is none.
         let _ = remove_leftovers(dir, &name);
         let (file, temporary) = dir.temporary(&name, MODE)?;
         let lock = Flock::lock(file.try_clone()?, FlockArg::LockExclusiveNonblock)
@@ -68,7 +67,7 @@ impl<'a> DumpFile<'a> {
         Ok(dump)
     }
 
-    /// Writes the rest, flushes it and puts the dump into its place.
+    /// Writes the rest, flushes it and puts the dump into place.
     pub fn commit(mut self) -> io::Result<()> {
         let file = match self.encoder.take() {
             Some(Encoder::Bzip2(encoder)) => encoder.finish()?,
@@ -80,7 +79,7 @@ impl<'a> DumpFile<'a> {
 }
 
 impl DumpFile<'_> {
-    /// Commits it, and says so in the log, or why not in words.
+    /// Commits the dump and logs that; returns why not, in words, if it fails.
     pub fn put_into_place(self) -> Result<(), String> {
         let path = self.dir.path().join(&self.name);
         self.commit().map_err(|error| not_written(&path, &error))?;
@@ -89,7 +88,7 @@ impl DumpFile<'_> {
     }
 }
 
-/// Removes what a run that was killed has left of a dump of this name. One that is still being written is locked.
+/// Removes what a killed run left of a dump with this name. A dump still being written is locked.
 fn remove_leftovers(dir: &Dir, target: &OsStr) -> io::Result<()> {
     for name in dir.names()?.iter().filter(|name| Dir::is_temporary(name, target)) {
         let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
@@ -117,21 +116,21 @@ impl Write for DumpFile<'_> {
 
 impl Drop for DumpFile<'_> {
     fn drop(&mut self) {
-        // After a commit nothing of that name is there; after a failure the failure is what is told.
+        // After a commit nothing has that name; after a failure, the failure is what matters.
         let _ = self.dir.remove(&self.temporary);
     }
 }
 
-/// How many of a dumper's own words are kept for the message.
+/// The maximum number of lines kept of a dumper's own messages.
 const KEPT_LINES: usize = 5;
 
-/// How much of each, in bytes.
+/// The most that is kept of each, in bytes.
 const LONGEST_COMPLAINT: usize = 1000;
 
-/// Runs a dumper and hands its standard output on as it comes. Returns the last bytes of it.
+/// Runs a dumper and passes its standard output on as it comes. Returns the last bytes of it.
 ///
-/// The error says in words what went wrong: it could not be started, it failed, it complained, or there was no room.
-/// `is_harmless` tells which lines of its standard error are no complaint.
+/// The error describes what went wrong: it could not be started, it failed, it complained, or the disk was full.
+/// `is_harmless` decides which lines of its standard error are not complaints.
 pub fn run_dumper(
     run: &Run<'_>,
     mut command: Command,
@@ -182,7 +181,7 @@ pub fn run_dumper(
     }
 }
 
-/// How much of the end of a dump is kept, in bytes: its last lines say that it is whole.
+/// How much of the end of a dump is kept, in bytes: its last lines show that it is complete.
 const TAIL: usize = 512;
 
 fn keep_tail(tail: &mut Vec<u8>, bytes: &[u8]) {
@@ -191,7 +190,7 @@ fn keep_tail(tail: &mut Vec<u8>, bytes: &[u8]) {
     tail.drain(..surplus);
 }
 
-/// Writes everything that a dumper prints into one compressed file; `ending` must be among its last words.
+/// Writes a dumper's whole output to one compressed file; `ending` must be among its last words.
 pub fn dump_compressed(
     run: &Run<'_>,
     dir: &Dir,
@@ -203,7 +202,7 @@ pub fn dump_compressed(
     write_compressed(run, dir, name, command, is_harmless, ending, &mut |_| {})?.put_into_place()
 }
 
-/// The same, but `watch` sees every piece, and the caller decides whether the dump is put into its place.
+/// Does the same, but `watch` sees every chunk, and the caller decides whether the dump is put into place.
 pub fn write_compressed<'a>(
     run: &Run<'_>,
     dir: &'a Dir,

@@ -1,7 +1,6 @@
-//! The server backup of a Linux server: each service is found by looking, and skipped where it is absent.
+//! The server backup on Linux: each service is detected, and skipped if absent.
 //!
-//! Whatever an ordinary user, or an account of another service, puts up can neither be taken for a server nor fail or
-//! delay the backup of the machine.
+//! Nothing set up by an ordinary user or another service's account can pass for a server, or break or delay the backup.
 
 mod found;
 mod listening;
@@ -14,7 +13,7 @@ use crate::failure::Failure;
 use crate::run::Run;
 use crate::secret::Secret;
 
-/// What runs here and can be dumped.
+/// The servers that run here and can be dumped.
 pub struct Found {
     clusters: Vec<postgres::Cluster>,
     directories: Vec<openldap::Directory>,
@@ -30,7 +29,7 @@ pub fn run(run: &Run<'_>, password: &Secret) -> Result<(), Failure> {
     mysql::dump(run, &dir, &databases)
 }
 
-/// Finds what runs here, and connects to nothing; it is an error when nothing does.
+/// Finds the running servers without connecting to any; fails if there are none.
 pub fn find(run: &Run<'_>) -> Result<Found, Failure> {
     let clusters = postgres::find(run)?;
     let directories = openldap::find(run)?;
@@ -46,7 +45,7 @@ pub fn find(run: &Run<'_>) -> Result<Found, Failure> {
 }
 
 impl Found {
-    /// What it is, as shown.
+    /// The names to show.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
         let clusters = self.clusters.iter().map(postgres::Cluster::name);
@@ -54,7 +53,7 @@ impl Found {
         clusters.chain(directories).chain(self.databases.iter().map(mysql::Databases::name)).collect()
     }
 
-    /// Fails when a dumper is missing. No server is asked whether it lets us in.
+    /// Fails if a dumper is missing. Does not check whether the servers let us in.
     pub fn check(&self, run: &Run<'_>) -> Result<(), Failure> {
         self.clusters.iter().try_for_each(|cluster| postgres::dumper(run, cluster).map(|_| ()))?;
         self.databases.iter().try_for_each(|databases| mysql::check(run, databases))

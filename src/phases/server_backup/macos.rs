@@ -1,4 +1,4 @@
-//! The server backup of macOS Server: the directory, the databases and the settings of the services.
+//! The server backup on macOS Server: the directory, the databases and the services' settings.
 
 mod databases;
 mod directory;
@@ -25,14 +25,14 @@ use crate::servers::macos_server::ServerTools;
 use databases::{dump_instance, find_instances};
 use directory::archive_directory;
 
-/// What a server runs and what dumps it.
+/// What a server runs, and what dumps it.
 pub struct Found {
     tools: ServerTools,
     instances: Vec<databases::Found>,
 }
 
 impl Found {
-    /// What it is, as shown.
+    /// The names to show.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
         let instances = self.instances.iter().map(|found| found.instance.name.to_owned());
@@ -40,10 +40,10 @@ impl Found {
     }
 }
 
-/// Finds what runs here; it is an error when this is no server, or one without its tools.
+/// Finds what runs here; fails if this is not a server, or one without its tools.
 pub fn find(run: &Run<'_>, version: MacOsVersion) -> Result<Found, Failure> {
     let found = find_all(run, version);
-    // What a signal has made fail was interrupted, not broken.
+    // A failure caused by a signal is an interruption, not an error.
     found.map_err(|failure| run.go_on().err().unwrap_or(failure))
 }
 
@@ -56,9 +56,9 @@ fn find_all(run: &Run<'_>, version: MacOsVersion) -> Result<Found, Failure> {
     Ok(Found { tools, instances })
 }
 
-/// Archives the directory, dumps the databases and the settings.
+/// Archives the directory, and dumps the databases and the settings.
 pub fn run(run: &Run<'_>, version: MacOsVersion, password: &Secret) -> Result<(), Failure> {
-    // What a signal has made fail was interrupted, not broken.
+    // A failure caused by a signal is an interruption, not an error.
     back_up(run, version, password).map_err(|failure| run.go_on().err().unwrap_or(failure))
 }
 
@@ -100,7 +100,7 @@ fn is_program(path: &Path) -> bool {
 }
 
 fn dump_settings(run: &Run<'_>, tools: &ServerTools, dir: &Dir) -> Result<(), String> {
-    /// Where a property list says that it is one, in bytes.
+    /// The number of bytes within which a property list identifies itself.
     const HEAD: usize = 512;
     let name = macos_server::SETTINGS;
     info!("Dumping the settings of all services.");
@@ -108,7 +108,7 @@ fn dump_settings(run: &Run<'_>, tools: &ServerTools, dir: &Dir) -> Result<(), St
     let mut dump =
         DumpFile::create(dir, name, Encoding::Bzip2).map_err(|error| not_written(dir, name, &error))?;
     let mut head = Vec::new();
-    // It talks on standard error even when all is well; whether the list is whole is seen in the list.
+    // It writes to standard error even on success; the list itself shows whether it is complete.
     let tail = run_dumper(run, command, |_| true, &mut |bytes| {
         head.extend_from_slice(&bytes[..bytes.len().min(HEAD - head.len())]);
         dump.write_all(bytes)

@@ -14,10 +14,10 @@ pub fn dir_path<'a>(run: &Run<'a>) -> &'a Path {
     run.plan.backup_dir.as_deref().unwrap_or(&run.host.backup_dir)
 }
 
-/// Checks a backup directory that is there already.
+/// Checks an existing backup directory.
 pub fn check_dir(run: &Run<'_>) -> Result<(), Failure> {
     let path = dir_path(run);
-    // As it will be opened, but for making it.
+    // Opened as later, but without creating it.
     let opened = Dir::reach(path.parent().unwrap_or(path)).and_then(|above| match path.file_name() {
         Some(name) => above.enter(name),
         None => Ok(above),
@@ -29,7 +29,7 @@ pub fn check_dir(run: &Run<'_>) -> Result<(), Failure> {
     checked.map_err(|error| Failure::BackupDir { path: path.to_owned(), why: error.into() })
 }
 
-/// The backup directory, made where it is missing: 0700 and root's, as it holds every password hash of the machine.
+/// Opens the backup directory, creating it if missing: 0700 and root's, as it holds every password hash of the machine.
 pub fn dir(run: &Run<'_>) -> Result<Dir, Failure> {
     let path = dir_path(run);
     info!("Server backup to {}.", display::path(path));

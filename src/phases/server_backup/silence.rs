@@ -1,4 +1,4 @@
-//! Gives a dumper up that has been silent for too long: it may wait for a lock that nobody ever lets go of.
+//! Kills a dumper that has been silent for too long: it may be waiting for a lock that is never released.
 
 use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::process::interrupts::Interrupts;
 
-/// How long a dumper has said nothing.
+/// How long a dumper has been silent.
 #[derive(Debug)]
 pub struct Silence {
     limit: Duration,
@@ -22,7 +22,7 @@ struct State {
 }
 
 impl Silence {
-    /// It may last so long.
+    /// Allows silence of up to `limit`.
     pub fn new(limit: Duration) -> Self {
         let state = State { since: Instant::now(), is_over: false, too_long: false };
         Self { limit, state: Mutex::new(state), over: Condvar::new() }
@@ -32,7 +32,7 @@ impl Silence {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs a dumper, which is killed when it is silent for too long. Errors when nobody could watch it.
+    /// Runs a dumper and kills it if it is silent for too long. Fails if it could not be watched.
     pub fn watch<T>(&self, interrupts: &Interrupts, run: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         std::thread::scope(|scope| {
             std::thread::Builder::new()
@@ -58,12 +58,12 @@ impl Silence {
         }
     }
 
-    /// The dumper has said something, and what it said was dealt with.
+    /// The dumper has written something, and it was processed.
     pub fn breaks(&self) {
         self.state().since = Instant::now();
     }
 
-    /// Whether the dumper was given up.
+    /// Whether the dumper was killed for its silence.
     pub fn was_too_long(&self) -> bool {
         self.state().too_long
     }

@@ -1,4 +1,4 @@
-//! A dry run of rsync: what a clone would change.
+//! A dry run of rsync, to find out what a clone would change.
 
 use crate::failure::Failure;
 use crate::logging::printed::Printed;
@@ -13,7 +13,7 @@ use crate::rsync::filter::rules::Rules;
 use crate::rsync::itemized::Item;
 use crate::run::Run;
 
-/// Lists what a clone would change and hands each item to `see`; an rsync that fails as a whole is a failure.
+/// Lists what a clone would change and passes each item to `see`; fails only if rsync fails as a whole.
 pub fn list(
     run: &Run<'_>,
     rsync: &Rsync,

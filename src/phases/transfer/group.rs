@@ -1,4 +1,4 @@
-//! The processes of a group, by what `/proc` says of them. Elsewhere than on Linux there are none here.
+//! The processes of a process group, according to `/proc`. On systems other than Linux the list is empty.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -10,10 +10,10 @@ use crate::linux::activity::{Stat, bytes_moved};
 use crate::linux::blocked::BlockedCall;
 use crate::process::group_usage;
 
-/// The longest path that a system call takes, in bytes.
+/// The longest path that a system call accepts, in bytes.
 const LONGEST_PATH: usize = 4096;
 
-/// How many open files of a process are looked at.
+/// The maximum number of a process's open files examined.
 const OPEN_FILES: usize = 64;
 
 /// A process.
@@ -21,11 +21,11 @@ const OPEN_FILES: usize = 64;
 pub struct Process {
     /// Its directory in `/proc`.
     pub dir: PathBuf,
-    /// What it has used.
+    /// The resources it has used.
     pub stat: Stat,
 }
 
-/// What a group has used so far. Compared only: where a process has ended, the sums are smaller.
+/// The resources used by a group so far. Only for comparison: when a process exits, the sums shrink.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
     ticks: u64,
@@ -33,7 +33,7 @@ pub struct Usage {
     processes: usize,
 }
 
-/// The processes of a group that have not ended.
+/// The processes of a group that have not exited.
 #[must_use]
 pub fn processes(group: i32) -> Vec<Process> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
@@ -42,7 +42,7 @@ pub fn processes(group: i32) -> Vec<Process> {
         .filter(|entry| entry.file_name().as_bytes().first().is_some_and(u8::is_ascii_digit))
         .filter_map(|entry| {
             let dir = entry.path();
-            // The name of a process may be any bytes.
+            // A process name may contain any bytes.
             let stat = fs::read(dir.join("stat")).ok()?;
             let stat = Stat::read(&String::from_utf8_lossy(&stat))?;
             (stat.group == group && !stat.is_over).then_some(Process { dir, stat })
@@ -50,7 +50,7 @@ pub fn processes(group: i32) -> Vec<Process> {
         .collect()
 }
 
-/// What a group has used; `None` where the system does not tell.
+/// The resources used by a group; `None` if the system does not report them.
 #[must_use]
 pub fn usage(group: i32) -> Option<Usage> {
     let processes = processes(group);
@@ -58,7 +58,7 @@ pub fn usage(group: i32) -> Option<Usage> {
         return group_usage(group).map(|(ticks, bytes)| Usage { ticks, bytes, processes: 0 });
     }
     Some(processes.iter().fold(Usage { processes: processes.len(), ..Usage::default() }, |sum, process| {
-        // Only its owner and root are told; then its processor time has to do.
+        // Only readable by its owner and root; otherwise its CPU time has to suffice.
         let bytes = fs::read_to_string(process.dir.join("io")).ok().and_then(|io| bytes_moved(&io));
         Usage {
             ticks: sum.ticks.wrapping_add(process.stat.ticks),
@@ -69,13 +69,13 @@ pub fn usage(group: i32) -> Option<Usage> {
 }
 
 impl Process {
-    /// The system call that it waits in.
+    /// The system call it is waiting in.
     #[must_use]
     pub fn blocked(&self) -> Option<BlockedCall> {
         BlockedCall::read(&fs::read_to_string(self.dir.join("syscall")).ok()?)
     }
 
-    /// The strings that the first two arguments of a call point to.
+    /// The strings that the first two arguments of a system call point to.
     #[must_use]
     pub fn names(&self, call: &BlockedCall) -> Vec<PathBuf> {
         call.arguments.iter().take(2).filter_map(|pointer| self.string(*pointer)).collect()
@@ -84,7 +84,7 @@ impl Process {
     fn string(&self, pointer: u64) -> Option<PathBuf> {
         let memory = File::open(self.dir.join("mem")).ok()?;
         let mut bytes = vec![0; LONGEST_PATH];
-        // A read that meets the end of a mapping is short.
+        // A read that reaches the end of a mapping is short.
         let count = memory.read_at(&mut bytes, pointer).ok()?;
         let name = bytes[..count]
             .split(|byte| *byte == 0)
@@ -93,7 +93,7 @@ impl Process {
         Some(PathBuf::from(OsStr::from_bytes(name)))
     }
 
-    /// The files and directories that it has open below one of these directories, without touching any of them.
+    /// The files and directories it has open below one of these directories, found without touching them.
     #[must_use]
     pub fn open_below(&self, dirs: &[&Path]) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.dir.join("fd")).into_iter().flatten().flatten().take(OPEN_FILES);

@@ -1,4 +1,4 @@
-//! The transfer and its verdict, again after a wait where the cause may have passed.
+//! Runs the transfer and determines its verdict, again after a pause if the cause may be temporary.
 
 use log::info;
 
@@ -22,8 +22,8 @@ use crate::rsync::exit_status;
 use crate::rsync::filter::rules::Rules;
 use crate::run::Run;
 
-/// Makes the clone, with as many more attempts as the plan allows, and with one more, at once, when a file of several
-/// names has vanished, as the names that are left make it whole, and others where safety nets give way to it.
+/// Makes the clone, with as many retries as the plan allows; one extra, immediate, if a hard-linked file vanished, as
+/// its remaining names complete the clone; and others if safety nets are removed to make room.
 pub fn clone(
     run: &Run<'_>,
     rsync: &Rsync,
@@ -66,14 +66,14 @@ pub fn clone(
     }
 }
 
-/// Why another attempt may help: what has to do with neither disk, nor with rights, nor with the choice of options.
+/// Why another attempt may help: the cause is neither the disk, nor rights, nor the choice of options.
 fn passing_cause(report: &Report, ending: &Result<Completion, Failure>) -> Option<&'static str> {
     let code = match report.end {
         End::Exited(code) => code,
         End::Killed(_) => ExitCode::TIMEOUT.number().into(),
     };
     match ending {
-        // What is left behind would wake up beside the next one.
+        // A process left behind would wake up next to the new one.
         Ok(Completion::Vanished) | Err(Failure::Stalled { left_behind: false, .. }) => {
             Some(exit_status::meaning(code))
         }
@@ -92,7 +92,7 @@ fn wait(run: &Run<'_>, why: &str, attempt: u32, all: u32) -> Result<(), Failure>
     Ok(())
 }
 
-/// The last attempt is what the record tells of.
+/// The record describes the last attempt.
 fn note(run: &Run<'_>, rsync: &Rsync, report: &Report, attempts: u32) {
     let mut failing_paths = Lines::default();
     report.diagnostics.paths.iter().cloned().for_each(|path| failing_paths.push(path));

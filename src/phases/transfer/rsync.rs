@@ -1,4 +1,4 @@
-//! One run of rsync that makes the clone.
+//! One run of rsync to make the clone.
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -27,7 +27,7 @@ use crate::rsync::progress::Progress;
 use crate::run::Run;
 use crate::volume::view::View;
 
-/// What an rsync has done.
+/// The result of running rsync.
 #[derive(Debug)]
 pub struct Report {
     /// How it ended.
@@ -38,11 +38,11 @@ pub struct Report {
     pub statistics: Statistics,
     /// What it complained about.
     pub diagnostics: Diagnostics,
-    /// How many starts of rsync it took.
+    /// How often rsync was started.
     pub starts: u32,
-    /// A file of several names that vanished; as shown.
+    /// A hard-linked file that vanished; as shown.
     pub linked_vanished: Option<String>,
-    /// It was ended because it did nothing any more.
+    /// It was killed because it no longer did anything.
     pub stalled: Option<Stalled>,
 }
 
@@ -56,9 +56,9 @@ pub fn clone(
     nets: &mut Nets,
 ) -> Result<Report, Failure> {
     run.go_on()?;
-    // Whoever unplugged the disk during a wait must not find it filled below its mount point.
+    // If the disk was unplugged during a wait, the directory below its mount point must not be filled.
     ends.ensure_in_place(run)?;
-    // Each start gets a net of its own: a second one would put its leavings over those of the first.
+    // Each start gets its own net: a second one would overwrite files from the first.
     let net = safety_net::create(run, ends, nets)?;
     let purpose = Purpose::Clone { progress: Screen::is_terminal() };
     let command = command(run, rsync, ends, rules, purpose, net.as_ref())?;
@@ -96,7 +96,7 @@ pub fn clone(
     screen.clear();
     printed.finish();
     let given_up = matches!(end, Ok(Guarded::GivenUp { .. }));
-    // A destination that does not answer would let us hang as well: the next run puts the net in order.
+    // A destination that does not respond would make us hang too: the next run tidies up the net.
     if let Some(net) = net.filter(|_| !given_up) {
         net.settle(&ends.destination);
     }
@@ -109,14 +109,14 @@ pub fn clone(
     Ok(Report { end, ended: Local::now(), statistics, diagnostics, starts: 1, linked_vanished, stalled })
 }
 
-/// Whether a path that rsync has printed is one of several of its file. What is not below the source, as it should be,
-/// counts as such.
+/// Whether a path printed by rsync belongs to a hard-linked file. A path that is unexpectedly not below the source
+/// counts as one.
 fn has_other_names(printed: &[u8], source: &Path, linked: &LinkedNames) -> bool {
     let path = display::unescape(printed);
     path.strip_prefix(source.as_os_str().as_bytes()).is_none_or(|below| linked.may_hold(below))
 }
 
-/// The end of an rsync that was given up.
+/// How an rsync ended that we killed.
 const KILLED: End = End::Killed(nix::libc::SIGKILL);
 
 pub(super) fn guard(run: &Run<'_>, ends: &Endpoints) -> Stall {
@@ -163,7 +163,7 @@ pub(super) fn command(
     };
     let mut command = Command::tool(&rsync.path, arguments.to_vec());
     command.input = rules.users.clone().unwrap_or_default().into();
-    // rsync holds the lock too: should we be killed, nobody else begins before it has ended.
+    // rsync holds the lock as well: if we are killed, no other run starts before rsync has exited.
     command.lock = ends
         .destination
         .lock

@@ -1,8 +1,8 @@
-//! A second look at what rsync complained about: a live source changes while it is read.
+//! A second look at rsync's errors: a live source changes while it is being read.
 //!
-//! A file that is removed in mid-run is 24 to rsync only if it notices at the right moment; where it comes to read its access
-//! control list or its attributes it says 23, and deletes nothing any more. A log that is truncated while it is copied
-//! is 23, too. If that is all that a run has met, it is made again at once, and finds the rest unchanged.
+//! When a file is removed during the run, rsync ends with 24 only if it notices at the right moment; if it notices
+//! while reading ACLs or attributes, it ends with 23 and deletes nothing more. A log truncated while being copied is
+//! 23, too. If nothing else went wrong, the transfer is repeated at once, and finds the rest unchanged.
 
 use log::info;
 
@@ -20,10 +20,10 @@ use crate::process::End;
 use crate::rsync::filter::rules::Rules;
 use crate::run::Run;
 
-/// How often a transfer is made again at most.
+/// How often a transfer is repeated at most.
 const MORE: u32 = 2;
 
-/// Makes the clone, once more where only changes of the source stood in the way.
+/// Makes the clone; repeats it if only changes of the source prevented success.
 pub fn clone(
     run: &Run<'_>,
     rsync: &Rsync,
@@ -37,7 +37,7 @@ pub fn clone(
         if !is_worth_another(ends, &report) {
             break;
         }
-        // A source that went away as a whole must not be cloned as an empty one.
+        // A source that vanished as a whole must not be cloned as an empty one.
         if run.interrupts.received().is_some() || verdict::probe_source_of(run, ends, &report).is_err() {
             break;
         }

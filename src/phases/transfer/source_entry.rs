@@ -1,4 +1,4 @@
-//! What is at a path by now that rsync has complained about.
+//! Checks what is now at a path that rsync complained about.
 
 use std::ffi::OsStr;
 use std::io::Read as _;
@@ -11,24 +11,24 @@ use nix::sys::stat::{Mode, SFlag, fstatat};
 
 use crate::phases::endpoints::Endpoints;
 
-/// What is at a path of the source by now.
+/// What is now at a path of the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found {
     /// Nothing.
     Gone,
     /// Something that can be read.
     Readable,
-    /// Something that cannot, or a path that is not the source's.
+    /// Something unreadable, or a path that is not in the source.
     Unreadable,
 }
 
-/// Whether the source has an entry for this path as rsync printed it, be it one of the source or of the destination.
+/// Whether the source has an entry for this path as rsync printed it, be it a source or a destination path.
 #[must_use]
 pub fn is_in_source(ends: &Endpoints, printed: &[u8]) -> bool {
     matches!(at(ends, printed), Some(Ok(_)))
 }
 
-/// Looks at the entry of the source that rsync has named.
+/// Examines the source entry that rsync named.
 #[must_use]
 pub fn look(ends: &Endpoints, printed: &[u8]) -> Found {
     match at(ends, printed) {
@@ -38,10 +38,10 @@ pub fn look(ends: &Endpoints, printed: &[u8]) -> Found {
     }
 }
 
-/// Looks at an entry of the source: `Ok(true)` if it can be read. `None` if the path is neither of the two ends'.
+/// Examines an entry of the source: `Ok(true)` if it is readable. `None` if the path is in neither of the two ends.
 fn at(ends: &Endpoints, printed: &[u8]) -> Option<Result<bool, Errno>> {
     let path = Path::new(OsStr::from_bytes(printed));
-    // The destination first: it may lie inside the source, and never the other way round.
+    // The destination first: it may lie inside the source, but never the other way round.
     let dirs = [ends.destination.dir.path(), ends.source.dir.path()];
     let relative =
         if path.is_absolute() { dirs.iter().find_map(|dir| path.strip_prefix(dir).ok())? } else { path };
@@ -56,13 +56,13 @@ fn at(ends: &Endpoints, printed: &[u8]) -> Option<Result<bool, Errno>> {
     Some(descend(ends, &parts))
 }
 
-/// Directory by directory, so that no link leads out of the source.
+/// Opens one directory at a time, so that no link leads out of the source.
 fn descend(ends: &Endpoints, parts: &[&OsStr]) -> Result<bool, Errno> {
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
     let Some((name, above)) = parts.split_last() else { return Ok(true) };
     let mut dir = openat(ends.source.dir.file(), ".", flags | OFlag::O_DIRECTORY, Mode::empty())?;
     for part in above {
-        // A link in the place of a directory is one of its own: nothing below it is the source's.
+        // A link in place of a directory is not followed: nothing below it belongs to the source.
         dir = openat(&dir, *part, flags | OFlag::O_DIRECTORY, Mode::empty())
             .map_err(|error| if error == Errno::ELOOP { Errno::ENOTDIR } else { error })?;
     }

@@ -1,7 +1,7 @@
-//! Gives an rsync up that does nothing any more: a disk that does not answer, or a tree that was changed under it at the
-//! wrong moment, makes it wait for ever (measured with 3.5.0), and its own `--timeout` does not fire.
+//! Kills an rsync that hangs: a disk that does not respond, or a tree that was changed under it at the wrong moment,
+//! makes it wait forever (measured with 3.5.0), and its own `--timeout` does not fire.
 //!
-//! It does something as long as it prints, or moves bytes, or uses processor time, in any of its processes.
+//! It counts as active as long as any of its processes prints, moves bytes or uses CPU time.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -15,13 +15,13 @@ use crate::phases::transfer::group::Usage;
 use crate::process::Guard;
 use crate::rsync::names::Names;
 
-/// The longest pause between two looks.
+/// The longest interval between two checks.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// The shortest one.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 
-/// An rsync that was given up.
+/// An rsync that was killed for hanging.
 #[derive(Debug, Clone)]
 pub struct Stalled {
     limit: Duration,
@@ -39,12 +39,12 @@ impl From<Stalled> for Failure {
 /// Watches one rsync.
 #[derive(Debug)]
 pub struct Stall {
-    /// How long it may do nothing; for ever without a limit.
+    /// How long it may be inactive; without a limit, forever.
     limit: Option<Duration>,
-    /// Where its ends are, as it was given them.
+    /// The paths of both ends, as rsync was given them.
     ends: [PathBuf; 2],
     names: Names,
-    /// When it was last seen to do something.
+    /// When it was last seen active.
     moved: Instant,
     looked: Instant,
     seen: Option<Usage>,
@@ -53,7 +53,7 @@ pub struct Stall {
 }
 
 impl Stall {
-    /// Begins to watch an rsync that was given these ends; `names` has the users' paths for them.
+    /// Starts watching an rsync with these ends; `names` maps them to the users' paths.
     #[must_use]
     pub fn new(limit: Option<Duration>, ends: (PathBuf, PathBuf), names: Names) -> Self {
         let now = Instant::now();
@@ -61,7 +61,7 @@ impl Stall {
         Self { limit, ends, names, moved: now, looked: now, seen: None, has_printed: false, last: None }
     }
 
-    /// What it means that it was given up.
+    /// Describes the stall after rsync was killed.
     #[must_use]
     pub fn verdict(&self, left_behind: bool) -> Stalled {
         Stalled {
@@ -74,7 +74,7 @@ impl Stall {
     fn look(&mut self, group: i32, limit: Duration) -> bool {
         self.looked = Instant::now();
         let usage = group::usage(group);
-        // Without a word about its work, silence is no sign.
+        // Without usage data, silence proves nothing.
         if self.has_printed || usage.is_none() || usage != self.seen {
             self.moved = self.looked;
         }
@@ -102,12 +102,12 @@ impl Guard for Stall {
     }
 }
 
-/// What one of the processes asks the system for, or else has open.
+/// The path that one of the processes has open, or else is accessing in a system call.
 fn where_it_is(group: i32, ends: &[&Path]) -> Option<OsString> {
     let processes = group::processes(group);
     let open = || {
         let open = processes.iter().flat_map(|process| process.open_below(ends));
-        // The longest says most: the others are directories above it.
+        // The longest is the most specific: the others are its ancestors.
         open.max_by_key(|path| path.as_os_str().len()).map(OsString::from)
     };
     let asked = || {
@@ -117,7 +117,7 @@ fn where_it_is(group: i32, ends: &[&Path]) -> Option<OsString> {
     open().or_else(asked)
 }
 
-/// Not every argument of every call is a path.
+/// Not every argument of every system call is a path.
 fn is_readable(name: &std::ffi::OsStr) -> bool {
     name.to_str().is_some_and(|text| !text.chars().any(char::is_control))
 }

@@ -1,4 +1,4 @@
-//! How fine the times are that the destination keeps.
+//! The resolution of the timestamps that the destination keeps.
 
 use std::ffi::OsStr;
 use std::fs::FileTimes;
@@ -10,20 +10,20 @@ use crate::fs::dir::Dir;
 use crate::phases::endpoints::Destination;
 use crate::run::Run;
 
-/// A time whose every digit below the second counts.
+/// A time with significant digits down to the nanosecond.
 const FINE: Duration = Duration::new(1_000_000_001, 123_456_789);
 
-/// Whether the destination keeps nanoseconds: a file there is given some and asked for them.
+/// Whether the destination keeps nanoseconds, measured with a file there.
 ///
-/// With `--modify-window=-1` on a filesystem that keeps coarser times, rsync would copy everything at every run; without
-/// it an edit within the same second is missed. Where a file cannot be tried, the time of the destination itself is.
+/// With `--modify-window=-1` on a filesystem with coarser times, rsync would copy everything on every run; without it,
+/// an edit within the same second is missed. If no file can be created, the destination's own time is tested.
 #[must_use]
 pub fn keeps_nanoseconds(run: &Run<'_>, destination: &Destination) -> bool {
     let dir = &destination.dir;
     measure(run, dir).or_else(|_| measure_dir(dir)).unwrap_or(false)
 }
 
-/// Whether what is there shows nanoseconds, for a run that writes nothing: NTFS keeps steps of 100 ns, exFAT of 10 ms.
+/// Whether existing files show nanoseconds, for a run that writes nothing: NTFS has steps of 100 ns, exFAT of 10 ms.
 #[must_use]
 pub fn shows_nanoseconds(destination: &Destination) -> bool {
     look(destination).unwrap_or(false)
@@ -39,7 +39,7 @@ fn measure(run: &Run<'_>, dir: &Dir) -> io::Result<bool> {
     kept
 }
 
-/// A directory's time is kept as a file's is; rsync sets that of the root anew in any case.
+/// Directories keep times like files do; rsync sets the root's time again anyway.
 fn measure_dir(dir: &Dir) -> io::Result<bool> {
     let before = dir.metadata()?;
     let (seconds, nanoseconds) = (i64::try_from(FINE.as_secs()), i64::from(FINE.subsec_nanos()));

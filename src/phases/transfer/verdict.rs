@@ -1,4 +1,4 @@
-//! What rsync's end means, from its code, its messages and a second look at both ends.
+//! Interprets the end of rsync, by its exit code, its messages and a second look at both ends.
 
 use std::ffi::CStr;
 use std::fs::File;
@@ -28,22 +28,22 @@ use crate::rsync::diagnostics::Limited;
 use crate::rsync::exit_status;
 use crate::run::Run;
 
-/// rsync's code for a clone that lacks something.
+/// rsync's exit code for an incomplete clone.
 pub const PARTIAL: i32 = 23;
 
-/// rsync's code for files that vanished and nothing worse: 23 comes before it (measured from 3.0.9 to 3.5.1).
+/// rsync's exit code for vanished files and nothing worse: 23 takes precedence (measured from 3.0.9 to 3.5.1).
 const VANISHED: i32 = 24;
 
 /// Decides whether the clone is complete, and if not, why.
 pub fn check(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<Completion, Failure> {
     log_failing_paths(report);
-    // Before an interruption: what follows a stall must not touch a disk that does not answer.
+    // Checked before interruptions: after a stall, an unresponsive disk must not be touched.
     if let Some(stalled) = &report.stalled {
         return Err(stalled.clone().into());
     }
     run.go_on()?;
     match report.end {
-        // Before 3.1.3 a deletion that fails does not show in the code; from then on it does.
+        // Before 3.1.3 a failed deletion does not change the exit code; since then it does.
         End::Exited(0 | VANISHED) if report.diagnostics.undeleted || report.diagnostics.unsaved => {
             Err(reason(run, ends, report, PARTIAL))
         }
@@ -51,13 +51,13 @@ pub fn check(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<Complet
             probe_source_of(run, ends, report)?;
             complete(run, ends, report, 0).map(|()| Completion::Whole)
         }
-        // A source that went away as a whole has not lost some files only.
+        // Ensure that the source has not vanished as a whole.
         End::Exited(VANISHED) if report.diagnostics.vanished > 0 => {
             probe_source_of(run, ends, report)?;
             complete(run, ends, report, VANISHED)?;
             without_vanished(report)
         }
-        // What was gone when rsync looked closer has vanished, by whatever message.
+        // A file that is gone by the time of this check has vanished, whatever rsync's message was.
         End::Exited(PARTIAL) if only_vanished(ends, report) => {
             probe_source_of(run, ends, report)?;
             complete(run, ends, report, PARTIAL)?;
@@ -71,7 +71,7 @@ pub fn check(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<Complet
     }
 }
 
-/// A file of several names that has vanished may have old contents by another.
+/// If a hard-linked file has vanished, another of its names may still have the old contents.
 fn without_vanished(report: &Report) -> Result<Completion, Failure> {
     match &report.linked_vanished {
         Some(path) => Err(Failure::LinkedVanished { path: path.clone() }),
@@ -79,7 +79,7 @@ fn without_vanished(report: &Report) -> Result<Completion, Failure> {
     }
 }
 
-/// The failure that rsync's end stands for when nothing more exact is known.
+/// The failure for this end of rsync if nothing more specific is known.
 #[must_use]
 pub fn of_rsync(end: End) -> Failure {
     match end {
@@ -92,7 +92,7 @@ pub fn of_rsync(end: End) -> Failure {
     }
 }
 
-/// Whether everything that rsync complained about is gone from the source by now, and rsync has deleted all the same.
+/// Whether everything that rsync complained about is now gone from the source, and rsync did not skip deletions.
 fn only_vanished(ends: &Endpoints, report: &Report) -> bool {
     !report.diagnostics.skipped_deletions
         && report
@@ -115,7 +115,7 @@ fn log_failing_paths(report: &Report) {
     }
 }
 
-/// What rsync has to leave where it is: something that is mounted, or a subvolume, is in it. Its code says nothing of that.
+/// Warns about what rsync had to keep because it contains a mount or a subvolume. The exit code does not show that.
 fn warn_of_kept(run: &Run<'_>, report: &Report) {
     for path in &report.diagnostics.not_empty {
         run.warn(format_args!(
@@ -124,7 +124,7 @@ fn warn_of_kept(run: &Run<'_>, report: &Report) {
     }
 }
 
-/// rsync says that all is well: its account must be there, and its data must reach the disk at the right place.
+/// rsync reports success: its statistics must be complete, and its data must reach the disk, in the right place.
 fn complete(run: &Run<'_>, ends: &Endpoints, report: &Report, code: i32) -> Result<(), Failure> {
     let _phase = run.phase("flush");
     if !report.statistics.is_complete() {
@@ -144,7 +144,7 @@ fn complete(run: &Run<'_>, ends: &Endpoints, report: &Report, code: i32) -> Resu
         .map_err(|error| Failure::DestinationLost { path: path(), why: error.into() })
 }
 
-/// rsync failed: the most exact reason that can be found.
+/// rsync failed: find the most specific reason.
 fn reason(run: &Run<'_>, ends: &Endpoints, report: &Report, code: i32) -> Failure {
     if let Some(message) = &report.diagnostics.no_room {
         return Failure::DestinationFull { path: run.plan.destination.clone(), what: message.clone() };
@@ -161,11 +161,11 @@ fn reason(run: &Run<'_>, ends: &Endpoints, report: &Report, code: i32) -> Failur
     of_rsync(End::Exited(code))
 }
 
-/// The failure of a destination that has met a limit of its filesystem, or the end of its room: `setxattr` gives one and the same
-/// number for both.
+/// The failure for a destination that has reached a limit of its filesystem or is full: `setxattr` returns the same
+/// error number for both.
 #[must_use]
 pub fn cannot_hold(path: &Path, dir: &Dir, limited: &Limited) -> Failure {
-    /// Attributes of more bytes than this fit on no filesystem.
+    /// With less free space than this, in bytes, the destination counts as full.
     const SCARCE: u64 = 1 << 20;
     let is_scarce = Space::of(dir.file())
         .is_ok_and(|space| space.total > 0 && space.free_for(nix::unistd::geteuid().is_root()) < SCARCE);
@@ -179,7 +179,7 @@ pub fn cannot_hold(path: &Path, dir: &Dir, limited: &Limited) -> Failure {
     }
 }
 
-/// Whether both ends are still what they were.
+/// Checks that both ends are still what they were.
 fn probe(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<(), Failure> {
     probe_source_of(run, ends, report)?;
     probe_destination(run, &ends.destination).map_err(|error| {
@@ -192,7 +192,7 @@ fn probe(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<(), Failure
     })
 }
 
-/// A failure if the source is not what it was when the run began.
+/// Fails if the source is not what it was when the run began.
 pub fn probe_source_of(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<(), Failure> {
     let succeeded = matches!(report.end, End::Exited(0 | VANISHED));
     probe_source(run, &ends.source, succeeded, report.diagnostics.device_gone)
@@ -201,7 +201,7 @@ pub fn probe_source_of(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Resu
 
 fn probe_source(run: &Run<'_>, source: &Source, succeeded: bool, read_errors: bool) -> io::Result<()> {
     match source.is_in_place() {
-        // rsync has read the directory that was claimed to the end, wherever its path leads now.
+        // rsync has read the claimed directory to the end, wherever its path leads now.
         Err(error) if succeeded && source.dir.is_seen_through_view() => run.warn(format_args!(
             "{} leads elsewhere now than at the start: {}. What was there at the start was cloned.",
             display::path(source.dir.path()),
@@ -215,20 +215,20 @@ fn probe_source(run: &Run<'_>, source: &Source, succeeded: bool, read_errors: bo
     if read_errors { sample(&source.dir) } else { Ok(()) }
 }
 
-/// How many files are read at most to see whether the source's device still answers.
+/// The maximum number of files read to check whether the source's device still responds.
 const SAMPLES: usize = 64;
 
-/// How many entries are looked at in search of them.
+/// The maximum number of entries examined to find them.
 const ENTRIES: usize = 20_000;
 
-/// How many directories are open at a time.
+/// The maximum number of directories open at a time.
 const DIRS: usize = 64;
 
-/// Reads a little of some files from the device: one that can be read means that the device is there.
+/// Reads a little of some files from the device: one readable file proves that the device is there.
 ///
-/// The directories of a device that is gone can be read from memory for long, so they prove nothing; and one file that
-/// cannot be read is no lost source. No link is followed, no other filesystem entered, and nothing but directories and
-/// regular files opened.
+/// The directories of a lost device may stay readable from the cache for a long time, so they prove nothing; and one
+/// unreadable file does not mean a lost source. Follows no links, enters no other filesystem, and opens only
+/// directories and regular files.
 fn sample(root: &Dir) -> io::Result<()> {
     let device = fstat(root)?.st_dev;
     let mut dirs = vec![open_subdir(root, c".")?];
@@ -247,7 +247,7 @@ fn sample(root: &Dir) -> io::Result<()> {
             if samples == SAMPLES || entries == ENTRIES {
                 return error.map_or(Ok(()), Err);
             }
-            // One directory that cannot be listed says nothing about the device.
+            // One directory that cannot be listed proves nothing about the device.
             let Ok(entry) = entry else { continue };
             match look(&dir, entry.file_name(), device, dirs.len() < DIRS) {
                 Ok(Sample::Dir(below)) => dirs.push(below),
@@ -263,13 +263,13 @@ fn sample(root: &Dir) -> io::Result<()> {
     error.map_or(Ok(()), Err)
 }
 
-/// What there was under a name.
+/// What was found under a name.
 enum Sample {
-    /// A directory, open.
+    /// An open directory.
     Dir(OwnedFd),
-    /// A file that the device has given a byte of.
+    /// A file from which the device returned a byte.
     Read,
-    /// Nothing that could prove anything.
+    /// Nothing that proves anything.
     Nothing,
 }
 
@@ -279,7 +279,7 @@ fn look(dir: &OwnedFd, name: &CStr, device: dev_t, enters: bool) -> io::Result<S
         return Ok(Sample::Nothing);
     }
     let kind = |stat: &FileStat| SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits());
-    // What holds no blocks needs no device.
+    // A file without blocks needs no device.
     if kind(&stat) == SFlag::S_IFREG && stat.st_blocks > 0 {
         let flags =
             OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;

@@ -1,7 +1,7 @@
-//! Frees an rsync that waits for ever for somebody to write to a FIFO.
+//! Unblocks an rsync that would wait forever for a writer on a FIFO.
 //!
-//! A source file that becomes a FIFO in mid-run hangs the sender in `open`; rsync's `--timeout` does not fire (measured
-//! with 3.5.0). Opening the FIFO for writing lets it go on. Only Linux tells what a process waits for.
+//! A source file that becomes a FIFO during the run blocks the sender in `open`; rsync's `--timeout` does not fire
+//! (measured with 3.5.0). Opening the FIFO for writing unblocks it. Only Linux tells what a process is waiting for.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -16,30 +16,30 @@ use crate::phases::transfer::group;
 use crate::phases::transfer::group::Process;
 use crate::process::interrupts::Interrupts;
 
-/// How long a process has to wait in one and the same call before it is looked at closely.
+/// How long a process must be waiting in the same system call before it is examined.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The same once there was a FIFO: where there is one there may be hundreds.
+/// The same after a FIFO was found: there may be hundreds more.
 const HASTE: Duration = Duration::from_millis(25);
 
-/// How long that lasts after the last one.
+/// How long that applies after the last one.
 const HASTE_LASTS: Duration = Duration::from_secs(30);
 
-/// How many are told by name.
+/// The maximum number of FIFOs named.
 const TOLD: u64 = 100;
 
-/// Runs `work` while a thread watches the child that it starts.
+/// Runs `work` while a thread watches the child process that it starts.
 pub fn watched<T>(interrupts: &Interrupts, work: impl FnOnce() -> T) -> T {
     let (alive, ended) = mpsc::channel::<()>();
     std::thread::scope(|scope| {
         let watch = move || watch(interrupts, &ended);
-        // Without the thread a FIFO is left to the watch over stalls.
+        // Without the thread, the stall timeout handles FIFOs.
         let thread = std::thread::Builder::new().spawn_scoped(scope, watch);
         if let Err(error) = thread {
             warning(format_args!("FIFOs are not watched for: {}.", display::reason(&error)));
         }
         let result = work();
-        // The thread wakes up from its wait when the sender is gone.
+        // Dropping the sender wakes the thread.
         drop(alive);
         result
     })
@@ -78,11 +78,11 @@ fn watch(interrupts: &Interrupts, ended: &mpsc::Receiver<()>) {
     }
 }
 
-/// If one of the call's arguments is the path of a FIFO, opens it for writing and closes it again; returns the path.
+/// Opens and closes a FIFO for writing if one of the system call's arguments is its path; returns the path.
 fn free(process: &Process, call: &BlockedCall) -> Option<PathBuf> {
     process.names(call).into_iter().find(|name| {
         let bases = if name.is_absolute() {
-            // Its own view of the machine, which need not be ours.
+            // Its own root directory, which may differ from ours.
             vec![process.dir.join("root")]
         } else {
             vec![process.dir.join("cwd"), process.dir.join("fd").join(call.arguments[0].to_string())]

@@ -64,7 +64,7 @@ impl Pattern {
             text: if is_wild { Text::Wild(tokens(rest)) } else { Text::Literal(rest.to_vec()) },
             is_anchored,
             only_dirs,
-            slashes: pattern.iter().filter(|byte| **byte == b'/').count(),
+            slashes: memchr::memchr_iter(b'/', pattern).count(),
             is_deep: double_star.is_some(),
             begins_deep: double_star == Some(0),
             ends_deep: double_star.is_some() && pattern.ends_with(b"***"),

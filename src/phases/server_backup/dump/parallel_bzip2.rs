@@ -1,5 +1,5 @@
-//! Compresses on every core: pieces of the input become bzip2 streams of their own, one behind the other, which every
-//! bunzip2 reads as one file.
+//! Compresses on every core: each chunk of the input becomes a bzip2 stream of its own, and any bunzip2 reads the
+//! concatenated streams as one file.
 
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -8,10 +8,10 @@ use std::thread::JoinHandle;
 use bzip2::Compression;
 use bzip2::write::BzEncoder;
 
-/// The size of a piece, in bytes: nine blocks of bzip2's largest size, so that little is lost between streams.
+/// The size of a chunk, in bytes: nine blocks of bzip2's largest size, so that little is lost between streams.
 const PIECE: usize = 9 * 900_000;
 
-/// The most threads: beyond that the dumper is what is waited for.
+/// The maximum number of threads: with more, the dumper is the bottleneck.
 const MOST_THREADS: usize = 8;
 
 type Compressed = Receiver<io::Result<Vec<u8>>>;
@@ -21,20 +21,20 @@ type Compressed = Receiver<io::Result<Vec<u8>>>;
 pub struct ParallelBzip2<W: Write> {
     sink: W,
     piece: Vec<u8>,
-    /// The pieces that are being compressed, in order.
+    /// The chunks being compressed, in order.
     pending: std::collections::VecDeque<(Compressed, JoinHandle<()>)>,
     threads: usize,
     is_empty: bool,
 }
 
 impl<W: Write> ParallelBzip2<W> {
-    /// A writer towards `sink`. Memory is bounded by two pieces for each core.
+    /// Creates a writer to `sink`. Memory is limited to two chunks per core.
     pub fn new(sink: W) -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
         Self { sink, piece: Vec::new(), pending: std::collections::VecDeque::new(), threads, is_empty: true }
     }
 
-    /// Writes everything that is left and returns the sink.
+    /// Writes everything that remains and returns the sink.
     pub fn finish(mut self) -> io::Result<W> {
         if !self.piece.is_empty() || self.is_empty {
             self.start()?;
@@ -54,7 +54,7 @@ impl<W: Write> ParallelBzip2<W> {
         let piece = std::mem::take(&mut self.piece);
         let (send, receive): (SyncSender<_>, _) = sync_channel(1);
         let thread = std::thread::Builder::new().name("bzip2".into()).spawn(move || {
-            // Nobody receives when the dump has failed meanwhile.
+            // The receiver is gone if the dump has failed meanwhile.
             let _ = send.send(compress(&piece));
         })?;
         self.pending.push_back((receive, thread));
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn any_size_comes_out_the_same() {
-        // A generator without a pattern: bzip2 is slow on data that repeats itself.
+        // A pseudo-random generator: bzip2 is slow on repetitive data.
         let noise = |size: usize| {
             let mut state = 1_u32;
             (0..size).map(move |_| {

@@ -1,4 +1,4 @@
-//! What the search for servers has in common.
+//! Helpers shared by the searches for servers.
 
 use crate::display;
 use crate::failure::Failure;
@@ -6,19 +6,19 @@ use crate::fs::trusted;
 use crate::run::Run;
 use std::path::Path;
 
-/// What the table of processes or of sockets does not tell.
+/// The process or socket table could not be read.
 pub fn unknown(error: &std::io::Error) -> Failure {
     Failure::BackupUnsupported {
         why: format!("/proc does not tell what runs here: {}", display::reason(error)).into(),
     }
 }
 
-/// Whether this is a program that only root can have put there.
+/// Whether this is a program that only root can have installed.
 pub fn is_program(path: &Path) -> bool {
     trusted::find(path, 0).is_ok_and(|found| found.is_program())
 }
 
-/// A signal that reached us has also ended the dumper, and is the reason to tell.
+/// A signal that we received has also ended the dumper, so it is the reason to report.
 pub fn unless_interrupted<T>(
     run: &Run<'_>,
     result: Result<T, String>,

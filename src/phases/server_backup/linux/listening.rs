@@ -1,5 +1,4 @@
-//! The sockets that the servers listen on: each is reached by a directory that is held open, and whoever answers is
-//! who it should be.
+//! The servers' sockets: each is reached by a directory held open, and the peer is verified to be the server.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -14,13 +13,13 @@ use crate::fs::trusted::Entry;
 use crate::linux::sockets::read_line;
 use crate::phases::server_backup::linux::processes::{Server, Skipped};
 
-/// How many sockets of one server are kept: who names others like them gains nothing by thousands.
+/// The maximum number of sockets kept for one server: creating thousands of similar names gains nothing.
 const MOST_KEPT: usize = 16;
 
-/// How long a server with a full queue is waited for.
+/// How long to wait for a server whose queue is full.
 const QUEUE_LIMIT: Duration = Duration::from_secs(10);
 
-/// The longest line of the table that is read whole, in bytes: a path has 108 at most.
+/// The longest line of the table that is read as a whole, in bytes: a path has at most 108.
 const LONGEST: u64 = 1024;
 
 /// The sockets of one server.
@@ -28,36 +27,36 @@ const LONGEST: u64 = 1024;
 pub struct Sockets {
     /// Those that can be trusted.
     pub trusted: Vec<Entry>,
-    /// What is wrong with one that cannot.
+    /// The problem with one that cannot.
     pub refusal: Option<String>,
 }
 
 impl Sockets {
-    /// Whether the server listens on none.
+    /// Whether the server listens on no sockets.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.trusted.is_empty() && self.refusal.is_none()
     }
 
-    /// One of them to be shown.
+    /// One of them, to show.
     #[must_use]
     pub fn first(&self) -> Option<&Entry> {
         self.trusted.first()
     }
 
-    /// Why none of them can be trusted, if it is so.
+    /// Why none of them can be trusted, if so.
     #[must_use]
     pub fn objection(&self) -> Option<&str> {
         self.refusal.as_deref().filter(|_| self.trusted.is_empty())
     }
 
-    /// The first at which the server itself answers.
+    /// Returns the first socket on which the server itself answers.
     pub fn reach(&self, server: &Server) -> Result<&Entry, String> {
         let mut last = self.refusal.clone().unwrap_or_else(|| "it listens on no socket".to_owned());
         for socket in &self.trusted {
             let path = display::path(socket.path());
             match peer::listener(socket, QUEUE_LIMIT) {
-                // A service manager may have begun to listen in the server's place.
+                // A service manager may have started listening on the server's behalf.
                 Ok(peer) if peer.process == server.number || peer.user == 0 => return Ok(socket),
                 Ok(peer) => last = format!("process {} listens at {path} in its place", peer.process),
                 Err(error) => last = format!("nobody answers at {path}: {}", display::reason(&error)),
@@ -67,7 +66,7 @@ impl Sockets {
     }
 }
 
-/// Finds the sockets of these servers whose names are meant. What others listen on under such names is skipped.
+/// Finds these servers' sockets with matching names. Skips sockets with such names that others listen on.
 pub fn find(servers: &[Server], kind: &str, is_meant: fn(&OsStr) -> bool) -> io::Result<Vec<Sockets>> {
     let numbers = servers.iter().map(Server::sockets).collect::<io::Result<Vec<_>>>()?;
     let mut found: Vec<Sockets> = servers.iter().map(|_| Sockets::default()).collect();
@@ -105,7 +104,7 @@ fn look(server: &Server, path: &Path) -> io::Result<Entry> {
     if entry.is_socket() { Ok(entry) } else { Err(io::Error::other("it is no socket")) }
 }
 
-/// Reads the table line by line: how long it is, every user decides.
+/// Reads the table line by line: any user can make it arbitrarily long.
 fn each_socket(mut see: impl FnMut(&PathBuf, u64) -> io::Result<()>) -> io::Result<()> {
     let mut table = BufReader::new(File::open("/proc/net/unix")?);
     let mut line = Vec::new();

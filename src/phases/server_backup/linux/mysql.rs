@@ -1,5 +1,4 @@
-//! `MariaDB` and `MySQL`: every database of each server, through its socket, as the account that runs it where the
-//! server lets that in.
+//! `MariaDB` and `MySQL`: dumps all databases of each server through its socket, as its own account if that may log in.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -27,7 +26,7 @@ use crate::servers::mysql::Login;
 
 const KIND: Kind = Kind { name: "MariaDB or MySQL", programs: &known::SERVERS, accounts: &known::ACCOUNTS };
 
-/// A server that runs.
+/// A running server.
 #[derive(Debug)]
 pub struct Databases {
     server: Server,
@@ -35,7 +34,7 @@ pub struct Databases {
 }
 
 impl Databases {
-    /// What it is, as shown.
+    /// The name to show.
     pub fn name(&self) -> String {
         format!("MariaDB or MySQL at {}", self.place())
     }
@@ -45,7 +44,7 @@ impl Databases {
     }
 }
 
-/// The servers that run.
+/// Finds the running servers.
 pub fn find(run: &Run<'_>) -> Result<Vec<Databases>, Failure> {
     let servers = processes::find(run, &KIND).map_err(|error| unknown(&error))?;
     let all = listening::find(&servers, KIND.name, known::is_socket).map_err(|error| unknown(&error))?;
@@ -84,7 +83,7 @@ pub fn dump(run: &Run<'_>, dir: &Dir, servers: &[Databases]) -> Result<(), Failu
     Ok(())
 }
 
-/// Whether there are the programs that dump it. The server is not asked.
+/// Checks that the programs to dump it exist. The server is not contacted.
 pub fn check(run: &Run<'_>, found: &Databases) -> Result<(), Failure> {
     let checked = [known::CLIENTS, known::DUMPERS].iter().try_for_each(|names| tool(run, names).map(|_| ()));
     checked.map_err(|why| failure(found.name(), why))
@@ -94,14 +93,14 @@ fn failure(server: String, why: String) -> Failure {
     Failure::DatabaseNotDumped { server, why: why.into() }
 }
 
-/// The first of these programs that is there.
+/// The first of these programs that exists.
 fn tool(run: &Run<'_>, names: &[&str]) -> Result<PathBuf, String> {
     let dir = run.host.tools.usr.join("bin");
     let program = names.iter().map(|name| dir.join(name)).find(|program| is_program(program));
     program.ok_or_else(|| format!("no {} in {}", names.join(" or "), display::path(&dir)))
 }
 
-/// What one server is dumped with.
+/// Everything needed to dump one server.
 struct Dumper<'a> {
     run: &'a Run<'a>,
     server: &'a Server,
@@ -133,7 +132,7 @@ impl<'a> Dumper<'a> {
         let dump = write_compressed(self.run, dir, name, command, is_harmless, known::ENDING, &mut watch)?;
         let missing: Vec<&str> = expected.difference(&dumped).map(String::as_str).collect();
         if !missing.is_empty() {
-            // One that was dropped meanwhile is not missing.
+            // A database that was dropped meanwhile is not missing.
             let still_there = known::listed(&self.ask(login, known::DATABASES)?);
             if let Some(name) = missing.iter().find(|name| still_there.contains(**name)) {
                 return Err(format!("the database {} is not in the dump", display::line(name.as_bytes())));
@@ -142,7 +141,7 @@ impl<'a> Dumper<'a> {
         dump.put_into_place()
     }
 
-    /// Where a directory that is no database would make the dump unusable: the names of all others.
+    /// If a directory that is not a database would make the dump unusable: the names of all others.
     fn only(&self, login: Login<'_>, printed: &[u8]) -> Result<Option<BTreeSet<String>>, String> {
         let strays = known::strays(printed);
         if strays.is_empty() {
@@ -163,8 +162,8 @@ impl<'a> Dumper<'a> {
         Ok(Some(known::listed(printed)))
     }
 
-    /// Finds the one whom the server shows everything, and what databases it shows: the server's own account or root,
-    /// whom the kernel vouches for, and at last whoever root's option file names.
+    /// Finds a login to which the server shows everything, and the databases it shows: the server's own account or
+    /// root, both verified by the kernel, and finally the user in root's option file.
     fn log_in(&self) -> Result<(Login<'a>, Vec<u8>), String> {
         let mut refusals = Vec::new();
         let account = self.server.account.name.as_str();
@@ -186,7 +185,7 @@ impl<'a> Dumper<'a> {
         Err(refusals.join("; "))
     }
 
-    /// The databases that are there; one who does not see that of the accounts does not see the others either.
+    /// Lists the databases; a login that cannot see the accounts' database may not see others either.
     fn list(&self, login: Login<'_>) -> Result<Vec<u8>, String> {
         let who = match login {
             Login::Account(name) => name.to_owned(),
@@ -197,7 +196,7 @@ impl<'a> Dumper<'a> {
                     .to_owned());
             }
         };
-        // A server's account may have been given some rights only.
+        // A server's account may only have limited rights.
         if let Login::Account(name) = login
             && name != "root"
             && !known::grants_all(&self.ask(login, known::GRANTS)?)
@@ -211,7 +210,7 @@ impl<'a> Dumper<'a> {
         Err(format!("{who} is shown no database \"{}\", so it may not see everything", known::OF_ACCOUNTS))
     }
 
-    /// Whether both programs keep the password to themselves whatever the server asks for.
+    /// Whether both programs keep the password secret, whatever the server requests.
     fn is_safe(&self) -> Result<bool, String> {
         for program in [&self.client, &self.dump_program] {
             let mut command = Command::tool(program, ["--version"]);
@@ -238,7 +237,7 @@ impl<'a> Dumper<'a> {
         Err(format!("{program} cannot list the databases: {words}"))
     }
 
-    /// A program, as the one who logs in, that finds the socket in the directory that is held open.
+    /// Prepares a program to run as the given login and to find the socket in the directory held open.
     fn command(
         &self,
         program: &Path,
@@ -270,7 +269,7 @@ fn not_run(program: &Path, error: &std::io::Error) -> String {
     format!("{} could not be run: {}", display::path(program), display::reason(error))
 }
 
-/// `mysqldump: Deprecated program name` and the like say nothing about the dump.
+/// `mysqldump: Deprecated program name` and the like do not concern the dump.
 fn is_harmless(line: &[u8]) -> bool {
     let text = String::from_utf8_lossy(line).to_lowercase();
     text.trim().is_empty() || text.contains("warning") || text.contains("deprecated")

@@ -1,4 +1,4 @@
-//! `OpenLDAP`: the configuration and every database of each server, encrypted, as there are password hashes in it.
+//! `OpenLDAP`: dumps the configuration and every database of each server, encrypted, as they contain password hashes.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -23,18 +23,18 @@ use crate::servers::openldap::Configuration;
 
 const KIND: Kind = Kind { name: "OpenLDAP", programs: &known::SERVERS, accounts: &known::ACCOUNTS };
 
-/// A server's configuration, and the user and the group that it is read as.
+/// A server's configuration, and the user and group as which it is read.
 #[derive(Debug)]
 pub struct Directory {
     configuration: Configuration,
-    /// What was checked, and what slapcat is handed.
+    /// The file that was checked and is passed to slapcat.
     file: File,
     reader: (u32, u32),
 }
 
 impl Directory {
-    /// Opens a configuration that nobody but root and this account can have arranged: slapcat runs what stands in it.
-    /// What slapcat touches must stay the server's own, so `reader` says as whom it runs by who owns the configuration.
+    /// Opens a configuration that only root and this account can have set up, as slapcat runs what it says. Files that
+    /// slapcat touches must stay the server's, so `reader` picks the user it runs as from the configuration's owner.
     fn open(
         configuration: &Configuration,
         account: &Account,
@@ -62,13 +62,13 @@ impl Directory {
         Ok(Self { configuration: configuration.clone(), file, reader: reader(owner) })
     }
 
-    /// What it is, as shown.
+    /// The name to show.
     pub fn name(&self) -> String {
         format!("OpenLDAP of {}", display::path(self.configuration.path()))
     }
 }
 
-/// The servers that run, or else one that is configured where slapd looks by default.
+/// Finds the running servers, or else one configured in slapd's default location.
 pub fn find(run: &Run<'_>) -> Result<Vec<Directory>, Failure> {
     let slapcat = &run.host.tools.slapcat;
     let mut directories = running(run)?;
@@ -108,7 +108,7 @@ fn running(run: &Run<'_>) -> Result<Vec<Directory>, Failure> {
     Ok(found)
 }
 
-/// A server that runs as root may have been told a configuration of its own account's, which is read as that.
+/// A server running as root may use a configuration that its account owns; that is read as the account.
 fn of_server(run: &Run<'_>, server: &Server, configuration: &Configuration) -> Result<Directory, Failure> {
     let accounts = match server.account.numbers.0 {
         0 => Account::all(run.host, &KIND),
@@ -120,7 +120,7 @@ fn of_server(run: &Run<'_>, server: &Server, configuration: &Configuration) -> R
     })
 }
 
-/// The configuration that a server was started with, as we find it.
+/// The configuration that a server was started with, as a path for us.
 fn told(server: &Server, line: &[u8]) -> io::Result<Option<Configuration>> {
     let current = server.current_directory()?.0;
     let Some(told) = Configuration::of_command_line(line, &current) else { return Ok(None) };
@@ -140,7 +140,7 @@ fn by_default(run: &Run<'_>) -> Option<Configuration> {
     })
 }
 
-/// A configuration that belongs to root, or to one of the accounts of such a server.
+/// Opens a configuration that belongs to root or to one of the accounts for such servers.
 fn at_rest(run: &Run<'_>, configuration: &Configuration) -> Result<Directory, Failure> {
     let accounts = Account::all(run.host, &KIND);
     let first = Directory::open(configuration, &Account::root(), |owner| {
@@ -186,7 +186,7 @@ fn dump_one(
     dump.put_into_place()
 }
 
-/// slapcat finds the configuration open, and asks for no path to it.
+/// slapcat gets the configuration already open, so it needs no access to its path.
 fn slapcat(run: &Run<'_>, directory: &Directory, database: u32) -> Result<Command, String> {
     let mut command = Command::tool(&run.host.tools.slapcat, [] as [&str; 0]);
     let file = directory.file.try_clone();
@@ -223,7 +223,7 @@ fn dump_database(
         info!("The configuration is a text file, which is cloned as it is.");
         return Ok(());
     }
-    // Written with the first piece, so that a database that holds nothing leaves no trace.
+    // Written with the first chunk, so that an empty database leaves no trace.
     let mut separator = Some(known::separator(database));
     let printed = run_dumper(run, slapcat(run, directory, database)?, known::is_harmless, &mut |bytes| {
         if let Some(separator) = separator.take() {

@@ -1,4 +1,4 @@
-//! `PostgreSQL`: every running cluster, dumped as the account that runs it.
+//! `PostgreSQL`: dumps every running cluster as the account it runs as.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -29,7 +29,7 @@ use crate::servers::postgres::{Databases, Version};
 
 const KIND: Kind = Kind { name: "PostgreSQL", programs: &known::SERVERS, accounts: &known::ACCOUNTS };
 
-/// A cluster that runs.
+/// A running cluster.
 #[derive(Debug)]
 pub struct Cluster {
     server: Server,
@@ -45,7 +45,7 @@ impl Cluster {
         if let Some(why) = sockets.objection() {
             return Err(failed(why.to_owned()));
         }
-        // The server works in its data directory, and would not start in one of somebody else.
+        // The server's working directory is its data directory, and it refuses to start in one it does not own.
         let (data, dir) = server.current_directory().map_err(|error| {
             failed(format!("its data directory cannot be opened: {}", display::reason(&error)))
         })?;
@@ -57,7 +57,7 @@ impl Cluster {
         Ok(Self { server, sockets, data, version })
     }
 
-    /// What it is, as shown.
+    /// The name to show.
     pub fn name(&self) -> String {
         format!("PostgreSQL {} at {}", self.version, self.place())
     }
@@ -66,7 +66,7 @@ impl Cluster {
         self.sockets.first().map(|socket| display::path(socket.path()).to_string()).unwrap_or_default()
     }
 
-    /// The name of its dump, and what is appended to it where two clusters would get one name.
+    /// The name of its dump, and the suffix if two clusters would get the same name.
     fn wanted_name(&self) -> (String, String) {
         let name = self.data.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let port = self.sockets.first().and_then(|socket| known::port(socket.name())).unwrap_or_default();
@@ -75,7 +75,7 @@ impl Cluster {
 }
 
 fn version_text(dir: &File) -> io::Result<String> {
-    /// A version has a handful of bytes.
+    /// A version is a few bytes long.
     const MOST: u64 = 64;
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let file = File::from(openat(dir, "PG_VERSION", flags, Mode::empty())?);
@@ -88,7 +88,7 @@ fn failure(place: &str, why: String) -> Failure {
     Failure::DatabaseNotDumped { server: format!("PostgreSQL at {place}"), why: why.into() }
 }
 
-/// The clusters that run. One that has several sockets is found once.
+/// Finds the running clusters. A cluster with several sockets is found once.
 pub fn find(run: &Run<'_>) -> Result<Vec<Cluster>, Failure> {
     let is_meant = |name: &OsStr| known::port(name).is_some();
     let servers = processes::find(run, &KIND).map_err(|error| unknown(&error))?;
@@ -134,8 +134,8 @@ fn dump_one(run: &Run<'_>, dir: &Dir, name: &str, cluster: &Cluster, program: &P
     write_compressed(run, dir, name, command, known::is_harmless, known::ENDING, &mut watch)?.put_into_place()
 }
 
-/// The dumper runs as the account of the cluster, finds the socket in the directory that is held open, and asks the
-/// kernel once more who answers there.
+/// The dumper runs as the cluster's account, finds the socket in the directory held open, and asks the kernel once
+/// more who answers there.
 fn command(program: &Path, cluster: &Cluster, socket: &Entry) -> io::Result<Command> {
     let port = known::port(socket.name()).ok_or(io::ErrorKind::InvalidInput)?;
     let mut command = Command::tool(program, [] as [&str; 0]);
@@ -146,7 +146,7 @@ fn command(program: &Path, cluster: &Cluster, socket: &Entry) -> io::Result<Comm
     Ok(command)
 }
 
-/// The first `pg_dumpall` that can dump this cluster: an older one than the server refuses to.
+/// The first `pg_dumpall` that can dump this cluster: one older than the server refuses.
 pub fn dumper(run: &Run<'_>, cluster: &Cluster) -> Result<PathBuf, Failure> {
     let usr = &run.host.tools.usr;
     let places = known::dumpers(usr, cluster.version, &names(&usr.join("lib/postgresql")), &names(usr));

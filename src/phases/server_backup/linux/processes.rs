@@ -1,4 +1,4 @@
-//! The servers that run, by what the kernel says of each process: nothing that it says of itself makes it one.
+//! Finds the running servers by what the kernel says about each process, not by what the process says about itself.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -23,11 +23,11 @@ use crate::run::Run;
 /// A kind of server.
 #[derive(Debug)]
 pub struct Kind {
-    /// What it is called.
+    /// Its name.
     pub name: &'static str,
-    /// The names of its program.
+    /// The names of its programs.
     pub programs: &'static [&'static str],
-    /// The accounts that it runs as, beside root.
+    /// The accounts that it may run as, besides root.
     pub accounts: &'static [&'static str],
 }
 
@@ -36,7 +36,7 @@ pub struct Kind {
 pub struct Account {
     /// Its name.
     pub name: String,
-    /// The numbers of the user and its own group.
+    /// The user id and its primary group id.
     pub numbers: (u32, u32),
 }
 
@@ -47,7 +47,7 @@ impl Account {
         Self { name: "root".to_owned(), numbers: (0, 0) }
     }
 
-    /// The account of a kind of server with this number, root's among them.
+    /// The account with this user id for a kind of server; root is allowed too.
     #[must_use]
     pub fn of(host: &Host, kind: &Kind, user: u32) -> Option<Self> {
         if user == 0 {
@@ -56,11 +56,11 @@ impl Account {
         Self::all(host, kind).into_iter().find(|account| account.numbers.0 == user)
     }
 
-    /// Those accounts of a kind of server that this system has, without root.
+    /// The accounts for a kind of server that exist on this system, without root.
     #[must_use]
     pub fn all(host: &Host, kind: &Kind) -> Vec<Self> {
         let account = |name: &&str| {
-            // One that cannot be looked up runs nothing that could be trusted.
+            // An account that cannot be looked up runs nothing trustworthy.
             let numbers = host.user(name).ok().flatten().filter(|numbers| numbers.0 != 0)?;
             Some(Self { name: (*name).to_owned(), numbers })
         };
@@ -68,28 +68,28 @@ impl Account {
     }
 }
 
-/// A server that runs here as root or as its own account, from a program that only root can have put there.
+/// A server that runs here as root or as its own account, from a program that only root can have installed.
 #[derive(Debug)]
 pub struct Server {
-    /// Its directory in `/proc`, which stays that process's when its number is used again.
+    /// Its directory in `/proc`, which stays that process's even if its id is reused.
     process: File,
-    /// The number of the process.
+    /// The process id.
     pub number: u32,
-    /// The number of the one that started it.
+    /// The parent's process id.
     pub parent: u32,
-    /// What it runs as.
+    /// The account it runs as.
     pub account: Account,
 }
 
-/// How many are named that are skipped: who starts thousands does not fill the log.
+/// How many skipped processes are named at most, so that starting thousands does not flood the log.
 const MOST_NAMED: usize = 5;
 
-/// Counts what is skipped, and names the first of it.
+/// Counts what is skipped, and logs the first few.
 #[derive(Debug, Default)]
 pub struct Skipped(usize);
 
 impl Skipped {
-    /// One more.
+    /// Adds one.
     pub fn add(&mut self, what: impl std::fmt::Display, why: impl std::fmt::Display) {
         self.0 += 1;
         if self.0 <= MOST_NAMED {
@@ -97,7 +97,7 @@ impl Skipped {
         }
     }
 
-    /// Says how many were not named.
+    /// Logs how many were not named.
     pub fn finish(&self, kind: &str) {
         if self.0 > MOST_NAMED {
             info!("{} more of {kind} are skipped for such reasons.", self.0 - MOST_NAMED);
@@ -105,17 +105,17 @@ impl Skipped {
     }
 }
 
-/// Why a process is not a server that could be dumped.
+/// Why a process is not a server to be dumped.
 enum Refused {
-    /// It ended, is of another kind, or is in a container with a network of its own.
+    /// It has exited, is of another kind, or is in a container with its own network.
     Elsewhere,
-    /// Anybody can start such a one.
+    /// Any user can start one like it.
     Strange(String),
-    /// Only root and the accounts of the system can, so there may be something to lose.
+    /// Only root and system accounts can start it, so it may have data to lose.
     Doubtful(String),
 }
 
-/// The servers of one kind that run.
+/// Finds the running servers of one kind.
 pub fn find(run: &Run<'_>, kind: &Kind) -> io::Result<Vec<Server>> {
     let network = std::fs::read_link("/proc/self/ns/net")?;
     let (mut found, mut skipped) = (Vec::new(), Skipped::default());
@@ -144,7 +144,7 @@ fn look(host: &Host, kind: &Kind, number: u32, network: &Path) -> Result<Server,
     if !path.file_name().is_some_and(is_meant) || link(&process, "ns/net").map_err(gone)? != network {
         return Err(Refused::Elsewhere);
     }
-    // Before anything else is asked: what an ordinary user has prepared may never answer.
+    // Checked first: anything prepared by an ordinary user may block forever.
     let identity = identity(&process).ok_or(Refused::Elsewhere)?;
     let user = identity
         .user()
@@ -179,7 +179,7 @@ fn identity(process: &File) -> Option<Identity> {
     Identity::read(&String::from_utf8_lossy(&read(process, "status").ok()?))
 }
 
-/// The most of a file of `/proc` that is read, in bytes.
+/// The most that is read of a file in `/proc`, in bytes.
 const MOST_READ: u64 = 1 << 17;
 
 fn read(process: &File, name: &str) -> io::Result<Vec<u8>> {
@@ -190,7 +190,7 @@ fn read(process: &File, name: &str) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-/// The kernel markers a program that was removed or replaced since it was started.
+/// Strips the kernel's mark of a program that was removed or replaced since it was started.
 fn undeleted(program: &Path) -> (PathBuf, bool) {
     match program.as_os_str().as_bytes().strip_suffix(b" (deleted)") {
         Some(path) => (PathBuf::from(OsString::from_vec(path.to_vec())), true),
@@ -198,7 +198,7 @@ fn undeleted(program: &Path) -> (PathBuf, bool) {
     }
 }
 
-/// The file at the program's path is the one that runs, and only root can have put it there.
+/// Checks that the file at the program's path is the running one, and that only root can have installed it.
 fn check_program(process: &File, path: &Path) -> Result<(), String> {
     let why = |why: String| format!("its program {} cannot be trusted: {why}", display::path(path));
     let found = trusted::find(path, 0).map_err(|error| why(display::reason(&error)))?;
@@ -208,29 +208,29 @@ fn check_program(process: &File, path: &Path) -> Result<(), String> {
 }
 
 impl Server {
-    /// Whether it is the process that it was.
+    /// Whether it is still the same process.
     fn is_still(&self, identity: &Identity) -> bool {
         self::identity(&self.process).is_some_and(|now| now.users == identity.users)
     }
 
-    /// The arguments that it was started with, a zero byte behind each.
+    /// Its command line arguments, each followed by a zero byte.
     pub fn command_line(&self) -> io::Result<Vec<u8>> {
         read(&self.process, "cmdline")
     }
 
-    /// The directory that it works in: its path, and itself, open.
+    /// Its working directory: the path and the open directory.
     pub fn current_directory(&self) -> io::Result<(PathBuf, File)> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         Ok((link(&self.process, "cwd")?, File::from(openat(&self.process, "cwd", flags, Mode::empty())?)))
     }
 
-    /// A path as the process means it: it may have another root than we have.
+    /// Translates a path of the process: its root may differ from ours.
     pub fn path(&self, path: &Path) -> io::Result<PathBuf> {
         let root = link(&self.process, "root")?;
         Ok(root.join(path.strip_prefix("/").unwrap_or(path)))
     }
 
-    /// The numbers of the sockets that it has open; none when it has ended.
+    /// The inode numbers of its open sockets; none if it has exited.
     pub fn sockets(&self) -> io::Result<Vec<u64>> {
         match self.open_sockets() {
             Err(error) if error.kind() == io::ErrorKind::NotFound || is_over(&error) => Ok(Vec::new()),
@@ -244,7 +244,7 @@ impl Server {
         let mut entries = nix::dir::Dir::from_fd(dir.try_clone()?.into())?;
         let mut found = Vec::new();
         for entry in entries.iter() {
-            // One that is closed meanwhile is none.
+            // It was closed meanwhile.
             let Ok(target) = readlinkat(&dir, entry?.file_name()) else { continue };
             found.extend(sockets::inode(target.as_bytes()));
         }

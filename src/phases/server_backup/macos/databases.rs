@@ -1,4 +1,4 @@
-//! The instances of `PostgreSQL` that a server runs.
+//! The `PostgreSQL` instances of a server.
 
 use std::ffi::OsString;
 use std::fs;
@@ -20,10 +20,10 @@ use crate::run::Run;
 use crate::servers::macos_server;
 use crate::servers::macos_server::{DatabaseNames, Instance, ServerTools, Service, Sign};
 
-/// An instance that runs, and where it is reached.
+/// A running instance, and where to reach it.
 pub(super) struct Found {
     pub(super) instance: Instance,
-    /// Where no socket is named, the dumper finds it by itself.
+    /// If `None`, the dumper finds the socket by itself.
     socket: Option<Socket>,
 }
 
@@ -32,7 +32,7 @@ struct Socket {
     port: u16,
 }
 
-/// The instances that run.
+/// Finds the running instances.
 pub(super) fn find_instances(
     run: &Run<'_>,
     version: MacOsVersion,
@@ -83,7 +83,7 @@ fn find_instance(run: &Run<'_>, tools: &ServerTools, instance: Instance) -> Resu
     }
 }
 
-/// Whether a service runs. An answer that cannot be read is an error: a database must not be left out for that.
+/// Whether a service is running. An unreadable answer is an error: it must not cause a database to be left out.
 fn is_running(run: &Run<'_>, tools: &ServerTools, instance: Instance, service: &str) -> Result<bool, String> {
     let answer = ask(run, tools, ["status", service])?;
     match macos_server::read_status(&answer.out, service) {
@@ -107,8 +107,8 @@ fn is_running(run: &Run<'_>, tools: &ServerTools, instance: Instance, service: &
     Ok(false)
 }
 
-/// The socket of `PostgreSQL` in a directory; none when the directory is not there. What somebody else could have put there
-/// is skipped.
+/// The `PostgreSQL` socket in a directory; `None` if the directory does not exist. Skips anything that somebody else
+/// could have put there.
 fn find_socket(run: &Run<'_>, instance: Instance, dir: &Path) -> Result<Option<Socket>, String> {
     let unreadable = |error: io::Error| format!("{}: {}", display::path(dir), display::reason(&error));
     let entries = match fs::read_dir(dir) {
@@ -135,8 +135,8 @@ fn find_socket(run: &Run<'_>, instance: Instance, dir: &Path) -> Result<Option<S
     Ok(None)
 }
 
-/// Whether this is a socket that only root and the service can have put there. The system's own directories are left to
-/// the system: on a Mac other accounts of it may write to some of them.
+/// Whether this is a socket that only root and the service can have created. The system's own directories are trusted:
+/// on a Mac, other system accounts may write to some of them.
 fn trusted_socket(root: &Path, path: &Path, user: u32) -> io::Result<bool> {
     /// `Library/Server` and `var/run`.
     const OF_THE_SYSTEM: usize = 2;
@@ -146,7 +146,7 @@ fn trusted_socket(root: &Path, path: &Path, user: u32) -> io::Result<bool> {
     Ok(trusted::find_below(&root.join(base), &rest, user)?.is_socket())
 }
 
-/// The socket in the newest of the directories whose names begin so: each start of the service makes another one.
+/// The socket in the newest directory with this prefix: each start of the service creates another one.
 fn find_newest_socket(run: &Run<'_>, instance: Instance, parent: &Path, prefix: &str) -> Option<Socket> {
     let mut dirs: Vec<_> = fs::read_dir(parent)
         .ok()?
@@ -155,7 +155,7 @@ fn find_newest_socket(run: &Run<'_>, instance: Instance, parent: &Path, prefix: 
         .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
         .collect();
     dirs.sort();
-    // One that is somebody else's hides nothing, whether it can be read or not.
+    // A directory of somebody else must not hide others, whether it is readable or not.
     dirs.iter().rev().find_map(|(_, dir)| match find_socket(run, instance, dir) {
         Ok(socket) => socket,
         Err(why) => {
@@ -165,7 +165,7 @@ fn find_newest_socket(run: &Run<'_>, instance: Instance, parent: &Path, prefix: 
     })
 }
 
-/// The numbers of the user that an instance belongs to.
+/// The user and group id that an instance belongs to.
 fn numbers(run: &Run<'_>, instance: Instance) -> Result<(u32, u32), String> {
     let user = instance.user;
     run.host
@@ -192,7 +192,7 @@ pub(super) fn dump_instance(
     }
     let mut command = Command::tool(&tools.pg_dumpall, arguments);
     command.user = Some(numbers);
-    // libpq asks the kernel who answers, and talks to nobody else.
+    // libpq asks the kernel who is listening, and talks to nobody else.
     if found.socket.is_some() {
         command.environment.push(("PGREQUIREPEER".into(), user.into()));
     }
@@ -213,7 +213,7 @@ pub(super) fn dump_instance(
     Ok(())
 }
 
-/// A notice of `PostgreSQL` is neither a warning nor an error.
+/// Whether this is a `PostgreSQL` notice, which is neither a warning nor an error.
 fn is_notice(line: &[u8]) -> bool {
     String::from_utf8_lossy(line).contains("NOTICE:")
 }

@@ -1,4 +1,4 @@
-//! The archive of Open Directory, encrypted with the password.
+//! The Open Directory archive, encrypted with the password.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -20,13 +20,13 @@ use crate::secret::Secret;
 use crate::servers::macos_server;
 use crate::servers::macos_server::{Directory, ServerTools};
 
-/// The longest that the directory's archive may take.
+/// The time limit for archiving the directory.
 const ARCHIVE_LIMIT: Duration = Duration::from_secs(2 * 60 * 60);
 
-/// The beginning of the name of an archive that is being made.
+/// The prefix of the name of an unfinished archive.
 const UNFINISHED: &str = "OpenDirectory.tmp-";
 
-/// Archives the directory where this server is its master.
+/// Archives the directory if this server is its master.
 pub(super) fn archive_directory(
     run: &Run<'_>,
     tools: &ServerTools,
@@ -57,7 +57,7 @@ pub(super) fn archive_directory(
     }
 }
 
-/// The archive is made under a name of its own, so that the last good one stays until there is a new one.
+/// Archives under a temporary name, so that the last good archive stays until there is a new one.
 fn archive(run: &Run<'_>, tools: &ServerTools, dir: &Dir, password: &Secret) -> Result<(), String> {
     info!("Archiving the directory.");
     remove_left_over(dir);
@@ -71,7 +71,7 @@ fn archive(run: &Run<'_>, tools: &ServerTools, dir: &Dir, password: &Secret) -> 
     done
 }
 
-/// A run that was killed leaves its unfinished archive; one that is younger may be another run's.
+/// Removes unfinished archives left by killed runs; a recent one may belong to another run.
 fn remove_left_over(dir: &Dir) {
     let is_old = |name: &OsStr| {
         let changed = fs::symlink_metadata(dir.path().join(name)).and_then(|found| found.modified());
@@ -91,7 +91,7 @@ fn remove(dir: &Dir, name: &OsStr) {
     }
 }
 
-/// The server may put its own suffix behind the name that it is given, or in the place of ours.
+/// The server may append its own suffix to the given name, or replace ours.
 fn made_names(stem: &str) -> [OsString; 5] {
     [".sparsebundle", ".sparsebundle.sparsebundle", ".sparsebundle.sparseimage", ".sparseimage", ""]
         .map(|suffix| format!("{stem}{suffix}").into())
@@ -122,7 +122,7 @@ fn make_archive(run: &Run<'_>, tools: &ServerTools, path: &Path, password: &Secr
     }
 }
 
-/// What was printed, without the parameter that is the password.
+/// The output without the parameter that is the password.
 fn text(printed: Vec<u8>) -> Zeroizing<String> {
     let printed = Zeroizing::new(printed);
     let all = Zeroizing::new(String::from_utf8_lossy(&printed).into_owned());
@@ -134,7 +134,7 @@ fn text(printed: Vec<u8>) -> Zeroizing<String> {
     kept
 }
 
-/// Whether a line holds the password, by whatever key.
+/// Whether a line contains the password, under any key.
 fn repeats(line: &str, password: &Secret) -> bool {
     password.expose_text().is_none_or(|password| line.contains(password))
 }
@@ -147,7 +147,7 @@ fn showable(line: &str, password: &Secret) -> String {
     }
 }
 
-/// Finds what the server has made and puts it into its place.
+/// Finds what the server has created and puts it into place.
 fn take_archive(dir: &Dir, stem: &str) -> Result<(), String> {
     let failed = |error: io::Error| format!("the archive could not be kept: {}", display::reason(&error));
     for made in made_names(stem) {
@@ -167,7 +167,7 @@ fn take_archive(dir: &Dir, stem: &str) -> Result<(), String> {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).map_err(failed)?;
         dir.flush_filesystem().map_err(failed)?;
         dir.commit_made(&made, OsStr::new(name)).map_err(failed)?;
-        // One of the other form is older than this one.
+        // One of the other form is older.
         dir.remove(OsStr::new(other)).map_err(failed)?;
         info!("Archived to {}.", display::path(&dir.path().join(name)));
         return Ok(());

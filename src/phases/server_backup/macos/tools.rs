@@ -1,4 +1,4 @@
-//! Asking the tools of macOS Server.
+//! Runs the tools of macOS Server.
 
 use crate::display;
 use crate::fs::dir::Dir;
@@ -20,7 +20,7 @@ pub fn not_run(program: &Path, error: &io::Error) -> String {
     format!("{} could not be run: {}", display::path(program), display::reason(error))
 }
 
-/// The first words of an answer that could not be read.
+/// The first words of an unparsable answer.
 pub fn first_words(answer: &Captured) -> String {
     let lines = answer.err.split(|byte| *byte == b'\n').chain(answer.out.split(|byte| *byte == b'\n'));
     let words = lines.map(<[u8]>::trim_ascii).find(|line| !line.is_empty());
@@ -41,5 +41,5 @@ pub fn commit(dir: &Dir, name: &str, dump: DumpFile<'_>) -> Result<(), String> {
     Ok(())
 }
 
-/// The longest that `serveradmin` may take for an answer; its own server may have to start first.
+/// How long `serveradmin` may take to answer; it may have to start its own server first.
 pub const ANSWER_LIMIT: Duration = Duration::from_secs(300);
