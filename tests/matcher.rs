@@ -129,7 +129,7 @@ fn listed(rsync: &Path, root: &Path, patterns: &[u8]) -> BTreeSet<Vec<u8>> {
         .unwrap();
     child.stdin.take().unwrap().write_all(patterns).unwrap();
     let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{rsync:?} ended with {}", output.status);
+    assert!(output.status.success(), "{} ended with {}", rsync.display(), output.status);
     let lines = output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty() && *line != b"./");
     lines.filter(|line| !line.starts_with(b"created ")).map(unescaped).collect()
 }
@@ -139,16 +139,13 @@ fn unescaped(line: &[u8]) -> Vec<u8> {
     let mut found = Vec::new();
     let mut rest = line;
     while let Some((&byte, after)) = rest.split_first() {
-        match rest {
-            [b'\\', b'#', a, b, c, after @ ..] => {
-                let digit = |byte: &u8| u32::from(byte - b'0');
-                found.push(u8::try_from(digit(a) * 64 + digit(b) * 8 + digit(c)).unwrap());
-                rest = after;
-            }
-            _ => {
-                found.push(byte);
-                rest = after;
-            }
+        if let [b'\\', b'#', a, b, c, after @ ..] = rest {
+            let digit = |byte: &u8| u32::from(byte - b'0');
+            found.push(u8::try_from(digit(a) * 64 + digit(b) * 8 + digit(c)).unwrap());
+            rest = after;
+        } else {
+            found.push(byte);
+            rest = after;
         }
     }
     found

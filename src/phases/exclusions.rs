@@ -16,8 +16,8 @@ use crate::fs::resolve;
 use crate::host::platform::{Platform, System};
 use crate::logging::warning;
 use crate::phases::endpoints::{Endpoints, Source};
-use crate::rsync::filter::rules;
 use crate::rsync::filter::rules::Rules;
+use crate::rsync::filter::{doubts, rules};
 use crate::run::Run;
 use crate::{display, linux, macos};
 
@@ -40,6 +40,9 @@ pub fn gather_for(run: &Run<'_>, source: &Source) -> Result<Rules, Failure> {
     let mut users = run.plan.exclude_from.as_deref().map(read).transpose()?;
     if let Some(path) = &run.plan.exclude_from {
         info!("Exclusions: {}", display::path(path));
+    }
+    for doubt in doubts::of(users.as_deref().unwrap_or_default(), source.dir.path()) {
+        run.warn_publicly(format_args!("the excludes file may not do what it should: {doubt}."));
     }
     let (system, own) = match run.host.platform {
         Platform::MacOs(_) => (System::MacOs, macos::exclusions::FILESYSTEMS_OWN),

@@ -31,6 +31,29 @@ fn arrive(names: &[&str], excludes: &[u8]) -> Vec<String> {
 }
 
 #[test]
+fn a_pattern_that_matches_nothing_by_mistake_is_warned_of() {
+    let sandbox = Sandbox::new();
+    for name in ["a", "b"] {
+        sandbox.write(name, "content");
+    }
+    let own = format!("{}/a\n", sandbox.source.display());
+    for (content, doubt) in [
+        (&b"\xef\xbb\xbf/a\n"[..], "it begins with a byte order mark"),
+        (b"\xff\xfe/\0a\0\n\0", "it is in UTF-16"),
+        (b"# x\n/a \n", "line 2: the blanks around it belong to the pattern"),
+        (own.as_bytes(), "line 1: a pattern starts at the source's root, so leave out the source's own path"),
+    ] {
+        let run = clone_excluding(&sandbox, content);
+        run.assert_code(0).assert_err("");
+        run.assert_log(&format!("Warning: the excludes file may not do what it should: {doubt}"));
+        assert_eq!(sandbox.names(), ["a", "b"], "{doubt}");
+        assert_eq!(sandbox.record().unwrap()["outcome"], "warning", "{doubt}");
+    }
+    clone_excluding(&sandbox, b"/a\n").assert_code(0).assert_no_warning();
+    assert_eq!(sandbox.names(), ["b"]);
+}
+
+#[test]
 fn the_users_patterns_are_rsyncs() {
     assert_eq!(arrive(&["a", "b", "c/a", "c/d"], b"/a\n"), ["b", "c"]);
     assert_eq!(arrive(&["a.tmp", "b", "keep.tmp"], b"+ keep.tmp\n- *.tmp\n"), ["b", "keep.tmp"]);

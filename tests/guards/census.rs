@@ -58,7 +58,9 @@ fn the_census_is_rsyncs_number_whatever_the_source_holds() {
 }
 
 #[test]
-fn plain_exclusions_are_left_out_as_rsync_leaves_them_out() {
+fn exclusions_are_left_out_as_rsync_leaves_them_out() {
+    // rsync skips a line that is too long for it, and which is depends on its version.
+    let long = format!("/{}b\n/a/**\n", "*".repeat(4200));
     for (patterns, exact) in [
         ("/a/*\n/b\n/c/\n", true),
         ("*.iso\n.hidden*\n", true),
@@ -68,11 +70,12 @@ fn plain_exclusions_are_left_out_as_rsync_leaves_them_out() {
         ("/a\r/b/\r\n", true),
         ("/d\n!\n/a\n", true),
         ("*\n", true),
-        ("/\n", false),
-        ("/a/**\n", false),
-        ("b/c\n", false),
-        ("[ab]\n/c\n", false),
-        ("/a\n+ /b/c\n/b/*\n", false),
+        ("/\n", true),
+        ("/a/**\n", true),
+        ("b/c\n", true),
+        ("[ab]\n/c\n", true),
+        ("/a\n+ /b/c\n/b/*\n", true),
+        (&*long, false),
     ] {
         let sandbox = Sandbox::new();
         for name in

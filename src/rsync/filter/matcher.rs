@@ -257,8 +257,12 @@ mod tests {
         ] {
             let left_out = of(pattern);
             assert!(left_out.is_exact());
-            out.iter().for_each(|path| assert!(has(&left_out, path), "{pattern} {path}"));
-            kept.iter().for_each(|path| assert!(!has(&left_out, path), "{pattern} {path}"));
+            for path in out {
+                assert!(has(&left_out, path), "{pattern} {path}");
+            }
+            for path in kept {
+                assert!(!has(&left_out, path), "{pattern} {path}");
+            }
         }
     }
 

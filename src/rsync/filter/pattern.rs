@@ -163,7 +163,7 @@ fn class(text: &[u8]) -> Option<([bool; 256], &[u8])> {
     };
     let mut class = [false; 256];
     let mut add = |from: u8, to: u8| {
-        class.iter_mut().take(usize::from(to) + 1).skip(from.into()).for_each(|member| *member = true)
+        class.iter_mut().take(usize::from(to) + 1).skip(from.into()).for_each(|member| *member = true);
     };
     // What a range begins with.
     let mut before: Option<u8> = None;
@@ -192,17 +192,13 @@ fn class(text: &[u8]) -> Option<([bool; 256], &[u8])> {
             }
             (b'[', [b':', named @ ..]) => {
                 let end = named.iter().position(|byte| *byte == b']')?;
-                match named[..end].strip_suffix(b":") {
-                    Some(name) => {
-                        let is_member = named_class(name)?;
-                        (0..=u8::MAX).filter(|byte| is_member(byte)).for_each(|byte| add(byte, byte));
-                        (None, &named[end + 1..])
-                    }
+                if let Some(name) = named[..end].strip_suffix(b":") {
+                    (0..=u8::MAX).filter(named_class(name)?).for_each(|byte| add(byte, byte));
+                    (None, &named[end + 1..])
+                } else {
                     // Without a colon before the bracket it is an ordinary member.
-                    None => {
-                        add(b'[', b'[');
-                        (Some(b'['), after)
-                    }
+                    add(b'[', b'[');
+                    (Some(b'['), after)
                 }
             }
             (byte, after) => {
@@ -212,7 +208,9 @@ fn class(text: &[u8]) -> Option<([bool; 256], &[u8])> {
         };
     }
     if is_negated {
-        class.iter_mut().for_each(|member| *member = !*member);
+        for member in &mut class {
+            *member = !*member;
+        }
     }
     class[usize::from(b'/')] = false;
     Some((class, rest))
