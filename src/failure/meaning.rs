@@ -60,7 +60,7 @@ impl Failure {
             Self::PgDumpallNotFound { .. } => ExitCode::PG_DUMPALL_NOT_FOUND,
             Self::DatabaseNotDumped { .. } => ExitCode::DATABASE,
             Self::DirectoryNotArchived { .. } => ExitCode::DIRECTORY,
-            // The directory also holds the settings, which every server backup dumps last.
+            // The directory holds everything that was asked for, the settings last.
             Self::SettingsNotDumped { .. } | Self::BackupDir { .. } => ExitCode::SETTINGS,
             Self::Interrupted { signal } => ExitCode::from_interruption(*signal),
             Self::Stalled { .. } => ExitCode::TIMEOUT,

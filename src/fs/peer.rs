@@ -16,7 +16,7 @@ pub struct Peer {
 
 /// Connects through an open directory, asks the kernel for the peer, and sends nothing.
 ///
-/// Errors if nobody is listening, or if the queue stays full for this long.
+/// Errors if nobody is listening, or if the queue stays full for `limit`.
 #[cfg(target_os = "linux")]
 pub fn listener(socket: &Entry, limit: Duration) -> io::Result<Peer> {
     use std::os::fd::AsRawFd as _;
