@@ -46,7 +46,6 @@ impl Lock {
 
     /// Whether a lock file could be created or opened in the lock directory, which need not exist: its disk is neither
     /// full nor read-only.
-    /// read-only.
     #[must_use]
     pub fn has_room(lock_dir: &Path) -> bool {
         let there = lock_dir.ancestors().find(|above| above.is_dir());

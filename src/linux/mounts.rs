@@ -77,7 +77,7 @@ impl Mount {
         self.upper_layer().into_iter().chain(listed).chain(single).collect()
     }
 
-    /// The directory that an overlay writes to; `None` for anything else and for a read-only overlay.
+    /// The directory that an overlay writes to; none for anything else and for a read-only overlay.
     #[must_use]
     pub fn upper_layer(&self) -> Vec<PathBuf> {
         self.overlay_option(b"upperdir=").map(literal).collect()
@@ -381,8 +381,7 @@ mod tests {
             read(line.as_bytes()).remove(0).layers()
         };
         let paths = |paths: &[&str]| paths.iter().map(PathBuf::from).collect::<Vec<_>>();
-        // As Linux 6.18 writes layers named `k:l`, `c,d`, `e\f` and `g:h`, which had to be mounted with a backslash or
-        // not.
+        // As Linux 6.18 writes layers named `k:l`, `c,d`, `e\f` and `g:h`, mounted with backslashes where needed.
         assert_eq!(of(r"lowerdir=/k\134:l:/lo"), paths(&["/k:l", "/lo"]));
         assert_eq!(of(r"lowerdir=/lo,upperdir=/c\134\054d"), paths(&["/c,d", "/lo"]));
         assert_eq!(of(r"lowerdir=/e\134\134f,upperdir=/g:h"), paths(&["/g:h", r"/e\f"]));

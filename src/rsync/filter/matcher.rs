@@ -1,7 +1,7 @@
-//! Which entries of the source a clone leaves out, told from its rules without asking rsync.
+//! Which entries of the source a clone excludes, determined from its rules without running rsync.
 //!
-//! Only plain patterns are understood: names, paths from the top, and one `*` in each part of them. The rest of the
-//! rules is not applied, so that what is left is never less than what rsync would copy; [`LeftOut::is_exact`] says so.
+//! Only simple patterns are supported: names, paths from the top, and one `*` in each component. Other rules are
+//! ignored, so the result never contains less than what rsync would copy; [`LeftOut::is_exact`] reports this.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -13,15 +13,15 @@ use crate::rsync::filter::rules::{Rules, hides};
 /// How many patterns with a `*` are applied at most: each is compared with every name.
 const MOST_STARRED: usize = 1000;
 
-/// How many parts a pattern has at most that is applied: the parts are nested, and what is nested takes up the stack.
+/// How many components an applied pattern has at most: they are nested, and nesting takes stack space.
 const MOST_PARTS: usize = 256;
 
-/// The entries that a clone leaves out.
+/// The entries that a clone excludes.
 #[derive(Debug, Clone)]
 pub struct LeftOut {
-    /// Our own files at the source's root, those of any prefix.
+    /// Our own files at the source's root, with any prefix.
     own: Option<Prefix>,
-    /// Patterns that count from the source's root, part by part.
+    /// Patterns anchored at the source's root, component by component.
     top: Node,
     /// Patterns for a name in any directory.
     anywhere: Node,
@@ -33,27 +33,27 @@ pub struct LeftOut {
 #[derive(Debug, Clone, Default)]
 struct Node {
     plain: HashMap<Vec<u8>, Branch>,
-    /// What stands before and behind the `*`.
+    /// The text before and after the `*`.
     starred: Vec<(Vec<u8>, Vec<u8>, Branch)>,
 }
 
-/// A name of a pattern.
+/// A component of a pattern.
 #[derive(Debug, Clone, Default)]
 struct Branch {
     /// The pattern ends here.
     out: Option<Which>,
-    /// The pattern goes on in the directory of this name.
+    /// The pattern continues in the directory of this name.
     below: Node,
 }
 
-/// What a pattern leaves out.
+/// What a pattern excludes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Which {
     Dirs,
     Anything,
 }
 
-/// A directory of the source, as the patterns see it: those that go on in it.
+/// A directory of the source, with the patterns that continue in it.
 #[derive(Debug, Clone, Default)]
 pub struct Place<'a> {
     nodes: Vec<&'a Node>,
@@ -61,15 +61,15 @@ pub struct Place<'a> {
 }
 
 impl Default for LeftOut {
-    /// Nothing is left out.
+    /// Excludes nothing.
     fn default() -> Self {
         Self { own: None, top: Node::default(), anywhere: Node::default(), starred: 0, is_exact: true }
     }
 }
 
 impl LeftOut {
-    /// What a clone with these rules leaves out. `destination` is the path of a destination inside the source, and
-    /// whether only what is in that directory is left out.
+    /// What a clone with these rules excludes. `destination` is the path of a destination inside the source, and
+    /// whether only the contents of that directory are excluded.
     #[must_use]
     pub fn of(rules: &Rules, prefix: &Prefix, destination: Option<(&OsStr, bool)>) -> Self {
         let mut left_out = Self { own: Some(prefix.clone()), ..Self::default() };
@@ -85,12 +85,12 @@ impl LeftOut {
             left_out.exclude(pattern.as_bytes());
         }
         let users = rules.users.as_deref().unwrap_or_default();
-        // rsync ends a line at any of these, and reads it to its first zero byte.
+        // rsync ends a line at any of these, and reads it up to its first NUL byte.
         for line in users.split(|byte| matches!(byte, b'\n' | b'\r')) {
             let line = line.split(|byte| *byte == 0).next().unwrap_or_default();
             match line {
                 [] | [b'#' | b';', ..] => {}
-                // What it brings in, no later line leaves out.
+                // What it includes, no later line excludes.
                 [b'+', b' ', ..] => {
                     left_out.is_exact = false;
                     break;
@@ -116,7 +116,7 @@ impl LeftOut {
             [b'/', rest @ ..] => (rest, true),
             _ => (rest, false),
         };
-        // A backslash is itself only where the pattern has no wildcard.
+        // Without a wildcard in the pattern, a backslash is literal.
         let is_hard = rest.iter().any(|byte| b"?[".contains(byte))
             || rest.contains(&b'*') && rest.contains(&b'\\')
             || !is_anchored && rest.contains(&b'/')
@@ -140,7 +140,7 @@ impl LeftOut {
         Place { nodes: vec![&self.top], is_top: true }
     }
 
-    /// Whether the entry of this name in `place` is left out, with all that is in it.
+    /// Whether the entry of this name in `place` is excluded, with everything in it.
     #[must_use]
     pub fn has(&self, place: &Place<'_>, name: &[u8], is_dir: bool) -> bool {
         let is_out = |node: &Node| {
@@ -157,7 +157,7 @@ impl LeftOut {
 }
 
 impl Place<'_> {
-    /// The directory of this name in it.
+    /// Enters the directory of this name.
     #[must_use]
     pub fn below(&self, name: &[u8]) -> Self {
         let nodes = self.nodes.iter().flat_map(|node| node.branches(name));
@@ -168,14 +168,14 @@ impl Place<'_> {
     }
 }
 
-/// A part of a pattern between two slashes.
+/// The component of a pattern between two slashes.
 enum Part<'a> {
     Plain(&'a [u8]),
     Starred(&'a [u8], &'a [u8]),
 }
 
 impl<'a> Part<'a> {
-    /// `None` when it has more than one `*`, or nothing at all.
+    /// `None` if it contains more than one `*`, or is empty.
     fn read(text: &'a [u8]) -> Option<Self> {
         let mut parts = text.split(|byte| *byte == b'*');
         match (parts.next()?, parts.next(), parts.next()) {
@@ -221,7 +221,7 @@ impl Node {
     }
 
     fn branches<'a>(&'a self, name: &[u8]) -> impl Iterator<Item = &'a Branch> {
-        // Most directories have no pattern: then not even a hash is made.
+        // Most directories have no patterns: then no hash is computed.
         let plain = if self.plain.is_empty() { None } else { self.plain.get(name) };
         let matching = move |(start, end, _): &&(Vec<u8>, Vec<u8>, Branch)| {
             name.len() >= start.len() + end.len() && name.starts_with(start) && name.ends_with(end)
@@ -242,7 +242,7 @@ mod tests {
         LeftOut::of(&rules, &Prefix::default(), None)
     }
 
-    /// Whether a path, a directory if it ends with a slash, is left out, by itself or with a directory above it.
+    /// Whether a path (a directory if it ends with a slash) is excluded, by itself or with a directory above it.
     fn has(left_out: &LeftOut, path: &str) -> bool {
         let parts: Vec<&str> = path.trim_end_matches('/').split('/').collect();
         let mut place = left_out.top();
@@ -306,7 +306,7 @@ mod tests {
     fn what_is_not_understood_is_not_applied_and_said() {
         for hard in ["a?", "[a]", "/a**", "/a/***", "x/y", "/a\\*", "/", "//", "*/", "+ /a\n/a"] {
             let left_out = of(hard);
-            // A lone star is understood: it leaves out every directory.
+            // A lone star is supported: it excludes every directory.
             assert_eq!(left_out.is_exact(), hard == "*/", "{hard}");
             assert!(!has(&left_out, "a"), "{hard}");
         }
