@@ -1,7 +1,7 @@
 //! Which entries of the source a clone excludes, determined from its rules without running rsync.
 //!
 //! Only simple patterns are supported: names, paths from the top, and one `*` in each component. Other rules are
-//! ignored, so the result never contains less than what rsync would copy; [`LeftOut::is_exact`] reports this.
+//! ignored, so what remains is never less than what rsync would copy; [`LeftOut::is_exact`] reports this.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
