@@ -1,4 +1,5 @@
-//! What stays at the destination because it is another filesystem is named, whatever the version of rsync says of it.
+//! What stays at the destination because it is another filesystem is reported, whatever the rsync version says about
+//! it.
 
 use std::fs;
 
