@@ -26,7 +26,7 @@ pub fn hide_argument(secret: &Secret) {
     crate::sys::hide_argument(secret.expose());
 }
 
-/// Turns on or off that memory is overwritten before it is freed, so that no copy of a password stays in it.
+/// Turns overwriting of freed memory on or off: no copy of a password shall stay in it.
 ///
 /// The command line, its parser and the pipes of other programs copy a password without our doing.
 pub fn wipe_freed_memory(wipes: bool) {

@@ -294,7 +294,7 @@ static ALLOCATOR: Wiping = Wiping;
 
 static WIPES: AtomicBool = AtomicBool::new(false);
 
-/// Turns overwriting memory before it is freed on or off.
+/// Turns overwriting of freed memory on or off.
 pub fn wipe_freed_memory(wipes: bool) {
     WIPES.store(wipes, Ordering::SeqCst);
 }

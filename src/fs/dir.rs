@@ -140,7 +140,7 @@ impl Dir {
         Ok(Self { path: self.path.join(path), file: File::from(file), reached: None })
     }
 
-    /// Wraps an open directory; `path` is where it is said to be.
+    /// Wraps an open directory; `path` is the one to report for it.
     pub fn adopt(directory: &OwnedFd, path: &Path) -> io::Result<Self> {
         Ok(Self { path: path.to_owned(), file: File::from(directory.try_clone()?), reached: None })
     }
