@@ -23,8 +23,7 @@ use crate::process::interrupts::Interrupts;
 use crate::run::{Mode, Run};
 use report::Report;
 
-/// Runs every check that was asked for and prints the results. Returns success, or the code that the clone would end
-/// with.
+/// Runs and prints every check that was asked for. Returns success, or the code that the clone would end with.
 #[must_use]
 pub fn run(inquiry: &Inquiry, host: &Host, interrupts: &Interrupts) -> ExitCode {
     let run = Run::new(&inquiry.plan, host, interrupts).in_mode(Mode::Examine);

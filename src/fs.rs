@@ -1,5 +1,4 @@
-//! Filesystem access: whatever others could swap is reached through an open descriptor, not by resolving its name
-//! twice.
+//! Filesystem access: whatever others could swap is held by an open descriptor, not resolved by name twice.
 
 pub mod attributes;
 pub mod dir;

@@ -39,8 +39,7 @@ pub struct Plan {
     pub log_dir: Option<PathBuf>,
     /// How many logs are kept, including this run's; all if `None`.
     pub keep_logs: Option<NonZeroUsize>,
-    /// The first clone may delete what the destination contains, and the destination may be a different one than
-    /// before.
+    /// The first clone may delete what the destination contains, and the destination may have changed.
     pub adopt: bool,
     /// The source may have lost most of its entries since the last complete clone.
     pub allow_shrink: bool,

@@ -134,8 +134,7 @@ pub fn stream(
     }
 }
 
-/// The same, until `guard` gives up on the child: then its whole group is killed, and abandoned if that does not end
-/// it.
+/// The same, until `guard` gives up on the child: its group is killed, and abandoned if that does not end it.
 pub fn stream_guarded(
     command: &Command,
     interrupts: &Interrupts,

@@ -43,8 +43,7 @@ pub fn group_usage(group: i32) -> Option<(u64, u64)> {
     let mut usage = (0_u64, 0_u64);
     for number in numbers.into_iter().take(count) {
         let mut info = std::mem::MaybeUninit::<nix::libc::rusage_info_v2>::zeroed();
-        // SAFETY: the call fills a structure of the given version, which is the type of `info`; all zeros are valid as
-        // well.
+        // SAFETY: the call fills a structure of the version given, the type of `info`; all zeros are valid as well.
         let info = unsafe {
             if nix::libc::proc_pid_rusage(number, nix::libc::RUSAGE_INFO_V2, info.as_mut_ptr().cast()) != 0 {
                 continue;

@@ -235,8 +235,7 @@ impl Dir {
         self.remove(&aside)
     }
 
-    /// Removes whatever is called `name`: a link itself, a directory with its contents. A missing entry is not an
-    /// error.
+    /// Removes whatever is called `name`: a link itself, a directory with its contents. It need not exist.
     pub fn remove(&self, name: &OsStr) -> io::Result<()> {
         match self.kind(name)? {
             None => Ok(()),

@@ -1,5 +1,4 @@
-//! Who else can change a program that we run: whoever can write to it, or to a directory above it, acts with our
-//! rights.
+//! Who else can change a program that we run: whoever can write to it, or to a directory above it, is us.
 
 use std::io;
 use std::os::unix::fs::MetadataExt as _;

@@ -31,8 +31,7 @@ pub struct Tools {
     pub slapcat: PathBuf,
     /// Default locations of slapd's configuration, best first.
     pub slapd_configurations: Vec<PathBuf>,
-    /// Where the programs of database servers are: in `bin`, `lib/postgresql/VERSION/bin` or `pgsql-VERSION/bin` below
-    /// this.
+    /// The root of database programs: `bin`, `lib/postgresql/VERSION/bin`, `pgsql-VERSION/bin`.
     pub usr: PathBuf,
     /// `Server.app`'s root, with `usr/sbin/serveradmin` and `usr/bin/pg_dumpall` on 10.8 and later.
     pub server_root: PathBuf,

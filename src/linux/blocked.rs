@@ -10,8 +10,7 @@ pub struct BlockedCall {
 }
 
 impl BlockedCall {
-    /// Parses `257 0xffffff9c 0x7ffd1c3d 0x0 0x0 0x0 0x0 0x7ffd1b10 0x7f0a2c`; for a running process the file says
-    /// `running`.
+    /// Parses `257 0xffffff9c 0x7ffd1c3d 0x0 0x0 0x0 0x0 0x7ffd1b10 0x7f0a2c`; a running process shows `running`.
     #[must_use]
     pub fn read(line: &str) -> Option<Self> {
         let mut words = line.split_ascii_whitespace();

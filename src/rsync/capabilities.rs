@@ -20,8 +20,7 @@ pub enum Optional {
     LineBuffered,
     /// Progress of the whole transfer.
     Progress,
-    /// Names the other filesystems in the destination that are kept although their directories are gone from the
-    /// source.
+    /// Names other filesystems in the destination that are kept although gone from the source.
     KeptMounts,
     /// The flags of `chflags` (a patch).
     FileFlags,

@@ -36,8 +36,7 @@ pub struct Diagnostics {
     pub device_gone: bool,
     /// A deletion failed, which before 3.1.3 does not show in the exit code.
     pub undeleted: bool,
-    /// A file could not be moved into the safety net, so it was left unchanged; this does not always show in the exit
-    /// code.
+    /// Moving something into the safety net failed; that it then stays unchanged may not show in the exit code.
     pub unsaved: bool,
     /// After an error at the source rsync stopped deleting.
     pub skipped_deletions: bool,

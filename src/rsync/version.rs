@@ -24,8 +24,7 @@ impl Version {
     pub const NANOSECONDS: Self = Self::of(3, 1, 3);
     /// The first release whose `--open-noatime` also covers directories.
     pub const SPARES_DIRECTORIES: Self = Self::of(3, 5, 1);
-    /// The first release without the known vulnerabilities of a local clone as root (CVE-2026-53796 and those filed
-    /// with it).
+    /// The first release without the known holes for a local clone as root (CVE-2026-53796 and those filed with it).
     pub const WITHOUT_KNOWN_HOLES: Self = Self::of(3, 5, 0);
 
     /// Whether files saved by `--backup-dir` are safe from the same run: when a directory replaces a file, 3.1.0
@@ -93,8 +92,7 @@ impl fmt::Display for Implementation {
     }
 }
 
-/// Parses the output of `rsync --version`. Apple's openrsync prints it on standard output, the original on standard
-/// error.
+/// Parses `rsync --version`. Apple's openrsync prints it on standard output, the original on standard error.
 #[must_use]
 pub fn identify(out: &[u8], err: &[u8]) -> Implementation {
     let text = [out, b"\n", err].concat();

@@ -97,8 +97,7 @@ pub fn program(job: &Job) -> Option<String> {
 fn open_to_others(file: &Path) -> Option<String> {
     let real = std::fs::canonicalize(file).ok()?;
     let changeable = real.ancestors().find(|path| {
-        // In a directory like /tmp nobody can replace another user's file, but the directories above it may belong to
-        // anyone.
+        // In a directory like /tmp nobody can replace another's file, but the directories above it may be anyone's.
         std::fs::metadata(path).is_ok_and(|found| found.uid() != 0 || found.mode() & 0o022 != 0)
     })?;
     Some(format!(

@@ -103,8 +103,7 @@ pub fn remove(scheduler: &Scheduler<'_>, name: &Name, files: &[File]) -> Result<
     let (service, timer) = (service_name(name), timer_name(name));
     if files.iter().any(|file| file.name == *timer) {
         control(scheduler, &["disable", "--now", &timer])?;
-        // Otherwise a new schedule of that name would start by catching up on a run that this one missed. Older ones
-        // have no `clean`.
+        // Or a new schedule of that name would first make up for a run missed by this one. Older ones have no `clean`.
         let _ = control(scheduler, &["clean", "--what=state", &timer]);
     }
     // A failed run would be listed forever; systemctl reports an error if there was none.

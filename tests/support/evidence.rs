@@ -148,8 +148,7 @@ impl Evidence {
         self.before = None;
     }
 
-    /// Compares what a run returned and left behind with what is expected, and source and destination with their
-    /// earlier state.
+    /// Compares what a run returned and left with what is expected, and both ends with their earlier state.
     #[track_caller]
     pub fn verify(&mut self, sandbox: &Sandbox, run: &Finished) {
         self.verify_end(sandbox, run);
@@ -265,8 +264,7 @@ impl Evidence {
         matches!(self.fault.unchanged, Unchanged::SourceBut(paths) if paths.iter().any(|of| path.starts_with(of)))
     }
 
-    /// A destination that claims to be complete must be exact or untouched by this run; otherwise whoever trusts it
-    /// loses data.
+    /// A destination that claims to be complete must be exact or untouched by this run, or its users lose data.
     fn compare_completion(&mut self, sandbox: &Sandbox, before: &Before, after: Option<&Snapshot>) {
         let then = before.destination.1.as_ref();
         let is_unchanged = then.zip(after).is_some_and(|(then, after)| is_untouched(then, after));

@@ -51,8 +51,7 @@ pub enum Meaning {
     Nothing,
 }
 
-/// E2BIG, ERANGE and others that `setxattr` returns for attributes beyond the filesystem's limit, with plenty of space
-/// left.
+/// E2BIG, ERANGE and others that `setxattr` returns beyond the filesystem's limit, with plenty of space left.
 const TOO_MANY_ATTRIBUTES: [i32; 2] = [7, 34];
 /// EINVAL, ERANGE, EOVERFLOW on Linux and on Apple's systems.
 const NO_SUCH_TIME: [i32; 4] = [22, 34, 75, 84];
