@@ -1,7 +1,7 @@
 //! `counterpart check`: a monitoring plugin that checks clones by their markers and by what this machine remembers.
 //!
-//! It never writes and needs no root. Whatever touches a destination runs in a process of its own, which is left behind
-//! when the destination hangs: not even SIGKILL ends a process that waits for a dead disk.
+//! It never writes and needs no root. Each destination is read by a separate process, which is abandoned when the
+//! destination hangs: not even SIGKILL ends a process that waits for a dead disk.
 
 pub mod answer;
 pub mod events;
@@ -28,7 +28,7 @@ use rules::{AHEAD, Facts, evaluate};
 use status::{Finding, Status};
 use subjects::{Subject, gather};
 
-/// Checks what was asked for, prints the answer and returns the status.
+/// Runs the checks that were asked for, prints the result and returns the status.
 #[must_use]
 pub fn run(args: &CheckArgs, find_host: impl FnOnce() -> anyhow::Result<Host>) -> Status {
     let deadline = Instant::now() + args.timeout;
@@ -40,7 +40,7 @@ pub fn run(args: &CheckArgs, find_host: impl FnOnce() -> anyhow::Result<Host>) -
     status
 }
 
-/// Answers a command line that asks for help or makes no sense: UNKNOWN in both cases, as the guidelines have it.
+/// Answers a request for help or an invalid command line: UNKNOWN in both cases, as the plugin guidelines require.
 #[must_use]
 pub fn explain(error: &clap::Error) -> Status {
     let text = error.render().to_string();
@@ -55,7 +55,7 @@ pub fn explain(error: &clap::Error) -> Status {
 }
 
 fn say(text: &str) {
-    // Nobody listens if it fails, and the status tells enough.
+    // If this fails nobody is reading, and the status is enough.
     let _ = io::stdout().lock().write_all(text.as_bytes());
 }
 
@@ -89,8 +89,8 @@ fn check_one(subject: &Subject, place: Result<&Place, &String>, limits: Limits, 
     ending
 }
 
-/// One process for each destination, all at the same time. It also finds the destination's one name, by which a clone that
-/// was named is remembered.
+/// Starts one process per destination, all at the same time. Each also resolves its destination's path, which is the
+/// key under which the clone is remembered.
 fn look_at_all(
     args: &CheckArgs,
     subjects: &mut [Subject],
@@ -103,7 +103,7 @@ fn look_at_all(
         let (program, target) = (program.as_ref().ok()?, subject.target.as_ref()?);
         let (destination, prefix) = (target.destination.clone().into(), target.prefix.to_string().into());
         let arguments: [OsString; 5] = [LOOK.into(), "-d".into(), destination, "-g".into(), prefix];
-        // It is this very program for this very user, so it gets this very environment.
+        // It is this same program for the same user, so it inherits the environment.
         Some(Command { environment: std::env::vars_os().collect(), ..Command::tool(program, arguments) })
     };
     let commands: Vec<Option<Command>> = subjects.iter().map(command).collect();
@@ -139,7 +139,7 @@ fn seconds(duration: std::time::Duration) -> i64 {
 }
 
 fn now() -> i64 {
-    // Before 1970 every age would be negative, and nothing is older than new.
+    // With a clock before 1970, an age of 0 beats a negative one.
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     seconds(since)
 }

@@ -1,4 +1,4 @@
-//! The command line: what may be typed, and how it becomes a [`Plan`].
+//! The command line, and how it becomes a [`Plan`].
 
 pub mod check;
 pub mod clone;
@@ -116,7 +116,7 @@ struct Args {
     command: Option<Commands>,
     #[command(flatten)]
     clone: Option<CloneArgs>,
-    // Beside the ends and not in them: a group of arguments within an optional one is not seen.
+    // Not nested in the ends: clap does not see an argument group inside an optional one.
     #[command(flatten)]
     options: CloneOptions,
 }

@@ -1,35 +1,35 @@
-//! How names and other programs' output are shown: nothing that is printed can forge a line or drive a terminal.
+//! How names and other programs' output are displayed: nothing printed can forge a line or control a terminal.
 //!
-//! The form is rsync's own: `\#ooo` for a byte that cannot be shown, with three octal digits.
+//! The format is rsync's own: `\#ooo`, with three octal digits, for a byte that cannot be displayed.
 
 use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-/// A name as shown to people: control characters, invalid UTF-8 and whatever is invisible as `\#ooo`.
+/// A name for display: control characters, invalid UTF-8 and invisible characters become `\#ooo`.
 #[derive(Clone, Copy)]
 pub struct Shown<'a>(&'a [u8]);
 
-/// Shows a path.
+/// Displays a path.
 #[must_use]
 pub fn path(path: &Path) -> Shown<'_> {
     Shown(path.as_os_str().as_bytes())
 }
 
-/// Shows a name or an argument.
+/// Displays a name or an argument.
 #[must_use]
 pub fn name(name: &OsStr) -> Shown<'_> {
     Shown(name.as_bytes())
 }
 
-/// Shows a line that another program printed.
+/// Displays a line printed by another program.
 #[must_use]
 pub fn line(bytes: &[u8]) -> Shown<'_> {
     Shown(bytes)
 }
 
-/// The reason of an error in words, without the number that std puts behind it.
+/// The reason of an error in words, without the error number that std appends.
 #[must_use]
 pub fn reason(error: &std::io::Error) -> String {
     let text = error.to_string();
@@ -43,7 +43,7 @@ impl fmt::Display for Shown<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0.utf8_chunks() {
             let mut rest = chunk.valid();
-            // Written in runs: millions of lines pass through here.
+            // Written in runs, as millions of lines may pass through here.
             while let Some((at, harmful)) =
                 rest.char_indices().find(|(_, character)| !is_harmless(*character))
             {
@@ -63,7 +63,7 @@ fn octal(formatter: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     bytes.iter().try_for_each(|byte| write!(formatter, "\\#{byte:03o}"))
 }
 
-/// Control characters drive terminals; separators, direction and invisible characters make a name look like another.
+/// Control characters control terminals; separators, bidirectional and invisible characters disguise names.
 fn is_harmless(character: char) -> bool {
     character == '\t'
         || character.is_ascii_graphic()
@@ -72,10 +72,10 @@ fn is_harmless(character: char) -> bool {
             || INVISIBLE.iter().any(|(first, last)| (*first..=*last).contains(&character)))
 }
 
-/// What shows as nothing, or turns what follows around: `Default_Ignorable_Code_Point` of Unicode 16.0
-/// (DerivedCoreProperties.txt), which holds the variation selectors, the tags and what is still to be assigned among them;
-/// `Bidi_Control` (PropList.txt); the line and paragraph separators; formatting characters of music and of hieroglyphs; the
-/// empty pattern of Braille and the empty head of a note; and private characters, which every font may show as it likes.
+/// Characters that are invisible or reorder the text after them: `Default_Ignorable_Code_Point` of Unicode 16.0
+/// (DerivedCoreProperties.txt), which includes variation selectors, tags and unassigned code points; `Bidi_Control`
+/// (PropList.txt); the line and paragraph separators; musical and hieroglyphic format controls; the blank Braille
+/// pattern and the null notehead; and private-use characters, which each font displays differently.
 const INVISIBLE: [(char, char); 22] = [
     ('\u{ad}', '\u{ad}'),
     ('\u{34f}', '\u{34f}'),
@@ -101,7 +101,7 @@ const INVISIBLE: [(char, char); 22] = [
     ('\u{f0000}', '\u{10ffff}'),
 ];
 
-/// The bytes of a name that rsync printed: `\#ooo` is turned back.
+/// The bytes of a name that rsync printed, with `\#ooo` decoded.
 #[must_use]
 pub fn unescape(printed: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(printed.len());
@@ -120,7 +120,7 @@ pub fn unescape(printed: &[u8]) -> Vec<u8> {
 }
 
 fn octal_value(digits: [u8; 3]) -> Option<u8> {
-    // The standard library would read a sign as well.
+    // The standard library would accept a sign as well.
     let text = std::str::from_utf8(&digits).ok().filter(|text| !text.starts_with('+'))?;
     u8::from_str_radix(text, 8).ok()
 }

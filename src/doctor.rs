@@ -1,7 +1,7 @@
-//! `counterpart doctor`: tells what a clone would meet, changing nothing.
+//! `counterpart doctor`: checks what a clone would run into, changing nothing.
 //!
-//! The phases of a clone are asked themselves, in their order, as an examination: so the doctor says what
-//! a clone would say, and its first FAIL has the code that the clone would end with.
+//! It runs the phases of a clone themselves, in their order, in a mode that only examines: so the doctor reports what a
+//! clone would report, and its first FAIL has the code that the clone would end with.
 
 mod boot;
 mod ends;
@@ -23,7 +23,7 @@ use crate::process::interrupts::Interrupts;
 use crate::run::{Mode, Run};
 use report::Report;
 
-/// Examines everything that was asked for and prints it. Returns success, or the code that the clone would end with.
+/// Runs and prints every check that was asked for. Returns success, or the code that the clone would end with.
 #[must_use]
 pub fn run(inquiry: &Inquiry, host: &Host, interrupts: &Interrupts) -> ExitCode {
     let run = Run::new(&inquiry.plan, host, interrupts).in_mode(Mode::Examine);

@@ -1,6 +1,6 @@
-//! The documented exit codes: the numbers, what each means and what to do about it.
+//! The documented exit codes: the numbers, what each means and how to fix it.
 //!
-//! `docs/exit-codes.md`, `--help` and the man page are made from or compared with [`TABLE`].
+//! `docs/exit-codes.md`, `--help` and the man page are generated from or checked against [`TABLE`].
 
 mod signal;
 
@@ -17,19 +17,19 @@ impl ExitCode {
     pub const NOT_ROOT_OR_INTERNAL: Self = Self(1);
     /// The command line is wrong.
     pub const USAGE: Self = Self(2);
-    /// Writing failed at the destination's device; rsync's own number for file input/output.
+    /// Writing to the destination's device failed; rsync's code for file I/O.
     pub const FILE_IO: Self = Self(11);
-    /// rsync's account of the run is missing; rsync's own number for its diagnostics.
+    /// rsync's statistics of the run are missing; rsync's code for its diagnostics.
     pub const DIAGNOSTICS: Self = Self(13);
-    /// The run was interrupted; rsync's own number for it.
+    /// The run was interrupted; rsync's code for that.
     pub const INTERRUPTED: Self = Self(20);
-    /// The clone lacks something; rsync's own number for it.
+    /// The clone is incomplete; rsync's code for that.
     pub const PARTIAL: Self = Self(23);
-    /// The clone is complete but for files that vanished while it was made; rsync's own number for it.
+    /// The clone is complete except for files that vanished meanwhile; rsync's code for that.
     pub const VANISHED: Self = Self(24);
-    /// Nothing moved for too long; rsync's own number for a time-out.
+    /// Nothing progressed for too long; rsync's code for a timeout.
     pub const TIMEOUT: Self = Self(30);
-    /// The source cannot be read, or is empty.
+    /// The source cannot be read or is empty.
     pub const SOURCE: Self = Self(65);
     /// The destination cannot be written.
     pub const DESTINATION: Self = Self(66);
@@ -39,7 +39,7 @@ impl ExitCode {
     pub const PRE_SCRIPT: Self = Self(68);
     /// The post-clone script cannot be executed.
     pub const POST_SCRIPT: Self = Self(69);
-    /// This was a test run.
+    /// This was a test run; nothing was cloned.
     pub const TEST_RUN: Self = Self(70);
     /// The source became unreadable during the clone.
     pub const SOURCE_LOST: Self = Self(71);
@@ -49,7 +49,7 @@ impl ExitCode {
     pub const MISSING_USER: Self = Self(73);
     /// The destination is full.
     pub const DESTINATION_FULL: Self = Self(74);
-    /// The clone would delete more than it may.
+    /// The clone would delete more than it is allowed to.
     pub const WOULD_DELETE: Self = Self(76);
     /// Another Counterpart is cloning to this destination.
     pub const LOCKED: Self = Self(80);
@@ -59,13 +59,13 @@ impl ExitCode {
     pub const POST_SCRIPT_FAILED: Self = Self(82);
     /// rsync was not found.
     pub const RSYNC_NOT_FOUND: Self = Self(85);
-    /// The rsync found is not one that can make a clone.
+    /// The rsync found cannot make a clone.
     pub const WRONG_RSYNC: Self = Self(86);
-    /// Source and destination are the same, or the destination holds the source or the running system.
+    /// Source and destination are the same, or the destination contains the source or the running system.
     pub const OVERLAP: Self = Self(87);
-    /// The destination is not the one it was.
+    /// The destination is not the same one as before.
     pub const CHANGED_DESTINATION: Self = Self(88);
-    /// The destination cannot hold what the source has.
+    /// The destination cannot store what the source has.
     pub const CANNOT_HOLD: Self = Self(89);
     /// The destination ignores ownership.
     pub const IGNORES_OWNERSHIP: Self = Self(90);
@@ -87,25 +87,25 @@ impl ExitCode {
     /// The service settings could not be dumped.
     pub const SETTINGS: Self = Self(98);
 
-    /// rsync's own code, where it is one of those that are passed on as they are (3 to 35).
+    /// rsync's own code, if it is one of those that are passed on unchanged (3 to 35).
     #[must_use]
     pub fn from_rsync(code: i32) -> Option<Self> {
         u8::try_from(code).ok().filter(|code| (3..=35).contains(code)).map(Self)
     }
 
-    /// The code of a run that this signal has ended: 20 for the three that rsync's own 20 stands for, else 128+N.
+    /// The code of a run ended by this signal: 20 for the three that rsync's own 20 covers, otherwise 128+N.
     #[must_use]
     pub fn from_interruption(signal: Signal) -> Self {
         if signal.is_ordinary() { Self::INTERRUPTED } else { Self::from_signal(signal.number()) }
     }
 
-    /// 128+N, for an rsync that was killed by signal N.
+    /// 128+N, for an rsync killed by signal N.
     #[must_use]
     pub fn from_signal(signal: i32) -> Self {
         Self(128 | u8::try_from(signal & 0x7f).unwrap_or(0))
     }
 
-    /// The number that the process ends with.
+    /// The process's exit status.
     #[must_use]
     pub fn number(self) -> u8 {
         self.0
@@ -117,14 +117,14 @@ impl ExitCode {
 pub struct Row {
     /// The code, or the range of codes, as printed.
     pub code: &'static str,
-    /// What has happened.
+    /// What happened.
     pub meaning: &'static str,
-    /// What to do about it.
+    /// How to fix it.
     pub remedy: &'static str,
 }
 
 impl Row {
-    /// The row of the table that this code is documented in.
+    /// The row of the table that documents this code.
     #[must_use]
     pub fn of(code: ExitCode) -> Option<&'static Self> {
         let holds = |row: &&Self| match row.code.split_once('–') {
@@ -268,10 +268,10 @@ pub const TABLE: &[Row] = &[
     ),
 ];
 
-/// Where a line of [`table_text`] is broken: below the 100 columns at which the help would be, without an indent.
+/// Where a line of [`table_text`] is wrapped: before the 100 columns at which clap would wrap it without indentation.
 const WIDTH: usize = 96;
 
-/// The table as text for `--help`: code and meaning, a line each.
+/// The table as text for `--help`: code and meaning, one per line.
 #[must_use]
 pub fn table_text() -> String {
     TABLE.iter().fold(String::new(), |mut text, row| {

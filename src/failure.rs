@@ -1,4 +1,4 @@
-//! Every way in which a run can fail, each with a sentence for people and one exit code.
+//! Every way a run can fail, each with a message and one exit code.
 
 mod meaning;
 mod public;
@@ -22,7 +22,7 @@ pub enum Failure {
         "Counterpart must be run as root. Use sudo, or --allow-non-root for a clone without owners and special files."
     )]
     NotRoot,
-    /// Something that the outside world cannot cause.
+    /// A bug: nothing outside the program can cause it.
     #[error("Internal error: {0}.")]
     Internal(String),
     /// The source cannot be opened or read.
@@ -34,7 +34,7 @@ pub enum Failure {
         #[source]
         why: Reason,
     },
-    /// The source holds nothing: a clone of it would wipe the destination.
+    /// The source is empty: a clone of it would wipe the destination.
     #[error(
         "The source {} is empty; a clone of it would delete everything at the destination. Is the volume mounted?",
         display::path(path)
@@ -52,7 +52,7 @@ pub enum Failure {
         #[source]
         why: Reason,
     },
-    /// There is nothing at the destination's path.
+    /// The destination does not exist.
     #[error(
         "The destination {} cannot be written: it does not exist, and Counterpart does not make it. Perhaps its disk \
          is not mounted.",
@@ -92,7 +92,7 @@ pub enum Failure {
         /// Its exit code or signal.
         how: String,
     },
-    /// The source could be read when the run began and cannot any more.
+    /// The source became unreadable during the run.
     #[error("The source {} became unreadable during the clone: {why}. Check its disk.", display::path(path))]
     SourceLost {
         /// The source.
@@ -101,7 +101,7 @@ pub enum Failure {
         #[source]
         why: Reason,
     },
-    /// The destination could be written when the run began and cannot any more.
+    /// The destination became unwritable during the run.
     #[error(
         "The destination {} became unwritable during the clone: {why}. Check its disk.",
         display::path(path)
@@ -113,17 +113,17 @@ pub enum Failure {
         #[source]
         why: Reason,
     },
-    /// rsync cannot translate an access control entry.
+    /// rsync cannot map an access control entry.
     #[error(
         "An access control entry on the source names a user that no longer exists{}. \
          Remove it (find it with ls -le, remove it with chmod -a#) and run again.",
         path.as_deref().map(|path| format!(": {path}")).unwrap_or_default()
     )]
     MissingUser {
-        /// Where, if this rsync says so; as shown.
+        /// Its path, escaped, if this rsync reports it.
         path: Option<String>,
     },
-    /// A write at the destination found no room.
+    /// A write at the destination failed for lack of space.
     #[error(
         "The destination {} is full: {what}. Make room there, exclude more, or use a larger disk.",
         display::path(path)
@@ -134,7 +134,7 @@ pub enum Failure {
         /// What could not be written.
         what: String,
     },
-    /// The clone cannot fit at the destination; nothing was copied.
+    /// The clone does not fit at the destination; nothing was copied.
     #[error(
         "The destination {} is too small for this clone: {what}. Nothing \
          was copied. Make room there, exclude more, or use a larger disk; --no-space-check lets rsync try.",
@@ -143,7 +143,7 @@ pub enum Failure {
     NoRoom {
         /// The destination.
         path: PathBuf,
-        /// What is needed and what there is.
+        /// What is needed and what is available.
         what: String,
     },
     /// The source has lost most of what it held at the last complete clone.
@@ -163,14 +163,14 @@ pub enum Failure {
         destination: PathBuf,
         /// What is counted.
         measure: Measure,
-        /// How many of these it has.
+        /// The current number.
         now: u64,
-        /// How many directories or files of it cannot be looked at, and so are not among them.
+        /// How many of its files or directories cannot be read, and so are not counted.
         unreadable: u64,
-        /// How many it had.
+        /// The number at the last complete clone.
         before: u64,
     },
-    /// The destination holds what the first clone would delete or overwrite.
+    /// The destination contains what the first clone would delete or overwrite.
     #[error(
         "The destination {} has no Counterpart marker, and this clone would delete or overwrite {} and {} there, \
          among them {examples}. If it is the right disk, run once with --adopt.",
@@ -185,34 +185,34 @@ pub enum Failure {
         files: u64,
         /// How many directories.
         dirs: u64,
-        /// The first five, as shown.
+        /// The first five, escaped.
         examples: String,
     },
-    /// Somebody else holds the destination's lock.
+    /// Another process holds the destination's lock.
     #[error("Another Counterpart is cloning to {}. Wait for it to end.", display::path(path))]
     Locked {
         /// The destination.
         path: PathBuf,
     },
-    /// No rsync at all.
+    /// rsync was not found.
     #[error("rsync was not found (searched: {searched}). {install}")]
     RsyncNotFound {
-        /// Where it was looked for.
+        /// Where it was searched.
         searched: String,
-        /// How to get one.
+        /// How to install it.
         install: String,
     },
-    /// An rsync that cannot make a clone.
+    /// This rsync cannot make a clone.
     #[error("{} is {found}; Counterpart needs Samba's rsync 3.0.9 or later. {install}", display::path(path))]
     WrongRsync {
         /// The rsync.
         path: PathBuf,
-        /// What it says it is.
+        /// What it identifies itself as.
         found: String,
-        /// How to get a right one.
+        /// How to install a suitable one.
         install: String,
     },
-    /// Source and destination are one directory.
+    /// Source and destination are the same directory.
     #[error(
         "The source and the destination are the same directory, {}. Check -s and -d.",
         display::path(path)
@@ -233,7 +233,7 @@ pub enum Failure {
         /// The destination.
         destination: PathBuf,
     },
-    /// A directory of the source or of the running system would be emptied through a mount.
+    /// The clone would empty a directory of the source or of the running system through a mount.
     #[error(
         "Below the destination {} a directory of the source or of the running system is mounted, at {}; the clone would \
          delete what it holds. Unmount it.",
@@ -246,7 +246,7 @@ pub enum Failure {
         /// The destination.
         destination: PathBuf,
     },
-    /// The running system's own root would be overwritten.
+    /// The clone would overwrite the running system's root directory.
     #[error(
         "The destination {} holds the running system's root; a clone to it would destroy this machine. Check -d.",
         display::path(path)
@@ -255,7 +255,7 @@ pub enum Failure {
         /// The destination.
         path: PathBuf,
     },
-    /// Another disk or directory than before is at the destination's path.
+    /// A different disk or directory is at the destination's path.
     #[error("The destination {} has changed: {why}", display::path(path))]
     DestinationChanged {
         /// The destination.
@@ -264,16 +264,16 @@ pub enum Failure {
         #[source]
         why: Reason,
     },
-    /// Whether the destination is the one it was is not known.
+    /// It is unknown whether the destination is the same one as before.
     #[error("The destination {} cannot be verified: {why}", display::path(path))]
     DestinationUnknown {
         /// The destination.
         path: PathBuf,
-        /// What cannot be found out, and what to do; whole sentences.
+        /// What cannot be determined, and what to do; whole sentences.
         #[source]
         why: Reason,
     },
-    /// The source lies on another filesystem than at the last clone.
+    /// The source is on another filesystem than at the last clone.
     #[error(
         "The source {} has changed: {why} If the source is right, run once with --allow-shrink.",
         display::path(path)
@@ -285,7 +285,7 @@ pub enum Failure {
         #[source]
         why: Reason,
     },
-    /// What the source held at the last complete clone cannot be read.
+    /// What the source held at the last complete clone is recorded but cannot be read.
     #[error(
         "Whether the source {} has shrunk cannot be determined: {why}. If the source is right, run once with --allow-shrink.",
         display::path(path)
@@ -304,14 +304,14 @@ pub enum Failure {
         display::path(destination)
     )]
     OutputInDestination {
-        /// The option, or what is meant.
+        /// The option, or what it is for.
         option: &'static str,
-        /// What would be written.
+        /// What would be written there.
         path: PathBuf,
         /// The destination.
         destination: PathBuf,
     },
-    /// A disk was mounted at the destination's path at the last clone, and now there is the directory below it.
+    /// A disk was mounted at the destination's path at the last clone; now only the mount point is there.
     #[error("The destination {} has changed: {why}", display::path(path))]
     DiskUnmounted {
         /// The destination.
@@ -320,7 +320,7 @@ pub enum Failure {
         #[source]
         why: Reason,
     },
-    /// The destination lies where disks are mounted, and none is.
+    /// The destination is where disks are mounted, and none is.
     #[error(
         "No disk is mounted at the destination {}: it is a directory of the filesystem of {}. Mount the disk, or use \
          --allow-folder if a plain directory is meant.",
@@ -330,10 +330,10 @@ pub enum Failure {
     NoDiskMounted {
         /// The destination.
         path: PathBuf,
-        /// Where the filesystem that it lies on is mounted.
+        /// The mount point of the filesystem it is on instead.
         mount_point: PathBuf,
     },
-    /// The destination's filesystem cannot keep something as the source has it, however much room there is.
+    /// The destination's filesystem cannot store something that the source has, regardless of free space.
     #[error(
         "The destination {} cannot hold what the source has ({what}): {examples}. Exclude it, change it, or use another \
          filesystem.",
@@ -344,10 +344,10 @@ pub enum Failure {
         path: PathBuf,
         /// Which limits are exceeded.
         what: String,
-        /// The first paths, as shown.
+        /// The first paths, escaped.
         examples: String,
     },
-    /// Directories of the source list no real names; what the clone has of them was kept.
+    /// Encrypted directories of the source list no real names; their copies in the clone were kept.
     #[error(
         "{} of the source could not be read, since the key is not there: {examples}. Everything else was copied, and the clone's earlier copies were kept. Unlock them before the next run.",
         if *count == 1 { "1 encrypted directory".to_owned() } else { format!("{count} encrypted directories") }
@@ -355,19 +355,19 @@ pub enum Failure {
     Encrypted {
         /// How many.
         count: u64,
-        /// The first of them, as shown.
+        /// The first of them, escaped.
         examples: String,
     },
-    /// The destination cannot keep the owners of files.
+    /// The destination cannot store file ownership.
     #[error("The destination {} ignores ownership: {why}", display::path(path))]
     IgnoresOwnership {
         /// The destination.
         path: PathBuf,
-        /// How that shows, and what to do; whole sentences.
+        /// How that was found, and what to do; whole sentences.
         #[source]
         why: Reason,
     },
-    /// The system volume of macOS 11 and later.
+    /// The source is the sealed system volume of macOS 11 and later.
     #[error(
         "The source {} is a sealed system volume, of which no file copy can boot. Clone /System/Volumes/Data instead.",
         display::path(path)
@@ -376,13 +376,13 @@ pub enum Failure {
         /// The source.
         path: PathBuf,
     },
-    /// SIGINT, SIGTERM, SIGHUP, or another signal whose meaning is to end.
+    /// SIGINT, SIGTERM, SIGHUP, or another signal that terminates.
     #[error("The clone was interrupted ({signal}).")]
     Interrupted {
         /// The signal.
         signal: Signal,
     },
-    /// Nothing moved for too long.
+    /// Nothing progressed for too long.
     #[error(
         "The clone stalled: nothing moved for {} (no output, no data, no processor time){}{}. Check both disks; \
          --stall-timeout sets the limit.",
@@ -393,34 +393,34 @@ pub enum Failure {
     Stalled {
         /// How long that was.
         limit: Duration,
-        /// What rsync had open last, as shown, where that is known.
+        /// The last file rsync had open, escaped, if known.
         last: Option<String>,
-        /// Not even SIGKILL has ended rsync: it waits for a device.
+        /// Not even SIGKILL ended rsync: it is waiting for a device.
         left_behind: bool,
     },
-    /// A name of a file that has several vanished, and rsync has passed the other names over with it.
+    /// One name of a hard-linked file vanished, and rsync skipped its other names as well.
     #[error(
         "{path} vanished while it was copied, and it had other names (hard links), which the clone may lack or have \
          with old contents. Run it again."
     )]
     LinkedVanished {
-        /// Its path, as shown.
+        /// Its path, escaped.
         path: String,
     },
-    /// rsync ended with a code that is passed on as it is.
+    /// rsync ended with a code that is passed on unchanged.
     #[error("rsync ended with code {}: {meaning}. The failing paths are in the log.", code.number())]
     Rsync {
-        /// rsync's code, which is ours too.
+        /// rsync's code, which is also ours.
         code: ExitCode,
-        /// rsync's own words for it.
+        /// rsync's own description of it.
         meaning: &'static str,
     },
-    /// rsync ended with a code that this program's table gives another meaning.
+    /// rsync ended with a code that means something else in our table.
     #[error("rsync ended with code {code}: {meaning}.")]
     RsyncUnusable {
-        /// rsync's code, 1 or 2, or one that rsync does not have.
+        /// rsync's code: 1, 2, or one that rsync does not document.
         code: i32,
-        /// rsync's own words for it.
+        /// rsync's own description of it.
         meaning: &'static str,
     },
     /// rsync was killed.
@@ -429,7 +429,7 @@ pub enum Failure {
         /// The signal's number.
         signal: i32,
     },
-    /// rsync could not be started, or its output not be read.
+    /// rsync could not be started, or its output could not be read.
     #[error("rsync ({}) could not be run: {}.", display::path(path), display::reason(source))]
     RsyncNotRun {
         /// The rsync.
@@ -437,7 +437,7 @@ pub enum Failure {
         /// The reason.
         source: io::Error,
     },
-    /// rsync claims success without its account of the run.
+    /// rsync reported success but printed no statistics.
     #[error("rsync ended with {code} but its statistics are missing, so it is not known what was copied.")]
     StatisticsMissing {
         /// rsync's code.
@@ -464,7 +464,7 @@ pub enum Failure {
         #[source]
         why: Reason,
     },
-    /// No password for the server backup.
+    /// There is no password for the server backup.
     #[error("No password for the server backup: {why}. Store one with: {command}")]
     NoPassword {
         /// The reason.
@@ -473,38 +473,38 @@ pub enum Failure {
         /// The command that stores one.
         command: String,
     },
-    /// Nothing here could be backed up.
+    /// There is nothing here that a server backup could save.
     #[error("A server backup is not supported here: {why}.")]
     BackupUnsupported {
-        /// What was looked for.
+        /// What was searched.
         #[source]
         why: Reason,
     },
-    /// No serveradmin.
+    /// serveradmin was not found.
     #[error("serveradmin was not found at {}. Is Server.app installed?", display::path(path))]
     ServeradminNotFound {
-        /// Where it was looked for.
+        /// Where it was searched.
         path: PathBuf,
     },
-    /// No `pg_dumpall`.
+    /// `pg_dumpall` was not found.
     #[error("pg_dumpall was not found (searched: {searched}). Install PostgreSQL's client programs.")]
     PgDumpallNotFound {
-        /// Where it was looked for.
+        /// Where it was searched.
         searched: String,
     },
     /// A database server could not be dumped.
     #[error("The database server {server} could not be dumped: {why}.")]
     DatabaseNotDumped {
-        /// Which server, as shown.
+        /// Which server, escaped.
         server: String,
-        /// The reason, with the dumper's own words.
+        /// The reason, with the dump program's own message.
         #[source]
         why: Reason,
     },
     /// The directory could not be archived.
     #[error("The directory could not be archived: {why}.")]
     DirectoryNotArchived {
-        /// The reason, with the archiver's own words.
+        /// The reason, with the archiver's own message.
         #[source]
         why: Reason,
     },
@@ -524,7 +524,7 @@ pub enum Failure {
         #[source]
         why: Reason,
     },
-    /// An rsync that loses what it was to keep.
+    /// This rsync loses files that the safety net should keep.
     #[error(
         "{} is rsync {version}, which loses files that it moves into a safety net. \
          Install rsync 3.1.2 or later, or leave --safety-net out.",
@@ -536,10 +536,10 @@ pub enum Failure {
         /// Its version.
         version: String,
     },
-    /// A mark could not be written.
+    /// A marker could not be written.
     #[error("{} could not be written at the destination: {why}.", display::path(path))]
     MarkerNotWritten {
-        /// The mark.
+        /// The marker.
         path: PathBuf,
         /// The reason.
         #[source]
@@ -555,7 +555,7 @@ fn counted(number: u64, thing: &str) -> String {
     }
 }
 
-/// What of a source is counted.
+/// What is counted in a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Measure {
     /// Its entries.

@@ -1,4 +1,4 @@
-//! The door to the filesystem: what others could exchange is reached by a held descriptor, not by its name a second time.
+//! Filesystem access: whatever others could swap is held by an open descriptor, not resolved by name twice.
 
 pub mod attributes;
 pub mod dir;
@@ -21,14 +21,14 @@ use std::io;
 /// The error numbers for no space and for an exceeded quota: 28 everywhere, 122 on Linux, 69 on Apple's systems.
 const NO_ROOM: [i32; 3] = [28, 122, 69];
 
-/// Whether an error number means that there is no room left. It does so only of an operation that needs some: to make, write,
-/// link or rename; from `setxattr` it may be a limit of the filesystem.
+/// Whether an error number means that there is no space left. This is only true for operations that need space: create,
+/// write, link or rename; from `setxattr` it may be a limit of the filesystem.
 #[must_use]
 pub fn says_no_room(number: i32) -> bool {
     NO_ROOM.contains(&number)
 }
 
-/// Whether an operation of ours that needs room has failed for the lack of it.
+/// Whether one of our own operations failed for lack of space.
 #[must_use]
 pub fn is_no_room(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(says_no_room)

@@ -1,4 +1,4 @@
-//! Where we are: plain data. Only [`Host::native`] asks the compiler or the machine which system this is.
+//! The machine we run on: plain data. Only [`Host::native`] asks the compiler or the machine which system this is.
 
 pub mod platform;
 pub mod rights;
@@ -24,21 +24,21 @@ use tools::Tools;
 pub struct Host {
     /// The system and, on macOS, its version.
     pub platform: Platform,
-    /// Where the system's own tools are.
+    /// The paths of the system's own tools.
     pub tools: Tools,
     /// Directories to search for rsync before [`Host::search_path`].
     pub rsync_dirs: Vec<PathBuf>,
-    /// `PATH`, in which rsync is searched last.
+    /// `PATH`, which is searched for rsync last.
     pub search_path: OsString,
-    /// Where the system looks for scheduled jobs: launchd's daemons, systemd's units.
+    /// The directory of scheduled jobs: launchd's daemons, systemd's units.
     pub job_dir: PathBuf,
     /// The default log directory.
     pub log_dir: PathBuf,
-    /// A directory of ours for locks.
+    /// Our lock directory.
     pub lock_dir: PathBuf,
-    /// What is remembered of each destination.
+    /// Where the state of each destination is stored.
     pub state_dir: PathBuf,
-    /// What root's runs on this machine remember, which everybody may read.
+    /// The state directory of root's runs on this machine, which everyone may read.
     pub system_state_dir: PathBuf,
     /// The default directory of a server backup.
     pub backup_dir: PathBuf,
@@ -46,35 +46,35 @@ pub struct Host {
     pub encrypted_credentials: PathBuf,
     /// The system's plain credential store (Linux).
     pub plain_credentials: PathBuf,
-    /// Where a service manager has put this job's credentials.
+    /// Where a service manager put this job's credentials.
     pub job_credentials: Option<PathBuf>,
-    /// Where disks are mounted: a directory in one of these that is no mount point is most likely a missing disk.
+    /// Where disks are mounted: a directory below one of these that is not a mount point is most likely a missing disk.
     pub mount_dirs: Vec<PathBuf>,
-    /// How long a dumper may be silent before it is given up.
+    /// How long a dump program may print nothing before it is killed.
     pub dumper_silence: Duration,
-    /// The effective user's number; 0 is root.
+    /// The effective user ID; 0 is root.
     pub effective_uid: u32,
     /// What this process may do.
     pub rights: Rights,
     /// The machine's name.
     pub name: String,
-    /// Users by name, with user and group number, that are known without asking the system.
+    /// Users by name, with user and group ID, that need not be looked up in the system.
     pub users: BTreeMap<String, (u32, u32)>,
 }
 
-/// What `PATH` is where none is set.
+/// The default for an unset `PATH`.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The longest that a system tool such as `sw_vers` may take.
 pub const TOOL_LIMIT: Duration = Duration::from_secs(60);
 
-/// The longest that a dumper may wait for its server, for a lock that somebody holds, say.
+/// How long a dump program may wait for its server, for example for a lock.
 pub const DUMPER_SILENCE: Duration = Duration::from_secs(30 * 60);
 
 impl Host {
     /// The machine that this process runs on.
     ///
-    /// Errors on macOS when `sw_vers` cannot tell the version.
+    /// Errors on macOS if `sw_vers` cannot report the version.
     pub fn native() -> anyhow::Result<Self> {
         let system = if cfg!(target_os = "macos") { System::MacOs } else { System::Linux };
         let effective_uid = nix::unistd::geteuid().as_raw();
@@ -103,7 +103,7 @@ impl Host {
         })
     }
 
-    /// The numbers of a user and of its own group; `None` when there is no such user.
+    /// A user's ID and primary group ID; `None` if there is no such user.
     pub fn user(&self, name: &str) -> io::Result<Option<(u32, u32)>> {
         if let Some(numbers) = self.users.get(name) {
             return Ok(Some(*numbers));
@@ -119,7 +119,7 @@ impl Host {
     }
 }
 
-/// Asks `sw_vers` for the version on macOS. `SYSTEM_VERSION_COMPAT`, under which it would say 10.16, is not passed on.
+/// Asks `sw_vers` for the version on macOS. `SYSTEM_VERSION_COMPAT`, which makes it report 10.16, is not passed on.
 pub fn platform(system: System, tools: &Tools) -> anyhow::Result<Platform> {
     match system {
         System::Linux => Ok(Platform::Linux),
@@ -145,7 +145,7 @@ pub fn rsync_dirs(system: System) -> Vec<PathBuf> {
     }
 }
 
-/// Where disks are mounted by hand and by the desktop.
+/// Where users and desktops mount disks.
 #[must_use]
 pub fn mount_dirs(system: System) -> Vec<PathBuf> {
     match system {
@@ -154,7 +154,7 @@ pub fn mount_dirs(system: System) -> Vec<PathBuf> {
     }
 }
 
-/// A directory that the environment names; a relative one would be another one for every caller.
+/// A directory named by the environment; a relative one is ignored, as it would depend on the caller.
 fn absolute_dir(variable: &str) -> Option<PathBuf> {
     std::env::var_os(variable).map(PathBuf::from).filter(|dir| dir.is_absolute())
 }

@@ -1,4 +1,4 @@
-//! Counterpart's parts. The binary calls [`main_on`] with the machine that it runs on; the tests call it with others.
+//! Counterpart's parts. The binary calls [`main_on`] with the real host; the tests call it with fake ones.
 //!
 //! The flow: argv → `cli` → [`plan::Plan`] → [`pipeline::run`] → [`outcome::Outcome`] → exit code.
 
@@ -46,17 +46,17 @@ use logging::complain;
 use outcome::Outcome;
 use process::interrupts::Interrupts;
 
-/// Parses the command line, does what it says on the host that `find_host` finds, and returns the exit code.
+/// Parses the command line, carries it out on the host returned by `find_host`, and returns the exit code.
 ///
-/// The only place where an outcome becomes an exit code.
+/// This is the only place where an outcome becomes an exit code.
 pub fn main_on(find_host: impl FnOnce() -> anyhow::Result<Host>) -> ProcessExitCode {
-    // Until it is known that there is no password, or nobody needs it any more.
+    // Until it is known that there is no password, or it is no longer needed.
     process::wipe_freed_memory(true);
     let action = cli::parse();
     process::wipe_freed_memory(action.as_ref().is_ok_and(cli::Action::may_hold_a_password));
     let code = match action {
         Err(error) => {
-            // Nothing can be done about a closed output, and the code tells enough.
+            // Nothing can be done about a closed output, and the exit code is enough.
             let _ = error.print();
             u8::try_from(error.exit_code()).unwrap_or(ExitCode::USAGE.number())
         }
@@ -85,7 +85,7 @@ pub fn main_on(find_host: impl FnOnce() -> anyhow::Result<Host>) -> ProcessExitC
     ProcessExitCode::from(code)
 }
 
-/// Does something on the host, from now on with signals heard, and returns its code.
+/// Runs an action on the host, with signal handlers installed, and returns its exit code.
 fn on(
     find_host: impl FnOnce() -> anyhow::Result<Host>,
     act: impl FnOnce(&Host, &Interrupts) -> ExitCode,
@@ -101,11 +101,11 @@ fn on(
     }
 }
 
-/// Prints what a subcommand has to say.
+/// Prints the result of a subcommand.
 fn report(done: Result<String, Refusal>) -> ExitCode {
     match done {
         Ok(text) => {
-            // A closed output must not make what was done look like a failure.
+            // A closed output must not make a success look like a failure.
             let _ = write!(
                 io::stdout(),
                 "{text}{}",
@@ -121,7 +121,7 @@ fn report(done: Result<String, Refusal>) -> ExitCode {
 }
 
 fn clone(plan: &plan::Plan, host: &Host, interrupts: &Interrupts) -> ExitCode {
-    // A panic would end with 101, which no table of ours has, and would leave the markers as they are.
+    // A panic would exit with 101, which is not documented, and leave the markers as they are.
     let run = std::panic::AssertUnwindSafe(|| pipeline::run(plan, host, interrupts));
     let outcome = std::panic::catch_unwind(run)
         .unwrap_or_else(|_| Outcome::Failed(Failure::Internal("a panic, described above".to_owned())));

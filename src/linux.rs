@@ -1,4 +1,4 @@
-//! What is particular to Linux: pure functions, compiled and tested everywhere.
+//! Everything specific to Linux: pure functions, compiled and tested everywhere.
 
 pub mod activity;
 pub mod blocked;

@@ -1,4 +1,4 @@
-//! The run's log: one file a run, and the same lines on standard output.
+//! The run's log: one file per run, and the same lines on standard output.
 
 pub mod kept;
 mod old;
@@ -28,12 +28,12 @@ use crate::fs::dir::Dir;
 use crate::process;
 use crate::sys::last_words;
 
-/// The screen: log lines go above the progress bar, if there is one.
+/// The terminal: log lines go above the progress bar, if there is one.
 #[derive(Debug, Clone, Default)]
 pub struct Screen(Arc<Mutex<Option<ProgressBar>>>);
 
 impl Screen {
-    /// Whether somebody looks at it: both outputs are a terminal.
+    /// Whether anyone is watching: both outputs are terminals.
     #[must_use]
     pub fn is_terminal() -> bool {
         io::stdout().is_terminal() && io::stderr().is_terminal()
@@ -43,23 +43,23 @@ impl Screen {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Shows how far the transfer is.
+    /// Shows the progress of the transfer.
     pub fn show(&self, percent: u64, bytes: u64, rest: &str) {
         let mut slot = self.bar();
         let bar = slot.get_or_insert_with(|| {
             let bar = ProgressBar::new(100);
-            // The template is fixed, so it cannot be wrong; the default style would do as well.
+            // The template is fixed and therefore valid; the default style would do as well.
             if let Ok(style) = ProgressStyle::with_template("{percent:>3}% [{bar:30}] {wide_msg}") {
                 bar.set_style(style.progress_chars("=> "));
             }
             bar
         });
-        // The message first: the bar is drawn at its first change, and then shows both.
+        // Set the message first: the bar is drawn at its first change, and then shows both.
         bar.set_message(format!("{}, {rest}", HumanBytes(bytes)));
         bar.set_position(percent);
     }
 
-    /// Takes the bar away.
+    /// Removes the progress bar.
     pub fn clear(&self) {
         if let Some(bar) = self.bar().take() {
             bar.finish_and_clear();
@@ -79,7 +79,7 @@ impl Screen {
     }
 }
 
-/// The log's last lines, for those who are told how a run went.
+/// The log's last lines, for reports on how a run went.
 #[derive(Debug, Clone, Default)]
 pub struct Tail(Arc<Mutex<VecDeque<String>>>);
 
@@ -102,7 +102,7 @@ impl Tail {
         kept.push_back(String::from_utf8_lossy(&line[..line.len().min(Self::LENGTH)]).into_owned());
     }
 
-    /// The lines, without their ends.
+    /// The lines, without line ends.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         self.kept().iter().cloned().collect()
@@ -112,18 +112,18 @@ impl Tail {
 /// The open log.
 #[derive(Debug)]
 pub struct Log {
-    /// Where it is written, if it can be.
+    /// Its path, if it can be written.
     pub path: Option<PathBuf>,
-    /// Where its lines are shown.
+    /// The terminal that shows its lines.
     pub screen: Screen,
-    /// Its last lines, whether it can be written or not.
+    /// Its last lines, whether or not it can be written.
     pub tail: Tail,
 }
 
 /// Opens the log in `dir` and sends every later message there.
 ///
-/// When it cannot be written the run goes on with a warning on standard error: a full system disk must not stop a
-/// clone. Of our older logs there, only so many stay that `keep` are left with this one; without a number all do.
+/// If it cannot be written, the run continues with a warning on standard error: a full system disk must not prevent a
+/// clone. Older logs there are removed until only `keep` are left, including this one; without a number all are kept.
 #[must_use]
 pub fn start(directory: &Path, now: DateTime<Local>, keep: Option<NonZeroUsize>) -> Log {
     let (screen, tail) = (Screen::default(), Tail::default());
@@ -131,7 +131,7 @@ pub fn start(directory: &Path, now: DateTime<Local>, keep: Option<NonZeroUsize>)
     let created = create(directory, now).map(|(dir, file, name)| {
         old::number(&dir, &file, &name);
         if let Some(keep) = keep {
-            // The messages of it need the log.
+            // Its messages need the log.
             to_remove = Some((dir, name.clone(), keep));
         }
         (file, directory.join(name))
@@ -164,7 +164,7 @@ pub fn start(directory: &Path, now: DateTime<Local>, keep: Option<NonZeroUsize>)
         .set_thread_level(LevelFilter::Off)
         .set_target_level(LevelFilter::Off)
         .set_location_level(LevelFilter::Off)
-        // What a library has to say is not ours, and may hold an address that is secret.
+        // Messages of libraries are not ours, and may contain a secret address.
         .add_filter_allow_str("counterpart")
         .build();
     if let Err(error) = WriteLogger::init(LevelFilter::Info, plain, writer) {
@@ -176,21 +176,21 @@ pub fn start(directory: &Path, now: DateTime<Local>, keep: Option<NonZeroUsize>)
     Log { path, screen, tail }
 }
 
-/// Whether the last line is written.
+/// Whether the last line has been written.
 static CLOSED: AtomicBool = AtomicBool::new(false);
 
-/// Writes the log's last line: whatever another thread still says after it is not logged.
+/// Writes the log's last line; whatever another thread logs after it is dropped.
 pub fn close(last: impl Display) {
     log::info!("{last}");
     CLOSED.store(true, Ordering::SeqCst);
 }
 
-/// Says on standard error what cannot be said in the log.
+/// Reports on standard error what cannot be logged.
 pub fn complain(message: &str) {
     let _ = writeln!(io::stderr(), "counterpart: {message}");
 }
 
-/// How often a name that is already taken gets another number.
+/// How many names are tried if the first is taken.
 const ATTEMPTS: u32 = 100;
 
 fn create(directory: &Path, now: DateTime<Local>) -> io::Result<(Dir, File, OsString)> {
@@ -208,7 +208,7 @@ fn create(directory: &Path, now: DateTime<Local>) -> io::Result<(Dir, File, OsSt
     Err(last)
 }
 
-/// `Mon DD HH:MM:SS Counterpart[PID]: `, made once a second: rsync may print millions of lines.
+/// `Mon DD HH:MM:SS Counterpart[PID]: `, formatted once a second: rsync may print millions of lines.
 #[derive(Default)]
 struct Start {
     second: Option<u64>,
@@ -229,7 +229,7 @@ impl Start {
     }
 }
 
-/// Puts the time before each line; each line reaches the file in one piece as soon as it is whole.
+/// Puts the time before each line, and writes each line to the file in one piece once it is complete.
 struct Lines {
     file: Option<File>,
     path: Option<PathBuf>,
@@ -251,7 +251,7 @@ impl Lines {
         whole.push(b'\n');
         self.screen.print(&whole);
         if let Some(Err(error)) = self.file.as_mut().map(|file| file.write_all(&whole)) {
-            // Said once; the screen still has every line.
+            // Reported once; the terminal still shows every line.
             last_words::set_log(None);
             self.file = None;
             let path = self.path.as_deref().unwrap_or_else(|| Path::new("?"));

@@ -1,4 +1,4 @@
-//! What is particular to macOS: pure functions, compiled and tested everywhere.
+//! Everything specific to macOS: pure functions, compiled and tested everywhere.
 
 pub mod exclusions;
 pub mod keychain;

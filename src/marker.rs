@@ -1,4 +1,4 @@
-//! The files that we leave at a destination's root: their names here, what the larger ones hold in modules of their own.
+//! The files that we leave at a destination's root: their names here, the contents of the larger ones in submodules.
 
 pub mod identity;
 pub mod stats;
@@ -7,26 +7,26 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::str::FromStr;
 
-/// The reverse-domain prefix of the files at the destination's root.
+/// The reverse-domain prefix of our files at the destination's root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prefix(String);
 
 /// The prefix of the original, and the default.
 pub const DEFAULT_PREFIX: &str = "me.jedda";
 
-/// The longest prefix, in bytes: with our suffixes and a temporary's random part a name stays under 255 bytes.
+/// The longest prefix, in bytes: with our suffixes and a random part a name stays below 255 bytes.
 const LONGEST_PREFIX: usize = 100;
 
 /// Why a prefix is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PrefixError {
-    /// Nothing was given.
+    /// It is empty.
     #[error("the prefix is empty")]
     Empty,
-    /// More than 100 bytes.
+    /// It is longer than 100 bytes.
     #[error("the prefix is longer than {LONGEST_PREFIX} bytes")]
     TooLong,
-    /// A hidden file's name would begin with two dots.
+    /// The file names would begin with two dots.
     #[error("the prefix begins with a dot")]
     LeadingDot,
     /// A character that could change which file is meant.
@@ -66,24 +66,24 @@ impl Default for Prefix {
     }
 }
 
-/// The last part of the name of the directory that holds the safety nets.
+/// The suffix of the directory with the safety nets.
 pub const SAFETY_NET: &str = "safety-net";
 
-/// Everybody may read the markers: a monitoring system does so without being root.
+/// Everyone may read the markers: a monitoring system does not run as root.
 pub const MODE: u32 = 0o644;
 
 /// One of the files that are left at the destination's root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Marker {
-    /// Exists while the clone is complete; its modification time is the completion.
+    /// Exists while the clone is complete; its modification time is that of the completion.
     Completed,
-    /// Holds the reason of the last failure, in one line.
+    /// Contains the reason of the last failure, in one line.
     Error,
-    /// Holds the statistics of the last run.
+    /// Contains the statistics of the last run.
     Statistics,
-    /// Says that this destination is a clone of ours.
+    /// Marks this destination as a clone of ours.
     Identity,
-    /// Holds all that is known of the last run, for programs.
+    /// Contains the full record of the last run, for programs.
     Record,
 }
 
@@ -91,10 +91,10 @@ impl Marker {
     /// All markers.
     pub const ALL: [Self; 5] = [Self::Completed, Self::Error, Self::Statistics, Self::Identity, Self::Record];
 
-    /// The markers that make a destination known as ours; an error alone does not.
+    /// The markers that identify a destination as ours; an error alone does not.
     pub const OWNING: [Self; 3] = [Self::Identity, Self::Completed, Self::Statistics];
 
-    /// The last part of the file's name.
+    /// The suffix of the file's name.
     #[must_use]
     pub const fn suffix(self) -> &'static str {
         match self {
@@ -108,25 +108,25 @@ impl Marker {
 }
 
 impl Prefix {
-    /// The start of every name of ours: `.PREFIX.counterpart.`
+    /// The start of all our file names: `.PREFIX.counterpart.`
     #[must_use]
     pub fn stem(&self) -> String {
         format!(".{}.counterpart.", self.0)
     }
 
-    /// The name of a marker, `.PREFIX.counterpart.completed` for one.
+    /// The name of a marker, for example `.PREFIX.counterpart.completed`.
     #[must_use]
     pub fn marker(&self, marker: Marker) -> OsString {
         OsString::from(self.stem() + marker.suffix())
     }
 
-    /// The name of the directory that holds the safety nets.
+    /// The name of the directory with the safety nets.
     #[must_use]
     pub fn safety_net(&self) -> OsString {
         OsString::from(self.stem() + SAFETY_NET)
     }
 
-    /// The name under which the keychain or the credential store keeps the password.
+    /// The name of the password in the keychain or credential store.
     #[must_use]
     pub fn service(&self) -> String {
         format!("{}.counterpart", self.0)

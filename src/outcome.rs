@@ -1,4 +1,4 @@
-//! How a run ends. The only thing that becomes an exit code.
+//! How a run ends: the only thing that becomes an exit code.
 
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
@@ -8,18 +8,18 @@ use crate::failure::Failure;
 pub enum Outcome {
     /// The clone is complete.
     Completed,
-    /// The clone is complete, but for files that vanished from the source while it was read.
+    /// The clone is complete, except for files that vanished from the source meanwhile.
     Vanished,
-    /// A test run: nothing was changed.
+    /// It was a test run: nothing was changed.
     TestRun,
-    /// The destination was not there, which was allowed.
+    /// The destination was missing, which was allowed.
     Skipped,
     /// The run failed.
     Failed(Failure),
 }
 
 impl Outcome {
-    /// The documented exit code of this end.
+    /// The documented exit code of this outcome.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
@@ -31,11 +31,11 @@ impl Outcome {
     }
 }
 
-/// In which way a clone is complete.
+/// How complete a clone is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Completion {
     /// Everything is there.
     Whole,
-    /// But for files that were deleted from the source while it was read: no moment had all of them.
+    /// Files that vanished from the source meanwhile are missing: at no single moment did all of them exist.
     Vanished,
 }

@@ -19,7 +19,7 @@ pub fn load(host: &Host, interrupts: &Interrupts, prefix: &Prefix) -> Result<Sec
     }
 }
 
-/// Stores a password in the place of an earlier one, and says where.
+/// Stores a password, replacing an earlier one, and returns where.
 pub fn save(
     host: &Host,
     interrupts: &Interrupts,
@@ -33,7 +33,7 @@ pub fn save(
     }
 }
 
-/// Deletes the stored password; false when there was none.
+/// Deletes the stored password; false if there was none.
 pub fn delete(host: &Host, interrupts: &Interrupts, prefix: &Prefix) -> Result<bool, StoreError> {
     match host.platform {
         Platform::MacOs(_) => keychain::delete(host, interrupts, &prefix.service()),

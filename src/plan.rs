@@ -1,4 +1,4 @@
-//! What was decided: validated, immutable, and free of the command line's parser.
+//! What a run is to do: validated, immutable, and independent of the command-line parser.
 
 pub mod ping_url;
 pub mod schedule;
@@ -12,7 +12,7 @@ use ping_url::Address;
 use crate::marker::Prefix;
 use crate::secret::Once;
 
-/// Everything that one run of the clone has to know. Paths are absolute.
+/// Everything one run of a clone needs to know. Paths are absolute.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// The directory whose contents are cloned.
@@ -21,15 +21,15 @@ pub struct Plan {
     pub destination: PathBuf,
     /// The user's exclusion patterns, in rsync's syntax.
     pub exclude_from: Option<PathBuf>,
-    /// Back the servers up first, with the password from here.
+    /// Back up servers first, with the password from here.
     pub backup: Option<BackupPassword>,
-    /// Where the server backup goes, instead of the default directory.
+    /// The directory for the server backup, instead of the default one.
     pub backup_dir: Option<PathBuf>,
     /// Run before the clone.
     pub pre_script: Option<PathBuf>,
     /// Run after a successful clone.
     pub post_script: Option<PathBuf>,
-    /// Names the files that are left at the destination.
+    /// The prefix of the files left at the destination.
     pub prefix: Prefix,
     /// Only show what would change.
     pub test_run: bool,
@@ -37,44 +37,44 @@ pub struct Plan {
     pub rsync: Option<PathBuf>,
     /// The log directory, instead of the default one.
     pub log_dir: Option<PathBuf>,
-    /// How many logs stay, this run's included; none is ever removed without a number.
+    /// How many logs are kept, including this run's; all if `None`.
     pub keep_logs: Option<NonZeroUsize>,
-    /// The first clone may delete what the destination holds, and the destination may be another one than it was.
+    /// The first clone may delete what the destination contains, and the destination may have changed.
     pub adopt: bool,
     /// The source may have lost most of its entries since the last complete clone.
     pub allow_shrink: bool,
     /// Do not check beforehand whether the clone fits.
     pub no_space_check: bool,
-    /// The destination may be a plain directory where disks are mounted otherwise.
+    /// The destination may be a plain directory where disks are usually mounted.
     pub allow_folder: bool,
     /// A failing script fails the run.
     pub strict_scripts: bool,
     /// Clone without root.
     pub allow_non_root: bool,
-    /// How often the transfer is tried again when its failure may pass.
+    /// How often the transfer is retried after a transient failure.
     pub retries: u32,
-    /// The pause before another attempt.
+    /// The pause before a retry.
     pub retry_wait: Duration,
-    /// How long rsync may do nothing before it is given up; for ever without a time.
+    /// How long rsync may do nothing before it is killed; `None` waits forever.
     pub stall_timeout: Option<Duration>,
-    /// Files that vanish during the clone do not change its exit code.
+    /// Files that vanish during the clone do not affect its exit code.
     pub vanished_ok: bool,
-    /// The file for Prometheus' textfile collector.
+    /// The file for Prometheus's textfile collector.
     pub metrics_file: Option<PathBuf>,
-    /// Told when the run begins and how it ended.
+    /// The address to ping when the run begins and ends.
     pub ping: Option<Address>,
     /// Run after a failure.
     pub on_error: Option<PathBuf>,
-    /// A destination that is not there makes no failure.
+    /// A missing destination is not a failure.
     pub skip_if_missing: bool,
-    /// Keep what the clone deletes or overwrites, for so many days.
+    /// Keep what the clone deletes or overwrites, for this many days.
     pub safety_net: Option<u32>,
 }
 
-/// Where the password of a server backup comes from.
+/// The source of the server backup's password.
 #[derive(Debug, Clone)]
 pub enum BackupPassword {
-    /// From the command line, to be taken by the phase that finds the password.
+    /// From the command line; the phase that needs the password takes it.
     Given(Once),
     /// From the system's keychain or credential store.
     Stored,

@@ -1,5 +1,5 @@
-//! The one door for starting other programs: an absolute path, an argument vector and never a shell, a chosen
-//! environment, a process group of its own, both pipes drained with bounded memory, signals passed on.
+//! The only way to start other programs: an absolute path, an argument vector and never a shell, a chosen environment,
+//! a separate process group, both pipes drained with bounded memory, signals passed on.
 
 mod abandon;
 pub mod background;
@@ -21,59 +21,59 @@ pub use command::{Command, End, Line, Stream, tool_environment};
 use drain::drain;
 use interrupts::Interrupts;
 
-/// Overwrites a secret in our own arguments, where the system lets us.
+/// Overwrites a secret in our own arguments, if the system allows it.
 pub fn hide_argument(secret: &Secret) {
     crate::sys::hide_argument(secret.expose());
 }
 
-/// From now on memory is overwritten before it is freed, so that no copy of a password stays in it, or no longer.
+/// Turns overwriting of freed memory on or off: no copy of a password shall stay in it.
 ///
-/// The command line, the parser and the pipes of other programs copy a password without our doing.
+/// The command line, its parser and the pipes of other programs copy a password without our doing.
 pub fn wipe_freed_memory(wipes: bool) {
     crate::sys::wipe_freed_memory(wipes);
 }
 
-/// How it ended, or that it was ended.
+/// How a child ended, or that it was killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Guarded {
-    /// In this way.
+    /// It ended like this.
     Ended(End),
-    /// It was killed because its guard gave it up.
+    /// It was killed because its guard gave up on it.
     GivenUp {
-        /// Not even SIGKILL has ended all of it within [`LAST_WAIT`]: it waits for a device.
+        /// Not even SIGKILL ended all of it within [`LAST_WAIT`]: it is waiting for a device.
         left_behind: bool,
     },
 }
 
-/// Watches over a child that may wait for ever.
+/// Watches a child that may wait forever.
 pub trait Guard {
-    /// Whether this process group, which has printed something since the last call or not, is to be given up.
+    /// Whether to give up on this process group; `has_printed` says whether it printed anything since the last call.
     fn gives_up(&mut self, group: i32, has_printed: bool) -> bool;
 
-    /// Whether any process of the group is still there.
+    /// Whether any process of the group still exists.
     fn is_alive(&self, group: i32) -> bool;
 }
 
-/// How long a killed child is waited for: nothing ends a process that waits for a dead device.
+/// How long to wait for a killed child: nothing ends a process that waits for a dead device.
 pub const LAST_WAIT: Duration = Duration::from_secs(5);
 
-/// What a tool printed and how it ended.
+/// The output of a tool and how it ended.
 #[derive(Debug)]
 pub struct Captured {
     /// Its end.
     pub end: End,
-    /// Standard output, cut at the limit.
+    /// Standard output, truncated at the limit.
     pub out: Vec<u8>,
-    /// Standard error, cut at the limit.
+    /// Standard error, truncated at the limit.
     pub err: Vec<u8>,
 }
 
-/// The most that is kept of each output of a tool, in bytes.
+/// How much of each output of a tool is kept, in bytes.
 const CAPTURE_LIMIT: usize = 1 << 20;
 
-/// Runs a small tool and keeps what it prints, up to 1 MiB of each stream; it is killed after `limit`.
+/// Runs a small tool and captures up to 1 MiB of each output; it is killed after `limit`.
 ///
-/// Errors when it cannot be started or takes longer than `limit` (`TimedOut`).
+/// Errors if it cannot be started or takes longer than `limit` (`TimedOut`).
 pub fn capture(command: &Command, interrupts: &Interrupts, limit: Duration) -> io::Result<Captured> {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let mut deadline = Deadline(Instant::now() + limit);
@@ -93,7 +93,7 @@ pub fn capture(command: &Command, interrupts: &Interrupts, limit: Duration) -> i
     }
 }
 
-/// Gives a child up at a moment that was set beforehand.
+/// Gives up on a child at a fixed time.
 struct Deadline(Instant);
 
 impl Guard for Deadline {
@@ -106,7 +106,7 @@ impl Guard for Deadline {
     }
 }
 
-/// Never gives a child up.
+/// Never gives up on a child.
 struct Trust;
 
 impl Guard for Trust {
@@ -119,10 +119,10 @@ impl Guard for Trust {
     }
 }
 
-/// Runs a program, hands on its output line by line as it comes, and waits for its end.
+/// Runs a program, passes on its output line by line as it arrives, and waits for it to end.
 ///
-/// SIGINT, SIGTERM and SIGHUP that reach us are passed on to its whole process group. Errors when it cannot be
-/// started or its pipes cannot be read.
+/// SIGINT, SIGTERM and SIGHUP that reach us are forwarded to its whole process group. Errors if it cannot be started or
+/// its pipes cannot be read.
 pub fn stream(
     command: &Command,
     interrupts: &Interrupts,
@@ -134,7 +134,7 @@ pub fn stream(
     }
 }
 
-/// The same, until `guard` gives the child up: then its whole group is killed, and left behind if that does not end it.
+/// The same, until `guard` gives up on the child: its group is killed, and abandoned if that does not end it.
 pub fn stream_guarded(
     command: &Command,
     interrupts: &Interrupts,
@@ -164,7 +164,7 @@ fn drive(
     drained.map(|_| Guarded::GivenUp { left_behind })
 }
 
-/// Kills the child's whole group and says whether that has ended it in time.
+/// Kills the child's whole group and returns whether it ended in time.
 fn kill(child: &mut Child, interrupts: &Interrupts, guard: &dyn Guard) -> io::Result<bool> {
     let group = interrupts.child_group();
     interrupts.stop_child();
@@ -182,12 +182,12 @@ fn kill(child: &mut Child, interrupts: &Interrupts, guard: &dyn Guard) -> io::Re
     Ok(true)
 }
 
-/// A child that never reads must not block us, so its input is written by a thread that ends with the pipe.
+/// A child that never reads must not block us, so a thread writes its input and ends with the pipe.
 fn feed(child: &mut Child, input: &[u8]) {
     if let Some(mut pipe) = child.stdin.take() {
         let input = Zeroizing::new(input.to_vec());
         std::thread::spawn(move || {
-            // A child that does not want its input is no failure; what it makes of that is in its exit code.
+            // A child that does not read its input has not failed; its exit code decides.
             let _ = pipe.write_all(&input);
         });
     }

@@ -1,13 +1,13 @@
-//! What is known of a run when it is over, as monitoring reads it: plain data that becomes JSON.
+//! Everything known about a finished run, for monitoring: plain data that is written as JSON.
 //!
-//! Names and paths are text as people see it (see `shown`): nothing in it can forge a line or drive a terminal.
+//! Names and paths are escaped for display (see `shown`): nothing in them can forge a line or control a terminal.
 
 pub mod prometheus;
 
 use chrono::{DateTime, Local, SecondsFormat};
 use serde::{Deserialize, Serialize};
 
-/// The version of this form; a reader refuses a later one.
+/// The version of the schema; a reader rejects later ones.
 pub const SCHEMA: u32 = 1;
 
 /// How many warnings and failing paths are kept.
@@ -19,16 +19,16 @@ pub const MOST_LINES: usize = 20;
 pub enum Status {
     /// The clone is complete.
     Success,
-    /// The clone is complete, and somebody should look at something.
+    /// The clone is complete, but something needs attention.
     Warning,
-    /// There is no complete clone of this run.
+    /// This run made no complete clone.
     Failed,
-    /// The destination was not there, and that was allowed.
+    /// The destination was missing, which was allowed.
     Skipped,
 }
 
 impl Status {
-    /// Each of them.
+    /// All of them.
     pub const ALL: [Self; 4] = [Self::Success, Self::Warning, Self::Failed, Self::Skipped];
 
     /// The word for it.
@@ -52,10 +52,10 @@ impl Status {
     }
 }
 
-/// A moment, for people and for programs.
+/// A point in time, for people and for programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moment {
-    /// Local time with its offset, by RFC 3339.
+    /// Local time with its UTC offset, in RFC 3339 format.
     pub rfc3339: String,
     /// Seconds since 1970.
     pub epoch: i64,
@@ -83,17 +83,17 @@ pub struct Rsync {
     pub path: String,
     /// Its version.
     pub version: String,
-    /// The options of a clone that it does not have.
+    /// The options of a clone that it lacks.
     pub dropped_options: Vec<String>,
     /// How often the transfer was started.
     pub attempts: u32,
-    /// The exit code of the last transfer, if it ended by itself.
+    /// The exit code of the last transfer, if it exited.
     pub exit_code: Option<i32>,
     /// The signal that killed the last transfer.
     pub signal: Option<i32>,
 }
 
-/// Entries by their kind.
+/// Entries by type.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kinds {
     /// Regular files.
@@ -109,42 +109,42 @@ pub struct Kinds {
     pub special: u64,
 }
 
-/// What rsync counted. A value is missing where this rsync does not print it; `rsync::statistics` reads them.
+/// What rsync counted. A value is `None` if this rsync does not print it; `rsync::statistics` parses them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statistics {
     /// Entries of every kind in the source.
     pub files: Option<u64>,
-    /// Entries made at the destination that were not there before; 3.1.0 and later.
+    /// Entries created at the destination; 3.1.0 and later.
     pub created: Option<u64>,
     /// Entries deleted at the destination; 3.1.0 and later.
     pub deleted: Option<u64>,
     /// Files whose contents were copied.
     pub transferred: Option<u64>,
-    /// The size of all regular files, by each of their names, and symbolic links in the source, in bytes.
+    /// The size of all regular files, counting each hard link, and symbolic links in the source, in bytes.
     pub total_size: Option<u64>,
-    /// The whole size of the files whose contents were copied, in bytes.
+    /// The full size of the files whose contents were copied, in bytes.
     pub transferred_size: Option<u64>,
-    /// Bytes that had to be sent to make the changed files anew.
+    /// Literal data: bytes that had to be sent to update the changed files.
     pub literal: Option<u64>,
-    /// Bytes of the changed files that the destination had already.
+    /// Matched data: bytes of the changed files that the destination already had.
     pub matched: Option<u64>,
-    /// Distinct regions of 4 KiB of files that were written, which are no blocks of the disk; rsync 3.5.1 and later.
+    /// Distinct 4 KiB regions of files that were written, which are not disk blocks; rsync 3.5.1 and later.
     pub touched_blocks: Option<u64>,
-    /// [`Statistics::files`] by their kind; this and the next two 3.1.0 and later.
+    /// [`Statistics::files`] by type; this and the next two 3.1.0 and later.
     pub files_by_kind: Option<Kinds>,
-    /// [`Statistics::created`] by their kind.
+    /// [`Statistics::created`] by type.
     pub created_by_kind: Option<Kinds>,
-    /// [`Statistics::deleted`] by their kind.
+    /// [`Statistics::deleted`] by type.
     pub deleted_by_kind: Option<Kinds>,
-    /// The size of the list of files, in bytes.
+    /// The size of the file list, in bytes.
     pub list_size: Option<u64>,
-    /// How long rsync took to make the list, in milliseconds.
+    /// How long rsync took to generate the file list, in milliseconds.
     pub list_generation_ms: Option<u64>,
-    /// How long rsync took to send the list, in milliseconds.
+    /// How long rsync took to transfer the file list, in milliseconds.
     pub list_transfer_ms: Option<u64>,
-    /// Bytes from the reading to the writing side of rsync, its own talk included.
+    /// Bytes from rsync's reading to its writing side, including the protocol's own.
     pub sent: Option<u64>,
-    /// Bytes from the writing to the reading side of rsync.
+    /// Bytes from rsync's writing to its reading side.
     pub received: Option<u64>,
 }
 
@@ -155,13 +155,13 @@ pub struct Script {
     pub which: String,
     /// Its path.
     pub path: String,
-    /// Its exit code, if it ended by itself.
+    /// Its exit code, if it exited.
     pub exit_code: Option<i32>,
     /// The signal that killed it.
     pub signal: Option<i32>,
 }
 
-/// What a list holds beyond the lines that were kept.
+/// The first lines of a list, and how many more there are.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lines {
     /// The first twenty.
@@ -171,7 +171,7 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Adds a line, or counts it.
+    /// Keeps a line, or counts it.
     pub fn push(&mut self, line: String) {
         if self.first.len() < MOST_LINES {
             self.first.push(line);
@@ -187,19 +187,19 @@ impl Lines {
     }
 }
 
-/// What a tree holds, by our own count.
+/// What a tree contains, by our own count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// Entries of every kind.
     pub entries: u64,
-    /// Bytes of the contents of its files, holes apart; what has several names counts once. Earlier versions kept none.
+    /// Bytes of file contents, holes excluded and hard-linked files counted once. Earlier versions recorded none.
     pub bytes: Option<u64>,
 }
 
 /// A whole run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// The version of this form.
+    /// The version of the schema.
     pub schema: u32,
     /// The version of Counterpart.
     pub counterpart: String,
@@ -209,7 +209,7 @@ pub struct Record {
     pub system: String,
     /// What was cloned.
     pub source: String,
-    /// Where to.
+    /// The destination.
     pub destination: String,
     /// The prefix of our files there.
     pub prefix: String,
@@ -219,21 +219,21 @@ pub struct Record {
     pub exit_code: u8,
     /// Why it failed.
     pub reason: Option<String>,
-    /// What somebody should look at though the run succeeded.
+    /// What needs attention although the run succeeded.
     pub warnings: Lines,
     /// When it began.
     pub started: Moment,
     /// When it ended.
     pub ended: Moment,
-    /// How long it took, in seconds, by a clock that nobody sets.
+    /// How long it took, in seconds, by a monotonic clock.
     pub seconds: f64,
-    /// How long its phases took, in their order.
+    /// How long each phase took, in order.
     pub phases: Vec<Phase>,
     /// The rsync, if one was found.
     pub rsync: Option<Rsync>,
-    /// What it counted, if it told.
+    /// What rsync counted, if it printed that.
     pub statistics: Option<Statistics>,
-    /// What the source held by our own count, if the run came so far; earlier versions have no such field.
+    /// What the source contained by our own count, if the run got that far; earlier versions lack the field.
     #[serde(default)]
     pub census: Option<Totals>,
     /// The scripts that ran.

@@ -1,4 +1,4 @@
-//! `counterpart restore`: brings back what a clone with `--safety-net` has deleted or overwritten.
+//! `counterpart restore`: restores what a clone with `--safety-net` deleted or overwrote.
 
 mod listing;
 mod nets;
@@ -32,7 +32,7 @@ use crate::rsync::diagnostics::Diagnostics;
 use place::Place;
 use wanted::Wanted;
 
-/// Does what was asked for.
+/// Runs the subcommand.
 pub fn run(args: &RestoreArgs, host: &Host, interrupts: &Interrupts) -> Result<(), Refusal> {
     let wanted = args.paths.iter().map(|path| Wanted::read(path)).collect::<Result<Vec<_>, Refusal>>()?;
     let nets = Nets::open(args)?;
@@ -58,7 +58,7 @@ pub fn run(args: &RestoreArgs, host: &Host, interrupts: &Interrupts) -> Result<(
         command.inherit.push(to.descriptor);
         let names = [(&from.path, stock.dir().path()), (&to.path, target.path())];
         let copied = copy(&command, interrupts, &target, &names);
-        // What was copied is given its name even if the rest could not be.
+        // Files that were copied are renamed into place even if others failed.
         for found in of_net {
             let (path, name) = (found.wanted, found.name());
             let is_there = place.put(&name)?;
@@ -72,7 +72,7 @@ pub fn run(args: &RestoreArgs, host: &Host, interrupts: &Interrupts) -> Result<(
     Ok(())
 }
 
-/// The directory that is copied to.
+/// The directory to restore to.
 fn target(args: &RestoreArgs, nets: &Nets) -> Result<Dir, Refusal> {
     let path = args.to.clone().unwrap_or_default();
     let unusable = |why: &str| {
@@ -86,7 +86,7 @@ fn target(args: &RestoreArgs, nets: &Nets) -> Result<Dir, Refusal> {
     Ok(dir)
 }
 
-/// Nothing that exists is overwritten, and no two things go to one name.
+/// Ensures that nothing existing is overwritten, and that no two files get the same name.
 fn refuse_overwriting(found: &[Found<'_>], target: &Dir) -> Result<(), Refusal> {
     for (at, each) in found.iter().enumerate() {
         let name = each.name();
@@ -109,7 +109,7 @@ fn refuse_overwriting(found: &[Found<'_>], target: &Dir) -> Result<(), Refusal> 
     Ok(())
 }
 
-/// Runs rsync; in what it prints each of these paths is shown as the other one, by which people know it.
+/// Runs rsync; in its output each of these paths is replaced by the other, which the user knows.
 fn copy(
     command: &Command,
     interrupts: &Interrupts,
@@ -146,7 +146,7 @@ fn copy(
     }
 }
 
-/// A line with one path in it instead of another, wherever that ends as a part of a path does.
+/// Replaces a path in a line where it is complete or followed by further components.
 fn replace(line: &[u8], from: &Path, to: &Path) -> Vec<u8> {
     let (from, to) = (from.as_os_str().as_bytes(), to.as_os_str().as_bytes());
     let (mut replaced, mut rest) = (Vec::with_capacity(line.len()), line);

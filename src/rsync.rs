@@ -1,4 +1,4 @@
-//! What is known about rsync: pure functions from what it prints to what it means, and from choices to arguments.
+//! What is known about rsync: pure functions that parse its output and build its arguments.
 
 pub mod arguments;
 pub mod capabilities;

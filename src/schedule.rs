@@ -1,4 +1,4 @@
-//! `counterpart schedule`: has launchd or systemd make a clone, shows how that stands, and takes it back.
+//! `counterpart schedule`: has launchd or systemd make clones, shows the state of a schedule, and removes it.
 
 mod check;
 mod files;
@@ -21,7 +21,7 @@ use crate::process::tool_environment;
 use crate::schedule::scheduler::Scheduler;
 use files::File;
 
-/// Does what was asked for, and returns what to print.
+/// Runs the subcommand, and returns what to print.
 pub fn run(action: &Action, host: &Host, interrupts: &Interrupts) -> Result<String, Refusal> {
     let scheduler = Scheduler { host, interrupts };
     match action {
@@ -139,7 +139,7 @@ impl Scheduler<'_> {
         }
     }
 
-    /// The files of a schedule that must be there.
+    /// The files of a schedule, which must exist.
     fn existing(&self, name: &Name) -> Result<Vec<File>, Refusal> {
         let names = match self.host.platform {
             Platform::Linux => systemd::file_names(name),
@@ -152,7 +152,7 @@ impl Scheduler<'_> {
         Ok(found)
     }
 
-    /// The names of all schedules, in order.
+    /// The names of all schedules, sorted.
     fn names(&self) -> Result<Vec<Name>, Refusal> {
         let name_of = match self.host.platform {
             Platform::Linux => crate::linux::systemd::name_of,
@@ -177,7 +177,7 @@ impl Scheduler<'_> {
         }
     }
 
-    /// What is said after an installation.
+    /// The report on an installation.
     fn told(&self, job: &Job, files: &[File], state: &State) -> String {
         let (name, next) = (&job.name, upcoming(state.loaded, state.next.clone()));
         let list =
@@ -199,7 +199,7 @@ impl Scheduler<'_> {
     }
 }
 
-/// The job that is to be installed.
+/// The job to install.
 fn job_of(install: &Install) -> Result<Job, Refusal> {
     let unwritable = |why: String| Refusal::new(format!("The path of this program cannot be used: {why}."));
     let program = std::env::current_exe().map_err(|error| unwritable(display::reason(&error)))?;

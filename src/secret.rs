@@ -1,11 +1,11 @@
-//! A secret: redacted when shown, zeroed when dropped, and without a way into an argument or an environment.
+//! A secret: redacted when displayed, zeroed on drop, and impossible to put into an argument or environment.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use zeroize::{Zeroize as _, Zeroizing};
 
-/// The longest password, in bytes: every store keeps it whole and every prompt takes it.
+/// The longest password, in bytes: every store preserves it and every prompt accepts it.
 pub const LONGEST: usize = 1000;
 
 /// A password.
@@ -13,32 +13,32 @@ pub const LONGEST: usize = 1000;
 pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
-    /// Takes over the bytes.
+    /// Takes ownership of the bytes.
     #[must_use]
     pub fn new(bytes: Vec<u8>) -> Self {
         Self(Zeroizing::new(bytes))
     }
 
-    /// The bytes, for the one who hands them to a program's standard input or a library.
+    /// The bytes, for passing to a program's standard input or a library.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
 
-    /// The text, where the bytes are one.
+    /// The text, if the bytes are valid UTF-8.
     #[must_use]
     pub fn expose_text(&self) -> Option<&str> {
         std::str::from_utf8(&self.0).ok()
     }
 
-    /// Whether there is nothing in it.
+    /// Whether it is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Why it cannot serve as a password, as the end of a sentence: what cannot be typed again when something is to be
-    /// restored would lock its owner out.
+    /// Why it is not usable as a password, as the end of a sentence: one that cannot be typed again for a restore would
+    /// lock its owner out.
     #[must_use]
     pub fn objection(&self) -> Option<&'static str> {
         if self.is_empty() {
@@ -54,7 +54,7 @@ impl Secret {
         text.contains(char::is_control).then_some("holds a control character, which no prompt takes")
     }
 
-    /// Takes one line end away, as a file or a pipe has behind its only line.
+    /// Removes one trailing line end, as a file or pipe with a single line has.
     pub fn strip_line_end(&mut self) {
         if self.0.last() == Some(&b'\n') {
             if let Some(last) = self.0.last_mut() {
@@ -71,18 +71,18 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A secret that is handed over once: whoever takes it has the only one.
+/// A secret that is handed over once: the taker holds the only copy.
 #[derive(Debug, Clone)]
 pub struct Once(Arc<Mutex<Option<Secret>>>);
 
 impl Once {
-    /// Keeps a secret until it is taken.
+    /// Stores a secret until it is taken.
     #[must_use]
     pub fn new(secret: Secret) -> Self {
         Self(Arc::new(Mutex::new(Some(secret))))
     }
 
-    /// The secret, the first time.
+    /// The secret, on the first call only.
     #[must_use]
     pub fn take(&self) -> Option<Secret> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()

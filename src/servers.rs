@@ -1,4 +1,4 @@
-//! What servers of directories and databases say and are asked: pure functions, tested on captured output.
+//! The input and output of directory and database servers: pure functions, tested on captured output.
 
 pub mod line_starts;
 pub mod macos_server;

@@ -15,7 +15,7 @@ fn unusable(error: &StoreError) -> Refusal {
     Refusal(ExitCode::NO_PASSWORD, format!("The password store cannot be used: {error}."))
 }
 
-/// Does what was asked for, and returns what to print.
+/// Runs the subcommand, and returns what to print.
 pub fn run(args: &SetpassArgs, host: &Host, interrupts: &Interrupts) -> Result<String, Refusal> {
     if !host.is_root() {
         let why = "setpass must be run as root: the password is stored for the whole system.";
@@ -45,9 +45,9 @@ fn refused(sentence: &str) -> Refusal {
     Refusal(ExitCode::USAGE, sentence.to_owned())
 }
 
-/// One line; its end is no part of the password, and everything else is.
+/// Reads one line; its end is not part of the password, but everything else is.
 fn from_standard_input() -> Result<Secret, Refusal> {
-    // Room for all of it from the start: a vector that grows would leave copies behind.
+    // Allocate the full size at once: a growing vector would leave copies behind.
     let most = LONGEST + 2;
     let mut bytes = Vec::with_capacity(most);
     let read = io::stdin().lock().take(u64::try_from(most).unwrap_or(0)).read_to_end(&mut bytes);

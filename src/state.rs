@@ -1,6 +1,6 @@
-//! What this machine remembers of its destinations: one small file each, in a directory of ours.
+//! This machine's state of its destinations: one small file each, in a directory of ours.
 //!
-//! A destination that is unplugged can so be checked, and a failure that could not be written to it is still seen.
+//! So a disconnected destination can be checked, and a failure that could not be written to it is still visible.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -20,56 +20,56 @@ use crate::record::{Moment, Record, SCHEMA, Totals};
 /// The most that is read of a state file, in bytes; ours have a few thousand.
 const LARGEST: u64 = 1 << 20;
 
-/// Everybody may read what we know, as monitoring does without root.
+/// Everyone may read the state, as monitoring does without root.
 const MODE: u32 = 0o644;
 
-/// How many disks may take turns at one destination; the one that was not seen for the longest time is forgotten.
+/// How many disks may alternate at one destination; the one not seen for the longest time is forgotten.
 const MOST_DISKS: usize = 64;
 
 /// How many other spellings of a destination are kept.
 const MOST_SPELLINGS: usize = 16;
 
-/// How the name of each state file ends.
+/// The suffix of state file names.
 const ENDING: &str = ".json";
 
-/// What is known of one destination under one prefix.
+/// The state of one destination with one prefix.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct State {
-    /// The version of this form.
+    /// The version of the schema.
     pub schema: u32,
-    /// The destination's path without links and `..`, as shown.
+    /// The destination's path without links and `..`, escaped.
     pub destination: String,
     /// The prefix of our files there.
     pub prefix: String,
-    /// Other spellings that have led to it, as shown: a link on a disk that is not mounted cannot be followed.
+    /// Other spellings that have led to it, escaped: a link on an unmounted disk cannot be followed.
     #[serde(default)]
     pub spellings: Vec<String>,
-    /// The last run, whatever became of it; without the names of files, as everybody may read it.
+    /// The last run, whatever its outcome; without file names, as everyone may read it.
     pub last: Option<Record>,
-    /// The last run that made a complete clone; without the names of files, too.
+    /// The last run that made a complete clone; also without file names.
     pub last_success: Option<Record>,
-    /// The disks that were accepted as this destination, the last one that was seen at the end.
+    /// The disks that were accepted as this destination, the most recently seen last.
     #[serde(default)]
     pub disks: Vec<Disk>,
 }
 
-/// A disk, or a directory of one, that was accepted as a destination.
+/// A disk, or a directory on one, that was accepted as a destination.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disk {
-    /// The id that the destination bears.
+    /// The destination's id.
     pub id: String,
-    /// The UUID of its filesystem, where it is known.
+    /// The UUID of its filesystem, if known.
     pub filesystem: Option<String>,
-    /// Where that filesystem was mounted, as shown.
+    /// Where that filesystem was mounted, escaped.
     pub mount_point: String,
-    /// The machine that was cloned, by its name.
+    /// The name of the machine that was cloned.
     pub host: String,
-    /// What was cloned: a path, as shown.
+    /// The path that was cloned, escaped.
     pub source: String,
-    /// The UUID of the source's filesystem, where it is known.
+    /// The UUID of the source's filesystem, if known.
     #[serde(default)]
     pub source_filesystem: Option<String>,
-    /// Where that filesystem was mounted, as shown.
+    /// Where that filesystem was mounted, escaped.
     #[serde(default)]
     pub source_mount_point: Option<String>,
     /// What the source held at the last complete clone to this disk.
@@ -96,7 +96,7 @@ impl State {
         }
     }
 
-    /// Keeps a disk that was accepted just now in mind, as the last of all; what is known of it already stays known.
+    /// Records a disk that was just accepted, as the most recent one; what is known about it is kept.
     pub fn see(&mut self, mut disk: Disk) {
         if let Some(at) = self.disks.iter().position(|known| known.id == disk.id) {
             let known = self.disks.remove(at);
@@ -110,7 +110,7 @@ impl State {
         self.disks.push(disk);
     }
 
-    /// Takes over what an earlier version kept under another spelling of the same destination.
+    /// Takes over what an earlier version stored under another spelling of the same destination.
     fn absorb(&mut self, earlier: Self) {
         let at = |run: &Option<Record>| run.as_ref().map(|run| run.ended.epoch);
         let known = std::mem::take(&mut self.disks);
@@ -127,7 +127,7 @@ impl State {
         }
     }
 
-    /// Reads what [`Store::save`] wrote. Errors when it is damaged or of a later form; never panics.
+    /// Parses what [`Store::save`] wrote. Errors if it is damaged or has a later schema; never panics.
     pub fn parse(bytes: &[u8]) -> io::Result<Self> {
         let state: Self = serde_json::from_slice(bytes).map_err(io::Error::other)?;
         if state.schema > SCHEMA {
@@ -150,10 +150,10 @@ impl Store {
         Self { directory: directory.to_owned() }
     }
 
-    /// The state of a destination; `None` when nothing is known of it.
+    /// The state of a destination; `None` if nothing is known.
     ///
-    /// It is found by the destination's one name; else by the spelling that was given, as earlier versions kept it, or
-    /// as one that has led there before.
+    /// It is found by the destination's resolved path; else by the given spelling, under which earlier versions stored
+    /// it, or by a spelling that has led there before.
     pub fn load(&self, location: &Location, prefix: &Prefix) -> io::Result<Option<State>> {
         let known = self.read(&name(&location.resolved, prefix))?;
         let earlier = if location.given == location.resolved {
@@ -171,13 +171,13 @@ impl Store {
                 Ok(Some(State { destination, ..earlier }))
             }
             (Some(known), None) => Ok(Some(known)),
-            // Where a link was followed just now, it alone says what is meant.
+            // If a link was just followed, only its target counts.
             (None, None) if location.is_lexical() => self.by_spelling(location, prefix),
             (None, None) => Ok(None),
         }
     }
 
-    /// Keeps the state of a destination, in one step, and under its one name only.
+    /// Stores the state of a destination atomically, under its resolved path only.
     pub fn save(&self, location: &Location, prefix: &Prefix, state: &State) -> io::Result<()> {
         let given = display::path(&location.given).to_string();
         let mut state = state.clone();
@@ -206,17 +206,17 @@ impl Store {
         }
     }
 
-    /// A destination behind a link of a disk that is not mounted: the only thing known of it is its spelling.
+    /// For a destination behind a link on an unmounted disk, of which only the spelling is known.
     fn by_spelling(&self, location: &Location, prefix: &Prefix) -> io::Result<Option<State>> {
         let (given, prefix) = (display::path(&location.given).to_string(), prefix.to_string());
         let start = stem(&location.given);
         let mut found = None;
         for (path, state) in self.all()? {
-            // Only links above the last part are followed, so the name begins alike.
+            // Only links above the last component are followed, so the name starts the same way.
             if !path.file_name().is_some_and(|name| name.as_bytes().starts_with(start.as_bytes())) {
                 continue;
             }
-            // A file that cannot be read might be the one that is meant.
+            // An unreadable file might be the one in question.
             let state = state?;
             if state.prefix == prefix && state.spellings.contains(&given) {
                 found = Some(state);
@@ -225,8 +225,8 @@ impl Store {
         Ok(found)
     }
 
-    /// Every state file, in the order of their names, with what it holds or why it cannot be read. Errors when the
-    /// directory cannot be read; one that is not there holds nothing.
+    /// Every state file, sorted by name, with its contents or why it cannot be read. Errors if the directory cannot be
+    /// read; a missing one is empty.
     pub fn all(&self) -> io::Result<Vec<(PathBuf, io::Result<State>)>> {
         let entries = match std::fs::read_dir(&self.directory) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -247,7 +247,7 @@ impl Store {
     }
 }
 
-/// The last part of the path for people, and a digest of path and prefix, which tells all of them apart.
+/// The path's last component, for people, and a digest of path and prefix, which makes the name unique.
 fn name(destination: &Path, prefix: &Prefix) -> OsString {
     let mut digest = Sha256::new();
     digest.update(destination.as_os_str().as_bytes());
@@ -350,7 +350,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (store, prefix) = (Store::new(dir.path()), Prefix::default());
         let spelled = Location::unresolved(Path::new("/srv/../backup"));
-        // As an earlier version kept it.
+        // As stored by an earlier version.
         let raw = Location { resolved: spelled.given.clone(), ..spelled.clone() };
         let mut old = State::new(&raw.given, &prefix);
         old.see(disk("a", Some("u")));
@@ -380,7 +380,7 @@ mod tests {
         assert_eq!(found.destination, "/mnt/disk/real/clone");
         store.save(&gone, &prefix, &found).unwrap();
         assert_eq!(store.all().unwrap().len(), 1);
-        // A link that leads elsewhere now is another destination.
+        // A link that now leads elsewhere is another destination.
         let moved = Location::found(given, b"/mnt/other/clone".to_vec());
         assert_eq!(store.load(&moved, &prefix).unwrap(), None);
     }

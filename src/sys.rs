@@ -1,4 +1,4 @@
-//! The only file with `unsafe`: what std and nix offer no safe call for.
+//! The only file with `unsafe`: calls for which std and nix offer no safe wrapper.
 #![allow(unsafe_code, reason = "each use says why it is sound")]
 
 pub mod last_words;
@@ -11,10 +11,10 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Whether our caller had this signal ignored, as `nohup` does with SIGHUP.
+/// Whether our caller has this signal ignored, as `nohup` does with SIGHUP.
 pub fn is_ignored(signal: i32) -> bool {
     let mut action = std::mem::MaybeUninit::<nix::libc::sigaction>::uninit();
-    // SAFETY: with a null second argument the call changes nothing; it fills `action`, which is large enough, when it
+    // SAFETY: with a null second argument the call changes nothing; it fills `action`, which is large enough, if it
     // returns 0, and only then is it read.
     unsafe {
         nix::libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) == 0
@@ -22,15 +22,15 @@ pub fn is_ignored(signal: i32) -> bool {
     }
 }
 
-/// Has a signal ignored from now on.
+/// Ignores a signal from now on.
 pub fn ignore(signal: i32) {
-    // SAFETY: to ignore a signal installs no code of ours that could run at a bad moment.
+    // SAFETY: ignoring a signal installs no code of ours that could run at a bad moment.
     unsafe {
         nix::libc::signal(signal, nix::libc::SIG_IGN);
     }
 }
 
-/// The processor time, in nanoseconds, and the bytes moved to and from disks, of all processes of a group together.
+/// The total CPU time, in nanoseconds, and bytes of disk I/O of all processes in a group.
 #[cfg(target_vendor = "apple")]
 #[must_use]
 pub fn group_usage(group: i32) -> Option<(u64, u64)> {
@@ -43,7 +43,7 @@ pub fn group_usage(group: i32) -> Option<(u64, u64)> {
     let mut usage = (0_u64, 0_u64);
     for number in numbers.into_iter().take(count) {
         let mut info = std::mem::MaybeUninit::<nix::libc::rusage_info_v2>::zeroed();
-        // SAFETY: the call fills a structure of the version that is named, which `info` is; zeroed it is valid as well.
+        // SAFETY: the call fills a structure of the version given, the type of `info`; all zeros are valid as well.
         let info = unsafe {
             if nix::libc::proc_pid_rusage(number, nix::libc::RUSAGE_INFO_V2, info.as_mut_ptr().cast()) != 0 {
                 continue;
@@ -56,14 +56,14 @@ pub fn group_usage(group: i32) -> Option<(u64, u64)> {
     Some(usage)
 }
 
-/// Linux tells it in `/proc`.
+/// Linux reports this in `/proc`.
 #[cfg(not(target_vendor = "apple"))]
 #[must_use]
 pub fn group_usage(_group: i32) -> Option<(u64, u64)> {
     None
 }
 
-/// Lets the log's last line be written when a fault or the want of memory ends the process.
+/// Has the log's last line written if a fault or lack of memory ends the process.
 pub fn speak_when_aborted() {
     use nix::libc::{SIGABRT, SIGFPE, SIGILL, SIGSYS, SIGTRAP};
     let handler = on_abort as extern "C" fn(i32);
@@ -77,25 +77,25 @@ pub fn speak_when_aborted() {
 
 extern "C" fn on_abort(signal: i32) {
     crate::sys::last_words::say(signal, &mut |descriptor, text| {
-        // SAFETY: the call reads as many bytes as `text` has; a descriptor that is closed gives an error.
+        // SAFETY: the call reads as many bytes as `text` has; a closed descriptor yields an error.
         unsafe { nix::libc::write(descriptor, text.as_ptr().cast(), text.len()) };
     });
-    // SAFETY: no destructor and no code of anybody else runs any more.
+    // SAFETY: no destructor and no foreign code runs after this.
     unsafe { nix::libc::_exit(128 + signal) }
 }
 
-/// Writes a small file of this name to a directory's disk and removes it, in a process of its own: whether that has come to
-/// its end in time, well or not. Nothing ends a process that waits for a dead disk, so it may be left behind.
+/// Writes a small file of this name to a directory's disk and removes it, in a separate process; returns whether that
+/// finished in time, successfully or not. Nothing ends a process that waits for a dead disk, so it may be left behind.
 pub fn can_write(dir: impl AsFd, name: &CStr, patience: Duration) -> bool {
     let dir = dir.as_fd().as_raw_fd();
-    // SAFETY: the child of this threaded process only makes system calls, with a descriptor and a string that it has
-    // copies of, and ends by `_exit`: it allocates nothing and takes no lock.
+    // SAFETY: the child of this threaded process only makes system calls, with its own copies of a descriptor and a
+    // string, and ends with `_exit`: it allocates nothing and takes no lock.
     let child = unsafe {
         match nix::libc::fork() {
             0 => {
-                // The terminal's signals are for us: a handler of ours that ran there would count them twice.
+                // The terminal's signals are for us: handled in the child as well, they would count twice.
                 nix::libc::setpgid(0, 0);
-                // Nobody who waits for the end of our output shall wait for this process.
+                // A reader waiting for our output to end must not wait for this process.
                 for standard in 0..FIRST {
                     nix::libc::close(standard);
                 }
@@ -124,7 +124,7 @@ pub fn can_write(dir: impl AsFd, name: &CStr, patience: Duration) -> bool {
             Err(_) => return false,
         }
         if Instant::now() > deadline {
-            // It goes when the disk lets it.
+            // It ends when the disk lets it.
             let _ = nix::sys::signal::kill(child, nix::sys::signal::Signal::SIGKILL);
             return false;
         }
@@ -132,8 +132,8 @@ pub fn can_write(dir: impl AsFd, name: &CStr, patience: Duration) -> bool {
     }
 }
 
-/// The signals that end a process without a word, apart from SIGINT, SIGTERM, SIGHUP, from SIGPIPE, which the runtime
-/// ignores, and from those that a fault of the program itself raises.
+/// The signals that silently end a process, except SIGINT, SIGTERM, SIGHUP, SIGPIPE, which the runtime ignores, and
+/// those raised by faults of the program itself.
 #[cfg(target_os = "linux")]
 pub fn ending_signals() -> Vec<i32> {
     use nix::libc::{
@@ -144,17 +144,17 @@ pub fn ending_signals() -> Vec<i32> {
     named.into_iter().chain(SIGRTMIN()..=SIGRTMAX()).collect()
 }
 
-/// Elsewhere there are fewer of them.
+/// Other systems have fewer of them.
 #[cfg(not(target_os = "linux"))]
 pub fn ending_signals() -> Vec<i32> {
     use nix::libc::{SIGALRM, SIGPROF, SIGQUIT, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU};
     vec![SIGALRM, SIGPROF, SIGQUIT, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU]
 }
 
-/// Overwrites every place in our own arguments that holds `secret`, so that the list of processes shows it no more.
+/// Overwrites every occurrence of `secret` in our own arguments, so that it disappears from the process list.
 #[cfg(target_os = "linux")]
 pub fn hide_argument(secret: &[u8]) {
-    // The kernel tells where the arguments are: the 48th and 49th field, counted behind the name in parentheses.
+    // The kernel reports where the arguments are: fields 48 and 49, counted from after the name in parentheses.
     let fields_of = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let mut fields =
         fields_of.rsplit_once(") ").map(|(_, rest)| rest.split(' ').skip(45)).into_iter().flatten();
@@ -163,9 +163,9 @@ pub fn hide_argument(secret: &[u8]) {
     if secret.is_empty() || from == 0 || to <= from {
         return;
     }
-    // SAFETY: the kernel has put our arguments there, in writable memory of the stack's own mapping that lives as long
-    // as the process; the runtime has copied what it needs, no other reference to these bytes is held, and the length
-    // is the kernel's own.
+    // SAFETY: the kernel put our arguments there, in writable memory of the stack's own mapping that lives as long as
+    // the process; the runtime has copied what it needs, no other reference to these bytes is held, and the length is
+    // the kernel's own.
     let arguments = unsafe {
         std::slice::from_raw_parts_mut(std::ptr::with_exposed_provenance_mut::<u8>(from), to - from)
     };
@@ -179,11 +179,11 @@ pub fn hide_argument(secret: &[u8]) {
 /// On Apple's systems the arguments are reached through the C runtime.
 #[cfg(target_vendor = "apple")]
 pub fn hide_argument(secret: &[u8]) {
-    // SAFETY: both calls return pointers that are valid as long as the process lives.
+    // SAFETY: both calls return pointers that are valid for the life of the process.
     let (count, arguments) = unsafe { (*nix::libc::_NSGetArgc(), *nix::libc::_NSGetArgv()) };
     for index in 0..usize::try_from(count).unwrap_or(0) {
-        // SAFETY: the array has `count` pointers to strings that end with a zero byte, all of them writable; nothing
-        // else holds a reference to them while this function runs.
+        // SAFETY: the array has `count` pointers to writable, NUL-terminated strings; nothing else holds a reference to
+        // them while this function runs.
         let argument = unsafe {
             let text = *arguments.add(index);
             std::slice::from_raw_parts_mut(text.cast::<u8>(), nix::libc::strlen(text))
@@ -196,18 +196,18 @@ pub fn hide_argument(secret: &[u8]) {
     }
 }
 
-/// The first descriptor that is not standard input, output or error.
+/// The first descriptor after standard input, output and error.
 const FIRST: i32 = 3;
 
-/// Has every descriptor but the standard ones closed when this process becomes another program.
+/// Marks every descriptor except the standard ones close-on-exec.
 ///
-/// Ours are opened so; those that our caller has left open are not, and 1,300 of them hang every rsync before 3.5.0.
-/// `end` is one more than the highest that was open before, for kernels that know no other way than one by one.
+/// Ours are opened that way; those inherited from our caller are not, and 1,300 of them hang every rsync before 3.5.0.
+/// `end` is one more than the highest open one, for kernels that can only do it one by one.
 fn close_on_exec(end: i32) {
     #[cfg(target_os = "linux")]
     {
         let (first, last) = (FIRST.unsigned_abs(), nix::libc::c_uint::MAX);
-        // SAFETY: the call takes three numbers and changes nothing but the flags of descriptors.
+        // SAFETY: the call takes three numbers and changes only flags of descriptors.
         let done = unsafe {
             nix::libc::syscall(nix::libc::SYS_close_range, first, last, nix::libc::CLOSE_RANGE_CLOEXEC)
         };
@@ -216,14 +216,14 @@ fn close_on_exec(end: i32) {
         }
     }
     for descriptor in FIRST..end {
-        // SAFETY: F_SETFD changes nothing but a flag; a number that is not open gives an error.
+        // SAFETY: F_SETFD changes only a flag; a number that is not open yields an error.
         unsafe {
             nix::libc::fcntl(descriptor, nix::libc::F_SETFD, nix::libc::FD_CLOEXEC);
         }
     }
 }
 
-/// The most descriptors that are gone through one by one.
+/// How many descriptors are processed one by one at most.
 const MOST: i32 = 1 << 20;
 
 /// One more than the highest open descriptor.
@@ -233,12 +233,12 @@ fn end_of_descriptors() -> i32 {
     numbers.max().map_or(MOST, |highest| highest.saturating_add(1).min(MOST))
 }
 
-/// Lets the child die with us where the system can do that, run in `namespace`, and keep these descriptors open, the lock
-/// among them, and no others.
+/// Makes the child die with us where the system supports that, run in `namespace`, and keep only these descriptors
+/// open, including the lock.
 ///
-/// Without the first, a killed Counterpart would leave an rsync that goes on deleting; without the second, the next
-/// run could begin beside it on systems that cannot do the first. A signal that we ignore for ourselves is not ignored for
-/// the child.
+/// Without the first, a killed Counterpart would leave an rsync that goes on deleting; without the lock, the next run
+/// could start beside it on systems that do not support the first. Signals that we ignore for ourselves are not ignored
+/// in the child.
 pub fn prepare_child<'a>(
     command: &mut Command,
     namespace: Option<&OwnedFd>,
@@ -248,7 +248,7 @@ pub fn prepare_child<'a>(
     let end = end_of_descriptors();
     #[cfg(target_os = "linux")]
     let namespace = namespace.map(|namespace| namespace.as_fd().as_raw_fd());
-    // There are none elsewhere.
+    // Other systems have none.
     #[cfg(not(target_os = "linux"))]
     let _ = namespace;
     #[cfg(target_os = "linux")]
@@ -268,24 +268,24 @@ pub fn prepare_child<'a>(
             }
         }
         close_on_exec(end);
-        // SAFETY: the default action of a signal is no code of ours.
+        // SAFETY: the default action of a signal runs no code of ours.
         unsafe {
             nix::libc::signal(nix::libc::SIGXFSZ, nix::libc::SIG_DFL);
         }
         for kept in &kept {
-            // SAFETY: the descriptor belongs to an `OwnedFd` of the parent that outlives the spawn, and the child
-            // has its own copy of it; nothing here closes it.
+            // SAFETY: the descriptor belongs to an `OwnedFd` of the parent that outlives the spawn, and the child has
+            // its own copy of it; nothing here closes it.
             let kept = unsafe { std::os::fd::BorrowedFd::borrow_raw(*kept) };
             nix::fcntl::fcntl(kept, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty()))?;
         }
         Ok(())
     };
-    // SAFETY: the closure makes only system calls that are async-signal-safe (prctl, getppid, setns, chdir, close_range,
-    // fcntl, signal); it allocates nothing, takes no lock and touches no memory but its captured integers.
+    // SAFETY: the closure makes only async-signal-safe system calls (prctl, getppid, setns, chdir, close_range, fcntl,
+    // signal); it allocates nothing, takes no lock and touches no memory except its captured integers.
     unsafe { command.pre_exec(prepare) };
 }
 
-/// The system's allocator, which can be told to leave nothing behind in what is freed.
+/// The system's allocator, which can be told to wipe memory when it is freed.
 struct Wiping;
 
 #[global_allocator]
@@ -293,12 +293,12 @@ static ALLOCATOR: Wiping = Wiping;
 
 static WIPES: AtomicBool = AtomicBool::new(false);
 
-/// From now on memory is overwritten before it is freed, or no longer.
+/// Turns overwriting of freed memory on or off.
 pub fn wipe_freed_memory(wipes: bool) {
     WIPES.store(wipes, Ordering::SeqCst);
 }
 
-/// Overwrites a block that is about to be freed. The writes are volatile, as nobody reads what they leave.
+/// Overwrites a block that is about to be freed. The writes are volatile, because nothing reads the result.
 ///
 /// # Safety
 ///
@@ -310,11 +310,11 @@ unsafe fn wipe(block: *mut u8, size: usize) {
     }
 }
 
-// SAFETY: every block comes from the system's allocator with the layout that was asked for, and goes back to it with the
-// same one; in between only bytes of blocks that the caller has given up are written.
+// SAFETY: every block comes from the system's allocator with the requested layout, and is returned to it with the same
+// one; in between only bytes of blocks that the caller has released are written.
 unsafe impl GlobalAlloc for Wiping {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: what the caller promises of the layout is what the system's allocator wants.
+        // SAFETY: the caller's guarantees about the layout are what the system's allocator requires.
         unsafe { System.alloc(layout) }
     }
 
@@ -324,7 +324,7 @@ unsafe impl GlobalAlloc for Wiping {
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the caller gives up a block of this layout that came from here, so from the system's allocator.
+        // SAFETY: the caller releases a block of this layout that came from here, and thus from the system's allocator.
         unsafe {
             if WIPES.load(Ordering::Relaxed) {
                 wipe(block, layout.size());
@@ -335,11 +335,11 @@ unsafe impl GlobalAlloc for Wiping {
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         if !WIPES.load(Ordering::Relaxed) {
-            // SAFETY: what the caller promises is what the system's allocator wants.
+            // SAFETY: the caller's guarantees are what the system's allocator requires.
             return unsafe { System.realloc(block, layout, size) };
         }
-        // SAFETY: the caller promises that `size` is not zero and does not overflow with this alignment; both blocks are
-        // valid for the smaller of the two sizes and are not the same; the old one is given up as in `dealloc`.
+        // SAFETY: the caller guarantees that `size` is not zero and does not overflow with this alignment; both blocks
+        // are valid for the smaller of the two sizes and distinct; the old one is released as in `dealloc`.
         unsafe {
             let moved = System.alloc(Layout::from_size_align_unchecked(size, layout.align()));
             if !moved.is_null() {
@@ -351,27 +351,27 @@ unsafe impl GlobalAlloc for Wiping {
     }
 }
 
-/// Whether the key of an encrypted directory is there.
+/// Whether the key of an encrypted directory is present.
 #[cfg(target_os = "linux")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Key {
-    /// It is.
+    /// It is present.
     Present,
-    /// It is not, or it is being taken away.
+    /// It is missing, or being removed.
     Absent,
-    /// The kernel does not know: it may be one that belongs to a process.
+    /// The kernel does not know: it may be a key that belongs to a process.
     Unknown,
 }
 
-/// Asks the kernel for the key of a directory that fscrypt encrypts.
+/// Asks the kernel for the key of a directory encrypted with fscrypt.
 ///
-/// Errors where that is none, and before Linux 5.4.
+/// Errors for any other directory, and before Linux 5.4.
 #[cfg(target_os = "linux")]
 pub fn encryption_key(directory: &OwnedFd) -> nix::Result<Key> {
     use fscrypt::{KeySpecifier, KeyStatus, Policy};
     let mut policy = Policy { size: 24, version: 0, settings: [0; 3], rest: [0; 20] };
-    // SAFETY: the descriptor is open; the argument is a struct of the kernel's own form, in which it writes no more than
-    // the 24 bytes behind `size` that `size` allows, and which outlives the call.
+    // SAFETY: the descriptor is open; the argument is a struct in the kernel's own layout, which outlives the call and
+    // in which it writes no more than the 24 bytes after `size` that `size` allows.
     unsafe { fscrypt::get_policy(directory.as_raw_fd(), &raw mut policy)? };
     let mut key = KeySpecifier { kind: 0, reserved: 0, name: [0; 32] };
     match policy.version {
@@ -391,7 +391,7 @@ pub fn encryption_key(directory: &OwnedFd) -> nix::Result<Key> {
     unsafe { fscrypt::get_key_status(directory.as_raw_fd(), &raw mut status)? };
     Ok(match (status.status, policy.version) {
         (2, _) => Key::Present,
-        // Such a key may be in the keyring of a process, where the kernel finds it all the same.
+        // Such a key may be in a process's keyring, where the kernel still finds it.
         (_, 0) => Key::Unknown,
         _ => Key::Absent,
     })
@@ -426,12 +426,12 @@ mod fscrypt {
         pub more: [u32; 15],
     }
 
-    // The size in this number is that of the fixed part alone.
+    // The size encoded in this number is that of the fixed part only.
     nix::ioctl_readwrite_bad!(get_policy, nix::request_code_readwrite!(b'f', 22, 9), Policy);
     nix::ioctl_readwrite!(get_key_status, b'f', 26, KeyStatus);
 }
 
-/// What the filesystem of an open file tells of a property, such as `_PC_CASE_SENSITIVE`, which nix has no name for.
+/// A property reported by the filesystem of an open file, such as `_PC_CASE_SENSITIVE`, for which nix has no name.
 #[cfg(not(target_os = "linux"))]
 pub fn property(file: &std::fs::File, name: i32) -> Option<u64> {
     // SAFETY: the descriptor is open, and the call touches no memory of ours.

@@ -1,4 +1,4 @@
-//! The tests' own tools, tested: the fidelity audit, the trees and the disks. They need root.
+//! Tests of the tests' own tools: the fidelity audit, the trees and the disks. They need root.
 #![cfg(target_os = "linux")]
 
 mod copies;

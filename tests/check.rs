@@ -1,4 +1,4 @@
-//! `counterpart check`: checked by itself, by its streams and codes, and by the monitoring systems that run it.
+//! `counterpart check`: tested alone, by its output and exit codes, and through the monitoring systems that run it.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
 mod hostile;

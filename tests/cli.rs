@@ -1,4 +1,4 @@
-//! Drives the built binary with the real rsync on real files; one file a phase or contract below `cli/`.
+//! Runs the built binary with the real rsync on real files; one file per phase or contract below `cli/`.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
 mod adoption;

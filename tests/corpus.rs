@@ -1,5 +1,5 @@
-//! What the fuzzer has found worth keeping, in `tests/fixtures/fuzz`, and mutations of it: no parser ever panics, and what
-//! `tests/fuzz/parsers.rs` asserts of each holds.
+//! The inputs kept from fuzzing, in `tests/fixtures/fuzz`, and mutations of them: no parser ever panics, and all
+//! assertions of `tests/fuzz/parsers.rs` hold.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
 #[path = "fuzz/parsers.rs"]

@@ -1,6 +1,6 @@
-//! The doctor: what it tells, that it tells what a clone then does, and that it changes nothing.
+//! The doctor: what it reports, that a clone then behaves accordingly, and that it changes nothing.
 //!
-//! Each test moves its thread into a network namespace of its own, so that no server of this machine is found.
+//! Each test moves its thread into a separate network namespace, so that no server of this machine is found.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
 mod patient;

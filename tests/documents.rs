@@ -1,4 +1,4 @@
-//! What the documents say is true: tables, lists, paths, links, commands and the example are held against the program.
+//! The documents are correct: tables, lists, paths, links, commands and the example are checked against the program.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
 mod commands;

@@ -1,4 +1,4 @@
-//! The check of the faults, checked: it notices each kind of loss and each false claim.
+//! Tests of the evidence on faults: it detects each kind of loss and each false claim.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 

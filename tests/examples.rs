@@ -1,5 +1,4 @@
-//! The files in `examples/` are promises: each one is parsed, checked or run here, with real tools wherever there
-//! are any.
+//! The files in `examples/` are promises: each one is parsed, checked or run here, with real tools where available.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;

@@ -1,5 +1,5 @@
-//! The matrix of faults: what goes wrong before, during and after a clone, on real filesystems that fill up, break or go
-//! away. Each row is run, checked by one and the same check, and told in a table at the end. Needs root.
+//! The matrix of faults: what goes wrong before, during and after a clone, on real filesystems that fill up, break or
+//! disappear. Each row is run, checked by the same code, and reported in a table at the end. Needs root.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 #![cfg_attr(
     not(target_os = "linux"),

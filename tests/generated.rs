@@ -1,4 +1,4 @@
-//! The man pages and the completions below `examples/` are what the program prints.
+//! The man pages and completions below `examples/` match the program's output.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
 use std::collections::BTreeMap;

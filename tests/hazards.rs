@@ -1,4 +1,4 @@
-//! Hazards that would cost data: directories reached by another way.
+//! Hazards that would cost data: directories reached by another path.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
 use std::fs;

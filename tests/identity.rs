@@ -1,4 +1,4 @@
-//! Whether the destination is the one it was: real disks on loop devices that are swapped, unmounted and copied.
+//! Whether the destination is the same one as before: real disks on loop devices, swapped, unmounted and copied.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
 mod scene;

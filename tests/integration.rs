@@ -1,4 +1,4 @@
-//! Every test but the matrix of faults: one program, with a module for each area. `tests/README.md` says what each covers.
+//! Every test except the matrix of faults: one program, with a module for each area. `tests/README.md` lists them.
 
 mod support;
 

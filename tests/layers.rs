@@ -1,4 +1,4 @@
-//! The order of the layers and other rules of the house, kept by reading the source.
+//! The order of the layers and other rules of the code base, checked by reading the source.
 #![allow(clippy::unwrap_used, reason = "a source that cannot be read has failed")]
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,4 @@
-//! Names that are linked in the clone and separate at the source, of which rsync itself would make one file. Needs root.
+//! Names that are hard-linked in the clone but separate in the source, which rsync would make one file. Needs root.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 

@@ -1,5 +1,5 @@
-//! A tree that changes at random between clones, audited after each. `COUNTERPART_SEED` repeats a run; without it each
-//! run is another one, and tells its seed. `COUNTERPART_ROUNDS` makes it longer. Needs root.
+//! A tree that changes randomly between clones, audited after each. `COUNTERPART_SEED` repeats a run; without it each
+//! run differs and prints its seed. `COUNTERPART_ROUNDS` makes it longer. Needs root.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 

@@ -1,4 +1,4 @@
-//! What a run leaves for those who look at it: the record, the metrics, the pings, and what scripts are told.
+//! How a run is reported: the record, the metrics, the pings, and the variables of scripts.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 

@@ -1,4 +1,4 @@
-//! What a clone deletes or overwrites is kept, and comes back as it was: real rsyncs on real filesystems. Needs root.
+//! What a clone deletes or overwrites is kept and can be restored exactly: real rsyncs on real filesystems. Needs root.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 

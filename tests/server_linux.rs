@@ -1,7 +1,7 @@
-//! The server backup of a Linux server, with real servers on sockets of their own.
+//! The server backup of a Linux server, with real servers on their own sockets.
 //!
-//! Each test moves its thread into a network namespace of its own, and everything that it starts with it: so the
-//! product finds this test's servers and no other's.
+//! Each test moves its thread, and everything it starts, into a separate network namespace, so that the product finds
+//! only this test's servers.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
 mod attacks;

@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Code shared by the tests.
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 

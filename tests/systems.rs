@@ -1,4 +1,4 @@
-//! Systems and rsyncs that this machine is not or has not: Macs by fake tools, other rsyncs by real and by fake ones.
+//! Systems and rsyncs that this machine does not have: Macs with fake tools, other rsyncs with real and fake ones.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 

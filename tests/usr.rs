@@ -1,4 +1,4 @@
-//! A clone of a real `/usr`, some hundred thousand files, is the same in every property.
+//! A clone of a real `/usr`, some hundred thousand files, is identical in every property.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
 use crate::support::audit;

@@ -1,5 +1,5 @@
-//! Source and destination as rsync sees them: exactly the directories that were checked, with nothing mounted on top. Needs
-//! root.
+//! Source and destination as rsync sees them: exactly the directories that were checked, without anything mounted on
+//! them. Needs root.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 

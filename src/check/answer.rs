@@ -1,5 +1,5 @@
-//! What a monitoring system is told, by the monitoring-plugins guidelines: a status, a line in words with performance
-//! data, and further lines.
+//! The output for a monitoring system, by the monitoring-plugins guidelines: a status, a summary with performance data,
+//! and further lines.
 
 use std::fmt::Write as _;
 
@@ -7,11 +7,11 @@ use crate::check::limits::Limits;
 use crate::check::status::{Figures, Finding, Status};
 use crate::display;
 
-/// The longest sentence on the first line, in characters: what carries the answer may cut it, and the performance
-/// data stand behind. The whole sentence is below then.
+/// The longest summary on the first line, in characters: a monitoring system may truncate the line, and the performance
+/// data come after the summary. The full text then follows below.
 const LONGEST: usize = 400;
 
-/// The whole answer to one or more clones, each with its name; the status is the worst of them.
+/// The complete output for one or more clones, each with its name; the status is the worst of them.
 #[must_use]
 pub fn answer(finding: &[(String, Finding)], limits: Limits) -> (Status, String) {
     let status = finding.iter().fold(Status::Ok, |worst, (_, ending)| worst.worse(ending.status));
@@ -25,7 +25,7 @@ pub fn answer(finding: &[(String, Finding)], limits: Limits) -> (Status, String)
     (status, text)
 }
 
-/// An answer in words only.
+/// Output without performance data.
 #[must_use]
 pub fn plain(status: Status, sentence: &str) -> String {
     compose(status, sentence, "", std::iter::empty())
@@ -49,7 +49,7 @@ fn compose(status: Status, sentence: &str, performance: &str, lines: impl Iterat
     text
 }
 
-/// What came from a file must not begin another line or the performance data.
+/// Text from a file must not start another line or the performance data.
 fn harmless(text: &str) -> String {
     display::line(text.as_bytes()).to_string().replace('|', "\\#174")
 }
@@ -89,7 +89,7 @@ fn performance(finding: &[(String, Finding)], limits: Limits) -> String {
     data.join(" ")
 }
 
-/// `label=value[unit];warning;critical;minimum` for each number that is known.
+/// `label=value[unit];warning;critical;minimum` for each known number.
 fn of_one(figures: &Figures, stem: &str, limits: Limits) -> Vec<String> {
     let age = figures.age.map(|age| format!("age={age}s;{};{};0", limits.warning, limits.critical));
     let duration = figures.duration.map(|seconds| format!("duration={:.3}s;;;0", seconds.max(0.0)));
@@ -110,7 +110,7 @@ fn of_one(figures: &Figures, stem: &str, limits: Limits) -> Vec<String> {
     .collect()
 }
 
-/// A name as a label that needs no quotes and means nothing to what draws the graphs.
+/// A name as a label that needs no quoting and has no special meaning to graphing tools.
 fn label(name: &str) -> String {
     let is_plain = |character: char| character.is_ascii_alphanumeric() || "/.-_".contains(character);
     name.chars().map(|character| if is_plain(character) { character } else { '_' }).collect()
@@ -118,7 +118,7 @@ fn label(name: &str) -> String {
 
 fn unique(label: String, taken: &[String]) -> String {
     let is_free = |label: &String| !taken.contains(&format!("{label}_"));
-    // One more than there are others is enough.
+    // One number more than there are other labels is enough.
     let numbered = (2..=taken.len() + 1).map(|number| format!("{label}_{number}"));
     std::iter::once(label.clone()).chain(numbered).find(is_free).unwrap_or(label)
 }

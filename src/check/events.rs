@@ -1,21 +1,21 @@
-//! The last success and the last failure of a clone, found among all that tells of them.
+//! The last success and the last failure of a clone, from every source that records them.
 
 use crate::check::markers::Markers;
 use crate::marker::stats::StatsFile;
 use crate::record::{Record, Status};
 use crate::state::State;
 
-/// A filesystem may keep times to two seconds only.
+/// Some filesystems store times to two seconds only.
 const COARSE: i64 = 2;
 
 /// A complete clone.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Success<'a> {
-    /// When it was completed, in seconds since 1970.
+    /// When it finished, in seconds since 1970.
     pub at: i64,
-    /// The run that made it, where it is known.
+    /// The run that made it, if known.
     pub record: Option<&'a Record>,
-    /// Its statistics, where they are known.
+    /// Its statistics, if known.
     pub statistics: Option<&'a StatsFile>,
 }
 
@@ -32,26 +32,26 @@ impl Success<'_> {
 pub struct Failure<'a> {
     /// When it failed, in seconds since 1970.
     pub at: i64,
-    /// Why, in words.
+    /// Why.
     pub reason: &'a str,
-    /// The run, where it is known.
+    /// The run, if known.
     pub record: Option<&'a Record>,
 }
 
-/// What is known of a clone's runs.
+/// What is known about a clone's runs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct History<'a> {
     /// The last success.
     pub success: Option<Success<'a>>,
-    /// The last failure, if no success has followed it.
+    /// The last failure, unless a success has followed it.
     pub failure: Option<Failure<'a>>,
-    /// Whether anything at all tells of a run.
+    /// Whether there is a trace of any run.
     pub was_begun: bool,
 }
 
 impl<'a> History<'a> {
-    /// Puts together what the markers and this machine's memory tell. A success later than `latest` has a wrong time, and
-    /// outweighs neither a failure nor another success.
+    /// Combines the markers with this machine's state. A success later than `latest` has a wrong time, and overrides
+    /// neither a failure nor another success.
     #[must_use]
     pub fn of(markers: Option<&'a Markers>, state: Option<&'a State>, latest: i64) -> Self {
         let last = state.and_then(|state| state.last.as_ref());
@@ -75,8 +75,8 @@ fn is_success(record: &Record) -> bool {
     }
 }
 
-/// The later one of what the markers and the memory tell; of the same run the marker's, whose time is the completion itself,
-/// while the run went on until the post-clone script had ended.
+/// The later success of markers and state. For the same run the marker's wins: its time is that of the completion
+/// itself, while the run lasted until the post-clone script ended.
 fn last_success<'a>(
     markers: Option<&'a Markers>,
     state: Option<&'a State>,
@@ -99,7 +99,7 @@ fn of_good_run(record: &Record) -> Success<'_> {
     Success { at: record.ended.epoch, record: Some(record), statistics: None }
 }
 
-/// `.completed`; while a run is under way it is gone, and the statistics are those of the run before.
+/// `.completed`; during a run it is missing, and the statistics are those of the previous run.
 fn marked_success<'a>(markers: &'a Markers, records: &[&'a Record]) -> Option<Success<'a>> {
     let file = markers.statistics.present();
     let of = |at: i64| Success {
@@ -120,7 +120,7 @@ fn made(record: &Record, at: i64) -> bool {
     record.started.epoch.saturating_sub(COARSE) <= at && at <= record.ended.epoch.saturating_add(COARSE)
 }
 
-/// What is beyond all times of files is no time.
+/// A number beyond the range of file times is not a time.
 fn completed(file: &StatsFile) -> Option<i64> {
     file.completed.and_then(|time| i64::try_from(time).ok())
 }
@@ -130,12 +130,12 @@ fn tells_of(file: &StatsFile, at: i64) -> bool {
     completed(file).is_some_and(is_in_time) && file.exit_code.is_none_or(is_complete)
 }
 
-/// 0, and 24, after which only what vanished is missing. The original wrote no code.
+/// 0, or 24, where only vanished files are missing. The original wrote no code.
 fn is_complete(code: u64) -> bool {
     matches!(code, 0 | 24)
 }
 
-/// What one source says of the last run: by itself it knows the order of its runs, whatever the clocks did.
+/// What one source says about the last run: each source knows the order of its own runs, whatever the clocks did.
 #[derive(Debug, Clone, Copy, Default)]
 struct Verdicts<'a> {
     /// The last run failed.
@@ -160,7 +160,7 @@ fn of_state(state: &State) -> Verdicts<'_> {
     Verdicts { failure: None, success }
 }
 
-/// An error removes the completion and a completion the error; the original could leave both.
+/// An error removes the completion marker and a completion the error marker; the original could leave both.
 fn of_markers<'a>(markers: &'a Markers, records: &[&'a Record]) -> Verdicts<'a> {
     let failed = |record: &&Record| record.outcome == Status::Failed;
     let error = markers.error.present().map(|marker| Failure {
@@ -178,7 +178,7 @@ fn of_markers<'a>(markers: &'a Markers, records: &[&'a Record]) -> Verdicts<'a> 
     }
 }
 
-/// The failure of one source, unless the other knows of a success after it.
+/// The failure from one source, unless the other has a success after it.
 fn last_failure<'a>(here: Verdicts<'a>, there: Verdicts<'a>, latest: i64) -> Option<Failure<'a>> {
     let stands = |failure: &Failure<'_>, rival: Option<i64>| {
         rival.is_none_or(|success| success <= failure.at || success > latest)
@@ -187,7 +187,7 @@ fn last_failure<'a>(here: Verdicts<'a>, there: Verdicts<'a>, latest: i64) -> Opt
     later(here_stands, there.failure.filter(|failure| stands(failure, here.success)))
 }
 
-/// The later of two; of the same second the second, which knows more.
+/// The later of two; in the same second the second one, which has more detail.
 fn later<'a>(one: Option<Failure<'a>>, other: Option<Failure<'a>>) -> Option<Failure<'a>> {
     [one, other].into_iter().flatten().reduce(|best, next| if next.at >= best.at { next } else { best })
 }

@@ -1,4 +1,4 @@
-//! What the markers at a destination say. Only this touches the destination, in a process that may be left hanging.
+//! Reads a destination's markers. Only this module touches the destination, in a process that may hang.
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -17,27 +17,27 @@ use crate::marker::stats::StatsFile;
 use crate::marker::{Marker, Prefix};
 use crate::record::{Record, SCHEMA};
 
-/// The most that is read of a marker, in bytes; ours have a few thousand at most.
+/// The most that is read of a marker, in bytes; ours are a few thousand at most.
 const LARGEST: u64 = 1 << 20;
 
-/// The most that an answer may have, in bytes: each mark once, escaped.
+/// The largest answer, in bytes: each marker once, escaped.
 pub const LARGEST_ANSWER: u64 = 16 << 20;
 
-/// A file that may be there.
+/// A file that may exist.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Found<T> {
-    /// There is none.
+    /// It does not exist.
     Absent,
-    /// It is there, and says this.
+    /// It exists and contains this.
     Present(T),
-    /// It is there and cannot be read, for this reason.
+    /// It exists but cannot be read, for this reason.
     Damaged(String),
-    /// It is there and not meant for this user.
+    /// It exists but this user may not read it.
     Barred,
 }
 
 impl<T> Found<T> {
-    /// What it says.
+    /// Its contents.
     pub fn present(&self) -> Option<&T> {
         match self {
             Self::Present(content) => Some(content),
@@ -45,7 +45,7 @@ impl<T> Found<T> {
         }
     }
 
-    /// Whether there is no such file at all.
+    /// Whether the file does not exist.
     pub fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)
     }
@@ -72,11 +72,11 @@ impl<T> Found<T> {
 pub struct ErrorMark {
     /// When it was written, in seconds since 1970.
     pub at: i64,
-    /// Its first line, as shown.
+    /// Its first line, escaped.
     pub reason: String,
 }
 
-/// The markers of one prefix in a directory.
+/// The markers with one prefix in a directory.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Markers {
     /// When the clone was completed, in seconds since 1970.
@@ -85,44 +85,44 @@ pub struct Markers {
     pub error: Found<ErrorMark>,
     /// The statistics of the last run.
     pub statistics: Found<StatsFile>,
-    /// The last run in all detail.
+    /// The full record of the last run.
     pub record: Found<Record>,
-    /// Whether the directory is known as a clone.
+    /// Whether the directory is marked as a clone.
     pub identity: Found<()>,
 }
 
-/// What became of the attempt to look at a destination.
+/// The result of reading a destination.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Place {
     /// It is a directory with these markers.
     Seen(Box<Markers>),
-    /// Nothing is there.
+    /// It does not exist.
     Missing,
-    /// It may not be looked at by this user.
+    /// This user may not read it.
     Barred,
-    /// It cannot be looked at, for this reason.
+    /// It cannot be read, for this reason.
     Broken(String),
-    /// It has not answered within so many seconds.
+    /// It did not answer within this many seconds.
     Silent(f64),
 }
 
 /// What was found at a destination's path.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Look {
-    /// The destination's one name, by which it is remembered, byte by byte.
+    /// The destination's resolved path, the key of its state, byte for byte.
     pub resolved: Vec<u8>,
     /// What is there.
     pub place: Place,
 }
 
-/// Prints on standard output what a destination's markers say, as JSON.
+/// Prints the contents of a destination's markers on standard output, as JSON.
 pub fn print(args: &LookArgs) -> anyhow::Result<()> {
     let resolved = Location::of(&args.destination).resolved.into_os_string().into_vec();
     let look = Look { resolved, place: look(&args.destination, &args.organisation_prefix) };
     Ok(io::stdout().lock().write_all(&serde_json::to_vec(&look)?)?)
 }
 
-/// Reads what [`print`] printed; `None` when it was cut short.
+/// Parses the output of [`print`]; `None` if it was cut short.
 #[must_use]
 pub fn parse(printed: &[u8]) -> Option<Look> {
     serde_json::from_slice(printed).ok()
@@ -145,7 +145,7 @@ fn look(destination: &Path, prefix: &Prefix) -> Place {
             if read.is_empty() { Err(io::Error::other("it holds no statistics")) } else { Ok(Some(read)) }
         })),
         record: match text(Marker::Record.suffix()) {
-            // One that names files is for those who may read them.
+            // A record that names files is private to those who may read them.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Found::Barred,
             read => Found::from_io(
                 read.and_then(|file| file.map(|(_, content)| parse_record(&content)).transpose()),
@@ -168,7 +168,7 @@ fn not_opened(destination: &Path, error: &io::Error) -> Place {
     }
 }
 
-/// Its time is all that it says, so it need not be readable.
+/// Only its modification time matters, so it need not be readable.
 fn completion(dir: &Dir, prefix: &Prefix) -> io::Result<Option<i64>> {
     let Some(stat) = dir.stat(&prefix.marker(Marker::Completed))? else { return Ok(None) };
     if SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) != SFlag::S_IFREG {

@@ -1,4 +1,4 @@
-//! What the markers and this machine's memory say together: pure, so that every combination can be tried.
+//! What the markers and this machine's state mean together: pure, so that every combination can be tested.
 
 use crate::check::events::{Failure, History, Success};
 use crate::check::limits::Limits;
@@ -8,12 +8,12 @@ use crate::check::words::{count, moment, span};
 use crate::record::{self, Lines, Record};
 use crate::state::State;
 
-/// All that is known of one clone.
+/// Everything known about one clone.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
     /// What was found at the destination.
     pub place: &'a Place,
-    /// What this machine remembers, or why that cannot be read.
+    /// This machine's state, or why it cannot be read.
     pub state: Result<Option<&'a State>, &'a str>,
     /// The start of the markers' names.
     pub stem: &'a str,
@@ -21,10 +21,10 @@ pub struct Facts<'a> {
     pub now: i64,
 }
 
-/// Other machines' clocks, and filesystems' times, may be so many seconds ahead without being wrong.
+/// Clocks of other machines, and file times, may be this many seconds ahead without being wrong.
 pub const AHEAD: i64 = 60;
 
-/// The code of a run during which files vanished.
+/// The exit code of a run during which files vanished.
 const VANISHED: u64 = 24;
 
 /// Checks a clone.
@@ -79,7 +79,7 @@ fn add(sentence: &mut String, more: &str) {
 }
 
 fn succeeded(success: &Success<'_>, is_hidden: bool, now: i64, limits: Limits) -> Finding {
-    // A clock that is a little ahead makes nothing younger than new.
+    // A clock that is slightly ahead must not give a negative age.
     let age = now.saturating_sub(success.at).max(0);
     let figures = Figures { age: Some(age), ..figures(success) };
     let mut sentence = format!("completed {} ago ({})", span(age), moment(success.at));
@@ -112,7 +112,7 @@ fn succeeded(success: &Success<'_>, is_hidden: bool, now: i64, limits: Limits) -
         status = status.worse(Status::Warning);
         add(&mut sentence, "with a warning: files vanished from the source while they were copied");
     } else if is_hidden {
-        // Only a record that names files is hidden, and a success names those that somebody should look at.
+        // Only a record that names files is private, and after a success those are files that need attention.
         status = status.worse(Status::Warning);
         add(&mut sentence, "with warnings that only root may read, in the log");
     }
@@ -267,7 +267,7 @@ fn copied(figures: &Figures) -> String {
     text
 }
 
-/// What somebody who looks into it wants to know of a run.
+/// The details of a run that help to investigate it.
 fn about(record: &Record) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(reason) = &record.reason {
@@ -290,7 +290,7 @@ fn listed(what: &str, list: &Lines) -> Vec<String> {
     lines
 }
 
-/// Disks may take turns at one path; the last success is then that of another disk.
+/// Disks may alternate at one path; the last success may then be another disk's.
 fn another_disk(success: &Success<'_>, markers: &Markers) -> Option<String> {
     if let Some(at) = markers.completed.present().filter(|at| !success.is_at(**at)) {
         return Some(format!("The disk that is there now holds the clone of {}", moment(*at)));

@@ -1,20 +1,20 @@
-//! What a check finds.
+//! The result of a check.
 
 /// The status, which is the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
     /// All is well.
     Ok,
-    /// Somebody should look at it.
+    /// Something needs attention.
     Warning,
-    /// There is no clone as it should be.
+    /// There is no valid, recent clone.
     Critical,
-    /// It cannot be told.
+    /// The state cannot be determined.
     Unknown,
 }
 
 impl Status {
-    /// The exit code by the plugins' convention.
+    /// The exit code by the plugin convention.
     #[must_use]
     pub const fn number(self) -> u8 {
         match self {
@@ -25,7 +25,7 @@ impl Status {
         }
     }
 
-    /// The word for it.
+    /// The word for it in the output.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -36,7 +36,7 @@ impl Status {
         }
     }
 
-    /// The worse of two: what is known to be wrong counts more than what is not known.
+    /// The worse of two: a known problem outranks an unknown state.
     #[must_use]
     pub fn worse(self, other: Self) -> Self {
         let rank = |status| match status {
@@ -49,7 +49,7 @@ impl Status {
     }
 }
 
-/// The numbers of a clone that are drawn as graphs; nothing where they are not known.
+/// The numbers of a clone for graphs; `None` where unknown.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Figures {
     /// The age of the last success, in seconds.
@@ -68,7 +68,7 @@ pub struct Figures {
     pub deleted: Option<u64>,
 }
 
-/// The judgement of one clone.
+/// The result for one clone.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
     /// The status.
@@ -82,7 +82,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// Nothing can be told, for this reason.
+    /// The state cannot be determined, for this reason.
     #[must_use]
     pub fn unknown(sentence: String) -> Self {
         Self { status: Status::Unknown, sentence, details: Vec::new(), figures: Figures::default() }

@@ -1,4 +1,4 @@
-//! Which clones are checked, and what this machine remembers of them.
+//! Which clones are checked, and this machine's state of each.
 
 use std::ffi::OsString;
 use std::io;
@@ -15,7 +15,7 @@ use crate::state::{State, Store};
 /// Where a clone is.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// Its directory, absolute.
+    /// Its absolute path.
     pub destination: PathBuf,
     /// The prefix of its markers.
     pub prefix: Prefix,
@@ -24,17 +24,17 @@ pub struct Target {
 /// A clone that is checked.
 #[derive(Debug, Clone)]
 pub struct Subject {
-    /// What it is called in the answer.
+    /// Its name in the output.
     pub name: String,
-    /// Where it is; nothing where a damaged file hides it.
+    /// Where it is; `None` if a damaged state file hides it.
     pub target: Option<Target>,
-    /// What is remembered of it, or why that cannot be read.
+    /// Its state, or why that cannot be read.
     pub state: Result<Option<State>, String>,
-    /// What else is to be told: a memory that cannot be read beside one that can.
+    /// Further notes, such as a state file that cannot be read beside one that can.
     pub notes: Vec<String>,
 }
 
-/// The clone that was named, or else all that this machine remembers.
+/// The clone given on the command line, or else every clone that this machine remembers.
 #[must_use]
 pub fn gather(args: &CheckArgs, host: &Host, now: i64) -> Vec<Subject> {
     match &args.destination {
@@ -48,7 +48,7 @@ pub fn gather(args: &CheckArgs, host: &Host, now: i64) -> Vec<Subject> {
     }
 }
 
-/// What root's runs remember, and this user's.
+/// Root's state directory, and this user's.
 fn stores(host: &Host) -> Vec<&PathBuf> {
     let mut stores = vec![&host.system_state_dir];
     if host.state_dir != host.system_state_dir {
@@ -58,7 +58,7 @@ fn stores(host: &Host) -> Vec<&PathBuf> {
 }
 
 impl Subject {
-    /// Reads what is remembered of a destination that was named, by the one name that was found for it.
+    /// Reads the state of a destination given on the command line, by its resolved path.
     pub fn remember(&mut self, host: &Host, location: &Location, now: i64) {
         let Some(target) = &self.target else { return };
         let mut states = Vec::new();
@@ -80,7 +80,7 @@ impl Subject {
     }
 }
 
-/// One memory is enough for a judgement; that the other may know of a later run is told.
+/// One state is enough for a result; a note says that the other might hold a later run.
 fn note(why: &str) -> String {
     format!("What this machine remembers cannot all be read: {why}")
 }
@@ -128,7 +128,7 @@ fn of_state(state: State) -> io::Result<Subject> {
     Ok(Subject { name, target, state: Ok(Some(state)), notes: Vec::new() })
 }
 
-/// Two memories of one clone become one.
+/// Merges two states of the same clone.
 fn insert(subjects: &mut Vec<Subject>, new: Subject, now: i64) {
     let same = subjects.iter_mut().find(|subject| subject.target.is_some() && subject.name == new.name);
     match same {
@@ -150,7 +150,7 @@ fn unreadable(dir: &Path, error: &io::Error) -> String {
     format!("{} (in {})", display::reason(error), display::path(dir))
 }
 
-/// The one that knows of the later run; a run in the future has a wrong time, and is no later one.
+/// The state with the later run; a time in the future is wrong, so it does not count as later.
 fn later(one: State, other: State, now: i64) -> State {
     let at = |state: &State| {
         let at = state.last.as_ref().map(|last| last.ended.epoch);

@@ -1,4 +1,4 @@
-//! Times, spans and numbers in words.
+//! Formats times, durations and numbers.
 
 use chrono::{Local, TimeZone as _};
 
@@ -6,7 +6,7 @@ const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
-/// A span in its two largest units: `3 h 12 min`. Nothing negative is shown.
+/// A duration in its two largest units: `3 h 12 min`. A negative one becomes 0.
 #[must_use]
 pub fn span(seconds: i64) -> String {
     let seconds = seconds.max(0);
@@ -35,7 +35,7 @@ pub fn moment(epoch: i64) -> String {
         .map_or_else(|| format!("{epoch} s since 1970"), |time| time.format("%Y-%m-%d %H:%M:%S").to_string())
 }
 
-/// A number with its digits in groups: `133,002`.
+/// A number with digit grouping: `133,002`.
 #[must_use]
 pub fn count(number: u64) -> String {
     let digits = number.to_string();

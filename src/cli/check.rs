@@ -1,4 +1,4 @@
-//! The command line of `counterpart check`, which is that of a monitoring plugin.
+//! The command line of `counterpart check`, a monitoring plugin.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What may be said of a clone, and how it becomes a [`Plan`].
+//! The options of a clone, and how they become a [`Plan`].
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Paths as they are typed.
+//! Paths given on the command line.
 
 use std::path::{Component, Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! `counterpart schedule …`: what may be typed. The clone's own arguments are read as a clone would read them.
+//! The command line of `counterpart schedule`. The clone's own arguments are parsed as a clone parses them.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};

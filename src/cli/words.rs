@@ -1,4 +1,4 @@
-//! Reading the command line's words.
+//! Parses the command line and explains surplus words.
 
 use crate::display;
 use clap::ArgMatches;

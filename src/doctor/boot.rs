@@ -1,4 +1,4 @@
-//! Whether a machine could be started from the clone, and what that takes.
+//! Whether the clone could boot, and what that takes.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::linux::{fstab, swaps};
 
 const TOPIC: &str = "starting from the clone";
 
-/// Tells it for the source that was named.
+/// Checks it for the given source.
 pub fn examine(exam: &mut Exam<'_>, ends: &Ends) {
     if ends.source.is_none() {
         return;
@@ -55,9 +55,9 @@ fn linux(exam: &mut Exam<'_>) {
     boot_loader(exam, is_uefi);
 }
 
-/// A swap file is not in the clone, and a system that starts from it looks for it.
+/// A swap file is not in the clone, and a system that boots from it will look for it.
 fn swap(exam: &mut Exam<'_>, root: &Path, table: &[u8]) {
-    // Only files: a partition is another disk's, and has to be dealt with like the line for /.
+    // Only files: a partition belongs to another disk and needs the same treatment as the line for /.
     let inside = |path: &Path| root.join(path.strip_prefix("/").unwrap_or(path));
     let is_file = |path: &&PathBuf| inside(path).metadata().is_ok_and(|found| found.is_file());
     for path in swaps::of_fstab(table).iter().filter(is_file) {

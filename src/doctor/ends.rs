@@ -1,4 +1,4 @@
-//! The source and the destination, each by itself and both together.
+//! Checks the source and the destination, each alone and both together.
 
 use crate::display;
 use crate::doctor::exam::Exam;
@@ -10,25 +10,25 @@ use crate::phases::endpoints::ownership;
 use crate::phases::endpoints::{Endpoints, Source};
 use crate::phases::{log_header, outputs};
 
-/// What was found of both ends.
+/// What was found about both ends.
 #[derive(Debug, Default)]
 pub struct Ends {
     /// The source, if it can be read.
     pub source: Option<Source>,
     /// The destination, if it can be written.
     pub destination: Option<Dir>,
-    /// Both, if a clone would take them.
+    /// Both, if a clone would accept them.
     pub both: Option<Endpoints>,
 }
 
 impl Ends {
-    /// Whether the source is the root of a system.
+    /// Whether the source is the root directory of a system.
     pub fn is_system(&self) -> bool {
         self.source.as_ref().is_some_and(|source| source.is_system)
     }
 }
 
-/// Looks at them in the order in which a clone does.
+/// Checks them in the order in which a clone does.
 pub fn examine(exam: &mut Exam<'_>) -> Ends {
     let mut ends = Ends::default();
     if exam.inquiry.has_source {
@@ -71,7 +71,7 @@ fn owners(exam: &mut Exam<'_>, dir: &Dir) {
 
 fn together(exam: &mut Exam<'_>, ends: &mut Ends) {
     const TOPIC: &str = "both ends";
-    // What was told of one end alone is not told again.
+    // A problem reported for one end alone is not reported again.
     let destination = ends.destination.as_ref().filter(|_| !exam.report.has_failed("ownership"));
     match (&ends.source, destination) {
         (Some(_), Some(_)) => {
@@ -96,7 +96,7 @@ fn together(exam: &mut Exam<'_>, ends: &mut Ends) {
     }
 }
 
-/// Whether rsync will work on exactly the directories that were checked, whatever becomes of their paths.
+/// Whether rsync will work on exactly the directories that were checked, even if their paths change.
 fn view(exam: &mut Exam<'_>, both: &Endpoints) {
     const TOPIC: &str = "private view";
     let is_possible = matches!(exam.run.host.platform, Platform::Linux);

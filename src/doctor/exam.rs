@@ -1,4 +1,4 @@
-//! An examination under way.
+//! An examination in progress.
 
 use crate::cli::clone::Inquiry;
 use crate::doctor::report::Report;
@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::logging::kept::Kept;
 use crate::run::Run;
 
-/// An examination under way.
+/// An examination in progress.
 pub struct Exam<'a> {
     pub run: &'a Run<'a>,
     pub inquiry: &'a Inquiry,
@@ -16,7 +16,7 @@ pub struct Exam<'a> {
 }
 
 impl<'a> Exam<'a> {
-    /// Asks a phase of the clone. Its failure becomes a FAIL, and each of its warnings a WARN with this remedy.
+    /// Runs a phase of the clone. A failure becomes a FAIL, and each of its warnings a WARN with this remedy.
     pub fn ask<T>(
         &mut self,
         topic: &'static str,
@@ -34,7 +34,7 @@ impl<'a> Exam<'a> {
         }
     }
 
-    /// Tells the warnings that were logged meanwhile, and returns the other messages and whether there was a warning.
+    /// Reports the warnings logged meanwhile; returns the other messages and whether there was a warning.
     pub fn warnings(&mut self, topic: &'static str, remedy: &str) -> (Vec<String>, bool) {
         let (warnings, others) = self.kept.take();
         let warned = !warnings.is_empty();
@@ -72,7 +72,7 @@ impl<'a> Exam<'a> {
         }
     }
 
-    /// After a signal every phase says that it was interrupted, and nothing else.
+    /// After a signal every phase only reports that it was interrupted.
     pub fn goes_on(&self) -> bool {
         self.run.interrupts.received().is_none()
     }

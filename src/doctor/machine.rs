@@ -1,4 +1,4 @@
-//! The machine itself: rights, rsync, and the directories that we keep things in.
+//! Checks the machine itself: privileges, rsync, and the directories for our own files.
 
 use std::fs::File;
 use std::io;
@@ -19,7 +19,7 @@ use crate::phases::transfer::verdict;
 use crate::process::End;
 use crate::rsync::version::Version;
 
-/// Root, or leave to do without.
+/// Checks for root, or permission to do without.
 pub fn rights(exam: &mut Exam<'_>) {
     const TOPIC: &str = "rights";
     let root = if exam.run.host.is_root() {
@@ -37,7 +37,7 @@ pub fn rights(exam: &mut Exam<'_>) {
     }
 }
 
-/// The rsync that a clone would take, and what it lacks.
+/// Checks which rsync a clone would use, and what it lacks.
 pub fn rsync(exam: &mut Exam<'_>) -> Option<Rsync> {
     const TOPIC: &str = "rsync";
     let newer = "Use rsync 3.5.1, built with access control lists and extended attributes; INSTALL.md, \"Which rsync\".";
@@ -64,7 +64,7 @@ pub fn rsync(exam: &mut Exam<'_>) -> Option<Rsync> {
     Some(rsync)
 }
 
-/// The directory of the log: without one a clone goes on, but nobody can read what it did.
+/// The log directory: without it a clone still runs, but nobody can read what it did.
 pub fn log(exam: &mut Exam<'_>) {
     let dir = exam.run.plan.log_dir.as_deref().unwrap_or(&exam.run.host.log_dir);
     own_dir(
@@ -75,7 +75,7 @@ pub fn log(exam: &mut Exam<'_>) {
     );
 }
 
-/// The directory in which the last runs are remembered.
+/// The state directory, which remembers the last runs.
 pub fn state(exam: &mut Exam<'_>) {
     let remedy =
         "The clone would go on, but a destination that is not mounted could not be recognised afterwards.";
@@ -93,7 +93,7 @@ fn own_dir(exam: &mut Exam<'_>, topic: &'static str, dir: &Path, remedy: &str) {
     }
 }
 
-/// Whether the directory is there. Errors when it can neither be written nor be made.
+/// Whether the directory exists. Errors if it can neither be written nor created.
 fn is_there(dir: &Path) -> io::Result<bool> {
     for path in dir.ancestors() {
         match File::open(path) {
@@ -111,10 +111,10 @@ fn is_there(dir: &Path) -> io::Result<bool> {
     Err(io::ErrorKind::NotFound.into())
 }
 
-/// Whether macOS lets this process read everything: root alone is not enough there.
+/// Whether macOS lets this process read everything: being root is not enough there.
 pub fn full_disk_access(exam: &mut Exam<'_>, ends: &Ends) {
     const TOPIC: &str = "Full Disk Access";
-    /// The database of these very rights; only who has Full Disk Access may open it.
+    /// The database of these permissions; opening it takes Full Disk Access.
     const PROTECTED: &str = "Library/Application Support/com.apple.TCC/TCC.db";
     let remedy = "In System Settings, Privacy & Security, Full Disk Access, add the program that starts the clone: Terminal \
                   for one by hand, counterpart itself for a launchd job. INSTALL.md has the steps.";

@@ -1,4 +1,4 @@
-//! What a clone prepares before it writes: exclusions, scripts, the password, and leave for the first clone.
+//! What a clone prepares before it writes: exclusions, scripts, the password, and consent to the first clone.
 
 use crate::display;
 use crate::doctor::ends::Ends;
@@ -13,10 +13,10 @@ use crate::phases::{exclusions, script};
 use crate::plan::BackupPassword;
 use crate::rsync::filter::rules::Rules;
 
-/// How many of the user's patterns are shown.
+/// How many of the user's patterns are printed.
 const MOST_PATTERNS: usize = 50;
 
-/// Looks at exclusions, scripts and password; the rules are returned where there is a source to apply them to.
+/// Checks exclusions, scripts and password; returns the rules if there is a source to apply them to.
 pub fn examine(exam: &mut Exam<'_>, ends: &Ends) -> Option<Rules> {
     let rules = exclusions(exam, ends);
     for which in [Moment::PreClone, Moment::PostClone, Moment::OnError] {

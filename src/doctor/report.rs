@@ -1,4 +1,4 @@
-//! What the doctor prints: lines as they are found, or JSON at the end.
+//! The doctor's output: lines as results come in, or JSON at the end.
 
 use std::io::{self, Write as _};
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::exit_code::{ExitCode, Row};
 use crate::host::Host;
 
-/// The version of the JSON's form.
+/// The version of the JSON schema.
 const SCHEMA: u32 = 1;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -28,7 +28,7 @@ impl Status {
     }
 }
 
-/// One thing that was looked at.
+/// One result.
 #[derive(Debug, Serialize)]
 struct Check {
     status: Status,
@@ -39,7 +39,7 @@ struct Check {
     details: Vec<String>,
 }
 
-/// Everything that was looked at.
+/// All results.
 #[derive(Debug, Serialize)]
 pub struct Report {
     schema: u32,
@@ -55,7 +55,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// An empty report on this machine.
+    /// An empty report for this machine.
     pub fn new(host: &Host, json: bool) -> Self {
         Self {
             schema: SCHEMA,
@@ -69,12 +69,12 @@ impl Report {
         }
     }
 
-    /// Something is as it should be.
+    /// Adds a passed check.
     pub fn ok(&mut self, topic: &'static str, message: String, details: Vec<String>) {
         self.add(Check { status: Status::Ok, topic, message, remedy: None, exit_code: None, details });
     }
 
-    /// A clone can be made, and somebody should look at this; the message may say all that there is to do.
+    /// Adds a problem that does not prevent a clone but needs attention; the remedy may be part of the message.
     pub fn warn(&mut self, topic: &'static str, message: String, remedy: String) {
         let details = Vec::new();
         self.add(Check {
@@ -87,7 +87,7 @@ impl Report {
         });
     }
 
-    /// A clone would end with this code. Without a remedy it is the one in the table of exit codes.
+    /// Adds a problem that would end a clone with this code. The default remedy is the one in the table of exit codes.
     pub fn fail(&mut self, topic: &'static str, message: String, code: ExitCode, remedy: Option<String>) {
         if self.end == ExitCode::SUCCESS {
             self.end = code;
@@ -98,7 +98,7 @@ impl Report {
         self.add(Check { status: Status::Fail, topic, message, remedy, exit_code, details });
     }
 
-    /// Whether a check of this topic has failed.
+    /// Whether a check on this topic has failed.
     pub fn has_failed(&self, topic: &str) -> bool {
         self.checks.iter().any(|check| check.status == Status::Fail && check.topic == topic)
     }
@@ -110,10 +110,10 @@ impl Report {
         self.checks.push(check);
     }
 
-    /// Prints what is left to print and returns the code to end with.
+    /// Prints what has not been printed yet and returns the exit code.
     pub fn finish(self) -> ExitCode {
         if self.json {
-            // Plain data with keys of text: this cannot fail.
+            // Plain data with text keys: this cannot fail.
             print(&serde_json::to_string_pretty(&self).unwrap_or_default());
         } else {
             print(&self.sum());
@@ -147,6 +147,6 @@ impl Check {
 }
 
 fn print(text: &str) {
-    // Whoever closes our output still gets the exit code.
+    // A closed output must not change the exit code.
     let _ = writeln!(io::stdout(), "{text}");
 }

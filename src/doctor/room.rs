@@ -1,4 +1,4 @@
-//! Whether the clone fits, and whether the source is what it was: the census.
+//! Whether the clone fits, and whether the source has shrunk: the survey.
 
 use indicatif::HumanBytes;
 
@@ -14,7 +14,7 @@ use crate::rsync::filter::rules::Rules;
 
 const TOPIC: &str = "free space";
 
-/// Has the source counted as a clone does where there are both ends; else tells what is free.
+/// Surveys the source as a clone does if both ends are given; otherwise reports the free space.
 pub fn examine(exam: &mut Exam<'_>, ends: &Ends, rules: Option<&mut Rules>) {
     let remedy = "Make room there, or exclude more with -e.";
     let free = ends.destination.as_ref().and_then(|dir| Space::of(dir).ok());
@@ -49,7 +49,7 @@ pub fn examine(exam: &mut Exam<'_>, ends: &Ends, rules: Option<&mut Rules>) {
     }
 }
 
-/// Whether something is known that the destination's filesystem cannot hold; a clone tries it with files of its own.
+/// Whether the destination's filesystem has a known limit that is exceeded; a clone probes it with files of its own.
 fn capacity(exam: &mut Exam<'_>, both: &Endpoints, rules: &Rules, survey: &Survey) {
     exam.ask("what the destination can hold", "", |run| capacity::check(run, both, rules, survey));
 }

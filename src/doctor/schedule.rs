@@ -1,4 +1,4 @@
-//! Whether clones are made by themselves, and how the last one went.
+//! Whether clones are scheduled, and how the last one went.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -13,7 +13,7 @@ use crate::host::platform::Platform;
 use crate::record::{Record, Status};
 use crate::state::Store;
 
-/// Tells the last run to the destination, as this machine remembers it.
+/// Reports the last run to the destination, from this machine's state.
 pub fn last_run(exam: &mut Exam<'_>) {
     const TOPIC: &str = "last run";
     if !exam.inquiry.has_destination {
@@ -56,7 +56,7 @@ fn tell(exam: &mut Exam<'_>, topic: &'static str, last: &Record) {
     }
 }
 
-/// Tells the jobs that start a clone by themselves.
+/// Reports the scheduled jobs that start a clone.
 pub fn jobs(exam: &mut Exam<'_>) {
     const TOPIC: &str = "schedule";
     let (root, units) = (&exam.run.host.tools.system_root, &exam.run.host.job_dir);
@@ -98,7 +98,7 @@ fn entries(dir: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// The files of a directory whose names hold ours and end so.
+/// The files of a directory whose names contain ours and end like this.
 fn named(dir: &Path, ending: &str) -> Vec<PathBuf> {
     let mut paths = entries(dir);
     paths.retain(|path| {
@@ -108,7 +108,7 @@ fn named(dir: &Path, ending: &str) -> Vec<PathBuf> {
     paths
 }
 
-/// Whether anything wants the unit: that is how `systemctl enable` leaves it.
+/// Whether any target wants the unit, which is what `systemctl enable` sets up.
 fn is_enabled(units: &Path, unit: &Path) -> bool {
     let name = unit.file_name().unwrap_or_default();
     let mut wants =
@@ -116,7 +116,7 @@ fn is_enabled(units: &Path, unit: &Path) -> bool {
     wants.any(|dir| std::fs::symlink_metadata(dir.join(name)).is_ok())
 }
 
-/// The tables of cron that start us; those of users other than root are none of the machine's.
+/// The crontabs that start Counterpart; other users' crontabs are ignored, except root's.
 fn cron(root: &Path) -> Vec<PathBuf> {
     let mut tables = vec![
         root.join("etc/crontab"),

@@ -1,4 +1,4 @@
-//! The servers of this machine, whose files are not consistent when they are copied while they run.
+//! This machine's servers, whose files are inconsistent if copied while they run.
 
 use crate::doctor::ends::Ends;
 use crate::doctor::exam::Exam;
@@ -7,7 +7,7 @@ use crate::phases::server_backup;
 
 const TOPIC: &str = "server backup";
 
-/// Tells what a server backup would save, and what would stop it.
+/// Reports what a server backup would save, and what would prevent it.
 pub fn examine(exam: &mut Exam<'_>, ends: &Ends) {
     if exam.run.plan.backup.is_some() {
         asked_for(exam);

@@ -1,15 +1,15 @@
-//! A signal that has asked a run to end.
+//! A signal that asked the run to end.
 
 use std::fmt;
 
 use nix::libc::{SIGHUP, SIGINT, SIGTERM};
 
-/// A signal, by its number: those of real time have no other name.
+/// A signal, by its number: real-time signals have no other name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Signal(i32);
 
 impl Signal {
-    /// The signal of this number.
+    /// The signal with this number.
     #[must_use]
     pub const fn of(number: i32) -> Self {
         Self(number)
@@ -21,7 +21,7 @@ impl Signal {
         self.0
     }
 
-    /// Whether it is one of the three that end a program every day, and that rsync has a code of its own for.
+    /// Whether it is one of the three everyday termination signals, which share one rsync exit code.
     #[must_use]
     pub const fn is_ordinary(self) -> bool {
         matches!(self.0, SIGHUP | SIGINT | SIGTERM)

@@ -1,4 +1,4 @@
-//! What each failure means for the run: its exit code, and what may be written after it.
+//! What each failure means for the run: its exit code, and what may still be written.
 
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Moment};
@@ -8,7 +8,7 @@ impl Failure {
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            // rsync's 1 says that it refused our own options.
+            // rsync's 1 means that it rejected our own options.
             Self::NotRoot | Self::Internal(_) | Self::RsyncUnusable { code: 1, .. } => {
                 ExitCode::NOT_ROOT_OR_INTERNAL
             }
@@ -24,7 +24,7 @@ impl Failure {
             Self::ScriptFailed { which, .. } => match which {
                 Moment::PreClone => ExitCode::PRE_SCRIPT_FAILED,
                 Moment::PostClone => ExitCode::POST_SCRIPT_FAILED,
-                // It runs when the run has failed already, and changes nothing about that.
+                // It runs after the run has failed, and does not change the exit code.
                 Moment::OnError => ExitCode::NOT_ROOT_OR_INTERNAL,
             },
             Self::SourceLost { .. } => ExitCode::SOURCE_LOST,
@@ -60,7 +60,7 @@ impl Failure {
             Self::PgDumpallNotFound { .. } => ExitCode::PG_DUMPALL_NOT_FOUND,
             Self::DatabaseNotDumped { .. } => ExitCode::DATABASE,
             Self::DirectoryNotArchived { .. } => ExitCode::DIRECTORY,
-            // The directory holds the settings last, and whatever else was asked for.
+            // The directory holds everything that was asked for, the settings last.
             Self::SettingsNotDumped { .. } | Self::BackupDir { .. } => ExitCode::SETTINGS,
             Self::Interrupted { signal } => ExitCode::from_interruption(*signal),
             Self::Stalled { .. } => ExitCode::TIMEOUT,
@@ -72,7 +72,7 @@ impl Failure {
         }
     }
 
-    /// Whether the destination was refused as a whole: then nothing at all is written there.
+    /// Whether the destination was refused as a whole: then nothing is written there at all.
     #[must_use]
     pub fn refuses_destination(&self) -> bool {
         match self {
@@ -133,7 +133,7 @@ impl Failure {
         }
     }
 
-    /// Whether the destination is simply not there, as it is when its disk lies in the cupboard.
+    /// Whether the destination is simply missing, as when its disk is not connected.
     #[must_use]
     pub fn means_missing(&self) -> bool {
         matches!(

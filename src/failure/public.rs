@@ -1,11 +1,11 @@
-//! What of a failure everybody may read: no name of a file below the source or the destination, and none of rsync's words,
-//! which hold such names. Those of a dumper tell of its server.
+//! The part of a failure that anyone may read: no file names below the source or the destination, and no message of
+//! rsync's, which may contain them. A dump program's messages are about its server.
 
 use crate::display;
 use crate::failure::{Failure, counted};
 
 impl Failure {
-    /// The sentence for what everybody can read. The log has the whole one.
+    /// The message for files that anyone can read. The log has the full one.
     #[must_use]
     pub fn for_everybody(&self) -> String {
         match self {

@@ -6,12 +6,12 @@ use std::io;
 
 use crate::display;
 
-/// The system's error, which stays the failure's source, or words of ours.
+/// The system's error, kept as the failure's source, or our own words.
 #[derive(Debug)]
 pub enum Reason {
-    /// What the system said.
+    /// The system's error.
     Error(io::Error),
-    /// What we found.
+    /// Our own words.
     Words(String),
 }
 

@@ -1,14 +1,14 @@
-//! Why a subcommand did not do everything that it was asked for.
+//! Why a subcommand did not do all that was asked.
 
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 
-/// The exit code and the sentence.
+/// The exit code and the message.
 #[derive(Debug)]
 pub struct Refusal(pub ExitCode, pub String);
 
 impl Refusal {
-    /// One without a code of its own.
+    /// A refusal without an exit code of its own.
     pub fn new(sentence: impl Into<String>) -> Self {
         Self(ExitCode::NOT_ROOT_OR_INTERNAL, sentence.into())
     }

@@ -1,18 +1,18 @@
-//! The extended attributes of an entry of an open directory.
+//! The extended attributes of an entry in an open directory.
 
 use std::ffi::CStr;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 
-/// How many bytes its attributes take up at most, as far as they can be seen: 0 where they cannot.
+/// An upper bound on the bytes its attributes take up, as far as they are visible; 0 if they are not.
 #[cfg(target_os = "linux")]
 #[must_use]
 pub fn size(directory: &OwnedFd, name: &CStr) -> u64 {
     use rustix::fs::{lgetxattr_query, llistxattr};
-    /// What a filesystem may need for an attribute beside its name and its value, in bytes.
+    /// What a filesystem may need per attribute in addition to name and value, in bytes.
     const EACH: u64 = 32;
     let path = path(directory, name);
-    // Most have none, or two or three.
+    // Most entries have at most two or three.
     let mut names = [0_u8; 1024];
     let listed = match llistxattr(&*path, &mut names) {
         Ok(0) | Err(rustix::io::Errno::OPNOTSUPP) => return 0,
@@ -32,14 +32,14 @@ pub fn size(directory: &OwnedFd, name: &CStr) -> u64 {
     names_in(&listed).map(one).fold(0, u64::saturating_add)
 }
 
-/// No filesystem there is so short of room for them that it would matter.
+/// No filesystem on these systems is tight enough on attribute space to matter.
 #[cfg(not(target_os = "linux"))]
 #[must_use]
 pub fn size(_directory: &OwnedFd, _name: &CStr) -> u64 {
     0
 }
 
-/// There are no calls for a name in an open directory before Linux 6.13; the last part of the path is not followed.
+/// Before Linux 6.13 no call takes a name relative to an open directory; the last component is not followed.
 #[cfg(target_os = "linux")]
 fn path(directory: &OwnedFd, name: &CStr) -> std::ffi::CString {
     use std::os::fd::AsRawFd as _;
@@ -53,8 +53,8 @@ fn names_in(list: &[u8]) -> impl Iterator<Item = &CStr> {
     list.split_inclusive(|byte| *byte == 0).filter_map(|name| CStr::from_bytes_with_nul(name).ok())
 }
 
-/// Whether a file can have all attributes of an entry, which it is given; one that it may not have for any other reason
-/// than its size is passed over.
+/// Whether a file can hold all attributes of an entry, which are set on it; an attribute that fails for any reason
+/// other than its size is skipped.
 #[cfg(target_os = "linux")]
 #[must_use]
 pub fn fit(directory: &OwnedFd, name: &CStr, to: &File) -> bool {
@@ -71,7 +71,7 @@ pub fn fit(directory: &OwnedFd, name: &CStr, to: &File) -> bool {
     })
 }
 
-/// There it is not asked.
+/// Not checked on these systems.
 #[cfg(not(target_os = "linux"))]
 #[must_use]
 pub fn fit(_directory: &OwnedFd, _name: &CStr, _to: &File) -> bool {

@@ -1,4 +1,4 @@
-//! A directory that is held open: what is made, renamed or removed in it never follows a link that somebody planted.
+//! A directory held open: creating, renaming or removing entries in it never follows a planted link.
 
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs::{File, Metadata};
@@ -19,29 +19,29 @@ pub use crate::fs::file_identity::FileIdentity;
 use crate::fs::remove;
 use crate::fs::resolve;
 
-/// The part of a temporary file's name that says what it is; a random part follows.
+/// The part of a temporary file's name that marks it as one; a random part follows.
 pub const TEMPORARY: &str = ".tmp-";
 
-/// A directory, held open for reading.
+/// A directory held open for reading.
 #[derive(Debug)]
 pub struct Dir {
     path: PathBuf,
     file: File,
-    /// The directory as it was reached by its path, where `file` shows it through a view.
+    /// The directory as opened by its path, if `file` sees it through a view.
     reached: Option<File>,
 }
 
 impl Dir {
-    /// Opens an existing directory; a symbolic link in the last part of `path` is an error.
+    /// Opens an existing directory; a symbolic link as the last component of `path` is an error.
     pub fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
         let file = File::options().read(true).custom_flags(flags.bits()).open(path)?;
         Ok(Self { path: path.to_owned(), file, reached: None })
     }
 
-    /// The same directory through the root of another mount of it, `tree`.
+    /// The same directory seen through `tree`, the root of another mount of it.
     ///
-    /// Errors when that shows another directory.
+    /// Errors if that is a different directory.
     pub fn seen_through(&self, tree: impl AsFd) -> io::Result<Self> {
         let file = File::from(open_subdir(tree, c".")?);
         if FileIdentity::from(&file.metadata()?) != self.identity()? {
@@ -50,27 +50,27 @@ impl Dir {
         Ok(Self { path: self.path.clone(), file, reached: Some(self.reached().try_clone()?) })
     }
 
-    /// The open directory as its path led to it: in the table of mounts, unlike a view.
+    /// The open directory as its path led to it: unlike a view, it is in the mount table.
     #[must_use]
     pub fn reached(&self) -> &File {
         self.reached.as_ref().unwrap_or(&self.file)
     }
 
-    /// Whether it is seen through a view: nothing that is mounted in it can be met, or be waited for.
+    /// Whether it is seen through a view, in which nothing mounted below it is visible or can block us.
     #[must_use]
     pub fn is_seen_through_view(&self) -> bool {
         self.reached.is_some()
     }
 
-    /// Opens the directory that a path leads to, wherever that is; for root no link that another user could have put on the
-    /// way is followed. Its path is the one without links.
+    /// Opens the directory a path leads to; as root, follows no link that another user could have planted on the way.
+    /// Its path becomes the one without links.
     pub fn reach(path: &Path) -> io::Result<Self> {
         let (file, path) = resolve::directory(path)?;
         Ok(Self { path, file, reached: None })
     }
 
-    /// Opens a directory that is made, with everything above it, where it is missing; a symbolic link in the last part of
-    /// `path` is an error, and so is for root one on the way that another user could have put there.
+    /// Opens a directory, creating it and its parents if missing; a symbolic link as the last component of `path` is an
+    /// error, and so, for root, is one on the way that another user could have planted.
     pub fn open_or_create(path: &Path, mode: u32) -> io::Result<Self> {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Self::reach(path) };
         let (above, _) = resolve::directory_or_make(parent)?;
@@ -78,7 +78,7 @@ impl Dir {
         match mkdirat(&above.file, name, mode_of(mode)) {
             Ok(()) => {
                 let dir = above.enter(name)?;
-                // The caller's umask has taken rights from it; a filesystem without modes keeps what it shows.
+                // The caller's umask has reduced the mode; a filesystem without modes keeps what it shows.
                 let _ = fchmod(&dir.file, mode_of(mode));
                 Ok(dir)
             }
@@ -87,13 +87,13 @@ impl Dir {
         }
     }
 
-    /// Makes the directory one that only its owner can enter; it must be ours.
+    /// Restricts the directory to its owner; it must be ours.
     pub fn make_private(&self) -> io::Result<()> {
         self.refuse_strangers()?;
         Ok(fchmod(&self.file, Mode::S_IRWXU)?)
     }
 
-    /// Errors when the directory is not ours.
+    /// Errors if the directory is not ours.
     pub fn refuse_strangers(&self) -> io::Result<()> {
         if self.metadata()?.uid() == nix::unistd::geteuid().as_raw() {
             return Ok(());
@@ -101,7 +101,7 @@ impl Dir {
         Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to somebody else"))
     }
 
-    /// The path that it was opened by.
+    /// The path it was opened by.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -113,12 +113,12 @@ impl Dir {
         &self.file
     }
 
-    /// What is known of the directory itself.
+    /// The metadata of the directory itself.
     pub fn metadata(&self) -> io::Result<Metadata> {
         self.file.metadata()
     }
 
-    /// Which directory it is.
+    /// The identity of the directory.
     pub fn identity(&self) -> io::Result<FileIdentity> {
         self.metadata().map(|metadata| FileIdentity::from(&metadata))
     }
@@ -130,7 +130,7 @@ impl Dir {
         Ok(Self { path: self.path.join(name), file, reached: None })
     }
 
-    /// Opens the directory at a relative path below this one; a symbolic link in any part of it is an error.
+    /// Opens the directory at a relative path below this one; a symbolic link in any component is an error.
     pub fn enter_path(&self, path: &Path) -> io::Result<Self> {
         let mut file = open_subdir(self, c".")?;
         for name in path.components() {
@@ -140,22 +140,22 @@ impl Dir {
         Ok(Self { path: self.path.join(path), file: File::from(file), reached: None })
     }
 
-    /// An open directory, of which `path` is told.
+    /// Wraps an open directory; `path` is the one to report for it.
     pub fn adopt(directory: &OwnedFd, path: &Path) -> io::Result<Self> {
         Ok(Self { path: path.to_owned(), file: File::from(directory.try_clone()?), reached: None })
     }
 
-    /// Makes a directory that only its owner can enter; fails when anything of that name is there.
+    /// Creates a directory that only its owner can enter; errors if the name exists.
     pub fn make_dir(&self, name: &OsStr) -> io::Result<()> {
         Ok(mkdirat(&self.file, name, Mode::S_IRWXU)?)
     }
 
-    /// Gives an entry another name in the same directory; what had that name is replaced.
+    /// Renames an entry within the directory, replacing what has the new name.
     pub fn rename(&self, name: &OsStr, new: &OsStr) -> io::Result<()> {
         Ok(renameat(&self.file, name, &self.file, new)?)
     }
 
-    /// Removes the directory `name` if there is nothing in it; says whether it is gone.
+    /// Removes the directory `name` if it is empty; returns whether it is gone.
     pub fn remove_empty(&self, name: &OsStr) -> io::Result<bool> {
         match unlinkat(&self.file, name, UnlinkatFlags::RemoveDir) {
             Ok(()) => Ok(true),
@@ -164,17 +164,17 @@ impl Dir {
         }
     }
 
-    /// Makes a new file for writing and reading; fails when anything of that name is there.
+    /// Creates a file for writing and reading; errors if the name exists.
     pub fn create_new(&self, name: &OsStr, mode: u32) -> io::Result<File> {
         let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let mode = mode_of(mode);
         let file = File::from(openat(&self.file, name, flags, mode)?);
-        // The caller's umask would take rights from it; a filesystem without modes keeps what it shows.
+        // The caller's umask would reduce the mode; a filesystem without modes keeps what it shows.
         let _ = fchmod(&file, mode);
         Ok(file)
     }
 
-    /// Makes a temporary file beside `name`, whose name begins with it, and returns it with its name.
+    /// Creates a temporary file beside `name`, named after it, and returns both.
     pub fn temporary(&self, name: &OsStr, mode: u32) -> io::Result<(File, OsString)> {
         let temporary = Self::temporary_name(name)?;
         self.create_new(&temporary, mode).map(|file| (file, temporary))
@@ -188,7 +188,7 @@ impl Dir {
         Ok(temporary)
     }
 
-    /// Whether `name` is one that [`Dir::temporary`] gave to a file beside `target`.
+    /// Whether `name` is one that [`Dir::temporary`] chose for `target`.
     #[must_use]
     pub fn is_temporary(name: &OsStr, target: &OsStr) -> bool {
         name.as_bytes()
@@ -196,18 +196,18 @@ impl Dir {
             .is_some_and(|rest| rest.starts_with(TEMPORARY.as_bytes()))
     }
 
-    /// Puts a file of this content in the place of whatever is called `name`, in one step and flushed to the disk.
+    /// Atomically replaces whatever is called `name` by a file with this content, flushed to disk.
     pub fn replace(&self, name: &OsStr, mode: u32, content: &[u8]) -> io::Result<()> {
         let (mut file, temporary) = self.temporary(name, mode)?;
         let written = file.write_all(content).and_then(|()| self.commit(&file, &temporary, name));
         if written.is_err() {
-            // The first error is the one to tell; a leftover is removed by the next run.
+            // The first error is the one to report; the next run removes a leftover.
             let _ = self.remove(&temporary);
         }
         written
     }
 
-    /// Flushes a temporary file and gives it its name; a directory of that name gives way.
+    /// Flushes a temporary file and renames it into place; a directory of that name is removed first.
     pub fn commit(&self, file: &File, temporary: &OsStr, name: &OsStr) -> io::Result<()> {
         file.sync_all()?;
         if self.kind(name)? == Some(SFlag::S_IFDIR) {
@@ -217,7 +217,7 @@ impl Dir {
         self.file.sync_all()
     }
 
-    /// Gives a finished directory or file that another program has made its name. What had that name is kept until then.
+    /// Renames a file or directory made by another program into place. What had that name is kept until then.
     pub fn commit_made(&self, made: &OsStr, name: &OsStr) -> io::Result<()> {
         if self.kind(name)?.is_none() {
             renameat(&self.file, made, &self.file, name)?;
@@ -235,7 +235,7 @@ impl Dir {
         self.remove(&aside)
     }
 
-    /// Removes whatever is called `name`: a link itself, a directory with all it holds. Nothing there is no error.
+    /// Removes whatever is called `name`: a link itself, a directory with its contents. It need not exist.
     pub fn remove(&self, name: &OsStr) -> io::Result<()> {
         match self.kind(name)? {
             None => Ok(()),
@@ -247,12 +247,12 @@ impl Dir {
         }
     }
 
-    /// Removes a file or a link; a directory is an error.
+    /// Removes a file or a link; errors on a directory.
     pub fn remove_file(&self, name: &OsStr) -> io::Result<()> {
         Ok(unlinkat(&self.file, name, UnlinkatFlags::NoRemoveDir)?)
     }
 
-    /// What `name` is, links not followed.
+    /// Stats `name` without following links.
     pub fn stat(&self, name: &OsStr) -> io::Result<Option<FileStat>> {
         match fstatat(&self.file, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat)),
@@ -261,15 +261,15 @@ impl Dir {
         }
     }
 
-    /// The type of `name`, links not followed.
+    /// The type of `name`, without following links.
     pub fn kind(&self, name: &OsStr) -> io::Result<Option<SFlag>> {
         Ok(self.stat(name)?.map(|stat| SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits())))
     }
 
-    /// Reads a file and tells what it is; `None` when nothing is called `name`.
+    /// Reads a file with its metadata; `None` if it does not exist.
     ///
-    /// Errors when it is no regular file or has more than `most` bytes. A link is not followed, and a FIFO or a device
-    /// in its place is not waited for.
+    /// Errors if it is not a regular file or is larger than `most` bytes. Links are not followed, and a FIFO or device
+    /// in its place does not block.
     pub fn read_file(&self, name: &OsStr, most: u64) -> io::Result<Option<(Metadata, Vec<u8>)>> {
         if self.kind(name)?.is_none() {
             return Ok(None);
@@ -284,12 +284,12 @@ impl Dir {
         Ok(Some((metadata, content)))
     }
 
-    /// The names in the directory, which where possible shows no trace of that in its access time.
+    /// The names in the directory, read without updating its access time where possible.
     pub fn names(&self) -> io::Result<Vec<OsString>> {
         self.names_that(|_| true)
     }
 
-    /// Those of the names that are `wanted`; the others, however many they are, take no memory.
+    /// The names that are `wanted`; the others, however many, take no memory.
     pub fn names_that(&self, mut wanted: impl FnMut(&OsStr) -> bool) -> io::Result<Vec<OsString>> {
         let mut found = Vec::new();
         for entry in Entries::from_fd(open_subdir(self, c".")?)?.iter() {
@@ -302,8 +302,8 @@ impl Dir {
         Ok(found)
     }
 
-    /// The content of the regular file `name`, up to `limit` bytes; `None` where there is none. Never follows a link and
-    /// never waits for a FIFO.
+    /// The content of the regular file `name`, up to `limit` bytes; `None` if there is none. Never follows a link and
+    /// never blocks on a FIFO.
     pub fn read(&self, name: &OsStr, limit: u64) -> io::Result<Option<Vec<u8>>> {
         let Some(file) = self.open_regular(name)? else { return Ok(None) };
         let mut content = Vec::new();
@@ -311,16 +311,16 @@ impl Dir {
         Ok(Some(content))
     }
 
-    /// Opens `name` for reading if it is a regular file: a link is not followed, and nothing is waited for.
+    /// Opens `name` for reading if it is a regular file: never follows a link and never blocks.
     pub fn open_regular(&self, name: &OsStr) -> io::Result<Option<File>> {
-        // Opening a device may already do something.
+        // Merely opening a device may have side effects.
         if self.kind(name)? != Some(SFlag::S_IFREG) {
             return Ok(None);
         }
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         let file = match openat(&self.file, name, flags, Mode::empty()) {
             Ok(file) => File::from(file),
-            // Somebody has replaced it just now.
+            // It was replaced just now.
             Err(Errno::ENOENT | Errno::ELOOP | Errno::ENXIO | Errno::ENODEV | Errno::EOPNOTSUPP) => {
                 return Ok(None);
             }
@@ -335,21 +335,21 @@ impl Dir {
         Ok(futimens(&self.file, &TimeSpec::UTIME_OMIT, &modified)?)
     }
 
-    /// Flushes the directory's own entry list.
+    /// Flushes the directory's own entries.
     pub fn sync(&self) -> io::Result<()> {
         self.file.sync_all()
     }
 
-    /// Whether an ordinary process serves this filesystem: a file that is open there cannot be closed when that hangs.
+    /// Whether a userspace process serves this filesystem: if it hangs, a file open there cannot be closed.
     #[must_use]
     pub fn is_served(&self) -> bool {
         is_served(&self.file)
     }
 
-    /// Flushes everything of this filesystem to its device.
+    /// Flushes all data of this filesystem to its device.
     ///
-    /// Errors when data that was written since the directory was opened did not reach the device: rsync's exit 0 says
-    /// nothing about that.
+    /// Errors if data written since the directory was opened did not reach the device, which rsync's exit code does not
+    /// cover.
     pub fn flush_filesystem(&self) -> io::Result<()> {
         flush(&self.file)
     }
@@ -361,38 +361,37 @@ impl AsFd for Dir {
     }
 }
 
-/// The cast is lossless: `mode_t` is 16 bits on Apple's systems and modes have 12.
+/// The cast is lossless: `mode_t` has 16 bits on Apple's systems, and modes need 12.
 #[allow(clippy::cast_possible_truncation, clippy::unnecessary_cast, reason = "mode_t differs by system")]
 fn mode_of(mode: u32) -> Mode {
     Mode::from_bits_truncate(mode as nix::libc::mode_t)
 }
 
-/// The longest path below the top of a walk, in bytes: rsync copies none that is longer (measured from 3.0.9 to 3.5.1), and
-/// whoever nests directories without end would keep a walk busy without end.
+/// The longest path below the top of a walk, in bytes: rsync copies no longer ones (measured from 3.0.9 to 3.5.1), and
+/// endlessly nested directories would keep a walk busy forever.
 pub const LONGEST_PATH: usize = 4096;
 
-/// Whether a walk holds a directory open for those in it: one that is `depth` names below the top, and `way` names below
-/// the last that is held.
+/// Whether a walk keeps a directory open for its children: one `depth` levels below the top and `way` levels below the
+/// last one kept open.
 ///
-/// A job of launchd may have 256 files open, so not all are; and to open every directory from the last one that is held
-/// takes the time of the way to it, so the way stays short.
+/// A launchd job may have 256 open files, so not all are kept; and reopening a directory takes one step per level from
+/// the last one kept, so those distances stay short.
 #[must_use]
 pub fn is_held(depth: usize, way: usize) -> bool {
     depth < 12 || way >= 64
 }
 
-/// Whether the path of an entry is too long to be copied.
+/// Whether an entry's path is too long to be copied.
 #[must_use]
 pub fn is_too_long(directory: &Path, name: &CStr) -> bool {
     directory.as_os_str().len() + 1 + name.to_bytes().len() > LONGEST_PATH
 }
 
-/// Opens a directory below an open one for reading, links not followed, and where it can without a trace in its access
-/// time.
+/// Opens a subdirectory for reading, without following links and, where possible, without updating its access time.
 pub fn open_subdir(parent: impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     match openat(&parent, name, flags | UNNOTICED, Mode::empty()) {
-        // Only its owner and root may read it so.
+        // Only the owner and root may open it that way.
         Err(nix::errno::Errno::EPERM) if !UNNOTICED.is_empty() => {
             Ok(openat(&parent, name, flags, Mode::empty())?)
         }
@@ -400,7 +399,7 @@ pub fn open_subdir(parent: impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
     }
 }
 
-/// Opens the directory that these names lead to from an open one, in the same way.
+/// Opens the directory reached by these names from an open one, in the same way.
 pub fn open_below(base: impl AsFd, way: &[CString]) -> io::Result<OwnedFd> {
     let (first, rest) = way.split_first().ok_or(io::ErrorKind::NotFound)?;
     rest.iter().try_fold(open_subdir(base, first)?, |above, name| open_subdir(above, name))
@@ -409,19 +408,19 @@ pub fn open_below(base: impl AsFd, way: &[CString]) -> io::Result<OwnedFd> {
 #[cfg(target_os = "linux")]
 const UNNOTICED: OFlag = OFlag::O_NOATIME;
 
-/// Elsewhere no such flag exists.
+/// Other systems have no such flag.
 #[cfg(not(target_os = "linux"))]
 const UNNOTICED: OFlag = OFlag::empty();
 
-/// Whether an ordinary process serves the filesystem (FUSE).
+/// Whether a userspace process serves the filesystem (FUSE).
 #[cfg(target_os = "linux")]
 fn is_served(file: &File) -> bool {
     use nix::sys::statfs::{FUSE_SUPER_MAGIC, fstatfs};
-    // One that does not even tell its kind is no better.
+    // A filesystem that does not even report its type is treated the same.
     fstatfs(file).map_or(true, |filesystem| filesystem.filesystem_type() == FUSE_SUPER_MAGIC)
 }
 
-/// Elsewhere it is not known.
+/// Not known on other systems.
 #[cfg(not(target_os = "linux"))]
 fn is_served(_file: &File) -> bool {
     false
@@ -432,25 +431,25 @@ fn flush(file: &File) -> io::Result<()> {
     Ok(nix::unistd::syncfs(file)?)
 }
 
-/// `sync` starts every write; `F_FULLFSYNC` on a file of the volume returns when the drive's cache is on the medium.
+/// `sync` starts all writes; `F_FULLFSYNC` on a file of the volume returns once the drive has flushed its cache.
 #[cfg(not(target_os = "linux"))]
 fn flush(file: &File) -> io::Result<()> {
     nix::unistd::sync();
     file.sync_all()
 }
 
-/// Drops the file from the page cache, so that the next read asks the device.
+/// Drops the file from the page cache, so that the next read goes to the device.
 #[cfg(target_os = "linux")]
 pub fn forget_cached(file: &File) {
-    // Advice only: a filesystem that ignores it answers from memory, and the source counts as readable.
+    // Only advice: a filesystem that ignores it answers from memory, and the source counts as readable.
     let _ = nix::fcntl::posix_fadvise(file, 0, 0, nix::fcntl::PosixFadviseAdvice::POSIX_FADV_DONTNEED);
 }
 
-/// Elsewhere there is no such call, and what is cached answers.
+/// Other systems have no such call, so cached data may answer.
 #[cfg(not(target_os = "linux"))]
 pub fn forget_cached(_file: &File) {}
 
-/// `bytes` random bytes as lower-case hexadecimal digits.
+/// `bytes` random bytes as lowercase hexadecimal digits.
 pub fn random_hex(bytes: usize) -> io::Result<String> {
     let mut buffer = vec![0; bytes];
     getrandom::fill(&mut buffer).map_err(io::Error::other)?;

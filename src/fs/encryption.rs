@@ -1,24 +1,24 @@
-//! Directories that the kernel encrypts (fscrypt): without the key they list names that are none.
+//! Directories encrypted by the kernel (fscrypt): without the key they list encoded names instead of real ones.
 
 use std::os::fd::OwnedFd;
 
-/// Whether the directory is encrypted and its key is not there.
+/// Whether the directory is encrypted and its key is missing.
 ///
-/// Then the kernel shows other names than the directory holds, and what they stand for cannot be opened.
+/// The kernel then lists names that the directory does not really have, and their files cannot be opened.
 #[cfg(target_os = "linux")]
 #[must_use]
 pub fn is_locked(directory: &OwnedFd) -> bool {
     linux::is_encrypted(directory) && linux::lacks_key(directory)
 }
 
-/// Elsewhere a directory that cannot be read says so.
+/// On other systems an unreadable directory reports an error.
 #[cfg(not(target_os = "linux"))]
 #[must_use]
 pub fn is_locked(_directory: &OwnedFd) -> bool {
     false
 }
 
-/// Whether the kernel could have made this name of an encrypted one: base64, of at least 16 bytes.
+/// Whether the kernel could have made this name from an encrypted one: base64 of at least 16 bytes.
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "the kernel of Linux does that"))]
 fn looks_encrypted(name: &[u8]) -> bool {
     name.len() >= 22 && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_+,".contains(byte))
@@ -38,10 +38,10 @@ mod linux {
     use crate::fs::dir::open_subdir;
     use crate::sys::{Key, encryption_key};
 
-    /// `FS_ENCRYPT_FL`, where `statx` is not to be had.
+    /// `FS_ENCRYPT_FL`, for when `statx` is not available.
     const ENCRYPTED: u32 = 0x800;
 
-    /// How many files are tried at most where the kernel does not tell of the key.
+    /// How many files are probed at most if the kernel does not know about the key.
     const TRIED: usize = 64;
 
     pub fn is_encrypted(directory: &OwnedFd) -> bool {
@@ -55,12 +55,12 @@ mod linux {
         match encryption_key(directory) {
             Ok(Key::Present) => false,
             Ok(Key::Absent) => true,
-            // Kernels before 5.4, keys of the old kind, and filesystems that mean another encryption by it.
+            // Kernels before 5.4, old-style keys, and filesystems that use the flag for another kind of encryption.
             Ok(Key::Unknown) | Err(_) => tried(directory),
         }
     }
 
-    /// A file that is opened without its key gives an error of its own; where there is no file, the names decide.
+    /// Opening a file without its key gives a distinctive error; without any file, the names decide.
     fn tried(directory: &OwnedFd) -> bool {
         let Ok(entries) = open_subdir(directory, c".").and_then(|copy| Ok(Entries::from_fd(copy)?)) else {
             return false;

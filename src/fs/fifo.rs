@@ -1,4 +1,4 @@
-//! Frees whoever waits for somebody to write to a FIFO.
+//! Releases a process that is blocked until someone writes to a FIFO.
 
 use std::fs::File;
 use std::io;
@@ -8,16 +8,16 @@ use std::path::Path;
 
 use nix::fcntl::OFlag;
 
-/// Opens the FIFO that a name leads to from a directory for writing, and closes it again: whoever waits for a writer goes on.
+/// Opens a FIFO, named relative to a directory, for writing and closes it again: whoever waits for a writer continues.
 ///
-/// Nothing but a FIFO is opened, whatever takes its place meanwhile.
+/// Only a FIFO is opened, whatever takes its place meanwhile.
 pub fn let_go(base: &Path, name: &Path) -> io::Result<()> {
     let base = File::options().read(true).custom_flags((OFlag::O_DIRECTORY | PATH_ONLY).bits()).open(base)?;
     let found = find(&base, name)?;
     if !found.metadata()?.file_type().is_fifo() {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    // The very FIFO that was looked at: no name is resolved again.
+    // The very FIFO that was checked: no name is resolved again.
     let itself = format!("/proc/self/fd/{}", found.as_raw_fd());
     File::options().write(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(itself)?;
     Ok(())
@@ -26,21 +26,21 @@ pub fn let_go(base: &Path, name: &Path) -> io::Result<()> {
 #[cfg(target_os = "linux")]
 const PATH_ONLY: OFlag = OFlag::O_PATH;
 
-/// Elsewhere nothing is ever found to be freed.
+/// Other systems never find one to release.
 #[cfg(not(target_os = "linux"))]
 const PATH_ONLY: OFlag = OFlag::empty();
 
-/// A handle of what a name leads to from a directory; below its ends rsync follows no link, so a relative name is followed
-/// through none.
+/// A handle on what a name leads to from a directory. Below source and destination rsync follows no links, so neither
+/// does a relative name.
 #[cfg(target_os = "linux")]
 fn find(base: &File, name: &Path) -> io::Result<File> {
     use rustix::fs::{Mode, OFlags, ResolveFlags, openat, openat2};
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    // The way to an end may lead through links; the base is the root then.
+    // The path to source or destination may contain links; the base is the root directory then.
     let resolve = if name.is_absolute() { ResolveFlags::IN_ROOT } else { ResolveFlags::NO_SYMLINKS };
     let resolve = resolve | ResolveFlags::NO_MAGICLINKS;
     let found = match openat2(base, name, flags, Mode::empty(), resolve) {
-        // A kernel before 5.6 follows links on the way; what it finds is a FIFO or is not opened.
+        // A kernel before 5.6 follows links on the way; what it finds is opened only if it is a FIFO.
         Err(rustix::io::Errno::NOSYS) => {
             openat(base, name.strip_prefix("/").unwrap_or(name), flags, Mode::empty())
         }
@@ -49,7 +49,7 @@ fn find(base: &File, name: &Path) -> io::Result<File> {
     Ok(File::from(found?))
 }
 
-/// No other system tells what a process waits for.
+/// Other systems do not report what a process is waiting for.
 #[cfg(not(target_os = "linux"))]
 fn find(_base: &File, _name: &Path) -> io::Result<File> {
     Err(io::ErrorKind::Unsupported.into())
@@ -67,7 +67,7 @@ mod tests {
 
     use super::let_go;
 
-    /// A directory with a FIFO, which has a reader.
+    /// A directory with a FIFO that has a reader.
     fn fifo(dir: &Path) -> fs::File {
         fs::create_dir(dir.join("real")).unwrap();
         mkfifo(&dir.join("real/fifo"), Mode::S_IRWXU).unwrap();

@@ -1,9 +1,9 @@
-//! Which file it is, whatever its name.
+//! Identifies a file, whatever its name.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 
-/// Which file or directory of the machine: device and inode number.
+/// The identity of a file or directory on this machine: device and inode number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileIdentity {
     /// The filesystem's device number.

@@ -1,22 +1,22 @@
-//! One name for a directory, whatever spelling leads there.
+//! One canonical path for a directory, however it is spelled.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Component, Path, PathBuf};
 
-/// A destination as it was given, and as the one name that it is remembered by.
+/// A destination as given, and the canonical path its state is stored under.
 ///
-/// The last part is not resolved: a destination that is a link is refused, and a look at a dead mount would hang.
+/// The last component is not resolved: a destination that is a link is refused, and looking at a dead mount would hang.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location {
-    /// As it was given, absolute.
+    /// As given, made absolute.
     pub given: PathBuf,
     /// Without links and `..` as far as it exists, and without `..` beyond.
     pub resolved: PathBuf,
 }
 
 impl Location {
-    /// Asks the filesystem. What does not exist, or cannot be looked at, is resolved by its letters alone.
+    /// Resolves the path. What does not exist, or cannot be read, is resolved lexically.
     #[must_use]
     pub fn of(given: &Path) -> Self {
         let resolved = match (given.components().next_back(), given.parent()) {
@@ -26,26 +26,26 @@ impl Location {
         Self { given: given.to_owned(), resolved }
     }
 
-    /// Asks nobody: for one whose filesystem does not answer.
+    /// Resolves the path lexically: for a filesystem that does not answer.
     #[must_use]
     pub fn unresolved(given: &Path) -> Self {
         Self { given: given.to_owned(), resolved: lexical(given) }
     }
 
-    /// With the name that another process has found, as its bytes.
+    /// Uses the path resolved by another process, as bytes.
     #[must_use]
     pub fn found(given: &Path, resolved: Vec<u8>) -> Self {
         Self { given: given.to_owned(), resolved: PathBuf::from(OsString::from_vec(resolved)) }
     }
 
-    /// Whether nothing but its letters has led to the name: no link was met on the way, or none is there now.
+    /// Whether the path was resolved lexically only: no link was met on the way, or none exists now.
     #[must_use]
     pub fn is_lexical(&self) -> bool {
         self.resolved == lexical(&self.given)
     }
 }
 
-/// The canonical path of the longest part that exists, and the rest behind it.
+/// The canonical path of the longest part that exists, plus the rest.
 fn existing(path: &Path) -> PathBuf {
     path.ancestors()
         .find_map(|above| {
@@ -92,7 +92,7 @@ mod tests {
         {
             assert_eq!(Location::of(&root.join(spelling)).resolved, root.join("disk/clone"), "{spelling}");
         }
-        // A link is followed before the step up, as the system does it, and the link at the end is left as it is.
+        // A link is followed before going up, as the system does it; a link at the end is left alone.
         assert_eq!(Location::of(&root.join("link/..")).resolved, root);
         assert_eq!(Location::of(&root.join("link")).resolved, root.join("link"));
         assert_eq!(Location::of(Path::new("/")).resolved, Path::new("/"));

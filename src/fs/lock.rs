@@ -1,4 +1,4 @@
-//! A kernel lock keyed by a directory's device and inode number. It dies with its holders.
+//! A kernel lock keyed by a directory's device and inode number. It is released when its last holder exits.
 
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -18,10 +18,10 @@ use crate::fs::space::Space;
 pub struct Lock(Flock<std::fs::File>);
 
 impl Lock {
-    /// Takes the lock of a directory; `None` when somebody holds it.
+    /// Locks a directory; `None` if it is locked already.
     ///
-    /// The lock's file stays: removing it would let two holders lock two files of one name. Errors when the lock
-    /// directory is not ours alone, or cannot be made or written.
+    /// The lock file is never removed: otherwise two processes could lock two files of the same name. Errors if the
+    /// lock directory is not ours alone, or cannot be created or written.
     pub fn take(lock_dir: &Path, dir: FileIdentity) -> io::Result<Option<Self>> {
         let locks = Dir::open_or_create(lock_dir, 0o700)?;
         refuse_strangers(&locks)?;
@@ -30,9 +30,9 @@ impl Lock {
         Self::hold(std::fs::File::from(file))
     }
 
-    /// Which file holds the lock of a directory, without making or opening anything; `None` when there is none.
+    /// The identity of a directory's lock file, without creating or opening anything; `None` if there is none.
     ///
-    /// Errors when the lock directory is not ours alone.
+    /// Errors if the lock directory is not ours alone.
     pub fn examine(lock_dir: &Path, dir: FileIdentity) -> io::Result<Option<FileIdentity>> {
         match Dir::open(lock_dir) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -44,8 +44,8 @@ impl Lock {
         }
     }
 
-    /// Whether a lock's file could be made or opened in the lock directory, which need not exist: its disk is neither full nor
-    /// read-only.
+    /// Whether a lock file could be created or opened in the lock directory, which need not exist: its disk is neither
+    /// full nor read-only.
     #[must_use]
     pub fn has_room(lock_dir: &Path) -> bool {
         let there = lock_dir.ancestors().find(|above| above.is_dir());
@@ -57,9 +57,9 @@ impl Lock {
         })
     }
 
-    /// Takes the lock of a directory on the directory itself, where there is no room for a file of ours.
+    /// Locks the directory itself, if there is no space for a lock file.
     ///
-    /// Whoever can read the directory could hold that lock, so it is the second choice.
+    /// Anyone who can read the directory could hold that lock, so this is the second choice.
     pub fn take_on(dir: &Dir) -> io::Result<Option<Self>> {
         Self::hold(std::fs::File::from(dir.as_fd().try_clone_to_owned()?))
     }
@@ -72,7 +72,7 @@ impl Lock {
         }
     }
 
-    /// A second handle to the same lock, for a child: the lock is free when both are gone.
+    /// A second handle to the same lock, for a child: the lock is released when both are closed.
     pub fn share(&self) -> io::Result<OwnedFd> {
         self.0.as_fd().try_clone_to_owned()
     }
@@ -82,7 +82,7 @@ fn file_name(dir: FileIdentity) -> String {
     format!("{:x}-{:x}.lock", dir.device, dir.inode)
 }
 
-/// A directory that somebody else can change may hold anything under the name of our lock.
+/// In a directory that others can change, anything could have the name of our lock file.
 fn refuse_strangers(locks: &Dir) -> io::Result<()> {
     let metadata = locks.metadata()?;
     if metadata.uid() != nix::unistd::geteuid().as_raw() || metadata.mode() & 0o022 != 0 {

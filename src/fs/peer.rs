@@ -1,22 +1,22 @@
-//! Who listens on a socket, as the kernel knows it.
+//! Asks the kernel which process is listening on a socket.
 
 use std::io;
 use std::time::Duration;
 
 use crate::fs::trusted::Entry;
 
-/// The process that listens.
+/// The listening process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
-    /// The user that it ran as when it began to listen.
+    /// The user it ran as when it began to listen.
     pub user: u32,
-    /// Its number.
+    /// Its process ID.
     pub process: u32,
 }
 
-/// Connects, through the directory that is held open, asks the kernel who is there, and says nothing.
+/// Connects through an open directory, asks the kernel for the peer, and sends nothing.
 ///
-/// Errors when nobody listens, or when there is no room in the queue for so long.
+/// Errors if nobody is listening, or if the queue stays full for `limit`.
 #[cfg(target_os = "linux")]
 pub fn listener(socket: &Entry, limit: Duration) -> io::Result<Peer> {
     use std::os::fd::AsRawFd as _;
@@ -32,7 +32,7 @@ pub fn listener(socket: &Entry, limit: Duration) -> io::Result<Peer> {
     loop {
         match connect(ours.as_raw_fd(), &address) {
             Ok(()) => break,
-            // Its queue is full: many connect at this moment.
+            // The queue is full: many are connecting at the moment.
             Err(Errno::EAGAIN) if std::time::Instant::now() < deadline => {
                 std::thread::sleep(Duration::from_millis(50));
             }
@@ -44,7 +44,7 @@ pub fn listener(socket: &Entry, limit: Duration) -> io::Result<Peer> {
     Ok(Peer { user: peer.uid(), process: u32::try_from(peer.pid()).unwrap_or(0) })
 }
 
-/// Elsewhere no socket can be reached through an open directory.
+/// On other systems a socket cannot be reached through an open directory.
 #[cfg(not(target_os = "linux"))]
 pub fn listener(_socket: &Entry, _limit: Duration) -> io::Result<Peer> {
     Err(io::ErrorKind::Unsupported.into())

@@ -1,4 +1,4 @@
-//! Removes a whole tree, whatever its depth and names, and tells what that has freed.
+//! Removes a whole tree, whatever its depth and names, and reports the space freed.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -13,12 +13,12 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use crate::fs::walk::{Visitor, walk};
 
-/// What a removal has done.
+/// The result of a removal.
 #[derive(Debug, Default)]
 pub struct Removal {
-    /// The bytes on the disk of what is gone, as far as no other name leads to it.
+    /// The bytes freed on disk, counting only files whose last name was removed.
     pub freed: u64,
-    /// The first thing that could not be removed, relative to the tree, and why.
+    /// The first entry that could not be removed, relative to the tree, and why.
     pub problem: Option<(PathBuf, io::Error)>,
 }
 
@@ -31,7 +31,7 @@ impl Visitor for Remover<'_> {
     fn entry(&mut self, dir: &File, name: &OsStr) -> io::Result<()> {
         let stat = fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
         unlinkat(dir, name, UnlinkatFlags::NoRemoveDir)?;
-        // The last name of a file is the one that frees it.
+        // Removing the last name of a file frees its space.
         if stat.st_nlink == 1 && stat.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits() {
             self.removal.freed += u64::try_from(stat.st_blocks).unwrap_or(0) * 512;
         }
@@ -51,10 +51,10 @@ impl Visitor for Remover<'_> {
     }
 }
 
-/// Removes the directory `name` and everything in it; another filesystem that is mounted there stays, and so does the
-/// directory.
+/// Removes the directory `name` and its contents, except for filesystems mounted there and the directories that hold
+/// them.
 ///
-/// Errors when the directory cannot be opened, or when `goes_on` has ended the removal (`Interrupted`).
+/// Errors if the directory cannot be opened, or if `goes_on` stops the removal (`Interrupted`).
 pub fn remove_tree(above: impl AsFd, name: &OsStr, goes_on: &dyn Fn() -> bool) -> io::Result<Removal> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let tree = openat(&above, name, flags, Mode::empty())?;

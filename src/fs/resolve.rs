@@ -1,7 +1,7 @@
-//! Where a path leads, found by open directories: for root, no link that another user could have put on the way is
-//! followed, and what is found stays found, whatever becomes of the path.
+//! Resolves a path through open directories: as root, no link that another user could have planted is followed, and
+//! what was found stays open whatever happens to the path.
 //!
-//! Without root the kernel resolves the path as it does for everybody: there is nothing to gain by leading us astray.
+//! Without root the kernel resolves the path as usual: misleading us gains nothing.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -16,56 +16,56 @@ use nix::unistd::geteuid;
 
 use crate::fs::file_identity::FileIdentity;
 
-/// How many links are followed in one path, as many as by Linux.
+/// How many links are followed in one path, the same as on Linux.
 const MOST_LINKS: usize = 40;
 
-/// The mode of a directory that is made on the way.
+/// The mode of a directory that is created on the way.
 const MODE: Mode = Mode::from_bits_truncate(0o755);
 
-/// How a directory is opened that is only passed through: neither a link nor a right to list it is needed.
+/// The flags for a directory that is only traversed: without following links or needing the right to list it.
 #[cfg(target_os = "linux")]
 const PASSING: OFlag = OFlag::O_PATH;
 
-/// Elsewhere it is opened for reading.
+/// On other systems it is opened for reading.
 #[cfg(not(target_os = "linux"))]
 const PASSING: OFlag = OFlag::O_RDONLY;
 
-/// What is done about that which others could have put on the way.
+/// What to do about links that other users could have planted.
 #[derive(Debug, PartialEq, Eq)]
 enum Care {
-    /// A link of theirs is an error.
+    /// Report an error.
     Refuse,
-    /// The first thing that they can change is kept in mind.
+    /// Record the first thing that they can change.
     Watch(Option<PathBuf>),
 }
 
-/// How far a path was followed.
+/// The state of resolving a path.
 struct Way {
     here: File,
-    /// The directories above, for the way back up.
+    /// The directories above, for `..`.
     above: Vec<FileIdentity>,
     path: PathBuf,
     links: usize,
     care: Care,
-    /// Missing directories are made.
+    /// Whether to create missing directories.
     makes: bool,
 }
 
-/// What a path leads to.
+/// The result of resolving a path.
 struct Found {
     way: Way,
-    /// The name in the last directory, if it is not that directory itself which was found.
+    /// The name in the last directory, unless the result is that directory itself.
     file: Option<OsString>,
-    /// The kernel has to follow the last link itself: it leads to something open, not to a path.
+    /// The last link must be followed by the kernel: it leads to something open, not to a path.
     is_magic: bool,
 }
 
-/// Opens the directory that a path leads to; returns it with its path without links.
+/// Opens the directory a path leads to; returns it with its path without links.
 pub fn directory(path: &Path) -> io::Result<(File, PathBuf)> {
     if geteuid().is_root() { find(path, Care::Refuse, false)?.directory() } else { plain(path) }
 }
 
-/// The same, and makes it where it is missing, with everything above it.
+/// The same, creating the directory and its parents if missing.
 pub fn directory_or_make(path: &Path) -> io::Result<(File, PathBuf)> {
     if geteuid().is_root() {
         return find(path, Care::Refuse, true)?.directory();
@@ -74,7 +74,7 @@ pub fn directory_or_make(path: &Path) -> io::Result<(File, PathBuf)> {
     plain(path)
 }
 
-/// Opens a file with these flags. With `O_NOFOLLOW` its last part may be no link at all.
+/// Opens a file with these flags. With `O_NOFOLLOW` its last component must not be a link.
 pub fn file(path: &Path, flags: OFlag) -> io::Result<File> {
     let flags = flags | OFlag::O_CLOEXEC;
     if !geteuid().is_root() {
@@ -90,14 +90,14 @@ pub fn file(path: &Path, flags: OFlag) -> io::Result<File> {
     Ok(File::from(openat(&above, name, flags, Mode::empty())?))
 }
 
-/// The first thing on the way to a file, itself included, that others than root can change; for root only, since whoever
-/// can change what root uses is root.
+/// The first thing on the way to a file, including the file, that users other than root can change; checked only for
+/// root, because whoever can change what root uses is root.
 #[must_use]
 pub fn open_to_others(path: &Path) -> Option<PathBuf> {
     if !geteuid().is_root() {
         return None;
     }
-    // What cannot be found is told by who uses it.
+    // Whoever uses the path reports what cannot be found.
     match find(path, Care::Watch(None), false).ok()?.way.care {
         Care::Watch(found) => found,
         Care::Refuse => None,
@@ -153,7 +153,7 @@ fn find(path: &Path, care: Care, makes: bool) -> io::Result<Found> {
     Ok(Found { way, file: None, is_magic: false })
 }
 
-/// Puts the parts of a path on a stack, the first on top.
+/// Pushes the components of a path on a stack, the first on top.
 fn push(rest: &mut Vec<OsString>, path: &Path) {
     let parts = path.components().rev().filter_map(|part| match part {
         Component::Normal(name) => Some(name.to_owned()),
@@ -176,7 +176,7 @@ fn is_trusted(owner: u32) -> bool {
     owner == 0 || owner == geteuid().as_raw()
 }
 
-/// Whether others than root can change what this is, or in a directory what root has put there.
+/// Whether users other than root can change this, or for a directory, what root has put there.
 fn is_open(found: &FileStat) -> bool {
     let is_sticky = kind(found) == SFlag::S_IFDIR && found.st_mode & 0o1000 != 0;
     let is_writable = found.st_mode & 0o022 != 0 && kind(found) != SFlag::S_IFLNK;
@@ -205,7 +205,7 @@ impl Way {
         }
     }
 
-    /// A link of root's, or of ours, that nobody else could have put there by renaming.
+    /// Checks that a link is root's, or ours, and that nobody else could have put it there by renaming.
     fn check_link(&mut self, name: &OsStr, link: &FileStat) -> io::Result<()> {
         self.links += 1;
         if self.links > MOST_LINKS {
@@ -233,7 +233,7 @@ impl Way {
         Ok(())
     }
 
-    /// One up, and to no other directory than the one that we came from.
+    /// Goes one level up, and only to the directory we came from.
     fn climb(&mut self) -> io::Result<()> {
         let flags = PASSING | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let above = File::from(openat(&self.here, "..", flags, Mode::empty())?);
@@ -254,8 +254,8 @@ impl Way {
         Ok(())
     }
 
-    /// The links in `/proc` lead to what is open, which need not have a path: the kernel follows them. Whether it was to a
-    /// directory, which we are in then.
+    /// Lets the kernel follow a link in `/proc`, which leads to an open file that need not have a path. Returns whether
+    /// it is a directory; then we are in it.
     fn follow_magic(&mut self, name: &OsStr) -> io::Result<bool> {
         let flags = PASSING | OFlag::O_CLOEXEC;
         let there = File::from(openat(&self.here, name, flags, Mode::empty())?);
@@ -293,15 +293,15 @@ fn is_in_proc(directory: &File) -> bool {
         .is_ok_and(|found| found.filesystem_type() == nix::sys::statfs::PROC_SUPER_MAGIC)
 }
 
-/// Elsewhere no directory has such links.
+/// Other systems have no such links.
 #[cfg(not(target_os = "linux"))]
 fn is_in_proc(_directory: &File) -> bool {
     false
 }
 
-/// A path for another program to an open directory that it inherits: it leads there whatever becomes of the names.
+/// A path by which another program reaches an open directory that it inherits, whatever happens to its name.
 ///
-/// Errors where there is no such path, as without `/proc`.
+/// Errors if there is no such path, as without `/proc`.
 pub fn path_to(directory: &File) -> io::Result<PathBuf> {
     path_by_descriptor(directory)
 }
@@ -319,7 +319,7 @@ fn path_by_descriptor(directory: &File) -> io::Result<PathBuf> {
     }
 }
 
-/// Apple's systems have no such path: the one that it has now.
+/// Apple's systems have no such path: this is its current one.
 #[cfg(not(target_os = "linux"))]
 fn path_by_descriptor(directory: &File) -> io::Result<PathBuf> {
     let mut path = PathBuf::new();
@@ -335,7 +335,7 @@ mod tests {
     use super::{directory, directory_or_make, file, open_to_others};
     use nix::fcntl::OFlag;
 
-    /// A directory of root's in which a stranger has one. Without root there is nothing to test.
+    /// A directory of root's that contains another user's. Without root there is nothing to test.
     fn scene() -> Option<tempfile::TempDir> {
         if !nix::unistd::geteuid().is_root() {
             return None;

@@ -1,4 +1,4 @@
-//! Small files that somebody else may have put there: neither a link nor a pipe in their place can lead or hold us up.
+//! Reads small files that others may have planted: a link in their place is not followed, and a pipe does not block.
 
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -8,10 +8,10 @@ use nix::fcntl::OFlag;
 
 use crate::fs::resolve;
 
-/// Reads at most `most` bytes of a regular file; the rest of a longer one is left out.
+/// Reads at most `most` bytes of a regular file and ignores the rest.
 ///
-/// Errors when it is anything else: a link in the last part of the path is not followed, nor for root one on the way that
-/// another user could have put there, and a FIFO is not waited for.
+/// Errors if it is anything else: a link as the last component is not followed, nor, for root, one on the way that
+/// another user could have planted, and a FIFO does not block.
 pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     let file = resolve::file(path, flags).map_err(|error| match error.raw_os_error() {

@@ -1,30 +1,30 @@
-//! How much room a filesystem has.
+//! How much space a filesystem has.
 
 use std::io;
 use std::os::fd::AsFd;
 
-/// The room on the filesystem of a directory.
+/// The space on a directory's filesystem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Space {
-    /// Its size in bytes; 0 where the filesystem has none of its own, as one in memory without a limit.
+    /// Its size in bytes; 0 if the filesystem has no fixed size, such as one in memory without a limit.
     pub total: u64,
-    /// Bytes that nothing is stored in, what is reserved for root among them.
+    /// Unused bytes, including those reserved for root.
     pub free: u64,
-    /// Bytes that are free for everybody.
+    /// Bytes that any user may write.
     pub available: u64,
-    /// How many inodes there are; 0 where the filesystem makes them as it needs them and does not count.
+    /// The number of inodes; 0 if the filesystem creates them on demand and does not count them.
     pub inodes: u64,
-    /// How many inodes are free.
+    /// The number of free inodes.
     pub free_inodes: u64,
 }
 
 impl Space {
-    /// Asks the filesystem that an open directory lies on.
+    /// Queries the filesystem that an open directory is on.
     pub fn of(dir: impl AsFd) -> io::Result<Self> {
         ask(dir)
     }
 
-    /// Bytes that are in use, or not to be used.
+    /// Bytes that are in use or unusable.
     #[must_use]
     pub fn used(&self) -> u64 {
         self.total.saturating_sub(self.free)
@@ -50,7 +50,7 @@ fn ask(dir: impl AsFd) -> io::Result<Space> {
     })
 }
 
-/// `statvfs` has 32 bits for a number of blocks on Apple's systems: too few for a disk of 16 TiB.
+/// On Apple's systems `statvfs` counts blocks in 32 bits: too few for a disk of 16 TiB.
 #[cfg(not(target_os = "linux"))]
 fn ask(dir: impl AsFd) -> io::Result<Space> {
     let found = nix::sys::statfs::fstatfs(dir)?;

@@ -4,13 +4,13 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 
-/// How many links are followed, as many as Linux itself follows.
+/// How many links are followed, the same as on Linux.
 const MOST_LINKS: u32 = 40;
 
-/// The first file or directory on the way to `path` that somebody else can change: one that belongs neither to root nor to
-/// this user, or that others can write to. A link's own way is looked at, too.
+/// The first file or directory on the way to `path` that others can change: one not owned by root or this user, or
+/// writable by others. The targets of links are checked as well.
 ///
-/// Errors when a part of the way cannot be looked at.
+/// Errors if a part of the path cannot be checked.
 pub fn changeable(path: &Path, uid: u32) -> io::Result<Option<PathBuf>> {
     let mut rest: Vec<PathBuf> = parts(path);
     let mut here = PathBuf::from("/");
@@ -23,7 +23,7 @@ pub fn changeable(path: &Path, uid: u32) -> io::Result<Option<PathBuf>> {
         let next = here.join(&part);
         let metadata = std::fs::symlink_metadata(&next)?;
         if metadata.is_symlink() {
-            // Only the directory that it stands in decides who can change it.
+            // Only the directory that contains a link decides who can change it.
             links += 1;
             if links > MOST_LINKS {
                 return Err(io::Error::other("too many symbolic links"));
@@ -43,7 +43,7 @@ pub fn changeable(path: &Path, uid: u32) -> io::Result<Option<PathBuf>> {
     Ok(None)
 }
 
-/// The names and steps up of a path, the first of them at the end.
+/// The components of a path, including `..`, in reverse order.
 fn parts(path: &Path) -> Vec<PathBuf> {
     let is_step = |part: &Component<'_>| matches!(part, Component::Normal(_) | Component::ParentDir);
     let mut parts: Vec<PathBuf> =
@@ -54,9 +54,9 @@ fn parts(path: &Path) -> Vec<PathBuf> {
 
 fn is_changeable(metadata: &std::fs::Metadata, uid: u32) -> bool {
     let is_strangers = metadata.uid() != 0 && metadata.uid() != uid;
-    // In a sticky directory others can neither replace nor rename what is not theirs.
+    // In a sticky directory others can neither replace nor rename files that are not theirs.
     let is_sticky = metadata.is_dir() && metadata.mode() & 0o1000 != 0;
-    // An access control list shows in the group's bits.
+    // An access control list shows up in the group bits.
     let by_group = metadata.mode() & 0o020 != 0 && metadata.gid() != 0;
     is_strangers || (!is_sticky && (by_group || metadata.mode() & 0o002 != 0))
 }

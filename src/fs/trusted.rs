@@ -1,8 +1,8 @@
-//! Paths that only root and one account of the system can have arranged, walked by open directories.
+//! Paths that only root and one system account can have arranged, walked through open directories.
 //!
-//! Each part of such a path belongs to one of the two and can be written by nobody else, and what was checked is held
-//! open: a part that is exchanged between check and use has no effect. A directory such as `/tmp` does not count, sticky
-//! or not, as anybody may have put there what is found.
+//! Each component of such a path belongs to one of the two and is writable by nobody else, and what was checked is held
+//! open: swapping a component between check and use has no effect. A directory such as `/tmp` is not trusted, sticky or
+//! not, because anyone may have created what is found there.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -16,13 +16,13 @@ use nix::unistd::{Group, User};
 use crate::display;
 use crate::fs::small_file;
 
-/// How many symbolic links one path may lead through, as for the kernel.
+/// How many symbolic links a path may contain, the same as for the kernel.
 const MOST_LINKS: usize = 40;
 
-/// How many parts a path may have, links resolved.
+/// How many components a path may have, links resolved.
 const MOST_PARTS: usize = 256;
 
-/// An entry of a directory that is held open.
+/// An entry of an open directory.
 #[derive(Debug)]
 pub struct Entry {
     directory: File,
@@ -32,7 +32,7 @@ pub struct Entry {
     account: u32,
 }
 
-/// Walks an absolute path. Errors when somebody else than root and the user `account` could have arranged any part of it.
+/// Walks an absolute path. Errors if anyone other than root and the user `account` could have arranged any part of it.
 pub fn find(path: &Path, account: u32) -> io::Result<Entry> {
     if !path.is_absolute() {
         return Err(refusal("it is a relative path"));
@@ -42,7 +42,7 @@ pub fn find(path: &Path, account: u32) -> io::Result<Entry> {
     Walk { above: vec![root], path: PathBuf::from("/"), account, has_root: true }.follow(path)
 }
 
-/// The same from a directory that is trusted as it is, for a system whose upper directories other accounts may write.
+/// The same, starting from a directory that is trusted as is, for systems where other accounts can write further up.
 pub fn find_below(base: &Path, rest: &Path, account: u32) -> io::Result<Entry> {
     let above = vec![File::from(openat(nix::fcntl::AT_FDCWD, base, DIRECTORY, Mode::empty())?)];
     Walk { above, path: base.to_owned(), account, has_root: false }.follow(rest)
@@ -52,11 +52,11 @@ const DIRECTORY: OFlag =
     OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
 
 struct Walk {
-    /// The open directories, the first that was entered first.
+    /// The open directories, in the order they were entered.
     above: Vec<File>,
     path: PathBuf,
     account: u32,
-    /// The first of them is the root of all paths.
+    /// The first of them is the root directory.
     has_root: bool,
 }
 
@@ -118,7 +118,7 @@ impl Walk {
     }
 }
 
-/// The parts of a path, the last one first.
+/// The components of a path, in reverse order.
 fn parts(path: &Path) -> Vec<OsString> {
     let is_meant = |part: &Component<'_>| matches!(part, Component::Normal(_) | Component::ParentDir);
     path.components().filter(is_meant).map(|part| part.as_os_str().to_owned()).rev().collect()
@@ -132,7 +132,7 @@ fn refusal(why: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::PermissionDenied, why.into())
 }
 
-/// Whether only root and the account can change this. What may connect to a socket is the server's own business, and a
+/// Errors if anyone but root and the account can change this. Who may connect to a socket is up to its server, and a
 /// link has no mode.
 fn check(stat: &FileStat, path: &Path, account: u32) -> io::Result<()> {
     if stat.st_uid != 0 && stat.st_uid != account {
@@ -150,7 +150,7 @@ fn check(stat: &FileStat, path: &Path, account: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// The same for what is open: an access control list hides behind the rights of the group.
+/// The same for an open file: an access control list hides behind the group bits.
 fn check_opened(file: &File, path: &Path, account: u32) -> io::Result<()> {
     let stat = fstat(file)?;
     check(&stat, path, account)?;
@@ -169,7 +169,7 @@ fn has_list(file: &File) -> io::Result<bool> {
     }
 }
 
-/// A user as shown.
+/// A user for display.
 #[must_use]
 pub fn name_of(user: u32) -> String {
     match User::from_uid(user.into()) {
@@ -178,10 +178,10 @@ pub fn name_of(user: u32) -> String {
     }
 }
 
-/// The most of the table of users that is looked through, in bytes.
+/// How much of the user table is read at most, in bytes.
 const TABLE: u64 = 1 << 20;
 
-/// Whether nobody but root and the account is in a group.
+/// Whether root and the account are the only members of a group.
 fn is_private(group: u32, account: u32) -> bool {
     let Ok(Some(found)) = Group::from_gid(group.into()) else { return false };
     let Ok(own) = User::from_uid(account.into()) else { return false };
@@ -197,7 +197,7 @@ fn is_private(group: u32, account: u32) -> bool {
 }
 
 impl Entry {
-    /// The path that it has, links resolved.
+    /// Its path, links resolved.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -209,7 +209,7 @@ impl Entry {
         &self.name
     }
 
-    /// The user and the group that it belongs to.
+    /// The user and group that own it.
     #[must_use]
     pub fn owner(&self) -> (u32, u32) {
         (self.stat.st_uid, self.stat.st_gid)
@@ -233,7 +233,7 @@ impl Entry {
         kind(&self.stat) == SFlag::S_IFSOCK
     }
 
-    /// Whether it is a regular file that somebody may run.
+    /// Whether it is an executable regular file.
     #[must_use]
     pub fn is_program(&self) -> bool {
         self.is_file() && self.stat.st_mode & 0o111 != 0
@@ -245,7 +245,7 @@ impl Entry {
         identity(&self.stat)
     }
 
-    /// Opens the file or directory that was found; another one in its place is an error.
+    /// Opens the file or directory that was found; errors if another one has taken its place.
     pub fn open(&self) -> io::Result<File> {
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         let file = File::from(openat(&self.directory, &*self.name, flags, Mode::empty())?);
@@ -257,7 +257,7 @@ impl Entry {
         }
     }
 
-    /// The open directory that it is in.
+    /// The open directory that contains it.
     #[must_use]
     pub fn directory(&self) -> &File {
         &self.directory

@@ -1,5 +1,5 @@
-//! Walks a tree by open directories and single names: however deep or hostile it is, no path is too long, no link is
-//! followed, no other filesystem is entered, and one directory is open at a time.
+//! Walks a tree through open directories and single names: however deep or hostile it is, no path is too long, no link
+//! is followed, no other filesystem is entered, and only one directory is open at a time.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -14,38 +14,38 @@ use nix::sys::stat::{Mode, SFlag, fstatat};
 
 use crate::fs::file_identity::FileIdentity;
 
-/// What is done at each entry of a walk.
+/// What to do at each entry of a walk.
 pub trait Visitor {
     /// A directory was entered; the root comes first, with an empty name.
     fn enter(&mut self, _dir: &File, _name: &OsStr) -> io::Result<()> {
         Ok(())
     }
 
-    /// Anything in `directory` that is no directory itself.
+    /// Called for every entry of `directory` that is not a directory.
     fn entry(&mut self, _dir: &File, _name: &OsStr) -> io::Result<()> {
         Ok(())
     }
 
-    /// All that is in the directory `name` was visited; `above` holds it. Not called for the root.
+    /// Everything in the directory `name` was visited; `above` contains it. Not called for the root.
     fn leave(&mut self, _above: &File, _name: &OsStr) -> io::Result<()> {
         Ok(())
     }
 
-    /// An entry of the root that is left out.
+    /// Whether to skip this entry of the root.
     fn leaves_out(&self, _name: &OsStr) -> bool {
         false
     }
 
-    /// Whether the walk shall end here.
+    /// Whether to stop the walk here.
     fn stops(&self) -> bool {
         false
     }
 
-    /// Something at `path`, relative to the root, could not be read, or what was done there failed. The walk goes on.
+    /// Reading `path`, relative to the root, or acting on it failed. The walk continues.
     fn problem(&mut self, path: &Path, error: io::Error);
 }
 
-/// A directory on the way from the root to where the walk is.
+/// A directory between the root and the current one.
 struct Level {
     identity: FileIdentity,
     name: OsString,
@@ -54,7 +54,7 @@ struct Level {
 
 /// Visits everything below `root`, the root itself first.
 ///
-/// Errors when the root cannot be read, when the visitor ends the walk (`Interrupted`), or when the way back up is lost
+/// Errors if the root cannot be read, if the visitor stops the walk (`Interrupted`), or if the way back up is lost
 /// because a directory was moved meanwhile.
 pub fn walk(root: impl AsFd, visitor: &mut dyn Visitor) -> io::Result<()> {
     let mut here = open(root, OsStr::new("."))?;
@@ -66,10 +66,10 @@ pub fn walk(root: impl AsFd, visitor: &mut dyn Visitor) -> io::Result<()> {
             return Err(io::ErrorKind::Interrupted.into());
         }
         if let Some(name) = level.dirs.next() {
-            // The path is never copied: of a hundred thousand levels that would take minutes.
+            // The path is never copied: with a hundred thousand levels that would take minutes.
             path.push(&name);
             match open(&here, &name).and_then(|dir| Ok((identity(&dir)?, dir))) {
-                // What is mounted there is none of ours.
+                // Something else is mounted there.
                 Ok((found, _)) if found.device != root.device => {}
                 Ok((found, dir)) => match arrive(&dir, found, &name, &path, visitor) {
                     Ok(level) => {
@@ -93,7 +93,7 @@ pub fn walk(root: impl AsFd, visitor: &mut dyn Visitor) -> io::Result<()> {
     Ok(())
 }
 
-/// Opens a directory in another one, never through a link.
+/// Opens a directory in another one, without following links.
 fn open(above: impl AsFd, name: &OsStr) -> io::Result<File> {
     let flags =
         OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
@@ -104,7 +104,7 @@ fn identity(dir: &File) -> io::Result<FileIdentity> {
     dir.metadata().map(|metadata| FileIdentity::from(&metadata))
 }
 
-/// Back to the directory that we came from, and to no other.
+/// Goes back up to the directory we came from, and to no other.
 fn climb(here: &File, expected: FileIdentity) -> io::Result<File> {
     let above = open(here, OsStr::new(".."))?;
     if identity(&above)? == expected {
@@ -113,7 +113,7 @@ fn climb(here: &File, expected: FileIdentity) -> io::Result<File> {
     Err(io::Error::other("a directory was moved while it was read"))
 }
 
-/// Reads a directory and visits all in it but the directories, which are kept for later.
+/// Reads a directory and visits its entries, leaving subdirectories for later.
 fn arrive(
     dir: &File,
     identity: FileIdentity,
@@ -121,7 +121,7 @@ fn arrive(
     path: &Path,
     visitor: &mut dyn Visitor,
 ) -> io::Result<Level> {
-    // All names first: what is removed meanwhile must not make others be passed over.
+    // Read all names first: removing entries while listing could make others be skipped.
     let entries = entries(dir)?;
     if let Err(error) = visitor.enter(dir, name) {
         visitor.problem(path, error);
@@ -150,7 +150,7 @@ fn entries(dir: &File) -> io::Result<Vec<(OsString, bool)>> {
         }
         let is_dir = match entry.file_type() {
             Some(kind) => kind == Type::Directory,
-            // Some filesystems do not tell.
+            // Some filesystems do not report the type.
             None => match fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
                 Ok(stat) => stat.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits(),
                 Err(nix::errno::Errno::ENOENT) => continue,

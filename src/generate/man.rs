@@ -10,10 +10,10 @@ use crate::cli;
 use crate::exit_code;
 use crate::generate::roff;
 
-/// The document about files, which is read on its own as well.
+/// The document about files, which is also read by itself.
 const FILES: &str = include_str!("../../docs/files.md");
 
-/// A command with more options than this has them under OPTIONS only, not in its synopsis too.
+/// A command with more options than this lists them under OPTIONS only, not in its synopsis as well.
 const FEW: usize = 9;
 
 /// A man page.
@@ -25,7 +25,7 @@ pub struct Page {
 }
 
 impl Page {
-    /// Where `man` looks for it below one of its directories.
+    /// Its path below a man directory.
     pub fn path(&self) -> PathBuf {
         format!("man{}/{}.{}", self.section, self.name, self.section).into()
     }
@@ -55,7 +55,7 @@ pub fn pages() -> io::Result<Vec<Page>> {
         let command = without_options_of(command, &top);
         let mut text = start(&command)?;
         for sub in visible(&command) {
-            // Help is named once, on the main page.
+            // --help is documented once, on the main page.
             let shown = sub.clone().mut_arg("help", |argument| argument.hide(true));
             let options = section_of(&shown, |page, text| page.render_options_section(text))?;
             let call = sub.get_bin_name().unwrap_or_else(|| sub.get_name());
@@ -87,7 +87,7 @@ fn visible(command: &Command) -> impl Iterator<Item = &Command> {
     command.get_subcommands().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help")
 }
 
-/// A command that takes the options of a clone has only its own on its page; its description names the others.
+/// A command that takes the options of a clone documents only its own; its description refers to the others.
 fn without_options_of(command: &Command, top: &Command) -> Command {
     let all: Vec<_> = arguments(top).map(|argument| argument.get_id().clone()).collect();
     let takes_all = all.iter().all(|id| command.get_arguments().any(|argument| argument.get_id() == id));
@@ -106,7 +106,7 @@ fn start(command: &Command) -> io::Result<Vec<u8>> {
     let _ = writeln!(text, ".SH NAME\n{} \\- {}\n.SH SYNOPSIS", roff::text(name), about(command));
     text += &synopsis(command);
     let description = section_of(command, |page, text| page.render_description_section(text))?;
-    // The first paragraph is the name's line once more.
+    // The first paragraph repeats the NAME line.
     match description.split_once(".PP\n") {
         Some((_, rest)) => text = text + ".SH DESCRIPTION\n" + rest,
         None => text += &description,
@@ -128,7 +128,7 @@ fn about(command: &Command) -> String {
     command.get_about().map(|about| roff::inline(&about.to_string())).unwrap_or_default()
 }
 
-/// A section by `clap_mangen`, without the definitions that it puts before each.
+/// A section from `clap_mangen`, without the definitions that it puts first.
 fn section_of(
     command: &Command,
     render: impl FnOnce(&clap_mangen::Man, &mut Vec<u8>) -> io::Result<()>,
@@ -139,7 +139,7 @@ fn section_of(
     Ok(text.split_once(".SH ").map_or(String::new(), |(_, rest)| format!(".SH {rest}")))
 }
 
-/// What may be typed, apart from help and version.
+/// The arguments, apart from help and version.
 fn arguments(command: &Command) -> impl Iterator<Item = &Arg> {
     let is_ours = |argument: &&Arg| !["help", "version"].contains(&argument.get_id().as_str());
     command.get_arguments().filter(|argument| !argument.is_hide_set()).filter(is_ours)
@@ -163,7 +163,7 @@ fn synopsis(command: &Command) -> String {
     text
 }
 
-/// One line of a synopsis.
+/// One line of the synopsis.
 fn call(command: &Command, name: &str) -> String {
     let is_few = arguments(command).count() <= FEW;
     let hides = command.get_arguments().any(Arg::is_hide_set);
@@ -203,7 +203,7 @@ fn may_repeat(argument: &Arg) -> bool {
     argument.get_num_args().is_some_and(|range| range.max_values() > 1)
 }
 
-/// The other commands, with their pages.
+/// The other commands and their pages.
 fn commands(text: &mut Vec<u8>, top: &Command) {
     text.extend(b".SH COMMANDS\n");
     for command in visible(top) {

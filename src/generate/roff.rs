@@ -1,10 +1,10 @@
-//! Text as roff: the sections below a command's help, and a document in the part of Markdown that ours are written in.
+//! Converts text to roff: the sections below a command's help, and documents in the Markdown subset that ours use.
 
 use std::fmt::Write as _;
 
 /// The first lines of a page.
 pub fn title(name: &str, section: &str, source: &str) -> String {
-    // The quote that clap_mangen writes as `\*(Aq`.
+    // Defines the quote that clap_mangen writes as `\*(Aq`.
     format!(
         ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n.TH {} {section} \"\" \"{}\" Counterpart\n",
         text(name),
@@ -12,13 +12,13 @@ pub fn title(name: &str, section: &str, source: &str) -> String {
     )
 }
 
-/// Plain text: what roff would take for something else is escaped.
+/// Escapes plain text for roff.
 pub fn text(plain: &str) -> String {
     let escaped = plain.replace('\\', "\\e").replace('-', "\\-").replace('\u{2013}', "\\(en");
     if escaped.starts_with(['.', '\'']) { format!("\\&{escaped}") } else { escaped }
 }
 
-/// A line with `code`, **weight** and [links](elsewhere), of which the words stay.
+/// A line with `code`, **bold** and [links](elsewhere), of which only the text is kept.
 pub fn inline(line: &str) -> String {
     let mut roff = String::new();
     for (at, part) in line.split('`').enumerate() {
@@ -53,8 +53,8 @@ fn unlinked(line: &str) -> String {
     plain + rest
 }
 
-/// The sections of a help text. `Title:` begins one; two blanks begin an entry, which two more part from what it means;
-/// further lines are indented more; anything else is a paragraph.
+/// The sections of a help text. `Title:` starts a section; two spaces start an entry, and two more separate it from its
+/// description; further lines are indented more; anything else is a paragraph.
 pub fn sections(help: &str) -> String {
     let mut roff = String::new();
     for line in help.lines() {
@@ -79,12 +79,12 @@ pub fn sections(help: &str) -> String {
             }
         }
     }
-    // A paragraph at the end of a section is nothing.
+    // Remove an empty paragraph at the end of a section.
     let tidy = roff.replace(".PP\n.SH", ".SH");
     tidy.strip_suffix(".PP\n").unwrap_or(&tidy).to_owned()
 }
 
-/// A document: its title is the name of the page, with the first paragraph for what it is about.
+/// A document: its title becomes the name of the page, and its first paragraph the description.
 pub fn document(markdown: &str, name: &str) -> String {
     let mut roff = String::new();
     let mut lines = markdown.lines().peekable();
@@ -127,7 +127,7 @@ fn cells(row: &str) -> Vec<&str> {
     row.trim_matches('|').split('|').map(str::trim).collect()
 }
 
-/// A row of a table: the first cell, and what is said of it. What one column is for is plain; more have their headings.
+/// A table row: the first cell, then the others. A single further column is printed plain; several get their headings.
 fn entry(headings: &[&str], cells: &[&str]) -> String {
     let (first, others) = cells.split_first().map_or(("", cells), |(first, others)| (*first, others));
     let said: Vec<String> = if let [only] = others {

@@ -1,45 +1,45 @@
-//! The systems that are supported, and the versions of macOS.
+//! The supported systems, and the versions of macOS.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A system, as the compiler knows it.
+/// A system, as known at compile time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum System {
-    /// macOS and its forerunners from 10.7.
+    /// macOS, and OS X from 10.7.
     MacOs,
     /// Linux.
     Linux,
 }
 
-/// A system with all that differs from run to run.
+/// A system, with its version where that matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Platform {
-    /// macOS of this version.
+    /// macOS with its version.
     MacOs(MacOsVersion),
     /// Linux.
     Linux,
 }
 
-/// A version of macOS. 10.9 is before 10.10, which is before 11.0.
+/// A version of macOS. 10.9 comes before 10.10, which comes before 11.0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MacOsVersion {
     /// 10 until Catalina, then 11 and up.
     pub major: u16,
-    /// The second part; 0 where there is none.
+    /// The second part; 0 if there is none.
     pub minor: u16,
 }
 
 impl MacOsVersion {
-    /// The first version that keeps even root out of much without Full Disk Access.
+    /// The first version that denies even root many files without Full Disk Access.
     pub const MOJAVE: Self = Self { major: 10, minor: 14 };
-    /// The first version with system and data on two volumes.
+    /// The first version with separate system and data volumes.
     pub const CATALINA: Self = Self { major: 10, minor: 15 };
     /// The first version whose system volume is sealed.
     pub const BIG_SUR: Self = Self { major: 11, minor: 0 };
 }
 
-/// A text that is no version of macOS.
+/// Text that is not a version of macOS.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a version of macOS")]
 pub struct NotAVersion;

@@ -1,43 +1,43 @@
-//! What this process may do: to be user number 0 is not enough in a container, or in a service with bounded capabilities.
+//! What this process may do: being user 0 is not enough in a container, or in a service with bounded capabilities.
 
 use crate::host::platform::System;
 
-/// The rights that a whole clone takes.
+/// The privileges that a complete clone needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rights {
     /// The effective user is root.
     pub root: bool,
-    /// To give files to other users (`CAP_CHOWN`).
+    /// May give files to other users (`CAP_CHOWN`).
     pub owners: bool,
-    /// To read everything (`CAP_DAC_READ_SEARCH` or `CAP_DAC_OVERRIDE`).
+    /// May read everything (`CAP_DAC_READ_SEARCH` or `CAP_DAC_OVERRIDE`).
     pub read: bool,
-    /// To write everywhere (`CAP_DAC_OVERRIDE`).
+    /// May write everywhere (`CAP_DAC_OVERRIDE`).
     pub write: bool,
-    /// To act as the owner of any file (`CAP_FOWNER`).
+    /// May act as the owner of any file (`CAP_FOWNER`).
     pub as_owner: bool,
-    /// To make device nodes (`CAP_MKNOD`).
+    /// May create device nodes (`CAP_MKNOD`).
     pub devices: bool,
-    /// To see and set the attributes of the class `trusted` (`CAP_SYS_ADMIN`).
+    /// May read and set extended attributes of the `trusted` class (`CAP_SYS_ADMIN`).
     pub trusted: bool,
-    /// To set the capabilities of files (`CAP_SETFCAP`).
+    /// May set file capabilities (`CAP_SETFCAP`).
     pub file_capabilities: bool,
-    /// Every user of the machine has a number here; in most containers' user namespaces not.
+    /// Every user ID of the machine is mapped here, unlike in most containers' user namespaces.
     pub all_users: bool,
 }
 
-/// A right that root lacks, and what becomes of the clone.
+/// A privilege that root lacks, and the effect on the clone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lack {
     /// What is missing.
     pub what: &'static str,
-    /// What is not cloned then.
+    /// What is not cloned without it.
     pub effect: &'static str,
-    /// rsync does not fail for it.
+    /// rsync does not fail without it.
     pub is_silent: bool,
 }
 
 impl Rights {
-    /// Those of a real root.
+    /// The privileges of a real root.
     pub const ALL: Self = Self {
         root: true,
         owners: true,
@@ -50,7 +50,7 @@ impl Rights {
         all_users: true,
     };
 
-    /// Those of anybody else.
+    /// The privileges of any other user.
     pub const NONE: Self = Self {
         root: false,
         owners: false,
@@ -73,21 +73,21 @@ impl Rights {
         }
     }
 
-    /// Whether any file may be read without a trace in its access time: with `O_NOATIME` the kernel refuses to open a file that
-    /// belongs to somebody else, or whose owner has no number here.
+    /// Whether any file can be read without updating its access time: with `O_NOATIME` the kernel refuses to open a
+    /// file that belongs to someone else, or whose owner is not mapped here.
     #[must_use]
     pub fn open_noatime(&self) -> bool {
         self.as_owner && self.all_users
     }
 
-    /// What root lacks here, in whole sentences' parts; nothing for anybody else.
+    /// The privileges that root lacks here, as sentence parts; empty for any other user.
     #[must_use]
     pub fn lacks(&self) -> Vec<Lack> {
         let silent =
             |is_there: bool, what, effect| (!is_there).then_some(Lack { what, effect, is_silent: true });
         let loud =
             |is_there: bool, what, effect| (!is_there).then_some(Lack { what, effect, is_silent: false });
-        // In a user namespace these go with the namespace, whatever the capabilities are.
+        // In a user namespace these depend on the namespace, whatever the capabilities are.
         let own = |capability| {
             if self.all_users { capability } else { "the rights of the machine's own root" }
         };
@@ -136,7 +136,7 @@ fn of_process() -> Rights {
     use rustix::thread::CapabilitySet as Set;
     let all_users = is_first_namespace();
     let Ok(sets) = rustix::thread::capabilities(None) else {
-        // What must not be left out in silence is tried, and rsync says what fails.
+        // What must not be skipped silently is attempted, and rsync reports what fails.
         return Rights { as_owner: false, ..Rights::ALL };
     };
     let has = |set| sets.effective.contains(set);
@@ -153,10 +153,10 @@ fn of_process() -> Rights {
     }
 }
 
-/// Whether this is the machine's own user namespace, in which the capabilities are those of the whole machine.
+/// Whether this is the machine's initial user namespace, in which capabilities apply to the whole machine.
 #[cfg(target_os = "linux")]
 fn is_first_namespace() -> bool {
-    /// The number that the kernel gives to it.
+    /// The inode number that the kernel gives it.
     const FIRST: &str = "user:[4026531837]";
     if let Ok(namespace) = std::fs::read_link("/proc/self/ns/user") {
         return namespace.as_os_str() == FIRST;

@@ -1,46 +1,46 @@
-//! The table of the system's tools: everything that only a Mac has is reached through it.
+//! The paths of the system's tools: everything that only a Mac has is reached through this table.
 
 use std::path::{Path, PathBuf};
 
 /// The absolute path of each tool.
 #[derive(Debug, Clone)]
 pub struct Tools {
-    /// Tells the version of macOS.
+    /// Reports the version of macOS.
     pub sw_vers: PathBuf,
-    /// Tells whether a volume ignores ownership; gone from later macOS.
+    /// Reports whether a volume ignores ownership; removed from later macOS.
     pub vsdbutil: PathBuf,
-    /// Tells everything about a volume.
+    /// Reports everything about a volume.
     pub diskutil: PathBuf,
-    /// Tells the UUID of a filesystem (Linux).
+    /// Reports the UUID of a filesystem (Linux).
     pub blkid: PathBuf,
-    /// Reaches the keychains of macOS.
+    /// Accesses the keychains of macOS.
     pub security: PathBuf,
     /// Encrypts and decrypts systemd's credentials.
     pub systemd_creds: PathBuf,
-    /// Holds sleep off on macOS while another program runs.
+    /// Prevents sleep on macOS while another program runs.
     pub caffeinate: PathBuf,
-    /// Holds sleep off on Linux, through logind, while another program runs.
+    /// Prevents sleep on Linux, through logind, while another program runs.
     pub systemd_inhibit: PathBuf,
-    /// Repeats what it reads.
+    /// Copies its input to its output.
     pub cat: PathBuf,
-    /// Loads, starts and removes the jobs of macOS.
+    /// Loads, starts and removes launchd jobs.
     pub launchctl: PathBuf,
     /// The same for systemd.
     pub systemctl: PathBuf,
     /// Prints the databases of `OpenLDAP`.
     pub slapcat: PathBuf,
-    /// Where `slapd` keeps its configuration when it is not told otherwise, best first.
+    /// Default locations of slapd's configuration, best first.
     pub slapd_configurations: Vec<PathBuf>,
-    /// Below which the programs of database servers are: `bin`, `lib/postgresql/VERSION/bin`, `pgsql-VERSION/bin`.
+    /// The root of database programs: `bin`, `lib/postgresql/VERSION/bin`, `pgsql-VERSION/bin`.
     pub usr: PathBuf,
-    /// `Server.app`'s own root, below which `usr/sbin/serveradmin` and `usr/bin/pg_dumpall` are on 10.8 and later.
+    /// `Server.app`'s root, with `usr/sbin/serveradmin` and `usr/bin/pg_dumpall` on 10.8 and later.
     pub server_root: PathBuf,
-    /// The system's root, below which both are on 10.7, and below which the services keep their sockets.
+    /// The system's root, with both on 10.7, and with the sockets of the services.
     pub system_root: PathBuf,
 }
 
 impl Tools {
-    /// Where macOS keeps them.
+    /// Their paths on macOS.
     #[must_use]
     pub fn native() -> Self {
         Self {
@@ -71,7 +71,7 @@ impl Tools {
     }
 }
 
-/// The first, unless only the second is there.
+/// The first, unless only the second exists.
 fn first_of(first: &str, second: &str) -> PathBuf {
     let is_second = !Path::new(first).exists() && Path::new(second).exists();
     PathBuf::from(if is_second { second } else { first })

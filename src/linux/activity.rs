@@ -5,28 +5,28 @@
 pub struct Stat {
     /// Its process group.
     pub group: i32,
-    /// It has ended, and only waits for its parent to notice.
+    /// It has exited but its parent has not reaped it yet.
     pub is_over: bool,
-    /// The processor time that it has used, in ticks.
+    /// The CPU time it has used, in ticks.
     pub ticks: u64,
 }
 
 impl Stat {
-    /// Reads the line. The name in parentheses may hold anything, so it is skipped from the end.
+    /// Parses the line. The name in parentheses may contain anything, so parsing starts after the last parenthesis.
     #[must_use]
     pub fn read(line: &str) -> Option<Self> {
         let (_, rest) = line.rsplit_once(") ")?;
         let mut fields = rest.split_ascii_whitespace();
         let state = fields.next()?;
         let group = fields.nth(1)?.parse().ok()?;
-        // The 14th and 15th field of all.
+        // Fields 14 and 15 of the line.
         let user: u64 = fields.nth(8)?.parse().ok()?;
         let system: u64 = fields.next()?.parse().ok()?;
         Some(Self { group, is_over: matches!(state, "Z" | "X" | "x"), ticks: user.saturating_add(system) })
     }
 }
 
-/// The bytes that a process has read and written by any means, from `/proc/PID/io`.
+/// The bytes a process has read and written in any way, from `/proc/PID/io`.
 #[must_use]
 pub fn bytes_moved(io: &str) -> Option<u64> {
     let value = |name: &str| {

@@ -1,6 +1,6 @@
-//! What a process waits for, from `/proc/PID/syscall`.
+//! What a process is waiting for, from `/proc/PID/syscall`.
 
-/// A system call that a process is blocked in: everything in `/proc/PID/syscall`.
+/// The system call that a process is blocked in, from `/proc/PID/syscall`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlockedCall {
     /// The call's number, which differs by architecture.
@@ -10,7 +10,7 @@ pub struct BlockedCall {
 }
 
 impl BlockedCall {
-    /// Reads `257 0xffffff9c 0x7ffd1c3d 0x0 0x0 0x0 0x0 0x7ffd1b10 0x7f0a2c`; a running process shows `running`.
+    /// Parses `257 0xffffff9c 0x7ffd1c3d 0x0 0x0 0x0 0x0 0x7ffd1b10 0x7f0a2c`; a running process shows `running`.
     #[must_use]
     pub fn read(line: &str) -> Option<Self> {
         let mut words = line.split_ascii_whitespace();

@@ -1,17 +1,17 @@
-//! What a clone of a running Linux system leaves out.
+//! What a clone of a running Linux system excludes.
 
 use std::path::Path;
 
-/// What a filesystem keeps for itself at its root.
+/// What a filesystem keeps at its root for its own use.
 pub const FILESYSTEMS_OWN: &[&str] = &["lost+found"];
 
-/// Left out of a clone of `/`, and only of that: a data directory may well hold a `tmp` or a `proc`.
+/// Excluded from a clone of `/` only: a data directory may well contain a `tmp` or a `proc`.
 ///
-/// The directories themselves are cloned, since a booting system mounts something on them.
+/// The directories themselves are cloned, because a booting system needs them as mount points.
 pub const SYSTEM: &[&str] =
     &["/dev/*", "/proc/*", "/sys/*", "/tmp/*", "/run/*", "/mnt/*", "/media/*", "/lost+found", "/swapfile"];
 
-/// Whether a directory, by its canonical path, is the root of a system.
+/// Whether a directory, given by its canonical path, is the root of a system.
 #[must_use]
 pub fn is_system(path: &Path) -> bool {
     path == Path::new("/")

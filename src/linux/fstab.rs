@@ -1,4 +1,4 @@
-//! The table of filesystems that are mounted at the start, `/etc/fstab`.
+//! The table of filesystems mounted at boot, `/etc/fstab`.
 
 use std::path::{Path, PathBuf};
 
@@ -7,13 +7,13 @@ use crate::linux::mounts::unescape;
 /// A line of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// What is mounted, as it is named there: `UUID=…`, `LABEL=…` or a device's path.
+    /// What is mounted, as written there: `UUID=…`, `LABEL=…` or a device path.
     pub device: String,
-    /// Where.
+    /// Its mount point.
     pub point: PathBuf,
 }
 
-/// Reads the whole table; comments and lines without a mount point are left out.
+/// Parses the table; comments and lines without a mount point are skipped.
 #[must_use]
 pub fn read(text: &[u8]) -> Vec<Entry> {
     let text = String::from_utf8_lossy(text);
@@ -24,11 +24,11 @@ pub fn read(text: &[u8]) -> Vec<Entry> {
 fn entry(line: &str) -> Option<Entry> {
     let mut words = line.split_whitespace();
     let (device, point) = (words.next()?, unescape(words.next()?.as_bytes()));
-    // `systemd.mount(5)` and `mount(8)` allow quotation markers around the value of a tag.
+    // `systemd.mount(5)` and `mount(8)` allow quotes around the value of a tag.
     point.is_absolute().then(|| Entry { device: device.replace('"', ""), point })
 }
 
-/// The line of a mount point.
+/// The entry for a mount point.
 #[must_use]
 pub fn of<'a>(entries: &'a [Entry], point: &str) -> Option<&'a Entry> {
     entries.iter().find(|entry| entry.point == Path::new(point))

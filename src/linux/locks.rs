@@ -2,13 +2,13 @@
 
 use crate::fs::dir::FileIdentity;
 
-/// Whether somebody holds a lock of the whole file: `1: FLOCK  ADVISORY  WRITE 1234 00:1a:56 0 EOF` is such a line, with
-/// the device's major and minor number in hexadecimal and the inode's in decimal digits.
+/// Whether anyone holds a lock on the whole file. A sample line is `1: FLOCK  ADVISORY  WRITE 1234 00:1a:56 0 EOF`,
+/// with the device's major and minor number in hexadecimal and the inode number in decimal.
 #[must_use]
 pub fn is_held(table: &[u8], file: FileIdentity) -> bool {
     String::from_utf8_lossy(table).lines().any(|line| {
         let words: Vec<&str> = line.split_whitespace().collect();
-        // One that waits has `->` for its second word.
+        // A waiting lock has `->` as its second word.
         words.get(1) == Some(&"FLOCK") && words.get(5).and_then(|place| identity(place)) == Some(file)
     })
 }
@@ -20,7 +20,7 @@ fn identity(place: &str) -> Option<FileIdentity> {
     Some(FileIdentity { device: device(major, minor), inode })
 }
 
-/// The number that `stat` gives for a device of Linux (`makedev` of glibc and musl).
+/// The device number as `stat` reports it on Linux (`makedev` of glibc and musl).
 fn device(major: u64, minor: u64) -> u64 {
     (minor & 0xff) | ((major & 0xfff) << 8) | ((minor & !0xff) << 12) | ((major & !0xfff) << 32)
 }
@@ -41,7 +41,7 @@ mod tests {
         assert!(held(0x1a, 56));
         assert!(!held(0x1a, 57), "it waits");
         assert!(!held(0x801, 58), "of another kind");
-        // `stat -c %d` says so of a device whose numbers are 0x103 and 0x110.
+        // `stat -c %d` prints this for device 0x103:0x110.
         assert!(held(0x0011_0310, 59));
         assert!(!held(0x1b, 56));
     }

@@ -1,4 +1,4 @@
-//! The kernel's table of mounts, `/proc/self/mountinfo`, and what its entries say about owners.
+//! The kernel's mount table, `/proc/self/mountinfo`, and what its entries imply about file ownership.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 /// An entry of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
-    /// The mount's number.
+    /// The mount ID.
     pub id: u64,
-    /// The number of the mount that it is mounted on.
+    /// The ID of the mount it is mounted on.
     pub parent: u64,
-    /// What is mounted or unmounted in another mount namespace is here too: it is a slave of that one's mount.
+    /// Whether it follows mounts and unmounts in another mount namespace, as a slave of the mount there.
     pub follows: bool,
     /// The filesystem's device, as `MAJOR:MINOR`.
     pub device_number: String,
@@ -23,11 +23,11 @@ pub struct Mount {
     pub kind: String,
     /// What is mounted, such as `/dev/sda1`.
     pub device: String,
-    /// The options of this mount and of its filesystem, separated by commas, as the table writes them.
+    /// The options of this mount and of its filesystem, separated by commas, as they appear in the table.
     pub options: OsString,
 }
 
-/// The whole table: `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue` is a line of it.
+/// Parses the table. A sample line is `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue`.
 #[must_use]
 pub fn read(mountinfo: &[u8]) -> Vec<Mount> {
     mountinfo.split(|byte| *byte == b'\n').filter_map(Mount::read).collect()
@@ -42,7 +42,7 @@ impl Mount {
         let device_number = text(words.next()?);
         let (root, point) = (unescape(words.next()?), unescape(words.next()?));
         let options = words.next()?;
-        // Any number of further fields, and a dash behind them.
+        // Any number of optional fields, ended by a dash.
         let mut follows = false;
         words.find(|word| {
             follows |= word.starts_with(b"master:");
@@ -58,26 +58,26 @@ impl Mount {
         self.options.as_bytes().split(|byte| *byte == b',')
     }
 
-    /// Whether it is the kernel's own view of something, and holds nothing that could be lost.
+    /// Whether it is a kernel interface and holds nothing that could be lost.
     fn is_pseudo(&self) -> bool {
         PSEUDO.contains(&self.kind.as_str())
     }
 
-    /// Whether it is in memory only.
+    /// Whether it exists in memory only.
     fn is_in_memory(&self) -> bool {
         IN_MEMORY.contains(&self.kind.as_str())
     }
 
-    /// The directories that an overlay puts together, the writable one among them; none for any other filesystem.
+    /// The layers of an overlay, including the writable one; none for any other filesystem.
     #[must_use]
     pub fn layers(&self) -> Vec<PathBuf> {
         let listed = self.overlay_option(b"lowerdir=").flat_map(separated).map(literal);
-        // One option for each layer, in newer kernels, and nothing in it has another meaning.
+        // Newer kernels list one option per layer, in which no character is special.
         let single = self.overlay_option(b"lowerdir+=").map(unescape);
         self.upper_layer().into_iter().chain(listed).chain(single).collect()
     }
 
-    /// The directory that an overlay writes to, if it is an overlay and writes anywhere.
+    /// The directory that an overlay writes to; none for anything else and for a read-only overlay.
     #[must_use]
     pub fn upper_layer(&self) -> Vec<PathBuf> {
         self.overlay_option(b"upperdir=").map(literal).collect()
@@ -88,15 +88,15 @@ impl Mount {
         self.options().filter(move |_| is_overlay).filter_map(move |option| option.strip_prefix(name))
     }
 
-    /// Whether rsync goes on into `other` with `--one-file-system` where it is given paths and no view: to it, each
-    /// subvolume of btrfs is a filesystem.
+    /// Whether rsync with `--one-file-system` descends into `other` when given paths instead of a view: rsync takes
+    /// each btrfs subvolume for a filesystem.
     #[must_use]
     pub fn goes_on_into(&self, other: &Self) -> bool {
         self.device_number == other.device_number && (self.kind != "btrfs" || self.root == other.root)
     }
 }
 
-/// The types of filesystems that only show what the kernel knows. `autofs` is none: something is behind it.
+/// Filesystem types that only expose kernel data. `autofs` is not one: real data is behind it.
 const PSEUDO: [&str; 22] = [
     "binder",
     "binfmt_misc",
@@ -122,20 +122,20 @@ const PSEUDO: [&str; 22] = [
     "tracefs",
 ];
 
-/// The types of filesystems in memory.
+/// Types of in-memory filesystems.
 const IN_MEMORY: [&str; 2] = ["ramfs", "tmpfs"];
 
-/// The mounts below `source` that a clone leaves out, but for those of the kernel's own filesystems, and for those in
-/// memory where a clone leaves everything out: `out` says so of a path.
+/// The mounts below `source` that a clone excludes, apart from kernel filesystems, and from in-memory filesystems in
+/// places that are excluded anyway, as `out` says of a path.
 ///
-/// Only the table is read: a look at a dead network mount would hang.
+/// Only the table is read: touching a dead network mount would hang.
 #[must_use]
 pub fn left_out<'a>(table: &'a [Mount], source: &Path, out: impl Fn(&Path) -> bool) -> Vec<&'a Mount> {
     let is_below = |mount: &&Mount| mount.point.starts_with(source) && mount.point != source;
     let is_covered =
         |mount: &Mount| table.iter().any(|other| other.id != mount.id && other.point == mount.point);
     let matters = |mount: &&Mount| {
-        // An autofs waits for its first use; once something is mounted there, that is named.
+        // An autofs is mounted on first use; from then on the filesystem mounted there is listed.
         let is_named_elsewhere =
             mount.kind == "autofs" && (is_covered(mount) || mount.point.starts_with("/proc"));
         !(mount.is_pseudo() || is_named_elsewhere || mount.is_in_memory() && out(&mount.point))
@@ -143,7 +143,7 @@ pub fn left_out<'a>(table: &'a [Mount], source: &Path, out: impl Fn(&Path) -> bo
     table.iter().filter(is_below).filter(matters).collect()
 }
 
-/// Where `path`, which lies on the mount `id`, is on its filesystem: the device's number and the path there.
+/// Where `path`, on the mount `id`, is on its filesystem: the device number and the path there.
 #[must_use]
 pub fn locate<'a>(table: &'a [Mount], id: u64, path: &Path) -> Option<(&'a str, PathBuf)> {
     let mount = table.iter().find(|mount| mount.id == id)?;
@@ -157,7 +157,7 @@ pub fn device_name(uevent: &str) -> Option<&str> {
     uevent.lines().find_map(|line| line.strip_prefix("DEVNAME=")).filter(|name| !name.is_empty())
 }
 
-/// The table writes space, tab, newline, backslash and, in some places, others as three octal digits behind a backslash.
+/// The table writes space, tab, newline, backslash and sometimes other bytes as a backslash and three octal digits.
 pub(super) fn unescape(word: &[u8]) -> PathBuf {
     let mut bytes = Vec::with_capacity(word.len());
     let mut rest = word;
@@ -175,7 +175,7 @@ fn octal(digits: [u8; 3]) -> Option<u8> {
     digits.into_iter().try_fold(0, value).and_then(|value| u8::try_from(value).ok())
 }
 
-/// The parts of a list of an overlay's layers: a colon separates them, unless there is a backslash before it.
+/// The items of an overlay's layer list, separated by colons without a backslash before them.
 fn separated(list: &[u8]) -> Vec<&[u8]> {
     const BACKSLASH: &[u8] = b"\\134";
     let (mut parts, mut start, mut at, mut is_escaped) = (Vec::new(), 0, 0, false);
@@ -193,7 +193,7 @@ fn separated(list: &[u8]) -> Vec<&[u8]> {
     parts
 }
 
-/// A path in an overlay's options, without the backslashes that take a meaning from the character behind them.
+/// A path in an overlay's options, with the escaping backslashes removed.
 fn literal(word: &[u8]) -> PathBuf {
     let path = unescape(word).into_os_string().into_vec();
     let mut bytes = Vec::with_capacity(path.len());
@@ -205,38 +205,38 @@ fn literal(word: &[u8]) -> PathBuf {
     OsString::from_vec(bytes).into()
 }
 
-/// Whether owners are kept.
+/// Whether file ownership is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ownership {
-    /// They are.
+    /// It is kept.
     Kept,
-    /// They are not, and why.
+    /// It is ignored, for this reason.
     Ignored(String),
-    /// That has to be tried.
+    /// It has to be probed.
     Unknown,
 }
 
-/// The number of the mount that an open file belongs to, from `/proc/self/fdinfo/N`.
+/// The ID of the mount that an open file is on, from `/proc/self/fdinfo/N`.
 #[must_use]
 pub fn mount_id(fdinfo: &str) -> Option<u64> {
     fdinfo.lines().find_map(|line| line.strip_prefix("mnt_id:")).and_then(|id| id.trim().parse().ok())
 }
 
-/// Filesystems that keep owners.
+/// Filesystems that keep ownership.
 const KEEPS: [&str; 13] = [
     "ext2", "ext3", "ext4", "xfs", "btrfs", "tmpfs", "zfs", "f2fs", "bcachefs", "jfs", "nilfs2", "reiserfs",
     "ramfs",
 ];
 
-/// Filesystems that show one owner for everything.
+/// Filesystems that show one owner for all files.
 const IGNORES: [&str; 8] = ["vfat", "msdos", "exfat", "ntfs", "ntfs3", "hfs", "umsdos", "fuse.exfat"];
 
 impl Mount {
-    /// What is known about owners on it.
+    /// What is known about ownership on it.
     #[must_use]
     pub fn ownership(&self) -> Ownership {
         let kind = self.kind.as_str();
-        // fuseblk is ntfs-3g as a rule; its option "permissions" appears as default_permissions.
+        // fuseblk is normally ntfs-3g, whose option "permissions" appears as default_permissions.
         let is_plain_fuseblk =
             kind == "fuseblk" && !self.options().any(|option| option == b"default_permissions");
         if KEEPS.contains(&kind) {
@@ -251,23 +251,23 @@ impl Mount {
     }
 }
 
-/// Filesystems that store what they are given, each byte in a place of its own.
+/// Filesystems that store data as given, without compression or deduplication.
 const STORES_AS_GIVEN: [&str; 11] =
     ["ext2", "ext3", "ext4", "xfs", "btrfs", "tmpfs", "f2fs", "jfs", "nilfs2", "reiserfs", "hfsplus"];
 
-/// Filesystems whose number of inodes is fixed; others make them as long as there is room.
+/// Filesystems with a fixed number of inodes; others create inodes as long as there is space.
 const FIXED_INODES: [&str; 4] = ["ext2", "ext3", "ext4", "tmpfs"];
 
 impl Mount {
-    /// Whether a file takes up about as much as it holds: nothing is compressed or stored only once behind our back, as
-    /// zfs does, and what is behind a network or FUSE may.
+    /// Whether a file takes up about its own size: nothing is transparently compressed or deduplicated, as on zfs and
+    /// possibly behind a network filesystem or FUSE.
     #[must_use]
     pub fn keeps_sizes(&self) -> bool {
         let compresses = |option: &[u8]| option.starts_with(b"compress") && option != b"compress=no";
         STORES_AS_GIVEN.contains(&self.kind.as_str()) && !self.options().any(compresses)
     }
 
-    /// Whether the number of free inodes that it tells is all that there will be.
+    /// Whether the reported number of free inodes is a hard limit.
     #[must_use]
     pub fn has_fixed_inodes(&self) -> bool {
         FIXED_INODES.contains(&self.kind.as_str())
@@ -381,7 +381,7 @@ mod tests {
             read(line.as_bytes()).remove(0).layers()
         };
         let paths = |paths: &[&str]| paths.iter().map(PathBuf::from).collect::<Vec<_>>();
-        // As Linux 6.18 writes layers named `k:l`, `c,d`, `e\f` and `g:h`, which had to be mounted with a backslash or not.
+        // As Linux 6.18 writes layers named `k:l`, `c,d`, `e\f` and `g:h`, mounted with backslashes where needed.
         assert_eq!(of(r"lowerdir=/k\134:l:/lo"), paths(&["/k:l", "/lo"]));
         assert_eq!(of(r"lowerdir=/lo,upperdir=/c\134\054d"), paths(&["/c,d", "/lo"]));
         assert_eq!(of(r"lowerdir=/e\134\134f,upperdir=/g:h"), paths(&["/g:h", r"/e\f"]));

@@ -1,16 +1,16 @@
-//! Names of dumps: of letters, digits, '-', '_' and '.' only, and no two the same.
+//! File names for dumps: only letters, digits, '-', '_' and '.', and all distinct.
 
-/// The longest part of a name that comes from elsewhere, in bytes.
+/// The longest part of a name taken from elsewhere, in bytes.
 const LONGEST: usize = 100;
 
-/// A text with everything else replaced by '_', cut where it is too long.
+/// Replaces every other character with '_' and truncates the result if it is too long.
 #[must_use]
 pub fn sanitised(text: &str) -> String {
     let is_fine = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
     text.chars().take(LONGEST).map(|letter| if is_fine(letter) { letter } else { '_' }).collect()
 }
 
-/// Names for things of which several would get one: those get what tells them apart appended, or else a number.
+/// Makes names unique: duplicates get what distinguishes them appended, or else a number.
 #[must_use]
 pub fn told_apart(wanted: &[(String, String)]) -> Vec<String> {
     let mut names: Vec<String> = Vec::with_capacity(wanted.len());

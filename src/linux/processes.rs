@@ -1,16 +1,16 @@
-//! What the kernel says of a process, in `/proc/PID/status`.
+//! A process's users and parent, from `/proc/PID/status`.
 
-/// Whose a process is: its real, effective, saved and filesystem user number, and the process that started it.
+/// The owner of a process (its real, effective, saved and filesystem user ID) and its parent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {
-    /// The four user numbers.
+    /// The four user IDs.
     pub users: [u32; 4],
-    /// The number of its parent.
+    /// The process ID of its parent.
     pub parent: u32,
 }
 
 impl Identity {
-    /// Reads the file. The process's own name stands in it as well, but no line end of that is printed.
+    /// Parses the file. It also contains the process's name, but line ends in that are escaped.
     #[must_use]
     pub fn read(status: &str) -> Option<Self> {
         let rest = |key: &str| status.lines().find_map(|line| line.strip_prefix(key));
@@ -20,7 +20,7 @@ impl Identity {
         Some(Self { users, parent: rest("PPid:")?.trim().parse().ok()? })
     }
 
-    /// The user of all four numbers, if they are one.
+    /// The user, if all four IDs are the same.
     #[must_use]
     pub fn user(&self) -> Option<u32> {
         let first = self.users[0];

@@ -1,38 +1,38 @@
-//! The sockets that servers listen on, from `/proc/net/unix`.
+//! The listening sockets of servers, from `/proc/net/unix`.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
-/// The flag of a socket that listens (`__SO_ACCEPTCON`).
+/// The flag of a listening socket (`__SO_ACCEPTCON`).
 const LISTENS: &[u8] = b"00010000";
 
-/// The first number that is given to a person; below it are the system's own users.
+/// The first user ID assigned to people; lower ones are system accounts.
 pub const FIRST_ORDINARY_USER: u32 = 1000;
 
-/// A stream socket that listens.
+/// A listening stream socket.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Listening {
-    /// The path that it was given; whoever made it may have put anything there.
+    /// The path it is bound to; its creator may have put anything there.
     pub path: PathBuf,
-    /// Its number, by which the process that holds it is known.
+    /// Its inode number, which identifies the process that holds it.
     pub inode: u64,
 }
 
-/// The sockets that listen. Those without a path, or with a relative one, cannot be found again.
+/// The listening sockets. Those without a path, or with a relative one, cannot be found again.
 #[must_use]
 pub fn listening(table: &[u8]) -> Vec<Listening> {
     table.split(|byte| *byte == b'\n').filter_map(read_line).collect()
 }
 
-/// The number in what a descriptor of a process leads to: `socket:[4711]`.
+/// The inode number in the target of a process's descriptor link: `socket:[4711]`.
 #[must_use]
 pub fn inode(target: &[u8]) -> Option<u64> {
     let digits = target.strip_prefix(b"socket:[")?.strip_suffix(b"]")?;
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
-/// Reads a line of the table, `Num RefCount Protocol Flags Type St Inode Path`; the path may hold spaces.
+/// Parses a line of the table, `Num RefCount Protocol Flags Type St Inode Path`; the path may contain spaces.
 #[must_use]
 pub fn read_line(line: &[u8]) -> Option<Listening> {
     let mut rest = line;

@@ -1,4 +1,4 @@
-//! The files that a machine swaps to: by `/proc/swaps`, by `/etc/fstab`, and by systemd's units.
+//! The swap files of a machine, from `/proc/swaps`, `/etc/fstab` and systemd's units.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::linux::mounts::unescape;
 
-/// The files in use, from `/proc/swaps`: a line of it is `/swap.img file 2097148 0 -2`.
+/// The files in use, from `/proc/swaps`: a sample line is `/swap.img file 2097148 0 -2`.
 #[must_use]
 pub fn active(table: &[u8]) -> Vec<PathBuf> {
     let lines = table.split(|byte| *byte == b'\n');
@@ -18,7 +18,7 @@ pub fn active(table: &[u8]) -> Vec<PathBuf> {
     lines.filter_map(file).collect()
 }
 
-/// What `/etc/fstab` has swapped to, partitions too, by its lines of the type `swap`.
+/// What `/etc/fstab` uses for swap, including partitions: its lines of type `swap`.
 #[must_use]
 pub fn of_fstab(table: &[u8]) -> Vec<PathBuf> {
     let lines = table.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii_start().starts_with(b"#"));
@@ -30,7 +30,7 @@ pub fn of_fstab(table: &[u8]) -> Vec<PathBuf> {
     lines.filter_map(device).collect()
 }
 
-/// What a unit of systemd, `NAME.swap`, swaps to, if that is a path.
+/// The swap file or device of a systemd unit, `NAME.swap`, if it is a path.
 #[must_use]
 pub fn of_unit(unit: &[u8]) -> Option<PathBuf> {
     let lines = unit.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
@@ -38,7 +38,7 @@ pub fn of_unit(unit: &[u8]) -> Option<PathBuf> {
         let value = line.strip_prefix(b"What")?.trim_ascii_start().strip_prefix(b"=")?;
         Some(value.trim_ascii())
     });
-    // The last one counts.
+    // The last value wins.
     let path = PathBuf::from(OsString::from_vec(what.next_back()?.to_vec()));
     path.is_absolute().then_some(path)
 }

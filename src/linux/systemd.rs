@@ -1,4 +1,4 @@
-//! systemd's units: how ours are written, and what `systemctl show` says about them.
+//! systemd's units: how ours are written, and what `systemctl show` reports about them.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -8,16 +8,16 @@ use std::path::Path;
 use crate::plan::schedule::when::When;
 use crate::plan::schedule::{Job, Name, State};
 
-/// The first line of every unit that `schedule` writes; no other unit is ever changed or removed.
+/// The first line of every unit written by `schedule`; no other unit is ever changed or removed.
 pub const OURS: &str = "# Written by counterpart schedule.";
 
-/// The name of the units of a schedule, without `.service` or `.timer`.
+/// The unit name of a schedule, without `.service` or `.timer`.
 #[must_use]
 pub fn unit(name: &Name) -> String {
     format!("counterpart-{name}")
 }
 
-/// The name of the schedule that a timer's file name belongs to.
+/// The schedule that a timer's file name belongs to.
 #[must_use]
 pub fn name_of(file: &OsStr) -> Option<Name> {
     file.to_str()?.strip_prefix("counterpart-")?.strip_suffix(".timer")?.parse().ok()
@@ -104,9 +104,9 @@ fn calendar(when: When) -> String {
     }
 }
 
-/// A word of a command line in a unit. The text holds no control characters (`job::text`).
+/// Quotes a word of a unit's command line. The text contains no control characters (`job::text`).
 ///
-/// `%` begins a specifier and `$` a variable everywhere, quoted or not; systemd.unit(5), systemd.service(5).
+/// `%` starts a specifier and `$` a variable everywhere, quoted or not; systemd.unit(5), systemd.service(5).
 fn quote(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:,=@".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
@@ -142,20 +142,20 @@ fn mount_unit(dir: &Path) -> Option<String> {
     Some(name + ".mount")
 }
 
-/// The properties of a service that [`state`] wants.
+/// The properties of a service that [`state`] needs.
 pub const SERVICE_PROPERTIES: &str = "LoadState,FragmentPath,ActiveState,Result,ExecMainCode,ExecMainStatus,\
                                       ExecMainStartTimestamp,ExecMainExitTimestamp,StateChangeTimestamp";
 
-/// The properties of a timer that [`state`] wants.
+/// The properties of a timer that [`state`] needs.
 pub const TIMER_PROPERTIES: &str = "LoadState,ActiveState,NextElapseUSecRealtime";
 
-/// What `systemctl show` printed: `Name=value` a line.
+/// Parses the output of `systemctl show`: one `Name=value` per line.
 #[must_use]
 pub fn properties(printed: &str) -> HashMap<&str, &str> {
     printed.lines().filter_map(|line| line.split_once('=')).collect()
 }
 
-/// How a schedule stands, from what is known of its service and of its timer.
+/// The state of a schedule, from the properties of its service and timer.
 #[must_use]
 pub fn state(service: &str, timer: &str) -> State {
     let (service, timer) = (properties(service), properties(timer));

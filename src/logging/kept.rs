@@ -1,19 +1,19 @@
-//! Messages kept in memory instead of a log, for whoever asks the phases of a clone and makes none.
+//! Keeps messages in memory instead of a log, for running the phases of a clone without making one.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-/// What was logged since it was last taken.
+/// The messages logged since they were last taken.
 #[derive(Debug, Clone, Default)]
 pub struct Kept(Arc<Mutex<Vec<(Level, String)>>>);
 
 impl Kept {
-    /// Takes every later message of this process, of which none is shown or written.
+    /// Captures every later message of this process; none is shown or written.
     #[must_use]
     pub fn start() -> Self {
         let kept = Self::default();
-        // A process has one logger for its whole life.
+        // A process has a single logger for its whole life.
         if log::set_logger(Box::leak(Box::new(kept.clone()))).is_ok() {
             log::set_max_level(LevelFilter::Info);
         }
@@ -24,7 +24,7 @@ impl Kept {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The warnings and the other messages since the last call, each in their order.
+    /// The warnings and the other messages since the last call, each in order.
     #[must_use]
     pub fn take(&self) -> (Vec<String>, Vec<String>) {
         let (warnings, others): (Vec<_>, Vec<_>) =

@@ -1,7 +1,7 @@
 //! Removes our older logs.
 //!
-//! Their names tell the local time, which may be wrong for a night or be set back. So each log has a number too, one more
-//! than any before, in an extended attribute; where the filesystem keeps none, the name decides.
+//! Their names contain the local time, which may be wrong for a night or be set back. So each log also has a number,
+//! one higher than any before, in an extended attribute; where the filesystem has none, the name decides.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -15,18 +15,18 @@ use crate::display;
 use crate::fs::dir::Dir;
 use crate::logging::warn::warning;
 
-/// The attribute that holds a log's number, in decimal digits.
+/// The extended attribute with a log's number, in decimal digits.
 const NUMBER: &str = "user.counterpart.number";
 
-/// What logs are sorted by: the number, and then the time in the name and the number behind it. Logs without a number were
-/// made before there were any.
+/// The sort key of logs: the number, then the time in the name and the number after it. Logs without a number are older
+/// than numbering.
 type Order = (Option<u64>, String, u32);
 
-/// Gives the log `current`, which was made just now, its number.
+/// Numbers the log `current`, which was just created.
 pub fn number(dir: &Dir, log: &File, current: &OsStr) {
     let highest =
         others(dir, current).map(|others| others.into_iter().filter_map(|((number, ..), _)| number).max());
-    // Without a number the log is sorted by its name.
+    // Without a number the log is sorted by name.
     if let Ok(highest) = highest
         && let Some(number) = highest.unwrap_or(0).checked_add(1)
     {
@@ -34,9 +34,9 @@ pub fn number(dir: &Dir, log: &File, current: &OsStr) {
     }
 }
 
-/// Removes the oldest logs beside `current` until `keep` are left with it. What cannot be removed is a warning.
+/// Removes the oldest logs beside `current` until `keep` are left, including it. A failure is only a warning.
 pub fn remove(dir: &Dir, current: &OsStr, keep: NonZeroUsize) {
-    // The log of this run stays in any case, even where nothing but the name can be gone by.
+    // The log of this run is kept in any case, even if only the names can be sorted by.
     let mut others = match others(dir, current) {
         Ok(others) => others,
         Err(error) => {
@@ -55,7 +55,7 @@ pub fn remove(dir: &Dir, current: &OsStr, keep: NonZeroUsize) {
     }
 }
 
-/// All logs of ours but the current one.
+/// All our logs except the current one.
 fn others(dir: &Dir, current: &OsStr) -> io::Result<Vec<(Order, OsString)>> {
     let mut found = Vec::new();
     for name in dir.names_that(|name| name != current && order(name).is_some())? {
@@ -84,7 +84,7 @@ fn remove_one(dir: &Dir, name: &OsString) {
     }
 }
 
-/// What a log's name is sorted by, the time and the number behind it; `None` for any other name.
+/// The sort key in a log's name, its time and the number after it; `None` for any other name.
 fn order(name: &OsStr) -> Option<(String, u32)> {
     const PATTERN: &[u8] = b"00-00-00_00-00-00";
     let rest = name.to_str()?.strip_prefix("Counterpart_")?;
@@ -99,7 +99,7 @@ fn order(name: &OsStr) -> Option<(String, u32)> {
     let number = match number.strip_prefix('_') {
         None if number.is_empty() => 1,
         None => return None,
-        // As the number is written: 2 and up, without a sign or a zero before it.
+        // In the form in which we write it: 2 and up, without a sign or leading zero.
         Some(digits) => {
             digits.parse().ok().filter(|number: &u32| *number > 1 && number.to_string() == digits)?
         }

@@ -1,4 +1,4 @@
-//! What another program prints goes to the log, but never without bound: the disk of the log is the system's own.
+//! Logs the output of other programs, within limits: the log is on the system's own disk.
 
 use log::info;
 
@@ -6,34 +6,34 @@ use crate::display;
 use crate::logging::warning;
 use crate::process::Line;
 
-/// The most of one line that is logged, in bytes.
+/// How much of one line is logged, in bytes.
 const LONGEST: usize = 8 * 1024;
 
 /// How many lines of one program are logged.
 const LINES: u64 = 100_000;
 
-/// How many bytes of one program are logged: escaped, they may become five times as many.
+/// How many bytes of one program are logged; escaping may make them five times as many.
 const BYTES: u64 = 64 << 20;
 
-/// How many lines more may be logged that matter to the reader, such as a program's last words.
+/// How many further lines that matter to the reader, such as a program's last messages, may be logged.
 const RESERVE: u64 = 1_000;
 
-/// Logs what one program prints.
+/// Logs the output of one program.
 #[derive(Debug)]
 pub struct Printed {
-    /// What stands before each line.
+    /// The prefix of each line.
     prefix: String,
     lines: u64,
     bytes: u64,
     reserve: u64,
-    /// How much of the line that is read now was left out.
+    /// How many bytes of the current line were omitted.
     left_out: u64,
     /// How many lines were not logged at all.
     dropped: u64,
 }
 
 impl Printed {
-    /// Of a program whose lines get this prefix.
+    /// For a program whose lines get this prefix.
     #[must_use]
     pub fn new(prefix: impl Into<String>) -> Self {
         Self { prefix: prefix.into(), lines: 0, bytes: 0, reserve: 0, left_out: 0, dropped: 0 }
@@ -44,7 +44,7 @@ impl Printed {
         self.put(line, false);
     }
 
-    /// Logs a line that is wanted even if the program has said too much already.
+    /// Logs an important line even if the program has printed too much already.
     pub fn log_in_any_case(&mut self, line: Line<'_>) {
         self.put(line, true);
     }
@@ -75,7 +75,7 @@ impl Printed {
         }
     }
 
-    /// Whether another line may be logged. Says so when that is over.
+    /// Whether another line may be logged. Logs when the limit is reached.
     fn may(&mut self, matters: bool) -> bool {
         if self.lines < LINES && self.bytes < BYTES {
             return true;
@@ -98,7 +98,7 @@ impl Printed {
         self.left_out = 0;
     }
 
-    /// Tells, when the program has ended, how much was not logged.
+    /// Logs, once the program has ended, how much was omitted.
     pub fn finish(mut self) {
         self.end_long_line();
         if self.dropped > 0 {

@@ -1,8 +1,8 @@
-//! What the administrator should look at.
+//! Warnings for the administrator.
 
 use std::fmt::Display;
 
-/// Logs something that the administrator should look at, though the run goes on.
+/// Logs something that needs the administrator's attention but does not stop the run.
 pub fn warning(message: impl Display) {
     log::warn!("Warning: {message}");
 }

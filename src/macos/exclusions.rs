@@ -1,12 +1,12 @@
-//! What a clone of a Mac leaves out: the original's patterns and those that later systems ask for.
+//! What a clone of a Mac excludes: the original's patterns and those that later systems need.
 
 use std::path::Path;
 
-/// What a volume keeps for itself at its root. At the destination it is never deleted.
+/// What a volume keeps at its root for its own use. It is never deleted at the destination.
 pub const FILESYSTEMS_OWN: &[&str] =
     &[".fseventsd", ".Spotlight-V100", ".DocumentRevisions-V100", ".TemporaryItems", ".Trashes"];
 
-/// Left out of every clone: what a volume or a user's session keeps for itself, wherever it is.
+/// Excluded from every clone: what a volume or a user's session keeps for its own use, wherever it is.
 pub const ALWAYS: &[&str] = &[
     ".Trash",
     ".Trashes",
@@ -18,7 +18,7 @@ pub const ALWAYS: &[&str] = &[
     "/.journal*",
 ];
 
-/// Left out of a clone of a system, and only of that: a data directory may well hold a `Library/Caches`.
+/// Excluded from a clone of a system only: a data directory may well contain a `Library/Caches`.
 pub const SYSTEM: &[&str] = &[
     "/private/var/db/dyld/dyld_*",
     "/System/Library/Caches/com.apple.bootstamps/*",
@@ -45,14 +45,14 @@ pub const SYSTEM: &[&str] = &[
     "/System/Volumes/*",
 ];
 
-/// The directories that are the root of a running system: its own and, from macOS 11 on, its data volume.
+/// The root directories of a running system: its own and, from macOS 11 on, its data volume's.
 pub const SYSTEM_ROOTS: &[&str] = &["/", "/System/Volumes/Data"];
 
-/// What tells the root of another system: its version, or, on a data volume, which has none, the system's accounts.
+/// What identifies the root of another system: its version file, or, on a data volume, which has none, its accounts.
 pub const SYSTEM_SIGNS: &[&str] =
     &["System/Library/CoreServices/SystemVersion.plist", "private/var/db/dslocal/nodes/Default"];
 
-/// Whether a directory, by its canonical path, is the root of a system.
+/// Whether a directory, given by its canonical path, is the root of a system.
 #[must_use]
 pub fn is_system(path: &Path) -> bool {
     SYSTEM_ROOTS.iter().any(|root| path == Path::new(root))

@@ -1,4 +1,4 @@
-//! The keychain of macOS, through `security`: what it is told, and what it answers.
+//! The keychain of macOS, through `security`: its input, its arguments and its output.
 
 use std::ffi::OsString;
 
@@ -6,35 +6,35 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::secret::Secret;
 
-/// The keychain that root can read without anybody at the screen.
+/// The keychain that root can read without user interaction.
 pub const KEYCHAIN: &str = "/Library/Keychains/System.keychain";
 
-/// The account of the stored item; its service tells one prefix from another.
+/// The account of the stored item; its service identifies the prefix.
 const ACCOUNT: &str = "counterpart";
 
-/// The longest line that `security -i` reads as one, with its end, in bytes: the rest would be a command of its own.
+/// The longest line that `security -i` accepts, in bytes, with its end: the rest would be run as another command.
 const LONGEST_LINE: usize = 4095;
 
-/// Why a password cannot be handed to `security`.
+/// Why a password cannot be passed to `security`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unquotable {
     /// There is nothing to store.
     #[error("the password is empty")]
     Empty,
-    /// A line is a command; there is no way to write its end.
+    /// A line is a command, and its end cannot be escaped.
     #[error("the password holds a line end, which the keychain's tool cannot take")]
     LineEnd,
-    /// A zero byte ends a text there.
+    /// A NUL byte ends a string there.
     #[error("the password holds a zero byte, which the keychain's tool cannot take")]
     Zero,
-    /// The line would be cut.
+    /// The line would be truncated.
     #[error("the password is too long for the keychain's tool")]
     TooLong,
 }
 
-/// The line on the standard input of `security -i` that stores the password, in the place of an earlier one.
+/// The line for the standard input of `security -i` that stores the password, replacing an earlier one.
 ///
-/// Errors with what cannot be written there; nothing is ever left out or changed.
+/// Errors if the password cannot be written there; nothing is ever omitted or changed.
 pub fn add_line(service: &str, password: &Secret) -> Result<Zeroizing<Vec<u8>>, Unquotable> {
     let bytes = password.expose();
     if bytes.is_empty() {
@@ -46,7 +46,7 @@ pub fn add_line(service: &str, password: &Secret) -> Result<Zeroizing<Vec<u8>>, 
     if bytes.contains(&0) {
         return Err(Unquotable::Zero);
     }
-    // One allocation: a buffer that grows would leave copies of the password behind.
+    // One allocation: a growing buffer would leave copies of the password behind.
     let mut line = Zeroizing::new(Vec::with_capacity(2 * bytes.len() + service.len() + 128));
     let start = format!("add-generic-password -U -a \"{ACCOUNT}\" -s \"{service}\" -w \"");
     line.extend_from_slice(start.as_bytes());
@@ -62,7 +62,7 @@ pub fn add_line(service: &str, password: &Secret) -> Result<Zeroizing<Vec<u8>>, 
 
 /// The arguments that make `security` print the item and, on standard error, its password.
 ///
-/// `-w` would print hexadecimal digits for some passwords without a sign that it does.
+/// `-w` would print some passwords in hexadecimal without saying so.
 #[must_use]
 pub fn find_arguments(service: &str) -> Vec<OsString> {
     ["find-generic-password", "-g", "-a", ACCOUNT, "-s", service, KEYCHAIN].map(OsString::from).into()
@@ -74,8 +74,8 @@ pub fn delete_arguments(service: &str) -> Vec<OsString> {
     ["delete-generic-password", "-a", ACCOUNT, "-s", service, KEYCHAIN].map(OsString::from).into()
 }
 
-/// Reads the password from what `find-generic-password -g` prints on standard error: `password: "…"`, with `\ooo` for
-/// some bytes, or `password: 0xHEX  "…"`.
+/// Parses the password printed by `find-generic-password -g` on standard error: `password: "…"`, with some bytes as
+/// `\ooo`, or `password: 0xHEX  "…"`.
 #[must_use]
 pub fn read_password(err: &[u8]) -> Option<Secret> {
     let printed = err.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"password: "))?;
@@ -107,7 +107,7 @@ fn from_octal(mut text: &[u8]) -> Option<Secret> {
     gather(longest, bytes)
 }
 
-/// Zeroes what it has when a part cannot be read.
+/// Zeroes the bytes collected so far if a part cannot be parsed.
 fn gather(length: usize, bytes: impl Iterator<Item = Option<u8>>) -> Option<Secret> {
     let mut gathered = Vec::with_capacity(length);
     for byte in bytes {
@@ -127,7 +127,7 @@ fn number(digits: &[u8], radix: u32) -> Option<u8> {
     u8::from_str_radix(text, radix).ok()
 }
 
-/// What `security` can report by its exit code, the last byte of the system's own error number.
+/// What the exit code of `security` means: the last byte of the system's error number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
     /// There is no such item.
@@ -136,7 +136,7 @@ pub enum Answer {
     Failed(&'static str),
 }
 
-/// Reads the exit code of a `security` that failed; `None` for one without a known meaning.
+/// Interprets the exit code of a failed `security`; `None` if its meaning is unknown.
 #[must_use]
 pub fn answer(code: i32) -> Option<Answer> {
     Some(match code {

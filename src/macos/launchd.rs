@@ -1,4 +1,4 @@
-//! launchd's jobs: how ours are written, when they run next, and what `launchctl` says about them.
+//! launchd's jobs: how ours are written, when they run next, and what `launchctl` reports about them.
 
 use std::ffi::OsStr;
 use std::os::unix::process::ExitStatusExt as _;
@@ -13,11 +13,11 @@ use crate::plan::schedule::when::When;
 use crate::plan::schedule::{Job, Name};
 use crate::process::End;
 
-/// A line of every job that `schedule` writes; no other job is ever changed or removed.
+/// A line in every job written by `schedule`; no other job is ever changed or removed.
 pub const OURS: &str = "<!-- Written by counterpart schedule. To change it, install it once more with the option replace: \
                         what is changed here is lost then. -->";
 
-/// What the label of every job of ours begins with.
+/// The start of the label of all our jobs.
 const PREFIX: &str = "me.jedda.counterpart.";
 
 /// The label of a schedule's job.
@@ -26,19 +26,19 @@ pub fn label(name: &Name) -> String {
     format!("{PREFIX}{name}")
 }
 
-/// The name of the schedule that a job's file name belongs to.
+/// The schedule that a job's file name belongs to.
 #[must_use]
 pub fn name_of(file: &OsStr) -> Option<Name> {
     file.to_str()?.strip_prefix(PREFIX)?.strip_suffix(".plist")?.parse().ok()
 }
 
-/// Where a job tells what it cannot tell in its log. launchd makes files, but no directories.
+/// Where a job writes what it cannot log. launchd creates files but not directories.
 #[must_use]
 pub fn error_file(name: &Name) -> PathBuf {
     format!("/var/log/counterpart.{name}.err").into()
 }
 
-/// The job's property list. Errors when it cannot be put into words of XML.
+/// The job's property list. Errors if it cannot be written as XML.
 pub fn job(job: &Job) -> Result<Vec<u8>, plist::Error> {
     let mut environment = Dictionary::new();
     environment.insert("PATH".to_owned(), Value::from(job.search_path.as_str()));
@@ -53,9 +53,9 @@ pub fn job(job: &Job) -> Result<Vec<u8>, plist::Error> {
         ("ProcessType", "Background".into()),
         ("LowPriorityIO", true.into()),
         ("Nice", 10.into()),
-        // Seconds between "please stop" and a kill: time for rsync to remove its temporary files.
+        // Seconds between SIGTERM and SIGKILL: time for rsync to remove its temporary files.
         ("ExitTimeOut", 120.into()),
-        // Each run has a log with the same lines, and nobody would ever empty a second one.
+        // Each run has its own log with the same lines, and nothing would ever truncate a second one.
         ("StandardOutPath", "/dev/null".into()),
         ("StandardErrorPath", error_file.into()),
     ];
@@ -69,7 +69,7 @@ pub fn job(job: &Job) -> Result<Vec<u8>, plist::Error> {
     Ok(text.replacen("<plist ", &format!("{OURS}\n<plist "), 1).into_bytes())
 }
 
-/// launchd runs the job at every minute that fits one of these; a part that is missing fits always.
+/// launchd runs the job at every minute that matches one of these; a missing part always matches.
 fn intervals(when: When) -> Vec<Value> {
     let interval = |parts: &[(&str, u32)]| {
         let mut dictionary = Dictionary::new();
@@ -93,8 +93,7 @@ fn intervals(when: When) -> Vec<Value> {
     }
 }
 
-/// When a job runs next after `now`, by the local clock; `None` when its times cannot be read or lie more than a week
-/// away.
+/// The job's next run after `now`, in local time; `None` if its times cannot be read or are more than a week away.
 #[must_use]
 pub fn next_run(job: &[u8], now: NaiveDateTime) -> Option<NaiveDateTime> {
     let job = dictionary(job)?;
@@ -114,7 +113,7 @@ fn fits(interval: &Dictionary, time: &NaiveDateTime) -> bool {
         let there = match key.as_str() {
             "Minute" => time.minute(),
             "Hour" => time.hour(),
-            // 7 is Sunday, too.
+            // 7 also means Sunday.
             "Weekday" => time.weekday().num_days_from_sunday(),
             "Day" => time.day(),
             "Month" => time.month(),
@@ -125,19 +124,19 @@ fn fits(interval: &Dictionary, time: &NaiveDateTime) -> bool {
     })
 }
 
-/// What `launchctl` says about a job that is loaded.
+/// What `launchctl` reports about a loaded job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
-    /// Whether it runs at this moment.
+    /// Whether it is running now.
     pub running: bool,
     /// How the last run ended.
     pub last: String,
 }
 
-/// Reads `launchctl print system/LABEL`, macOS 10.10 and later.
+/// Parses `launchctl print system/LABEL`, macOS 10.10 and later.
 ///
-/// The job's own lines stand one tab deep: `state = not running`, `last exit code = 78: EX_CONFIG`,
-/// `last exit code = (never exited)`, `last terminating signal = Killed: 9`.
+/// The job's own lines are indented by one tab: `state = not running`, `last exit code = 78: EX_CONFIG`, `last exit
+/// code = (never exited)`, `last terminating signal = Killed: 9`.
 #[must_use]
 pub fn read_print(printed: &str) -> Told {
     let value = |key: &str| {
@@ -155,8 +154,8 @@ pub fn read_print(printed: &str) -> Told {
     Told { running: value("state") == Some("running"), last }
 }
 
-/// Reads `launchctl list LABEL`, before macOS 10.10: `"LastExitStatus" = 16640;`, as the kernel counts it, and `"PID"` of
-/// a job that runs.
+/// Parses `launchctl list LABEL`, before macOS 10.10: `"LastExitStatus" = 16640;`, a wait status, and `"PID"` of a
+/// running job.
 #[must_use]
 pub fn read_list(printed: &str) -> Told {
     let value = |key: &str| {
@@ -164,7 +163,7 @@ pub fn read_list(printed: &str) -> Told {
         line.and_then(|value| value.trim_end_matches(';').parse::<i32>().ok())
     };
     let last = match value("\"LastExitStatus\"").map(|status| End::from(ExitStatus::from_raw(status))) {
-        // It does not tell whether there was a run at all.
+        // It does not say whether the job ever ran.
         Some(End::Exited(0)) => "success, or no run since the machine was started".to_owned(),
         Some(End::Exited(code)) => ended_with(&code.to_string()),
         Some(End::Killed(signal)) => format!("killed by a signal ({signal})"),

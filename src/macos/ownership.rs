@@ -1,4 +1,4 @@
-//! Whether a volume ignores ownership, from what `vsdbutil` and `diskutil` print.
+//! Whether a volume ignores ownership, from the output of `vsdbutil` and `diskutil`.
 
 use plist::Value;
 
@@ -16,11 +16,11 @@ pub enum Permissions {
     NoEntry,
 }
 
-/// Reads it. A volume without a UUID is told on standard error, with exit code 0. `None` for anything else.
+/// Parses it. A volume without a UUID is reported on standard error, with exit code 0. `None` for anything else.
 #[must_use]
 pub fn read_vsdbutil(out: &[u8], err: &[u8], succeeded: bool) -> Option<Permissions> {
     let (out, err) = (String::from_utf8_lossy(out), String::from_utf8_lossy(err));
-    // The volume's name comes before these words, so only the end of a line counts.
+    // The volume's name comes before these words, so only the end of a line is compared.
     let ends = |text: &str, words: &str| text.lines().any(|line| line.trim_end().ends_with(words));
     if !succeeded {
         return out
@@ -38,19 +38,19 @@ pub fn read_vsdbutil(out: &[u8], err: &[u8], succeeded: bool) -> Option<Permissi
     }
 }
 
-/// What `diskutil info -plist` says about a volume.
+/// What `diskutil info -plist` reports about a volume.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Volume {
-    /// Ownership is kept, where that is told.
+    /// Whether ownership is kept, if reported.
     pub permissions_enabled: Option<bool>,
     /// The volume is a sealed system volume.
     pub sealed: bool,
-    /// The UUID of its filesystem, where it has one.
+    /// The UUID of its filesystem, if it has one.
     pub uuid: Option<String>,
 }
 
 impl Volume {
-    /// Reads it; `None` when it is no property list.
+    /// Parses it; `None` if it is not a property list.
     #[must_use]
     pub fn read(printed: &[u8]) -> Option<Self> {
         let list = dictionary(printed)?;

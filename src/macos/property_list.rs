@@ -1,12 +1,12 @@
-//! Property lists, as launchd keeps them and other tools print them: always XML.
+//! Property lists, as launchd stores them and other tools print them: always XML.
 
 use plist::{Dictionary, Value};
 
-/// The most that is read, in bytes; those that concern us have a few thousand. A larger one could be nested so deep that
-/// reading it takes up the stack.
+/// The largest list that is parsed, in bytes; those we need have a few thousand. A larger one could be nested so deeply
+/// that parsing it exhausts the stack.
 const LARGEST: usize = 64 * 1024;
 
-/// The dictionary that a list is; `None` where it is anything else or too large.
+/// The dictionary in a list; `None` if it is anything else or too large.
 #[must_use]
 pub fn dictionary(bytes: &[u8]) -> Option<Dictionary> {
     if bytes.len() > LARGEST {

@@ -1,58 +1,58 @@
-//! What a destination says of itself: the file `.PREFIX.counterpart.id` at its root.
+//! The identity file of a destination, `.PREFIX.counterpart.id` at its root.
 //!
-//! Its first line is the id, 32 hexadecimal digits; older files have no more. Lines `Filesystem: UUID`,
-//! `Source: HOST:PATH`, `Source Filesystem: UUID` and `Source Mount Point: PATH` follow. Whoever can write to the disk
-//! can write anything there, so it is only ever compared.
+//! Its first line is the id, 32 hexadecimal digits; older files have nothing else. Lines `Filesystem: UUID`, `Source:
+//! HOST:PATH`, `Source Filesystem: UUID` and `Source Mount Point: PATH` follow. Anyone who can write to the disk can
+//! write anything there, so it is only compared.
 
 use std::fmt;
 use std::path::Path;
 
 use crate::display;
 
-/// The most that is read of the file, in bytes; ours have a few hundred, and a path at most 4,096.
+/// The most that is read of the file, in bytes; ours have a few hundred, and a path has at most 4,096.
 pub const LARGEST: u64 = 1 << 16;
 
 /// The number of digits of an id.
 const DIGITS: usize = 32;
 
-/// How the further lines begin.
+/// The labels of the further lines.
 const FILESYSTEM: &str = "Filesystem: ";
 const SOURCE: &str = "Source: ";
 const SOURCE_FILESYSTEM: &str = "Source Filesystem: ";
 const SOURCE_MOUNT_POINT: &str = "Source Mount Point: ";
 
-/// What the file holds.
+/// The file's contents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// 32 random hexadecimal digits.
     pub id: String,
-    /// The UUID of the filesystem that it was written on, where that could be found out.
+    /// The UUID of the filesystem it was written on, if that could be determined.
     pub filesystem: Option<String>,
-    /// What is cloned to it.
+    /// The source that is cloned to it.
     pub source: Option<Origin>,
-    /// The UUID of the filesystem that the source lies on, where that could be found out.
+    /// The UUID of the source's filesystem, if that could be determined.
     pub source_filesystem: Option<String>,
-    /// Where that filesystem was mounted, as shown.
+    /// Where that filesystem was mounted, escaped.
     pub source_mount_point: Option<String>,
 }
 
-/// A source as it is written down.
+/// A source as recorded in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
-    /// The machine's name, as shown.
+    /// The machine's name, escaped.
     pub host: String,
-    /// The source's path, as shown.
+    /// The source's path, escaped.
     pub path: String,
 }
 
 impl Origin {
-    /// The source of this machine at this path.
+    /// The source at this path on this machine.
     #[must_use]
     pub fn new(host: &str, path: &Path) -> Self {
         Self { host: host.to_owned(), path: display::path(path).to_string() }
     }
 
-    /// A host's name holds no slash and a path begins with one.
+    /// A host name contains no slash, and a path begins with one.
     fn read(text: &str) -> Option<Self> {
         let (host, path) = text.split_once(":/")?;
         Some(Self { host: host.to_owned(), path: format!("/{path}") })
@@ -66,13 +66,13 @@ impl fmt::Display for Origin {
 }
 
 impl Identity {
-    /// An id of which nothing more is known.
+    /// An id with nothing else known.
     #[must_use]
     pub fn bare(id: String) -> Self {
         Self { id, filesystem: None, source: None, source_filesystem: None, source_mount_point: None }
     }
 
-    /// Reads the file; `None` when its first line is no id. Lines that are not understood count for nothing.
+    /// Parses the file; `None` if its first line is not an id. Unknown lines are ignored.
     #[must_use]
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let mut lines = bytes.split(|byte| *byte == b'\n');
@@ -114,10 +114,10 @@ impl fmt::Display for Identity {
     }
 }
 
-/// A filesystem's UUID as a tool printed it or a file holds it: letters, digits and `-`. `None` for anything else.
+/// A filesystem's UUID as printed by a tool or read from a file: letters, digits and `-`. `None` for anything else.
 #[must_use]
 pub fn read_uuid(text: &str) -> Option<String> {
-    /// The usual form has 36.
+    /// The usual form has 36 characters.
     const LONGEST: usize = 64;
     let uuid = text.trim();
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';

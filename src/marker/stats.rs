@@ -1,32 +1,32 @@
 //! The statistics file at a destination's root, `.PREFIX.counterpart.stats`, as we and the original write it: a pure
-//! reader, and what its numbers mean.
+//! parser, and what its numbers mean.
 
 use serde::{Deserialize, Serialize};
 
 use crate::record::Totals;
 
-/// The largest statistics file that is read, in bytes: ours have some hundred.
+/// The largest statistics file that is read, in bytes; ours have a few hundred.
 pub const LARGEST: u64 = 64 * 1024;
 
-/// The label of the line in which a failed run keeps the number of entries of the last complete clone.
+/// The label of the line in which a failed run preserves the number of entries of the last complete clone.
 pub const LAST_COMPLETE: &str = "Files In Last Complete Clone";
 
-/// The label of the line with the bytes of the contents of the source's files, by our own count: holes apart, and what has
-/// several names once.
+/// The label of the line with the bytes of file contents in the source, by our own count: holes excluded and
+/// hard-linked files counted once.
 pub const CONTENT: &str = "File Contents";
 
-/// The label of the line in which a failed run keeps that of the last complete clone.
+/// The label of the line in which a failed run preserves that number of the last complete clone.
 pub const LAST_CONTENT: &str = "File Contents In Last Complete Clone";
 
-/// What a statistics file says. A value is missing where the file has no such line or no number in it.
+/// The contents of a statistics file. A value is `None` if the file lacks its line or the line has no number.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatsFile {
     /// When the run began, in seconds since 1970.
     pub started: Option<u64>,
-    /// When rsync ended, in seconds since 1970. Ours have it after a success only; the original says so after failures
+    /// When rsync ended, in seconds since 1970. We write it after a success only; the original wrote it after failures
     /// too.
     pub completed: Option<u64>,
-    /// When the rsync of a failed run ended, in seconds since 1970; ours only.
+    /// When rsync ended in a failed run, in seconds since 1970; ours only.
     pub ended: Option<u64>,
     /// Entries of every kind in the source.
     pub files: Option<u64>,
@@ -36,19 +36,19 @@ pub struct StatsFile {
     pub total_size: Option<u64>,
     /// The size of the transferred files, in bytes.
     pub transferred_size: Option<u64>,
-    /// Entries made at the destination; ours only.
+    /// Entries created at the destination; ours only.
     pub created: Option<u64>,
     /// Entries deleted at the destination; ours only.
     pub deleted: Option<u64>,
-    /// Bytes that were sent as they are; ours only.
+    /// Literal data, in bytes; ours only.
     pub literal: Option<u64>,
-    /// Bytes that the destination had already; ours only.
+    /// Matched data, which the destination already had, in bytes; ours only.
     pub matched: Option<u64>,
     /// The run's exit code; ours only.
     pub exit_code: Option<u64>,
     /// Entries of the source at the last complete clone before this run, which failed; ours only.
     pub last_complete: Option<u64>,
-    /// Bytes of the contents of the source's files, by our own count; ours only, after a success.
+    /// Bytes of file contents in the source, by our own count; ours only, after a success.
     #[serde(default)]
     pub content: Option<u64>,
     /// The same at the last complete clone before this run, which failed; ours only.
@@ -57,7 +57,7 @@ pub struct StatsFile {
 }
 
 impl StatsFile {
-    /// Reads the file's content; lines that it does not know are passed over.
+    /// Parses the file; unknown lines are ignored.
     #[must_use]
     pub fn read(content: &[u8]) -> Self {
         let mut found = Self::default();
@@ -70,13 +70,13 @@ impl StatsFile {
         found
     }
 
-    /// Whether not a single line was known.
+    /// Whether no line was recognized.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// How long the run took, in seconds, if the file tells and no clock was set back meanwhile.
+    /// How long the run took, in seconds, if the file says so and no clock was set back meanwhile.
     #[must_use]
     pub fn seconds(&self) -> Option<u64> {
         self.completed.or(self.ended)?.checked_sub(self.started?)
@@ -103,11 +103,11 @@ impl StatsFile {
         })
     }
 
-    /// What the source held at the last complete clone, as far as this file can tell.
+    /// What the source held at the last complete clone, as far as this file shows.
     ///
-    /// The original writes the same lines after a failure as after a success: `completion_stands`, whether
-    /// `.completed` is beside the file, tells them apart. Ours says `Clone Completed` after a success only, and after
-    /// a failure keeps the number in a line of its own.
+    /// The original writes the same lines after a failure as after a success: `completion_stands`, whether `.completed`
+    /// exists beside the file, distinguishes them. We write `Clone Completed` after a success only, and after a failure
+    /// preserve the number in a line of its own.
     #[must_use]
     pub fn last_complete(&self, completion_stands: bool) -> Option<Totals> {
         let is_complete = self.completed.is_some() && (self.exit_code.is_some() || completion_stands);
@@ -119,7 +119,7 @@ impl StatsFile {
     }
 }
 
-/// `1507`, `1507 bytes`; an rsync that groups digits gave the original `1,507`.
+/// `1507`, `1507 bytes`; an rsync that groups digits made the original write `1,507`.
 fn number(value: &str) -> Option<u64> {
     let word = value.split_whitespace().next()?;
     word.chars().filter(|character| *character != ',').collect::<String>().parse().ok()

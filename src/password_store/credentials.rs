@@ -1,4 +1,4 @@
-//! The password in systemd's credentials: handed to the job, or stored encrypted, or plain where that is not possible.
+//! The password as a systemd credential: passed to the job, or stored encrypted, or plain where that is not possible.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -17,7 +17,7 @@ use crate::process::interrupts::Interrupts;
 use crate::process::{Command, End, capture};
 use crate::secret::Secret;
 
-/// The longest file that is read, in bytes: far more than the longest password takes in any form.
+/// The longest file that is read, in bytes: far more than the longest password needs in any form.
 const LONGEST: u64 = 1 << 16;
 
 /// The name of the credential, which is bound into its encrypted form.
@@ -50,7 +50,7 @@ pub fn load(host: &Host, interrupts: &Interrupts, prefix: &Prefix) -> Result<Sec
     }
 }
 
-/// Stores the password encrypted where systemd can do that, and plain elsewhere.
+/// Stores the password encrypted if systemd supports that, and plain otherwise.
 pub fn save(
     host: &Host,
     interrupts: &Interrupts,
@@ -82,7 +82,7 @@ pub fn save(
     Ok(format!("encrypted in {}", display::path(&path)))
 }
 
-/// Deletes the stored password in both forms; false when there was none.
+/// Deletes the stored password in both forms; false if there was none.
 pub fn delete(host: &Host, prefix: &Prefix) -> Result<bool, StoreError> {
     let name = name(prefix);
     let encrypted = remove(&host.encrypted_credentials, &name)?;
@@ -94,7 +94,7 @@ fn failed(path: &Path, error: &io::Error) -> StoreError {
     StoreError(format!("{}: {}", display::path(path), display::reason(error)))
 }
 
-/// Reads a file whole; none when it is not there. `check` decides whether it can be trusted.
+/// Reads a whole file; `None` if it does not exist. `check` decides whether it can be trusted.
 fn read(path: &Path, check: fn(&std::fs::Metadata) -> io::Result<()>) -> Result<Option<Secret>, StoreError> {
     let content = || {
         let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
@@ -115,7 +115,7 @@ fn read(path: &Path, check: fn(&std::fs::Metadata) -> io::Result<()>) -> Result<
     }
 }
 
-/// What others could have read is a secret no more, and what others could write is none of ours.
+/// A file that others could read is no longer secret, and one that others could write is not ours.
 fn check_private(metadata: &std::fs::Metadata) -> io::Result<()> {
     let refuse = |why: &str| Err(io::Error::new(io::ErrorKind::PermissionDenied, why.to_owned()));
     if metadata.uid() != nix::unistd::geteuid().as_raw() {
@@ -127,7 +127,7 @@ fn check_private(metadata: &std::fs::Metadata) -> io::Result<()> {
     Ok(())
 }
 
-/// A password as it was stored; a file that was made by hand has a line end behind it.
+/// A stored password without the trailing newline that a file made by hand has.
 fn usable(path: &Path, mut secret: Secret) -> Result<Secret, StoreError> {
     secret.strip_line_end();
     match secret.objection() {
@@ -142,7 +142,7 @@ fn write(dir: &Path, name: &str, content: &[u8]) -> Result<(), StoreError> {
         .map_err(|error| failed(&dir.join(name), &error))
 }
 
-/// Removes a file of the store; false when there was none.
+/// Removes a file of the store; false if there was none.
 fn remove(dir: &Path, name: &str) -> Result<bool, StoreError> {
     let path = dir.join(name);
     match std::fs::remove_file(&path) {

@@ -1,6 +1,6 @@
-//! Why a password cannot be kept or found.
+//! Why a password cannot be stored or found.
 
-/// Why the store could not do it; whole sentences without a full stop.
+/// Why the store failed; whole sentences without a full stop.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct StoreError(pub String);

@@ -1,4 +1,4 @@
-//! The password in the keychain of macOS. It reaches `security` on standard input alone.
+//! The password in the keychain of macOS. It is passed to `security` only on standard input.
 
 use std::io;
 
@@ -13,7 +13,7 @@ use crate::process::interrupts::Interrupts;
 use crate::process::{Captured, Command, End, capture};
 use crate::secret::Secret;
 
-/// Reads the password that is stored for `service`.
+/// Reads the password stored for `service`.
 pub fn load(host: &Host, interrupts: &Interrupts, service: &str) -> Result<Secret, StoreError> {
     let command = Command::tool(&host.tools.security, keychain::find_arguments(service));
     let printed = ask(host, interrupts, &command)?;
@@ -30,9 +30,9 @@ pub fn load(host: &Host, interrupts: &Interrupts, service: &str) -> Result<Secre
     }
 }
 
-/// Stores the password for `service`, in the place of an earlier one.
+/// Stores the password for `service`, replacing an earlier one.
 ///
-/// It is read back, so that one which the keychain alters is never taken for stored.
+/// It is read back, so that a password altered by the keychain is never considered stored.
 pub fn save(
     host: &Host,
     interrupts: &Interrupts,
@@ -54,7 +54,7 @@ pub fn save(
     )))
 }
 
-/// Deletes the password of `service`; says whether there was one.
+/// Deletes the password of `service`; returns whether there was one.
 pub fn delete(host: &Host, interrupts: &Interrupts, service: &str) -> Result<bool, StoreError> {
     let command = Command::tool(&host.tools.security, keychain::delete_arguments(service));
     match ask(host, interrupts, &command)?.end {
@@ -75,7 +75,7 @@ fn ask(host: &Host, interrupts: &Interrupts, command: &Command) -> Result<Captur
     })
 }
 
-/// What the tool printed is not repeated: it was told the password.
+/// The tool's output is not repeated, because it was given the password.
 fn words(host: &Host, end: End, done: &str, service: &str) -> String {
     let tool = display::path(&host.tools.security);
     match end {

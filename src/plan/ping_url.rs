@@ -1,4 +1,4 @@
-//! The address that is told how a run went. Its path is a password of a kind, so it is never shown.
+//! The address to ping about a run. Its path is effectively a password, so it is never displayed.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,10 +9,10 @@ use ureq::http::Uri;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Address(Uri);
 
-/// Why an address is refused.
+/// Why an address is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
-    /// It cannot be read.
+    /// It cannot be parsed.
     #[error("it is no address: write https://HOST/PATH")]
     Form,
     /// Another scheme, or none.
@@ -34,7 +34,7 @@ impl FromStr for Address {
 }
 
 impl Address {
-    /// The whole address with `more` at the end of its path, before the query: for requests, not for people.
+    /// The whole address with `more` appended to its path, before the query: for requests, not for display.
     #[must_use]
     pub fn with(&self, more: &str) -> String {
         let scheme = self.0.scheme_str().unwrap_or_default();
@@ -44,7 +44,7 @@ impl Address {
         format!("{scheme}://{authority}{path}{more}{query}")
     }
 
-    /// Whether what is sent there is encrypted.
+    /// Whether the connection is encrypted.
     #[must_use]
     pub fn is_encrypted(&self) -> bool {
         self.0.scheme_str() == Some("https")

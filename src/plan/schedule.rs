@@ -1,4 +1,4 @@
-//! A scheduled clone: its name, its times, what is started then, and how it stands.
+//! A scheduled clone: its name, its times, what is started then, and its state.
 
 pub mod when;
 
@@ -9,17 +9,17 @@ use std::str::FromStr;
 
 use when::When;
 
-/// The name of a schedule. It becomes part of the names of files and of the system's jobs.
+/// The name of a schedule. It becomes part of file names and of the system's job names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Name(String);
 
-/// The name where none is given.
+/// The default name.
 pub const DEFAULT_NAME: &str = "clone";
 
 /// The longest name, in bytes.
 const LONGEST_NAME: usize = 64;
 
-/// A text that names no schedule.
+/// Text that is not a valid name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a name has 1 to {LONGEST_NAME} letters, digits, '-' and '_', and begins with a letter or a digit")]
 pub struct NotAName;
@@ -61,25 +61,25 @@ pub struct Job {
     pub destination: PathBuf,
 }
 
-/// How a scheduled job stands, as its system tells it.
+/// The state of a scheduled job, as its system reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
     /// Whether the system knows the job.
     pub loaded: bool,
-    /// Whether it runs at this moment.
+    /// Whether it is running now.
     pub running: bool,
-    /// When it runs next; none when the system does not intend to.
+    /// When it runs next; `None` if no run is planned.
     pub next: Option<String>,
     /// How the last run ended.
     pub last: String,
 }
 
-/// A text that cannot stand in a job's file.
+/// Text that cannot be written to a job's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it holds control characters or is not UTF-8, and cannot stand in the file of a job; rename it")]
 pub struct Unwritable;
 
-/// The text of an argument or a path as it can stand in a job's file.
+/// An argument or path as text that can be written to a job's file.
 pub fn text(argument: &OsStr) -> Result<String, Unwritable> {
     let text = argument.to_str().ok_or(Unwritable)?;
     if text.chars().any(char::is_control) { Err(Unwritable) } else { Ok(text.to_owned()) }

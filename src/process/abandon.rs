@@ -1,4 +1,4 @@
-//! Asking children that may never answer, and leaving those behind that do not.
+//! Runs children that may never answer, and abandons those that do not.
 
 use std::io::{self, Read as _};
 use std::process::Child;
@@ -7,15 +7,15 @@ use std::time::Instant;
 
 use crate::process::command::Command;
 
-/// What one child has printed, by its place in the list.
+/// The output of one child, with its index in the list.
 type Answer = (usize, io::Result<Vec<u8>>);
 
-/// Starts all these programs at once and returns what each prints on standard output, cut at `most` bytes. What stands
-/// at a place without a program is `NotFound`.
+/// Starts all these programs at once and returns the standard output of each, truncated at `most` bytes. The answer for
+/// an entry without a program is `NotFound`.
 ///
-/// One that has not closed its output at `deadline` is killed, but not waited for, since nothing kills a process that
-/// waits for a dead disk; its answer is `TimedOut`. Nor is the end of the others waited for: whoever reads an answer
-/// has to see by itself that it is whole.
+/// One that has not closed its output by `deadline` is killed but not waited for, since nothing kills a process that
+/// waits for a dead disk; its answer is `TimedOut`. The others are not waited for either, so the caller has to check
+/// that an answer is complete.
 pub fn ask_all(commands: &[Option<Command>], deadline: Instant, most: u64) -> Vec<io::Result<Vec<u8>>> {
     let (sender, receiver) = mpsc::channel::<Answer>();
     let mut answers: Vec<Option<io::Result<Vec<u8>>>> = Vec::new();
@@ -46,7 +46,7 @@ pub fn ask_all(commands: &[Option<Command>], deadline: Instant, most: u64) -> Ve
     }
     for (place, child) in &mut children {
         if answers.get(*place).is_some_and(Option::is_none) {
-            // It may be beyond reach, or over in this moment.
+            // It may be beyond reach, or have just ended.
             let _ = child.kill();
         }
     }
@@ -55,14 +55,14 @@ pub fn ask_all(commands: &[Option<Command>], deadline: Instant, most: u64) -> Ve
 
 /// Reads the child's output in a thread, which ends with the pipe or with us.
 fn listen(mut child: Child, place: usize, most: u64, sender: &mpsc::Sender<Answer>) -> Child {
-    // Nobody reads its complaints; it must not wait for that.
+    // Its standard error is not read, so it must not block on it.
     drop(child.stderr.take());
     if let Some(pipe) = child.stdout.take() {
         let sender = sender.clone();
         std::thread::spawn(move || {
             let mut printed = Vec::new();
             let read = pipe.take(most).read_to_end(&mut printed);
-            // Nobody listens any more after the deadline.
+            // After the deadline nobody receives it.
             let _ = sender.send((place, read.map(|_| printed)));
         });
     }

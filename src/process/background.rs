@@ -1,4 +1,4 @@
-//! A child beside our work: it is fed by us, killed when we let go of it, and sees its input end when we die.
+//! A child that runs beside us: we hold its input open, kill it when done, and its input ends if we die.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -12,32 +12,32 @@ use nix::unistd::Pid;
 
 use crate::process::{Command, Stdio};
 
-/// The most that is kept of what a refused child says, in bytes.
+/// How much of a failed child's standard error is kept, in bytes.
 const LONGEST_COMPLAINT: u64 = 4096;
 
-/// A running child. Its whole process group is killed and waited for when this is dropped.
+/// A running child. Its whole process group is killed and waited for on drop.
 #[derive(Debug)]
 pub struct Background {
     child: Child,
-    // Held open: a child that reads it ends with us, however we end.
+    // Held open: a child that reads it ends when we end, in whatever way.
     input: Option<ChildStdin>,
 }
 
-/// Why a child is not at work.
+/// Why a child is not running.
 #[derive(Debug)]
 pub enum NotReady {
-    /// It could not be started or talked to.
+    /// It could not be started or communicated with.
     Failed(io::Error),
-    /// It ended, and said this on standard error.
+    /// It ended, and printed this on standard error.
     Ended(Vec<u8>),
-    /// It said nothing in time.
+    /// It did not answer in time.
     Silent,
 }
 
-/// Starts a child that repeats what it reads, as `cat` does, however many programs are wrapped around that, and waits
-/// until a line has come back: only then are all of them at work.
+/// Starts a child that echoes its input, as `cat` does, however many programs wrap it, and waits for one line to come
+/// back: only then are all of them running.
 ///
-/// Signals that reach us are not passed on to it.
+/// Signals that reach us are not forwarded to it.
 pub fn background(command: &Command, limit: Duration) -> Result<Background, NotReady> {
     let mut child = command.spawn_with(Stdio::piped()).map_err(NotReady::Failed)?;
     let input = child.stdin.take();
@@ -50,7 +50,7 @@ impl Background {
     fn wait_for_echo(&mut self, limit: Duration) -> Result<(), NotReady> {
         let deadline = Instant::now() + limit;
         if let Some(input) = &mut self.input {
-            // One that has ended already has said why.
+            // A child that has already ended has said why.
             let _ = input.write_all(b"\n");
         }
         let Some(out) = &self.child.stdout else { return Err(NotReady::Silent) };
@@ -65,13 +65,13 @@ impl Background {
         }
     }
 
-    /// What a child that has closed its output says on standard error.
+    /// The standard error of a child that has closed its output.
     fn complaint(&mut self, deadline: Instant) -> Vec<u8> {
         let mut said = Vec::new();
         let Some(err) = self.child.stderr.take().map(OwnedFd::from) else { return said };
         self.kill();
         if wait_readable(err.as_fd(), deadline).unwrap_or(false) {
-            // What cannot be read is not repeated; that the child has ended is told all the same.
+            // What cannot be read is omitted; that the child has ended is reported all the same.
             let _ = File::from(err).take(LONGEST_COMPLAINT).read_to_end(&mut said);
         }
         said
@@ -88,12 +88,12 @@ impl Background {
 impl Drop for Background {
     fn drop(&mut self) {
         self.kill();
-        // It was killed: there is nothing to learn from its end.
+        // It was killed, so its exit status tells nothing.
         let _ = self.child.wait();
     }
 }
 
-/// Waits until there is something to read, or the end of the stream; says whether that came before the deadline.
+/// Waits for input or the end of the stream; returns whether that came before the deadline.
 fn wait_readable(fd: std::os::fd::BorrowedFd<'_>, deadline: Instant) -> io::Result<bool> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());

@@ -1,4 +1,4 @@
-//! What is started, and what comes of it.
+//! What is started, and its output and end.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -15,29 +15,29 @@ use crate::sys;
 /// What to start.
 #[derive(Debug)]
 pub struct Command {
-    /// The program, by its absolute path.
+    /// The program's absolute path.
     pub program: PathBuf,
     /// Its arguments, without the program's name.
     pub arguments: Vec<OsString>,
-    /// Its whole environment.
+    /// Its complete environment.
     pub environment: Vec<(OsString, OsString)>,
-    /// What it reads on standard input; nothing at all when empty.
+    /// Its standard input; empty means none.
     pub input: Zeroizing<Vec<u8>>,
-    /// The user and the group to run as, without any other group; ours when there is none.
+    /// The user and group to run as, without supplementary groups; ours if `None`.
     pub user: Option<(u32, u32)>,
-    /// Standard output is handed on as it comes, not line by line: it is no text.
+    /// Pass on standard output as it arrives, not line by line: it is not text.
     pub raw_output: bool,
-    /// A lock that lives until this process and the child are both gone.
+    /// A lock that is held until both this process and the child are gone.
     pub lock: Option<OwnedFd>,
-    /// The mount namespace that it runs in, from a view of the phases; ours when there is none.
+    /// The mount namespace to run in, from a view of the phases; ours if `None`.
     pub namespace: Option<OwnedFd>,
-    /// What the child finds open, under the same numbers as we do.
+    /// Descriptors that the child inherits under the same numbers.
     pub inherit: Vec<OwnedFd>,
 }
 
-/// The environment of every tool: the C locale, the system's directories, and nothing that came from our caller.
+/// The environment of every tool: the C locale, the system's directories, and nothing from our caller.
 ///
-/// rsync would read `RSYNC_*`, `CVSIGNORE` and `~/.popt` from it, and print numbers by the locale (3.2.4 and later).
+/// rsync would use `RSYNC_*`, `CVSIGNORE` and `~/.popt` from it, and format numbers by the locale (3.2.4 and later).
 #[must_use]
 pub fn tool_environment() -> Vec<(OsString, OsString)> {
     [("LC_ALL", "C"), ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")]
@@ -46,7 +46,7 @@ pub fn tool_environment() -> Vec<(OsString, OsString)> {
 }
 
 impl Command {
-    /// A tool with the environment that all tools get.
+    /// A tool with the standard environment.
     #[must_use]
     pub fn tool(
         program: impl Into<PathBuf>,
@@ -65,7 +65,7 @@ impl Command {
         }
     }
 
-    /// Lets the program find this open file, and says at which path.
+    /// Lets the program inherit this open file, and returns the path by which to reach it.
     pub fn hand_over(&mut self, file: File) -> PathBuf {
         let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
         self.inherit.push(file.into());
@@ -95,7 +95,7 @@ impl Command {
     }
 }
 
-/// Which of the child's outputs.
+/// One of the child's outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
     /// Standard output.
@@ -104,14 +104,14 @@ pub enum Stream {
     Err,
 }
 
-/// A piece of output: a whole line, or the part of it that fits the buffer.
+/// A piece of output: a whole line, or as much of it as fits the buffer.
 #[derive(Debug, Clone, Copy)]
 pub struct Line<'a> {
-    /// Where it was printed.
+    /// The output it came from.
     pub stream: Stream,
-    /// The bytes, without the line's end.
+    /// The bytes, without the line end.
     pub bytes: &'a [u8],
-    /// Where they stand in the line.
+    /// Its position in the line.
     pub piece: Piece,
 }
 

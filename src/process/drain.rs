@@ -1,5 +1,5 @@
-//! Reads both outputs of a child until their end, or until the child has ended and only others keep them open, or until it
-//! is given up.
+//! Reads both outputs of a child until they end, until the child has ended and only others keep them open, or until the
+//! caller gives up.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -13,14 +13,14 @@ use crate::process::command::{Line, Stream};
 use crate::process::interrupts::Interrupts;
 use crate::process::lines::{Piece, Splitter};
 
-/// How often the child's end and the deadline are looked at, in milliseconds.
+/// How often the child's end and the deadline are checked, in milliseconds.
 const TICK_MS: u16 = 100;
 
-/// How long output is still read after the child has ended, when a process it left behind keeps the pipes open.
+/// How long to keep reading after the child has ended, if a process it left behind keeps the pipes open.
 const LEFT_BEHIND: Duration = Duration::from_millis(500);
 
-/// The most that is read once the child has ended, in bytes: more than all pipes can hold comes from a process that it
-/// left behind.
+/// How much is read after the child has ended, in bytes: anything beyond what the pipes can hold comes from a process
+/// that it left behind.
 const LEFT_IN_PIPES: usize = 4 << 20;
 
 struct Pipe {
@@ -34,7 +34,7 @@ impl Pipe {
         Self { file: File::from(fd), stream, lines: (!raw).then(Splitter::default) }
     }
 
-    /// Reads once and returns how many bytes; none at the end of the stream.
+    /// Reads once and returns the number of bytes; `None` at the end of the stream.
     fn read(&mut self, buffer: &mut [u8], on_line: &mut dyn FnMut(Line<'_>)) -> io::Result<Option<usize>> {
         let count = match self.file.read(buffer) {
             Ok(0) => return Ok(None),
@@ -60,7 +60,7 @@ impl Pipe {
     }
 }
 
-/// How far the output is read once the child has ended: a process that it left behind may never close the pipes.
+/// Decides when to stop reading after the child has ended: a process it left behind may never close the pipes.
 struct Last {
     looked: Instant,
     ended: Option<Instant>,
@@ -73,7 +73,7 @@ impl Last {
         Self { looked: Instant::now(), ended: None, emptied: false, bytes: 0 }
     }
 
-    /// How long to wait for output, in milliseconds: not at all until all that the child itself printed is read.
+    /// How long to wait for output, in milliseconds: 0 until everything the child itself printed has been read.
     fn patience(&self) -> u16 {
         if self.ended.is_some() && !self.emptied { 0 } else { TICK_MS }
     }
@@ -84,8 +84,8 @@ impl Last {
         }
     }
 
-    /// Whether all that the child itself printed is read, however slowly: since its end the pipes were empty once, or
-    /// gave more than they hold.
+    /// Whether everything the child itself printed has been read, however slowly: since its end the pipes have been
+    /// empty once, or have yielded more than they can hold.
     fn is_over(&mut self, silent: bool, has_ended: impl FnOnce() -> io::Result<bool>) -> io::Result<bool> {
         if let Some(since) = self.ended {
             self.emptied |= silent || self.bytes > LEFT_IN_PIPES;
@@ -99,8 +99,8 @@ impl Last {
     }
 }
 
-/// Hands on every line. `gives_up` is asked all the while, and told whether something was printed; returns whether it did
-/// give up. Errors when a pipe cannot be read.
+/// Passes on every line. `gives_up` is called all the while and told whether anything was printed; returns whether it
+/// gave up. Errors if a pipe cannot be read.
 pub fn drain(
     child: &mut Child,
     raw_output: bool,
@@ -136,7 +136,7 @@ pub fn drain(
     Ok(is_over_early)
 }
 
-/// The pipes that have something to read or are at their end; none when nothing came within so many milliseconds.
+/// The pipes that have input or are at their end; empty if nothing arrived within `patience` milliseconds.
 fn wait_readable(pipes: &[Pipe], patience: u16) -> io::Result<Vec<usize>> {
     let mut polled: Vec<PollFd<'_>> =
         pipes.iter().map(|pipe| PollFd::new(pipe.file.as_fd(), PollFlags::POLLIN)).collect();

@@ -1,6 +1,7 @@
-//! SIGINT, SIGTERM, SIGHUP and the like: remembered, passed on to the running child, and a second SIGINT ends at once.
+//! SIGINT, SIGTERM, SIGHUP and the like: recorded and forwarded to the running child; a second SIGINT ends the process
+//! at once.
 //!
-//! Any other signal that would end the process without a word is heard as well, and ends the run as SIGTERM does.
+//! Any other signal that would silently end the process is handled too, and ends the run as SIGTERM does.
 
 use std::io;
 use std::process::Child;
@@ -18,7 +19,7 @@ use crate::exit_code::ExitCode;
 use crate::process::command::End;
 use crate::sys;
 
-/// The signals that reached us and the child that they are passed on to.
+/// The signals that reached us and the child that they are forwarded to.
 #[derive(Debug, Clone, Default)]
 pub struct Interrupts(Arc<State>);
 
@@ -29,17 +30,18 @@ struct State {
 }
 
 impl Interrupts {
-    /// Starts to listen. `last_words` is called, for half a second at most, before a second SIGINT ends the process.
+    /// Installs the handlers. `last_words` is called, for at most half a second, before a second SIGINT ends the
+    /// process.
     ///
-    /// A thread listens, so that a second SIGINT works while the main thread hangs in a dead disk. Errors when the
-    /// handlers cannot be installed.
+    /// Signals are handled in a thread, so that a second SIGINT works while the main thread hangs on a dead disk.
+    /// Errors if the handlers cannot be installed.
     pub fn install(last_words: impl Fn() + Send + Sync + 'static) -> io::Result<Self> {
         let interrupts = Self::default();
-        // What nohup has taken from us stays so: a clone survives its administrator's log-out.
+        // A signal ignored by nohup stays ignored: the clone survives its administrator's logout.
         let others =
             [SIGHUP].into_iter().chain(sys::ending_signals()).filter(|signal| !sys::is_ignored(*signal));
         let mut signals = Signals::new([SIGINT, SIGTERM].into_iter().chain(others))?;
-        // A file that may not grow any more is an error like a full disk, and no end without a word.
+        // Exceeding the file size limit becomes an error like a full disk, instead of silently ending the process.
         sys::ignore(SIGXFSZ);
         let listener = interrupts.clone();
         let last_words = Arc::new(last_words);
@@ -48,7 +50,7 @@ impl Interrupts {
                 let is_first =
                     listener.0.first.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst).is_ok();
                 if !is_first && signal == SIGINT {
-                    // The main thread may hold the log's lock while it hangs: never wait for it without a bound.
+                    // The main thread may hold the log's lock while it hangs: never wait for it without a limit.
                     let (done, wait) = mpsc::channel();
                     let last_words = Arc::clone(&last_words);
                     std::thread::spawn(move || {
@@ -56,7 +58,7 @@ impl Interrupts {
                         let _ = done.send(());
                     });
                     let _ = wait.recv_timeout(Duration::from_millis(500));
-                    // Only now, or the main thread would go on and say more.
+                    // Not before, or the main thread would continue and log more.
                     listener.stop_child();
                     std::process::exit(i32::from(ExitCode::INTERRUPTED.number()));
                 }
@@ -75,12 +77,12 @@ impl Interrupts {
         }
     }
 
-    /// What has reached us is dealt with: a program that is started from now on does not get it.
+    /// Marks the signals so far as handled: programs started from now on do not get them.
     pub fn answered(&self) {
         self.0.first.store(0, Ordering::SeqCst);
     }
 
-    /// Sleeps that long, or until a signal reaches us.
+    /// Sleeps for this long, or until a signal arrives.
     pub fn sleep(&self, duration: Duration) {
         let end = Instant::now() + duration;
         while self.received().is_none() {
@@ -102,7 +104,7 @@ impl Interrupts {
         self.child().map(Pid::as_raw)
     }
 
-    /// The child gets the three that every program knows as they are, and SIGTERM for any other.
+    /// Forwards the three that every program knows as they are, and any other as SIGTERM.
     fn forward(&self, signal: i32) {
         let is_ordinary = exit_code::Signal::of(signal).is_ordinary();
         self.send(Signal::try_from(signal).ok().filter(|_| is_ordinary).unwrap_or(Signal::SIGTERM));
@@ -110,17 +112,17 @@ impl Interrupts {
 
     fn send(&self, signal: Signal) {
         if let Some(child) = *self.child() {
-            // The group may have ended this very moment.
+            // The group may have just ended.
             let _ = killpg(child, signal);
         }
     }
 
-    /// Kills the running child's whole group: what it does is of no use any more.
+    /// Kills the running child's whole group: its work is no longer needed.
     pub fn stop_child(&self) {
         self.send(Signal::SIGKILL);
     }
 
-    /// Starts a child so that no signal falls between its start and the moment it is known here.
+    /// Starts a child in such a way that no signal is lost before the child is registered here.
     pub(super) fn adopt(&self, spawn: impl FnOnce() -> io::Result<Child>) -> io::Result<Child> {
         let mut slot = self.child();
         let child = spawn()?;
@@ -133,7 +135,7 @@ impl Interrupts {
         Ok(child)
     }
 
-    /// Whether the child has ended. From then on its process number is not used any more.
+    /// Whether the child has ended. From then on its process ID is no longer used.
     pub(super) fn has_ended(&self, child: &mut Child) -> io::Result<bool> {
         let mut slot = self.child();
         let ended = child.try_wait()?.is_some();
@@ -143,7 +145,7 @@ impl Interrupts {
         Ok(ended)
     }
 
-    /// Waits for the child's end without giving up the chance to pass signals on. `None` when `gives_up` does.
+    /// Waits for the child to end, while still forwarding signals. `None` if `gives_up` does.
     pub(super) fn wait(
         &self,
         child: &mut Child,
@@ -160,7 +162,7 @@ impl Interrupts {
         child.wait().map(|status| Some(End::from(status)))
     }
 
-    /// Lets go of a child that nothing ends: from now on signals are not passed on to it.
+    /// Abandons a child that nothing ends: signals are no longer forwarded to it.
     pub(super) fn abandon(&self) {
         *self.child() = None;
     }

@@ -1,24 +1,24 @@
 //! Splits a stream of bytes into lines with bounded memory.
 
-/// The longest piece that is kept together, in bytes; rsync's longest message holds two escaped paths of 4,096 bytes.
+/// The longest piece kept together, in bytes; rsync's longest message contains two escaped paths of 4,096 bytes.
 const LONGEST: usize = 64 * 1024;
 
-/// Holds the unfinished line.
+/// Buffers the unfinished line.
 #[derive(Debug, Default)]
 pub struct Splitter {
     pending: Vec<u8>,
-    /// A piece of the line that is read was emitted already.
+    /// A piece of the current line was already emitted.
     is_cut: bool,
 }
 
-/// Where a piece stands in its line.
+/// The position of a piece in its line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Piece {
-    /// The line begins with it.
+    /// It is the beginning of the line.
     pub begins: bool,
-    /// The line ends with it.
+    /// It is the end of the line.
     pub ends: bool,
-    /// A carriage return ended it: a progress display that the next piece overwrites.
+    /// It ended with a carriage return: a progress display that the next piece overwrites.
     pub transient: bool,
 }
 
@@ -33,7 +33,7 @@ impl Splitter {
         while let Some(at) = bytes.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
             let transient = bytes[at] == b'\r';
             self.extend(&bytes[..at], emit);
-            // A line that ends in "\r\n" was emitted at the carriage return.
+            // A line ending in "\r\n" was emitted at the carriage return.
             if transient || at > 0 || !self.pending.is_empty() || self.is_cut {
                 emit(&self.pending, Piece { begins: !self.is_cut, ends: true, transient });
             }
@@ -44,7 +44,7 @@ impl Splitter {
         self.extend(bytes, emit);
     }
 
-    /// Emits what is left when the stream has ended.
+    /// Emits the rest at the end of the stream.
     pub fn finish(&mut self, emit: &mut dyn FnMut(&[u8], Piece)) {
         if !self.pending.is_empty() || self.is_cut {
             emit(&self.pending, Piece { begins: !self.is_cut, ends: true, transient: false });

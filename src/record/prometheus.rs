@@ -1,13 +1,13 @@
-//! A run in the text format of Prometheus.
+//! A run in Prometheus's text format.
 
 use std::fmt::{Display, Write as _};
 
 use crate::record::{Record, Statistics, Status};
 
-/// The name of the metric that has to outlive a failed run.
+/// The metric that has to survive a failed run.
 const LAST_SUCCESS: &str = "counterpart_last_success_timestamp_seconds";
 
-/// A metric of what rsync counted: its name, what it is, and where to find it.
+/// A metric that rsync counted: its name, its help text, and how to get it.
 type Figure = (&'static str, &'static str, fn(&Statistics) -> Option<u64>);
 
 /// What rsync counted.
@@ -24,7 +24,7 @@ const FIGURES: [Figure; 8] = [
     ("counterpart_matched_bytes", "Bytes that the destination had already.", |found| found.matched),
 ];
 
-/// The text, gauge by gauge.
+/// The text, built up gauge by gauge.
 struct Text {
     text: String,
     destination: String,
@@ -47,12 +47,12 @@ fn sample(name: &str, destination: &str, value: impl Display) -> String {
     format!("{name}{{destination=\"{destination}\"}} {value}\n")
 }
 
-/// The value of a label: a backslash, a quote and a line's end have to be escaped.
+/// The value of a label, with backslash, quote and line end escaped.
 fn escaped(value: &str) -> String {
     value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
-/// The whole file. A number that is not known has no line.
+/// The whole file. Unknown numbers are omitted.
 #[must_use]
 pub fn text(record: &Record, last_success: Option<i64>) -> String {
     let mut text = Text { text: String::new(), destination: escaped(&record.destination) };
@@ -85,7 +85,7 @@ pub fn text(record: &Record, last_success: Option<i64>) -> String {
     text.text
 }
 
-/// When the last success was, from an earlier file for this destination.
+/// The time of the last success, from an earlier file for this destination.
 #[must_use]
 pub fn last_success(earlier: &str, destination: &str) -> Option<i64> {
     let start = sample(LAST_SUCCESS, &escaped(destination), "");

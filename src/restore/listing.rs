@@ -1,4 +1,4 @@
-//! `--list`: the nets with what they hold, and who has a path.
+//! `--list`: the nets and their sizes, and which of them hold a path.
 
 use chrono::{DateTime, Local};
 use indicatif::HumanBytes;
@@ -44,7 +44,7 @@ pub fn list(nets: &Nets, wanted: &[Wanted], interrupts: &Interrupts) -> Result<(
     }
 }
 
-/// Prints which nets hold a path, the newest first, and whether the clone has it; says whether any net does.
+/// Prints which nets hold a path, newest first, and whether the clone has it; returns whether any net does.
 fn list_holders(nets: &Nets, path: &Wanted) -> Result<bool, Refusal> {
     say(format_args!("{path}"));
     if let Some(stat) = path.look(&nets.destination)? {
@@ -60,7 +60,7 @@ fn list_holders(nets: &Nets, path: &Wanted) -> Result<bool, Refusal> {
     Ok(any)
 }
 
-/// A net's name, and its local time where that is not its name.
+/// A net's name, and its local time if it is not named after that.
 fn shown_net(name: NetName) -> String {
     name.local_time().map_or_else(|| name.to_string(), |time| format!("{name}  {time}"))
 }
@@ -81,7 +81,7 @@ fn describe(stat: &FileStat) -> String {
     format!("{what}, changed {}", changed.as_deref().unwrap_or("at an unknown time"))
 }
 
-/// Everything below a net, and the room that its files take on the disk.
+/// Counts everything below a net, and the disk space its files use.
 fn measure(net: &Dir, interrupts: &Interrupts) -> Result<Size, Refusal> {
     let measured = size::measure(net, &|| interrupts.received().is_some());
     if let Some(signal) = interrupts.received() {

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 pub struct Nets {
     pub destination: Dir,
     pub stock: Option<Stock>,
-    /// The oldest first.
+    /// The names of the nets, oldest first.
     pub names: Vec<NetName>,
 }
 
@@ -50,7 +50,7 @@ impl Nets {
         entered.map_err(|error| unreadable(&self.destination.path().join(name), &error))
     }
 
-    /// For each path the net that `at` names, or else the newest that holds it. Any that is in none is a refusal.
+    /// Finds each path in the net given by `at`, or else in the newest that holds it. A path in no net is a refusal.
     pub fn find<'a>(&self, wanted: &'a [Wanted], at: Option<&str>) -> Result<Vec<Found<'a>>, Refusal> {
         let among = match at {
             Some(at) => vec![self.choose(at)?],
@@ -103,15 +103,15 @@ impl Nets {
 }
 
 impl Found<'_> {
-    /// What it is called where it is brought to: a whole net has its time for a name.
+    /// Its name at the target: a whole net is named by its time.
     pub fn name(&self) -> OsString {
         self.wanted.relative.file_name().map_or_else(|| self.net.to_os_string(), OsStr::to_owned)
     }
 
-    /// Its path below the directory of the nets.
+    /// Its path below the directory with the nets.
     pub fn below(&self, nets: &Path) -> PathBuf {
         let net = nets.join(self.net.to_os_string());
-        // A slash at the end would mean the contents.
+        // A trailing slash would mean the contents.
         if self.wanted.relative.as_os_str().is_empty() { net } else { net.join(&self.wanted.relative) }
     }
 }

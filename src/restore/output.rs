@@ -1,4 +1,4 @@
-//! What is printed.
+//! Output of `restore`.
 
 use crate::display;
 use crate::exit_code::ExitCode;
@@ -7,12 +7,12 @@ use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::path::Path;
 
-/// A closed output must not make what was restored look like a failure.
+/// A closed output must not make a restore look like a failure.
 pub fn say(sentence: impl Display) {
     let _ = writeln!(io::stdout(), "{sentence}");
 }
 
-/// The refusal of what cannot be read.
+/// A refusal because something cannot be read.
 pub fn unreadable(path: &Path, error: &io::Error) -> Refusal {
     Refusal(
         ExitCode::DESTINATION,

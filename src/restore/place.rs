@@ -1,5 +1,5 @@
-//! Where rsync copies to: for root a directory that nobody else can enter, in the directory that was asked for. What is whole gets
-//! its name there at the end, in one step, and only if nothing has that name.
+//! Where rsync copies to: for root, a directory inside the target that nobody else can enter. Complete files are
+//! renamed into place at the end, atomically, and only if the name is free.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -19,24 +19,24 @@ use crate::restore::output::unreadable;
 /// The start of its name; a random part follows.
 const NAME: &str = ".counterpart-restore-";
 
-/// The directory that is copied to.
+/// The directory that rsync copies to.
 #[derive(Debug)]
 pub struct Place<'a> {
     target: &'a Dir,
-    /// None without root, who gains nothing by it and may be unable to move a directory out of it.
+    /// `None` without root, which would gain nothing and might be unable to move a directory out of it.
     private: Option<(OsString, Dir)>,
 }
 
-/// An open directory as another program can reach it.
+/// An open directory that another program can reach.
 #[derive(Debug)]
 pub struct Reached {
-    /// Its path there.
+    /// Its path in that program.
     pub path: PathBuf,
-    /// What the program has to inherit.
+    /// The descriptor that the program has to inherit.
     pub descriptor: OwnedFd,
 }
 
-/// Makes an open directory one that another program reaches, whatever becomes of its path.
+/// Lets another program reach an open directory, whatever happens to its path.
 pub fn reach(dir: &Dir) -> Result<Reached, Refusal> {
     let reached = || -> io::Result<Reached> {
         let file = dir.file().try_clone()?;
@@ -46,7 +46,7 @@ pub fn reach(dir: &Dir) -> Result<Reached, Refusal> {
 }
 
 impl<'a> Place<'a> {
-    /// Makes it.
+    /// Creates the directory.
     pub fn make(target: &'a Dir, is_root: bool) -> Result<Self, Refusal> {
         if !is_root {
             return Ok(Self { target, private: None });
@@ -55,7 +55,7 @@ impl<'a> Place<'a> {
             let name = OsString::from(NAME.to_owned() + &random_hex(8)?);
             target.make_dir(&name)?;
             let dir = target.enter(&name)?;
-            // Somebody who can write there may have put another one in its place.
+            // Another user who can write there may have replaced it.
             dir.make_private()?;
             if !dir.names()?.is_empty() {
                 return Err(io::Error::other("somebody else writes there just now"));
@@ -79,7 +79,7 @@ impl<'a> Place<'a> {
         self.private.as_ref().map_or(self.target, |(_, dir)| dir)
     }
 
-    /// Gives what was copied its name in the directory that was asked for; false if nothing was.
+    /// Renames what was copied into the target; false if there was nothing.
     pub fn put(&self, name: &OsStr) -> Result<bool, Refusal> {
         let Some((_, dir)) = &self.private else { return Ok(true) };
         let put = || -> io::Result<bool> {
@@ -88,7 +88,7 @@ impl<'a> Place<'a> {
             }
             match rustix::fs::renameat_with(dir, name, self.target, name, RenameFlags::NOREPLACE) {
                 Ok(()) => Ok(true),
-                // Not every filesystem can do both in one step.
+                // Not every filesystem can rename without replacing in one step.
                 Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) if self.target.kind(name)?.is_none() => {
                     rustix::fs::renameat(dir, name, self.target, name)?;
                     Ok(true)
@@ -116,7 +116,7 @@ impl Drop for Place<'_> {
             let there = self.target.enter(name)?;
             Ok(there.identity()? == dir.identity()?)
         };
-        // What could not be given its name stays there, and was told.
+        // What could not be renamed stays there, and was reported.
         if is_this().unwrap_or(false) {
             let _ = self.target.remove_empty(name);
         }

@@ -1,4 +1,4 @@
-//! The paths that are asked for.
+//! The paths to restore.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -22,7 +22,7 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// Reads a path as it was typed.
+    /// Parses a path from the command line.
     pub fn read(path: &Path) -> Result<Self, Refusal> {
         let mut relative = PathBuf::new();
         for part in path.components() {
@@ -45,7 +45,7 @@ impl Wanted {
         Ok(Self { relative })
     }
 
-    /// What a tree has at this path, no link being followed on the way.
+    /// Looks up this path in a tree, without following links on the way.
     pub fn look(&self, root: &Dir) -> Result<Option<FileStat>, Refusal> {
         let unreadable = |error| unreadable(&root.path().join(&self.relative), &error);
         if self.relative.as_os_str().is_empty() {

@@ -8,7 +8,7 @@ use crate::rsync::capabilities::{Capabilities, Optional};
 use crate::rsync::filter::rules::Rules;
 use crate::rsync::version::Version;
 
-/// What a start of rsync is for.
+/// The purpose of a run of rsync.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// The clone itself.
@@ -20,20 +20,20 @@ pub enum Purpose {
     List,
 }
 
-/// The choices behind an argument vector.
+/// Everything an argument vector depends on.
 #[derive(Debug)]
 pub struct Arguments<'a> {
-    /// What it is for.
+    /// The purpose.
     pub purpose: Purpose,
-    /// Which rsync it is.
+    /// The version of rsync.
     pub version: Version,
     /// What this rsync can do.
     pub capabilities: &'a Capabilities,
-    /// The destination keeps nanoseconds.
+    /// The destination stores nanoseconds.
     pub nanoseconds: bool,
     /// What this process may do.
     pub rights: Rights,
-    /// What is left out and protected.
+    /// What is excluded and protected.
     pub rules: &'a Rules,
     /// Where to move what is deleted or overwritten, relative to the destination.
     pub backup_dir: Option<&'a OsStr>,
@@ -43,8 +43,9 @@ pub struct Arguments<'a> {
     pub destination: &'a Path,
 }
 
-/// The options of every clone. With rsync's incremental recursion it waits for ever for a file of several names that has
-/// changed and cannot be opened (measured from 3.1.3 to 3.5.1), and is a little slower. `--no-h` keeps digits plain from 3.1.0 on; `--8-bit-output` keeps names readable.
+/// The options of every clone. With incremental recursion rsync waits forever for a hard-linked file that has changed
+/// and cannot be opened (measured from 3.1.3 to 3.5.1), and is a little slower. `--no-h` keeps digits plain from 3.1.0
+/// on; `--8-bit-output` keeps names readable.
 const ALWAYS: [&str; 10] = [
     "--archive",
     "--delete",
@@ -58,18 +59,18 @@ const ALWAYS: [&str; 10] = [
     "--8-bit-output",
 ];
 
-/// A dry run. The items' form is ours to read: `%L` would add a link's target, which cannot be told from the name. After
-/// an unreadable directory deletions are listed all the same, or a later run would do what this one never told.
+/// A dry run. We choose the item format: `%L` would add a link's target, which cannot be told from the name. Deletions
+/// are listed even after an unreadable directory, or a later run would delete what this one did not list.
 const LISTING: [&str; 5] =
     ["--dry-run", "--verbose", "--itemize-changes", "--out-format=%i %n", "--ignore-errors"];
 
-/// XFS shows each access control list a second time, as `trusted.SGI_ACL_FILE` or `_DEFAULT`. rsync would delete what the
-/// source does not show, and the list with it: measured with 3.5.0 from ext4 to XFS at the second run, exit code 0. A
-/// rule of this kind replaces rsync's own, which leaves `system.*` out. Both sides (`sr`) have to be named: with
-/// `--delete-excluded` a rule without a side is the sender's alone, and the receiver would delete every list anywhere.
+/// XFS shows each access control list a second time, as `trusted.SGI_ACL_FILE` or `_DEFAULT`. rsync would delete this
+/// attribute, which the source does not show, and the list with it: measured with 3.5.0 from ext4 to XFS at the second
+/// run, exit code 0. Such a rule replaces rsync's own, which excludes `system.*`. Both sides (`sr`) are needed: with
+/// `--delete-excluded` a rule without a side is the sender's only, and the receiver would delete every list anywhere.
 const XATTR_RULES: [&str; 2] = ["--filter=-xsr system.*", "--filter=-xsr trusted.SGI_ACL_*"];
 
-/// What `--archive` means and this process may not do.
+/// The parts of `--archive` that this process has no privileges for.
 fn without(rights: Rights) -> Vec<OsString> {
     [
         (rights.owners, "--no-owner"),
@@ -83,8 +84,8 @@ fn without(rights: Rights) -> Vec<OsString> {
     .collect()
 }
 
-/// An option as often as it has to be given: `--xattrs` once leaves out `user.rsync.%stat` and its kin, the owners that a
-/// backup with `--fake-super` has stored, without a word (3.0.9 to 3.5.1).
+/// Repeats an option as often as needed: a single `--xattrs` silently omits `user.rsync.%stat` and the like, the owners
+/// stored by a backup with `--fake-super` (3.0.9 to 3.5.1).
 fn given(option: Optional) -> impl Iterator<Item = OsString> {
     let times = if option == Optional::Xattrs { 2 } else { 1 };
     std::iter::repeat_n(OsString::from(option.argument()), times)
@@ -116,7 +117,7 @@ impl Arguments<'_> {
             }
         }
         self.add_rules(&mut arguments);
-        // Slashes at both ends: the contents go to the contents, and patterns are anchored at the source.
+        // Trailing slashes on both: contents are copied to contents, and patterns are anchored at the source.
         arguments.push("--".into());
         arguments.push(with_slash(self.source));
         arguments.push(with_slash(self.destination));
@@ -126,7 +127,7 @@ impl Arguments<'_> {
     fn applies(&self, option: Optional) -> bool {
         match option {
             Optional::Nanoseconds => self.nanoseconds,
-            // They are rules, and stand among those.
+            // Passed as rules, among the other rules.
             Optional::XattrRules => false,
             Optional::OpenNoatime => self.rights.open_noatime(),
             Optional::Progress => self.purpose == Purpose::Clone { progress: true },
@@ -151,7 +152,7 @@ impl Arguments<'_> {
     }
 
     fn add_rules(&self, arguments: &mut Vec<OsString>) {
-        // Without root rsync itself takes user.* alone.
+        // Without root, rsync itself handles only user.*.
         if self.rights.root && self.capabilities.has(Optional::XattrRules) {
             arguments.extend(XATTR_RULES.iter().map(OsString::from));
         }
@@ -168,7 +169,7 @@ impl Arguments<'_> {
     }
 }
 
-/// What a copy out of a safety net keeps, apart from what only some rsyncs can. Nothing that is there is overwritten.
+/// What restoring from a safety net preserves, except what only some rsyncs support. Nothing existing is overwritten.
 const RESTORE: [&str; 8] = [
     "--archive",
     "--hard-links",
@@ -180,7 +181,7 @@ const RESTORE: [&str; 8] = [
     "--8-bit-output",
 ];
 
-/// The vector for copying `sources`, absolute paths, into the directory `target` with all their properties.
+/// The vector for copying `sources`, absolute paths, into the directory `target` with all attributes.
 #[must_use]
 pub fn restore(
     capabilities: &Capabilities,
@@ -326,7 +327,7 @@ mod tests {
     fn what_only_root_can_keep_is_left_out_for_others() {
         let arguments = build(CLONE, false, true, &rules(None));
         for option in ["--no-owner", "--no-group", "--no-devices", "--no-specials"] {
-            // Later than the option that it takes back.
+            // It must come after the option that it overrides.
             assert!(position(&arguments, option) > position(&arguments, "--archive"));
         }
         assert!(!arguments.contains(&"--open-noatime".to_owned()), "only an owner may read that way");

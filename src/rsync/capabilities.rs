@@ -1,9 +1,9 @@
-//! The options that not every rsync has: which are worth asking for, and which this rsync knows.
+//! The options that not every rsync has: which are worth probing for, and which this rsync supports.
 
 use crate::host::platform::Platform;
 use crate::rsync::version::Version;
 
-/// An option that is used where rsync has it.
+/// An option that is used if rsync supports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Optional {
     /// Access control lists.
@@ -12,15 +12,15 @@ pub enum Optional {
     Xattrs,
     /// Compares modification times to the nanosecond.
     Nanoseconds,
-    /// Rules for the names of extended attributes.
+    /// Filter rules for names of extended attributes.
     XattrRules,
-    /// Reads the source without changing its access times.
+    /// Reads the source without updating its access times.
     OpenNoatime,
     /// Line-buffered output, so that the log is written as things happen.
     LineBuffered,
-    /// The whole transfer's progress.
+    /// Progress of the whole transfer.
     Progress,
-    /// Names other filesystems in the destination that stay although they are gone from the source.
+    /// Names other filesystems in the destination that are kept although gone from the source.
     KeptMounts,
     /// The flags of `chflags` (a patch).
     FileFlags,
@@ -33,7 +33,7 @@ pub enum Optional {
 }
 
 impl Optional {
-    /// The option as it is given.
+    /// The option as passed to rsync.
     #[must_use]
     pub const fn argument(self) -> &'static str {
         match self {
@@ -52,7 +52,7 @@ impl Optional {
         }
     }
 
-    /// What a clone without it is like.
+    /// What a clone without it lacks.
     #[must_use]
     pub const fn lack(self) -> &'static str {
         match self {
@@ -72,11 +72,11 @@ impl Optional {
         }
     }
 
-    /// Whether a clone on this system is the better for it.
+    /// Whether it improves a clone on this system.
     #[must_use]
     pub fn is_wanted(self, platform: Platform) -> bool {
         match self {
-            // Apple's names have no such classes.
+            // Attribute names on Apple's systems have no such classes.
             Self::XattrRules => platform == Platform::Linux,
             Self::Acls
             | Self::Xattrs
@@ -91,7 +91,7 @@ impl Optional {
         }
     }
 
-    /// What the option's own parser cannot tell: an older rsync takes `-1` for a number of seconds.
+    /// What option parsing cannot tell: an older rsync takes `-1` for a number of seconds.
     #[must_use]
     pub fn is_understood_by(self, version: Version) -> bool {
         self != Self::Nanoseconds || version >= Version::NANOSECONDS
@@ -114,20 +114,20 @@ impl Optional {
     ];
 }
 
-/// What one rsync can do.
+/// What a particular rsync supports.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Capabilities {
-    /// The options that it has.
+    /// The options that it supports.
     pub has: Vec<Optional>,
-    /// The options that were wanted and that it lacks.
+    /// The options that were wanted but are not supported.
     pub lacks: Vec<Optional>,
 }
 
 impl Capabilities {
-    /// Asks for every wanted option through `accepts`, which says whether rsync takes all of the given options.
+    /// Probes for every wanted option with `accepts`, which says whether rsync accepts all of the given options.
     ///
-    /// `rsync --OPTION --version` exits with 0 where the option is known and with 1 where it is not, on every version
-    /// from 3.0.9 to 3.5.1. They are asked for all at once first: that is one start of rsync instead of ten.
+    /// `rsync --OPTION --version` exits with 0 if the option is known and with 1 if not, in every version from 3.0.9 to
+    /// 3.5.1. All are probed at once first: that takes one start of rsync instead of ten.
     pub fn probe<E>(
         platform: Platform,
         version: Version,
@@ -147,7 +147,7 @@ impl Capabilities {
         Ok(Self { has, lacks })
     }
 
-    /// Whether this rsync has the option.
+    /// Whether this rsync supports the option.
     #[must_use]
     pub fn has(&self, option: Optional) -> bool {
         self.has.contains(&option)

@@ -1,4 +1,4 @@
-//! What rsync says, read as it comes and with bounded memory.
+//! Parses rsync's messages as they arrive, with bounded memory.
 
 mod meaning;
 mod message;
@@ -13,66 +13,66 @@ use message::{Message, Operation, cut};
 /// How many failing paths are kept for the log.
 pub const KEPT_PATHS: usize = 20;
 
-/// How many paths are named as examples of what the destination cannot hold.
+/// How many paths are listed as examples of what the destination cannot store.
 const EXAMPLES: usize = 5;
 
-/// How many changes of the source are remembered to be looked at again; more of them are a failure.
+/// How many changes of the source are remembered for a second look; more than that is a failure.
 const KEPT_CHANGES: usize = 1000;
 
-/// What was found in rsync's messages.
+/// What rsync's messages reported.
 #[derive(Debug, Default)]
 pub struct Diagnostics {
-    /// The first failing paths, as shown.
+    /// The first failing paths, escaped.
     pub paths: Vec<String>,
     /// How many messages named a failing path.
     pub failing: u64,
     /// How many files and directories vanished from the source while it was read.
     pub vanished: u64,
-    /// The first message about missing room at the destination.
+    /// The first message about lack of space at the destination.
     pub no_room: Option<String>,
-    /// What the destination's filesystem cannot hold: the first of its limits that was met.
+    /// The first limit of the destination's filesystem that was reached.
     pub limited: Option<Limited>,
-    /// Something could not be read as if its device were gone.
+    /// A read failed as if its device were gone.
     pub device_gone: bool,
-    /// Something could not be deleted, which before 3.1.3 does not show in the exit code.
+    /// A deletion failed, which before 3.1.3 does not show in the exit code.
     pub undeleted: bool,
-    /// Something could not be moved into the safety net; what then stays as it was does not always show in the exit code.
+    /// Moving something into the safety net failed; that it then stays unchanged may not show in the exit code.
     pub unsaved: bool,
-    /// After an error at the source rsync deletes nothing any more.
+    /// After an error at the source rsync stopped deleting.
     pub skipped_deletions: bool,
-    /// Directories of the destination that are gone from the source and were kept since something in them must stay, as another
-    /// filesystem does: the first of them, as shown. rsync ends with 0 all the same.
+    /// Directories that are gone from the source but were kept because something in them, such as another filesystem,
+    /// must stay: the first of them, escaped. rsync exits with 0 all the same.
     pub not_empty: Vec<String>,
-    /// An access control entry of an unknown user: the path, where this rsync names it.
+    /// An access control entry for an unknown user: the path, if this rsync names it.
     pub missing_user: Option<Option<String>>,
-    /// Paths of the source, as printed, at which something else was found than rsync had listed there.
+    /// Paths of the source, as printed, where rsync found something else than it had listed.
     changes: Vec<Vec<u8>>,
-    /// Something is wrong that is no such change.
+    /// An error occurred that is not such a change.
     is_worse: bool,
-    /// Paths that may be those of temporary files: as counted, as printed, and what they may stand for.
+    /// Paths that may be those of temporary files: as counted, as printed, and the names they may stand for.
     temporaries: Vec<(String, Vec<u8>, [Vec<u8>; 2])>,
     last: Option<String>,
 }
 
-/// A limit of the destination's filesystem that was met.
+/// A limit of the destination's filesystem that was reached.
 #[derive(Debug, Clone)]
 pub struct Limited {
-    /// Which one.
+    /// Which limit.
     pub limit: Limit,
-    /// The first paths, as shown.
+    /// The first paths, escaped.
     pub examples: Vec<String>,
-    /// The first message, if its error number is that of a full disk as well.
+    /// The first message, if its error number may also mean a full disk.
     pub or_no_room: Option<String>,
 }
 
-/// How a message begins when something could not be moved into the safety net. The last two are those of a symbolic link
-/// and of a device that could not be renamed: from 3.1.0 on rsync makes another there, and if it cannot, it goes on all the same.
+/// How a message begins if something could not be moved into the safety net. The last two are about a symbolic link and
+/// a device that could not be renamed: from 3.1.0 on rsync creates a new one there, and continues even if it cannot.
 fn is_unsaved(message: &Message<'_>) -> bool {
     message.operation == Operation::Save || message.text.starts_with(b"mknod \"")
 }
 
 impl Diagnostics {
-    /// Reads a line of rsync's standard error.
+    /// Parses a line of rsync's standard error.
     pub fn read_line(&mut self, line: &[u8]) {
         self.unsaved |= line == b"backup filename too long";
         if let Some(path) = vanished(line) {
@@ -91,7 +91,7 @@ impl Diagnostics {
         }
     }
 
-    /// Reads a line of rsync's standard output; `true` when it was a message about the destination.
+    /// Parses a line of rsync's standard output; `true` if it was a message about the destination.
     pub fn read_output(&mut self, line: &[u8]) -> bool {
         if line == b"IO error encountered -- skipping file deletion" {
             self.skipped_deletions = true;
@@ -139,7 +139,7 @@ impl Diagnostics {
         }
     }
 
-    /// Counts a path under the name that people know: rsync's temporary files are gone when somebody looks.
+    /// Counts a path under its final name: rsync's temporary files are gone by the time anyone looks.
     fn count_of(&mut self, message: &Message<'_>, path: &[u8]) {
         let originals = temporary::originals(path).filter(|_| message.is_of_a_new_file());
         let Some(originals) = originals else { return self.count(path) };
@@ -154,7 +154,7 @@ impl Diagnostics {
 
     fn count(&mut self, path: &[u8]) {
         let path = display::line(path).to_string();
-        // Some failures are told twice in a row, as they are tried twice.
+        // Some failures are reported twice in a row, because rsync tries twice.
         if self.last.as_ref() == Some(&path) {
             return;
         }
@@ -173,8 +173,8 @@ impl Diagnostics {
         }
     }
 
-    /// Gives the paths of temporary files the names of the files that they were to become, `exists` telling which are
-    /// there: a file may have such a name of its own.
+    /// Replaces the paths of temporary files with those of the files they were to become; `exists` says which of them
+    /// exist, as a file may really have such a name.
     pub fn name_temporaries(&mut self, exists: impl Fn(&[u8]) -> bool) {
         for (counted, printed, [likely, hidden]) in std::mem::take(&mut self.temporaries) {
             let named = [&printed, &likely, &hidden].into_iter().find(|path| exists(path));
@@ -185,8 +185,8 @@ impl Diagnostics {
         }
     }
 
-    /// The paths of the source that were something else than rsync had listed, if nothing worse was told: perhaps the source
-    /// has only changed while it was read.
+    /// The paths of the source that were not what rsync had listed, if nothing worse was reported: perhaps the source
+    /// only changed while it was read.
     #[must_use]
     pub fn only_changes(&self) -> Option<&[Vec<u8>]> {
         let is_worse = self.is_worse || self.undeleted || self.unsaved || self.device_gone;
@@ -200,7 +200,7 @@ impl Diagnostics {
     }
 }
 
-/// The path of a file that was not the same when it was read a second time.
+/// The path of a file that failed verification twice.
 fn unverified(line: &[u8]) -> Option<&[u8]> {
     line.strip_prefix(b"ERROR: ")?.strip_suffix(b" failed verification -- update discarded.")
 }
@@ -209,20 +209,20 @@ fn overlong(line: &[u8]) -> Option<&[u8]> {
     cut(line.strip_prefix(b"filename overflows max-path len")?, b": ").map(|(_, path)| path)
 }
 
-/// The path in `file has vanished: "P"`; a directory is called `directory`.
+/// The path in `file has vanished: "P"`; for a directory the message begins with `directory`.
 #[must_use]
 pub fn vanished(line: &[u8]) -> Option<&[u8]> {
     let rest = line.strip_prefix(b"file").or_else(|| line.strip_prefix(b"directory"))?;
     rest.strip_prefix(b" has vanished: \"")?.strip_suffix(b"\"")
 }
 
-/// The path of a directory that was not deleted: one that holds, or one that is, another filesystem.
+/// The path of a directory that was not deleted: one that contains, or is, another filesystem.
 fn kept_dir(line: &[u8]) -> Option<&[u8]> {
     line.strip_prefix(b"cannot delete non-empty directory: ")
         .or_else(|| line.strip_prefix(b"cannot delete mount point: "))
 }
 
-/// What says nothing by itself: the sum at the end, and what is tried again.
+/// Messages that add nothing: the summary at the end, and announcements of a retry.
 fn is_comment(line: &[u8]) -> bool {
     line.starts_with(b"rsync error: some files/attrs were not transferred")
         || line.starts_with(b"rsync warning: some files vanished")
@@ -235,14 +235,14 @@ fn is_comment(line: &[u8]) -> bool {
 mod tests {
     use super::{Diagnostics, KEPT_PATHS};
 
-    /// Reads what a version printed, from the captured output.
+    /// The output of a version, from the captured files.
     macro_rules! captured {
         ($version:literal, $case:literal) => {
             read(include_str!(concat!("../../tests/fixtures/rsync/", $version, "/", $case, ".err")))
         };
     }
 
-    /// The same of an rsync before the names of its processes came, of one before 3.5.0 and of one after it.
+    /// The same for an rsync without process names, one before 3.5.0 and one after it.
     macro_rules! generations {
         ($case:literal) => {
             [captured!("3.0.9", $case), captured!("3.1.3", $case), captured!("3.5.1", $case)]

@@ -1,6 +1,6 @@
 //! rsync's exit codes, the same from 3.0.9 to 3.5.1.
 
-/// rsync's own words for a code.
+/// rsync's own description of a code.
 #[must_use]
 pub fn meaning(code: i32) -> &'static str {
     match code {
@@ -31,13 +31,13 @@ pub fn meaning(code: i32) -> &'static str {
     }
 }
 
-/// Whether the cause of a code may be gone a little later: the data stream broke off, or something took too long.
+/// Whether the cause of a code may be transient: the data stream broke off, or something timed out.
 #[must_use]
 pub fn may_pass(code: i32) -> bool {
     matches!(code, 10 | 12 | 30 | 35)
 }
 
-/// Whether rsync may have printed statistics that are worth keeping.
+/// Whether rsync may have printed useful statistics.
 #[must_use]
 pub fn keeps_statistics(code: i32) -> bool {
     matches!(code, 0 | 11 | 12 | 23 | 24 | 30)

@@ -1,11 +1,11 @@
-//! The items of a dry run: what would be created, changed and deleted.
+//! Parses the items of a dry run: what would be created, changed and deleted.
 
 /// What would happen to one entry of the destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     /// It would be deleted.
     Delete,
-    /// It would be made, or something of another kind would be replaced by it.
+    /// It would be created, or replace something of another type.
     Create,
     /// Its content, target or device number would be replaced.
     Replace,
@@ -25,10 +25,10 @@ pub struct Item<'a> {
 }
 
 impl<'a> Item<'a> {
-    /// Reads a line of `--out-format='%i %n'`.
+    /// Parses a line of `--out-format='%i %n'`.
     #[must_use]
     pub fn read(line: &'a [u8]) -> Option<Self> {
-        // The word is filled up to the width of the letters; what follows is the name, blanks and all.
+        // The word is padded to the width of the letters; the rest is the name, including spaces.
         if let Some(name) = line.strip_prefix(b"*deleting   ") {
             return Some(Self { change: Change::Delete, letters: "*deleting", name });
         }
@@ -36,7 +36,7 @@ impl<'a> Item<'a> {
         let (letters, name) = (std::str::from_utf8(&line[..space]).ok()?, &line[space + 1..]);
         let mut characters = letters.chars();
         let (update, kind) = (characters.next()?, characters.next()?);
-        // Nine letters follow since 3.0.0; a message that happens to begin like an item has other ones.
+        // Nine letters follow since 3.0.0; a message that happens to begin like an item has different ones.
         if letters.len() < 9 || !"<>ch.".contains(update) || !"fdLDS".contains(kind) {
             return None;
         }
@@ -54,7 +54,7 @@ impl<'a> Item<'a> {
         Some(Self { change, letters, name })
     }
 
-    /// Whether the name is a directory's.
+    /// Whether it is a directory.
     #[must_use]
     pub fn is_dir(&self) -> bool {
         self.name.ends_with(b"/")

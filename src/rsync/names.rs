@@ -1,4 +1,4 @@
-//! The users' paths in what rsync says, where it was given others.
+//! Restores the user's paths in rsync's output if rsync was given other ones.
 
 use std::borrow::Cow;
 use std::os::unix::ffi::OsStrExt as _;
@@ -6,19 +6,19 @@ use std::path::Path;
 
 use memchr::memmem;
 
-/// Paths that rsync was given, and those that they stand for.
+/// The paths given to rsync, and the ones they stand for.
 #[derive(Debug, Clone, Default)]
 pub struct Names {
     pairs: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Names {
-    /// From now on `given` is shown as `real`.
+    /// Displays `given` as `real` from now on.
     pub fn add(&mut self, given: &Path, real: &Path) {
         self.pairs.push((given.as_os_str().as_bytes().to_vec(), escaped(real)));
     }
 
-    /// A line of rsync's with the users' paths.
+    /// A line of rsync's output with the user's paths.
     #[must_use]
     pub fn restore<'a>(&self, line: &'a [u8]) -> Cow<'a, [u8]> {
         let mut line = Cow::Borrowed(line);
@@ -31,7 +31,7 @@ impl Names {
     }
 }
 
-/// Replaces every `given` that is a whole path or the beginning of one; `None` where there is none.
+/// Replaces every `given` that is a whole path or the start of one; `None` if there is none.
 fn replace(line: &[u8], given: &[u8], real: &[u8]) -> Option<Vec<u8>> {
     let mut replaced = None::<Vec<u8>>;
     let mut copied = 0;
@@ -42,7 +42,7 @@ fn replace(line: &[u8], given: &[u8], real: &[u8]) -> Option<Vec<u8>> {
         if begins && ends {
             let text = replaced.get_or_insert_default();
             text.extend_from_slice(&line[copied..at]);
-            // The root's path ends in the slash that follows.
+            // The root directory's path includes the slash that follows.
             let has_slash = after == Some(&b'/') && real.ends_with(b"/");
             text.extend_from_slice(if has_slash { &real[..real.len() - 1] } else { real });
             copied = at + given.len();
@@ -54,8 +54,8 @@ fn replace(line: &[u8], given: &[u8], real: &[u8]) -> Option<Vec<u8>> {
     })
 }
 
-/// A path as rsync prints it: a control character, and a backslash that would look like the beginning of one, is
-/// `\#` and three octal digits.
+/// A path as rsync prints it: a control character, or a backslash that would look like an escape, becomes `\#` and
+/// three octal digits.
 fn escaped(path: &Path) -> Vec<u8> {
     let bytes = path.as_os_str().as_bytes();
     let mut escaped = Vec::with_capacity(bytes.len());

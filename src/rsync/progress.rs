@@ -1,20 +1,20 @@
-//! The lines of `--info=progress2`.
+//! Parses the lines of `--info=progress2`.
 
-/// How far a transfer is.
+/// The progress of a transfer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
     /// Bytes transferred so far.
     pub bytes: u64,
-    /// How much of what is known so far has been dealt with, in percent.
+    /// How much of what is known so far is done, in percent.
     pub percent: u64,
-    /// The speed as rsync prints it, such as `473.71MB/s`.
+    /// The speed as printed by rsync, such as `473.71MB/s`.
     pub speed: String,
-    /// The time left, or used at the end, as `H:MM:SS`.
+    /// The time remaining, or elapsed at the end, as `H:MM:SS`.
     pub time: String,
 }
 
 impl Progress {
-    /// Reads `  5000000  33%  473.71MB/s    0:00:00 (xfr#1, to-chk=2/4)`; digits may be grouped.
+    /// Parses `  5000000  33%  473.71MB/s    0:00:00 (xfr#1, to-chk=2/4)`; digits may be grouped.
     #[must_use]
     pub fn read(line: &[u8]) -> Option<Self> {
         let mut words = std::str::from_utf8(line).ok()?.split_ascii_whitespace();

@@ -1,9 +1,9 @@
-//! The statistics block that rsync prints at its end.
+//! Parses the statistics that rsync prints at its end.
 
 use crate::record::{Kinds, Statistics};
 
 impl Statistics {
-    /// Reads a line of rsync's standard output; `true` when it was one of the block's.
+    /// Parses a line of rsync's standard output; `true` if it was part of the statistics.
     pub fn read_line(&mut self, line: &[u8]) -> bool {
         let Some((label, value)) = std::str::from_utf8(line).ok().and_then(|line| line.split_once(": "))
         else {
@@ -43,7 +43,7 @@ impl Statistics {
         field.is_some()
     }
 
-    /// Adds what an earlier start of rsync for the same clone did; what the source holds is what the last one found.
+    /// Adds an earlier attempt at the same clone; what the source contains is taken from the last one.
     pub fn add_earlier(&mut self, earlier: &Self) {
         for (number, before) in [
             (&mut self.created, earlier.created),
@@ -77,7 +77,7 @@ impl Statistics {
         }
     }
 
-    /// Whether the block was there: every version from 3.0.9 to 3.5.1 prints these.
+    /// Whether the statistics were printed: every version from 3.0.9 to 3.5.1 prints these.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         [self.files, self.transferred, self.total_size, self.transferred_size, self.literal, self.matched]
@@ -96,7 +96,7 @@ impl Statistics {
         ]
     }
 
-    /// The lines that the original did not have.
+    /// The lines that the original did not write.
     #[must_use]
     pub fn further_lines(&self) -> [(&'static str, Option<u64>, &'static str); 4] {
         [
@@ -108,14 +108,14 @@ impl Statistics {
     }
 }
 
-/// `1,507 (reg: 1,502)` is 1507, as is `1.507 bytes`: groups are told by commas or by dots, depending on the locale.
+/// `1,507 (reg: 1,502)` is 1507, as is `1.507 bytes`: digits are grouped by commas or dots, depending on the locale.
 fn plain_number(value: &str) -> Option<u64> {
     let digits: String =
         value.split(' ').next()?.chars().filter(|character| !",.".contains(*character)).collect();
     digits.parse().ok()
 }
 
-/// `0.001 seconds` is 1: rsync prints three decimals, behind a comma in some locales.
+/// `0.001 seconds` is 1: rsync prints three decimals, after a comma in some locales.
 fn milliseconds(value: &str) -> Option<u64> {
     let (whole, decimals) = value.strip_suffix(" seconds")?.split_once(['.', ','])?;
     if decimals.len() != 3 {
@@ -124,7 +124,7 @@ fn milliseconds(value: &str) -> Option<u64> {
     whole.parse::<u64>().ok()?.checked_mul(1000)?.checked_add(decimals.parse().ok()?)
 }
 
-/// `4 (reg: 1, dir: 2, special: 1)`: what is none is left out, and without brackets nothing is known unless it is 0.
+/// `4 (reg: 1, dir: 2, special: 1)`: zero counts are omitted, and without parentheses nothing is known unless it is 0.
 fn kinds(value: &str) -> Option<Kinds> {
     let mut kinds = Kinds::default();
     let Some((_, list)) = value.split_once(" (") else {
@@ -188,7 +188,7 @@ mod tests {
         assert!(!read("Number of files: 3\nTotal file size: 5 bytes").is_complete());
     }
 
-    /// What a version printed, from the captured output.
+    /// The output of a version, from the captured files.
     macro_rules! captured {
         ($version:literal, $case:literal) => {
             read(include_str!(concat!("../../tests/fixtures/rsync/", $version, "/", $case, ".out")))
@@ -216,7 +216,7 @@ mod tests {
         assert_eq!((oldest.list_generation_ms, oldest.list_transfer_ms), (Some(1), Some(0)));
         assert_eq!((oldest.sent, oldest.received), (Some(12_444_309), Some(28_563)));
         assert_eq!(captured!("3.5.1", "statistics").touched_blocks, Some(4516));
-        // How rsync talks to itself differs by version.
+        // The size of rsync's protocol overhead differs by version.
         let of_the_files = |found: Statistics| Statistics {
             touched_blocks: None,
             list_size: None,

@@ -1,11 +1,11 @@
-//! Which rsync it is, from the first lines of `rsync --version`.
+//! Identifies an rsync from the first lines of `rsync --version`.
 
 use std::fmt;
 
 /// A release of Samba's rsync.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version {
-    /// 3 for every rsync that is accepted.
+    /// 3 for every accepted rsync.
     pub major: u16,
     /// The second number.
     pub minor: u16,
@@ -14,27 +14,27 @@ pub struct Version {
 }
 
 impl Version {
-    /// The first release that is accepted.
+    /// The oldest accepted release.
     pub const OLDEST: Self = Self::of(3, 0, 9);
-    /// The first release whose dry run copes with hard links: 3.0.9 hangs for ever on hard-linked special files.
+    /// The first release whose dry run handles hard links: 3.0.9 hangs forever on hard-linked special files.
     pub const LISTS_HARD_LINKS: Self = Self::of(3, 1, 0);
-    /// The first release that keeps the capabilities of a file that belongs to somebody else than root.
+    /// The first release that keeps the capabilities of files not owned by root.
     pub const KEEPS_CAPABILITIES: Self = Self::of(3, 1, 3);
     /// The first release in which `--modify-window=-1` compares nanoseconds (measured on 3.1.3 to 3.5.1).
     pub const NANOSECONDS: Self = Self::of(3, 1, 3);
-    /// The first release whose `--open-noatime` spares directories, too.
+    /// The first release whose `--open-noatime` also covers directories.
     pub const SPARES_DIRECTORIES: Self = Self::of(3, 5, 1);
     /// The first release without the known holes for a local clone as root (CVE-2026-53796 and those filed with it).
     pub const WITHOUT_KNOWN_HOLES: Self = Self::of(3, 5, 0);
 
-    /// Whether what `--backup-dir` has saved is safe from the same run: when a file gives way to a directory, 3.1.0 deletes
-    /// the saved file again (measured; 3.1.2 says that it has repaired that).
+    /// Whether files saved by `--backup-dir` are safe from the same run: when a directory replaces a file, 3.1.0
+    /// deletes the saved file again (measured; 3.1.2 claims to have fixed that).
     #[must_use]
     pub fn keeps_backups(self) -> bool {
         self < Self::of(3, 1, 0) || self >= Self::of(3, 1, 2)
     }
 
-    /// What becomes of times below the second, where something of it is lost (measured on 3.0.9, 3.1.0, 3.1.3 and 3.2.3).
+    /// How times below one second are affected, if at all (measured on 3.0.9, 3.1.0, 3.1.3 and 3.2.3).
     #[must_use]
     pub fn lost_times(self) -> Option<&'static str> {
         if self < Self::of(3, 1, 0) {
@@ -51,14 +51,14 @@ impl Version {
         }
     }
 
-    /// Whether `--open-noatime` spares regular files: since the fix of CVE-2024-12747 in 3.4.0, and until 3.4.2, they were
-    /// opened without it.
+    /// Whether `--open-noatime` covers regular files: since the fix of CVE-2024-12747 in 3.4.0, and until 3.4.2, they
+    /// were opened without it.
     #[must_use]
     pub fn spares_files(self) -> bool {
         self < Self::of(3, 4, 0) || self >= Self::of(3, 4, 2)
     }
 
-    /// A release by its numbers.
+    /// A release from its numbers.
     #[must_use]
     pub const fn of(major: u16, minor: u16, patch: u16) -> Self {
         Self { major, minor, patch }
@@ -71,10 +71,10 @@ impl fmt::Display for Version {
     }
 }
 
-/// Who made an rsync.
+/// The implementation of an rsync.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Implementation {
-    /// Samba's, the one that can make a clone.
+    /// Samba's, the only one that can make a clone.
     Samba(Version),
     /// Apple's or the OpenBSD project's, without access control lists and extended attributes.
     OpenRsync,
@@ -92,19 +92,19 @@ impl fmt::Display for Implementation {
     }
 }
 
-/// Reads what `rsync --version` printed. Apple's openrsync answers on standard output, the original on standard error.
+/// Parses `rsync --version`. Apple's openrsync prints it on standard output, the original on standard error.
 #[must_use]
 pub fn identify(out: &[u8], err: &[u8]) -> Implementation {
     let text = [out, b"\n", err].concat();
     let text = String::from_utf8_lossy(&text);
-    // openrsync goes on with "rsync version 2.6.9 compatible", so it is looked for first.
+    // openrsync continues with "rsync version 2.6.9 compatible", so it is checked first.
     if text.lines().any(|line| line.starts_with("openrsync:")) {
         return Implementation::OpenRsync;
     }
     text.lines().find_map(samba_version).map_or(Implementation::Unknown, Implementation::Samba)
 }
 
-/// The numbers of `rsync  version v3.2.5-gabc  protocol version 31`; "protocol version 31" alone is no version.
+/// The numbers in `rsync  version v3.2.5-gabc  protocol version 31`; "protocol version 31" alone does not match.
 fn samba_version(line: &str) -> Option<Version> {
     let mut words = line.split_ascii_whitespace();
     if words.next() != Some("rsync") || words.next() != Some("version") {

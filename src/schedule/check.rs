@@ -1,4 +1,4 @@
-//! Looks at a clone's arguments as the clone will: what would make every night fail is found now.
+//! Checks a clone's arguments as the clone will, to find now what would make every scheduled run fail.
 
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -17,14 +17,14 @@ use crate::process::tool_environment;
 use crate::run::{Mode, Run};
 use crate::volume::mount_point::mount_point;
 
-/// Fails as the clone would; returns what speaks against it without making it impossible. Nothing is changed.
+/// Fails as the clone would; returns other problems as warnings. Changes nothing.
 pub fn check(plan: &Plan, host: &Host, interrupts: &Interrupts) -> Result<Vec<String>, Failure> {
     let mut host = host.clone();
-    // What the job will have, not what whoever installs it has.
+    // Use the job's PATH, not that of the installing user.
     if let Some((_, path)) = tool_environment().into_iter().find(|(name, _)| name == "PATH") {
         host.search_path = path;
     }
-    // A test run takes no lock and tries nothing out at the destination.
+    // A test run takes no lock and probes nothing at the destination.
     let run = Run::new(plan, &host, interrupts).in_mode(Mode::TestRun);
     preflight::rsync(&run)?;
     let mut warnings = Vec::new();
@@ -38,12 +38,12 @@ pub fn check(plan: &Plan, host: &Host, interrupts: &Interrupts) -> Result<Vec<St
         }
     } else {
         let ends = endpoints::claim(&run)?;
-        // A test run only warns of it.
+        // A test run only warns about it.
         let strict = Run::new(plan, &host, interrupts).in_mode(Mode::Examine);
         match identity::check(&strict, &ends.destination.dir) {
             Ok(_) => warnings.extend(of_destination(&run, &ends)?),
             Err(refusal) if plan.skip_if_missing && refusal.means_missing() => {}
-            // Disks take turns: the one that is there now need not be the one at night.
+            // Disks may alternate: the one connected now need not be the one at night.
             Err(refusal) if refusal.exit_code() == ExitCode::CHANGED_DESTINATION => {
                 warnings.push(format!("a clone would be refused with 88 now. {refusal}"));
             }
@@ -78,7 +78,7 @@ fn of_destination(run: &Run<'_>, ends: &endpoints::Endpoints) -> Result<Vec<Stri
             display::path(path)
         ));
     }
-    // A test run has not asked yet.
+    // A test run has not checked this yet.
     if adoption::needs_leave(run, &ends.destination)? {
         warnings.push(format!(
             "{} holds something and has no Counterpart marker. If a clone would delete any of it, the job fails with \
@@ -89,7 +89,7 @@ fn of_destination(run: &Run<'_>, ends: &endpoints::Endpoints) -> Result<Vec<Stri
     Ok(warnings)
 }
 
-/// Warns of a program that somebody else could change: root will run it.
+/// Warns about a program that others could change, because root will run it.
 pub fn program(job: &Job) -> Option<String> {
     open_to_others(Path::new(&job.program))
 }
@@ -97,7 +97,7 @@ pub fn program(job: &Job) -> Option<String> {
 fn open_to_others(file: &Path) -> Option<String> {
     let real = std::fs::canonicalize(file).ok()?;
     let changeable = real.ancestors().find(|path| {
-        // In a directory like /tmp nobody can replace what is another's, but what is above such a file can be anybody's.
+        // In a directory like /tmp nobody can replace another's file, but the directories above it may be anyone's.
         std::fs::metadata(path).is_ok_and(|found| found.uid() != 0 || found.mode() & 0o022 != 0)
     })?;
     Some(format!(

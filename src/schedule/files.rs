@@ -1,4 +1,4 @@
-//! The files of a schedule: ours are known by a line that no other file has.
+//! The files of a schedule: ours are recognized by a line that no other file has.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
@@ -18,14 +18,14 @@ const LARGEST: u64 = 1 << 20;
 /// A file of a schedule.
 #[derive(Debug)]
 pub struct File {
-    /// Its name in the system's directory of jobs.
+    /// Its name in the system's job directory.
     pub name: OsString,
-    /// What it holds.
+    /// Its contents.
     pub content: Vec<u8>,
 }
 
 impl File {
-    /// The file as it is printed, below its path.
+    /// The file for display, below its path.
     pub fn shown(&self, directory: &Path) -> String {
         let mut text = format!("# {}\n", display::path(&directory.join(&self.name)));
         for line in self.content.strip_suffix(b"\n").unwrap_or(&self.content).split(|byte| *byte == b'\n') {
@@ -36,7 +36,7 @@ impl File {
     }
 }
 
-/// Those of the named files that exist. Errors when one of them is not ours.
+/// The named files that exist. Errors if one of them is not ours.
 pub fn find<'a>(directory: &Path, names: impl Iterator<Item = &'a OsStr>) -> Result<Vec<File>, Refusal> {
     let mut found = Vec::new();
     for name in names {
@@ -55,7 +55,7 @@ fn foreign(path: &Path, why: &str) -> Refusal {
     Refusal::new(format!("{} is left alone: {why}. Choose another --name.", display::path(path)))
 }
 
-/// Whether a file of the directory is one of ours. A link never is: systemd masks a unit by one.
+/// Whether a file in the directory is ours. A link never is: systemd masks units with links.
 pub fn is_ours(directory: &Path, name: &OsStr) -> bool {
     small_file::read(&directory.join(name), LARGEST).is_ok_and(|content| has_our_line(&content))
 }
@@ -66,7 +66,7 @@ fn has_our_line(content: &[u8]) -> bool {
         .any(|line| line.starts_with(systemd::OURS.as_bytes()) || line == launchd::OURS.as_bytes())
 }
 
-/// The names in the system's directory of jobs; none where there is no such directory.
+/// The names in the system's job directory; none if it does not exist.
 pub fn names(directory: &Path) -> Result<Vec<OsString>, Refusal> {
     match std::fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
         Ok(entries) => Ok(entries.into_iter().map(|entry| entry.file_name()).collect()),
@@ -75,7 +75,7 @@ pub fn names(directory: &Path) -> Result<Vec<OsString>, Refusal> {
     }
 }
 
-/// Writes all of them, readable by everybody, each in one step.
+/// Writes all files, world-readable, each atomically.
 pub fn write(directory: &Path, files: &[File]) -> Result<(), Refusal> {
     let dir = open(directory)?;
     for file in files {
@@ -85,7 +85,7 @@ pub fn write(directory: &Path, files: &[File]) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Removes all of them; one that is gone already is no error.
+/// Removes all files; a missing one is not an error.
 pub fn remove(directory: &Path, files: &[File]) -> Result<(), Refusal> {
     let dir = open(directory)?;
     for file in files {

@@ -20,25 +20,25 @@ use crate::schedule::scheduler::Scheduler;
 /// The first version of macOS with `bootstrap`, `bootout`, `kickstart` and `print`.
 const DOMAINS: MacOsVersion = MacOsVersion { major: 10, minor: 10 };
 
-/// How long launchd may take to forget a job.
+/// How long launchd may take to unload a job.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What `bootout` ends with when it has begun and will go on: EINPROGRESS of macOS.
+/// The exit code of a `bootout` that is still in progress: macOS's EINPROGRESS.
 const IN_PROGRESS: i32 = 36;
 
-/// The name of a schedule's file.
+/// The name of the schedule's file.
 pub fn file_names(name: &Name) -> Vec<OsString> {
     vec![(label(name) + ".plist").into()]
 }
 
-/// The file of a job.
+/// The job's file.
 pub fn files(job: &Job) -> Result<Vec<File>, Refusal> {
     let content = launchd::job(job)
         .map_err(|error| Refusal::new(format!("The job cannot be written as a property list: {error}.")))?;
     Ok(file_names(&job.name).into_iter().map(|name| File { name, content: content.clone() }).collect())
 }
 
-/// Writes the file and loads it. When launchd refuses, a new schedule is taken back.
+/// Writes the file and loads it. If launchd refuses, a new schedule is removed again.
 pub fn install(
     scheduler: &Scheduler<'_>,
     version: MacOsVersion,
@@ -81,14 +81,14 @@ fn load(
     for file in files {
         let path = path(&scheduler.host.job_dir, file)?;
         if version >= DOMAINS {
-            // A job that was switched off once would be refused.
+            // A disabled job would be refused.
             control(scheduler, &["enable", &target(name)])?;
             control(scheduler, &["bootstrap", "system", &path])?;
         } else {
             control(scheduler, &["load", "-w", &path])?;
         }
     }
-    // The older one ends with 0 whatever happens.
+    // The older one always exits with 0.
     if told(scheduler, version, name)?.is_some() {
         return Ok(());
     }
@@ -135,7 +135,7 @@ pub fn remove(
     files::remove(&scheduler.host.job_dir, files)
 }
 
-/// Starts the job, without waiting.
+/// Starts the job without waiting.
 pub fn start(scheduler: &Scheduler<'_>, version: MacOsVersion, name: &Name) -> Result<(), Refusal> {
     if version >= DOMAINS {
         control(scheduler, &["kickstart", &target(name)])
@@ -144,7 +144,7 @@ pub fn start(scheduler: &Scheduler<'_>, version: MacOsVersion, name: &Name) -> R
     }
 }
 
-/// How the schedule stands. launchd does not tell when a job runs next, so that comes from the job's own file.
+/// The state of the schedule. launchd does not report the next run, so it is computed from the job's own file.
 pub fn state(
     scheduler: &Scheduler<'_>,
     version: MacOsVersion,
@@ -167,7 +167,7 @@ pub fn state(
     })
 }
 
-/// What launchd says about a job; none when it does not know it.
+/// launchd's report on a job; `None` if the job is unknown.
 fn told(
     scheduler: &Scheduler<'_>,
     version: MacOsVersion,
@@ -184,7 +184,7 @@ fn told(
     Ok((printed.end == End::Exited(0)).then(|| read(&text)))
 }
 
-/// launchd's own commands that show a schedule.
+/// launchd's own commands to inspect a schedule.
 pub fn how_to_see(version: MacOsVersion, name: &Name) -> Vec<String> {
     let state = if version >= DOMAINS {
         format!("sudo launchctl print {}", target(name))

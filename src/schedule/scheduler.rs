@@ -1,4 +1,4 @@
-//! The system's own scheduler, as we reach it.
+//! Access to the system's own scheduler.
 
 use crate::display;
 use crate::failure::refusal::Refusal;
@@ -10,14 +10,14 @@ use std::ffi::OsString;
 use std::io::{self};
 use std::path::Path;
 
-/// The system's own scheduler, as we reach it.
+/// Access to the system's own scheduler.
 pub struct Scheduler<'a> {
     pub host: &'a Host,
     pub interrupts: &'a Interrupts,
 }
 
 impl Scheduler<'_> {
-    /// Runs a tool that must succeed; its own words are part of the refusal.
+    /// Runs a tool that must succeed; its output is part of the refusal.
     pub fn tool<'b>(
         &self,
         program: &Path,

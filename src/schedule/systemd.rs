@@ -20,15 +20,15 @@ fn timer_name(name: &Name) -> String {
     unit(name) + ".timer"
 }
 
-/// The names of a schedule's files.
+/// The names of the schedule's files.
 pub fn file_names(name: &Name) -> Vec<OsString> {
     vec![service_name(name).into(), timer_name(name).into()]
 }
 
-/// What systemd accepts in no program's path, however it is quoted (measured with 252), and what `$` would become.
+/// What systemd rejects in a program's path even if quoted (measured with 252), and `$`, which it would expand.
 const UNFIT: [char; 4] = ['\'', '"', '\\', '$'];
 
-/// The files of a job.
+/// The job's files.
 pub fn files(job: &Job) -> Result<Vec<File>, Refusal> {
     if job.program.contains(UNFIT) {
         return Err(Refusal::new(format!(
@@ -41,7 +41,7 @@ pub fn files(job: &Job) -> Result<Vec<File>, Refusal> {
     Ok(named.map(|(name, content)| File { name, content: content.into_bytes() }).collect())
 }
 
-/// Writes the files and starts the timer. When systemd refuses, a new schedule is taken back.
+/// Writes the files and starts the timer. If systemd refuses, a new schedule is removed again.
 pub fn install(
     scheduler: &Scheduler<'_>,
     name: &Name,
@@ -60,14 +60,14 @@ fn load(scheduler: &Scheduler<'_>, name: &Name) -> Result<(), Refusal> {
     let timer = timer_name(name);
     control(scheduler, &["daemon-reload"])?;
     control(scheduler, &["enable", &timer])?;
-    // A timer that is active already goes on with its old times until it is restarted.
+    // A timer that is already active keeps its old times until restarted.
     control(scheduler, &["restart", &timer])
 }
 
-/// Undoes an installation that systemd refused, and says what is there then.
+/// Undoes an installation that systemd refused, and describes what remains.
 fn take_back(scheduler: &Scheduler<'_>, name: &Name, files: &[File], before: &[File]) -> String {
     let (dir, timer) = (&scheduler.host.job_dir, timer_name(name));
-    // How far systemd came is not known, and the refusal is told already: each step is tried.
+    // How far systemd got is unknown, and the refusal is already reported: every step is attempted.
     let _ = control(scheduler, &["disable", "--now", &timer]);
     let undone = files::remove(dir, files).and_then(|()| files::write(dir, before));
     let _ = control(scheduler, &["daemon-reload"]);
@@ -83,7 +83,7 @@ fn take_back(scheduler: &Scheduler<'_>, name: &Name, files: &[File], before: &[F
     }
 }
 
-/// A unit of the same name from elsewhere would be hidden by ours.
+/// Refuses to hide a unit of the same name from elsewhere.
 fn refuse_shadowing(scheduler: &Scheduler<'_>, name: &Name) -> Result<(), Refusal> {
     for unit in [service_name(name), timer_name(name)] {
         let shown = show(scheduler, "FragmentPath", &unit)?;
@@ -103,28 +103,28 @@ pub fn remove(scheduler: &Scheduler<'_>, name: &Name, files: &[File]) -> Result<
     let (service, timer) = (service_name(name), timer_name(name));
     if files.iter().any(|file| file.name == *timer) {
         control(scheduler, &["disable", "--now", &timer])?;
-        // Or a schedule of that name would one day start with a run that this one has missed. Older ones have no `clean`.
+        // Or a new schedule of that name would first make up for a run missed by this one. Older ones have no `clean`.
         let _ = control(scheduler, &["clean", "--what=state", &timer]);
     }
-    // A failed run would be listed for ever; systemctl refuses where there was none.
+    // A failed run would be listed forever; systemctl reports an error if there was none.
     let _ = control(scheduler, &["reset-failed", &service]);
     files::remove(&scheduler.host.job_dir, files)?;
     control(scheduler, &["daemon-reload"])
 }
 
-/// Starts the service, without waiting.
+/// Starts the service without waiting.
 pub fn start(scheduler: &Scheduler<'_>, name: &Name) -> Result<(), Refusal> {
     control(scheduler, &["start", "--no-block", &service_name(name)])
 }
 
-/// How the schedule stands.
+/// The state of the schedule.
 pub fn state(scheduler: &Scheduler<'_>, name: &Name) -> Result<State, Refusal> {
     let service = show(scheduler, SERVICE_PROPERTIES, &service_name(name))?;
     let timer = show(scheduler, TIMER_PROPERTIES, &timer_name(name))?;
     Ok(systemd::state(&shown_lines(&service), &shown_lines(&timer)))
 }
 
-/// systemd's own commands that show a schedule.
+/// systemd's own commands to inspect a schedule.
 pub fn how_to_see(name: &Name) -> Vec<String> {
     vec![
         format!("systemctl list-timers {}", timer_name(name)),

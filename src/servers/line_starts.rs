@@ -1,16 +1,16 @@
-//! Looks at the beginning of each line of a stream of any size, in bounded memory.
+//! Reads the beginning of each line of a stream of any size, in bounded memory.
 
-/// How much of a line is looked at, in bytes.
+/// How much of each line is kept, in bytes.
 const LONGEST: usize = 1024;
 
-/// The line that is being read.
+/// The current line.
 #[derive(Debug, Default)]
 pub struct LineStarts {
     start: Vec<u8>,
 }
 
 impl LineStarts {
-    /// Takes the next piece of the stream and hands on the beginning of each line that has ended.
+    /// Takes the next piece of the stream and passes on the beginning of each finished line.
     pub fn read(&mut self, bytes: &[u8], see: &mut dyn FnMut(&[u8])) {
         let mut rest = bytes;
         while let Some(end) = memchr::memchr(b'\n', rest) {

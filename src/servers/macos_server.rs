@@ -1,4 +1,4 @@
-//! macOS Server: where its tools and databases are, what `serveradmin` is told, and what it answers.
+//! macOS Server: where its tools and databases are, and the input and output of `serveradmin`.
 
 use std::path::{Path, PathBuf};
 
@@ -11,19 +11,19 @@ const LION: MacOsVersion = MacOsVersion { major: 10, minor: 7 };
 const MOUNTAIN_LION: MacOsVersion = MacOsVersion { major: 10, minor: 8 };
 const MAVERICKS: MacOsVersion = MacOsVersion { major: 10, minor: 9 };
 
-/// The directory's archive where it is a bundle, and where it is one file.
+/// The name of the directory's archive where it is a bundle.
 pub const ARCHIVE: &str = "OpenDirectory.sparsebundle";
-/// The directory's archive where the server makes one file of it.
+/// The name of the directory's archive where the server writes it as one file.
 pub const ARCHIVE_FILE: &str = "OpenDirectory.sparseimage";
 /// The settings of all services.
 pub const SETTINGS: &str = "ServerSettings.plist.bz2";
-/// The last words of `pg_dumpall`.
+/// The last line of `pg_dumpall`'s output.
 pub const DUMP_END: &str = "-- PostgreSQL database cluster dump complete";
 
-/// The server's own programs, and what shows that there is a server at all.
+/// The server's own programs, and how to recognize a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerTools {
-    /// Any of these exists on a server.
+    /// A server has at least one of these.
     pub signs: Vec<PathBuf>,
     /// Administers the services.
     pub serveradmin: PathBuf,
@@ -31,7 +31,7 @@ pub struct ServerTools {
     pub pg_dumpall: PathBuf,
 }
 
-/// Where this version has them; `None` before 10.7, which has no such server.
+/// Their paths in this version; `None` before 10.7, which has no such server.
 #[must_use]
 pub fn tools(version: MacOsVersion, server_root: &Path, system_root: &Path) -> Option<ServerTools> {
     if version < LION {
@@ -47,22 +47,22 @@ pub fn tools(version: MacOsVersion, server_root: &Path, system_root: &Path) -> O
     Some(ServerTools { signs, serveradmin, pg_dumpall: root.join("usr/bin/pg_dumpall") })
 }
 
-/// What tells whether an instance runs.
+/// How to tell whether an instance is running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sign {
-    /// This service of `serveradmin` is RUNNING; the socket is where the dumper looks by itself.
+    /// This `serveradmin` service is RUNNING; the socket is the dump program's default.
     Service(&'static str),
     /// A socket in this directory below the system's root.
     Socket(&'static str),
-    /// This service is RUNNING, and its socket is in a directory whose name begins with the prefix, else in the other.
+    /// This service is RUNNING; its socket is in a directory whose name starts with the prefix, or else in the other.
     ServiceSocket {
         /// The service of `serveradmin`.
         service: &'static str,
-        /// The directory that holds both, below the system's root.
+        /// The parent of both directories, below the system's root.
         dir: &'static str,
-        /// The beginning of the one name.
+        /// The prefix of the first name.
         prefix: &'static str,
-        /// The other name.
+        /// The second name.
         otherwise: &'static str,
     },
 }
@@ -70,13 +70,13 @@ pub enum Sign {
 /// An instance of `PostgreSQL`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Instance {
-    /// Its name for people.
+    /// Its display name.
     pub name: &'static str,
-    /// The dump's name.
+    /// The file name of its dump.
     pub file: &'static str,
-    /// The user who may read everything in it.
+    /// The user with access to everything in it.
     pub user: &'static str,
-    /// What tells whether it runs.
+    /// How to tell whether it is running.
     pub sign: Sign,
 }
 
@@ -116,7 +116,7 @@ const OF_SERVICES: [Instance; 3] = [
     },
 ];
 
-/// The instances that this version may have, in the order in which they are dumped.
+/// The instances that this version may have, in the order of their dumps.
 #[must_use]
 pub fn instances(version: MacOsVersion) -> Vec<Instance> {
     let mut instances = vec![STANDARD];
@@ -128,22 +128,22 @@ pub fn instances(version: MacOsVersion) -> Vec<Instance> {
     instances
 }
 
-/// The port in the name of a socket of `PostgreSQL`, `.s.PGSQL.5432`.
+/// The port in a `PostgreSQL` socket name, `.s.PGSQL.5432`.
 #[must_use]
 pub fn socket_port(name: &str) -> Option<u16> {
     name.strip_prefix(".s.PGSQL.")?.parse().ok()
 }
 
-/// Why a text cannot be handed to `serveradmin`.
+/// Why text cannot be passed to `serveradmin`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unquotable {
     /// Its commands are text.
     #[error("is not UTF-8")]
     NotText,
-    /// A command ends with its line.
+    /// A line end ends the command.
     #[error("holds a line end or another control character")]
     Control,
-    /// It documents no way to write these in a value.
+    /// There is no documented way to escape these in a value.
     #[error("holds a quotation mark (\") or a backslash")]
     Quote,
 }
@@ -164,7 +164,7 @@ pub fn archive_commands(
         path_value,
         b"\"\ndirserv:command = backupArchive\n\n",
     ];
-    // One allocation: a buffer that grows would leave copies of the password behind.
+    // One allocation: a growing buffer would leave copies of the password behind.
     let mut commands = Zeroizing::new(Vec::with_capacity(parts.iter().map(|part| part.len()).sum()));
     for part in parts {
         commands.extend_from_slice(part);
@@ -172,7 +172,7 @@ pub fn archive_commands(
     Ok(commands)
 }
 
-/// The value as it is, if it can stand between quotation markers.
+/// The value unchanged, if it can be put between quotes.
 fn quotable(value: &[u8]) -> Result<&[u8], Unquotable> {
     let text = std::str::from_utf8(value).map_err(|_| Unquotable::NotText)?;
     if text.chars().any(char::is_control) {
@@ -181,7 +181,7 @@ fn quotable(value: &[u8]) -> Result<&[u8], Unquotable> {
     if text.contains(['"', '\\']) { Err(Unquotable::Quote) } else { Ok(value) }
 }
 
-/// The value of a key in what `serveradmin` prints, `postgres:state = "RUNNING"`, without quotation markers.
+/// The value of a key in `serveradmin`'s output, `postgres:state = "RUNNING"`, without quotes.
 #[must_use]
 pub fn value(printed: &[u8], key: &str) -> Option<String> {
     String::from_utf8_lossy(printed)
@@ -196,27 +196,27 @@ fn unquote(value: &str) -> &str {
     value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value)
 }
 
-/// What `serveradmin` says of a service.
+/// The state of a service according to `serveradmin`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Service {
-    /// It runs.
+    /// It is running.
     Running,
-    /// It does not: this is its state.
+    /// It is not running; this is its state.
     Resting(String),
     /// This server does not have it.
     Gone,
-    /// It cannot be told; what was said instead, or nothing.
+    /// Unknown; the output instead, if any.
     Unknown(Option<String>),
 }
 
-/// Whether an answer says that the server does not have the service.
+/// Whether the output says that the server does not have the service.
 #[must_use]
 pub fn is_gone(printed: &[u8], service: &str) -> bool {
     // The server loads each service as a bundle.
     value(printed, &format!("{service}:error")).is_some_and(|error| error.contains("LOAD_BUNDLE"))
 }
 
-/// Reads the answer of `serveradmin status SERVICE`.
+/// Parses the output of `serveradmin status SERVICE`.
 #[must_use]
 pub fn read_status(printed: &[u8], service: &str) -> Service {
     match value(printed, &format!("{service}:state")) {
@@ -227,20 +227,20 @@ pub fn read_status(printed: &[u8], service: &str) -> Service {
     }
 }
 
-/// What this server is in the directory.
+/// This server's role in the directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Directory {
     /// The master, which can be archived.
     Master,
-    /// Something else: a replica, a standalone server.
+    /// Any other role: a replica, a standalone server.
     Other(String),
     /// There is no directory service.
     Gone,
-    /// It cannot be told; what was said instead, or nothing.
+    /// Unknown; the output instead, if any.
     Unknown(Option<String>),
 }
 
-/// Reads the answer of `serveradmin fullstatus dirserv`.
+/// Parses the output of `serveradmin fullstatus dirserv`.
 #[must_use]
 pub fn read_directory(printed: &[u8]) -> Directory {
     match value(printed, "dirserv:LDAPServerType") {
@@ -248,14 +248,14 @@ pub fn read_directory(printed: &[u8]) -> Directory {
         Some(kind) => Directory::Other(kind),
         None if is_gone(printed, "dirserv") => Directory::Gone,
         None => match value(printed, "dirserv:state") {
-            // A directory that was never set up has a state and no role.
+            // A directory that was never set up has a state but no role.
             Some(state) if state == "STOPPED" => Directory::Other(state),
             state => Directory::Unknown(value(printed, "dirserv:error").or(state)),
         },
     }
 }
 
-/// The line of an answer that says that a command was refused; its exit code alone does not tell.
+/// The line of the output that reports a refused command; the exit code alone does not show it.
 #[must_use]
 pub fn refusal<'a>(out: &'a str, err: &'a str) -> Option<&'a str> {
     out.lines()
@@ -264,7 +264,7 @@ pub fn refusal<'a>(out: &'a str, err: &'a str) -> Option<&'a str> {
         .map(str::trim)
 }
 
-/// Values that say that there was no error.
+/// Values that mean no error.
 const NO_ERROR: [&str; 5] = ["", "0", "no", "noErr", "NO_ERROR"];
 
 fn is_refusal(line: &str) -> bool {
@@ -285,14 +285,14 @@ fn complains(line: &str) -> bool {
         .any(|word| line.contains(word))
 }
 
-/// Reads the names of the databases from a dump that passes by.
+/// Extracts the database names from a dump as it streams by.
 #[derive(Debug, Default)]
 pub struct DatabaseNames {
     line: Vec<u8>,
     found: Vec<String>,
 }
 
-/// As much of a line as can hold a name of 63 characters, in bytes.
+/// Enough of a line for a name of 63 characters, in bytes.
 const LINE: usize = 512;
 
 impl DatabaseNames {
@@ -306,7 +306,7 @@ impl DatabaseNames {
         self.keep(bytes);
     }
 
-    /// The names so far, as the dump writes them, in order.
+    /// The names so far, as written in the dump, in order.
     #[must_use]
     pub fn found(&self) -> &[String] {
         &self.found
@@ -318,7 +318,7 @@ impl DatabaseNames {
     }
 
     fn finish_line(&mut self) {
-        // In a table's data a backslash is doubled, so no row looks like this.
+        // In table data backslashes are doubled, so no row looks like this.
         if let Some(name) = self.line.strip_prefix(b"\\connect ") {
             let name = String::from_utf8_lossy(name).trim().to_owned();
             if !self.found.contains(&name) {

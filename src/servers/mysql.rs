@@ -1,4 +1,4 @@
-//! What is known of `MariaDB` and `MySQL`: their sockets' names, their programs' arguments, and what a dump looks like.
+//! `MariaDB` and `MySQL`: socket names, the arguments of their programs, and the format of a dump.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -6,28 +6,28 @@ use std::path::Path;
 
 use crate::servers::line_starts::LineStarts;
 
-/// The names of its server's program.
+/// The names of the server program.
 pub const SERVERS: [&str; 4] = ["mariadbd", "mysqld", "mysqld-debug", "mariadbd-debug"];
 
-/// The accounts that the system and the packages of others run it as.
+/// The accounts it runs as in system and third-party packages.
 pub const ACCOUNTS: [&str; 4] = ["mysql", "mariadb", "_mysql", "_mariadb"];
 
-/// The last words of a dump that is whole.
+/// The last line of a complete dump.
 pub const ENDING: &str = "-- Dump completed";
 
-/// The dumpers, best first.
+/// The dump programs, best first.
 pub const DUMPERS: [&str; 2] = ["mariadb-dump", "mysqldump"];
 
 /// The clients, best first.
 pub const CLIENTS: [&str; 2] = ["mariadb", "mysql"];
 
-/// The database of the accounts: who does not see it does not see everything.
+/// The database of accounts: without access to it, access is incomplete.
 pub const OF_ACCOUNTS: &str = "mysql";
 
-/// What the server makes up when it is asked; no dump has them.
+/// Databases generated on the fly; no dump includes them.
 const VIRTUAL: [&str; 4] = ["information_schema", "performance_schema", "ndbinfo", "sys"];
 
-/// Whether a socket's name is one of this kind of server. `mysqlx.sock` speaks another language.
+/// Whether a socket name belongs to such a server. `mysqlx.sock` speaks another protocol.
 #[must_use]
 pub fn is_socket(name: &OsStr) -> bool {
     let name = name.to_str().and_then(|name| name.strip_suffix(".sock"));
@@ -35,20 +35,20 @@ pub fn is_socket(name: &OsStr) -> bool {
     name.and_then(rest).is_some_and(|rest| !rest.starts_with('x'))
 }
 
-/// Who asks the server.
+/// The login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Login<'a> {
-    /// This account of the server and of the system, without a password: the server asks the kernel who it is.
+    /// This account of the server and of the system, without a password: the server asks the kernel who is connecting.
     Account(&'a str),
-    /// Whoever root's own option file names, with the password that stands there.
+    /// The user and password in root's own option file.
     OptionFile,
 }
 
-/// A place where no plugin is: without plugins the client of `MariaDB` cannot send a password as it is, however it is
-/// asked, since what it has built in answers with a digest.
+/// A directory without plugins. Without them `MariaDB`'s client cannot be made to send a password in plain text: its
+/// built-in authentication answers with a digest.
 const NO_PLUGINS: &str = "--plugin-dir=/proc/self/fdinfo";
 
-/// What each program is given first: who asks, and that nothing but this socket is meant.
+/// The first arguments of every program: the login, and that only this socket is used.
 fn login_arguments(login: Login<'_>, socket: &Path) -> Vec<OsString> {
     let mut option = OsString::from("--socket=");
     option.push(socket);
@@ -60,7 +60,7 @@ fn login_arguments(login: Login<'_>, socket: &Path) -> Vec<OsString> {
     arguments
 }
 
-/// What the dumper is given. Where `only` names databases it dumps those, else all.
+/// The arguments of the dump program. It dumps the databases in `only`, or all if there are none.
 #[must_use]
 pub fn dump_arguments(login: Login<'_>, socket: &Path, only: Option<&BTreeSet<String>>) -> Vec<OsString> {
     let mut arguments = login_arguments(login, socket);
@@ -75,17 +75,17 @@ pub fn dump_arguments(login: Login<'_>, socket: &Path, only: Option<&BTreeSet<St
     arguments
 }
 
-/// The question for the databases.
+/// The query for the databases.
 pub const DATABASES: &str = "SHOW DATABASES";
 
-/// The question for what the one who asks may do.
+/// The query for the privileges of the login.
 pub const GRANTS: &str = "SHOW GRANTS";
 
-/// The question for the directories that cannot be dumped and have tables in them.
+/// The query for directories that cannot be dumped but contain tables.
 pub const UNNAMEABLE: &str =
     "SELECT DISTINCT table_schema FROM information_schema.tables WHERE table_schema LIKE '#mysql50#%'";
 
-/// What the client is given to answer one question.
+/// The arguments for the client to run one query.
 #[must_use]
 pub fn question_arguments(login: Login<'_>, socket: &Path, question: &str) -> Vec<OsString> {
     let mut arguments = login_arguments(login, socket);
@@ -94,41 +94,41 @@ pub fn question_arguments(login: Login<'_>, socket: &Path, question: &str) -> Ve
     arguments
 }
 
-/// Whether the one who asked for its grants may see everything.
+/// Whether the grants give access to everything.
 #[must_use]
 pub fn grants_all(printed: &[u8]) -> bool {
     String::from_utf8_lossy(printed).lines().any(|line| line.starts_with("GRANT ALL PRIVILEGES ON *.* "))
 }
 
-/// Whether a client is one of `MariaDB`, from what its `--version` prints.
+/// Whether a client is `MariaDB`'s, from its `--version` output.
 #[must_use]
 pub fn is_mariadb(printed: &[u8]) -> bool {
     memchr::memmem::find(printed, b"MariaDB").is_some()
 }
 
-/// What the server says of a directory whose name is no database's, `lost+found` for one.
+/// The server's prefix for a directory whose name is not a database's, for example `lost+found`.
 const STRAY: &str = "#mysql50#";
 
-/// The databases that a dump must have, from the client's list.
+/// The databases that a dump must contain, from the client's list.
 #[must_use]
 pub fn listed(printed: &[u8]) -> BTreeSet<String> {
     let is_real = |name: &&str| !name.is_empty() && !VIRTUAL.contains(name) && !name.starts_with(STRAY);
     String::from_utf8_lossy(printed).lines().filter(is_real).map(str::to_owned).collect()
 }
 
-/// What stands in that list and is no database: the directories that no server can be given back.
+/// The entries of that list that are not databases: directories that cannot be restored to any server.
 #[must_use]
 pub fn strays(printed: &[u8]) -> BTreeSet<String> {
     let text = String::from_utf8_lossy(printed);
     text.lines().filter(|name| name.starts_with(STRAY)).map(str::to_owned).collect()
 }
 
-/// Finds the databases in a dump as it passes by.
+/// Extracts the database names from a dump as it streams by.
 #[derive(Debug, Default)]
 pub struct Databases(LineStarts);
 
 impl Databases {
-    /// Takes the next piece of the dump and hands each database's name to `found`.
+    /// Takes the next piece of the dump and passes each database name to `found`.
     pub fn read(&mut self, bytes: &[u8], found: &mut dyn FnMut(String)) {
         self.0.read(bytes, &mut |line| {
             if let Some(name) = database(line) {
@@ -138,7 +138,7 @@ impl Databases {
     }
 }
 
-/// Reads ``CREATE DATABASE /*!32312 IF NOT EXISTS*/ `name` /*!40100 … */;``, a backtick in the name doubled.
+/// Parses ``CREATE DATABASE /*!32312 IF NOT EXISTS*/ `name` /*!40100 … */;``; a backtick in the name is doubled.
 fn database(line: &[u8]) -> Option<String> {
     let rest = String::from_utf8_lossy(line.strip_prefix(b"CREATE DATABASE ")?).into_owned();
     let (_, quoted) = rest.split_once('`')?;

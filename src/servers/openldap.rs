@@ -1,16 +1,16 @@
-//! What is known of `OpenLDAP`: how slapd is told its configuration, and how slapcat is asked.
+//! `OpenLDAP`: how slapd's configuration is specified, and how slapcat is called.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-/// The name of the server's program.
+/// The name of the server program.
 pub const SERVERS: [&str; 1] = ["slapd"];
 
-/// The accounts that the system and the packages of others run it as.
+/// The accounts it runs as in system and third-party packages.
 pub const ACCOUNTS: [&str; 5] = ["openldap", "ldap", "_openldap", "_ldap", "slapd"];
 
-/// Where slapd keeps its configuration.
+/// The location of slapd's configuration.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Configuration {
     /// A directory: the database cn=config.
@@ -19,11 +19,11 @@ pub enum Configuration {
     File(PathBuf),
 }
 
-/// slapd's options that take a value, as one letter each.
+/// slapd's single-letter options that take a value.
 const WITH_VALUE: &[u8] = b"cdfFhnosTugrl";
 
 impl Configuration {
-    /// What a running slapd was told, from `/proc/PID/cmdline`; `None` when it was left to its defaults.
+    /// The configuration given to a running slapd, from `/proc/PID/cmdline`; `None` if it uses its default.
     #[must_use]
     pub fn of_command_line(line: &[u8], current_dir: &Path) -> Option<Self> {
         let (mut dir, mut file) = (None, None);
@@ -41,7 +41,7 @@ impl Configuration {
                 _ => {}
             }
         }
-        // With both slapd converts the file into the directory, and the directory is what it then lives by.
+        // Given both, slapd converts the file into the directory and then uses the directory.
         dir.map(Self::Dir).or(file.map(Self::File))
     }
 
@@ -53,7 +53,7 @@ impl Configuration {
         }
     }
 
-    /// The same one at another path.
+    /// The same kind at another path.
     #[must_use]
     pub fn placed_at(&self, path: PathBuf) -> Self {
         match self {
@@ -62,7 +62,7 @@ impl Configuration {
         }
     }
 
-    /// What slapcat is given to print one database, where it finds the configuration at `path`.
+    /// The arguments for slapcat to print one database, with the configuration at `path`.
     #[must_use]
     pub fn arguments(&self, path: &Path, database: u32) -> Vec<OsString> {
         let option = match self {
@@ -73,7 +73,7 @@ impl Configuration {
     }
 }
 
-/// Whether a process of the server's program is one of its tools, which are the same program under other names.
+/// Whether a process of the server program is one of its tools, which are the same program under other names.
 #[must_use]
 pub fn is_tool(line: &[u8]) -> bool {
     let name = line.split(|byte| *byte == 0).next().unwrap_or_default();
@@ -81,7 +81,7 @@ pub fn is_tool(line: &[u8]) -> bool {
     name.starts_with(b"slap") && name != b"slapd"
 }
 
-/// A number that no database has: slapcat answers with the range of those that are there.
+/// A database number that never exists: slapcat answers with the valid range.
 pub const NO_DATABASE: u32 = 1_000_000;
 
 /// The number of the last database, from `Must be in the range 0 to 2 (the number of configured databases)`.
@@ -91,19 +91,19 @@ pub fn last_database(printed: &str) -> Option<u32> {
     rest.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()
 }
 
-/// Whether slapcat says that this database holds nothing of its own, such as a monitor or a proxy.
+/// Whether slapcat says that this database has no content of its own, such as a monitor or a proxy.
 #[must_use]
 pub fn holds_nothing(words: &str) -> bool {
     words.contains("support necessary operations") || words.contains("do not allow slapcat")
 }
 
-/// The line before each database in the file, which LDIF reads as a comment.
+/// The line before each database in the file, an LDIF comment.
 #[must_use]
 pub fn separator(database: u32) -> String {
     format!("# Counterpart: database {database}\n")
 }
 
-/// Whether a line of standard error is no complaint.
+/// Whether a line of standard error is harmless.
 #[must_use]
 pub fn is_harmless(line: &[u8]) -> bool {
     let text = String::from_utf8_lossy(line).to_lowercase();

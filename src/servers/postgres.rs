@@ -1,32 +1,32 @@
-//! What is known of `PostgreSQL`: its sockets and files, its programs' places and arguments, and what a dump looks like.
+//! `PostgreSQL`: its sockets and files, where its programs are, their arguments, and the format of a dump.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
-/// The names of its server's program.
+/// The names of the server program.
 pub const SERVERS: [&str; 3] = ["postgres", "postmaster", "edb-postgres"];
 
-/// The accounts that the system and the packages of others run it as.
+/// The accounts it runs as in system and third-party packages.
 pub const ACCOUNTS: [&str; 7] =
     ["postgres", "_postgres", "_postgresql", "postgresql", "pgsql", "gitlab-psql", "enterprisedb"];
 
-/// The last words of a dump that is whole.
+/// The last line of a complete dump.
 pub const ENDING: &str = "PostgreSQL database cluster dump complete";
 
-/// The port of a cluster, which is a part of its socket's name: `.s.PGSQL.PORT`.
+/// The port of a cluster, which is part of its socket's name: `.s.PGSQL.PORT`.
 #[must_use]
 pub fn port(socket: &OsStr) -> Option<u16> {
     socket.to_str()?.strip_prefix(".s.PGSQL.")?.parse().ok()
 }
 
-/// What `pg_dumpall` is given: the directory of the socket, the port, and never to ask for a password.
+/// The arguments of `pg_dumpall`: the directory of the socket, the port, and never to prompt for a password.
 #[must_use]
 pub fn arguments(directory: &Path, port: u16) -> Vec<OsString> {
     ["-h".into(), directory.into(), "-p".into(), port.to_string().into(), "-w".into()].into()
 }
 
-/// A major version: 9.6, or 15 with 0 behind it.
+/// A major version: 9.6, or 15 followed by 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version {
     major: u16,
@@ -34,7 +34,7 @@ pub struct Version {
 }
 
 impl Version {
-    /// Reads the text of a `PG_VERSION`, of a directory's name, or of a program's version: `15`, `15.4`, `9.6`, `17beta1`.
+    /// Parses a `PG_VERSION` file, a directory name, or a program's version: `15`, `15.4`, `9.6`, `17beta1`.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
         let mut numbers = text
@@ -42,12 +42,12 @@ impl Version {
             .split('.')
             .map(|part| &part[..part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len())]);
         let major = numbers.next()?.parse().ok()?;
-        // From 10 on the second number is no part of the major version.
+        // From 10 on the second number is not part of the major version.
         let minor = if major >= 10 { 0 } else { numbers.next()?.parse().ok()? };
         Some(Self { major, minor })
     }
 
-    /// Reads what `pg_dumpall --version` prints: `pg_dumpall (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)`.
+    /// Parses the output of `pg_dumpall --version`: `pg_dumpall (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)`.
     #[must_use]
     pub fn of_program(printed: &str) -> Option<Self> {
         printed.split_ascii_whitespace().nth(2).and_then(Self::read)
@@ -63,7 +63,7 @@ impl std::fmt::Display for Version {
     }
 }
 
-/// Where a `pg_dumpall` for a server of this version may be, best first: its own version's, later ones, any other.
+/// Where to find a `pg_dumpall` for a server of this version, best first: the same version, later ones, any other.
 ///
 /// `debian` are the names in `USR/lib/postgresql`, `packaged` those of the form `pgsql-VERSION` in `USR`.
 #[must_use]
@@ -82,12 +82,12 @@ pub fn dumpers(usr: &Path, server: Version, debian: &[OsString], packaged: &[OsS
     own.chain([usr.join("bin")]).map(|dir| dir.join("pg_dumpall")).collect()
 }
 
-/// Finds the databases in a dump as it passes by: each begins with `\connect`, which no data can.
+/// Extracts the database names from a dump as it streams by: each starts with `\connect`, which data cannot.
 #[derive(Debug, Default)]
 pub struct Databases(crate::servers::line_starts::LineStarts);
 
 impl Databases {
-    /// Takes the next piece of the dump and hands each database's name to `found`.
+    /// Takes the next piece of the dump and passes each database name to `found`.
     pub fn read(&mut self, bytes: &[u8], found: &mut dyn FnMut(String)) {
         self.0.read(bytes, &mut |line| {
             if let Some(name) = database(line) {
@@ -97,7 +97,7 @@ impl Databases {
     }
 }
 
-/// Reads `\connect name`, `\connect "na me"` or `\connect -reuse-previous=on "dbname='na me'"`.
+/// Parses `\connect name`, `\connect "na me"` or `\connect -reuse-previous=on "dbname='na me'"`.
 fn database(line: &[u8]) -> Option<String> {
     let line = String::from_utf8_lossy(line.strip_prefix(b"\\connect ")?).trim().to_owned();
     let name = line.strip_prefix("-reuse-previous=on ").unwrap_or(&line);
@@ -108,7 +108,7 @@ fn database(line: &[u8]) -> Option<String> {
     Some(unquoted(value, '\'').unwrap_or_else(|| value.to_owned()))
 }
 
-/// The text between two quotes, in which the quote itself is doubled or has a backslash before it.
+/// The text between two quotes, where the quote itself is doubled or escaped with a backslash.
 fn unquoted(text: &str, quote: char) -> Option<String> {
     let inner = text.strip_prefix(quote)?.strip_suffix(quote)?;
     let doubled = format!("{quote}{quote}");
@@ -120,7 +120,7 @@ fn unquoted(text: &str, quote: char) -> Option<String> {
     })
 }
 
-/// Whether a line of standard error is a hint at what a restore needs, and no complaint about the dump.
+/// Whether a line of standard error is a hint about restoring, not a problem with the dump.
 #[must_use]
 pub fn is_harmless(line: &[u8]) -> bool {
     let text = String::from_utf8_lossy(line);
@@ -186,7 +186,7 @@ mod tests {
         let dump =
             b"--\n\\connect template1\nCOPY t FROM stdin;\n\\\\connect no\n\\.\n\\connect \"we\"\"ird\"\n\
             \\connect -reuse-previous=on \"dbname='it\\\\'s a \"\"db\"\"'\"\n";
-        // What follows the backslash that the literal above needs is `\'`, as pg_dump writes it.
+        // The literal above needs two backslashes; pg_dump writes `\'`.
         let dump = String::from_utf8_lossy(dump).replace("\\\\'", "\\'");
         for size in [1, 7, 1000] {
             let (mut databases, mut names) = (Databases::default(), Vec::new());

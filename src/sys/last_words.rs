@@ -1,26 +1,26 @@
-//! The log's last line when the process is aborted: by then nothing may be allocated and no lock be taken.
+//! The log's last line when the process is aborted: by then nothing may be allocated and no lock taken.
 
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::sync::atomic::{AtomicI32, AtomicU8, AtomicUsize, Ordering};
 
-/// The longest beginning of a line, in bytes.
+/// The longest line prefix, in bytes.
 const LONGEST: usize = 64;
 
-/// What stands before each line of the log now.
+/// The current prefix of each log line.
 static START: [AtomicU8; LONGEST] = [const { AtomicU8::new(0) }; LONGEST];
 
-/// How long it is.
+/// Its length.
 static LENGTH: AtomicUsize = AtomicUsize::new(0);
 
 /// The log's descriptor.
 static LOG: AtomicI32 = AtomicI32::new(-1);
 
-/// Remembers where the log is written, or that it is not any more.
+/// Remembers where the log is written, or that it is closed.
 pub fn set_log(log: Option<BorrowedFd<'_>>) {
     LOG.store(log.map_or(-1, |log| log.as_raw_fd()), Ordering::SeqCst);
 }
 
-/// Remembers how a line begins now.
+/// Remembers the current line prefix.
 pub fn set_start(text: &str) {
     let bytes = &text.as_bytes()[..text.len().min(LONGEST)];
     for (place, byte) in START.iter().zip(bytes) {
@@ -29,7 +29,7 @@ pub fn set_start(text: &str) {
     LENGTH.store(bytes.len(), Ordering::SeqCst);
 }
 
-/// Says that this signal ends the process, without any memory but the stack.
+/// Reports that this signal ends the process, using no memory but the stack.
 pub(super) fn say(signal: i32, write: &mut dyn FnMut(i32, &[u8])) {
     let mut start = [0; LONGEST];
     for (byte, place) in start.iter_mut().zip(&START) {

@@ -1,4 +1,4 @@
-//! Copies of the hostile tree that other tools make, and what they forget on request.
+//! Copies of the hostile tree made by other tools, and what they omit on request.
 
 use std::io;
 

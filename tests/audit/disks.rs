@@ -1,4 +1,4 @@
-//! The disks: each kind works, fails in the way it is told to, and goes away.
+//! The disks: each kind works, fails as requested, and is removed.
 
 use std::fs::{self, File};
 use std::io;

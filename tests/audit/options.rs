@@ -1,4 +1,4 @@
-//! What the audit leaves out on demand, how deep it goes, and what it says.
+//! What the audit can ignore, how deep it goes, and what it reports.
 
 use std::ffi::OsStr;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Trees that differ in one property: the audit has to report that and nothing else.
+//! Trees that differ in one property: the audit must report that and nothing else.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Permissions};

@@ -1,4 +1,4 @@
-//! All that this machine remembers, checked at once.
+//! Everything in this machine's state, checked at once.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,4 +1,4 @@
-//! The monitoring systems themselves run the plugin, by the examples' own configuration, and tell what they have read.
+//! The monitoring systems themselves run the plugin, with the example configurations, and report what they read.
 
 use std::collections::BTreeMap;
 use std::fs;

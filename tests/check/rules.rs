@@ -1,4 +1,4 @@
-//! The judgement by itself, on every combination of what can be known.
+//! The rules by themselves, on every combination of what can be known.
 
 use counterpart::check::limits::Limits;
 use counterpart::check::markers::{ErrorMark, Found, Markers, Place};

@@ -1,4 +1,4 @@
-//! What the tests of the plugin have in common.
+//! Shared helpers for the tests of the plugin.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;

@@ -1,4 +1,4 @@
-//! The first clone to a directory that already holds something.
+//! The first clone to a directory that is not empty.
 
 use std::fs;
 use std::os::unix::fs::symlink;

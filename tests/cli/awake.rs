@@ -1,4 +1,4 @@
-//! While a clone runs the machine does not fall asleep; where that cannot be had, the clone is made all the same.
+//! The machine does not sleep during a clone; where sleep cannot be prevented, the clone is made all the same.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! The main job: what comes out is what went in.
+//! The main job: the clone equals the source.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! A destination inside the source is left out of the copy by itself.
+//! A destination inside the source is excluded from the copy automatically.
 
 use std::ffi::OsStr;
 use std::fs;

@@ -1,4 +1,4 @@
-//! What is left out: the system's patterns, the user's file, and our own files.
+//! What is excluded: the system's patterns, the user's file, and our own files.
 
 use std::ffi::OsStr;
 use std::fs;

@@ -1,4 +1,4 @@
-//! `--keep-logs`: our own older logs go, and nothing else.
+//! `--keep-logs`: removes our own older logs, and nothing else.
 
 use std::fs;
 use std::os::unix::fs::symlink;

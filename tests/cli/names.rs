@@ -1,4 +1,4 @@
-//! Hostile names of the source and the destination themselves.
+//! Hostile names for the source and destination themselves.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;

@@ -1,4 +1,4 @@
-//! What the run itself writes lies below the destination: it is refused before anything is written.
+//! Files written by the run itself that are below the destination: refused before anything is written.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,4 +1,4 @@
-//! What other users plant on the way to a path that an option names, and directories too deep for a thousand descriptors.
+//! Links planted by other users on the way to an option's path, and directories too deep for a thousand descriptors.
 
 use std::fs;
 use std::os::unix::fs::{lchown, symlink};

@@ -1,4 +1,4 @@
-//! What everybody can read names no file below the source or the destination.
+//! World-readable files contain no names of files below the source or the destination.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;

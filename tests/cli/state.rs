@@ -1,4 +1,4 @@
-//! What the machine remembers of each destination.
+//! This machine's state of each destination.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

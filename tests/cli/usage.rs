@@ -1,4 +1,4 @@
-//! The command line: what is refused before anything is touched, and what help and version say.
+//! The command line: what is rejected before anything is touched, and what help and version print.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;

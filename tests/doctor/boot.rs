@@ -1,4 +1,4 @@
-//! Whether a Linux machine could be started from the clone.
+//! Whether a Linux machine could boot from the clone.
 
 use std::fs;
 

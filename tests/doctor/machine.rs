@@ -1,4 +1,4 @@
-//! Rights, rsync, and the directories that things are kept in.
+//! Privileges, rsync, and the directories for our own files.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, lchown};

@@ -1,4 +1,4 @@
-//! What is told on a Mac alone.
+//! What is reported on a Mac only.
 
 use std::ffi::OsStr;
 use std::fs;

@@ -1,4 +1,4 @@
-//! A machine to examine, and what the doctor says of it.
+//! A machine to examine, and the doctor's report on it.
 
 use std::ffi::{OsStr, OsString};
 

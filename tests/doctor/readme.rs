@@ -1,4 +1,4 @@
-//! The example in the guide is what the doctor prints.
+//! The example in the guide matches the doctor's output.
 
 use std::fs;
 

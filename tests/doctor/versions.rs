@@ -1,4 +1,4 @@
-//! Every rsync that can be had: the doctor warns of what the clone warns of.
+//! Every available rsync: the doctor warns about what the clone warns about.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! A clone of one filesystem beside that of another, as the README advises it.
+//! A clone of one filesystem beside that of another, as the README recommends.
 
 use std::process::Command;
 

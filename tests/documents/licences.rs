@@ -1,4 +1,4 @@
-//! Whatever the program is built from may be distributed under its own licence.
+//! Everything the program is built from may be distributed under its own licence.
 
 use std::process::Command;
 

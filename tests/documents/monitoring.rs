@@ -1,4 +1,4 @@
-//! What the documents tell of the monitoring plugin, and every command that they show.
+//! What the documents say about the monitoring plugin, and every command that they show.
 
 use std::fs;
 use std::path::Path;

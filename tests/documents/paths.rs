@@ -1,4 +1,4 @@
-//! Whatever the documents name exists: files of the project, links between documents, headings that are linked to.
+//! Everything the documents name exists: files of the project, links between documents, linked headings.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,4 +1,4 @@
-//! What is told of the record, the metrics and the scripts' variables is what a real run leaves.
+//! The documented record, metrics and script variables match what a real run leaves.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Every test that SECURITY.md names exists, every hole that the other documents name is told there, and the other way round.
+//! Every test named in SECURITY.md exists, and every weakness in the other documents is listed there, and vice versa.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! The example of `.stats` is what a real run writes, and the first clone in the README is a real one's log.
+//! The example of `.stats` matches what a real run writes, and the README's first clone is a real log.
 
 use crate::documents::{block, section, table};
 use crate::support::sandbox::Sandbox;

@@ -1,4 +1,4 @@
-//! Exit codes, options, phases and built-in exclusions are told as they are.
+//! Exit codes, options, phases and built-in exclusions are documented correctly.
 
 use std::collections::BTreeSet;
 

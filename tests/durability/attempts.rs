@@ -1,4 +1,4 @@
-//! `--retries`: another attempt where the cause may have passed, and only there.
+//! `--retries`: another attempt after a possibly transient failure, and only then.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
-//! The power fails in the middle: what the destination's device holds at that moment is mounted and looked at.
+//! The power fails during a clone: what the destination's device holds at that moment is mounted and checked.
 //!
-//! The device's image lies on XFS, where a copy by reference is made in one step: it is what the device held.
+//! The device's image is on XFS, where a reflink copy is atomic and so captures exactly what the device held.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! What changed in a live source while it was read is looked at again: 24's rules hold for it, by whatever message.
+//! Changes in a live source during a clone are checked again: the rules of code 24 apply, whatever the message.
 
 use std::fs;
 use std::os::unix::net::UnixListener;

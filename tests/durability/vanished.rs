@@ -1,4 +1,4 @@
-//! Files that vanish from a live source: the clone is complete, and its exit code tells.
+//! Files that vanish from a live source: the clone is complete, and its exit code says so.
 
 use std::fs;
 

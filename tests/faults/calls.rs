@@ -1,4 +1,4 @@
-//! Each system call by which Counterpart itself changes a disk, or makes sure that it has, fails once.
+//! Each system call with which Counterpart itself changes a disk, or flushes it, fails once.
 
 use std::ffi::OsString;
 use std::fs;

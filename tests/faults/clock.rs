@@ -1,4 +1,4 @@
-//! A clock that is wrong or is set back, by way of libfaketime; the filesystems keep the right time.
+//! A clock that is wrong or set back, through libfaketime; the filesystems keep the right time.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The destination fills up, breaks, goes away, or cannot hold what a clone needs.
+//! The destination fills up, breaks, disappears, or cannot store what a clone needs.
 
 use std::ffi::OsStr;
 use std::fs;

@@ -1,4 +1,4 @@
-//! A disk that is taken away, cut short or made read-only while rsync copies, and one that is slow or reads in part.
+//! A disk removed, truncated or made read-only while rsync copies, and one that is slow or only partly readable.
 
 use std::ffi::OsStr;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Counterpart killed at many moments: the destination never claims what is not there, and the next run repairs it.
+//! Counterpart killed at many moments: the destination never claims what it does not have, and the next run repairs it.
 
 use std::fs;
 use std::process::Stdio;

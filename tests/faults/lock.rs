@@ -1,4 +1,4 @@
-//! Only one Counterpart writes to a destination, whatever path leads there.
+//! Only one Counterpart at a time writes to a destination, whatever path leads there.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};

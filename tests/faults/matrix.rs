@@ -1,5 +1,5 @@
-//! The rows: for each fault what was done and when, then the codes that are right, the markers that are right at the
-//! destination (alternatives with a bar between), and what must be as it was.
+//! The rows: for each fault what was done and when, then the acceptable codes, the acceptable markers at the
+//! destination (alternatives separated by a bar), and what must not change.
 
 use crate::support::evidence::{Fault, KILLED, Unchanged, When};
 

@@ -1,4 +1,4 @@
-//! Links and directories that somebody put in the place of our files at the destination.
+//! Links and directories planted in the place of our files at the destination.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,5 +1,5 @@
-//! Runs the rows of the matrix, some at a time, and prints the table at the end. It takes the arguments of Rust's own
-//! test runner as far as they mean something here.
+//! Runs the rows of the matrix, several at a time, and prints the table at the end. It accepts those arguments of
+//! Rust's own test runner that make sense here.
 
 use std::cell::RefCell;
 use std::fmt::Write as _;

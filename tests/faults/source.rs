@@ -1,4 +1,4 @@
-//! The source breaks or goes away in the middle.
+//! The source breaks or disappears during a clone.
 
 use std::ffi::OsStr;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Room that runs out where it is not expected: in properties, under our own markers, at the lock.
+//! Running out of space in unexpected places: in attributes, under our own markers, at the lock.
 
 use std::fs;
 use std::path::Path;

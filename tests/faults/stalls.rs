@@ -1,4 +1,4 @@
-//! An rsync that does nothing any more, and a disk that does not answer.
+//! An rsync that stops doing anything, and a disk that does not answer.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,4 +1,4 @@
-//! What destinations, this machine's memory and people say, and what is decided by it.
+//! Input from destinations, this machine's state and users, and the decisions based on it.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;

@@ -1,5 +1,5 @@
-//! Everything that reads what other programs, the kernel or strangers wrote, as functions of bytes: for `cargo fuzz`, and
-//! for `tests/corpus.rs`, which feeds them what the fuzzer has found. Each panics where something is wrong.
+//! Every parser of input from other programs, the kernel or strangers, as functions of bytes: for `cargo fuzz`, and for
+//! `tests/corpus.rs`, which feeds them the fuzzer's findings. Each panics if something is wrong.
 
 mod decisions;
 mod systems;

@@ -1,4 +1,4 @@
-//! What Linux, macOS and their programs print.
+//! The output of Linux, macOS and their programs.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;

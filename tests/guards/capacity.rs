@@ -1,4 +1,4 @@
-//! What the destination cannot hold is named before anything is written.
+//! What the destination cannot store is reported before anything is written.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;

@@ -1,4 +1,4 @@
-//! Directories that are encrypted and whose key is not there, on ext4 with fscrypt, and what an automounter shows.
+//! Encrypted directories whose key is missing, on ext4 with fscrypt, and what an automounter shows.
 
 use std::ffi::OsStr;
 use std::fs;

@@ -1,4 +1,4 @@
-//! A clone that cannot fit, and disks that are short.
+//! A clone that cannot fit, and disks short of space.
 
 use std::ffi::OsStr;
 use std::fs;

@@ -1,4 +1,4 @@
-//! A source that has lost most of what it had.
+//! A source that has lost most of its contents.
 
 use std::fs;
 use std::os::unix::fs::symlink;

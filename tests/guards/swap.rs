@@ -1,4 +1,4 @@
-//! Swap files are left out wherever they lie, and nothing else is.
+//! Swap files are excluded wherever they are, and nothing else is.
 
 use std::ffi::OsString;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Directories in which disks are mounted: without a disk they are refused, even at the first run.
+//! Directories where disks are mounted: without a disk they are refused, even on the first run.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Disks that take turns, are swapped, unmounted, formatted anew or copied.
+//! Disks that alternate, or are swapped, unmounted, reformatted or copied.
 
 use std::ffi::OsStr;
 use std::fs;

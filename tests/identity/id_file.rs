@@ -1,4 +1,4 @@
-//! The file that names the destination: what stands in it is compared, and nothing in it does harm.
+//! The file that identifies the destination: its contents are only compared, and cannot do harm.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, symlink};

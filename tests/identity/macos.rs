@@ -1,4 +1,4 @@
-//! The same on a Mac, whose `diskutil` tells a volume's UUID.
+//! The same on a Mac, where `diskutil` reports a volume's UUID.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! What is never cloned to, by whatever path: the source itself, and the running system.
+//! Destinations that are never accepted, by whatever path: the source itself, and the running system.
 
 use std::ffi::OsStr;
 use std::fs;

@@ -1,4 +1,4 @@
-//! A source that has changed: its disk is not mounted, or another one is.
+//! A changed source: its disk is not mounted, or another one is.
 
 use std::fs;
 

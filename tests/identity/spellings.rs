@@ -1,4 +1,4 @@
-//! One destination under many spellings: it is remembered, guarded and checked as one.
+//! One destination with many spellings: it is remembered, locked and checked as one.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,4 +1,4 @@
-//! What is remembered on this machine: damaged, of another version, or where nothing can be written.
+//! This machine's state: damaged, of another version, or not writable.
 
 use std::fs;
 

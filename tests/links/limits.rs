@@ -1,4 +1,4 @@
-//! Links that are left alone, and what speaks against parting one.
+//! Links that are left alone, and what prevents separating one.
 
 use std::fs;
 use std::os::unix::fs::symlink;

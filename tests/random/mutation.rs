@@ -1,4 +1,4 @@
-//! Changes of a tree at random: everything that a filesystem lets root do to it.
+//! Random changes to a tree: everything that a filesystem allows root to do.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, OpenOptions};

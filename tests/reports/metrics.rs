@@ -1,4 +1,4 @@
-//! `--metrics-file`, read by the programs that it is for: promtool and prometheus-node-exporter.
+//! `--metrics-file`, read by the programs it is for: promtool and prometheus-node-exporter.
 
 use std::fs;
 use std::io::{Read as _, Write as _};

@@ -1,4 +1,4 @@
-//! `--skip-if-missing`: a disk that lies in the cupboard is no failure, and nothing else is taken for one.
+//! `--skip-if-missing`: a disconnected disk is not a failure, and nothing else is mistaken for one.
 
 use std::fs;
 use std::os::unix::fs::symlink;

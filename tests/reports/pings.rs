@@ -1,4 +1,4 @@
-//! `--ping`: what a watching service hears, and that nothing it does or leaves undone changes a run.
+//! `--ping`: what a monitoring service receives, and that nothing it does or fails to do affects a run.
 
 use std::fs;
 use std::net::TcpListener;

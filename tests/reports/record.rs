@@ -1,4 +1,4 @@
-//! `.stats.json`: what it holds after every kind of end, held against its schema by a validator that others wrote.
+//! `.stats.json`: its contents after every kind of end, checked against its schema by an independent validator.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, symlink};

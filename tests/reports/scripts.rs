@@ -1,4 +1,4 @@
-//! What scripts are told of the run, and the script that runs after a failure.
+//! The variables passed to scripts, and the script that runs after a failure.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;

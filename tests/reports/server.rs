@@ -1,4 +1,4 @@
-//! A small web server that writes down what it is asked and answers as a test says.
+//! A small web server that records its requests and answers as a test tells it.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};

@@ -1,4 +1,4 @@
-//! What goes wrong with a net: nothing that a clone was to keep is lost.
+//! Failures of a net: nothing that should be kept is lost.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, symlink};

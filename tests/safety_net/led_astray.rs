@@ -1,4 +1,4 @@
-//! Links that somebody plants where root restores to, before and while it happens.
+//! Links planted where root restores to, before and during a restore.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, lchown, symlink};

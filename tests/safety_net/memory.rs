@@ -1,4 +1,4 @@
-//! How much memory a net takes is not for those to choose who fill the clone.
+//! Those who fill the clone cannot control how much memory a net takes.
 
 use std::fs;
 use std::os::unix::process::CommandExt as _;

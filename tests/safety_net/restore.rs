@@ -1,4 +1,4 @@
-//! `counterpart restore`: which net is taken, where to, and that nothing is overwritten.
+//! `counterpart restore`: which net is used, where files go, and that nothing is overwritten.
 
 use std::ffi::OsStr;
 use std::fs;

@@ -1,4 +1,4 @@
-//! The clone goes first: nets give way to it, and what rsync has left is no net's matter.
+//! The clone comes first: nets make room for it, and rsync's leftovers do not go into a net.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

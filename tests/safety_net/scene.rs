@@ -1,4 +1,4 @@
-//! What these tests have in common: where the nets are, and how to make one of any age.
+//! Shared helpers: where the nets are, and how to make one of any age.
 
 use std::ffi::OsStr;
 use std::fs;

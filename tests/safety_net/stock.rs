@@ -1,4 +1,4 @@
-//! Which nets stay and which go.
+//! Which nets are kept and which are removed.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, lchown, symlink};

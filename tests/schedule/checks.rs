@@ -1,4 +1,4 @@
-//! What is found out before anything is installed.
+//! What is detected before anything is installed.
 
 use std::ffi::OsStr;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Every `counterpart schedule` that the documents show works, in the order in which they show it.
+//! Every `counterpart schedule` command in the documents works, in the documented order.
 
 use std::fs;
 use std::path::Path;

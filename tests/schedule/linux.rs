@@ -1,4 +1,4 @@
-//! systemd's units: read by systemd itself, loaded by a fake systemctl.
+//! systemd's units: parsed by systemd itself, loaded by a fake systemctl.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, symlink};

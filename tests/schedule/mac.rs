@@ -1,4 +1,4 @@
-//! launchd's jobs: read by Python's plistlib, loaded by a fake launchctl that refuses what the real one refuses.
+//! launchd's jobs: parsed by Python's plistlib, loaded by a fake launchctl that refuses what the real one refuses.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;

@@ -1,4 +1,4 @@
-//! What other users put up gains nothing, learns nothing, and stops no backup.
+//! Whatever other users set up gains nothing, learns nothing, and prevents no backup.
 
 use std::fs;
 use std::io::Write as _;

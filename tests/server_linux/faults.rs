@@ -1,4 +1,4 @@
-//! What goes wrong in the middle: the earlier dump stays, and the clone is not made.
+//! Failures halfway: the earlier dump is kept, and no clone is made.
 
 use std::fs;
 use std::path::Path;

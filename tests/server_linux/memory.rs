@@ -1,4 +1,4 @@
-//! The password is in memory as long as the server backup takes, and no longer.
+//! The password is in memory only as long as the server backup takes.
 
 use std::fs;
 use std::io::{Read as _, Seek as _, SeekFrom};

@@ -1,4 +1,4 @@
-//! What is in the backup directory afterwards.
+//! The contents of the backup directory afterwards.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};

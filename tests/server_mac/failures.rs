@@ -1,4 +1,4 @@
-//! A part that fails fails the run, and its last good file stays as it was.
+//! A failing part fails the run, and its last good file is kept.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! The password in the keychain: what is stored comes back, or is refused.
+//! The password in the keychain: what is stored is read back exactly, or is refused.
 
 use counterpart::host::Host;
 use counterpart::password_store::keychain::{delete, load, save};

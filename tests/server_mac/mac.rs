@@ -1,4 +1,4 @@
-//! A fake Mac with a server on it.
+//! A fake Mac that runs a server.
 
 use std::fs;
 use std::io::Read as _;

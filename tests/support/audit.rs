@@ -1,5 +1,5 @@
-//! The fidelity audit: compares a clone with its source in every property that a clone has to keep. It shares nothing
-//! with rsync, neither code nor notions, and it never follows a link or builds a long path.
+//! The fidelity audit: compares every property that a clone must preserve with the source. It shares neither code nor
+//! concepts with rsync, and never follows a link or builds a long path.
 #![allow(dead_code, unused_imports, reason = "each test crate uses a part")]
 
 #[path = "audit/difference.rs"]
@@ -23,7 +23,7 @@ const CHUNK: usize = 1024 * 1024;
 /// How many differences `assert_same` shows.
 const SHOWN: usize = 20;
 
-/// What the audit leaves out.
+/// What the audit ignores.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a property that can be left out on its own")]
 pub struct Options {
@@ -33,7 +33,7 @@ pub struct Options {
     pub ignore_lost_and_found: bool,
     /// These relative paths and everything below them are ignored.
     pub skip: Vec<PathBuf>,
-    /// A directory of the source on which another filesystem is mounted has to be an empty directory in the clone.
+    /// A directory of the source that is a mount point must be an empty directory in the clone.
     pub one_file_system: bool,
     /// Times are compared to the nanosecond, otherwise to the second.
     pub nanoseconds: bool,
@@ -41,8 +41,8 @@ pub struct Options {
     pub xattrs: bool,
     /// Owners and groups are compared.
     pub owners: bool,
-    /// How many bytes more than the source's, plus a twentieth, a file with holes may occupy in the clone. XFS
-    /// allocates ahead and needs some 64 KiB for each stretch of data.
+    /// How many bytes more than the source's, plus a twentieth, a sparse file may occupy in the clone. XFS preallocates
+    /// and needs some 64 KiB for each extent.
     pub sparse_slack: u64,
     /// The time of the root directory itself is compared.
     pub root_mtime: bool,
@@ -64,7 +64,7 @@ impl Default for Options {
     }
 }
 
-/// Compares two trees and returns every difference, in the order of the walk.
+/// Compares two trees and returns every difference, in walk order.
 pub fn audit(source: &Path, clone: &Path, options: &Options) -> Vec<Difference> {
     let mut audit = Audit::new(options);
     match (Dir::open(source), Dir::open(clone)) {
@@ -94,7 +94,7 @@ struct Pair {
     clone: Dir,
 }
 
-/// A directory on the way from the root to where the walk is.
+/// A directory between the root and the current one.
 struct Level {
     names: std::vec::IntoIter<OsString>,
     path_length: usize,
@@ -106,10 +106,10 @@ struct Audit<'a> {
     differences: Vec<Difference>,
     path: Vec<u8>,
     root_device: u64,
-    /// For each inode with several names, the first of them that was met, by tree.
+    /// For each hard-linked inode, the first name that was seen, by tree.
     source_first: HashMap<Inode, Vec<u8>>,
     clone_first: HashMap<Inode, Vec<u8>>,
-    /// Pairs of inodes that have been compared under another name.
+    /// Pairs of inodes that were already compared under another name.
     compared: HashSet<(Inode, Inode)>,
     buffers: (Vec<u8>, Vec<u8>),
 }
@@ -195,7 +195,7 @@ impl<'a> Audit<'a> {
                 return true;
             }
         }
-        // Whatever is below a skipped directory is never met, so only the paths themselves are looked for.
+        // Nothing below a skipped directory is ever visited, so only the paths themselves are checked.
         !self.options.skip.is_empty() && {
             let mut path = self.path.clone();
             push_name(&mut path, name);
@@ -203,7 +203,7 @@ impl<'a> Audit<'a> {
         }
     }
 
-    /// Compares one entry; returns the pair of directories to go on with.
+    /// Compares one entry; returns the pair of directories to descend into.
     fn compare(&mut self, here: &Pair, name: &OsStr) -> Option<Pair> {
         let xattrs = self.options.xattrs;
         let (source, clone) =

@@ -1,11 +1,11 @@
-//! Runs the product with another clock than the machine's, by way of libfaketime; the filesystems keep the right time.
+//! Runs the product with a wrong clock through libfaketime; the filesystems keep the right time.
 #![allow(dead_code, reason = "each test crate uses a part")]
 
 use std::fs;
 
 use super::sandbox::{Finished, Sandbox};
 
-/// Clones with a clock that is off by this: `+3650d` is ten years ahead.
+/// Clones with a clock that is off by this much: `+3650d` is ten years ahead.
 pub fn clone_at(sandbox: &Sandbox, offset: &str, more: &[&str]) -> Finished {
     let libraries = fs::read_dir("/usr/lib").unwrap().filter_map(|entry| {
         let library = entry.unwrap().path().join("faketime/libfaketimeMT.so.1");

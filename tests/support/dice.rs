@@ -1,11 +1,11 @@
-//! Random numbers that are the same for the same seed: splitmix64.
+//! Reproducible random numbers from a seed: splitmix64.
 
 /// A generator.
 #[derive(Debug)]
 pub struct Dice(u64);
 
 impl Dice {
-    /// One with this seed.
+    /// A generator with this seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -18,12 +18,12 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below this one.
+    /// A number below `limit`.
     pub fn below(&mut self, limit: usize) -> usize {
         usize::try_from(self.any() % limit as u64).unwrap()
     }
 
-    /// True once in so many times.
+    /// True once in `times` calls on average.
     pub fn once_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }

@@ -1,4 +1,4 @@
-//! Filesystems of their own for a test, unmounted when the test ends in whatever way. They need root.
+//! Private filesystems for a test, unmounted however the test ends. They need root.
 #![allow(dead_code, unused_imports, reason = "each test crate uses a part")]
 
 #[path = "disk/ownerless.rs"]
@@ -17,13 +17,13 @@ use tempfile::TempDir;
 
 pub use ownerless::OwnerlessFuse;
 
-/// What is left of the image of a lost device: next to nothing, but enough to stay a loop device.
+/// The remaining size of a lost device's image: almost nothing, but enough to remain a loop device.
 const STUB: u64 = 64 * 1024;
 
-/// A filesystem in a file, by way of a loop device.
+/// A filesystem in an image file, on a loop device.
 #[derive(Debug)]
 pub struct LoopDisk {
-    // The order of the fields is the order in which they are given up.
+    // Fields are dropped in this order.
     mounted: Mounted,
     attached: Attached,
     dir: TempDir,
@@ -36,26 +36,26 @@ pub struct Tmpfs {
     dir: TempDir,
 }
 
-/// Whether this machine can make and mount such a filesystem.
+/// Whether this machine can create and mount such a filesystem.
 pub fn supported(kind: &str) -> bool {
     let tool_is_there = |dir: &&str| Path::new(dir).join(format!("mkfs.{kind}")).exists();
     ["/usr/sbin", "/sbin", "/usr/bin"].iter().any(tool_is_there)
         && (kernel_knows(kind) || run("modprobe", ["-q", kind]).is_ok() && kernel_knows(kind))
 }
 
-/// Forgets what has been read from the disks, so that it has to be read again; what is yet to be written stays.
+/// Drops cached disk contents, so that they have to be read again; dirty data is kept.
 pub fn drop_caches() {
     must("drop the caches", write_to("/proc/sys/vm/drop_caches", "3"));
 }
 
 impl LoopDisk {
-    /// Makes a disk of this size and mounts it. XFS takes no less than 300 MiB, btrfs no less than 110; none of them
-    /// occupies more than what is written to it.
+    /// Creates a disk of this size and mounts it. XFS needs at least 300 MiB, btrfs at least 110; none of them occupies
+    /// more than what is written to it.
     pub fn new(kind: &str, size_mib: u64, mkfs_arguments: &[&str], mount_options: &str) -> Self {
         Self::inside(&std::env::temp_dir(), kind, size_mib, mkfs_arguments, mount_options)
     }
 
-    /// The same, with the image in a directory of one's choice: on a small filesystem it can be larger than its host.
+    /// The same, with the image in a given directory: on a small filesystem it can be larger than its host.
     pub fn inside(
         host: &Path,
         kind: &str,
@@ -70,7 +70,7 @@ impl LoopDisk {
         let attached = Attached::new(&image);
         let device = attached.device.clone();
         let force: &[&str] = match kind {
-            // Small disks would get small blocks, and with them hardly any room for attributes.
+            // Small disks would get small blocks, and with them hardly any space for attributes.
             "ext2" | "ext3" | "ext4" => &["-q", "-F", "-b", "4096"],
             "xfs" | "btrfs" => &["-q", "-f"],
             _ => &[],
@@ -83,7 +83,7 @@ impl LoopDisk {
         Self { mounted, attached, dir }
     }
 
-    /// Mounts the filesystem that an image holds already, as after a power cut; the image is not removed with it.
+    /// Mounts an existing filesystem image, as after a power cut; the image is not removed on drop.
     pub fn of_image(kind: &str, image: &Path, mount_options: &str) -> Self {
         let dir = must("make a temporary directory", tempfile::tempdir());
         let attached = Attached::new(image);
@@ -103,7 +103,7 @@ impl LoopDisk {
         &self.attached.device
     }
 
-    /// The file that holds the disk.
+    /// The image file.
     pub fn image(&self) -> PathBuf {
         self.dir.path().join("image")
     }
@@ -118,32 +118,32 @@ impl LoopDisk {
         self.mounted.remount("rw");
     }
 
-    /// Detaches the loop device, as an administrator would who believes that nobody uses it.
+    /// Detaches the loop device, as an administrator would who believes it is unused.
     pub fn detach(&self) {
         must("detach the loop device", run("losetup", [OsStr::new("-d"), self.device().as_os_str()]));
         self.attached.is_given_up.set(true);
     }
 
-    /// Takes the filesystem out of the tree of directories while whoever has something open on it keeps using it.
+    /// Unmounts the filesystem lazily, while processes with open files keep using it.
     pub fn unmount_lazily(&self) {
         must("unmount lazily", run("umount", [OsStr::new("-l"), self.path().as_os_str()]));
     }
 
-    /// Mounts the filesystem again where it was.
+    /// Mounts the filesystem again in the same place.
     pub fn mount_again(&self) {
         must("mount again", run("mount", [self.device().as_os_str(), self.path().as_os_str()]));
     }
 
-    /// Unmounts the filesystem, repairs what is wrong with it, and mounts it again: what is unwritten is lost.
+    /// Unmounts the filesystem, repairs it, and mounts it again: unwritten data is lost.
     pub fn repair(&self) {
         must("unmount", run("umount", [self.path()]));
         let check = [OsStr::new("-f"), OsStr::new("-y"), self.device().as_os_str()];
-        // It ends with 1 when it has repaired something; what has no ext filesystem is left to the mount.
+        // It exits with 1 after a repair; anything that is not an ext filesystem is left to the mount.
         let _ = run("e2fsck", check);
         self.mount_again();
     }
 
-    /// Copies the image as it is on the disk.
+    /// Copies the image as it is on disk.
     pub fn save(&self) -> PathBuf {
         must("write the caches", run("sync", [OsStr::new("-f"), self.path().as_os_str()]));
         let copy = self.dir.path().join("saved");
@@ -152,9 +152,9 @@ impl LoopDisk {
         copy
     }
 
-    /// Gives a lost device back as it was saved.
+    /// Restores a lost device as it was saved.
     pub fn give_back(&self, saved: &Path) {
-        // What is unwritten cannot be written to what is left of the device.
+        // Dirty data cannot be written to what is left of the device.
         let _ = run("umount", [self.path()]);
         let size = must("measure the saved image", fs::metadata(saved)).len();
         let image = must("open the image", OpenOptions::new().write(true).open(self.image()));
@@ -179,15 +179,14 @@ impl LoopDisk {
         must("shut the filesystem down", run("xfs_io", arguments));
     }
 
-    /// Makes ext3 or ext4 find an error in itself, which turns it read-only when it is mounted with
-    /// `errors=remount-ro`.
+    /// Makes ext3 or ext4 detect an error in itself, which turns it read-only if mounted with `errors=remount-ro`.
     pub fn trigger_fs_error(&self) {
         let device = self.device().file_name().unwrap_or_default().to_string_lossy();
         must("trigger an error", write_to(&format!("/sys/fs/ext4/{device}/trigger_fs_error"), "x"));
     }
 
-    /// Cuts the image after so many bytes: what lies behind them cannot be read any more and fails with EIO, and
-    /// nothing of it is left in the caches. Which files lie behind is for the filesystem to choose.
+    /// Truncates the image to this many bytes: anything beyond can no longer be read and fails with EIO, and is dropped
+    /// from the caches. Which files are affected is up to the filesystem.
     pub fn truncate_image(&self, bytes: u64) {
         must("write the caches", run("sync", [OsStr::new("-f"), self.path().as_os_str()]));
         let image = must("open the image", OpenOptions::new().write(true).open(self.image()));
@@ -195,15 +194,15 @@ impl LoopDisk {
         drop_caches();
     }
 
-    /// Makes the device itself smaller than its filesystem: what is written behind its end fails too, while a cut image
-    /// would just grow again.
+    /// Makes the device itself smaller than its filesystem: writes beyond its end fail too, while a truncated image
+    /// would simply grow again.
     pub fn shrink_device(&self) {
         self.truncate_image(STUB);
         must("shrink the device", run("losetup", [OsStr::new("-c"), self.device().as_os_str()]));
     }
 
-    /// Takes the device away under the mounted filesystem: contents fail with EIO. Directories and properties do too,
-    /// except those that the kernel holds in memory for reasons of its own.
+    /// Takes the device away under the mounted filesystem: reading contents fails with EIO. So do directories and
+    /// metadata, except what the kernel keeps in memory for its own reasons.
     pub fn lose_device(&self) {
         self.truncate_image(STUB);
     }
@@ -215,7 +214,7 @@ impl Tmpfs {
         Self::of_kind("tmpfs", options)
     }
 
-    /// Mounts one that has neither access control lists nor other attributes, and no limit: a ramfs.
+    /// Mounts one with neither access control lists nor other attributes, and without a limit: a ramfs.
     pub fn without_attributes() -> Self {
         Self::of_kind("ramfs", "")
     }
@@ -237,7 +236,7 @@ impl Tmpfs {
     }
 }
 
-/// A second place for a directory.
+/// A second path to a directory.
 #[derive(Debug)]
 pub struct BindMount {
     mounted: Mounted,
@@ -245,13 +244,13 @@ pub struct BindMount {
 }
 
 impl BindMount {
-    /// Shows an existing directory at another path too.
+    /// Makes an existing directory available at another path too.
     pub fn new(original: &Path) -> Self {
         let dir = must("make a temporary directory", tempfile::tempdir());
         Self { mounted: Self::at(original, dir.path()).mounted, dir: Some(dir) }
     }
 
-    /// Shows an existing directory at this path too, over the directory that is there.
+    /// Makes an existing directory available at this path too, over the directory there.
     pub fn at(original: &Path, point: &Path) -> Self {
         Self { mounted: Mounted::new("none", original.as_os_str(), point, "bind"), dir: None }
     }
@@ -262,7 +261,7 @@ impl BindMount {
     }
 }
 
-/// A mount that ends with this value.
+/// A mount that is unmounted on drop.
 #[derive(Debug)]
 struct Mounted {
     point: PathBuf,
@@ -294,18 +293,18 @@ impl Drop for Mounted {
     }
 }
 
-/// A loop device that is detached with this value.
+/// A loop device that is detached on drop.
 #[derive(Debug)]
 struct Attached {
     device: PathBuf,
-    /// The kernel gives the device up by itself, and may give its name to another.
+    /// The kernel releases the device by itself, and may reuse its name.
     is_given_up: Cell<bool>,
 }
 
 impl Attached {
     fn new(image: &Path) -> Self {
         let attach = || run("losetup", [OsStr::new("-f"), OsStr::new("--show"), image.as_os_str()]);
-        // The free device that it found may have been taken by another test meanwhile.
+        // Another test may have taken the free device meanwhile.
         let attached = (0..20).find_map(|attempt| {
             sleep(Duration::from_millis(attempt * 25));
             attach().ok()
@@ -331,7 +330,7 @@ fn kernel_knows(kind: &str) -> bool {
     known.lines().any(|line| line.split_whitespace().last() == Some(kind))
 }
 
-/// Writes to a file of the kernel, which must not be created or cut.
+/// Writes to a kernel file, which must be neither created nor truncated.
 fn write_to(path: &str, text: &str) -> io::Result<()> {
     io::Write::write_all(&mut OpenOptions::new().write(true).open(path)?, text.as_bytes())
 }

@@ -1,4 +1,4 @@
-//! What is known about one fault: what each run of it returned and left, and whether anything was lost.
+//! The evidence on one fault: what each run with it returned and left behind, and whether anything was lost.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -13,46 +13,46 @@ use crate::support::audit::{Options, assert_same, audit};
 use crate::support::sandbox::{Finished, RECORD, STEM, Sandbox};
 use crate::support::tree::{Snapshot, snapshot};
 
-/// The code of a run that was killed.
+/// The code for a killed run.
 pub const KILLED: i32 = -1;
 
-/// What the destination's markers are called when it cannot be looked at.
+/// The markers of a destination that cannot be read.
 const UNREADABLE: &str = "unreadable";
 
-/// How many changes are told.
+/// How many changes are reported.
 const SHOWN: usize = 10;
 
 /// One row of the matrix.
 #[derive(Debug)]
 pub struct Fault {
-    /// The module and the function that make it happen.
+    /// The module and function that cause it.
     pub name: &'static str,
     /// What was done.
     pub what: &'static str,
     /// When in the run.
     pub when: When,
-    /// The codes that are right; more than one where several runs differ, or where it depends on the moment.
+    /// The acceptable codes; more than one if several runs differ, or if it depends on the timing.
     pub codes: &'static [i32],
-    /// The markers that are right at the destination: their suffixes in order, with spaces between.
+    /// The acceptable markers at the destination: their suffixes in order, separated by spaces.
     pub markers: &'static [&'static str],
-    /// What must be as it was.
+    /// What must not change.
     pub unchanged: Unchanged,
-    /// Makes it happen.
+    /// Causes it.
     pub run: fn(&mut Evidence),
 }
 
 /// The moment of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
-    /// It is there when the run starts.
+    /// It exists when the run starts.
     Before,
     /// After the start, before rsync copies.
     BeforeCopying,
     /// While rsync copies.
     Copying,
-    /// When rsync has ended.
+    /// After rsync has ended.
     AfterCopying,
-    /// At any moment, one after the other.
+    /// At every moment, one after the other.
     AnyTime,
 }
 
@@ -68,22 +68,22 @@ impl Display for When {
     }
 }
 
-/// What a run has to leave as it was, besides all that holds for every run.
+/// What a run must leave unchanged, in addition to what holds for every run.
 #[derive(Debug, Clone, Copy)]
 pub enum Unchanged {
     /// The source.
     Source,
-    /// The source. What the destination's filesystem still has of what it held is for its own repair to decide.
+    /// The source. What remains of the destination's contents is up to its filesystem's own repair.
     SourceAlone,
     /// The source, except for what the fault itself changes there.
     SourceBut(&'static [&'static str]),
-    /// The source, and at the destination everything but our own files.
+    /// The source, and at the destination everything except our own files.
     Files,
-    /// Both ends whole.
+    /// All of source and destination.
     Both,
 }
 
-/// Both ends, and whatever else must not change, before a run.
+/// Source and destination, and anything else that must not change, before a run.
 #[derive(Debug)]
 struct Before {
     source: (PathBuf, Snapshot),
@@ -92,11 +92,11 @@ struct Before {
     has_ended: bool,
 }
 
-/// What the runs of one fault have shown so far.
+/// The results of one fault's runs so far.
 #[derive(Debug)]
 pub struct Evidence {
     fault: &'static Fault,
-    /// In what a complete clone may differ: on a disk of whole seconds in the nanoseconds.
+    /// Differences allowed in a complete clone: nanoseconds, on a disk that stores whole seconds.
     pub options: Options,
     before: Option<Before>,
     codes: BTreeSet<i32>,
@@ -106,7 +106,7 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// Of a fault that has not happened yet.
+    /// For a fault that has not happened yet.
     pub fn of(fault: &'static Fault) -> Self {
         Self {
             fault,
@@ -119,12 +119,12 @@ impl Evidence {
         }
     }
 
-    /// Remembers both ends as they are before the run that meets the fault.
+    /// Records source and destination before the run with the fault.
     pub fn watch(&mut self, sandbox: &Sandbox) {
         self.watch_at(&sandbox.source, &sandbox.destination);
     }
 
-    /// The same, where the ends can be looked at in spite of the fault.
+    /// The same, if they can be read in spite of the fault.
     #[track_caller]
     pub fn watch_at(&mut self, source: &Path, destination: &Path) {
         assert!(self.before.is_none(), "the run before has not been judged");
@@ -137,25 +137,25 @@ impl Evidence {
         });
     }
 
-    /// Remembers a directory that has nothing to do with the run.
+    /// Records a directory that is unrelated to the run.
     pub fn watch_bystander(&mut self, dir: &Path) {
         let before = self.before.as_mut().expect("nothing is watched");
         before.bystanders.push((dir.into(), snapshot(dir)));
     }
 
-    /// Forgets what is watched: the fault did not happen.
+    /// Discards what was recorded: the fault did not happen.
     pub fn forget(&mut self) {
         self.before = None;
     }
 
-    /// Compares what a run returned and left with what it should have, and both ends with what they were.
+    /// Compares what a run returned and left with what is expected, and both ends with their earlier state.
     #[track_caller]
     pub fn verify(&mut self, sandbox: &Sandbox, run: &Finished) {
         self.verify_end(sandbox, run);
         self.verify_loss(sandbox);
     }
 
-    /// Only what the run returned, and its markers; the ends follow when they can be looked at again.
+    /// Checks only the run's code and markers; the rest follows when both ends can be read again.
     #[track_caller]
     pub fn verify_end(&mut self, sandbox: &Sandbox, run: &Finished) {
         if run.code != KILLED {
@@ -179,7 +179,7 @@ impl Evidence {
         self.before.as_mut().expect("nothing is watched").has_ended = true;
     }
 
-    /// Compares both ends with what they were.
+    /// Compares source and destination with their earlier state.
     #[track_caller]
     pub fn verify_loss(&mut self, sandbox: &Sandbox) {
         let before = self.before.take().expect("nothing is watched");
@@ -208,7 +208,7 @@ impl Evidence {
         };
         let mut changes = without(&before.source.1).changes(&without(after));
         if !but.is_empty() {
-            // Whatever is made or removed in it changes the time of the root.
+            // Creating or removing anything in the root changes its time.
             forget_time_of_root(&mut changes);
         }
         self.lose("the source", changes);
@@ -233,7 +233,7 @@ impl Evidence {
         self.lose("the destination", changes);
     }
 
-    /// What both ends had the destination still has, and none of its files is anything but a whole version.
+    /// The destination still has what both ends had, and each of its files is a complete version.
     fn compare_copies(&mut self, before: &Before, source: &Snapshot, after: Option<&Snapshot>) {
         let Some(after) = after.filter(|_| !matches!(self.fault.unchanged, Unchanged::SourceAlone)) else {
             return;
@@ -259,12 +259,12 @@ impl Evidence {
         self.lose("the destination", torn);
     }
 
-    /// Says whether the fault itself changes this path of the source.
+    /// Whether the fault itself changes this path of the source.
     fn is_of_the_fault(&self, path: &Path) -> bool {
         matches!(self.fault.unchanged, Unchanged::SourceBut(paths) if paths.iter().any(|of| path.starts_with(of)))
     }
 
-    /// A destination that says it is complete is exact, or was not touched by this run; else whoever trusts it loses.
+    /// A destination that claims to be complete must be exact or untouched by this run, or its users lose data.
     fn compare_completion(&mut self, sandbox: &Sandbox, before: &Before, after: Option<&Snapshot>) {
         let then = before.destination.1.as_ref();
         let is_unchanged = then.zip(after).is_some_and(|(then, after)| is_untouched(then, after));
@@ -277,18 +277,18 @@ impl Evidence {
         self.lose("it says that it is complete", differences.iter().map(ToString::to_string).collect());
     }
 
-    /// Makes the clone that is right now that the fault is repaired, and asserts that it is exact.
+    /// Makes the clone that is due after the fault is repaired, and asserts that it is exact.
     #[track_caller]
     pub fn repair(&mut self, sandbox: &Sandbox) {
         self.mend_with(sandbox, &[]);
     }
 
-    /// The same with more options.
+    /// The same with additional options.
     #[track_caller]
     pub fn mend_with(&mut self, sandbox: &Sandbox, more: &[&str]) {
         let deadline = Instant::now() + Duration::from_secs(10);
         let mut run = sandbox.clone(more);
-        // An rsync that is left behind holds the lock until it has ended too.
+        // An abandoned rsync holds the lock until it has ended too.
         while run.code == 80 && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(50));
             run = sandbox.clone(more);
@@ -304,13 +304,13 @@ impl Evidence {
         self.losses.extend(changes.into_iter().map(|change| format!("{what}: {change}")));
     }
 
-    /// Asserts that everything that was watched has been checked, and that something was.
+    /// Asserts that everything recorded was checked, and that something was recorded.
     pub fn assert_finished(&self) {
         assert!(self.before.is_none(), "a run has not been judged");
         assert!(self.compared > 0, "no run has been judged");
     }
 
-    /// The codes that were really returned.
+    /// The codes that were actually returned.
     pub fn codes(&self) -> String {
         let name = |code: &i32| if *code == KILLED { "killed".to_owned() } else { code.to_string() };
         if self.codes.len() > 4 {
@@ -334,8 +334,8 @@ impl Evidence {
     }
 }
 
-/// The markers at the destination, a temporary one without the random end of its name. The record is left out, as a run
-/// that cannot leave one is none the worse for it.
+/// The markers at the destination; a temporary one without its random suffix. The record is omitted, as a run that
+/// cannot write one is not at fault.
 fn markers(sandbox: &Sandbox) -> String {
     let names = fs::read_dir(&sandbox.destination).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let Ok(names) = names else { return UNREADABLE.to_owned() };
@@ -356,7 +356,7 @@ fn without_markers(snapshot: &Snapshot) -> Snapshot {
     markers.iter().fold(snapshot.clone(), |snapshot, marker| snapshot.without(marker))
 }
 
-/// Whether nothing has changed but what a probe leaves that was cut off: its directory, and what that does to the root.
+/// Whether nothing has changed except what an interrupted probe leaves: its directory, and its effect on the root.
 pub fn is_untouched(then: &Snapshot, now: &Snapshot) -> bool {
     let stem = format!("{STEM}probe");
     let is_probe = |path: &&Path| path.as_os_str().as_bytes().starts_with(stem.as_bytes());

@@ -1,8 +1,9 @@
-//! Runs the product on a host that a test has made: the directory named by `COUNTERPART_FAKE_HOST`.
+//! Runs the product on a host made by a test: the directory named by `COUNTERPART_FAKE_HOST`.
 //!
-//! That directory holds `system` ("macos" or "linux"), `tools/` with the system's tools, `rsync/` as the one directory that is
-//! searched before `PATH`, may hold `users`, `dumper-silence`, `name` (the machine's) and the directories where disks are mounted (`mnt/`, `Volumes/`),
-//! and gets `log/`, `lock/`, `state/` and `jobs/`; `system-state/` is what root remembers. The shipped binary reads no such variable.
+//! That directory contains `system` ("macos" or "linux"), `tools/` with the system's tools, and `rsync/`, the only
+//! directory searched before `PATH`; it may contain `users`, `dumper-silence`, `name` (the machine's) and the
+//! directories where disks are mounted (`mnt/`, `Volumes/`); and it receives `log/`, `lock/`, `state/` and `jobs/`.
+//! `system-state/` is root's state. The shipped binary reads no such variable.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -66,19 +67,19 @@ fn fake_host() -> anyhow::Result<Host> {
         job_credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
         dumper_silence: seconds(&root.join("dumper-silence")).unwrap_or(host::DUMPER_SILENCE),
         effective_uid: nix::unistd::geteuid().as_raw(),
-        // A Mac's root has them all; what is run here is Linux's rsync in any case.
+        // A Mac's root has all privileges; in any case it is Linux's rsync that runs here.
         rights: Rights::native(System::Linux, nix::unistd::geteuid().as_raw()),
         name: std::fs::read_to_string(root.join("name")).unwrap_or_else(|_| "testhost".to_owned()),
         users: users(&root.join("users")),
     })
 }
 
-/// A time that a test has made shorter.
+/// A timeout shortened by a test.
 fn seconds(file: &Path) -> Option<Duration> {
     std::fs::read_to_string(file).ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
-/// Reads `NAME UID GID` a line; no file, no users.
+/// Parses `NAME UID GID` lines; without the file there are no users.
 fn users(table: &Path) -> BTreeMap<String, (u32, u32)> {
     let text = std::fs::read_to_string(table).unwrap_or_default();
     let user = |line: &str| {

@@ -1,12 +1,12 @@
-//! An rsync that does what a test says.
+//! An rsync scripted by a test.
 
 use std::fs;
 use std::path::PathBuf;
 
 use crate::support::sandbox::Sandbox;
 
-/// Answers what is asked before a clone: the version, the options, and a dry run that would change nothing.
-/// The shell function `statistics` prints a whole block, and `source` is the source with a slash.
+/// Answers the queries before a clone: the version, the options, and a dry run without changes. The shell function
+/// `statistics` prints complete statistics, and `source` is the source with a trailing slash.
 const PREAMBLE: &str = r#"
 case " $* " in
     *' --version '*) echo 'rsync  version 3.5.0  protocol version 32'; exit 0 ;;
@@ -36,7 +36,7 @@ END
 }
 "#;
 
-/// A sandbox whose rsync runs this shell text in place of a clone, and whose source is not empty.
+/// A sandbox whose rsync runs this shell code instead of a clone, and whose source is not empty.
 pub fn sandbox(body: &str) -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.write("file", "content");
@@ -49,21 +49,20 @@ pub fn rsync(sandbox: &Sandbox, body: &str) -> PathBuf {
     sandbox.rsync(&format!("{PREAMBLE}{body}"))
 }
 
-/// A fake rsync that writes its arguments down, each ended by a zero, and succeeds; what it was given is returned by
-/// [`recorded`].
+/// A fake rsync that records its arguments, NUL-terminated, and succeeds; [`recorded`] returns them.
 pub fn recorder(sandbox: &Sandbox) -> PathBuf {
     let file = sandbox.path().join("arguments").display().to_string();
     let input = sandbox.path().join("input").display().to_string();
     rsync(sandbox, &format!("printf '%s\\0' \"$@\" >'{file}'; cat >'{input}'; statistics"))
 }
 
-/// What the recorder was given.
+/// The arguments of the recorder.
 pub fn recorded(sandbox: &Sandbox) -> Vec<String> {
     let text = fs::read_to_string(sandbox.path().join("arguments")).unwrap();
     text.split_terminator('\0').map(str::to_owned).collect()
 }
 
-/// What the recorder read on its standard input.
+/// The standard input of the recorder.
 pub fn recorded_input(sandbox: &Sandbox) -> String {
     fs::read_to_string(sandbox.path().join("input")).unwrap()
 }

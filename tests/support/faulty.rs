@@ -1,4 +1,4 @@
-//! A filesystem whose faults are told while it is mounted, by way of FUSE and Python's fusepy.
+//! A filesystem whose faults can be set while it is mounted, through FUSE and Python's fusepy.
 #![allow(dead_code, reason = "each test crate uses a part")]
 
 use std::ffi::OsStr;
@@ -11,10 +11,10 @@ use crate::support::disk::OwnerlessFuse;
 
 const SERVER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/faulty.py");
 
-/// A mounted filesystem without faults so far.
+/// A mounted filesystem, initially without faults.
 #[derive(Debug)]
 pub struct FaultyFuse {
-    // Nothing may hang any more when the filesystem is unmounted, so `drop` clears the faults before this goes.
+    // Nothing may hang when the filesystem is unmounted, so `drop` clears the faults before this field is dropped.
     fuse: OwnerlessFuse,
     dir: TempDir,
 }
@@ -32,12 +32,12 @@ impl FaultyFuse {
         self.fuse.path()
     }
 
-    /// The directory that holds its contents, without any fault.
+    /// The directory with its contents, free of faults.
     pub fn backing(&self) -> PathBuf {
         self.fuse.backing()
     }
 
-    /// Whether somebody waits, or has waited, for a directory's list of names.
+    /// Whether a process is or was waiting for a directory listing.
     pub fn is_hanging(&self) -> bool {
         self.dir.path().join("control.hangs").exists()
     }

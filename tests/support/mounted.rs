@@ -1,4 +1,4 @@
-//! A mount at a chosen place, for as long as the value lives.
+//! A mount at a given path, for the lifetime of the value.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -10,13 +10,13 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 pub struct Mounted(PathBuf);
 
 impl Mounted {
-    /// Shows a directory at a second place.
+    /// Bind-mounts a directory at a second path.
     pub fn bind(dir: &Path, at: &Path) -> Self {
         mount(Some(dir), at, None::<&OsStr>, MsFlags::MS_BIND, None::<&OsStr>).unwrap();
         Self(at.to_owned())
     }
 
-    /// The same, through which nothing can be written.
+    /// The same, read-only.
     pub fn bind_read_only(dir: &Path, at: &Path) -> Self {
         let mounted = Self::bind(dir, at);
         let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
@@ -24,7 +24,7 @@ impl Mounted {
         mounted
     }
 
-    /// An empty filesystem in memory.
+    /// An empty in-memory filesystem.
     pub fn tmpfs(at: &Path) -> Self {
         mount(Some("tmpfs"), at, Some("tmpfs"), MsFlags::empty(), Some("size=16m")).unwrap();
         Self(at.to_owned())

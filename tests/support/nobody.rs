@@ -8,10 +8,10 @@ use std::process::{Command, Stdio};
 
 use crate::support::sandbox::{FAKE_HOST, Finished, Sandbox};
 
-/// The user's and the group's number.
+/// The user and group ID.
 pub const NOBODY: u32 = 65534;
 
-/// Makes the user the owner of a directory and of all that it holds.
+/// Makes the user the owner of a directory and everything in it.
 pub fn give(path: &Path) {
     lchown(path, Some(NOBODY), Some(NOBODY)).unwrap();
     if fs::symlink_metadata(path).unwrap().is_dir() {
@@ -21,10 +21,10 @@ pub fn give(path: &Path) {
     }
 }
 
-/// Runs the product with these arguments as that user. The fake host becomes the user's own.
+/// Runs the product with these arguments as that user, who becomes the owner of the fake host.
 pub fn run(sandbox: &Sandbox, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Finished {
     give(&sandbox.host());
-    // The build's directory may be one that this user cannot enter.
+    // This user may be unable to enter the build directory.
     let program = sandbox.path().join("counterpart");
     if !program.exists() && fs::hard_link(FAKE_HOST, &program).is_err() {
         assert!(
@@ -41,7 +41,7 @@ pub fn run(sandbox: &Sandbox, arguments: impl IntoIterator<Item = impl AsRef<OsS
     Finished::from(command.output().unwrap())
 }
 
-/// Clones as that user, with `--allow-non-root` and more options.
+/// Clones as that user, with `--allow-non-root` and additional options.
 pub fn clone(sandbox: &Sandbox, more: &[&str]) -> Finished {
     run(sandbox, sandbox.arguments(["--allow-non-root"].iter().chain(more)))
 }

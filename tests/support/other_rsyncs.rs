@@ -1,4 +1,4 @@
-//! The real rsyncs of other versions that `tests/other-rsyncs.sh` has fetched. Needs the sandbox beside it.
+//! Real rsyncs of other versions, as fetched by `tests/other-rsyncs.sh`. Needs the sandbox beside it.
 #![allow(dead_code, reason = "each test crate uses a part")]
 
 use std::fs;
@@ -38,7 +38,7 @@ pub fn with_each(test: impl Fn(&mut Sandbox, &str)) {
     for (version, rsync) in fetched() {
         eprintln!("rsync {version}");
         let mut sandbox = Sandbox::new();
-        // By its own path: some of them find their libraries from there.
+        // By its own path: some find their libraries relative to it.
         write_script(&sandbox.host().join("rsync/rsync"), &format!("exec '{}' \"$@\"", rsync.display()));
         test(&mut sandbox, &version);
     }

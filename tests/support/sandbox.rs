@@ -1,4 +1,4 @@
-//! A machine of one's own for each test: a fake host, a source and a destination in a temporary directory.
+//! A separate machine for each test: a fake host, a source and a destination in a temporary directory.
 #![allow(dead_code, reason = "each test crate uses a part")]
 
 use std::ffi::{OsStr, OsString};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// The prefix of our files at a destination's root, by default.
+/// The default prefix of our files at a destination's root.
 pub const STEM: &str = ".me.jedda.counterpart.";
 
 /// The suffix of the record of the last run.
@@ -22,7 +22,7 @@ pub const FAKE_HOST: &str = env!("CARGO_BIN_EXE_counterpart-fake-host");
 /// The product itself.
 pub const PRODUCT: &str = env!("CARGO_BIN_EXE_counterpart");
 
-/// A temporary directory with all that a run needs.
+/// A temporary directory with everything a run needs.
 #[derive(Debug)]
 pub struct Sandbox {
     dir: TempDir,
@@ -38,7 +38,7 @@ impl Sandbox {
         Self::on("linux")
     }
 
-    /// The same where only root can have arranged any directory above it, as servers are looked for.
+    /// The same in a place that only root can have arranged, as the search for servers requires.
     pub fn of_servers() -> Self {
         Self::made("linux", Path::new("/var/lib"))
     }
@@ -78,19 +78,19 @@ impl Sandbox {
         self.path().join("host")
     }
 
-    /// Makes an executable POSIX sh script.
+    /// Creates an executable POSIX sh script.
     pub fn script(&self, name: &str, body: &str) -> PathBuf {
         let path = self.path().join(name);
         write_script(&path, body);
         path
     }
 
-    /// Makes a fake tool of the system.
+    /// Creates a fake system tool.
     pub fn tool(&self, name: &str, body: &str) {
         write_script(&self.host().join("tools").join(name), body);
     }
 
-    /// Makes a fake rsync, which is found before the real one.
+    /// Creates a fake rsync, which is found before the real one.
     pub fn rsync(&self, body: &str) -> PathBuf {
         let path = self.host().join("rsync/rsync");
         write_script(&path, body);
@@ -109,7 +109,7 @@ impl Sandbox {
 
     /// The product with these arguments, on the fake host.
     pub fn command(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
-        // Whoever runs the tests may have had a signal ignored, as nohup and a shell's `&` do; env becomes the product.
+        // The test runner may have a signal ignored, as nohup and a shell's `&` do; env becomes the product.
         let mut command = Command::new("/usr/bin/env");
         command.arg("--default-signal").arg(FAKE_HOST).args(arguments);
         command.env("COUNTERPART_FAKE_HOST", self.host()).stdin(Stdio::null());
@@ -125,7 +125,7 @@ impl Sandbox {
         arguments
     }
 
-    /// Clones source to destination, with more options, and waits for the end.
+    /// Clones source to destination, with additional options, and waits for the end.
     pub fn clone(&self, more: &[&str]) -> Finished {
         self.run(self.arguments(more))
     }
@@ -135,13 +135,13 @@ impl Sandbox {
         Finished::from(self.command(arguments).output().unwrap())
     }
 
-    /// Starts a clone and does not wait.
+    /// Starts a clone without waiting.
     pub fn start(&self, more: &[&str]) -> Child {
         let arguments = self.arguments(more);
         self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
-    /// The path of a marker at the destination, `completed` for one.
+    /// The path of a marker at the destination, for example `completed`.
     pub fn marker(&self, suffix: &str) -> PathBuf {
         self.destination.join(format!("{STEM}{suffix}"))
     }
@@ -151,7 +151,7 @@ impl Sandbox {
         fs::read_to_string(self.marker(suffix)).unwrap()
     }
 
-    /// Which markers are at the destination: their suffixes, in order. Leftover temporaries would show here too.
+    /// The suffixes of the markers at the destination, sorted. Leftover temporary files would show here too.
     pub fn markers(&self) -> Vec<String> {
         marks_of(&self.destination)
     }
@@ -162,7 +162,7 @@ impl Sandbox {
         Some(serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}")))
     }
 
-    /// The paths of the logs so far, in order.
+    /// The paths of all logs, sorted.
     pub fn logs(&self) -> Vec<PathBuf> {
         let Ok(entries) = fs::read_dir(self.host().join("log")) else { return Vec::new() };
         let mut logs: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
@@ -170,7 +170,7 @@ impl Sandbox {
         logs
     }
 
-    /// The names at the destination's root without our markers, in order.
+    /// The names at the destination's root without our markers, sorted.
     pub fn names(&self) -> Vec<OsString> {
         names_of(&self.destination)
             .into_iter()
@@ -179,8 +179,8 @@ impl Sandbox {
     }
 }
 
-/// The suffixes of the markers in a directory, in order. The record is left out: nearly every run leaves one, and
-/// `reports` looks after it.
+/// The suffixes of the markers in a directory, sorted. The record is omitted: nearly every run leaves one, and
+/// `reports` tests it.
 pub fn marks_of(dir: &Path) -> Vec<String> {
     let names = names_of(dir);
     let suffixes =
@@ -188,7 +188,7 @@ pub fn marks_of(dir: &Path) -> Vec<String> {
     suffixes.filter(|suffix| suffix != RECORD).collect()
 }
 
-/// All names in a directory, in order.
+/// All names in a directory, sorted.
 pub fn names_of(dir: &Path) -> Vec<OsString> {
     let mut names: Vec<OsString> =
         fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -202,9 +202,9 @@ fn write_below(dir: &Path, name: &Path, content: &str) {
     fs::write(path, content).unwrap();
 }
 
-/// Makes an executable POSIX sh script at a path.
+/// Creates an executable POSIX sh script at a path.
 pub fn write_script(path: &Path, body: &str) {
-    // Renamed into place: a text that is still open for writing somewhere cannot be executed.
+    // Renamed into place: a file that is still open for writing somewhere cannot be executed.
     let temporary = path.with_extension("new");
     fs::write(&temporary, format!("#!/bin/sh\n{body}\n")).unwrap();
     fs::set_permissions(&temporary, fs::Permissions::from_mode(0o755)).unwrap();
@@ -233,7 +233,7 @@ impl From<Output> for Finished {
 }
 
 impl Finished {
-    /// Asserts the exit code, and that the last line tells it.
+    /// Asserts the exit code, and that the last line reports it.
     #[track_caller]
     pub fn assert_code(&self, code: i32) -> &Self {
         assert_eq!(self.code, code, "{self}");
@@ -242,21 +242,21 @@ impl Finished {
         self
     }
 
-    /// Asserts that standard output, which is the log, holds a text.
+    /// Asserts that standard output, which is the log, contains a text.
     #[track_caller]
     pub fn assert_log(&self, text: &str) -> &Self {
         assert!(self.out.contains(text), "{text:?} is not in the log: {self}");
         self
     }
 
-    /// Asserts that standard output does not hold a text.
+    /// Asserts that standard output does not contain a text.
     #[track_caller]
     pub fn assert_no_log(&self, text: &str) -> &Self {
         assert!(!self.out.contains(text), "{text:?} is in the log: {self}");
         self
     }
 
-    /// Asserts that the log has no warning, but for what this machine's rsync is itself warned of.
+    /// Asserts that the log has no warning, except those about this machine's rsync itself.
     #[track_caller]
     pub fn assert_no_warning(&self) -> &Self {
         let of_rsync =
@@ -277,7 +277,7 @@ impl Finished {
         self
     }
 
-    /// The log's messages, without time and process number.
+    /// The log's messages, without time and process ID.
     pub fn messages(&self) -> Vec<&str> {
         self.out.lines().map(|line| line.split_once("]: ").map_or(line, |(_, message)| message)).collect()
     }
@@ -289,7 +289,7 @@ impl std::fmt::Display for Finished {
     }
 }
 
-/// Waits until something holds, for two minutes at most, as the machine may be busy; says whether it did.
+/// Waits until something holds, for up to two minutes, as the machine may be busy; returns whether it did.
 pub fn wait_until(mut holds: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + Duration::from_secs(120);
     while Instant::now() < deadline {

@@ -1,4 +1,4 @@
-//! What the tests of faults have in common: slow transfers, the processes behind a run, and what must be left.
+//! Helpers for the tests of faults: slow transfers, the processes of a run, and what must remain.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -17,31 +17,31 @@ use crate::support::tree::{many_files, noise};
 /// The real rsync.
 pub const RSYNC: &str = "/usr/bin/rsync";
 
-/// Puts so many files of 256 KiB into the source.
+/// Puts `count` files of 256 KiB into the source.
 pub fn quarter_megabytes(sandbox: &Sandbox, count: u64) {
     for number in 0..count {
         fs::write(sandbox.source.join(format!("{number:03}")), noise(number + 1, 256 * 1024)).unwrap();
     }
 }
 
-/// Lets the transfer itself, and nothing else that rsync does, take so many KiB a second.
+/// Limits the transfer itself, and nothing else that rsync does, to this many KiB per second.
 pub fn slow_down(sandbox: &Sandbox, kib_per_second: u32) {
     on_transfer(sandbox, &format!("exec {RSYNC} --bwlimit={kib_per_second} \"$@\""));
 }
 
-/// Runs `body` in place of the transfer; whatever else rsync is asked for the real one does.
+/// Runs `body` instead of the transfer; everything else is done by the real rsync.
 pub fn on_transfer(sandbox: &Sandbox, body: &str) {
     sandbox.rsync(&format!("case \" $* \" in *' --stats '*) {body} ;; esac\nexec {RSYNC} \"$@\""));
 }
 
-/// A command for a body of [`on_transfer`] that does something where everybody else is: rsync itself sees no disk but its
-/// own ends.
+/// A command for the body of [`on_transfer`] that runs in the machine's mount namespace: rsync itself sees no disks
+/// other than source and destination.
 pub fn beside(sandbox: &Sandbox, body: &str) -> String {
     let script = sandbox.script("beside", body);
     format!("nsenter -t $PPID -m '{}'", text(&script))
 }
 
-/// Waits until files have begun to arrive at the destination.
+/// Waits until files begin to arrive at the destination.
 pub fn wait_for_files(sandbox: &Sandbox) {
     let has_some = || sandbox.names().iter().any(|name| name != "lost+found");
     assert!(wait_until(has_some), "nothing arrives at the destination");
@@ -67,7 +67,7 @@ impl Running {
         kill(self.id(), signal).unwrap();
     }
 
-    /// Its process number.
+    /// Its process ID.
     pub fn id(&self) -> Pid {
         Pid::from_raw(i32::try_from(self.0.as_ref().unwrap().id()).unwrap())
     }
@@ -77,7 +77,7 @@ impl Running {
         self.0.as_mut().unwrap().try_wait().unwrap().is_some()
     }
 
-    /// Waits for its end, for a minute at most.
+    /// Waits for its end, for up to a minute.
     pub fn finish(mut self) -> Finished {
         let child = self.0.take().unwrap();
         let id = Pid::from_raw(i32::try_from(child.id()).unwrap());
@@ -103,7 +103,7 @@ impl Drop for Running {
     }
 }
 
-/// The numbers of the processes that have this as one of their arguments, a slash at its end or not.
+/// The process IDs with this as an argument, with or without a trailing slash.
 pub fn processes_with(argument: &Path) -> Vec<Pid> {
     let wanted = argument.as_os_str().as_bytes();
     let numbers = fs::read_dir("/proc").unwrap().filter_map(|entry| {
@@ -120,9 +120,9 @@ pub fn in_view(sandbox: &Sandbox) -> PathBuf {
     sandbox.host().join("lock/destination")
 }
 
-/// The numbers of the rsync processes of a run, the one that it has started first.
+/// The process IDs of a run's rsyncs, the one it started first.
 pub fn rsyncs(sandbox: &Sandbox) -> Vec<Pid> {
-    // Most are given the destination by its path in the view.
+    // Most are given the destination's path in the view.
     let mut found = processes_with(&in_view(sandbox));
     found.extend(processes_with(&sandbox.destination));
     found
@@ -131,7 +131,7 @@ pub fn rsyncs(sandbox: &Sandbox) -> Vec<Pid> {
     found
 }
 
-/// Lets something happen while the rsyncs of a run stand still, however long it takes.
+/// Does something while the rsyncs of a run are stopped, however long it takes.
 pub fn meanwhile(sandbox: &Sandbox, happening: impl FnOnce()) {
     let stopped = rsyncs(sandbox);
     for id in &stopped {
@@ -143,13 +143,13 @@ pub fn meanwhile(sandbox: &Sandbox, happening: impl FnOnce()) {
     }
 }
 
-/// Asserts that no rsync of this sandbox is left, or only for a moment.
+/// Asserts that no rsync of this sandbox remains, allowing a moment for it to end.
 #[track_caller]
 pub fn assert_no_rsync(sandbox: &Sandbox) {
     assert!(wait_until(|| rsyncs(sandbox).is_empty()), "rsync is still running: {:?}", rsyncs(sandbox));
 }
 
-/// Asserts that the destination has nothing that the source has not, rsync's temporary files for one.
+/// Asserts that the destination has nothing that the source lacks, such as rsync's temporary files.
 #[track_caller]
 pub fn assert_nothing_extra(sandbox: &Sandbox) {
     let extra: Vec<_> = audit(&sandbox.source, &sandbox.destination, &Options::default())
@@ -166,7 +166,7 @@ pub fn assert_clone(sandbox: &Sandbox) {
     assert_same(&sandbox.source, &sandbox.destination, &Options::default());
 }
 
-/// Asserts a failure in every place where it shows: the code, the whole of standard error, the log, the markers.
+/// Asserts a failure everywhere it shows: the code, all of standard error, the log, the markers.
 #[track_caller]
 pub fn assert_failure(sandbox: &Sandbox, run: &Finished, code: i32, sentence: &str, markers: &[&str]) {
     run.assert_code(code).assert_err(&format!("counterpart: {sentence}\n"));
@@ -177,17 +177,17 @@ pub fn assert_failure(sandbox: &Sandbox, run: &Finished, code: i32, sentence: &s
     }
 }
 
-/// The sentence on standard error.
+/// The message on standard error.
 pub fn sentence(run: &Finished) -> &str {
     run.err.strip_prefix("counterpart: ").and_then(|text| text.strip_suffix('\n')).unwrap_or(&run.err)
 }
 
-/// A source of some thousand small files.
+/// A source of several thousand small files.
 pub fn thousands(sandbox: &Sandbox, count: usize) {
     many_files(&sandbox.source, count, 300);
 }
 
-/// Runs a tool for at most a minute, to its success.
+/// Runs a tool that must succeed within a minute.
 #[track_caller]
 pub fn tool(name: &str, arguments: &[&OsStr]) -> String {
     let output =

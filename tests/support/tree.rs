@@ -1,4 +1,4 @@
-//! Builds, photographs and removes trees. Needs the audit beside it, for its way of walking.
+//! Builds, snapshots and removes trees. Needs the audit beside it for walking them.
 #![allow(dead_code, unused_imports, reason = "each test crate uses a part")]
 
 #[path = "tree/hostile.rs"]
@@ -21,13 +21,13 @@ use super::audit::dir::{Dir, Kind, push_name, to_path, visit_from_leaves};
 pub use hostile::{acl, capability, hostile_tree, hostile_tree_reserving};
 pub use snapshot::{Snapshot, assert_unchanged, snapshot, snapshot_with_ctime};
 
-/// The longest path that the system takes in one piece, without the zero at its end.
+/// The longest path that the system accepts in one call, without the terminating NUL.
 pub const LONGEST_PATH: usize = 4095;
 
 /// How many files `many_files` puts into one directory.
 const FILES_PER_DIR: usize = 500;
 
-/// Creates `count` small files of the same size and of different contents, some hundreds to a directory.
+/// Creates `count` small files of the same size with different contents, some hundreds per directory.
 pub fn many_files(root: &Path, count: usize, bytes_each: usize) {
     let mut contents = noise(1, bytes_each);
     let mut dir = root.to_path_buf();
@@ -44,20 +44,20 @@ pub fn many_files(root: &Path, count: usize, bytes_each: usize) {
     }
 }
 
-/// How many files the directories of a root hold by now, of those that [`many_files`] makes.
+/// How many of the files made by [`many_files`] the directories of a root contain so far.
 pub fn many_of(root: &Path) -> usize {
     let names = |dir: &Path| fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
     names(root).filter(|dir| dir.is_dir()).map(|dir| names(&dir).count()).sum()
 }
 
-/// Makes one file whose relative path is longer than any system call takes, and returns that path.
+/// Creates one file whose relative path is longer than any system call accepts, and returns that path.
 pub fn over_long_path(root: &Path) -> PathBuf {
     let path = deep_file(root, "over-long", 5000);
     assert!(path.as_os_str().len() > LONGEST_PATH + 1);
     path
 }
 
-/// Makes one file in a chain of directories with long names, its relative path of exactly so many bytes.
+/// Creates one file in a chain of directories with long names, with a relative path of exactly `length` bytes.
 pub fn deep_file(root: &Path, first: &str, length: usize) -> PathBuf {
     let mut path = Vec::new();
     let mut dir = must(Dir::open(root), root);
@@ -77,7 +77,7 @@ pub fn deep_file(root: &Path, first: &str, length: usize) -> PathBuf {
     }
 }
 
-/// Removes a tree however long its paths are, the root included; stops at the border of the filesystem.
+/// Removes a tree and its root, however long its paths are; does not cross into other filesystems.
 pub fn remove_tree(root: &Path) {
     let device = must(fs::symlink_metadata(root), root).dev();
     visit_from_leaves(root, false, |dir, name, path, entry| {
@@ -92,15 +92,14 @@ pub fn remove_tree(root: &Path) {
     });
 }
 
-/// Sets the time of the last change of an entry, never through a symbolic link.
+/// Sets the modification time of an entry, never through a symbolic link.
 pub fn set_mtime(path: &Path, seconds: i64, nanoseconds: i64) {
     let mtime = TimeSpec::new(seconds, nanoseconds);
     let flags = UtimensatFlags::NoFollowSymlink;
     must(utimensat(AT_FDCWD, path, &TimeSpec::UTIME_OMIT, &mtime, flags), path);
 }
 
-/// Changes the contents of a file so that its size and the second of its mtime stay as they were: a change that only
-/// the nanoseconds give away.
+/// Changes a file's contents but keeps its size and the seconds of its mtime: only the nanoseconds reveal the change.
 pub fn edit_in_the_same_second(file: &Path) {
     let before = must(fs::metadata(file), file);
     let mut contents = must(fs::read(file), file);
@@ -111,7 +110,7 @@ pub fn edit_in_the_same_second(file: &Path) {
     set_mtime(file, before.mtime(), (before.mtime_nsec() + 1_000) % 1_000_000_000);
 }
 
-/// Bytes that look random and are the same for the same seed.
+/// Bytes that look random but are reproducible from the seed.
 pub fn noise(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut bytes = Vec::with_capacity(length + 8);

@@ -1,4 +1,4 @@
-//! Attributes that rsync hides unless it is told twice: what a backup with `--fake-super` has stored.
+//! Attributes that rsync skips unless the option is given twice: those stored by a backup with `--fake-super`.
 
 use std::ffi::OsStr;
 use std::fs;

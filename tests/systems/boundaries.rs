@@ -1,4 +1,4 @@
-//! What stays at the destination because it is another filesystem is named, whatever the version of rsync says of it.
+//! Whatever stays at the destination as another filesystem is reported, whatever the rsync version says.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Descriptors that whoever started Counterpart has left open.
+//! Descriptors that Counterpart inherits from its caller.
 
 use std::fs;
 use std::process::{Command, Stdio};

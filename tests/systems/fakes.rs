@@ -1,4 +1,4 @@
-//! Fake tools that record how they are started, play back what the real ones print, and refuse what those refuse.
+//! Fake tools that record how they are started, replay the output of the real ones, and refuse what those refuse.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What the destination's filesystem cannot hold, though it has room: 89, and no word of a full disk.
+//! What the destination's filesystem cannot store despite free space: 89, without mentioning a full disk.
 
 use std::ffi::OsStr;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Macs of every age, by fake tools.
+//! Macs of every age, with fake tools.
 
 use std::ffi::OsStr;
 use std::fs;

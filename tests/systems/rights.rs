@@ -1,4 +1,4 @@
-//! Root that may not do everything: in a service with bounded capabilities, and in a container.
+//! A root with limited privileges: in a service with bounded capabilities, and in a container.
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, lchown};

@@ -1,4 +1,4 @@
-//! Which rsync is used, and what is said where none will do.
+//! Which rsync is used, and what is reported if none is suitable.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;

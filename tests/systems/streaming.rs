@@ -1,5 +1,5 @@
-//! However much rsync prints: memory and the log stay small, each line reaches the log as it comes, and nothing drives a
-//! terminal.
+//! However much rsync prints, memory and the log stay small, each line is logged as it arrives, and nothing can control
+//! a terminal.
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};

@@ -1,4 +1,4 @@
-//! Every rsync that is promised to do: real ones, and for what cannot be had the captured output of real ones.
+//! Every supported rsync: real ones, and the captured output of those that are not available.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;

@@ -1,4 +1,4 @@
-//! Subvolumes of btrfs: rsync enters none of them, and deletes nothing in them.
+//! btrfs subvolumes: rsync enters none of them, and deletes nothing in them.
 
 use std::fs;
 use std::path::Path;

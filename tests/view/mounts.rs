@@ -1,4 +1,4 @@
-//! What is mounted inside the source or the destination.
+//! Filesystems mounted inside the source or the destination.
 
 use std::fs::{self, File};
 use std::os::fd::AsRawFd as _;

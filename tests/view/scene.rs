@@ -1,4 +1,4 @@
-//! A source and a destination on disks of their own, and mounts at any place.
+//! A source and a destination on separate disks, and mounts at any path.
 
 use std::ffi::OsStr;
 use std::fs;

@@ -1,4 +1,4 @@
-//! A source or a destination that is unmounted while it is cloned.
+//! A source or destination that is unmounted during a clone.
 
 use std::fs;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Where no private view can be had: the paths are checked before and after, and what cannot be found out refuses.
+//! Without a private view: the paths are checked before and after, and what cannot be determined is refused.
 
 use std::fs;
 use std::process::{Command, Stdio};

@@ -5,31 +5,31 @@ use std::str::FromStr;
 
 use chrono::{NaiveTime, Timelike as _, Weekday};
 
-/// When a job runs, by the local clock.
+/// When a job runs, in local time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
     /// Every day.
     Daily(Clock),
     /// Every week.
     Weekly(Weekday, Clock),
-    /// So many hours apart, counted from midnight; a divisor of 24.
+    /// Every N hours, counted from midnight; N divides 24.
     Hours(u8),
-    /// So many minutes apart, counted from the full hour; a divisor of 60 below 60.
+    /// Every N minutes, counted from the full hour; N divides 60 and is less than 60.
     Minutes(u8),
 }
 
-/// A time of the day, to the minute.
+/// A time of day, to the minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Clock(NaiveTime);
 
-/// Half past three: never twice and never missing in the nights when the clocks change.
+/// Half past three: it occurs exactly once even in the nights when the clocks change.
 impl Default for When {
     fn default() -> Self {
         Self::Daily(Clock(NaiveTime::from_hms_opt(3, 30, 0).unwrap_or_default()))
     }
 }
 
-/// A text that is no time.
+/// Text that is not a valid time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotATime {
     /// Not HH:MM.
@@ -38,7 +38,7 @@ pub enum NotATime {
     /// Not a day of the week.
     #[error("a day is written Mon, Tue, Wed, Thu, Fri, Sat or Sun")]
     Day,
-    /// Not an interval, or one that would begin anew at another time each day.
+    /// Not an interval, or one whose runs would shift from day to day.
     #[error(
         "an interval is 1h, 2h, 3h, 4h, 6h, 8h, 12h or 24h, or 1m, 2m, 3m, 4m, 5m, 6m, 10m, 12m, 15m, 20m or 30m: \
          what divides a day or an hour evenly"
@@ -77,12 +77,12 @@ impl Clock {
 }
 
 impl When {
-    /// Reads the day and the time of `--weekly`.
+    /// Parses the day and time of `--weekly`.
     pub fn weekly(day: &str, time: &str) -> Result<Self, NotATime> {
         Ok(Self::Weekly(day.parse().map_err(|_| NotATime::Day)?, time.parse()?))
     }
 
-    /// Reads the interval of `--every`: `2h`, `30m`.
+    /// Parses the interval of `--every`: `2h`, `30m`.
     pub fn every(text: &str) -> Result<Self, NotATime> {
         let read =
             |unit| text.strip_suffix(unit).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));

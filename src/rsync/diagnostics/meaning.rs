@@ -1,9 +1,9 @@
-//! What an error number means for the operation that met it.
+//! What an error number means, depending on the operation that failed.
 
 use crate::fs::says_no_room;
 use crate::rsync::diagnostics::message::{Message, Operation, Role};
 
-/// Something that the destination's filesystem cannot hold, however much room it has.
+/// Something that the destination's filesystem cannot store, however much space it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
     /// Extended attributes and access control lists of one file.
@@ -21,7 +21,7 @@ pub enum Limit {
 }
 
 impl Limit {
-    /// What it is about the filesystem, as a part of a sentence.
+    /// The property of the filesystem, as part of a sentence.
     #[must_use]
     pub const fn what(self) -> &'static str {
         match self {
@@ -43,15 +43,15 @@ impl Limit {
 pub enum Meaning {
     /// The destination is full.
     NoRoom,
-    /// The destination cannot hold this.
+    /// The destination cannot store this.
     Limit(Limit),
-    /// Something at the source is not any more what it was when rsync listed it.
+    /// Something in the source is no longer what it was when rsync listed it.
     Changed,
-    /// Nothing more exact than the message itself.
+    /// Nothing beyond the message itself.
     Nothing,
 }
 
-/// E2BIG, ERANGE, and what else `setxattr` says of attributes beyond the filesystem's limit, with plenty of room left.
+/// E2BIG, ERANGE and others that `setxattr` returns beyond the filesystem's limit, with plenty of space left.
 const TOO_MANY_ATTRIBUTES: [i32; 2] = [7, 34];
 /// EINVAL, ERANGE, EOVERFLOW on Linux and on Apple's systems.
 const NO_SUCH_TIME: [i32; 4] = [22, 34, 75, 84];
@@ -63,15 +63,15 @@ const NAME_TOO_LONG: [i32; 2] = [36, 63];
 const NO_SUCH_NAME: [i32; 3] = [22, 84, 92];
 /// EFBIG.
 const FILE_TOO_LARGE: i32 = 27;
-/// What opening a socket gives.
+/// The result of opening a socket.
 const ENXIO: i32 = 6;
-/// ENOENT, ENOTDIR, EISDIR, ELOOP (Linux, Apple), ENODATA (Linux, Apple): of the source's entries these say that
-/// something was removed, replaced by something of another kind, or truncated.
+/// ENOENT, ENOTDIR, EISDIR, ELOOP (Linux, Apple), ENODATA (Linux, Apple): for an entry of the source these mean that
+/// something was removed, replaced by another type, or truncated.
 const CHANGED: [i32; 7] = [2, 20, 21, 40, 62, 61, 96];
-/// Error numbers that a lost device or mount gives: EIO, ENXIO, ENODEV, and, by system, ESTALE and ENOTCONN.
+/// Error numbers of a lost device or mount: EIO, ENXIO, ENODEV, and, depending on the system, ESTALE and ENOTCONN.
 const DEVICE_GONE: [i32; 8] = [5, 6, 19, 116, 70, 107, 57, 108];
 
-/// The one table of what is concluded from (operation, error number).
+/// The one table of conclusions from (operation, error number).
 pub fn meaning(message: &Message<'_>) -> Meaning {
     let errno = message.errno;
     match message.operation {
@@ -107,7 +107,7 @@ pub fn meaning(message: &Message<'_>) -> Meaning {
     }
 }
 
-/// Whether the device may be gone: what rsync finds at a socket's place of the source is no such sign.
+/// Whether the device may be gone: what rsync finds in place of a socket in the source is no indication.
 pub fn device_gone(message: &Message<'_>) -> bool {
     DEVICE_GONE.contains(&message.errno) && meaning(message) != Meaning::Changed
 }
@@ -117,7 +117,7 @@ mod tests {
     use super::Limit;
     use crate::rsync::diagnostics::tests::read;
 
-    /// What a message says of the destination: a limit and its path, or the lack of room.
+    /// What a message says about the destination: a limit and its path, or lack of space.
     fn limit_of(line: &str) -> (Option<Limit>, Vec<String>, bool) {
         let found = read(line);
         let limited = found.limited.as_ref();

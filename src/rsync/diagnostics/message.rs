@@ -1,10 +1,10 @@
-//! A message of rsync's about something that failed: which operation, on which path, with which error number.
+//! An error message of rsync's: which operation failed, on which path, with which error number.
 
 use std::sync::LazyLock;
 
 use regex::bytes::Regex;
 
-/// Which process of rsync's says it; from 3.2.3 on it is named.
+/// The rsync process that printed the message; named from 3.2.3 on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// The one that reads the source.
@@ -15,34 +15,34 @@ pub enum Role {
     Unknown,
 }
 
-/// What could not be done: the meaning of an error number depends on it.
+/// The operation that failed, which determines what an error number means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
-    /// The contents of a file in the source.
+    /// Reading the contents of a file in the source.
     Read,
-    /// The properties of an entry, or a directory's names.
+    /// Reading the metadata of an entry, or listing a directory.
     Look,
-    /// An access control list or extended attributes, to be read.
+    /// Reading an access control list or extended attributes.
     ReadAttributes,
-    /// A new name.
+    /// Creating a name.
     Create,
-    /// Contents, and everything else that needs room.
+    /// Writing contents, and everything else that needs space.
     Write,
-    /// A further name of a file.
+    /// Creating a hard link.
     Link,
-    /// An access control list or extended attributes, to be set.
+    /// Setting an access control list or extended attributes.
     SetAttributes,
-    /// A time.
+    /// Setting a time.
     SetTimes,
-    /// A name, to be removed.
+    /// Removing a name.
     Delete,
-    /// Into the safety net.
+    /// Moving something into the safety net.
     Save,
     /// Anything else.
     Other,
 }
 
-/// The operation by the words that a message begins with, from 3.0.9 to 3.5.1.
+/// The operation for the words a message begins with, from 3.0.9 to 3.5.1.
 const OPERATIONS: [(&[u8], Operation); 48] = [
     (b"send_files failed to open ", Operation::Read),
     (b"read errors mapping ", Operation::Read),
@@ -94,8 +94,8 @@ const OPERATIONS: [(&[u8], Operation); 48] = [
     (b"keep_backup failed: ", Operation::Save),
 ];
 
-/// The name in `lsetxattr("P","N")`, which 3.1.3 and older quote twice; else in `symlink "P" -> "T" failed`; else from
-/// the first quote to the last, since a name may hold quotes itself.
+/// The name in `lsetxattr("P","N")`, where 3.1.3 and older quote twice; else in `symlink "P" -> "T" failed`; else
+/// between the first and the last quote, since a name may contain quotes itself.
 static QUOTED: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r#"(?-u)xattr\("+(.*?)"+,["\w]|"(.*?)" -> "|"(.*)"[^"]*$"#).ok());
 
@@ -106,8 +106,8 @@ static LINKED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"(?-u)^li
 static RENAMED: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r#"(?-u)^rename "(.*?)" -> "+(.*?)"+(?: failed)?: [^"]*$"#).ok());
 
-/// The name in `set_acl: sys_acl_set_file(P, ACL_TYPE_ACCESS)`, `get_acl: unpack_smb_acl(P)` and
-/// `delete_file: unlink(P)`; it may hold parentheses and quotes itself.
+/// The name in `set_acl: sys_acl_set_file(P, ACL_TYPE_ACCESS)`, `get_acl: unpack_smb_acl(P)` and `delete_file:
+/// unlink(P)`; it may contain parentheses and quotes itself.
 static IN_PARENTHESES: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
         r"(?-u)^(?:delete_file|[sg]et_acl): \w+\((.+?)(?:, ACL_TYPE_\w+)?\)(?: failed)?: [^()]*\(-?\d+\)$",
@@ -122,18 +122,18 @@ static OF_BACKUP: LazyLock<Option<Regex>> =
 /// A message with an error number.
 #[derive(Debug, Clone, Copy)]
 pub struct Message<'a> {
-    /// Who says it.
+    /// The process that printed it.
     pub role: Role,
-    /// What could not be done.
+    /// The operation that failed.
     pub operation: Operation,
-    /// Why.
+    /// The error number.
     pub errno: i32,
-    /// Without the beginning of the line.
+    /// The text, without the start of the line.
     pub text: &'a [u8],
 }
 
 impl<'a> Message<'a> {
-    /// Reads `rsync: [sender] TEXT: REASON (NUMBER)`.
+    /// Parses `rsync: [sender] TEXT: REASON (NUMBER)`.
     pub fn read(line: &'a [u8]) -> Option<Self> {
         let (role, text) = role(line)?;
         let errno = error_number(text)?;
@@ -157,20 +157,20 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// The new name of a file that was to be renamed, without its directory.
+    /// The new name in a failed rename, without its directory.
     pub fn renamed_to(&self) -> Option<&'a [u8]> {
         let new = RENAMED.as_ref()?.captures(self.text)?.get(2)?.as_bytes();
         new.rsplit(|byte| *byte == b'/').next()
     }
 
-    /// The name in a message about an access control entry that cannot be read; empty where it is not told.
+    /// The name in a message about an access control entry that cannot be read; empty if not given.
     pub fn of_missing_user(&self) -> Option<&'a [u8]> {
-        // Only at its beginning is this rsync's message, and not the name of a file.
+        // Only at the beginning is it rsync's message, and not part of a file name.
         let words = self.text.strip_prefix(b"get_acl: ").unwrap_or(self.text);
         words.starts_with(b"unpack_smb_acl").then(|| group(&IN_PARENTHESES, self.text).unwrap_or_default())
     }
 
-    /// Whether rsync can have printed the name of a temporary file of its own.
+    /// Whether rsync may have printed the name of one of its temporary files.
     pub fn is_of_a_new_file(&self) -> bool {
         self.role != Role::Sender
             && matches!(
@@ -188,13 +188,13 @@ impl<'a> Message<'a> {
         self.text.starts_with(b"send_files failed to open ")
     }
 
-    /// Whether the name is a temporary file's in any case.
+    /// Whether the name is certainly that of a temporary file.
     pub fn is_of_a_temporary(&self) -> bool {
         self.text.starts_with(b"mkstemp ")
     }
 }
 
-/// What follows `rsync: ` and the name of the process, such as `[sender] `.
+/// Parses what follows `rsync: `: the process name, such as `[sender] `, and the rest.
 fn role(line: &[u8]) -> Option<(Role, &[u8])> {
     let text = line.strip_prefix(b"rsync: ")?;
     let Some((name, rest)) = text.strip_prefix(b"[").and_then(|inner| cut(inner, b"] ")) else {
@@ -213,7 +213,7 @@ fn operation(text: &[u8]) -> Operation {
     found.map_or(Operation::Other, |(_, operation)| *operation)
 }
 
-/// The number in the parentheses at the very end: a name that looks like an error cannot stand there.
+/// The number in parentheses at the very end, where a name that looks like an error cannot be.
 fn error_number(text: &[u8]) -> Option<i32> {
     let inner = text.strip_suffix(b")")?;
     let open = inner.iter().rposition(|byte| *byte == b'(')?;
@@ -229,7 +229,7 @@ fn quoted(text: &[u8]) -> Option<&[u8]> {
     (1..=3).find_map(|group| found.get(group)).map(|name| name.as_bytes())
 }
 
-/// What stands before and after the first `part`.
+/// The parts before and after the first occurrence of `part`.
 pub fn cut<'a>(line: &'a [u8], part: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
     let at = line.windows(part.len()).position(|window| window == part)?;
     Some((&line[..at], &line[at + part.len()..]))

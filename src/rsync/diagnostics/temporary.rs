@@ -1,15 +1,15 @@
-//! The names of rsync's temporary files, `.NAME.XXXXXX`, which nobody can find afterwards.
+//! The names of rsync's temporary files, `.NAME.XXXXXX`, which are gone afterwards.
 
-/// What a path may have been named for, if its last part looks like a temporary file's: the first is more likely.
+/// The paths a temporary file may stand for, if the last component looks like one; the first is more likely.
 ///
-/// A name that begins with a dot gets no second one from 3.1.0 on, so that both are possible.
+/// From 3.1.0 on no second dot is put before a name that begins with one, so both are possible.
 pub fn originals(path: &[u8]) -> Option<[Vec<u8>; 2]> {
     let start = path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
     let (directory, name) = path.split_at(start);
     let name = name.strip_prefix(b".")?;
     let dot = name.iter().rposition(|byte| *byte == b'.')?;
     let (original, random) = (&name[..dot], &name[dot + 1..]);
-    // From `mkstemp`, or a number where rsync makes a link or a device.
+    // From `mkstemp`, or a number for a link or device.
     let is_random = (random.len() == 6 && random.iter().all(u8::is_ascii_alphanumeric))
         || (!random.is_empty() && random.len() <= 6 && random.iter().all(u8::is_ascii_digit));
     if original.is_empty() || !is_random {
@@ -18,7 +18,7 @@ pub fn originals(path: &[u8]) -> Option<[Vec<u8>; 2]> {
     Some([[directory, original].concat(), [directory, b".", original].concat()])
 }
 
-/// The path with another last part.
+/// The path with a different last component.
 pub fn beside(path: &[u8], name: &[u8]) -> Vec<u8> {
     let start = path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
     [&path[..start], name].concat()

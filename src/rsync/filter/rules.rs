@@ -1,4 +1,4 @@
-//! Filter rules: what is left out of a clone, and which files at the destination's root are never touched.
+//! Filter rules: what a clone excludes, and which files at the destination's root are never touched.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -7,41 +7,41 @@ use std::path::PathBuf;
 use crate::fs::dir::TEMPORARY;
 use crate::marker::{DEFAULT_PREFIX, Marker, Prefix, SAFETY_NET};
 
-/// The rules of a clone, in three groups that are given in this order: the first that matches decides.
+/// The rules of a clone, in three groups passed in this order: the first match wins.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
-    /// Paths below the source and the destination that are no part of the clone on either side.
+    /// Paths below the source and the destination that are not part of the clone on either side.
     pub apart: Vec<OsString>,
-    /// Ours, so that no `+` of the user's can undo them.
+    /// Ours, placed so that no `+` of the user's can undo them.
     pub ours: Vec<OsString>,
     /// The system's exclusion patterns, as `--exclude` takes them.
     pub built_in: Vec<&'static str>,
-    /// The user's own, without a lone `!`, which would clear ours as well.
+    /// The user's own, without a lone `!`, which would clear ours too.
     pub users: Option<Vec<u8>>,
-    /// Files of the source that are left out by a rule of ours, by their paths below it.
+    /// Files of the source that our rules exclude, by their paths below it.
     pub left_out: Vec<OsString>,
-    /// Directories of the source whose copy is kept as it is by rules of ours, by their paths below it.
+    /// Directories of the source whose copies our rules keep unchanged, by their paths below it.
     pub kept: Vec<PathBuf>,
 }
 
-/// What follows `.PREFIX.counterpart.` in the name of a temporary file that is no marker's: a probe.
+/// The suffix after `.PREFIX.counterpart.` of a temporary file that is a probe, not a marker.
 const PROBE: &str = "probe";
 
-/// The last parts of our files' names, those of temporaries left by a killed run among them; `*` is rsync's.
+/// The suffixes of our files, including temporary files left by a killed run; `*` is rsync's wildcard.
 fn endings() -> Vec<String> {
     let markers = Marker::ALL.map(Marker::suffix);
     let temporaries = markers.iter().chain([&PROBE]).map(|name| format!("{name}{TEMPORARY}*"));
     markers.iter().chain([&SAFETY_NET]).map(ToString::to_string).chain(temporaries).collect()
 }
 
-/// Hides our files from the source's side and protects them at the destination, on every rsync from 3.0.9 to 3.5.1.
+/// Hides our files on the source side and protects them at the destination, in every rsync from 3.0.9 to 3.5.1.
 ///
-/// What any other prefix left at the source's root does not travel either.
+/// Files with other prefixes at the source's root are not copied either.
 #[must_use]
 pub fn own_files(prefix: &Prefix) -> Vec<OsString> {
     let stem = prefix.stem();
     let mut rules = vec![format!("H /{stem}*"), format!("P /{stem}*")];
-    // The net of another prefix holds what nobody has anywhere else.
+    // The safety net of another prefix holds files that exist nowhere else.
     rules.push(format!("P /.*.counterpart.{SAFETY_NET}"));
     rules.extend(endings().iter().map(|ending| format!("H /.*.counterpart.{ending}")));
     if *prefix != Prefix::default() {
@@ -74,8 +74,8 @@ pub fn protect(pattern: &str) -> OsString {
 }
 
 impl Rules {
-    /// From now on this path is no part of the clone: it is not copied from the source, and the destination's is neither
-    /// changed nor deleted.
+    /// Excludes this path from the clone: it is not copied from the source, and neither changed nor deleted at the
+    /// destination.
     pub fn set_apart(&mut self, relative: &OsStr) {
         self.ours.push(exactly("H", relative, false));
         self.ours.push(protect_path(relative));
@@ -89,24 +89,24 @@ pub fn protect_path(relative: &OsStr) -> OsString {
     exactly("P", relative, false)
 }
 
-/// A rule that leaves out exactly this path below the source, or only what is in it.
+/// A rule that excludes exactly this path below the source, or only its contents.
 #[must_use]
 pub fn leave_out(relative: &OsStr, only_contents: bool) -> OsString {
     exactly("-", relative, only_contents)
 }
 
-/// Rules that keep what the destination holds in this directory as it is: nothing in it is copied or deleted.
+/// Rules that keep the destination's copy of this directory unchanged: nothing in it is copied or deleted.
 #[must_use]
 pub fn keep(relative: &OsStr) -> [OsString; 2] {
     ["H", "P"].map(|kind| exactly(kind, relative, true))
 }
 
-/// A rule for exactly this path, or for all that is in it.
+/// A rule for exactly this path, or for its contents.
 fn exactly(kind: &str, relative: &OsStr, only_contents: bool) -> OsString {
     let mut rule = format!("{kind} /").into_bytes();
     for &byte in relative.as_bytes() {
-        // In a pattern that holds a wildcard, a backslash takes the special meaning from the next character; in one
-        // that holds none it is itself. `[b]` means b in both.
+        // In a pattern with a wildcard a backslash escapes the next character; in one without, it is literal. `[b]`
+        // means b in both.
         match byte {
             b'\\' => rule.extend_from_slice(b"[\\\\]"),
             b'*' | b'?' | b'[' => rule.extend_from_slice(&[b'[', byte, b']']),
@@ -119,16 +119,16 @@ fn exactly(kind: &str, relative: &OsStr, only_contents: bool) -> OsString {
     OsString::from_vec(rule)
 }
 
-/// What a user's file says after its last lone `!`, which clears every rule before it; `None` where there is none.
+/// The part of a user's file after its last lone `!`, which clears every rule before it; `None` if there is no `!`.
 ///
-/// rsync would clear our own rules with the others, and whatever `+` follows would come before them.
+/// rsync would clear our own rules too, and any later `+` would come before them.
 #[must_use]
 pub fn after_clearing(file: &[u8]) -> Option<&[u8]> {
     let mut rest = None;
     let mut start = 0;
     for line in file.split(|byte| matches!(byte, b'\n' | b'\r')) {
         let end = start + line.len();
-        // rsync reads a line to its first zero byte.
+        // rsync reads a line up to its first NUL byte.
         if line.split(|byte| *byte == 0).next() == Some(b"!") {
             rest = Some(&file[end..]);
         }

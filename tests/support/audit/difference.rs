@@ -1,4 +1,4 @@
-//! What the audit finds.
+//! The findings of the audit.
 #![allow(dead_code, reason = "each test crate uses a part")]
 
 use std::ffi::OsString;
@@ -17,21 +17,21 @@ pub enum Side {
     Clone,
 }
 
-/// One property in which the clone differs.
+/// One property that differs in the clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// Where, relative to both roots; empty for the roots themselves.
+    /// The path, relative to both roots; empty for the roots themselves.
     pub path: PathBuf,
-    /// In what.
+    /// The property.
     pub what: What,
 }
 
-/// The property that differs, with the values that it has in the source and in the clone.
+/// The property that differs, with its values in the source and in the clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
-    /// The clone lacks the entry, with whatever is below it.
+    /// The clone lacks the entry and everything below it.
     Missing,
-    /// The clone has an entry, with whatever is below it, that the source lacks.
+    /// The clone has an entry, with everything below it, that the source lacks.
     Extra,
     /// The type.
     Kind { source: Kind, clone: Kind },
@@ -39,7 +39,7 @@ pub enum What {
     Size { source: u64, clone: u64 },
     /// The contents of a file of the same size, from this byte.
     Contents { offset: u64 },
-    /// The bytes that a file with holes occupies.
+    /// The bytes that a sparse file occupies.
     Sparseness { source: u64, clone: u64 },
     /// The permissions.
     Mode { source: u32, clone: u32 },
@@ -47,15 +47,15 @@ pub enum What {
     Uid { source: u32, clone: u32 },
     /// The group.
     Gid { source: u32, clone: u32 },
-    /// The time of the last change.
+    /// The modification time.
     Mtime { source: Time, clone: Time },
-    /// Where a symbolic link points.
+    /// The target of a symbolic link.
     Target { source: OsString, clone: OsString },
     /// The first name of the hard-linked file.
     HardLinks { source: PathBuf, clone: PathBuf },
-    /// The value of an extended attribute, if it is there.
+    /// The value of an extended attribute, if present.
     Xattr { name: OsString, source: Option<Vec<u8>>, clone: Option<Vec<u8>> },
-    /// The device that a device node stands for.
+    /// The device of a device node.
     Device { source: u64, clone: u64 },
     /// One side could not be read.
     Unreadable { side: Side, error: String },

@@ -1,4 +1,4 @@
-//! Reads a tree one directory at a time, by open directories and single names, so that no path is ever too long and no
+//! Reads a tree one directory at a time, through open directories and single names, so that no path is too long and no
 //! tree too deep: one descriptor is open at a time, and the way back up is `..`.
 #![allow(dead_code, reason = "each test crate uses a part")]
 
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use nix::libc::{EOPNOTSUPP, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK};
 
-/// XFS shows an access control list a second time, in its own form, as one of these attributes.
+/// XFS also exposes an access control list in its own format, as one of these attributes.
 const LISTS_OF_XFS: [&str; 2] = ["trusted.SGI_ACL_FILE", "trusted.SGI_ACL_DEFAULT"];
 
 /// Device and inode number.
@@ -43,38 +43,38 @@ pub enum Kind {
 pub struct Time {
     /// The seconds, negative before 1970.
     pub seconds: i64,
-    /// The nanoseconds on top of them.
+    /// The nanoseconds in addition.
     pub nanoseconds: i64,
 }
 
-/// Everything an entry has apart from its contents.
+/// All metadata of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The type.
     pub kind: Kind,
     /// The permissions with setuid, setgid and sticky.
     pub mode: u32,
-    /// The number of the owner.
+    /// The owner's user ID.
     pub uid: u32,
-    /// The number of the group.
+    /// The group ID.
     pub gid: u32,
     /// The apparent size.
     pub size: u64,
-    /// The bytes that are allocated on the disk.
+    /// The bytes allocated on disk.
     pub allocated: u64,
-    /// The time of the last change of the contents.
+    /// The modification time.
     pub mtime: Time,
-    /// The time of the last change of any property.
+    /// The status change time.
     pub ctime: Time,
-    /// The device that a device node stands for.
+    /// The device of a device node.
     pub device: u64,
     /// The entry's own device and inode.
     pub inode: Inode,
     /// The number of hard links.
     pub links: u64,
-    /// Where a symbolic link points.
+    /// The target of a symbolic link.
     pub target: Option<OsString>,
-    /// Every extended attribute of every namespace, but for the access control lists that XFS shows twice.
+    /// Every extended attribute in every namespace, except the access control lists that XFS exposes twice.
     pub xattrs: BTreeMap<OsString, Vec<u8>>,
 }
 
@@ -84,13 +84,13 @@ pub struct Dir {
 }
 
 impl Dir {
-    /// Opens the directory at a path that is short enough.
+    /// Opens the directory at a path that is not too long.
     pub fn open(path: &Path) -> io::Result<Self> {
         let handle = OpenOptions::new().read(true).custom_flags(O_DIRECTORY).open(path)?;
         Ok(Self { handle })
     }
 
-    /// A path that names an entry of this directory, short however deep the directory is; it holds as long as `self`.
+    /// A path to an entry of this directory that is short however deep the directory is; valid as long as `self`.
     pub fn at(&self, name: &OsStr) -> PathBuf {
         let mut path = PathBuf::from(format!("/proc/self/fd/{}", self.handle.as_raw_fd()));
         path.push(name);
@@ -104,7 +104,7 @@ impl Dir {
         Ok(Self { handle })
     }
 
-    /// Opens the directory above, which has to be the one we came from.
+    /// Opens the parent directory, which must be the one we came from.
     pub fn leave(&self, expected: Inode) -> Self {
         let above =
             self.enter(OsStr::new("..")).unwrap_or_else(|error| panic!("the directory above: {error}"));
@@ -131,7 +131,7 @@ impl Dir {
         OpenOptions::new().read(true).custom_flags(O_NOFOLLOW | O_NONBLOCK).open(self.at(name))
     }
 
-    /// The properties of an entry, or of the directory itself under the name `.`.
+    /// The metadata of an entry, or of the directory itself under the name `.`.
     pub fn entry(&self, name: &OsStr, with_xattrs: bool) -> io::Result<Entry> {
         let path = self.at(name);
         let metadata = std::fs::symlink_metadata(&path)?;
@@ -156,7 +156,7 @@ impl Dir {
     }
 }
 
-/// A directory on the way from the root to where a walk is.
+/// A directory between the root and the current one.
 struct Level {
     name: OsString,
     entry: Entry,
@@ -171,8 +171,8 @@ impl Level {
     }
 }
 
-/// Visits each entry of a tree, a directory after what is in it, the root last and under the name `.`. The visitor gets
-/// the directory that holds the entry, its name there, its path relative to the root, and its properties.
+/// Visits each entry of a tree, a directory after its contents, the root last and under the name `.`. The visitor gets
+/// the entry's directory, its name, its path relative to the root, and its metadata.
 pub fn visit_from_leaves(root: &Path, with_xattrs: bool, mut visit: impl FnMut(&Dir, &OsStr, &[u8], &Entry)) {
     let mut path = Vec::new();
     let mut here = or_panic(Dir::open(root), root.as_os_str().as_bytes());
@@ -203,7 +203,7 @@ fn or_panic<T>(result: io::Result<T>, path: &[u8]) -> T {
     result.unwrap_or_else(|error| panic!("\"{}\": {error}", path.escape_ascii()))
 }
 
-/// Puts a name behind a relative path. A `PathBuf` grown by `push` would do the same, but cannot be cut by length.
+/// Appends a name to a relative path. `PathBuf::push` would do the same, but a `PathBuf` cannot be truncated by length.
 pub fn push_name(path: &mut Vec<u8>, name: &OsStr) {
     if !path.is_empty() {
         path.push(b'/');
@@ -211,12 +211,12 @@ pub fn push_name(path: &mut Vec<u8>, name: &OsStr) {
     path.extend_from_slice(name.as_bytes());
 }
 
-/// The path of these bytes.
+/// The path with these bytes.
 pub fn to_path(bytes: &[u8]) -> PathBuf {
     PathBuf::from(OsString::from_vec(bytes.to_vec()))
 }
 
-/// A path that a terminal and a log survive.
+/// A path escaped for terminals and logs.
 pub fn shown(path: &Path) -> String {
     match path.as_os_str().as_bytes() {
         [] => String::from("."),
@@ -243,7 +243,7 @@ fn kind(metadata: &Metadata) -> Kind {
     }
 }
 
-/// Reads the attributes of the entry itself; a filesystem without any has none.
+/// Reads the attributes of the entry itself; none on a filesystem without attributes.
 fn xattrs(path: &Path) -> io::Result<BTreeMap<OsString, Vec<u8>>> {
     let names = match xattr::list(path) {
         Ok(names) => names,
@@ -252,7 +252,7 @@ fn xattrs(path: &Path) -> io::Result<BTreeMap<OsString, Vec<u8>>> {
     };
     let mut found = BTreeMap::new();
     for name in names.filter(|name| !LISTS_OF_XFS.iter().any(|list| name == list)) {
-        // An attribute that is listed and then cannot be read is one that was removed in between.
+        // An attribute that is listed but cannot be read was removed in between.
         if let Some(value) = xattr::get(path, &name)? {
             found.insert(name, value);
         }

@@ -1,4 +1,4 @@
-//! A filesystem that cannot hold owners, by way of FUSE and Python's fusepy.
+//! A filesystem that cannot store ownership, through FUSE and Python's fusepy.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -16,7 +16,7 @@ use super::{must, run};
 
 const SERVER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/disk/ownerless.py");
 
-/// A filesystem on which everything belongs to root for good, and which has no extended attributes either.
+/// A filesystem on which everything always belongs to root, and which has no extended attributes either.
 #[derive(Debug)]
 pub struct OwnerlessFuse {
     server: Child,
@@ -24,12 +24,12 @@ pub struct OwnerlessFuse {
 }
 
 impl OwnerlessFuse {
-    /// Mounts one that accepts a change of owner and forgets it.
+    /// Mounts one that accepts a change of owner and ignores it.
     pub fn new() -> Self {
         Self::serve(SERVER, OsStr::new("ignore"))
     }
 
-    /// Mounts one that refuses a change of owner with EPERM.
+    /// Mounts one that rejects a change of owner with EPERM.
     pub fn refusing_chown() -> Self {
         Self::serve(SERVER, OsStr::new("refuse"))
     }
@@ -39,12 +39,12 @@ impl OwnerlessFuse {
         self.dir.path().join("mounted")
     }
 
-    /// The directory that holds its contents.
+    /// The directory with its contents.
     pub fn backing(&self) -> PathBuf {
         self.dir.path().join("backing")
     }
 
-    /// Mounts what another server shows, which is a Python program with the same arguments: the backing directory, the
+    /// Mounts the filesystem of another server, a Python program with the same arguments: the backing directory, the
     /// mount point and one of its own.
     pub fn serve(server: &str, argument: &OsStr) -> Self {
         let dir = must("make a temporary directory", tempfile::tempdir());
@@ -52,7 +52,7 @@ impl OwnerlessFuse {
         must("make the backing directory", fs::create_dir(&backing));
         must("make the mount point", fs::create_dir(&point));
         let before = device(&point);
-        // The server gives up by itself should the test be killed before it can unmount.
+        // The server ends by itself if the test is killed before it can unmount.
         let server = Command::new("/usr/bin/timeout")
             .args(["-k", "5", "900", "/usr/bin/python3", server])
             .args([&backing, &point])
@@ -88,7 +88,7 @@ impl Drop for OwnerlessFuse {
             }
             sleep(Duration::from_millis(50));
         }
-        // `timeout` hands this on to the server.
+        // `timeout` forwards this to the server.
         if let Ok(id) = i32::try_from(self.server.id()) {
             let _ = kill(Pid::from_raw(id), Signal::SIGTERM);
         }

@@ -12,13 +12,13 @@ use nix::unistd::linkat;
 
 use super::{LONGEST_PATH, deep_file, must, noise, set_mtime, visit_from_leaves};
 
-/// Room for the path of the root in front of the longest relative path.
+/// Space for the root's path before the longest relative path.
 const RESERVE: usize = 256;
 
-/// An owner and a group that no system knows.
+/// An owner and a group unknown to any system.
 const NOBODY_KNOWN: (u32, u32) = (54321, 54322);
 
-/// Names that a shell, a pattern, an argument parser, a log or a decoder could trip over.
+/// Names that could trip up a shell, a pattern, an argument parser, a log or a decoder.
 const NAMES: &[&[u8]] = &[
     b"new\nline",
     b"\n",
@@ -63,13 +63,13 @@ const NAMES: &[&[u8]] = &[
     b"ends in zeros 0000",
 ];
 
-/// Makes a tree with every property that the audit compares. Needs root and a filesystem that can hold all of it,
+/// Creates a tree with every property that the audit compares. Needs root and a filesystem that supports all of them,
 /// such as ext4. The absolute path of `root` may be up to 255 bytes long.
 pub fn hostile_tree(root: &Path) {
     hostile_tree_reserving(root, RESERVE);
 }
 
-/// The same, with so many bytes left before the longest relative path reaches the system's limit of 4,096.
+/// The same, with `reserve` bytes left before the longest relative path reaches the system's limit of 4,096.
 pub fn hostile_tree_reserving(root: &Path, reserve: usize) {
     must(fs::create_dir_all(root), root);
     strange_names(&dir(root, "names"));
@@ -159,7 +159,7 @@ fn symlinks(parent: &Path) {
 
 fn hard_links(parent: &Path) {
     let (one, two, three) = (dir(parent, "one"), dir(parent, "two"), dir(parent, "three"));
-    // Two groups with the same contents, so that only the inodes tell them apart.
+    // Two groups with the same contents, distinguishable only by inode.
     for name in ["first group", "second group"] {
         file(&one.join(name), b"the same contents");
         hard_link(&one.join(name), &two.join(name));
@@ -266,7 +266,7 @@ fn contents(parent: &Path) {
     must(File::create(&path).and_then(|file| file.set_len(5 * MEBIBYTE + 7)), &path);
 }
 
-/// Gives each entry a time of its own, to the nanosecond, a directory after what is in it.
+/// Gives each entry a distinct time, to the nanosecond; directories after their contents.
 fn stamp(root: &Path) {
     let mut number = 0;
     visit_from_leaves(root, false, |dir, name, _, _| {
@@ -290,7 +290,7 @@ fn node(path: &Path, kind: SFlag, mode: u32, device: u64) {
     set_mode(path, mode);
 }
 
-/// Links the entry itself, a symbolic link too.
+/// Links the entry itself, even if it is a symbolic link.
 fn hard_link(from: &Path, to: &Path) {
     must(linkat(AT_FDCWD, from, AT_FDCWD, to, AtFlags::empty()), to);
 }

@@ -30,7 +30,7 @@ pub fn snapshot(root: &Path) -> Snapshot {
     take(root, false)
 }
 
-/// Lists a tree with what not even root can set: inode numbers and the times of the last change of any property.
+/// Lists a tree including what not even root can set: inode numbers and status change times.
 pub fn snapshot_with_ctime(root: &Path) -> Snapshot {
     take(root, true)
 }
@@ -43,7 +43,7 @@ pub fn assert_unchanged(before: &Snapshot, after: &Snapshot) {
 }
 
 impl Snapshot {
-    /// What is different in a later snapshot, one line for each property.
+    /// The differences in a later snapshot, one line per property.
     pub fn changes(&self, later: &Self) -> Vec<String> {
         let mut changes = Vec::new();
         for (path, before) in &self.entries {
@@ -62,24 +62,24 @@ impl Snapshot {
         changes
     }
 
-    /// The snapshot without an entry and what is below it.
+    /// The snapshot without an entry and everything below it.
     pub fn without(mut self, path: &Path) -> Self {
         self.entries.retain(|entry, _| !entry.starts_with(path));
         self
     }
 
-    /// Says whether there was an entry at a relative path.
+    /// Whether there was an entry at a relative path.
     pub fn has(&self, path: &Path) -> bool {
         self.entries.contains_key(path)
     }
 
-    /// A hash of the contents of the file at a relative path; nothing for whatever is no file.
+    /// A hash of the contents of the file at a relative path; `None` for anything that is not a file.
     pub fn contents(&self, path: &Path) -> Option<&str> {
         let (_, contents) = self.entries.get(path)?.iter().find(|(name, _)| *name == "contents")?;
         Some(contents.as_str()).filter(|contents| !contents.is_empty())
     }
 
-    /// The relative paths in the snapshot, the root's own empty one included.
+    /// The relative paths in the snapshot, including the root's empty one.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.entries.keys().map(PathBuf::as_path)
     }
@@ -127,7 +127,7 @@ fn debug(value: &impl Debug) -> String {
     format!("{value:?}")
 }
 
-/// A hash of a file's contents that takes holes for the zeros they read as, and both in no time.
+/// A hash of a file's contents that treats holes as the zeros they read as, and handles both quickly.
 fn hash(dir: &Dir, name: &OsStr, path: &Path) -> u64 {
     let zeros = vec![0; CHUNK];
     let mut chunk = Vec::with_capacity(CHUNK);
