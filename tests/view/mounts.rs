@@ -172,6 +172,25 @@ fn what_is_mounted_after_the_start_does_not_get_into_the_view() {
 }
 
 #[test]
+fn nothing_is_written_below_the_mount_point_of_a_disk_that_the_view_lacks() {
+    let scene = Scene::new();
+    let sandbox = &scene.sandbox;
+    let point = sandbox.path().join("disk");
+    fs::create_dir(&point).unwrap();
+    let mounted = At::tmpfs(&point);
+    let written = point.join("written");
+    // A script in rsync's place that writes elsewhere: to the disk where it is seen, or else to nothing.
+    sandbox.rsync(&format!(
+        "case \" $* \" in *' --stats '*) {{ true >'{}'; }} 2>/dev/null ;; esac\nexec /usr/bin/rsync \"$@\"",
+        written.display()
+    ));
+    sandbox.clone(&[]).assert_code(0).assert_err("");
+    assert_eq!(text(sandbox.destination.join("file")), "file");
+    drop(mounted);
+    assert_eq!(names(&point), [] as [&str; 0], "below the mount point");
+}
+
+#[test]
 fn a_disk_that_is_unmounted_during_a_clone_is_free() {
     let scene = Scene::new();
     let sandbox = &scene.sandbox;
