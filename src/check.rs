@@ -63,7 +63,7 @@ fn check_all(args: &CheckArgs, host: &Host, deadline: Instant) -> (Status, Strin
     let now = now();
     let mut subjects = gather(args, host, now.saturating_add(AHEAD));
     if subjects.is_empty() {
-        let sentence = "this machine remembers no clone: name the destination with -d";
+        let sentence = "this machine has no record of a clone: name the destination with -d";
         return (Status::Unknown, plain(Status::Unknown, sentence));
     }
     let places = look_at_all(args, &mut subjects, deadline, host);
@@ -97,8 +97,9 @@ fn look_at_all(
     deadline: Instant,
     host: &Host,
 ) -> Vec<Result<Place, String>> {
-    let program = std::env::current_exe()
-        .map_err(|error| format!("the program does not find itself: {}", display::reason(&error)));
+    let program = std::env::current_exe().map_err(|error| {
+        format!("the path of the running program cannot be determined: {}", display::reason(&error))
+    });
     let command = |subject: &Subject| {
         let (program, target) = (program.as_ref().ok()?, subject.target.as_ref()?);
         let (destination, prefix) = (target.destination.clone().into(), target.prefix.to_string().into());
@@ -113,13 +114,13 @@ fn look_at_all(
         let look = match (&program, answer) {
             (Err(why), _) => Err(Err(why.clone())),
             (Ok(_), Ok(printed)) => {
-                markers::parse(&printed).ok_or_else(|| Err("looking at the destination failed".to_owned()))
+                markers::parse(&printed).ok_or_else(|| Err("examining the destination failed".to_owned()))
             }
             (Ok(_), Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
                 Err(Ok(Place::Silent(args.timeout.as_secs_f64())))
             }
             (Ok(_), Err(error)) => {
-                Err(Err(format!("looking at the destination failed: {}", display::reason(&error))))
+                Err(Err(format!("examining the destination failed: {}", display::reason(&error))))
             }
         };
         if let (Some(given), Some(_)) = (&args.destination, &subject.target) {

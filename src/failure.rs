@@ -54,8 +54,7 @@ pub enum Failure {
     },
     /// The destination does not exist.
     #[error(
-        "The destination {} cannot be written: it does not exist, and Counterpart does not make it. Perhaps its disk \
-         is not mounted.",
+        "The destination {} cannot be written: it does not exist, and Counterpart does not create it. Perhaps its disk is not mounted.",
         display::path(path)
     )]
     DestinationMissing {
@@ -189,7 +188,7 @@ pub enum Failure {
         examples: String,
     },
     /// Another process holds the destination's lock.
-    #[error("Another Counterpart is cloning to {}. Wait for it to end.", display::path(path))]
+    #[error("Another Counterpart is cloning to {}. Wait for it to finish.", display::path(path))]
     Locked {
         /// The destination.
         path: PathBuf,
@@ -322,8 +321,7 @@ pub enum Failure {
     },
     /// The destination is where disks are mounted, and none is.
     #[error(
-        "No disk is mounted at the destination {}: it is a directory of the filesystem of {}. Mount the disk, or use \
-         --allow-folder if a plain directory is meant.",
+        "No disk is mounted at the destination {}: it is a directory of the filesystem of {}. Mount the disk, or use --allow-folder if a plain directory is intended.",
         display::path(path),
         display::path(mount_point)
     )]
@@ -349,7 +347,7 @@ pub enum Failure {
     },
     /// Encrypted directories of the source list no real names; their copies in the clone were kept.
     #[error(
-        "{} of the source could not be read, since the key is not there: {examples}. Everything else was copied, and the clone's earlier copies were kept. Unlock them before the next run.",
+        "{} of the source could not be read because the key is not available: {examples}. Everything else was copied, and the clone's earlier copies were kept. Unlock them before the next run.",
         if *count == 1 { "1 encrypted directory".to_owned() } else { format!("{count} encrypted directories") }
     )]
     Encrypted {
@@ -369,7 +367,7 @@ pub enum Failure {
     },
     /// The source is the sealed system volume of macOS 11 and later.
     #[error(
-        "The source {} is a sealed system volume, of which no file copy can boot. Clone /System/Volumes/Data instead.",
+        "The source {} is a sealed system volume, and no copy of its files can boot. Clone /System/Volumes/Data instead.",
         display::path(path)
     )]
     SealedSystem {
@@ -388,7 +386,7 @@ pub enum Failure {
          --stall-timeout sets the limit.",
         humantime::format_duration(*limit),
         last.as_deref().map(|path| format!("; rsync was at {path}")).unwrap_or_default(),
-        if *left_behind { "; rsync cannot be killed and is left behind" } else { "" }
+        if *left_behind { "; rsync cannot be killed and is left running" } else { "" }
     )]
     Stalled {
         /// How long that was.
@@ -400,8 +398,7 @@ pub enum Failure {
     },
     /// One name of a hard-linked file vanished, and rsync skipped its other names as well.
     #[error(
-        "{path} vanished while it was copied, and it had other names (hard links), which the clone may lack or have \
-         with old contents. Run it again."
+        "{path} vanished while it was being copied. It had other hard links, which may be missing from the clone or have old contents there. Run it again."
     )]
     LinkedVanished {
         /// Its path, escaped.

@@ -140,7 +140,7 @@ pub fn start(directory: &Path, now: DateTime<Local>, keep: Option<NonZeroUsize>)
         Ok((file, path)) => (Some(file), Some(path)),
         Err(error) => {
             complain(&format!(
-                "The log in {} cannot be written: {}. The run goes on without it.",
+                "The log in {} cannot be written: {}. The run continues without it.",
                 display::path(directory),
                 display::reason(&error)
             ));
@@ -256,7 +256,7 @@ impl Lines {
             self.file = None;
             let path = self.path.as_deref().unwrap_or_else(|| Path::new("?"));
             complain(&format!(
-                "The log {} cannot be written any more: {}. The run goes on.",
+                "The log {} cannot be written any more: {}. The run continues.",
                 display::path(path),
                 display::reason(&error)
             ));

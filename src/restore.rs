@@ -81,7 +81,7 @@ fn target(args: &RestoreArgs, nets: &Nets) -> Result<Dir, Refusal> {
     };
     let dir = Dir::reach(&path).map_err(|error| unusable(&display::reason(&error)))?;
     if nets.stock.as_ref().is_some_and(|stock| dir.path().starts_with(stock.dir().path())) {
-        return Err(unusable("it lies in the safety nets"));
+        return Err(unusable("it lies inside the safety nets"));
     }
     Ok(dir)
 }

@@ -42,7 +42,7 @@ impl Scheduler<'_> {
 
     fn install(&self, install: &Install) -> Result<String, Refusal> {
         let name = &install.name;
-        self.needs_root("install", "; --print shows the files without")?;
+        self.needs_root("install", "; --print shows the files without it")?;
         let warnings = check::check(&install.plan, self.host, self.interrupts)?;
         let job = job_of(install)?;
         let files = self.files(&job)?;
@@ -101,7 +101,7 @@ impl Scheduler<'_> {
             Platform::MacOs(version) => launchd::start(self, version, name)?,
         }
         Ok(format!(
-            "The clone {name} is started. Its log shows the progress; see also: counterpart schedule list\n"
+            "The clone {name} has been started. Its log shows the progress; see also: counterpart schedule list\n"
         ))
     }
 
@@ -113,7 +113,7 @@ impl Scheduler<'_> {
             Platform::Linux => systemd::remove(self, name, &files)?,
             Platform::MacOs(version) => launchd::remove(self, version, name, &files)?,
         }
-        Ok(format!("The schedule {name} is removed. Its clones and logs stay.\n"))
+        Ok(format!("The schedule {name} has been removed. Its clones and logs remain.\n"))
     }
 
     fn needs_root(&self, what: &str, more: &str) -> Result<(), Refusal> {
@@ -126,7 +126,7 @@ impl Scheduler<'_> {
     fn refuse_while_it_runs(&self, name: &Name) -> Result<(), Refusal> {
         if self.state(name)?.running {
             return Err(Refusal::new(format!(
-                "The clone {name} is running at this moment. Wait for its end."
+                "The clone {name} is running at the moment. Wait for it to finish."
             )));
         }
         Ok(())

@@ -51,7 +51,7 @@ impl Secret {
         if text.contains(['\n', '\r']) {
             return Some("has more than one line");
         }
-        text.contains(char::is_control).then_some("holds a control character, which no prompt takes")
+        text.contains(char::is_control).then_some("contains a control character, which no prompt accepts")
     }
 
     /// Removes one trailing line end, as a file or pipe with a single line has.

@@ -59,14 +59,14 @@ fn from_standard_input() -> Result<Secret, Refusal> {
 
 fn from_terminal(interrupts: &Interrupts) -> Result<Secret, Refusal> {
     if !io::stdin().is_terminal() {
-        return Err(refused("Standard input is no terminal. To take the password from it, use --stdin."));
+        return Err(refused("Standard input is not a terminal. To take the password from it, use --stdin."));
     }
     let first = ask("Password of the server backup: ", interrupts)?;
-    let second = ask("The same again: ", interrupts)?;
+    let second = ask("Repeat the password: ", interrupts)?;
     if first.expose() == second.expose() {
         Ok(first)
     } else {
-        Err(refused("The two passwords are not the same. Nothing was stored."))
+        Err(refused("The two passwords do not match. Nothing was stored."))
     }
 }
 

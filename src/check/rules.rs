@@ -47,7 +47,7 @@ pub fn evaluate(facts: &Facts<'_>, limits: Limits) -> Finding {
     if history.failure.is_none() && markers.is_some_and(is_unfinished) {
         add(
             &mut ending.sentence,
-            "at this moment the clone there is not complete: one is under way or was killed",
+            "the clone there is not complete at the moment: a run is under way or was killed",
         );
     }
     if let (None, Some(success), Some(markers)) = (&history.failure, &history.success, markers) {
@@ -114,7 +114,7 @@ fn succeeded(success: &Success<'_>, is_hidden: bool, now: i64, limits: Limits) -
     } else if is_hidden {
         // Only a record that names files is private, and after a success those are files that need attention.
         status = status.worse(Status::Warning);
-        add(&mut sentence, "with warnings that only root may read, in the log");
+        add(&mut sentence, "with warnings that only root may read: see the log");
     }
     Finding { status, sentence, details, figures }
 }
@@ -151,16 +151,16 @@ fn never() -> Finding {
 fn unheard_of(place: &Place) -> String {
     match place {
         Place::Seen(_) => {
-            "no Counterpart marker is there, and this machine remembers no clone: check -d and -g; is its disk mounted?"
+            "there is no Counterpart marker there, and this machine has no record of a clone: check -d and -g; is its disk mounted?"
                 .to_owned()
         }
-        Place::Missing => "it does not exist, and this machine remembers no clone there: check -d".to_owned(),
-        Place::Barred => "this user may not look at it, and this machine remembers no clone there".to_owned(),
+        Place::Missing => "it does not exist, and this machine has no record of a clone there: check -d".to_owned(),
+        Place::Barred => "this user has no access to it, and this machine has no record of a clone there".to_owned(),
         Place::Broken(why) => {
-            format!("it cannot be looked at ({why}), and this machine remembers no clone there")
+            format!("it cannot be examined ({why}), and this machine has no record of a clone there")
         }
         Place::Silent(limit) => {
-            format!("it did not answer within {limit} s, and this machine remembers no clone there")
+            format!("it did not answer within {limit} s, and this machine has no record of a clone there")
         }
     }
 }
@@ -181,7 +181,7 @@ fn is_bare(markers: &Markers) -> bool {
 
 fn remark_on_place(ending: &mut Finding, facts: &Facts<'_>) {
     let basis = match facts.state {
-        Ok(Some(_)) => ", according to what this machine remembers",
+        Ok(Some(_)) => ", according to this machine's records",
         Ok(None) | Err(_) => "",
     };
     let sentence = &mut ending.sentence;
@@ -189,20 +189,20 @@ fn remark_on_place(ending: &mut Finding, facts: &Facts<'_>) {
         Place::Seen(markers) if is_bare(markers) => {
             add(
                 sentence,
-                &format!("no Counterpart marker is there now, perhaps its disk is not mounted{basis}"),
+                &format!("there is no Counterpart marker there now; perhaps its disk is not mounted{basis}"),
             );
         }
         Place::Seen(_) => {}
         Place::Missing => add(sentence, &format!("the destination is not there now{basis}")),
-        Place::Barred => add(sentence, &format!("this user may not look at the destination{basis}")),
+        Place::Barred => add(sentence, &format!("this user has no access to the destination{basis}")),
         Place::Broken(why) => {
             ending.status = ending.status.worse(Status::Unknown);
-            add(sentence, &format!("the destination cannot be looked at ({why}){basis}"));
+            add(sentence, &format!("the destination cannot be examined ({why}){basis}"));
         }
         Place::Silent(limit) => {
             ending.status = Status::Unknown;
             *sentence = format!(
-                "the destination did not answer within {limit} s; this machine remembers: {sentence}"
+                "the destination did not answer within {limit} s; this machine's records say: {sentence}"
             );
         }
     }
@@ -224,7 +224,7 @@ fn damage(facts: &Facts<'_>) -> Vec<String> {
         }));
     }
     if let Err(why) = facts.state {
-        damage.push(format!("what this machine remembers cannot be read: {why}"));
+        damage.push(format!("this machine's records cannot be read: {why}"));
     }
     damage
 }

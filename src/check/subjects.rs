@@ -82,7 +82,7 @@ impl Subject {
 
 /// One state is enough for a result; a note says that the other might hold a later run.
 fn note(why: &str) -> String {
-    format!("What this machine remembers cannot all be read: {why}")
+    format!("Not all of this machine's records can be read: {why}")
 }
 
 fn known(prefix: Option<&Prefix>, stores: &[&PathBuf], now: i64) -> Vec<Subject> {
@@ -142,7 +142,7 @@ fn insert(subjects: &mut Vec<Subject>, new: Subject, now: i64) {
 
 fn damaged(path: &Path, error: &io::Error) -> Subject {
     let name = display::path(path).to_string();
-    let why = format!("what this machine remembers cannot be read: {}", display::reason(error));
+    let why = format!("this machine's records cannot be read: {}", display::reason(error));
     Subject { name, target: None, state: Err(why), notes: Vec::new() }
 }
 

@@ -35,19 +35,18 @@ fn linux(exam: &mut Exam<'_>) {
     if is_apart("boot") {
         exam.warn(
             TOPIC,
-            "/boot is a filesystem of its own, so the kernel is not in the clone.",
-            "Clone /boot with a run of its own, to a partition that is mounted at boot in the clone; docs/guide.md, \"One \
+            "/boot is a separate filesystem, so the kernel is not in the clone.",
+            "Clone /boot in a separate run, to a partition that is mounted on the clone's boot directory; docs/guide.md, \"One \
              filesystem\".",
         );
     } else {
-        exam.ok(TOPIC, "/boot, and the kernel in it, is a part of the clone.");
+        exam.ok(TOPIC, "/boot, with the kernel, is part of the clone.");
     }
     match fstab::of(&table, "/") {
         Some(entry) => exam.warn(
             TOPIC,
             format!("/etc/fstab names the disk for / as {}, which is not the clone's.", display::line(entry.device.as_bytes())),
-            "Before the clone starts a machine, put the UUID of its own filesystem (blkid prints it) into its /etc/fstab; each \
-             run brings the source's back. docs/guide.md, \"Restoring, and starting from a clone\".",
+            "Before booting a machine from the clone, put the UUID of the clone's filesystem (see blkid) into the clone's /etc/fstab; every run restores the source's. docs/guide.md, \"Restoring, and starting from a clone\".",
         ),
         None => exam.ok(TOPIC, "/etc/fstab has no line for /, so there is none to change in the clone."),
     }
@@ -66,7 +65,7 @@ fn swap(exam: &mut Exam<'_>, root: &Path, table: &[u8]) {
             TOPIC,
             format!("/etc/fstab names the swap file {name}, which is not in the clone."),
             format!(
-                "Recreate it in the clone before starting a machine from it: dd if=/dev/zero of=CLONE{name} bs=1M count=2048, \
+                "Recreate it in the clone before booting a machine from it: dd if=/dev/zero of=CLONE{name} bs=1M count=2048, \
                  chmod 600 CLONE{name}, mkswap CLONE{name}."
             ),
         );
@@ -85,7 +84,7 @@ fn boot_loader(exam: &mut Exam<'_>, is_uefi: bool) {
     };
     exam.warn(
         TOPIC,
-        format!("a clone is files only and has no boot loader; this machine starts by {firmware}."),
+        format!("a clone consists of files only, without a boot loader; this machine boots with {firmware}."),
         format!("{command} All commands are in docs/guide.md, \"Restoring, and starting from a clone\"."),
     );
 }
@@ -101,7 +100,7 @@ fn macos(exam: &mut Exam<'_>, version: MacOsVersion) {
         exam.warn(
             TOPIC,
             format!("no Mac can start from it: {system} keeps the system on a sealed volume, and this clone has the data."),
-            "To restore, install macOS from Recovery and have Migration Assistant take over the clone.",
+            "To restore, install macOS from Recovery and import the clone with Migration Assistant.",
         );
         return;
     }
@@ -111,7 +110,7 @@ fn macos(exam: &mut Exam<'_>, version: MacOsVersion) {
             format!(
                 "{system} keeps system and data on two volumes, and a clone of one of them is not enough."
             ),
-            "Look into the clone to see what it has; docs/guide.md, \"macOS 10.15 and earlier\".",
+            "Inspect the clone to see what it holds; docs/guide.md, \"macOS 10.15 and earlier\".",
         );
         return;
     }

@@ -60,11 +60,11 @@ fn owners(exam: &mut Exam<'_>, dir: &Dir) {
         return;
     }
     match ownership::known(exam.run, dir) {
-        Ownership::Kept => exam.ok(TOPIC, "the destination keeps the owners of files."),
+        Ownership::Kept => exam.ok(TOPIC, "the destination preserves file ownership."),
         Ownership::Unknown | Ownership::Ignored(_) => exam.warn(
             TOPIC,
-            "the system does not tell whether the destination keeps the owners of files.",
-            "A clone probes it with a file of its own, and ends with 90 if the owner is lost.",
+            "the system does not report whether the destination preserves file ownership.",
+            "A clone probes it with a temporary file, and exits with 90 if the owner is lost.",
         ),
     }
 }
@@ -113,7 +113,7 @@ fn view(exam: &mut Exam<'_>, both: &Endpoints) {
     } else {
         exam.warn(
             TOPIC,
-            "none can be had here: rsync is given the paths of source and destination, which are checked before and \
+            "not available here: rsync is given the paths of source and destination, which are checked before and \
              after.",
             "On Linux 5.2 and later, run as root with CAP_SYS_ADMIN. Without it, keep others from mounting or unmounting \
              anything there during a clone; see SECURITY.md.",
@@ -124,7 +124,7 @@ fn view(exam: &mut Exam<'_>, both: &Endpoints) {
 fn left_out(exam: &mut Exam<'_>, source: &Source, destination: Option<&Dir>) {
     const TOPIC: &str = "other filesystems";
     log_header::warn_of_left_out(exam.run, source, destination);
-    let remedy = "Clone it with a run of its own, or leave it at that; docs/guide.md, \"One filesystem\".";
+    let remedy = "Clone it in a separate run, or do without it; docs/guide.md, \"One filesystem\".";
     let (_, warned) = exam.warnings(TOPIC, remedy);
     if !warned {
         exam.ok(TOPIC, "none is mounted below the source that its clone would leave out.");

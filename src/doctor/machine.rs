@@ -25,7 +25,7 @@ pub fn rights(exam: &mut Exam<'_>) {
     let root = if exam.run.host.is_root() {
         "Give the container or the service these rights, or run it as the machine's own root."
     } else {
-        "Run it as root for a whole clone, without --allow-non-root."
+        "For a complete clone, run it as root, without --allow-non-root."
     };
     let may = exam.ask(TOPIC, root, |run| {
         preflight::rights(run)?;
@@ -71,14 +71,14 @@ pub fn log(exam: &mut Exam<'_>) {
         exam,
         "log",
         dir,
-        "The clone would go on without a log file. Make room or give it another --log-dir.",
+        "The clone would continue without a log file. Free some space, or choose another --log-dir.",
     );
 }
 
 /// The state directory, which remembers the last runs.
 pub fn state(exam: &mut Exam<'_>) {
     let remedy =
-        "The clone would go on, but a destination that is not mounted could not be recognised afterwards.";
+        "The clone would continue, but later runs could not recognise that the destination is not mounted.";
     own_dir(exam, "state", &exam.run.host.state_dir, remedy);
 }
 
@@ -89,7 +89,7 @@ fn own_dir(exam: &mut Exam<'_>, topic: &'static str, dir: &Path, remedy: &str) {
             exam.warn(topic, format!("{name} cannot be written: {}.", display::reason(&error)), remedy);
         }
         Ok(true) => exam.ok(topic, format!("{name} can be written.")),
-        Ok(false) => exam.ok(topic, format!("{name} is not there and can be made.")),
+        Ok(false) => exam.ok(topic, format!("{name} does not exist and can be created.")),
     }
 }
 
@@ -140,7 +140,7 @@ pub fn full_disk_access(exam: &mut Exam<'_>, ends: &Ends) {
             let why = display::reason(&error);
             exam.warn(
                 TOPIC,
-                format!("whether this process has it cannot be told from {name}: {why}."),
+                format!("whether this process has it cannot be determined from {name}: {why}."),
                 remedy,
             );
         }

@@ -64,7 +64,7 @@ fn scripts(exam: &mut Exam<'_>, which: Moment) {
         Moment::OnError => "on-error script",
     };
     let Some(path) = script::named(exam.run, which) else { return };
-    let remedy = "Give it, and each directory above it, to root, and let nobody else write there.";
+    let remedy = "Make it, and every directory above it, owned by root and writable by root only.";
     if exam.ask(topic, remedy, |run| script::check_of(run, which)).is_some() {
         exam.ok(topic, format!("{} can be executed.", display::path(path)));
     }
@@ -74,7 +74,7 @@ fn password(exam: &mut Exam<'_>) {
     const TOPIC: &str = "password";
     let plan = exam.run.plan;
     if plan.backup.is_some() {
-        let remedy = "Run counterpart setpass once, and give -B in the place of -b.";
+        let remedy = "Run counterpart setpass once, and use -B instead of -b.";
         let found = exam.ask(TOPIC, remedy, password::resolve).is_some();
         if found && matches!(plan.backup, Some(BackupPassword::Stored)) {
             exam.ok(TOPIC, "the password of the server backup is stored and can be read.");
@@ -82,8 +82,8 @@ fn password(exam: &mut Exam<'_>) {
         return;
     }
     let message = match password_store::load(exam.run.host, exam.run.interrupts, &plan.prefix) {
-        Ok(_) => "one for a server backup is stored; none was asked for.".to_owned(),
-        Err(error) => format!("no server backup was asked for, so none is needed ({error})."),
+        Ok(_) => "one for a server backup is stored, but no server backup was requested.".to_owned(),
+        Err(error) => format!("no server backup was requested, so none is needed ({error})."),
     };
     exam.ok(TOPIC, message);
 }

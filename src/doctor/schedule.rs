@@ -23,12 +23,12 @@ pub fn last_run(exam: &mut Exam<'_>) {
     match Store::new(&exam.run.host.state_dir).load(exam.run.location(), &plan.prefix) {
         Err(error) => exam.warn(
             TOPIC,
-            format!("what is remembered of this destination cannot be read: {}.", display::reason(&error)),
+            format!("this machine's record of this destination cannot be read: {}.", display::reason(&error)),
             "A clone is refused with 88 until it can be read; --adopt rewrites it.",
         ),
-        Ok(None) => exam.ok(TOPIC, "this machine remembers no run to this destination."),
+        Ok(None) => exam.ok(TOPIC, "this machine has no record of a run to this destination."),
         Ok(Some(state)) => match state.last {
-            None => exam.ok(TOPIC, "this machine remembers no run to this destination."),
+            None => exam.ok(TOPIC, "this machine has no record of a run to this destination."),
             Some(last) => tell(exam, TOPIC, &last),
         },
     }
@@ -68,7 +68,7 @@ pub fn jobs(exam: &mut Exam<'_>) {
             for timer in idle {
                 exam.warn(
                     TOPIC,
-                    format!("{} is installed and not enabled.", display::path(timer)),
+                    format!("{} is installed but not enabled.", display::path(timer)),
                     "Enable it with systemctl enable --now, or remove it.",
                 );
             }
@@ -85,7 +85,7 @@ pub fn jobs(exam: &mut Exam<'_>) {
         let details = found.iter().map(|path| display::path(path).to_string()).collect();
         exam.ok_with(
             TOPIC,
-            "there are jobs for Counterpart; whether they make this very clone is not looked at.",
+            "there are jobs for Counterpart; whether they make this clone was not checked.",
             details,
         );
     }

@@ -20,21 +20,21 @@ pub fn examine(exam: &mut Exam<'_>, ends: &Ends) {
             for name in found.names() {
                 exam.warn(
                     TOPIC,
-                    format!("{name} is not dumped; files of a server that runs are not consistent in a copy."),
+                    format!("{name} is not dumped; a copy of a running server's files is not consistent."),
                     "Store a password with counterpart setpass and give -B, or dump it in a pre-clone script.",
                 );
             }
         }
         Ok(found) => {
-            exam.ok_with(TOPIC, "none was asked for; it would save what is named below.", found.names());
+            exam.ok_with(TOPIC, "none was requested; it would save what is listed below.", found.names());
         }
         Err(Failure::BackupUnsupported { .. }) => {
-            exam.ok_with(TOPIC, "none was asked for, and none is needed: no server was found here.", skipped);
+            exam.ok_with(TOPIC, "none was requested, and none is needed: no server was found here.", skipped);
         }
         Err(failure) => exam.warn(
             TOPIC,
-            format!("none was asked for, and it would end with {}: {failure}", failure.exit_code().number()),
-            "Find out whether something here has to be dumped before a clone.",
+            format!("none was requested, and it would exit with {}: {failure}", failure.exit_code().number()),
+            "Check whether anything here must be dumped before a clone.",
         ),
     }
 }
@@ -47,7 +47,7 @@ fn asked_for(exam: &mut Exam<'_>) {
         Ok(found) => {
             if exam.ask(TOPIC, "", |run| found.check(run)).is_some() {
                 let details = found.names().into_iter().chain(skipped).collect();
-                exam.ok_with(TOPIC, "it would save what is named below.", details);
+                exam.ok_with(TOPIC, "it would save what is listed below.", details);
             }
         }
     }

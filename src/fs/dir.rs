@@ -98,7 +98,7 @@ impl Dir {
         if self.metadata()?.uid() == nix::unistd::geteuid().as_raw() {
             return Ok(());
         }
-        Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to somebody else"))
+        Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is owned by another user"))
     }
 
     /// The path it was opened by.

@@ -88,7 +88,7 @@ fn refuse_strangers(locks: &Dir) -> io::Result<()> {
     if metadata.uid() != nix::unistd::geteuid().as_raw() || metadata.mode() & 0o022 != 0 {
         return Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
-            "the lock directory belongs to somebody else",
+            "the lock directory is owned by another user",
         ));
     }
     Ok(())

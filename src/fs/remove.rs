@@ -68,7 +68,7 @@ pub fn remove_tree(above: impl AsFd, name: &OsStr, goes_on: &dyn Fn() -> bool) -
         removal.problem = match unlinkat(&above, name, UnlinkatFlags::RemoveDir) {
             Ok(()) => None,
             Err(Errno::ENOTEMPTY | Errno::EEXIST | Errno::EBUSY) => {
-                let why = "another filesystem is mounted in it, or something came in meanwhile";
+                let why = "another filesystem is mounted in it, or something was added to it meanwhile";
                 Some((PathBuf::new(), io::Error::other(why)))
             }
             Err(error) => return Err(error.into()),

@@ -216,7 +216,7 @@ impl Way {
             return Err(io::Error::new(
                 io::ErrorKind::PermissionDenied,
                 format!(
-                    "another user could have put the symbolic link {} there; name what it leads to",
+                    "another user could have put the symbolic link {} there; give the path that it points to",
                     crate::display::path(&path)
                 ),
             ));
@@ -240,7 +240,7 @@ impl Way {
         if self.above.pop().is_some_and(|came_from| {
             above.metadata().map_or(true, |metadata| FileIdentity::from(&metadata) != came_from)
         }) {
-            return Err(io::Error::other("a directory on its way was moved just now"));
+            return Err(io::Error::other("a directory on its path has just been moved"));
         }
         self.here = above;
         self.path.pop();
@@ -314,7 +314,7 @@ fn path_by_descriptor(directory: &File) -> io::Result<PathBuf> {
     match there {
         Ok(there) if there == FileIdentity::from(&directory.metadata()?) => Ok(path),
         Ok(_) | Err(_) => {
-            Err(io::Error::other("/proc is not there, which it takes to name an open directory"))
+            Err(io::Error::other("/proc is not available, and is needed to name an open directory"))
         }
     }
 }

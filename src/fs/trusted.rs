@@ -96,7 +96,7 @@ impl Walk {
                 }
             }
         }
-        Err(refusal("it names no entry of a directory"))
+        Err(refusal("it does not name a directory entry"))
     }
 
     fn climb(&mut self) -> io::Result<()> {
@@ -105,12 +105,12 @@ impl Walk {
             self.path.pop();
             return Ok(());
         }
-        if self.has_root { Ok(()) } else { Err(refusal("it leads out of its directory")) }
+        if self.has_root { Ok(()) } else { Err(refusal("it points outside its directory")) }
     }
 
     fn restart(&mut self) -> io::Result<()> {
         if !self.has_root {
-            return Err(refusal("it leads out of its directory"));
+            return Err(refusal("it points outside its directory"));
         }
         self.above.truncate(1);
         self.path = PathBuf::from("/");
@@ -253,7 +253,7 @@ impl Entry {
         if identity(&fstat(&file)?) == self.identity() {
             Ok(file)
         } else {
-            Err(refusal(format!("{} was exchanged", display::path(&self.path))))
+            Err(refusal(format!("{} was replaced", display::path(&self.path))))
         }
     }
 

@@ -113,17 +113,17 @@ impl Rights {
             silent(
                 self.trusted,
                 own("CAP_SYS_ADMIN"),
-                "extended attributes of the class trusted are not copied",
+                "extended attributes in the trusted namespace are not copied",
             ),
             loud(
                 self.file_capabilities,
                 "CAP_SETFCAP",
-                "capabilities of files cannot be set, which ends the run with 23 where there are any",
+                "file capabilities cannot be set, which ends the run with 23 if there are any",
             ),
             silent(
                 self.all_users,
-                "a number for every user (this is a user namespace, as of a container)",
-                "files of users unknown here belong to somebody else in the copy or fail, and access times at the \
+                "an ID for every user (this is a user namespace, as in a container)",
+                "files of users unknown here get another owner in the copy or fail, and access times at the \
                  source change",
             ),
         ];

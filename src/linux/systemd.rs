@@ -38,7 +38,7 @@ pub fn service(job: &Job) -> String {
 Description=Scheduled clone ({name})
 Documentation=man:counterpart(8)
 # The disk is mounted first if /etc/fstab knows it, even when it is marked noauto there. Where none can be mounted,
-# Counterpart itself refuses to clone, and tells so.
+# Counterpart itself refuses to clone, and says so.
 Wants={mounts}
 After={mounts}
 
@@ -48,7 +48,7 @@ ExecStart={command}
 Environment=PATH={path}
 
 # Only 0 is success, as Counterpart has it. For vanished files, code 24, there is --vanished-ok.
-# A stop is told to Counterpart alone; it stops rsync, marks the clone as unfinished and exits with 20.
+# A stop signal goes to Counterpart alone; it stops rsync, marks the clone as unfinished and exits with 20.
 KillMode=mixed
 TimeoutStopSec=2min
 
@@ -57,7 +57,7 @@ Nice=10
 IOSchedulingClass=idle
 CPUSchedulingPolicy=batch
 
-# The walls that a clone can live with: any that hides, replaces or locks files would be cloned along.
+# The sandboxing that a clone can live with: any that hides, replaces or locks files would be cloned along.
 CapabilityBoundingSet=~CAP_SYS_MODULE CAP_SYS_BOOT CAP_SYS_TIME CAP_SYS_RAWIO CAP_SYS_PTRACE CAP_NET_ADMIN
 LockPersonality=yes
 RestrictRealtime=yes

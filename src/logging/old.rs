@@ -41,7 +41,7 @@ pub fn remove(dir: &Dir, current: &OsStr, keep: NonZeroUsize) {
         Ok(others) => others,
         Err(error) => {
             warning(format_args!(
-                "older logs in {} cannot be looked for: {}.",
+                "older logs in {} cannot be listed: {}.",
                 display::path(dir.path()),
                 display::reason(&error)
             ));

@@ -85,7 +85,10 @@ impl Printed {
             return true;
         }
         if self.dropped == 0 {
-            warning(format_args!("{}the program has printed too much; the rest is not logged.", self.prefix));
+            warning(format_args!(
+                "{}the program has printed too much; the rest of its output is not logged.",
+                self.prefix
+            ));
         }
         self.dropped += 1;
         false

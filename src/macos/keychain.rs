@@ -22,10 +22,10 @@ pub enum Unquotable {
     #[error("the password is empty")]
     Empty,
     /// A line is a command, and its end cannot be escaped.
-    #[error("the password holds a line end, which the keychain's tool cannot take")]
+    #[error("the password contains a newline, which the keychain's tool does not accept")]
     LineEnd,
     /// A NUL byte ends a string there.
-    #[error("the password holds a zero byte, which the keychain's tool cannot take")]
+    #[error("the password contains a NUL byte, which the keychain's tool does not accept")]
     Zero,
     /// The line would be truncated.
     #[error("the password is too long for the keychain's tool")]
@@ -141,11 +141,11 @@ pub enum Answer {
 pub fn answer(code: i32) -> Option<Answer> {
     Some(match code {
         44 => Answer::NotFound,
-        45 => Answer::Failed("it holds such an item already that could not be replaced"),
-        36 => Answer::Failed("it is locked, or asks somebody at the screen, and nobody is there"),
+        45 => Answer::Failed("it already holds such an item, which could not be replaced"),
+        36 => Answer::Failed("it is locked, or waits for an answer on the screen, and nobody is there"),
         50 => Answer::Failed("it does not exist"),
-        51 => Answer::Failed("it refused the access (run as root)"),
-        128 => Answer::Failed("somebody at the screen refused the access"),
+        51 => Answer::Failed("it denied access (run as root)"),
+        128 => Answer::Failed("access was denied on the screen"),
         195 => Answer::Failed("it may not be written (run as root)"),
         _ => return None,
     })

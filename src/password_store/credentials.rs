@@ -74,7 +74,7 @@ pub fn save(
     let back = decrypt(host, interrupts, &name, &path)?;
     if usable(&path, back)?.expose() != secret.expose() {
         return Err(StoreError(format!(
-            "{} does not give the password back as it was",
+            "{} does not return the password as it was stored",
             display::path(&path)
         )));
     }
@@ -101,7 +101,7 @@ fn read(path: &Path, check: fn(&std::fs::Metadata) -> io::Result<()>) -> Result<
         let file = File::options().read(true).custom_flags(flags.bits()).open(path)?;
         let metadata = file.metadata()?;
         if !metadata.is_file() || metadata.len() > LONGEST {
-            return Err(io::Error::other("it is no credential"));
+            return Err(io::Error::other("it is not a credential"));
         }
         check(&metadata)?;
         let mut content = Vec::with_capacity(usize::try_from(LONGEST).unwrap_or(0));
@@ -119,7 +119,7 @@ fn read(path: &Path, check: fn(&std::fs::Metadata) -> io::Result<()>) -> Result<
 fn check_private(metadata: &std::fs::Metadata) -> io::Result<()> {
     let refuse = |why: &str| Err(io::Error::new(io::ErrorKind::PermissionDenied, why.to_owned()));
     if metadata.uid() != nix::unistd::geteuid().as_raw() {
-        return refuse("it belongs to somebody else");
+        return refuse("it is owned by another user");
     }
     if metadata.mode() & 0o077 != 0 {
         return refuse("others can read it; store the password again");

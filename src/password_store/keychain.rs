@@ -50,7 +50,7 @@ pub fn save(
         return Ok(());
     }
     Err(StoreError(format!(
-        "the keychain {KEYCHAIN} gave another password back for {service} than it was given"
+        "the keychain {KEYCHAIN} returned a different password for {service} than the one stored"
     )))
 }
 

@@ -43,7 +43,7 @@ pub fn check(run: &Run<'_>, ends: &Endpoints, rules: &Rules, survey: &Survey) ->
     run.go_on()?;
     let lacks = lacks.map_err(|error| Failure::DestinationLost {
         path: run.plan.destination.clone(),
-        why: format!("what it can hold cannot be found out: {}", display::reason(&error)).into(),
+        why: format!("what it can hold cannot be determined: {}", display::reason(&error)).into(),
     })?;
     let Some(lacks) = lacks else { return Ok(()) };
     lacks.log(&run.plan.source);

@@ -45,7 +45,7 @@ pub fn check(run: &Run<'_>, ends: &Endpoints, rules: &mut Rules) -> Result<Surve
         .map_err(|error| unreadable(display::reason(&error)))?;
     run.go_on()?;
     if survey.locked.iter().any(|path| path.as_os_str().is_empty()) {
-        return Err(unreadable("it is encrypted and the key is not there".to_owned()));
+        return Err(unreadable("it is encrypted and its key is not available".to_owned()));
     }
     survey.census.log(left_out.is_exact());
     neighbours::warn_of_boundaries(run, ends, &survey.boundaries, survey.more_boundaries);

@@ -124,10 +124,10 @@ fn remember(run: &Run<'_>, was_claimed: bool, record: Record) -> Option<i64> {
             let path = display::path(&run.plan.destination);
             if !(run.plan.adopt && was_claimed) {
                 // Another run or an administrator may still be able to read it.
-                warning(format_args!("what is known of {path} cannot be read ({why}) and is left as it is."));
+                warning(format_args!("the record of {path} cannot be read ({why}) and is left as it is."));
                 return None;
             }
-            warning(format_args!("what was known of {path} cannot be read ({why}) and is rewritten."));
+            warning(format_args!("the record of {path} cannot be read ({why}) and is rewritten."));
             None
         }
     };
@@ -148,7 +148,7 @@ fn remember(run: &Run<'_>, was_claimed: bool, record: Record) -> Option<i64> {
     state.last = Some(record);
     if let Err(error) = store.save(location, prefix, &state) {
         warning(format_args!(
-            "the state of this run could not be kept in {}: {}.",
+            "the state of this run could not be saved in {}: {}.",
             display::path(&run.host.state_dir),
             display::reason(&error)
         ));

@@ -95,7 +95,7 @@ pub fn claim(run: &Run<'_>) -> Result<Endpoints, Failure> {
         }
         Ok(None) => {}
         Err(error) => info!(
-            "No private view of source and destination can be had here ({}): rsync works on their paths, which are checked \
+            "A private view of source and destination is not available here ({}): rsync works on their paths, which are checked \
              before and after.",
             display::reason(&error)
         ),
@@ -181,7 +181,8 @@ fn open_source(run: &Run<'_>) -> Result<Source, Failure> {
     let dir = Dir::reach(&run.plan.source).map_err(|error| unreadable(run, error))?;
     // Its directories come and go with their mounts, and looking at one may wait for a server.
     if Kind::of(&dir).is_ok_and(Kind::is_automounter) {
-        let why = "it belongs to an automounter, which shows only what is mounted just now".to_owned();
+        let why =
+            "it is managed by an automounter, which shows only what is mounted at the moment".to_owned();
         return Err(Failure::SourceUnreadable { path: run.plan.source.clone(), why: why.into() });
     }
     let is_system = match run.host.platform {
@@ -213,7 +214,7 @@ pub fn destination(run: &Run<'_>) -> Result<Dir, Failure> {
         }
     })?;
     if found.file_type().is_symlink() {
-        return Err(unusable("it is a symbolic link; name the directory that it leads to".to_owned()));
+        return Err(unusable("it is a symbolic link; give the directory that it points to".to_owned()));
     }
     if !found.is_dir() {
         return Err(unusable("it is not a directory".to_owned()));
@@ -221,7 +222,7 @@ pub fn destination(run: &Run<'_>) -> Result<Dir, Failure> {
     let open = || {
         let dir = Dir::reach(path)?;
         if dir.identity()? != FileIdentity::from(&found) {
-            return Err(io::Error::other("another directory took its place just now"));
+            return Err(io::Error::other("another directory has just taken its place"));
         }
         Ok(dir)
     };
@@ -328,7 +329,7 @@ fn look_at_lock(run: &Run<'_>, dir: &Dir) -> Result<(), Failure> {
         (Platform::MacOs(_), Err(_)) => return Ok(()),
         (Platform::Linux, Err(error)) => {
             let why = display::reason(&error);
-            let what = format!("whether the lock in {directory} is held cannot be found out: {why}");
+            let what = format!("whether the lock in {directory} is held cannot be determined: {why}");
             return Err(Failure::Internal(what));
         }
     };

@@ -97,7 +97,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     std::thread::spawn(move || send.send(read_whole(&path)));
     match receive.recv_timeout(PATIENCE) {
         Ok(read) => read.map_err(|error| unreadable(display::reason(&error))),
-        Err(_) => Err(unreadable(format!("nothing ended it within {} seconds", PATIENCE.as_secs()))),
+        Err(_) => Err(unreadable(format!("its end was not reached within {} seconds", PATIENCE.as_secs()))),
     }
 }
 

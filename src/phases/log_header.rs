@@ -136,7 +136,7 @@ fn describe(source: &Source, mount: &Mount, home: &Mount) -> String {
     if mount.device_number == home.device_number && mount.kind == "btrfs" {
         let root = display::path(&mount.root);
         return format!(
-            "{point} is a btrfs subvolume ({root}) and is not cloned. Clone it with a run of its own if it matters."
+            "{point} is a btrfs subvolume ({root}) and is not cloned. Clone it in a separate run if it matters."
         );
     }
     if mount.device_number == home.device_number {
@@ -147,6 +147,6 @@ fn describe(source: &Source, mount: &Mount, home: &Mount) -> String {
         );
     }
     format!(
-        "{point} is another filesystem ({kind}) and is not cloned. Clone it with a run of its own if it matters."
+        "{point} is another filesystem ({kind}) and is not cloned. Clone it in a separate run if it matters."
     )
 }

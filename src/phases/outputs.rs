@@ -15,7 +15,7 @@ use crate::volume::kind::Kind;
 const LOG: &str = "The log directory (--log-dir)";
 const METRICS: &str = "The directory of the metrics (--metrics-file)";
 const BACKUP: &str = "The directory of the server backup (--backup-dir)";
-const STATE: &str = "The directory of what this machine remembers";
+const STATE: &str = "The directory of this machine's records";
 const LOCKS: &str = "The directory of the locks";
 
 /// Refuses a run whose log, metrics, server backup, state or lock is below the destination, and starts the log unless

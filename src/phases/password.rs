@@ -13,9 +13,7 @@ pub fn resolve(run: &Run<'_>) -> Result<Option<Secret>, Failure> {
     match &run.plan.backup {
         None => Ok(None),
         Some(BackupPassword::Given(secret)) => {
-            warning(
-                "-b shows the password to every user in the list of processes. Use setpass and -B instead.",
-            );
+            warning("-b exposes the password to every user in the process list. Use setpass and -B instead.");
             secret
                 .take()
                 .map(Some)

@@ -51,11 +51,11 @@ impl Request {
             let left = self.deadline.saturating_duration_since(Instant::now());
             match self.answer.recv_timeout(left.min(TICK)) {
                 Ok(answer) => return answer,
-                Err(RecvTimeoutError::Disconnected) => return Err("the request broke off".to_owned()),
+                Err(RecvTimeoutError::Disconnected) => return Err("the request was broken off".to_owned()),
                 Err(RecvTimeoutError::Timeout) if left.is_zero() => return Err(too_late()),
                 Err(RecvTimeoutError::Timeout) => {
                     if let Some(signal) = run.interrupts.received() {
-                        return Err(format!("{signal} came while the answer was awaited"));
+                        return Err(format!("{signal} arrived while waiting for the answer"));
                     }
                 }
             }
@@ -144,10 +144,10 @@ fn explain(error: &Error) -> String {
         Error::Rustls(error) => return display::line(error.to_string().as_bytes()).to_string(),
         Error::Timeout(_) => return too_late(),
         Error::Tls(why) => why,
-        Error::HostNotFound => "no machine of this name is known",
+        Error::HostNotFound => "the host name is unknown",
         Error::ConnectionFailed => "no connection",
-        Error::TooManyRedirects => "it redirects too often",
-        Error::RequireHttpsOnly(_) => "it redirects to an address that is not encrypted",
+        Error::TooManyRedirects => "it redirects too many times",
+        Error::RequireHttpsOnly(_) => "it redirects to an unencrypted address",
         Error::InvalidProxyUrl | Error::ConnectProxyFailed(_) => "the proxy cannot be used",
         Error::Http(_)
         | Error::BadUri(_)
@@ -158,7 +158,7 @@ fn explain(error: &Error) -> String {
         | Error::LargeResponseHeader(..)
         | Error::TlsRequired
         | Error::Other(_)
-        | _ => "its answer is not understood",
+        | _ => "its answer cannot be understood",
     };
     words.to_owned()
 }

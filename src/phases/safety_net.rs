@@ -97,7 +97,7 @@ pub fn make_ready(run: &Run<'_>, destination: &Destination, census: &Census) -> 
     if wanted > 0
         && let Err(error) = make_room(run, destination, wanted)
     {
-        warning(format_args!("no room could be made in the safety nets: {}.", display::reason(&error)));
+        warning(format_args!("no space could be freed in the safety nets: {}.", display::reason(&error)));
     }
     run.go_on()?;
     Ok(nets)
@@ -157,7 +157,7 @@ pub fn give_up(run: &Run<'_>, destination: &Destination, nets: &mut Nets) -> boo
         })
     };
     let given = given().unwrap_or_else(|error| {
-        warning(format_args!("no room could be made in the safety nets: {}.", display::reason(&error)));
+        warning(format_args!("no space could be freed in the safety nets: {}.", display::reason(&error)));
         0
     });
     nets.giving = if all { Giving::All } else { Giving::Some };
@@ -191,7 +191,7 @@ fn held(run: &Run<'_>, destination: &Destination) -> io::Result<Option<String>> 
     };
     let nets = if names.len() == 1 { "net" } else { "nets" };
     Ok(Some(format!(
-        "; the safety {nets} {first}{more} there hold {}, which the next run gives up if the clone needs it",
+        "; the safety {nets} {first}{more} there hold {}, which the next run removes if the clone needs the space",
         HumanBytes(bytes)
     )))
 }
@@ -236,7 +236,7 @@ fn remove_leftovers(run: &Run<'_>, ends: &Endpoints) {
     match removed {
         Ok(0) | Err(_) => {}
         Ok(removed) => {
-            info!("Removed {removed} temporary files that an earlier rsync has left at the destination.");
+            info!("Removed {removed} temporary files left at the destination by an earlier rsync.");
         }
     }
 }
@@ -261,7 +261,7 @@ impl Net {
         let repaired = self.before.repair(&destination.dir, &self.dir);
         if let Some((path, error)) = repaired.problem {
             warning(format_args!(
-                "{} directories in the safety net are not as they were, the first of them {}: {}.",
+                "{} directories in the safety net did not get their properties back, the first of them {}: {}.",
                 repaired.failed,
                 display::path(&path),
                 display::reason(&error)

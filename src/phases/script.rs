@@ -56,12 +56,12 @@ fn warn_of_strangers(run: &Run<'_>, which: Moment, program: &Path) {
     match trust::changeable(program, run.host.effective_uid) {
         Ok(None) => {}
         Ok(Some(place)) => run.warn_publicly(format_args!(
-            "the {which} script runs {shown}, and others than this user can change {}: they can do whatever this user \
+            "the {which} script runs {shown}, and users other than this one can change {}: they can do whatever this user \
              can. Only its owner, or root, should be able to write to it and to each directory above it.",
             display::path(&place)
         )),
         Err(error) => run.warn_publicly(format_args!(
-            "the {which} script runs {shown}, and who can change that is not known: {}.",
+            "the {which} script runs {shown}, and it is not known who can change that: {}.",
             display::reason(&error)
         )),
     }
@@ -134,7 +134,7 @@ fn is_program(start: &[u8]) -> bool {
 
 fn check_interpreter(start: &[u8]) -> Result<PathBuf, String> {
     let Some(line) = start.strip_prefix(b"#!") else {
-        return Err("it is neither a program nor does it begin with a #! line".to_owned());
+        return Err("it is not a program and does not begin with a #! line".to_owned());
     };
     let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
     // The kernel accepts no other separators: a Windows line ending becomes part of the name.
@@ -192,7 +192,7 @@ fn run_in_clone(run: &Run<'_>, which: Moment, path: &Path, outcome: Option<&Outc
     if run.plan.strict_scripts {
         return Err(failure);
     }
-    run.warn_publicly(format_args!("{failure} The run goes on (see --strict-scripts)."));
+    run.warn_publicly(format_args!("{failure} The run continues (see --strict-scripts)."));
     Ok(())
 }
 
@@ -200,7 +200,7 @@ fn execute(run: &Run<'_>, which: Moment, path: &Path, outcome: Option<&Outcome>)
     info!("Running the {which} script {}.", display::path(path));
     if let Some(part) = resolve::open_to_others(path) {
         warning(format_args!(
-            "the {which} script {} can be changed by others than root ({}), and runs as root.",
+            "the {which} script {} can be changed by users other than root ({}), and runs as root.",
             display::path(path),
             display::path(&part)
         ));

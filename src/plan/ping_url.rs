@@ -13,10 +13,10 @@ pub struct Address(Uri);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// It cannot be parsed.
-    #[error("it is no address: write https://HOST/PATH")]
+    #[error("it is not a URL: write https://HOST/PATH")]
     Form,
     /// Another scheme, or none.
-    #[error("it begins neither with https:// nor with http://")]
+    #[error("it does not begin with https:// or http://")]
     Scheme,
 }
 

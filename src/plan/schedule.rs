@@ -76,7 +76,7 @@ pub struct State {
 
 /// Text that cannot be written to a job's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("it holds control characters or is not UTF-8, and cannot stand in the file of a job; rename it")]
+#[error("it contains control characters or is not UTF-8, so it cannot be used in a job's file; rename it")]
 pub struct Unwritable;
 
 /// An argument or path as text that can be written to a job's file.

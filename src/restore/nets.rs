@@ -91,12 +91,12 @@ impl Nets {
         match fitting[..] {
             [name] => Ok(name),
             [] => {
-                let sentence = format!("There is no safety net of {at}; --list shows those that there are.");
+                let sentence = format!("There is no safety net of {at}; --list shows those that exist.");
                 Err(Refusal(ExitCode::SOURCE, sentence))
             }
             _ => {
                 let names = fitting.iter().map(NetName::to_string).collect::<Vec<_>>().join(", ");
-                Err(Refusal(ExitCode::USAGE, format!("--at {at} may mean any of {names}; give more of it.")))
+                Err(Refusal(ExitCode::USAGE, format!("--at {at} matches each of {names}; be more specific.")))
             }
         }
     }

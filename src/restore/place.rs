@@ -58,7 +58,7 @@ impl<'a> Place<'a> {
             // Another user who can write there may have replaced it.
             dir.make_private()?;
             if !dir.names()?.is_empty() {
-                return Err(io::Error::other("somebody else writes there just now"));
+                return Err(io::Error::other("something else is writing there"));
             }
             Ok((name, dir))
         };

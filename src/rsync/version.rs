@@ -38,13 +38,12 @@ impl Version {
     #[must_use]
     pub fn lost_times(self) -> Option<&'static str> {
         if self < Self::of(3, 1, 0) {
-            Some("it keeps whole seconds only: what times have below the second is lost")
+            Some("it keeps whole seconds only: fractions of a second are lost")
         } else if self < Self::NANOSECONDS {
-            Some("what times have below the second is not put right where the seconds are the same")
+            Some("fractions of a second are not corrected where the seconds are the same")
         } else if self < Self::of(3, 2, 0) {
             Some(
-                "what the times of symbolic links, devices, FIFOs and sockets have below the second is not put right \
-                 where the seconds are the same",
+                "fractions of a second in the times of symbolic links, devices, FIFOs and sockets are not corrected where the seconds are the same",
             )
         } else {
             None
@@ -87,7 +86,7 @@ impl fmt::Display for Implementation {
         match self {
             Self::Samba(version) => write!(formatter, "rsync {version}"),
             Self::OpenRsync => formatter.write_str("openrsync"),
-            Self::Unknown => formatter.write_str("not an rsync that can be recognised"),
+            Self::Unknown => formatter.write_str("not a recognised rsync"),
         }
     }
 }

@@ -101,7 +101,7 @@ fn open_to_others(file: &Path) -> Option<String> {
         std::fs::metadata(path).is_ok_and(|found| found.uid() != 0 || found.mode() & 0o022 != 0)
     })?;
     Some(format!(
-        "{} can be changed by others than root ({}), and the job uses it as root. Keep it where only root can write.",
+        "{} can be changed by users other than root ({}), and the job uses it as root. Keep it where only root can write.",
         display::path(&real),
         display::path(changeable)
     ))

@@ -64,7 +64,7 @@ pub fn install(
             match undone {
                 Ok(()) if before.is_empty() => format!("{why} Nothing was installed."),
                 Ok(()) => format!(
-                    "{why} The earlier file is back, but not loaded: install it once more with --replace."
+                    "{why} The earlier file has been restored, but is not loaded: install it again with --replace."
                 ),
                 Err(Refusal(_, more)) => format!("{why} {more}"),
             },
@@ -92,7 +92,7 @@ fn load(
     if told(scheduler, version, name)?.is_some() {
         return Ok(());
     }
-    Err(Refusal::new(format!("launchd has not loaded {}.", label(name))))
+    Err(Refusal::new(format!("launchd did not load {}.", label(name))))
 }
 
 fn unload(
@@ -115,7 +115,7 @@ fn unload(
     let deadline = Instant::now() + PATIENCE;
     while told(scheduler, version, name)?.is_some() {
         if Instant::now() > deadline {
-            return Err(Refusal::new(format!("launchd does not unload {}.", label(name))));
+            return Err(Refusal::new(format!("launchd did not unload {}.", label(name))));
         }
         std::thread::sleep(Duration::from_millis(100));
     }

@@ -32,7 +32,7 @@ const UNFIT: [char; 4] = ['\'', '"', '\\', '$'];
 pub fn files(job: &Job) -> Result<Vec<File>, Refusal> {
     if job.program.contains(UNFIT) {
         return Err(Refusal::new(format!(
-            "systemd starts no program whose path holds quotes, backslashes or dollars: {}. Move it.",
+            "systemd cannot start a program whose path contains quotes, backslashes or dollar signs: {}. Move it.",
             display::path(Path::new(&job.program))
         )));
     }
@@ -78,8 +78,9 @@ fn take_back(scheduler: &Scheduler<'_>, name: &Name, files: &[File], before: &[F
         return "Nothing was installed.".to_owned();
     }
     match load(scheduler, name) {
-        Ok(()) => "The earlier schedule is back.".to_owned(),
-        Err(_) => "The earlier files are back, but not loaded: install once more with --replace.".to_owned(),
+        Ok(()) => "The earlier schedule has been restored.".to_owned(),
+        Err(_) => "The earlier files have been restored, but are not loaded: install again with --replace."
+            .to_owned(),
     }
 }
 
@@ -90,7 +91,7 @@ fn refuse_shadowing(scheduler: &Scheduler<'_>, name: &Name) -> Result<(), Refusa
         let path = systemd::properties(&shown).get("FragmentPath").copied().unwrap_or_default().to_owned();
         if !path.is_empty() && Path::new(&path) != scheduler.host.job_dir.join(&unit) {
             return Err(Refusal::new(format!(
-                "{} is a unit of that name already. Choose another --name.",
+                "{} is already a unit of that name. Choose another --name.",
                 display::path(Path::new(&path))
             )));
         }

@@ -44,7 +44,7 @@ pub(super) fn say(signal: i32, write: &mut dyn FnMut(i32, &[u8])) {
         }
         for text in [
             start,
-            b"Error: Counterpart was aborted: it got no memory, or has a fault; see standard error.\n",
+            b"Error: Counterpart was aborted: it ran out of memory or has a bug; see standard error.\n",
             start,
             b"Counterpart exited with code ",
             &digits,

@@ -125,9 +125,9 @@ fn a_destination_that_is_a_link_or_a_file_is_unknown() {
     let sandbox = cloned();
     let link = sandbox.path().join("link");
     symlink(&sandbox.destination, &link).unwrap();
-    assert_answer(&check_at(&sandbox, &link, &[]), 3, &["it cannot be looked at (it is a symbolic link)"]);
+    assert_answer(&check_at(&sandbox, &link, &[]), 3, &["it cannot be examined (it is a symbolic link)"]);
     let file = sandbox.source.join("file");
-    assert_answer(&check_at(&sandbox, &file, &[]), 3, &["it cannot be looked at (Not a directory)"]);
+    assert_answer(&check_at(&sandbox, &file, &[]), 3, &["it cannot be examined (Not a directory)"]);
     // What is remembered is told, but a destination that is not as it should be is not well.
     let away = sandbox.path().join("away");
     fs::rename(&sandbox.destination, &away).unwrap();
@@ -135,7 +135,7 @@ fn a_destination_that_is_a_link_or_a_file_is_unknown() {
     assert_answer(
         &check(&sandbox, &[]),
         3,
-        &["completed ", "cannot be looked at (it is a symbolic link), according to"],
+        &["completed ", "cannot be examined (it is a symbolic link), according to"],
     );
 }
 
@@ -149,14 +149,18 @@ fn a_destination_that_hangs_is_unknown_when_the_time_is_over() {
     let began = Instant::now();
     let run = check_at(&sandbox, &fuse.path(), &["--timeout", "300ms"]);
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
-    assert_answer(&run, 3, &["it did not answer within 0.3 s, and this machine remembers no clone there"]);
+    assert_answer(
+        &run,
+        3,
+        &["it did not answer within 0.3 s, and this machine has no record of a clone there"],
+    );
     for (outcome, words) in [(Status::Success, "completed 1 h"), (Status::Failed, "failed 1 h")] {
         remember(&sandbox, &fuse.path(), outcome);
         let run = check_at(&sandbox, &fuse.path(), &["-t", "1"]);
         assert_answer(
             &run,
             3,
-            &["the destination did not answer within 1 s; this machine remembers: ", words],
+            &["the destination did not answer within 1 s; this machine's records say: ", words],
         );
     }
     // What was left behind ends as soon as it can.
@@ -210,7 +214,7 @@ fn a_filesystem_without_its_server_is_unknown_and_the_other_clones_are_judged() 
     assert_answer(
         &run,
         3,
-        &["completed 1 h", "the destination cannot be looked at (Transport endpoint is not connected)"],
+        &["completed 1 h", "the destination cannot be examined (Transport endpoint is not connected)"],
     );
 }
 

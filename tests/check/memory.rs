@@ -59,14 +59,14 @@ fn a_prefix_chooses_among_the_known_clones() {
     assert_answer(&sandbox.run(["check"]), 0, &["2 clones: 2 OK"]);
     assert!(sandbox.run(["check"]).out.contains(&format!("[OK] {name}")));
     assert_answer(&sandbox.run(["check", "-g", "org.example"]), 0, &[&name]);
-    assert_answer(&sandbox.run(["check", "-g", "org.none"]), 3, &["this machine remembers no clone"]);
+    assert_answer(&sandbox.run(["check", "-g", "org.none"]), 3, &["this machine has no record of a clone"]);
 }
 
 #[test]
 fn nothing_known_is_unknown() {
     let sandbox = Sandbox::new();
     let run = sandbox.run(["check"]);
-    assert_answer(&run, 3, &["this machine remembers no clone: name the destination with -d"]);
+    assert_answer(&run, 3, &["this machine has no record of a clone: name the destination with -d"]);
     assert!(!sandbox.host().join("state").exists());
 }
 
@@ -77,11 +77,7 @@ fn a_damaged_memory_is_unknown() {
     let damages: [&[u8]; 4] = [b"", &whole[..whole.len() / 2], b"[]", &[b'x'; 100]];
     for damage in damages {
         fs::write(&memories(&sandbox)[0], damage).unwrap();
-        assert_answer(
-            &check(&sandbox, &[]),
-            3,
-            &["completed ", "what this machine remembers cannot be read: "],
-        );
+        assert_answer(&check(&sandbox, &[]), 3, &["completed ", "this machine's records cannot be read: "]);
         let run = sandbox.run(["check"]);
         assert_answer(&run, 3, &[&memories(&sandbox)[0].display().to_string(), "cannot be read: "]);
     }
@@ -144,10 +140,10 @@ fn nobody_may_ask_and_sees_what_root_remembers() {
     assert_answer(
         &as_nobody(&sandbox, &["-d", destination]),
         0,
-        &["completed ", "this user may not look at the destination, according to"],
+        &["completed ", "this user has no access to the destination, according to"],
     );
     fs::remove_dir_all(sandbox.host().join("system-state")).unwrap();
-    assert_answer(&as_nobody(&sandbox, &["-d", destination]), 3, &["this user may not look at it"]);
+    assert_answer(&as_nobody(&sandbox, &["-d", destination]), 3, &["this user has no access to it"]);
     chmod(&sandbox.destination, 0o755);
     assert_answer(&as_nobody(&sandbox, &["-d", destination]), 0, &["completed "]);
     chmod(&sandbox.marker("stats"), 0o600);
@@ -167,10 +163,10 @@ fn a_memory_that_may_not_be_read_is_unknown() {
     assert_answer(
         &as_nobody(&sandbox, &[]),
         3,
-        &["system-state: what this machine remembers cannot be read: Permission denied"],
+        &["system-state: this machine's records cannot be read: Permission denied"],
     );
     let run = as_nobody(&sandbox, &["-d", sandbox.destination.to_str().unwrap()]);
-    assert_answer(&run, 3, &["completed ", "what this machine remembers cannot be read: Permission denied"]);
+    assert_answer(&run, 3, &["completed ", "this machine's records cannot be read: Permission denied"]);
 }
 
 #[test]
@@ -218,7 +214,7 @@ fn one_memory_that_cannot_be_read_does_not_hide_the_other() {
     let (own, system) = (sandbox.host().join("state"), sandbox.host().join("system-state"));
     let note = |run: &Finished, dir: &Path| {
         let told = format!(
-            "\nWhat this machine remembers cannot all be read: Permission denied (in {})",
+            "\nNot all of this machine's records can be read: Permission denied (in {})",
             dir.display()
         );
         assert!(run.out.contains(&told), "{run}");
@@ -259,7 +255,7 @@ fn one_memory_that_cannot_be_read_does_not_hide_the_other() {
     let run = as_nobody(&sandbox, &["-d", destination]);
     let told =
         format!("Permission denied (in {}); Permission denied (in {})", system.display(), own.display());
-    assert_answer(&run, 3, &["what this machine remembers cannot be read: ", &told]);
+    assert_answer(&run, 3, &["this machine's records cannot be read: ", &told]);
 }
 
 #[test]

@@ -229,13 +229,13 @@ fn a_run_that_never_succeeded_is_critical() {
 #[test]
 fn what_nobody_has_heard_of_is_unknown() {
     for (place, words) in [
-        (seen(bare()), "no Counterpart marker is there"),
+        (seen(bare()), "there is no Counterpart marker there"),
         (Place::Missing, "it does not exist"),
-        (Place::Barred, "may not look at it"),
+        (Place::Barred, "has no access to it"),
         (Place::Broken("Input/output error".to_owned()), "Input/output error"),
         (Place::Silent(10.0), "did not answer within 10 s"),
     ] {
-        let ending = expect(&place, None, Status::Unknown, &[words, "remembers n"]);
+        let ending = expect(&place, None, Status::Unknown, &[words, "has no record of a clone"]);
         assert_eq!(ending.figures.age, None);
         // A memory without a run is none.
         expect(&place, Some(&state(None, None)), Status::Unknown, &[]);
@@ -334,7 +334,7 @@ fn a_memory_that_cannot_be_read_is_unknown_unless_something_worse_is_known() {
         let facts = Facts { place: &place, state: Err("EOF while parsing"), stem: STEM, now: NOW };
         let ending = evaluate(&facts, LIMITS);
         assert_eq!(ending.status, status, "{ending:?}");
-        assert!(ending.sentence.ends_with("what this machine remembers cannot be read: EOF while parsing"));
+        assert!(ending.sentence.ends_with("this machine's records cannot be read: EOF while parsing"));
         assert!(!ending.sentence.contains("according to"), "{ending:?}");
     }
 }
@@ -350,7 +350,7 @@ fn a_destination_that_breaks_or_hangs_is_unknown_and_what_is_remembered_is_told(
     );
     expect(&broken, Some(&bad(HOUR, None)), Status::Critical, &["failed 1 h ago", "Stale file handle"]);
     for memory in [good(HOUR), good(60 * HOUR), bad(HOUR, None)] {
-        let words = &["did not answer within 0.5 s; this machine remembers: ", " ago ("][..];
+        let words = &["did not answer within 0.5 s; this machine's records say: ", " ago ("][..];
         expect(&Place::Silent(0.5), Some(&memory), Status::Unknown, words);
     }
 }

@@ -154,8 +154,10 @@ fn a_run_that_is_under_way_or_was_killed_is_told() {
     sandbox.rsync(&body);
     let mut child = sandbox.start(&[]);
     assert!(wait_until(|| started.exists()));
-    let words =
-        &["completed 20 h", "at this moment the clone there is not complete: one is under way or was killed"];
+    let words = &[
+        "completed 20 h",
+        "the clone there is not complete at the moment: a run is under way or was killed",
+    ];
     let under_way = check(&sandbox, &[]);
     kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGKILL).unwrap();
     child.wait().unwrap();
@@ -182,7 +184,7 @@ fn a_destination_that_is_away_is_judged_by_the_memory() {
     assert_answer(
         &run,
         0,
-        &["completed ", "perhaps its disk is not mounted, according to what this machine remembers"],
+        &["completed ", "perhaps its disk is not mounted, according to this machine's records"],
     );
     assert_eq!(performance(&run).len(), 7, "{run}");
     age_memory(&sandbox, 60 * HOUR);
@@ -191,13 +193,13 @@ fn a_destination_that_is_away_is_judged_by_the_memory() {
     assert_answer(
         &check(&sandbox, &[]),
         3,
-        &["no Counterpart marker is there, and this machine remembers no clone"],
+        &["there is no Counterpart marker there, and this machine has no record of a clone"],
     );
     fs::remove_dir(&sandbox.destination).unwrap();
     assert_answer(
         &check(&sandbox, &[]),
         3,
-        &["it does not exist, and this machine remembers no clone there"],
+        &["it does not exist, and this machine has no record of a clone there"],
     );
 }
 
@@ -206,7 +208,7 @@ fn another_prefix_is_another_clone() {
     let sandbox = sandbox();
     sandbox.clone(&["-g", "org.example"]).assert_code(0);
     assert_answer(&check(&sandbox, &["-g", "org.example"]), 0, &["completed "]);
-    assert_answer(&check(&sandbox, &[]), 3, &["no Counterpart marker is there"]);
+    assert_answer(&check(&sandbox, &[]), 3, &["there is no Counterpart marker there"]);
 }
 
 /// What the original 1.2.1 left after a success: its marker and its six lines.

@@ -100,7 +100,7 @@ fn a_machine_without_a_home_has_no_clone() {
     assert_answer(
         &run,
         3,
-        &["/nonexistent/clone: it does not exist, and this machine remembers no clone there"],
+        &["/nonexistent/clone: it does not exist, and this machine has no record of a clone there"],
     );
     assert!(!first(&run).contains(" | "), "{run}");
 }

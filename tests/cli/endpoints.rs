@@ -121,12 +121,12 @@ fn a_destination_that_is_no_directory_is_66() {
         let sentence = format!("The destination {} cannot be written: {why}.", shown.display());
         refused(&sandbox, &sandbox.source, destination, 66, &sentence);
     };
-    let is_missing = "it does not exist, and Counterpart does not make it. Perhaps its disk is not mounted";
+    let is_missing = "it does not exist, and Counterpart does not create it. Perhaps its disk is not mounted";
     refused(&missing, &missing, is_missing);
     refused(&missing.join("below"), &missing.join("below"), is_missing);
     refused(&file, &file, "it is not a directory");
     refused(&file.join("below"), &file.join("below"), "Not a directory");
-    let is_link = "it is a symbolic link; name the directory that it leads to";
+    let is_link = "it is a symbolic link; give the directory that it points to";
     refused(&link, &link, is_link);
     refused(&link.join(""), &link, is_link);
     refused(&PathBuf::from(format!("{}/./", link.display())), &link, is_link);
@@ -279,8 +279,10 @@ fn a_destination_in_use_by_another_run_is_80_and_untouched() {
     assert!(crate::support::sandbox::wait_until(|| {
         sandbox.logs().iter().any(|log| fs::read_to_string(log).unwrap().contains("script: ready"))
     }));
-    let sentence =
-        format!("Another Counterpart is cloning to {}. Wait for it to end.", sandbox.destination.display());
+    let sentence = format!(
+        "Another Counterpart is cloning to {}. Wait for it to finish.",
+        sandbox.destination.display()
+    );
     refused(&sandbox, &sandbox.source, &sandbox.destination, 80, &sentence);
     // A failure that comes before the lock writes nothing either.
     let before = snapshot_with_ctime(&sandbox.destination);
@@ -327,7 +329,7 @@ fn a_sealed_system_volume_is_91_and_writes_nothing() {
     let before = snapshot_with_ctime(&sandbox.destination);
     let finished = run(&sandbox, Path::new("/"), &sandbox.destination);
     finished.assert_code(91).assert_err(
-        "counterpart: The source / is a sealed system volume, of which no file copy can boot. Clone \
+        "counterpart: The source / is a sealed system volume, and no copy of its files can boot. Clone \
          /System/Volumes/Data instead.\n",
     );
     assert_unchanged(&before, &snapshot_with_ctime(&sandbox.destination));

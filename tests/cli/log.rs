@@ -141,7 +141,7 @@ fn the_log_directory_is_made() {
 fn goes_on_without(sandbox: &Sandbox, directory: &Path, why: &str) {
     let finished = sandbox.clone(&["--log-dir", directory.to_str().unwrap()]);
     finished.assert_code(0).assert_err(&format!(
-        "counterpart: The log in {} cannot be written: {why}. The run goes on without it.\n",
+        "counterpart: The log in {} cannot be written: {why}. The run continues without it.\n",
         directory.display()
     ));
     assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
@@ -176,7 +176,7 @@ fn a_log_that_fills_its_disk_does_not_stop_the_clone() {
         sandbox.clone(&["-p", script.to_str().unwrap(), "--log-dir", disk.path().to_str().unwrap()]);
     finished.assert_code(0);
     assert_eq!(finished.err.lines().count(), 1, "{}", finished.err);
-    assert!(finished.err.contains("cannot be written any more: No space left on device. The run goes on."));
+    assert!(finished.err.contains("cannot be written any more: No space left on device. The run continues."));
     assert_eq!(finished.out.matches("a line of forty").count(), 8000);
 }
 

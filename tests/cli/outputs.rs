@@ -84,7 +84,7 @@ fn memory_and_locks_below_the_destination_are_refused() {
     let mut sandbox = sandbox();
     sandbox.destination = sandbox.host();
     let run = sandbox.clone(&["--adopt", "--log-dir", sandbox.path().join("log").to_str().unwrap()]);
-    run.assert_code(2).assert_log("The directory of what this machine remembers ");
+    run.assert_code(2).assert_log("The directory of this machine's records ");
     assert!(!sandbox.host().join("state").exists() && !sandbox.host().join("lock").exists());
 }
 

@@ -101,7 +101,7 @@ fn scripts_that_others_can_change_are_warned_of() {
     for (option, which) in [("-p", "pre-clone"), ("-o", "post-clone")] {
         let run = sandbox.clone(&[option, script]);
         run.assert_code(0).assert_log(&format!(
-            "Warning: the {which} script {script} can be changed by others than root ({}), and runs as root.",
+            "Warning: the {which} script {script} can be changed by users other than root ({}), and runs as root.",
             theirs.display()
         ));
     }

@@ -61,7 +61,7 @@ fn a_script_that_cannot_run_is_found_out_before_anything_else() {
     fs::write(&plain, "#!/bin/sh\n").unwrap();
     fs::set_permissions(&plain, fs::Permissions::from_mode(0o644)).unwrap();
     not_executable(&sandbox, &plain, "it has no execute permission; chmod +x it");
-    let no_line = "it is neither a program nor does it begin with a #! line";
+    let no_line = "it is not a program and does not begin with a #! line";
     not_executable(&sandbox, &executable(&sandbox, "echo\n"), no_line);
     not_executable(&sandbox, &executable(&sandbox, ""), no_line);
     not_executable(&sandbox, &executable(&sandbox, " #!/bin/sh\n"), no_line);
@@ -211,7 +211,8 @@ fn a_script_cannot_fill_the_log() {
     let sandbox = sandbox();
     let finished = with_pre(&sandbox, "yes | head -n 150000; echo said");
     finished.assert_code(0);
-    let too_much = "Warning: pre-clone script: the program has printed too much; the rest is not logged.";
+    let too_much =
+        "Warning: pre-clone script: the program has printed too much; the rest of its output is not logged.";
     assert_eq!(finished.out.matches(too_much).count(), 1);
     finished.assert_log("]: pre-clone script: 50001 more lines were not logged.\n").assert_no_log("said");
     assert_eq!(finished.out.matches("]: pre-clone script: y\n").count(), 100_000);
@@ -279,12 +280,10 @@ fn a_failing_script_is_a_warning() {
     let finished = sandbox.clone(&["-p", pre, "-o", post]);
     finished.assert_code(0).assert_err("");
     finished.assert_log(&format!(
-        "Warning: The pre-clone script {pre} failed: it ended with exit code 3. The run goes on (see \
-         --strict-scripts).\n"
+        "Warning: The pre-clone script {pre} failed: it ended with exit code 3. The run continues (see --strict-scripts).\n"
     ));
     finished.assert_log(&format!(
-        "Warning: The post-clone script {post} failed: it was killed by signal 9. The run goes on (see \
-         --strict-scripts).\n"
+        "Warning: The post-clone script {post} failed: it was killed by signal 9. The run continues (see --strict-scripts).\n"
     ));
     assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
 }
@@ -392,7 +391,7 @@ fn warned_of(sandbox: &Sandbox, script: &Path, runs: &Path, changeable: &Path) {
     for (option, which) in [("-p", "pre-clone"), ("-o", "post-clone"), ("--on-error", "on-error")] {
         let run = sandbox.clone(&[option, script.to_str().unwrap()]);
         let told = format!(
-            "Warning: the {which} script runs {}, and others than this user can change {}: they can do whatever this user \
+            "Warning: the {which} script runs {}, and users other than this one can change {}: they can do whatever this user \
              can. Only its owner, or root, should be able to write to it and to each directory above it.",
             runs.display(),
             changeable.display()

@@ -115,7 +115,7 @@ fn a_state_that_cannot_be_kept_is_a_warning() {
         .clone(&["--adopt"])
         .assert_code(0)
         .assert_err("")
-        .assert_log(": Warning: the state of this run could not be kept in ");
+        .assert_log(": Warning: the state of this run could not be saved in ");
 }
 
 #[test]

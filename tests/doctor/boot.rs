@@ -8,11 +8,11 @@ use crate::support::sandbox::Sandbox;
 
 const TOPIC: &str = "starting from the clone";
 
-const INSIDE: &str = "OK    starting from the clone: /boot, and the kernel in it, is a part of the clone.";
+const INSIDE: &str = "OK    starting from the clone: /boot, with the kernel, is part of the clone.";
 
 const APART: [&str; 2] = [
-    "WARN  starting from the clone: /boot is a filesystem of its own, so the kernel is not in the clone.",
-    "      To do: Clone /boot with a run of its own, to a partition that is mounted at boot in the clone; docs/guide.md, \"One \
+    "WARN  starting from the clone: /boot is a separate filesystem, so the kernel is not in the clone.",
+    "      To do: Clone /boot in a separate run, to a partition that is mounted on the clone's boot directory; docs/guide.md, \"One \
      filesystem\".",
 ];
 
@@ -20,7 +20,7 @@ const NO_LINE: &str =
     "OK    starting from the clone: /etc/fstab has no line for /, so there is none to change in the clone.";
 
 const BIOS: [&str; 2] = [
-    "WARN  starting from the clone: a clone is files only and has no boot loader; this machine starts by a BIOS.",
+    "WARN  starting from the clone: a clone consists of files only, without a boot loader; this machine boots with a BIOS.",
     "      To do: In a chroot of the clone, run grub-install on its disk. All commands are in docs/guide.md, \"Restoring, and \
      starting from a clone\".",
 ];
@@ -53,8 +53,7 @@ fn the_line_for_the_root_names_the_old_disk() {
                 &format!(
                     "WARN  {TOPIC}: /etc/fstab names the disk for / as {device}, which is not the clone's."
                 ),
-                "      To do: Before the clone starts a machine, put the UUID of its own filesystem (blkid prints it) into its \
-                 /etc/fstab; each run brings the source's back. docs/guide.md, \"Restoring, and starting from a clone\"."
+                "      To do: Before booting a machine from the clone, put the UUID of the clone's filesystem (see blkid) into the clone's /etc/fstab; every run restores the source's. docs/guide.md, \"Restoring, and starting from a clone\"."
             ]
         );
     }
@@ -83,7 +82,7 @@ fn a_machine_with_uefi_needs_another_boot_loader() {
     assert_eq!(
         told.of_topic(TOPIC)[2..],
         [
-            "WARN  starting from the clone: a clone is files only and has no boot loader; this machine starts by UEFI, whose \
+            "WARN  starting from the clone: a clone consists of files only, without a boot loader; this machine boots with UEFI, whose \
              EFI system partition is not cloned.",
             "      To do: Make an EFI system partition on the clone's disk, and in a chroot of the clone run grub-install \
              --target=x86_64-efi --efi-directory=/boot/efi --removable. All commands are in docs/guide.md, \"Restoring, and starting \
@@ -105,7 +104,7 @@ fn a_swap_file_has_to_be_made_anew() {
     let told = ask_for(&sandbox, ["-s", "/"]);
     let swap = [
         "WARN  starting from the clone: /etc/fstab names the swap file /swap.img, which is not in the clone.",
-        "      To do: Recreate it in the clone before starting a machine from it: dd if=/dev/zero of=CLONE/swap.img bs=1M count=2048, \
+        "      To do: Recreate it in the clone before booting a machine from it: dd if=/dev/zero of=CLONE/swap.img bs=1M count=2048, \
          chmod 600 CLONE/swap.img, mkswap CLONE/swap.img.",
     ];
     told.assert(TOPIC, &[&[INSIDE, NO_LINE][..], &swap, &BIOS].concat());

@@ -34,8 +34,7 @@ fn a_destination_that_cannot_be_written_is_what_a_clone_meets() {
     assert_foretold(&sandbox, &[], 66).assert(
         "destination",
         &[
-            "FAIL  destination: The destination @/destination cannot be written: it does not exist, and Counterpart does \
-             not make it. Perhaps its disk is not mounted. (66)",
+            "FAIL  destination: The destination @/destination cannot be written: it does not exist, and Counterpart does not create it. Perhaps its disk is not mounted. (66)",
             "      To do: check `-d`: it must be an existing, writable directory and not a symbolic link",
         ],
     );
@@ -139,8 +138,8 @@ fn a_destination_without_owners_is_what_a_clone_meets() {
     ask(&sandbox, &[]).assert_code(0).assert(
         "ownership",
         &[
-            "WARN  ownership: the system does not tell whether the destination keeps the owners of files.",
-            "      To do: A clone probes it with a file of its own, and ends with 90 if the owner is lost.",
+            "WARN  ownership: the system does not report whether the destination preserves file ownership.",
+            "      To do: A clone probes it with a temporary file, and exits with 90 if the owner is lost.",
         ],
     );
     sandbox.clone(&[]).assert_code(90);
@@ -159,7 +158,7 @@ fn a_clone_under_way_is_what_another_one_meets() {
     assert_foretold(&sandbox, &[], 80).assert(
         "both ends",
         &[
-            "FAIL  both ends: Another Counterpart is cloning to @/destination. Wait for it to end. (80)",
+            "FAIL  both ends: Another Counterpart is cloning to @/destination. Wait for it to finish. (80)",
             "      To do: wait for it to finish; the rsync of a killed run may still be at work",
         ],
     );
@@ -210,7 +209,7 @@ fn locks_that_cannot_be_listed_are_not_taken_for_free() {
     let told = Told::of(&sandbox, &Finished::from(output));
     told.assert_code(1);
     let line = told.of_topic("both ends")[0].to_owned();
-    assert!(line.contains("whether the lock in @/host/lock is held cannot be found out: "), "{line}");
+    assert!(line.contains("whether the lock in @/host/lock is held cannot be determined: "), "{line}");
 }
 
 #[test]
@@ -224,9 +223,8 @@ fn a_filesystem_below_the_source_is_warned_of() {
     told.assert_code(0).assert_well_but_for(&["other filesystems", "schedule"]).assert(
         "other filesystems",
         &[
-            "WARN  other filesystems: @/source/a b is another filesystem (ext4) and is not cloned. Clone it with a run of \
-             its own if it matters.",
-            "      To do: Clone it with a run of its own, or leave it at that; docs/guide.md, \"One filesystem\".",
+            "WARN  other filesystems: @/source/a b is another filesystem (ext4) and is not cloned. Clone it in a separate run if it matters.",
+            "      To do: Clone it in a separate run, or do without it; docs/guide.md, \"One filesystem\".",
         ],
     );
     assert_eq!(

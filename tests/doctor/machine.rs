@@ -20,25 +20,25 @@ fn a_healthy_machine_is_told_so_from_the_first_line_to_the_last() {
         lines,
         [
             "OK    rights: root.",
-            "OK    log: @/host/log is not there and can be made.",
+            "OK    log: @/host/log does not exist and can be created.",
             "OK    rsync: @/host/rsync/rsync is version 3.5.1 and has every option that a clone uses.",
             "OK    source: @/source can be read and is a directory of data.",
             "OK    destination: @/destination can be written.",
-            "OK    ownership: the destination keeps the owners of files.",
+            "OK    ownership: the destination preserves file ownership.",
             "OK    both ends: neither lies inside the other, and no other Counterpart is cloning to the destination.",
             "OK    private view: rsync will see source and destination as they are now, whatever is mounted or \
              unmounted.",
             "OK    other filesystems: none is mounted below the source that its clone would leave out.",
             "OK    exclusions: 0 built-in patterns and 0 of yours are in force.",
-            "OK    password: no server backup was asked for, so none is needed (none is stored in \
+            "OK    password: no server backup was requested, so none is needed (none is stored in \
              @/host/credstore.encrypted/me.jedda.counterpart or @/host/credstore/me.jedda.counterpart).",
             "OK    first clone: the destination holds nothing that could be lost.",
-            "OK    server backup: none was asked for, and none is needed: no server was found here.",
+            "OK    server backup: none was requested, and none is needed: no server was found here.",
             "        No PostgreSQL server runs here.",
             "        OpenLDAP is skipped: there is no @/host/tools/slapcat.",
             "        No MariaDB or MySQL server runs here.",
-            "OK    state: @/host/state is not there and can be made.",
-            "OK    last run: this machine remembers no run to this destination.",
+            "OK    state: @/host/state does not exist and can be created.",
+            "OK    last run: this machine has no record of a run to this destination.",
             "WARN  schedule: no scheduled clone was found.",
             "      To do: Have the clone made every night: counterpart schedule install -- -s SOURCE -d DESTINATION",
             "OK    starting from the clone: this is a clone of data, not of a system.",
@@ -92,7 +92,7 @@ fn without_root_it_is_1_unless_allowed() {
         "rights",
         &[
             "WARN  rights: not root: ownership and special files (devices, FIFOs, sockets) are not cloned.",
-            "      To do: Run it as root for a whole clone, without --allow-non-root.",
+            "      To do: For a complete clone, run it as root, without --allow-non-root.",
         ],
     );
 }
@@ -149,8 +149,7 @@ fn an_old_rsync_is_told_with_all_that_it_lacks() {
             newer,
             "WARN  rsync: this rsync lacks --open-noatime: access times at the source change.",
             newer,
-            "WARN  rsync: this rsync loses times: what times have below the second is not put right where the seconds are \
-             the same.",
+            "WARN  rsync: this rsync loses times: fractions of a second are not corrected where the seconds are the same.",
             newer,
             "WARN  rsync: this rsync loses the capabilities of files that do not belong to root.",
             newer,
@@ -221,14 +220,14 @@ fn directories_of_ours_that_cannot_be_written_are_warned_of() {
             "log",
             &[
                 "WARN  log: @/host/log cannot be written: @/host/log is not a directory.",
-                "      To do: The clone would go on without a log file. Make room or give it another --log-dir.",
+                "      To do: The clone would continue without a log file. Free some space, or choose another --log-dir.",
             ],
         )
         .assert(
             "state",
             &[
                 "WARN  state: @/host/state cannot be written: @/host/state is not a directory.",
-                "      To do: The clone would go on, but a destination that is not mounted could not be recognised afterwards.",
+                "      To do: The clone would continue, but later runs could not recognise that the destination is not mounted.",
             ],
         )
         .assert_well_but_for(&["log", "state", "both ends", "last run", "schedule"]);

@@ -43,13 +43,13 @@ fn a_mac_is_examined_to_the_end() {
     let sandbox = mac("10.13.6");
     let told = ask(&sandbox, &[]);
     told.assert_code(0)
-        .assert("ownership", &["OK    ownership: the destination keeps the owners of files."])
+        .assert("ownership", &["OK    ownership: the destination preserves file ownership."])
         .assert(ACCESS, &[])
         .assert(TOPIC, &["OK    starting from the clone: this is a clone of data, not of a system."]);
     assert!(told.of_topic("exclusions")[0].starts_with("OK    exclusions: 8 built-in patterns"), "{told:?}");
     let password = told.of_topic("password")[0];
     assert!(
-        password.starts_with("OK    password: no server backup was asked for, so none is needed ("),
+        password.starts_with("OK    password: no server backup was requested, so none is needed ("),
         "{password}"
     );
 }
@@ -72,7 +72,7 @@ fn what_can_start_depends_on_the_version() {
         &[
             "WARN  starting from the clone: macOS 10.15 keeps system and data on two volumes, and a clone of one of them is \
              not enough.",
-            "      To do: Look into the clone to see what it has; docs/guide.md, \"macOS 10.15 and earlier\".",
+            "      To do: Inspect the clone to see what it holds; docs/guide.md, \"macOS 10.15 and earlier\".",
         ],
     );
     let sandbox = mac("15.1");
@@ -82,7 +82,7 @@ fn what_can_start_depends_on_the_version() {
         &[
             "WARN  starting from the clone: no Mac can start from it: macOS 15.1 keeps the system on a sealed volume, and \
              this clone has the data.",
-            "      To do: To restore, install macOS from Recovery and have Migration Assistant take over the clone.",
+            "      To do: To restore, install macOS from Recovery and import the clone with Migration Assistant.",
         ],
     );
 }
@@ -138,7 +138,7 @@ fn full_disk_access_that_cannot_be_tried_is_told() {
     ask(&sandbox, &[]).assert_code(0).assert(
         ACCESS,
         &[
-            "WARN  Full Disk Access: whether this process has it cannot be told from \
+            "WARN  Full Disk Access: whether this process has it cannot be determined from \
              @/host/system-root/Library/Application Support/com.apple.TCC/TCC.db: No such file or directory.",
             TO_DO,
         ],
@@ -150,8 +150,10 @@ fn the_keychain_is_asked() {
     let sandbox = mac("14.2");
     sandbox.tool("security", "echo 'password: \"secret words\"' >&2");
     let told = ask(&sandbox, &[]);
-    told.assert_code(0)
-        .assert("password", &["OK    password: one for a server backup is stored; none was asked for."]);
+    told.assert_code(0).assert(
+        "password",
+        &["OK    password: one for a server backup is stored, but no server backup was requested."],
+    );
     assert!(!told.lines.join("\n").contains("secret words"));
     sandbox.tool("security", "exit 44");
     assert_foretold(&sandbox, &["-B"], 92);
@@ -161,10 +163,10 @@ fn the_keychain_is_asked() {
 fn a_mac_without_a_server_is_what_a_clone_meets() {
     let sandbox = mac("14.2");
     let told = assert_foretold(&sandbox, &["-b", "password"], 93);
-    assert!(told.of_topic("server backup")[0].contains("this macOS 14.2 is no server"), "{told:?}");
+    assert!(told.of_topic("server backup")[0].contains("this macOS 14.2 is not a server"), "{told:?}");
     ask(&sandbox, &[]).assert_code(0).assert(
         "server backup",
-        &["OK    server backup: none was asked for, and none is needed: no server was found here."],
+        &["OK    server backup: none was requested, and none is needed: no server was found here."],
     );
 }
 
@@ -190,7 +192,7 @@ fn a_server_is_asked_what_runs() {
     assert_eq!(
         told.of_topic("server backup")[..3],
         [
-            "OK    server backup: it would save what is named below.",
+            "OK    server backup: it would save what is listed below.",
             "        PostgreSQL",
             "        the settings of all services",
         ]
@@ -212,7 +214,7 @@ fn jobs_of_launchd_are_found() {
     ask(&sandbox, &[]).assert(
         "schedule",
         &[
-            "OK    schedule: there are jobs for Counterpart; whether they make this very clone is not looked at.",
+            "OK    schedule: there are jobs for Counterpart; whether they make this clone was not checked.",
             "        @/host/jobs/me.jedda.counterpart.plist",
         ],
     );

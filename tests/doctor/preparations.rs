@@ -88,9 +88,10 @@ fn the_password_is_looked_for() {
     let file = store.join("me.jedda.counterpart");
     fs::write(&file, "secret words").unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-    ask(&sandbox, &[])
-        .assert_code(0)
-        .assert("password", &["OK    password: one for a server backup is stored; none was asked for."]);
+    ask(&sandbox, &[]).assert_code(0).assert(
+        "password",
+        &["OK    password: one for a server backup is stored, but no server backup was requested."],
+    );
     let told = assert_foretold(&sandbox, &["-B"], 93);
     told.assert(
         "password",
@@ -101,8 +102,8 @@ fn the_password_is_looked_for() {
     told.assert(
         "password",
         &[
-            "WARN  password: -b shows the password to every user in the list of processes. Use setpass and -B instead.",
-            "      To do: Run counterpart setpass once, and give -B in the place of -b.",
+            "WARN  password: -b exposes the password to every user in the process list. Use setpass and -B instead.",
+            "      To do: Run counterpart setpass once, and use -B instead of -b.",
         ],
     );
     assert!(!told.lines.join("\n").contains("secret words"));

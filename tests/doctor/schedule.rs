@@ -30,7 +30,7 @@ fn the_last_run_is_told() {
     told.assert_code(88);
     let last = told.of_topic("last run")[0].to_owned();
     assert!(
-        last.starts_with("WARN  last run: what is remembered of this destination cannot be read: "),
+        last.starts_with("WARN  last run: this machine's record of this destination cannot be read: "),
         "{last}"
     );
     ask(&sandbox, &["--adopt"]).assert_code(0);
@@ -44,11 +44,11 @@ fn jobs_of_systemd_are_found() {
     fs::write(units.join("counterpart.timer"), "").unwrap();
     fs::write(units.join("other.timer"), "").unwrap();
     let found = [
-        "OK    schedule: there are jobs for Counterpart; whether they make this very clone is not looked at.",
+        "OK    schedule: there are jobs for Counterpart; whether they make this clone was not checked.",
         "        @/host/jobs/counterpart.timer",
     ];
     let idle = [
-        "WARN  schedule: @/host/jobs/counterpart.timer is installed and not enabled.",
+        "WARN  schedule: @/host/jobs/counterpart.timer is installed but not enabled.",
         "      To do: Enable it with systemctl enable --now, or remove it.",
     ];
     ask(&sandbox, &[]).assert_code(0).assert("schedule", &[idle, found].concat());
@@ -73,7 +73,7 @@ fn jobs_of_cron_are_found() {
     ask(&sandbox, &[]).assert(
         "schedule",
         &[
-            "OK    schedule: there are jobs for Counterpart; whether they make this very clone is not looked at.",
+            "OK    schedule: there are jobs for Counterpart; whether they make this clone was not checked.",
             "        @/host/system-root/etc/cron.d/clone",
         ],
     );

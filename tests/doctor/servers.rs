@@ -96,7 +96,7 @@ fn what_runs_is_told_and_what_its_dump_would_lack() {
     let found = "        PostgreSQL 15 at @/postgres/.s.PGSQL.5432";
     ask(&sandbox, &[]).assert_code(0).assert(
         "server backup",
-        &["OK    server backup: none was asked for; it would save what is named below.", found],
+        &["OK    server backup: none was requested; it would save what is listed below.", found],
     );
     let told = assert_foretold(&sandbox, &["-b", PASSWORD], 95);
     assert!(
@@ -108,7 +108,7 @@ fn what_runs_is_told_and_what_its_dump_would_lack() {
     ask(&sandbox, &["-b", PASSWORD]).assert_code(0).assert(
         "server backup",
         &[
-            "OK    server backup: it would save what is named below.",
+            "OK    server backup: it would save what is listed below.",
             found,
             "        OpenLDAP is skipped: there is no @/host/tools/slapcat.",
             "        No MariaDB or MySQL server runs here.",
@@ -119,8 +119,7 @@ fn what_runs_is_told_and_what_its_dump_would_lack() {
     ask_for(&sandbox, ["-s", "/"]).assert_code(0).assert(
         "server backup",
         &[
-            "WARN  server backup: PostgreSQL 15 at @/postgres/.s.PGSQL.5432 is not dumped; files of a server that runs are \
-             not consistent in a copy.",
+            "WARN  server backup: PostgreSQL 15 at @/postgres/.s.PGSQL.5432 is not dumped; a copy of a running server's files is not consistent.",
             "      To do: Store a password with counterpart setpass and give -B, or dump it in a pre-clone script.",
         ],
     );
@@ -164,7 +163,7 @@ fn a_socket_of_somebody_else_is_told_and_left_alone() {
     let told = assert_foretold(&sandbox, &["-b", PASSWORD], 93);
     let lines = told.of_topic("server backup").join("\n");
     assert!(
-        lines.contains("it runs as the user www-data, which is no account of MariaDB or MySQL"),
+        lines.contains("it runs as the user www-data, which is not an account of MariaDB or MySQL"),
         "{lines}"
     );
     server.assert_not_visited();
@@ -180,7 +179,7 @@ fn a_cluster_that_cannot_be_told_is_what_a_clone_meets() {
     told.assert_code(0);
     assert!(
         told.of_topic("server backup")[0]
-            .starts_with("WARN  server backup: none was asked for, and it would end with 96: ")
+            .starts_with("WARN  server backup: none was requested, and it would exit with 96: ")
     );
 }
 

@@ -190,8 +190,7 @@ fn a_destination_that_is_not_there_is_told_as_such() {
     let missing = sandbox.path().join("missing");
     let arguments = [OsStr::new("-s"), sandbox.source.as_os_str(), OsStr::new("-d"), missing.as_os_str()];
     sandbox.run(arguments).assert_code(66).assert_err(&format!(
-        "counterpart: The destination {} cannot be written: it does not exist, and Counterpart does not make it. \
-         Perhaps its disk is not mounted.\n",
+        "counterpart: The destination {} cannot be written: it does not exist, and Counterpart does not create it. Perhaps its disk is not mounted.\n",
         missing.display()
     ));
     assert!(!missing.exists());

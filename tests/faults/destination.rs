@@ -289,7 +289,7 @@ pub fn a_full_log_disk_does_not_stop_the_clone(evidence: &mut Evidence) {
     let log =
         names_of(disk.path()).into_iter().find(|name| name.to_string_lossy().starts_with("Counterpart_"));
     run.assert_err(&format!(
-        "counterpart: The log {} cannot be written any more: No space left on device. The run goes on.\n",
+        "counterpart: The log {} cannot be written any more: No space left on device. The run continues.\n",
         text(&disk.path().join(log.unwrap()))
     ));
     assert_clone(&sandbox);
@@ -304,7 +304,7 @@ pub fn a_log_that_cannot_be_begun_does_not_stop_the_clone(evidence: &mut Evidenc
     let run = sandbox.clone(&["--log-dir", &text(disk.path())]);
     evidence.verify(&sandbox, &run);
     run.assert_code(0).assert_err(&format!(
-        "counterpart: The log in {} cannot be written: No space left on device. The run goes on without it.\n",
+        "counterpart: The log in {} cannot be written: No space left on device. The run continues without it.\n",
         text(disk.path())
     ));
     assert_clone(&sandbox);

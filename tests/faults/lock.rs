@@ -35,7 +35,7 @@ fn let_go(sandbox: &Sandbox) {
 #[track_caller]
 fn assert_locked(run: &Finished, destination: &str) {
     run.assert_code(80).assert_err(&format!(
-        "counterpart: Another Counterpart is cloning to {destination}. Wait for it to end.\n"
+        "counterpart: Another Counterpart is cloning to {destination}. Wait for it to finish.\n"
     ));
 }
 
@@ -116,11 +116,11 @@ pub fn two_destinations_do_not_wait_for_each_other(evidence: &mut Evidence) {
 pub fn a_lock_directory_of_somebody_else_is_refused(evidence: &mut Evidence) {
     type Plant = fn(&Sandbox);
     let plants: [(&str, Plant); 4] = [
-        ("the lock directory belongs to somebody else", |sandbox| {
+        ("the lock directory is owned by another user", |sandbox| {
             fs::create_dir(sandbox.host().join("lock")).unwrap();
             chown(sandbox.host().join("lock"), Some(54321), Some(54321)).unwrap();
         }),
-        ("the lock directory belongs to somebody else", |sandbox| {
+        ("the lock directory is owned by another user", |sandbox| {
             fs::create_dir(sandbox.host().join("lock")).unwrap();
             fs::set_permissions(sandbox.host().join("lock"), fs::Permissions::from_mode(0o777)).unwrap();
         }),
@@ -189,7 +189,7 @@ pub fn an_rsync_that_outlives_the_run_keeps_the_lock(evidence: &mut Evidence) {
         &sandbox,
         &refused,
         80,
-        &format!("Another Counterpart is cloning to {}. Wait for it to end.", text(&sandbox.destination)),
+        &format!("Another Counterpart is cloning to {}. Wait for it to finish.", text(&sandbox.destination)),
         &["id"]
             .into_iter()
             .chain(sandbox.markers().iter().map(String::as_str).filter(|marker| marker.contains(".tmp-")))

@@ -212,8 +212,7 @@ pub fn a_file_of_several_names_that_vanishes_twice_is_23(evidence: &mut Evidence
         linked(evidence, 2, "if [ -e b ]; then rm b; cat ../../other >'../a slow file'; else rm c; fi");
     let c = sandbox.source.join("directory/c");
     run.assert_err(&format!(
-        "counterpart: {} vanished while it was copied, and it had other names (hard links), which the clone may lack \
-         or have with old contents. Run it again.\n",
+        "counterpart: {} vanished while it was being copied. It had other hard links, which may be missing from the clone or have old contents there. Run it again.\n",
         c.display()
     ));
     assert_eq!(fs::read_to_string(sandbox.destination.join("directory/d")).unwrap(), "old");

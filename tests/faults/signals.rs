@@ -366,7 +366,7 @@ pub fn an_abort_has_a_last_line(evidence: &mut Evidence) {
         let run = run.finish();
         evidence.verify(&sandbox, &run);
         run.assert_code(128 + signal as i32).assert_log(
-            ": Error: Counterpart was aborted: it got no memory, or has a fault; see standard error.\n",
+            ": Error: Counterpart was aborted: it ran out of memory or has a bug; see standard error.\n",
         );
         let log = fs::read_to_string(sandbox.logs().pop().unwrap()).unwrap();
         assert!(run.out.ends_with(log.lines().last().unwrap().trim_end()) || run.out == log, "{log}\n{run}");
@@ -395,7 +395,10 @@ pub fn a_limit_of_file_sizes_is_an_error_like_a_full_disk(evidence: &mut Evidenc
         let run = limited(&sandbox, bytes);
         assert!(codes.contains(&run.code), "{run}");
         evidence.verify(&sandbox, &run);
-        assert!(run.err.contains(" cannot be written any more: File too large. The run goes on.\n"), "{run}");
+        assert!(
+            run.err.contains(" cannot be written any more: File too large. The run continues.\n"),
+            "{run}"
+        );
         evidence.repair(&sandbox);
     }
 }

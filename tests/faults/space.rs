@@ -42,7 +42,7 @@ pub fn attributes_that_a_filesystem_cannot_keep_are_89(evidence: &mut Evidence) 
     evidence.watch(&sandbox);
     let run = sandbox.clone(&[]);
     evidence.verify(&sandbox, &run);
-    run.assert_log(&format!("Cannot be held: {}: its attributes do not fit.\n", text(&file)))
+    run.assert_log(&format!("Cannot be stored: {}: its attributes do not fit.\n", text(&file)))
         .assert_no_log("is full");
     xattr::remove(&file, "trusted.large").unwrap();
     evidence.repair(&sandbox);

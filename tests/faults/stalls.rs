@@ -138,7 +138,7 @@ pub fn a_source_that_stops_answering_is_30(evidence: &mut Evidence) {
     let run = run.finish();
     evidence.verify_end(&sandbox, &run);
     assert_stalled(&run, &["error", "id"], &sandbox);
-    run.assert_log("; rsync was at ").assert_log("; rsync cannot be killed and is left behind.");
+    run.assert_log("; rsync was at ").assert_log("; rsync cannot be killed and is left running.");
     run.assert_no_log("Attempt 2");
     drop(stopped);
     assert_no_rsync(&sandbox);

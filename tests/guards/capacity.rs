@@ -37,7 +37,7 @@ fn assert_refused(sandbox: &Sandbox, run: &Finished, what: &str, lines: &[(&str,
     let told: Vec<String> = run
         .messages()
         .into_iter()
-        .filter_map(|line| line.strip_prefix("Cannot be held: ").map(str::to_owned))
+        .filter_map(|line| line.strip_prefix("Cannot be stored: ").map(str::to_owned))
         .collect();
     let expected: Vec<String> =
         lines.iter().map(|(path, why)| format!("{}/{path}: {why}.", text(&sandbox.source))).collect();
@@ -47,7 +47,7 @@ fn assert_refused(sandbox: &Sandbox, run: &Finished, what: &str, lines: &[(&str,
     assert!(others.is_empty(), "{others:?}");
 }
 
-const ALIKE: &str = "names that are one name there";
+const ALIKE: &str = "names that are identical there";
 
 #[test]
 fn names_that_differ_in_case_are_refused_where_they_are_one() {
@@ -59,9 +59,9 @@ fn names_that_differ_in_case_are_refused_where_they_are_one() {
         sandbox.write(name, name);
     }
     let lines = [
-        ("deep/er/a", "the destination takes it for A"),
-        ("docs", "the destination takes it for Docs"),
-        ("makefile", "the destination takes it for Makefile"),
+        ("deep/er/a", "the destination treats it as the same name as A"),
+        ("docs", "the destination treats it as the same name as Docs"),
+        ("makefile", "the destination treats it as the same name as Makefile"),
     ];
     assert_refused(&sandbox, &sandbox.clone(&[]), ALIKE, &lines);
     // What is left out collides with nothing.
@@ -78,7 +78,7 @@ fn names_in_two_unicode_forms_are_refused_where_they_are_one() {
     for name in ["caf\u{e9}", "cafe\u{301}", "Caf\u{e9}", "plain"] {
         sandbox.write(name, name);
     }
-    let lines = [("caf\u{e9}", "the destination takes it for cafe\u{301}")];
+    let lines = [("caf\u{e9}", "the destination treats it as the same name as cafe\u{301}")];
     assert_refused(&sandbox, &sandbox.clone(&[]), ALIKE, &lines);
     fs::remove_file(sandbox.source.join("cafe\u{301}")).unwrap();
     sandbox.clone(&[]).assert_code(0).assert_err("").assert_no_warning();
@@ -91,7 +91,8 @@ fn a_name_that_looks_like_one_of_our_files_is_refused() {
     let sandbox = to(&fuse.path());
     sandbox.write("plain", "content");
     sandbox.write(".ME.jedda.counterpart.Completed", "forged");
-    let lines = [(".ME.jedda.counterpart.Completed", "it looks like a file of Counterpart's own there")];
+    let lines =
+        [(".ME.jedda.counterpart.Completed", "there it would be taken for one of Counterpart's own files")];
     assert_refused(&sandbox, &sandbox.clone(&[]), ALIKE, &lines);
 }
 
@@ -104,9 +105,9 @@ fn the_destination_itself_decides_what_is_alike() {
         sandbox.write(name, name);
     }
     let lines = [
-        ("stra\u{df}e", "the destination takes it for STRASSE"),
-        ("\u{e9}", "the destination takes it for \u{c9}"),
-        ("\u{212a}", "the destination takes it for k"),
+        ("stra\u{df}e", "the destination treats it as the same name as STRASSE"),
+        ("\u{e9}", "the destination treats it as the same name as \u{c9}"),
+        ("\u{212a}", "the destination treats it as the same name as k"),
     ];
     assert_refused(&sandbox, &sandbox.clone(&[]), ALIKE, &lines);
 }
@@ -124,7 +125,8 @@ fn a_directory_of_very_many_names_is_compared_in_little_memory() {
         fs::File::create(dir.join(format!("NAME-{number:06}"))).unwrap();
     }
     let run = sandbox.clone(&[]);
-    run.assert_code(89).assert_log("many/name-000002: the destination takes it for NAME-000002.\n");
+    run.assert_code(89)
+        .assert_log("many/name-000002: the destination treats it as the same name as NAME-000002.\n");
     assert!(run.err.contains("name-000000"), "{run}");
 }
 
@@ -144,7 +146,7 @@ fn names_without_end_are_refused_in_bounded_time_and_log() {
     }
     let run = sandbox.clone(&[]);
     run.assert_code(89).assert_log(" more.\n");
-    let told = run.messages().iter().filter(|line| line.starts_with("Cannot be held: ")).count();
+    let told = run.messages().iter().filter(|line| line.starts_with("Cannot be stored: ")).count();
     assert_eq!(told, 1000);
     assert!(run.err.len() < 4096, "{}", run.err.len());
 }
@@ -158,9 +160,9 @@ fn names_that_the_destination_does_not_take_are_refused() {
         sandbox.write(name, name);
     }
     fs::write(sandbox.source.join(OsString::from_vec(b"no\xffutf8".to_vec())), "").unwrap();
-    let why = "the destination does not take this name";
+    let why = "the destination does not accept this name";
     let lines = [("...", why), ("a:b", why), ("end.", why), (&long, why), ("no\\#377utf8", why)];
-    assert_refused(&sandbox, &sandbox.clone(&[]), "names that it does not take", &lines);
+    assert_refused(&sandbox, &sandbox.clone(&[]), "names that it does not accept", &lines);
 }
 
 #[test]
@@ -185,8 +187,8 @@ fn hard_and_symbolic_links_are_refused_where_there_are_none() {
     fs::hard_link(sandbox.source.join("file"), sandbox.source.join("name")).unwrap();
     symlink("file", sandbox.source.join("link")).unwrap();
     let run = sandbox.clone(&[]);
-    run.assert_code(89).assert_log("/link: there are no symbolic links there.\n");
-    run.assert_log(": files there have no hard links, and this one has.\n");
+    run.assert_code(89).assert_log("/link: symbolic links are not supported there.\n");
+    run.assert_log(": hard links are not supported there, and this file has some.\n");
     assert_eq!(sandbox.names(), ["file"], "yesterday's clone stays");
     assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
 }
@@ -196,7 +198,8 @@ fn set_time(path: &Path, seconds: i64) {
     tool("touch", &[OsStr::new("-h"), OsStr::new("-d"), OsStr::new(&time), path.as_os_str()]);
 }
 
-const RANGE: &str = "and the destination's times go from 1901-12-13 20:45:52 UTC to 2038-01-19 03:14:07 UTC";
+const RANGE: &str =
+    "and the destination's times range from 1901-12-13 20:45:52 UTC to 2038-01-19 03:14:07 UTC";
 
 #[test]
 fn times_that_small_inodes_cannot_hold_are_refused() {
@@ -217,7 +220,7 @@ fn times_that_small_inodes_cannot_hold_are_refused() {
         set_time(&sandbox.source.join("early"), -2_147_483_649);
         set_time(&sandbox.source.join("link"), 4_000_000_000);
         set_time(&sandbox.source.join("directory"), 1 << 40);
-        let of = |date: &str| format!("it is of {date}, {RANGE}");
+        let of = |date: &str| format!("its time is {date}, {RANGE}");
         let lines = [
             ("directory", &*of("36812-02-20 00:36:16 UTC").replace("36812", "+36812")),
             ("early", &of("1901-12-13 20:45:51 UTC")),
@@ -260,7 +263,7 @@ fn a_file_beyond_the_largest_size_is_refused() {
     fs::File::create(sandbox.source.join("large")).unwrap().set_len(1 << 41).unwrap();
     fs::File::create(sandbox.source.join("small")).unwrap().set_len(1 << 26).unwrap();
     let run = sandbox.clone(&[]);
-    run.assert_code(89).assert_log("large: it has 2.00 TiB, and a file there at most 16.06 GiB.\n");
+    run.assert_code(89).assert_log("large: it has 2.00 TiB; a file there can have at most 16.06 GiB.\n");
     run.assert_no_log("small:");
     fs::remove_file(sandbox.source.join("large")).unwrap();
     sandbox.clone(&[]).assert_code(0).assert_err("");
@@ -297,7 +300,7 @@ fn targets_of_links_that_are_too_long_are_refused() {
     sandbox.clone(&[]).assert_code(0).assert_err("");
     symlink("x".repeat(1025), sandbox.source.join("long")).unwrap();
     let run = sandbox.clone(&[]);
-    run.assert_code(89).assert_log("long: its target has 1025 bytes, and there at most 102");
+    run.assert_code(89).assert_log("long: its target has 1025 bytes; the limit there is 102");
     run.assert_no_log("fits:");
 }
 
@@ -339,7 +342,7 @@ fn a_test_run_writes_nothing_and_warns_of_what_is_known() {
     let before = snapshot(&fuse.backing());
     let run = sandbox.clone(&["-t"]);
     run.assert_code(70).assert_err("");
-    run.assert_log("makefile: the destination takes it for Makefile.\n");
+    run.assert_log("makefile: the destination treats it as the same name as Makefile.\n");
     run.assert_log(": Warning: a real run would be refused with code 89. The destination ");
     assert_unchanged(&before, &snapshot(&fuse.backing()));
     // The doctor looks without writing too.

@@ -145,7 +145,7 @@ fn a_deep_tree_is_counted_with_few_open_files() {
     command.arg("--nofile=256").arg(FAKE_HOST).args(arguments);
     command.env("COUNTERPART_FAKE_HOST", sandbox.host()).stdin(Stdio::null());
     let run = Finished::from(command.output().unwrap());
-    run.assert_code(70).assert_err("").assert_no_log("cannot be looked at");
+    run.assert_code(70).assert_err("").assert_no_log("cannot be examined");
     assert_eq!(census(&run).1, 1 + 3 * 150 * 4, "{run}");
 }
 
@@ -181,7 +181,7 @@ fn what_cannot_be_read_is_told_and_is_not_counted() {
     let run = sandbox.clone(&[]);
     run.assert_code(23);
     run.assert_log(
-        ": Warning: 1 directories or files of the source cannot be looked at and are not counted.\n",
+        ": Warning: 1 directories or files of the source cannot be examined and are not counted.\n",
     );
     assert_eq!(fs::read_dir(sandbox.destination.join("0000")).unwrap().count(), 500, "nothing was deleted");
     // What rsync would delete before it meets the first of them, nobody would bring back.

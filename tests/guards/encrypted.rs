@@ -101,7 +101,7 @@ fn cloned() -> (Vault, Sandbox) {
 
 fn sentence(sandbox: &Sandbox, directory: &str) -> String {
     format!(
-        "counterpart: 1 encrypted directory of the source could not be read, since the key is not there: {}/{directory}. Everything else was copied, and the clone's earlier copies were kept. Unlock them before the next run.\n",
+        "counterpart: 1 encrypted directory of the source could not be read because the key is not available: {}/{directory}. Everything else was copied, and the clone's earlier copies were kept. Unlock them before the next run.\n",
         text(&sandbox.source)
     )
 }
@@ -117,7 +117,7 @@ fn a_locked_home_keeps_what_the_clone_has() {
     for _ in 0..2 {
         let run = sandbox.clone(&[]);
         run.assert_code(23).assert_err(&sentence(&sandbox, "home/alice"));
-        run.assert_log(": Warning: 1 directory of the source is encrypted and the key is not there, ");
+        run.assert_log(": Warning: 1 directory of the source is encrypted and the key is not available, ");
         assert_unchanged(&before, &snapshot(&kept));
         assert_eq!(names_of(&sandbox.destination.join("home/bob")), ["new"], "all else is copied");
         assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
@@ -172,7 +172,7 @@ fn a_locked_source_is_refused() {
     vault.lock();
     sandbox.source.push("home/alice");
     let before = snapshot(&sandbox.destination.join("home"));
-    sandbox.clone(&["--adopt"]).assert_code(65).assert_log("it is encrypted and the key is not there");
+    sandbox.clone(&["--adopt"]).assert_code(65).assert_log("it is encrypted and its key is not available");
     assert_unchanged(&before, &snapshot(&sandbox.destination.join("home")));
 }
 
@@ -182,7 +182,7 @@ fn a_test_run_and_the_doctor_tell_of_a_locked_home() {
     vault.lock();
     let run = sandbox.clone(&["-t"]);
     run.assert_code(70).assert_no_log("Would delete").assert_no_log("Would create");
-    run.assert_log(": Warning: 1 directory of the source is encrypted and the key is not there, ");
+    run.assert_log(": Warning: 1 directory of the source is encrypted and the key is not available, ");
     let ends = sandbox.arguments([] as [&str; 0]);
     let run = sandbox.run(["doctor".into()].into_iter().chain(ends));
     assert!(run.out.contains("WARN  encrypted directories: 1 directory of the source is encrypted"), "{run}");
@@ -242,6 +242,7 @@ fn what_an_automounter_shows_is_no_source() {
     sandbox.source = automounter.point.path().into();
     sandbox.write_destination("alice/letter", "content");
     let run = sandbox.clone(&["--adopt"]);
-    run.assert_code(65).assert_log("it belongs to an automounter, which shows only what is mounted just now");
+    run.assert_code(65)
+        .assert_log("it is managed by an automounter, which shows only what is mounted at the moment");
     assert!(sandbox.destination.join("alice/letter").exists());
 }

@@ -138,7 +138,7 @@ fn too_few_inodes_are_74_before_anything_is_written() {
     many_files(&sandbox.source, 200, 10);
     let run = sandbox.clone(&[]);
     let lack =
-        "the source has 202 files and directories; the destination has 128 inodes, those in use included";
+        "the source has 202 files and directories; the destination has 128 inodes, including those in use";
     assert_no_room(&sandbox, &run, lack, &["error"]);
     // As many names, but few files.
     fs::remove_dir_all(sandbox.source.join("0000")).unwrap();
@@ -180,7 +180,9 @@ fn a_destination_that_compresses_is_not_judged() {
     fs::write(sandbox.source.join("text"), "the same again and again\n".repeat(6 << 20)).unwrap();
     let run = sandbox.clone(&[]);
     run.assert_code(0).assert_err("");
-    run.assert_log("Whether the clone fits is not checked: the destination's filesystem does not tell.\n");
+    run.assert_log(
+        "Whether the clone fits is not checked: it cannot be determined on the destination's filesystem.\n",
+    );
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn swap_files_in_use_are_left_out_wherever_they_lie() {
     assert_eq!(names_of(&sandbox.destination.join("var")), ["axb", "swap"]);
     assert_eq!(names_of(&sandbox.destination.join("home")), ["swap.img"]);
     for name in ["swap.img", "var/a*b"] {
-        run.assert_log(&format!("]: Left out as swap: {}/{name}\n", text(&sandbox.source)));
+        run.assert_log(&format!("]: Excluded as swap: {}/{name}\n", text(&sandbox.source)));
     }
     // What was cloned before it was swap goes, as with every exclusion, and what is not counted is not there.
     run.assert_log("The source holds 7 entries: ");
@@ -92,8 +92,7 @@ fn tables_that_cannot_be_read_are_told_and_the_rest_counts() {
     let run = sandbox.clone(&[]);
     run.assert_code(0).assert_err("");
     run.assert_log(&format!(
-        ": Warning: the swap files in use are not known, since {} cannot be read (it is not a file): one of them may be cloned, \
-         for nothing.\n",
+        ": Warning: the swap files in use are not known, since {} cannot be read (it is not a file): one of them may be cloned needlessly.\n",
         text(&swaps)
     ));
     assert_eq!(sandbox.names(), ["home", "plain", "var"]);

@@ -22,7 +22,7 @@ fn a_directory_where_a_disk_should_be_is_refused() {
             "counterpart: No disk is mounted at the destination {}: it is a directory of the filesystem of ",
             sandbox.destination.display()
         );
-        let says = [told.as_str(), "Mount the disk, or use --allow-folder if a plain directory is meant."];
+        let says = [told.as_str(), "Mount the disk, or use --allow-folder if a plain directory is intended."];
         refused_with(&sandbox, 88, &[], &says);
         refused_with(&sandbox, 88, &["--adopt"], &says);
         assert!(!sandbox.host().join("state").exists(), "a refused directory is not remembered");

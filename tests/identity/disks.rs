@@ -71,9 +71,12 @@ fn known_disks_take_turns_and_a_strangers_clone_is_refused() {
     .unwrap();
     let _plugged = Plugged::at(&sandbox.destination, &strange);
     let here = id(&sandbox);
-    let told =
-        format!("there is {here} on filesystem {}, and known here: {} on filesystem", uuid(&strange), ids[1]);
-    refused(&sandbox, &[&told, &ids[0], "If the disk is right, run once with --adopt"]);
+    let told = format!(
+        "there is {here} on filesystem {}, but the disks known here are: {} on filesystem",
+        uuid(&strange),
+        ids[1]
+    );
+    refused(&sandbox, &[&told, &ids[0], "If this is the right disk, run once with --adopt"]);
     sandbox.clone(&["--adopt"]).assert_code(0).assert_err("");
     assert_eq!(id(&sandbox), here, "a clone of the same source keeps its id");
     assert_eq!(known(&sandbox), [ids[0].clone(), ids[1].clone(), here]);
@@ -190,8 +193,7 @@ fn a_clone_that_was_copied_to_another_disk_is_another_disk() {
     let plugged = Plugged::at(&sandbox.destination, &copy);
     assert_eq!(id(&sandbox), first);
     let told = format!(
-        "its id was given on the filesystem {}, and now there is {first} on filesystem {}: a copy, or a disk that was \
-         formatted anew. If it is right, run once with --adopt.",
+        "its id was assigned on the filesystem {}, and now there is {first} on filesystem {}: a copy, or a disk that was reformatted. If this is the right disk, run once with --adopt.",
         uuid(&one),
         uuid(&copy)
     );
@@ -224,7 +226,7 @@ fn the_image_of_a_disk_is_that_disk_unless_it_gets_a_uuid_of_its_own() {
         &["-f", "-U", "random"].map(OsStr::new).into_iter().chain([image.as_os_str()]).collect::<Vec<_>>(),
     );
     let _plugged = Plugged::image(&sandbox.destination, &image);
-    refused(&sandbox, &["its id was given on the filesystem "]);
+    refused(&sandbox, &["its id was assigned on the filesystem "]);
 }
 
 /// Whether no loop device has the image any more: a mount that has gone may take a moment to let go of it.
@@ -267,8 +269,8 @@ fn an_id_that_was_lost_is_made_up_for_by_the_filesystem() {
         &sandbox,
         &[
             "there is a clone without an id",
-            "and known here: ",
-            "If the disk is right, run once with --adopt.",
+            "but the disks known here are: ",
+            "If this is the right disk, run once with --adopt.",
         ],
     );
     assert_eq!(marks_of(&sandbox.destination), ["completed"]);

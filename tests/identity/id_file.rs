@@ -184,9 +184,9 @@ fn without_root_the_id_alone_tells() {
     fs::write(sandbox.marker("id"), format!("{ID}\n")).unwrap();
     nobody::give(&sandbox.destination);
     let finished = clone(&sandbox);
-    finished
-        .assert_code(88)
-        .assert_log(&format!("there is {ID} on filesystem without a known UUID, and known here: {first}"));
+    finished.assert_code(88).assert_log(&format!(
+        "there is {ID} on filesystem without a known UUID, but the disks known here are: {first}"
+    ));
     // A run as root adds what it can find out.
     fs::write(sandbox.marker("id"), format!("{first}\n")).unwrap();
     fs::remove_dir_all(sandbox.host().join("lock")).unwrap();

@@ -43,7 +43,7 @@ fn a_volume_is_known_by_its_uuid() {
     refused(
         &sandbox,
         &[&format!(
-            "its id was given on the filesystem {ONE}, and now there is {first} on filesystem {OTHER}"
+            "its id was assigned on the filesystem {ONE}, and now there is {first} on filesystem {OTHER}"
         )],
     );
     sandbox.clone(&["--adopt"]).assert_code(0).assert_err("");
@@ -76,6 +76,8 @@ fn a_volume_that_diskutil_does_not_know_is_known_by_its_id() {
     fs::write(sandbox.marker("id"), "0123456789abcdef0123456789abcdef\n").unwrap();
     refused(
         &sandbox,
-        &["there is 0123456789abcdef0123456789abcdef on filesystem without a known UUID, and known here: "],
+        &[
+            "there is 0123456789abcdef0123456789abcdef on filesystem without a known UUID, but the disks known here are: ",
+        ],
     );
 }

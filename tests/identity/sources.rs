@@ -113,8 +113,7 @@ fn a_destination_whose_filesystem_cannot_be_found_out_is_refused() {
     sandbox.clone(&[]).assert_code(0);
     sandbox.tool("blkid", "exit 2");
     let told = format!(
-        "its id was given on the filesystem {}, and which filesystem is there now cannot be found out. If it is right, run \
-         once with --adopt.",
+        "its id was assigned on the filesystem {}, and which filesystem is there now cannot be determined. If this is the right disk, run once with --adopt.",
         uuid(&disk)
     );
     refused_with(&sandbox, 88, &[], &[&told]);

@@ -118,7 +118,7 @@ fn check_and_doctor_know_every_spelling() {
     for spelling in &spellings {
         let run = sandbox.run(["check".as_ref(), "-d".as_ref(), spelling.as_os_str()]);
         assert_eq!(run.code, 0, "{run}");
-        assert!(run.out.contains("according to what this machine remembers"), "{run}");
+        assert!(run.out.contains("according to this machine's records"), "{run}");
         let run = sandbox.run([
             "doctor".as_ref(),
             "-s".as_ref(),

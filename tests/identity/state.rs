@@ -25,14 +25,14 @@ fn a_damaged_memory_refuses_the_disk_at_hand() {
         let _plugged = Plugged::at(&sandbox.destination, &other);
         let before = snapshot_with_ctime(&sandbox.destination);
         let told = format!(
-            "The destination {} cannot be verified: what this machine remembers of it, in {}, cannot \
+            "The destination {} cannot be verified: this machine's record of it, in {}, cannot \
              be read (",
             sandbox.destination.display(),
             sandbox.host().join("state").display()
         );
         let finished = sandbox.clone(&[]);
         finished.assert_code(88).assert_log(&format!("Error: {told}"));
-        assert!(finished.err.contains("If the disk is right, run once with --adopt"), "{finished}");
+        assert!(finished.err.contains("If this is the right disk, run once with --adopt"), "{finished}");
         sandbox
             .clone(&["-t"])
             .assert_code(70)
@@ -46,7 +46,7 @@ fn a_damaged_memory_refuses_the_disk_at_hand() {
         let finished = sandbox.clone(&["--adopt"]);
         finished
             .assert_code(0)
-            .assert_log(" and is rewritten. Whichever disk is there now is taken for the right one.");
+            .assert_log(" and is rewritten. Whichever disk is there now is accepted as the right one.");
         assert_eq!(known(&sandbox), [id(&sandbox)]);
         assert_eq!(state(&sandbox)["last"]["outcome"], "warning");
         sandbox.clone(&[]).assert_code(0).assert_no_log("cannot be read");
@@ -73,7 +73,7 @@ fn a_memory_that_cannot_be_written_stops_no_clone() {
     let _plugged = Plugged::at(&sandbox.destination, &disk);
     for _ in 0..2 {
         let finished = sandbox.clone(&[]);
-        finished.assert_code(0).assert_log("Warning: the state of this run could not be kept in ");
+        finished.assert_code(0).assert_log("Warning: the state of this run could not be saved in ");
     }
     drop(read_only);
     sandbox.clone(&[]).assert_code(0).assert_err("");

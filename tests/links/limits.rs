@@ -150,8 +150,7 @@ fn what_cannot_be_parted_is_a_warning() {
     let run = sandbox.clone(&[]);
     immutable("-i");
     run.assert_code(0).assert_log(
-        "1 files of the clone that are separate at the source could not be unlinked and stay one file, with the permissions \
-         of one of them. The first of them is ",
+        "1 files of the clone that are separate at the source could not be unlinked and remain one file, with the permissions of one of them. The first is ",
     );
     run.assert_log(": Operation not permitted.\n").assert_no_log("\u{1b}[31m");
     assert_eq!(sandbox.record().unwrap()["outcome"], "warning", "{run}");

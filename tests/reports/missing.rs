@@ -28,8 +28,7 @@ fn a_missing_destination_is_skipped_quietly() {
     let finished = sandbox.clone(&["--skip-if-missing", "-p", script, "-o", script, "--on-error", script]);
     finished.assert_code(0).assert_err("").assert_no_log("ran\n").assert_no_log("Error");
     let why = format!(
-        "The destination {} cannot be written: it does not exist, and Counterpart does not make it. Perhaps its disk \
-         is not mounted.",
+        "The destination {} cannot be written: it does not exist, and Counterpart does not create it. Perhaps its disk is not mounted.",
         sandbox.destination.display()
     );
     let messages = finished.messages();

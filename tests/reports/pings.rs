@@ -161,7 +161,7 @@ fn a_service_that_answers_with_an_error_changes_nothing() {
 #[test]
 fn a_service_that_talks_nonsense_changes_nothing() {
     let server = Server::start(|_| Answer::With("no status at all", "\r\n\u{0}\r\n".to_owned(), ""));
-    changes_nothing(&server.url("/x"), "its answer is not understood");
+    changes_nothing(&server.url("/x"), "its answer cannot be understood");
 }
 
 #[test]
@@ -218,7 +218,7 @@ fn redirects_are_followed() {
         assert_eq!((whats[2].as_str(), whats.last().unwrap().as_str()), ("POST /here", then), "{status}");
     }
     let server = Server::start(|_| Answer::With("302 Found", "Location: /round\r\n".to_owned(), ""));
-    changes_nothing(&server.url("/x"), "it redirects too often");
+    changes_nothing(&server.url("/x"), "it redirects too many times");
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn a_signal_does_not_wait_for_a_service() {
     let finished = Finished::from(child.wait_with_output().unwrap());
     assert!(signalled.elapsed() < Duration::from_secs(6), "{:?}", signalled.elapsed());
     // The clone was complete by then.
-    finished.assert_code(0).assert_log("the end of the run: SIGINT came while the answer was awaited.");
+    finished.assert_code(0).assert_log("the end of the run: SIGINT arrived while waiting for the answer.");
     assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
 }
 
@@ -254,10 +254,10 @@ fn an_interrupted_clone_is_told_as_a_failure() {
 fn other_addresses_are_refused_before_anything_happens() {
     let sandbox = sandbox();
     for (url, why) in [
-        ("ftp://h/x", "it begins neither with https:// nor with http://"),
-        ("hc-ping.com/x", "it is no address: write https://HOST/PATH"),
-        ("https://", "it is no address: write https://HOST/PATH"),
-        ("", "it is no address: write https://HOST/PATH"),
+        ("ftp://h/x", "it does not begin with https:// or http://"),
+        ("hc-ping.com/x", "it is not a URL: write https://HOST/PATH"),
+        ("https://", "it is not a URL: write https://HOST/PATH"),
+        ("", "it is not a URL: write https://HOST/PATH"),
     ] {
         let finished = sandbox.clone(&["--ping", url]);
         assert_eq!(finished.code, 2, "{finished}");

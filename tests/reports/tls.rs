@@ -100,8 +100,7 @@ fn a_trusted_service_is_told_and_no_other() {
     // It leads away to where everybody can listen.
     let finished = clone(&sandbox, &server, "/away", &trusted);
     finished.assert_code(0).assert_log(
-        "Warning: https://localhost could not be pinged at the end of the run: it redirects to an address that is not \
-         encrypted.",
+        "Warning: https://localhost could not be pinged at the end of the run: it redirects to an unencrypted address.",
     );
     let before = server.asked();
     // Nobody vouches for it: not a byte of the address leaves the machine.

@@ -100,7 +100,7 @@ fn a_directory_with_more_attributes_than_fit_in_memory_is_as_it_was() {
     }
     sandbox.clone(&[]).assert_code(0);
     fs::remove_dir_all(sandbox.source.join("gone")).unwrap();
-    sandbox.clone(&["--safety-net"]).assert_code(0).assert_no_log("not as they were");
+    sandbox.clone(&["--safety-net"]).assert_code(0).assert_no_log("did not get their properties back");
     let kept = fs::File::open(only_net(&sandbox).join("gone")).unwrap();
     for number in 0..120 {
         let found = kept.get_xattr(format!("user.number {number}")).unwrap();

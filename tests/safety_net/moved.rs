@@ -318,7 +318,9 @@ fn without_root_a_net_keeps_what_its_owner_could_keep() {
     nobody::clone(&sandbox, &["--safety-net"]).assert_code(0);
     let original = beside(&sandbox, "kept").join("directory");
     fs::rename(sandbox.source.join("directory"), &original).unwrap();
-    nobody::clone(&sandbox, &["--safety-net"]).assert_code(0).assert_no_log("not as they were");
+    nobody::clone(&sandbox, &["--safety-net"])
+        .assert_code(0)
+        .assert_no_log("did not get their properties back");
     assert_same(&original, &only_net(&sandbox).join("directory"), &Options::default());
 }
 

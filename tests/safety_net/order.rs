@@ -133,7 +133,7 @@ fn ages_that_cannot_be_read_remove_nothing() {
         make_net(&sandbox, name);
     }
     fs::write(nets_dir(&sandbox).join(AGES), "no JSON").unwrap();
-    sandbox.clone(&["--safety-net"]).assert_code(0).assert_log("how old the safety nets are cannot be read");
+    sandbox.clone(&["--safety-net"]).assert_code(0).assert_log("the ages of the safety nets cannot be read");
     assert_eq!(nets(&sandbox).len(), 2);
     let run = sandbox.clone(&["--safety-net"]);
     run.assert_code(0).assert_no_log("cannot be read");

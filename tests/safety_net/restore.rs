@@ -82,12 +82,12 @@ fn a_time_may_be_given_as_far_as_it_is_clear() {
     assert_refused(
         &to(&sandbox, &["--at", "2026-01-02", "file"]),
         2,
-        &format!("--at 2026-01-02 may mean any of {MIDDLE}, {NEW}; give more of it."),
+        &format!("--at 2026-01-02 matches each of {MIDDLE}, {NEW}; be more specific."),
     );
     assert_refused(
         &to(&sandbox, &["--at", "2025", "file"]),
         65,
-        "There is no safety net of 2025; --list shows those that there are.",
+        "There is no safety net of 2025; --list shows those that exist.",
     );
     assert_refused(
         &to(&sandbox, &["--at", "latest", "home/anna/letter"]),
@@ -169,7 +169,7 @@ fn what_cannot_be_used_is_told() {
     assert_refused(
         &run,
         66,
-        &format!("Nothing can be restored to {}: it lies in the safety nets.", net.display()),
+        &format!("Nothing can be restored to {}: it lies inside the safety nets.", net.display()),
     );
     let run = to(&sandbox, &["../file"]);
     assert_refused(&run, 2, "../file holds \"..\", which means nothing in a safety net.");
@@ -203,7 +203,7 @@ fn no_link_is_followed_to_what_is_asked_for() {
     symlink(victims.join("nets"), nets_dir(&sandbox)).unwrap();
     let run = to(&sandbox, &["file"]);
     let sentence = format!(
-        "{} cannot be read: something that is no directory has its name; move it away.",
+        "{} cannot be read: something that is not a directory has its name; move it away.",
         nets_dir(&sandbox).display()
     );
     assert_refused(&run, 66, &sentence);

@@ -43,16 +43,16 @@ fn the_net_of_a_failed_night_gives_way_to_the_next_clone() {
         let run = sandbox.clone(&["--safety-net"]);
         run.assert_code(74);
         let net = nets(&sandbox).pop().unwrap_or_else(|| panic!("{run}"));
-        let named = format!("; the safety net {net} there hold 8.00 MiB, which the next run gives up");
+        let named = format!("; the safety net {net} there hold 8.00 MiB, which the next run removes");
         assert!(run.err.contains(&named), "{run}");
         // Everybody may read this one.
         assert!(sandbox.read_marker("error").contains(" is full. "));
 
         let run = sandbox.clone(options);
         run.assert_code(0).assert_log(&format!(
-            "Warning: the destination has no room for the clone: the safety net {net}, the last one, is given up."
+            "Warning: the destination has no room for the clone: the safety net {net}, the last one, is deleted."
         ));
-        assert!(warnings(&sandbox).contains("is given up"), "{options:?}");
+        assert!(warnings(&sandbox).contains("is deleted"), "{options:?}");
         assert_same(&sandbox.source, &sandbox.destination, &Options::default());
         // That of this run may have the same name, if the same second is not over.
         assert!(nets(&sandbox).len() <= 1, "{options:?}");
@@ -97,7 +97,7 @@ fn a_net_of_which_nobody_is_sure_is_not_touched() {
     sandbox
         .clone(&["--no-space-check"])
         .assert_code(74)
-        .assert_log("no room could be made in the safety nets");
+        .assert_log("no space could be freed in the safety nets");
     assert_eq!(nets(&sandbox), ["2026-01-01_00-00-00"]);
 }
 

@@ -86,7 +86,7 @@ fn what_is_no_net_is_left_alone_and_named() {
     let before = at_rest();
     let run = sandbox.clone(&["--safety-net"]);
     run.assert_code(0);
-    assert_eq!(run.out.matches("is no safety net and is left alone.").count(), 6, "{run}");
+    assert_eq!(run.out.matches("is not a safety net and is left alone.").count(), 6, "{run}");
     run.assert_log(&format!("Warning: {}/2001-02-03_04-05-05 is no safety net", dir.display()));
     tree::assert_unchanged(&before, &at_rest());
 }
@@ -161,7 +161,7 @@ fn the_oldest_go_when_the_source_has_grown_by_more_than_is_free() {
     }
     // More than a twentieth of the disk is free, and less than the new file needs.
     fs::write(sandbox.source.join("grown"), tree::noise(3, 24 << 20)).unwrap();
-    sandbox.clone(&["--safety-net"]).assert_code(0).assert_log("Room is short");
+    sandbox.clone(&["--safety-net"]).assert_code(0).assert_log("Space is short");
     assert_eq!(nets(&sandbox), names[1..], "no more go than must");
     crate::support::audit::assert_same(
         &sandbox.source,
@@ -181,14 +181,14 @@ fn the_oldest_go_first_when_room_is_short() {
     for name in &names {
         fs::write(make_net(&sandbox, name).join("large"), tree::noise(1, 6 << 20)).unwrap();
     }
-    sandbox.clone(&["--safety-net"]).assert_code(0).assert_no_log("Room is short");
+    sandbox.clone(&["--safety-net"]).assert_code(0).assert_no_log("Space is short");
     assert_eq!(nets(&sandbox).len(), 4);
     let free = || statvfs(disk.path()).map(|found| found.blocks_available() * found.fragment_size()).unwrap();
     let filler = usize::try_from(free()).unwrap() - (1 << 20);
     fs::write(sandbox.source.join("filler"), tree::noise(2, filler)).unwrap();
     sandbox.clone(&[]).assert_code(0);
     // One net is enough to be over a twentieth of the disk, and no more go than must.
-    let room_short = "Room is short at the destination: the safety net";
+    let room_short = "Space is short at the destination: the safety net";
     sandbox
         .clone(&["--safety-net"])
         .assert_code(0)

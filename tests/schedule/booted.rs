@@ -73,7 +73,7 @@ fn timers_fire_and_their_clones_are_made() {
         "{running}"
     );
     for name in ["remove-running", "run-running"] {
-        assert!(results.of(name, "1").contains("The clone missed is running at this moment."));
+        assert!(results.of(name, "1").contains("The clone missed is running at the moment."));
     }
 
     let list = results.of("list", "0");
@@ -111,7 +111,7 @@ fn timers_fire_and_their_clones_are_made() {
     assert!(
         results
             .of("else", "1")
-            .contains("/run/systemd/system/counterpart-else.service is a unit of that name already.")
+            .contains("/run/systemd/system/counterpart-else.service is already a unit of that name.")
     );
 
     // Nothing is left of what was removed.

@@ -126,7 +126,7 @@ fn a_path_that_cannot_stand_in_a_file_is_refused() {
         let words = ["schedule", "install", "--", "-d"].map(OsStr::new);
         let finished =
             machine.sandbox.run(words.into_iter().chain([OsStr::from_bytes(name), OsStr::new("-s"), source]));
-        untouched(&machine, &finished, 2, "cannot stand in the file of a job");
+        untouched(&machine, &finished, 2, "cannot be used in a job's file");
         assert_eq!(
             finished.err.lines().filter(|line| line.contains("ExecStart")).count(),
             usize::from(name.contains(&b'\n'))
@@ -166,7 +166,7 @@ fn what_speaks_against_a_job_without_making_it_impossible_is_told() {
         !finished.err.contains("bears no mark") && finished.err.contains("--adopt in a job"),
         "{finished}"
     );
-    let told = format!("{0} can be changed by others than root ({0})", script.display());
+    let told = format!("{0} can be changed by users other than root ({0})", script.display());
     assert!(finished.err.contains(&told), "{finished}");
     assert!(sandbox.markers().is_empty() && sandbox.logs().is_empty());
 }
@@ -185,7 +185,7 @@ fn who_is_not_root_may_look_only() {
     refused(
         &install("--replace"),
         1,
-        "schedule install must be run as root; --print shows the files without.",
+        "schedule install must be run as root; --print shows the files without it.",
     );
     refused(&run(&["run", "clone"]), 1, "schedule run must be run as root.");
     refused(&run(&["remove", "clone"]), 1, "schedule remove must be run as root.");

@@ -145,7 +145,7 @@ fn a_program_that_systemd_would_not_start_is_refused() {
             refused(
                 &finished,
                 1,
-                "systemd starts no program whose path holds quotes, backslashes or dollars",
+                "systemd cannot start a program whose path contains quotes, backslashes or dollar signs",
             );
             assert_eq!(machine.jobs(), [] as [&str; 0]);
         }
@@ -256,7 +256,7 @@ fn a_unit_that_systemd_has_from_elsewhere_is_not_hidden() {
     let state = machine.sandbox.path().join("state-counterpart-clone.timer");
     fs::write(state, "LoadState=loaded\nFragmentPath=/usr/lib/systemd/system/counterpart-clone.timer\n")
         .unwrap();
-    let why = "/usr/lib/systemd/system/counterpart-clone.timer is a unit of that name already.";
+    let why = "/usr/lib/systemd/system/counterpart-clone.timer is already a unit of that name.";
     refused(&machine.install(&[], &[]), 1, why);
     assert_eq!(machine.jobs(), [] as [&str; 0]);
 }
@@ -279,7 +279,7 @@ fn a_refusal_of_systemd_is_told_and_taken_back() {
     refused(
         &machine.install(&["--replace", "--daily", "5:00"], &[]),
         1,
-        "The earlier files are back, but not loaded",
+        "The earlier files have been restored, but are not loaded",
     );
     assert_eq!(UNITS.map(|unit| read(&machine, unit)), before);
     machine.refuse("");
@@ -343,7 +343,7 @@ fn run_starts_it_without_waiting_and_remove_takes_all_of_it_back() {
     assert!(done(&machine.schedule(&["run", "clone"])).starts_with("The clone clone is started."));
     assert_eq!(machine.ledger(), ["start --no-block counterpart-clone.service"]);
     let removed = machine.schedule(&["remove", "clone"]);
-    assert_eq!(done(&removed), "The schedule clone is removed. Its clones and logs stay.\n");
+    assert_eq!(done(&removed), "The schedule clone has been removed. Its clones and logs remain.\n");
     assert_eq!(
         machine.ledger(),
         [
@@ -376,7 +376,7 @@ fn a_running_clone_is_left_alone() {
     machine.ledger();
     let state = machine.sandbox.path().join("state-counterpart-clone.service");
     fs::write(state, "LoadState=loaded\nActiveState=activating\nExecMainStartTimestamp=Mon 03:30\n").unwrap();
-    let why = "The clone clone is running at this moment. Wait for its end.";
+    let why = "The clone clone is running at the moment. Wait for it to finish.";
     refused(&machine.schedule(&["run", "clone"]), 1, why);
     refused(&machine.schedule(&["remove", "clone"]), 1, why);
     refused(&machine.install(&["--replace"], &[]), 1, why);

@@ -158,7 +158,7 @@ fn a_job_that_was_not_loaded_or_never_ran_is_told_as_such() {
 fn a_refusal_of_launchd_is_told_and_taken_back() {
     for (version, verb, words) in [
         ("14.5", "bootstrap", "ended with code 5: bootstrap failed: 5: Input/output error"),
-        ("10.9.5", "load", "launchd has not loaded me.jedda.counterpart.clone."),
+        ("10.9.5", "load", "launchd did not load me.jedda.counterpart.clone."),
     ] {
         let machine = Machine::mac(version);
         machine.refuse(verb);
@@ -173,7 +173,7 @@ fn a_refusal_of_launchd_is_told_and_taken_back() {
         refused(
             &machine.install(&["--replace", "--daily", "5:00"], &[]),
             1,
-            "The earlier file is back, but not loaded",
+            "The earlier file has been restored, but is not loaded",
         );
         assert_eq!(fs::read(machine.job(JOB)).unwrap(), before);
         assert_eq!(machine.jobs(), [JOB]);
@@ -207,7 +207,7 @@ fn a_running_clone_is_left_alone() {
         done(&machine.install(&[], &[]));
         machine.ledger();
         machine.set("running", json!([LABEL]));
-        let why = "The clone clone is running at this moment. Wait for its end.";
+        let why = "The clone clone is running at the moment. Wait for it to finish.";
         // Removing it would kill the clone.
         refused(&machine.schedule(&["remove", "clone"]), 1, why);
         refused(&machine.install(&["--replace"], &[]), 1, why);

@@ -119,7 +119,7 @@ fn a_slapd_of_somebody_else_is_skipped_and_the_real_one_dumped() {
             .clone(&["-b", "x"])
             .assert_code(code)
             .assert_log("is skipped: it belongs to the user nobody, an ordinary user.")
-            .assert_log("is not dumped: it runs as the user www-data, which is no account of OpenLDAP.");
+            .assert_log("is not dumped: it runs as the user www-data, which is not an account of OpenLDAP.");
         of_user.assert_not_loaded();
         of_other.assert_not_loaded();
     };
@@ -286,8 +286,8 @@ fn a_cluster_of_somebody_else_does_not_hide_the_real_one() {
     finished
         .assert_code(0)
         .assert_log("is skipped: no PostgreSQL of this system listens there.")
-        .assert_log("more of PostgreSQL are skipped for such reasons.")
-        .assert_log("is not dumped: it runs as the user www-data, which is no account of PostgreSQL.");
+        .assert_log("more of PostgreSQL are skipped for similar reasons.")
+        .assert_log("is not dumped: it runs as the user www-data, which is not an account of PostgreSQL.");
     assert!(finished.out.matches("listens there").count() <= 5, "{finished}");
     let version = fs::read_to_string(cluster.data.join("PG_VERSION")).unwrap();
     let names = crate::support::sandbox::names_of(&sandbox.host().join("backup"));
@@ -414,7 +414,7 @@ fn a_dumper_that_waits_for_ever_is_given_up() {
     fs::write(sandbox.host().join("dumper-silence"), "3").unwrap();
     let finished = sandbox.clone(&["-b", "x"]);
     finished.assert_code(96);
-    assert!(finished.err.contains("was given up: it has said nothing for 1 min"), "{finished}");
+    assert!(finished.err.contains("was stopped: it has printed nothing for 1 min"), "{finished}");
     drop(holder);
     sandbox.clone(&["-b", "x"]).assert_code(0);
 }

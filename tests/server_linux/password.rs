@@ -169,7 +169,7 @@ fn it_is_asked_for_twice_and_not_echoed() {
 
     let (code, shown) = on_terminal(&sandbox, &["one\n", "two\n"]);
     assert_eq!(code, 2, "{shown}");
-    assert!(shown.contains("not the same"), "{shown}");
+    assert!(shown.contains("do not match"), "{shown}");
     let (code, shown) = on_terminal(&sandbox, &["one\x03"]);
     assert_eq!(code, 20, "{shown}");
     assert_eq!(stored(&sandbox), PASSWORD.as_bytes());
@@ -279,7 +279,7 @@ fn nobody_sees_the_password_during_a_run() {
         assert!(rounds > 3, "{rounds}");
         assert_eq!(found, BTreeSet::new(), "{options:?}");
         assert!(!finished.out.contains(secret) && !finished.err.contains(secret), "{finished}");
-        assert_eq!(finished.out.contains("-b shows the password"), options.len() == 2);
+        assert_eq!(finished.out.contains("-b exposes the password"), options.len() == 2);
     }
     // What is watched for is really seen when it is there.
     write_script(&sandbox.path().join("shows"), secret);

@@ -60,7 +60,7 @@ fn each_part_of_a_path_is_looked_at() {
     assert_refused(&place.join("run/none"), "No such file");
     assert_refused(&place.join("run/file/below"), "Not a directory");
     assert_refused(Path::new("relative"), "relative");
-    assert_refused(Path::new("/"), "no entry");
+    assert_refused(Path::new("/"), "directory entry");
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn what_was_checked_is_what_is_used() {
     let aside = sandbox.path().join("aside/run");
     fs::rename(aside.join("file"), aside.join("old")).unwrap();
     fs::write(aside.join("file"), "other").unwrap();
-    assert!(found.open().unwrap_err().to_string().contains("was exchanged"));
+    assert!(found.open().unwrap_err().to_string().contains("was replaced"));
     fs::remove_file(aside.join("file")).unwrap();
     symlink("old", aside.join("file")).unwrap();
     assert!(found.open().is_err(), "a link is not followed");

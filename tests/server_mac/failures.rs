@@ -70,7 +70,7 @@ fn a_refused_dump_is_told_in_its_own_words() {
 fn a_dump_that_is_not_whole_is_no_success() {
     let ran = format!("pg_dumpall _devicemgr {DEVICES}");
     let named = "The database server PostgreSQL of Device Management could not be dumped: ";
-    check(|mac| _ = mac.dump(DEVICES, "half"), 96, "so it is not whole", &ran);
+    check(|mac| _ = mac.dump(DEVICES, "half"), 96, "so it is incomplete", &ran);
     check(|mac| _ = mac.dump(DEVICES, "kill"), 96, "was killed by signal 9", &ran);
     check(|mac| _ = mac.dump(DEVICES, "complain"), 96, "WARNING: could not dump a table", &ran);
     check(|mac| _ = mac.dump(DEVICES, "complain"), 96, named, &ran);

@@ -61,9 +61,9 @@ fn what_the_tool_cannot_take_is_refused_and_the_old_one_stays() {
     let keychain = Keychain::new();
     keychain.save(b"old").unwrap();
     for (password, why) in [
-        (b"a\nb".as_slice(), "the password holds a line end"),
-        (b"a\n", "the password holds a line end"),
-        (b"a\0b", "the password holds a zero byte"),
+        (b"a\nb".as_slice(), "the password contains a newline"),
+        (b"a\n", "the password contains a newline"),
+        (b"a\0b", "the password contains a NUL byte"),
         (b"", "the password is empty"),
         (&[b'x'; 5000], "the password is too long"),
     ] {
@@ -77,7 +77,7 @@ fn what_the_tool_cannot_take_is_refused_and_the_old_one_stays() {
 fn a_password_that_the_keychain_alters_is_not_taken_for_stored() {
     let mut keychain = Keychain::new();
     keychain.mac.set("alters", true);
-    assert!(keychain.save(b"secret").unwrap_err().contains("gave another password back"));
+    assert!(keychain.save(b"secret").unwrap_err().contains("returned a different password"));
 }
 
 #[test]
@@ -95,9 +95,7 @@ fn deleting_says_whether_there_was_one() {
 #[test]
 fn each_refusal_has_its_words() {
     let mut keychain = Keychain::new();
-    for (code, words) in
-        [(36, "is locked"), (50, "does not exist"), (51, "refused the access"), (7, "code 7")]
-    {
+    for (code, words) in [(36, "is locked"), (50, "does not exist"), (51, "denied access"), (7, "code 7")] {
         keychain.mac.set("keychain", code);
         for error in [
             keychain.load().unwrap_err(),
@@ -116,7 +114,7 @@ fn a_clone_takes_its_password_from_the_keychain() {
     let keychain = Keychain::new();
     keychain.save(PASSWORD.as_bytes()).unwrap();
     keychain.mac.ledger();
-    keychain.mac.sandbox.clone(&["-B"]).assert_code(0).assert_no_log("list of processes");
+    keychain.mac.sandbox.clone(&["-B"]).assert_code(0).assert_no_log("process list");
     let ledger = keychain.mac.ledger();
     assert_eq!(ledger[0], "security find-generic-password counterpart me.jedda.counterpart");
     assert_eq!(ledger.last().unwrap(), "rsync");

@@ -43,7 +43,7 @@ fn it_shows_nowhere_in_a_whole_run() {
         mac.set(key, how);
         // ASCII, as the records of the arguments are read byte by byte.
         let finished = mac.sandbox.clone(&["-b", "Xq7 zebra='47'"]);
-        finished.assert_code(code).assert_log("Warning: -b shows the password");
+        finished.assert_code(code).assert_log("Warning: -b exposes the password");
         assert_hidden(&mac, &finished, "Xq7 zebra='47'");
     }
 }

@@ -94,7 +94,7 @@ fn services_that_are_gone_are_logged() {
 fn a_mac_without_a_server_is_not_supported() {
     for version in ["10.7", "10.9", "10.13", "11.0", "15.1"] {
         let mac = Mac::without_server(version);
-        mac.assert_failed(93, "is no server");
+        mac.assert_failed(93, "is not a server");
         assert!(!mac.backup().exists(), "{version}");
     }
 }

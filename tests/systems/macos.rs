@@ -189,7 +189,7 @@ fn the_sealed_system_volume_is_refused() {
         for source in ["/", "/."] {
             let finished = clone_of(&sandbox, Path::new(source), &sandbox.destination, &[]);
             finished.assert_code(91).assert_err(
-                "counterpart: The source / is a sealed system volume, of which no file copy can boot. \
+                "counterpart: The source / is a sealed system volume, and no copy of its files can boot. \
                  Clone /System/Volumes/Data instead.\n",
             );
         }

@@ -153,10 +153,9 @@ fn root_of_a_container_clones_what_it_can_and_says_what_not() {
         run.assert_log(
             "Warning: root lacks the rights of the machine's own root here: device nodes are not copied.\n",
         );
-        run.assert_log("extended attributes of the class trusted are not copied.\n");
+        run.assert_log("extended attributes in the trusted namespace are not copied.\n");
         run.assert_log(
-            "Warning: root lacks a number for every user (this is a user namespace, as of a container) here: files of \
-             users unknown here belong to somebody else in the copy or fail",
+            "Warning: root lacks an ID for every user (this is a user namespace, as in a container) here: files of users unknown here get another owner in the copy or fail",
         );
     }
     assert_eq!(fs::read_to_string(sandbox.destination.join("unknown")).unwrap(), "unknown");

@@ -73,8 +73,8 @@ fn an_rsync_that_is_too_old_or_none_at_all_is_refused() {
     for (printed, found) in [
         ("rsync  version 2.6.9  protocol version 29\n", "rsync 2.6.9"),
         ("rsync  version 3.0.8  protocol version 30\n", "rsync 3.0.8"),
-        ("protocol version 31\n", "not an rsync that can be recognised"),
-        ("", "not an rsync that can be recognised"),
+        ("protocol version 31\n", "not a recognised rsync"),
+        ("", "not a recognised rsync"),
     ] {
         let sandbox = mac();
         let bin = dir(&sandbox, "bin");

@@ -254,8 +254,7 @@ fn old_versions_are_asked_only_for_what_they_have() {
             .collect();
         assert_eq!(told, lacks, "{version}");
         finished.assert_log("Warning: this rsync loses times: ");
-        let is_oldest =
-            finished.out.contains("it keeps whole seconds only: what times have below the second is lost.");
+        let is_oldest = finished.out.contains("it keeps whole seconds only: fractions of a second are lost.");
         assert_eq!(is_oldest, version == "3.0.9");
         let arguments = record.of_clone();
         assert!(lacks.iter().all(|lacking| !arguments.contains(&(*lacking).to_owned())), "{arguments:#?}");

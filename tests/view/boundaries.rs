@@ -34,7 +34,7 @@ fn a_nested_subvolume_of_the_source_is_named_and_what_the_clone_holds_there_stay
     // What is there from before it became a subvolume is not deleted, and not passed over in silence.
     fs::write(sandbox.destination.join("a/nested/stale"), "").unwrap();
     let run = sandbox.clone(&[]);
-    run.assert_code(0).assert_log(&format!("in the place of {} stays as it is.", point.display()));
+    run.assert_code(0).assert_log(&format!("in place of {} stays as it is.", point.display()));
     assert!(record(&sandbox).contains("stays as it is"));
     assert_eq!(names(&sandbox.destination.join("a/nested")), ["stale"]);
 }

@@ -59,13 +59,13 @@ fn a_source_that_is_unmounted_in_between_is_cloned_as_it_was() {
     let sandbox = &scene.sandbox;
     sandbox.write("new", "new");
     let run = clone_with(sandbox, || unmount(&sandbox.source));
-    run.assert_code(0).assert_log("leads elsewhere now than at the start");
+    run.assert_code(0).assert_log("no longer leads where it did at the start");
     for name in ["file", "sub/below", "other/deep/file", "new"] {
         assert_eq!(text(sandbox.destination.join(name)), name);
     }
     assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
     let warnings = sandbox.record().unwrap()["warnings"].to_string();
-    assert!(warnings.contains("leads elsewhere now"), "{warnings}");
+    assert!(warnings.contains("no longer leads where it did"), "{warnings}");
 }
 
 #[test]

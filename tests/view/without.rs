@@ -19,7 +19,9 @@ fn without_right(sandbox: &Sandbox, more: &[&str]) -> Finished {
 fn without_the_right_the_clone_is_made_by_path_and_says_so() {
     let scene = Scene::new();
     let run = without_right(&scene.sandbox, &[]);
-    run.assert_code(0).assert_err("").assert_log("No private view of source and destination can be had here");
+    run.assert_code(0)
+        .assert_err("")
+        .assert_log("A private view of source and destination is not available here");
     assert!(names(&scene.sandbox.destination).contains(&"sub".to_owned()));
 }
 

@@ -57,8 +57,8 @@ enum Limit {
 impl Limit {
     fn words(self) -> &'static str {
         match self {
-            Self::Alike => "names that are one name there",
-            Self::Name => "names that it does not take",
+            Self::Alike => "names that are identical there",
+            Self::Name => "names that it does not accept",
             Self::Time => "times out of its range",
             Self::Size => "files that are too large for it",
             Self::Links => "files with too many hard links for it",
@@ -83,7 +83,7 @@ impl Lacks {
     /// Logs each path, up to a limit.
     pub fn log(&self, source: &Path) {
         for (path, why) in &self.paths {
-            info!("Cannot be held: {}: {why}.", display::path(&source.join(path)));
+            info!("Cannot be stored: {}: {why}.", display::path(&source.join(path)));
         }
         if let more @ 1.. = self.count - self.paths.len() as u64 {
             info!("  and {more} more.");
@@ -184,7 +184,7 @@ impl Visitor for Comparison<'_> {
         let bytes = name.to_bytes();
         let path = || directory.path.join(OsStr::from_bytes(bytes));
         if !self.takes(bytes) {
-            self.add(path(), Limit::Name, "the destination does not take this name".to_owned());
+            self.add(path(), Limit::Name, "the destination does not accept this name".to_owned());
         }
         if self.exceeds_properties(stat) {
             self.compare_properties(&path(), stat);
@@ -226,7 +226,11 @@ impl Visitor for Comparison<'_> {
             Vec::new()
         }) {
             let path = directory.path.join(OsStr::from_bytes(&name));
-            self.add(path, Limit::Alike, format!("the destination takes it for {}", display::line(&first)));
+            self.add(
+                path,
+                Limit::Alike,
+                format!("the destination treats it as the same name as {}", display::line(&first)),
+            );
         }
     }
 }
@@ -294,7 +298,7 @@ impl Comparison<'_> {
             && (stat.st_mtime < earliest || stat.st_mtime > latest)
         {
             let why = format!(
-                "it is of {}, and the destination's times go from {} to {}",
+                "its time is {}, and the destination's times range from {} to {}",
                 date(stat.st_mtime),
                 date(earliest),
                 date(latest)
@@ -302,13 +306,14 @@ impl Comparison<'_> {
             self.add(path.to_owned(), Limit::Time, why);
         }
         if let Some(most) = capacity.size.filter(|most| kind == SFlag::S_IFREG && size > *most) {
-            let why = format!("it has {}, and a file there at most {}", HumanBytes(size), HumanBytes(most));
+            let why =
+                format!("it has {}; a file there can have at most {}", HumanBytes(size), HumanBytes(most));
             self.add(path.to_owned(), Limit::Size, why);
         }
         if let Some(most) = capacity.target.filter(|most| kind == SFlag::S_IFLNK && size > *most) {
             let why = match most {
-                0 => "there are no symbolic links there".to_owned(),
-                _ => format!("its target has {size} bytes, and there at most {most}"),
+                0 => "symbolic links are not supported there".to_owned(),
+                _ => format!("its target has {size} bytes; the limit there is {most}"),
             };
             self.add(path.to_owned(), Limit::Target, why);
         }
@@ -320,7 +325,7 @@ impl Comparison<'_> {
             if *names == most + 1 {
                 drop(linked);
                 let why = match most {
-                    1 => "files there have no hard links, and this one has".to_owned(),
+                    1 => "hard links are not supported there, and this file has some".to_owned(),
                     _ => format!("it has more than {most} names"),
                 };
                 self.add(path.to_owned(), Limit::Links, why);
@@ -336,7 +341,7 @@ impl Comparison<'_> {
         let folds = self.capacity.folds;
         let stem = self.prefix.stem();
         if folds.key(name).starts_with(&folds.key(stem.as_bytes())) {
-            let why = "it looks like a file of Counterpart's own there".to_owned();
+            let why = "there it would be taken for one of Counterpart's own files".to_owned();
             self.add(PathBuf::from(OsStr::from_bytes(name)), Limit::Alike, why);
         }
     }

@@ -45,7 +45,7 @@ pub fn keep_copies(run: &Run<'_>, rules: &mut Rules, mut locked: Vec<PathBuf>) {
 #[must_use]
 pub fn sentence(run: &Run<'_>, locked: &[PathBuf]) -> String {
     format!(
-        "{} encrypted and the key is not there, so what is below cannot be read: {}. The copy that the clone has is kept.",
+        "{} encrypted and the key is not available, so the contents cannot be read: {}. The copy in the clone is kept.",
         match locked.len() {
             1 => "1 directory of the source is".to_owned(),
             many => format!("{many} directories of the source are"),

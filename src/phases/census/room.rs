@@ -45,7 +45,9 @@ pub fn check(run: &Run<'_>, ends: &Endpoints, census: &Census, is_exact: bool) -
     // A filesystem that reports no size fills the memory, or whatever backs it.
     let space = || Space::of(dir).ok().filter(|space| kept.bytes && space.total > 0);
     let Some(now) = space() else {
-        info!("Whether the clone fits is not checked: the destination's filesystem does not tell.");
+        info!(
+            "Whether the clone fits is not checked: it cannot be determined on the destination's filesystem."
+        );
         return Ok(());
     };
     let need = Room { bytes: census.content, inodes: if kept.inodes { census.inodes } else { 0 } };
@@ -75,13 +77,13 @@ impl Room {
         if self.bytes > room.bytes {
             let (need, room) = (HumanBytes(self.bytes), HumanBytes(room.bytes));
             return Some(format!(
-                "the source's files hold {need}; the destination has room for {room}, what it holds now included"
+                "the source's files hold {need}; the destination has room for {room}, including what it holds now"
             ));
         }
         (self.inodes > room.inodes).then(|| {
             let (need, room) = (self.inodes, room.inodes);
             format!(
-                "the source has {need} files and directories; the destination has {room} inodes, those in use included"
+                "the source has {need} files and directories; the destination has {room} inodes, including those in use"
             )
         })
     }

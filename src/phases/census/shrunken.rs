@@ -33,7 +33,7 @@ pub fn before(run: &Run<'_>, destination: &Destination) -> Result<Option<Totals>
             if !run.plan.allow_shrink {
                 return Err(Failure::ShrinkUnknown { path: run.plan.source.clone(), why: why.into() });
             }
-            warning(format_args!("{why}. Whether the source has shrunk is not known."));
+            warning(format_args!("{why}. It is not known whether the source has shrunk."));
             Ok(None)
         }
     }

@@ -70,7 +70,7 @@ impl Census {
         }
         if self.unreadable > 0 {
             warning(format_args!(
-                "{} directories or files of the source cannot be looked at and are not counted.",
+                "{} directories or files of the source cannot be examined and are not counted.",
                 self.unreadable
             ));
         }

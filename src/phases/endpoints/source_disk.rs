@@ -49,7 +49,7 @@ fn objection(run: &Run<'_>, before: &Filesystem, now: &Filesystem) -> Option<Str
         )),
         // Only root may read a device; without that right, the mount point has to suffice.
         (Some(uuid), None) if run.host.is_root() => Some(format!(
-            "it lay on the filesystem {uuid} at the last clone, and on which one it lies now cannot be found out."
+            "it lay on the filesystem {uuid} at the last clone, and on which one it lies now cannot be determined."
         )),
         (Some(_) | None, None) | (None, Some(_)) => None,
     }

@@ -182,7 +182,7 @@ impl Neighbours {
         let shown = |path: &PathBuf| display::path(&ends.destination.dir.path().join(path)).to_string();
         for path in &self.clones {
             info!(
-                "{} is the root of another clone: it is neither changed nor deleted. If that clone was given up, remove its \
+                "{} is the root of another clone: it is neither changed nor deleted. If that clone is no longer used, remove its \
                  {}id.",
                 shown(path),
                 run.plan.prefix.stem()
@@ -220,13 +220,12 @@ pub fn warn_of_boundaries(run: &Run<'_>, ends: &Endpoints, boundaries: &[PathBuf
         let stays = held.is_ok_and(|names| !names.is_empty());
         if has_view {
             run.warn(format_args!(
-                "{shown} is another filesystem (a subvolume) and is not cloned. Clone it with a run of its own if it \
-                 matters."
+                "{shown} is another filesystem (a subvolume) and is not cloned. Clone it in a separate run if it matters."
             ));
         }
         // Without a view it may be a mount point, which is reported from the mount table.
         if stays {
-            run.warn(format_args!("What the destination holds in the place of {shown} stays as it is."));
+            run.warn(format_args!("What the destination holds in place of {shown} stays as it is."));
         }
     }
     let more = more + rest.len() as u64;

@@ -34,7 +34,7 @@ pub fn below(run: &Run<'_>, source: &Dir) -> Vec<OsString> {
     found.sort();
     found.dedup();
     for path in &found {
-        info!("Left out as swap: {}", display::path(&source.path().join(path)));
+        info!("Excluded as swap: {}", display::path(&source.path().join(path)));
     }
     found
 }
@@ -56,7 +56,7 @@ fn read(path: &Path, what: &str) -> Vec<u8> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         Err(error) => {
             warning(format_args!(
-                "{what} are not known, since {} cannot be read ({}): one of them may be cloned, for nothing.",
+                "{what} are not known, since {} cannot be read ({}): one of them may be cloned needlessly.",
                 display::path(path),
                 display::reason(&error)
             ));

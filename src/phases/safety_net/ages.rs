@@ -65,7 +65,7 @@ impl Ages {
             Ok(None) => Self::first(names, now, |name| (now - name.made()).num_seconds()),
             Err(error) => {
                 warning(format_args!(
-                    "how old the safety nets are cannot be read: {}; all count as new.",
+                    "the ages of the safety nets cannot be read: {}; all are treated as new.",
                     display::reason(&error)
                 ));
                 Self::first(names, now, |_| 0)

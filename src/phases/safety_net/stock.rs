@@ -40,7 +40,7 @@ impl Stock {
             None => return Ok(None),
             Some(SFlag::S_IFDIR) => {}
             Some(_) => {
-                return Err(io::Error::other("something that is no directory has its name; move it away"));
+                return Err(io::Error::other("something that is not a directory has its name; move it away"));
             }
         }
         let dir = destination.enter(&name)?;
@@ -51,7 +51,7 @@ impl Stock {
         }
         let metadata = dir.metadata()?;
         if metadata.uid() != geteuid().as_raw() || metadata.mode() & 0o022 != 0 {
-            let why = "somebody else owns it or can write to it; look at what it holds, and move it away";
+            let why = "another user owns it or can write to it; check what it holds, and move it away";
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
         }
         Ok(Some(Self { dir }))
@@ -121,7 +121,7 @@ impl Stock {
                 self.dir.remove(&name)?;
             } else if !ages::is_own(&name) {
                 let path = self.dir.path().join(&name);
-                warning(format_args!("{} is no safety net and is left alone.", display::path(&path)));
+                warning(format_args!("{} is not a safety net and is left alone.", display::path(&path)));
             }
         }
         Ok(())
@@ -134,7 +134,7 @@ impl Stock {
             Ok(ages) => ages,
             Err(error) => {
                 warning(format_args!(
-                    "how old the safety nets are cannot be kept: {}; none is removed for its age.",
+                    "the ages of the safety nets cannot be saved: {}; none is removed because of its age.",
                     display::reason(&error)
                 ));
                 return Ok(());
@@ -159,7 +159,7 @@ impl Stock {
             if run.go_on().is_err() || enough(freed)? {
                 break;
             }
-            info!("Room is short at the destination: the safety net {name}, the oldest, is removed.");
+            info!("Space is short at the destination: the safety net {name}, the oldest, is removed.");
             freed += self.discard(run, *name)?;
         }
         Ok(())
@@ -181,7 +181,7 @@ impl Stock {
             }
             let which = if number + 1 == names.len() { "the last one" } else { "the oldest" };
             run.warn(format_args!(
-                "the destination has no room for the clone: the safety net {name}, {which}, is given up."
+                "the destination has no room for the clone: the safety net {name}, {which}, is deleted."
             ));
             freed += self.discard(run, *name)?;
             given += 1;

@@ -72,7 +72,7 @@ impl<'a> DumpFile<'a> {
         let file = match self.encoder.take() {
             Some(Encoder::Bzip2(encoder)) => encoder.finish()?,
             Some(Encoder::Age(encoder)) => encoder.finish()?,
-            None => return Err(io::Error::other("the dump was not begun")),
+            None => return Err(io::Error::other("the dump was not started")),
         };
         self.dir.commit(&file, &self.temporary, &self.name)
     }
@@ -168,7 +168,7 @@ pub fn run_dumper(
     let end = end.map_err(|error| format!("{name} could not be run: {}", display::reason(&error)))?;
     if silence.was_too_long() {
         let minutes = run.host.dumper_silence.as_secs().div_ceil(60);
-        return Err(format!("{name} was given up: it has said nothing for {minutes} min"));
+        return Err(format!("{name} was stopped: it has printed nothing for {minutes} min"));
     }
     if let Some(error) = failed {
         return Err(format!("the dump could not be written: {}", display::reason(&error)));
@@ -219,7 +219,7 @@ pub fn write_compressed<'a>(
         dump.write_all(bytes)
     })?;
     if !String::from_utf8_lossy(&tail).contains(ending) {
-        return Err(format!("the dump does not end with \"{ending}\", so it is not whole"));
+        return Err(format!("the dump does not end with \"{ending}\", so it is incomplete"));
     }
     Ok(dump)
 }

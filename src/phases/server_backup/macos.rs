@@ -86,7 +86,7 @@ fn find_tools(run: &Run<'_>, version: MacOsVersion) -> Result<ServerTools, Failu
         .ok_or_else(|| unsupported(format!("{system} is older than 10.7")))?;
     if !tools.signs.iter().any(|sign| sign.exists()) {
         let signs: Vec<String> = tools.signs.iter().map(|sign| display::path(sign).to_string()).collect();
-        return Err(unsupported(format!("this {system} is no server (no {})", signs.join(", no "))));
+        return Err(unsupported(format!("this {system} is not a server (no {})", signs.join(", no "))));
     }
     if is_program(&tools.serveradmin) {
         Ok(tools)
@@ -121,7 +121,7 @@ fn dump_settings(run: &Run<'_>, tools: &ServerTools, dir: &Dir) -> Result<(), St
         } else {
             format!("it begins with \"{}\"", display::line(words))
         };
-        return Err(format!("what serveradmin printed is no whole property list: {told}"));
+        return Err(format!("serveradmin did not print a complete property list: {told}"));
     }
     commit(dir, name, dump)
 }

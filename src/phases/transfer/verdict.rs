@@ -203,7 +203,7 @@ fn probe_source(run: &Run<'_>, source: &Source, succeeded: bool, read_errors: bo
     match source.is_in_place() {
         // rsync has read the claimed directory to the end, wherever its path leads now.
         Err(error) if succeeded && source.dir.is_seen_through_view() => run.warn(format_args!(
-            "{} leads elsewhere now than at the start: {}. What was there at the start was cloned.",
+            "{} no longer leads where it did at the start: {}. What was there at the start was cloned.",
             display::path(source.dir.path()),
             display::reason(&error)
         )),

@@ -36,7 +36,10 @@ pub fn watched<T>(interrupts: &Interrupts, work: impl FnOnce() -> T) -> T {
         // Without the thread, the stall timeout handles FIFOs.
         let thread = std::thread::Builder::new().spawn_scoped(scope, watch);
         if let Err(error) = thread {
-            warning(format_args!("FIFOs are not watched for: {}.", display::reason(&error)));
+            warning(format_args!(
+                "files that become FIFOs cannot be watched for: {}.",
+                display::reason(&error)
+            ));
         }
         let result = work();
         // Dropping the sender wakes the thread.
@@ -65,7 +68,7 @@ fn watch(interrupts: &Interrupts, ended: &mpsc::Receiver<()>) {
                 if freed <= TOLD {
                     let name = display::path(&name);
                     warning(format_args!(
-                        "{name} became a FIFO during the clone; rsync waited for a writer and was freed."
+                        "{name} became a FIFO during the clone; rsync waited for a writer and was released."
                     ));
                 }
             }

@@ -9,7 +9,7 @@ use std::path::Path;
 /// The process or socket table could not be read.
 pub fn unknown(error: &std::io::Error) -> Failure {
     Failure::BackupUnsupported {
-        why: format!("/proc does not tell what runs here: {}", display::reason(error)).into(),
+        why: format!("/proc does not show what runs here: {}", display::reason(error)).into(),
     }
 }
 

@@ -59,7 +59,7 @@ impl Sockets {
                 // A service manager may have started listening on the server's behalf.
                 Ok(peer) if peer.process == server.number || peer.user == 0 => return Ok(socket),
                 Ok(peer) => last = format!("process {} listens at {path} in its place", peer.process),
-                Err(error) => last = format!("nobody answers at {path}: {}", display::reason(&error)),
+                Err(error) => last = format!("nothing answers at {path}: {}", display::reason(&error)),
             }
         }
         Err(last)
@@ -101,7 +101,7 @@ pub fn find(servers: &[Server], kind: &str, is_meant: fn(&OsStr) -> bool) -> io:
 
 fn look(server: &Server, path: &Path) -> io::Result<Entry> {
     let entry = trusted::find(&server.path(path)?, server.account.numbers.0)?;
-    if entry.is_socket() { Ok(entry) } else { Err(io::Error::other("it is no socket")) }
+    if entry.is_socket() { Ok(entry) } else { Err(io::Error::other("it is not a socket")) }
 }
 
 /// Reads the table line by line: any user can make it arbitrarily long.

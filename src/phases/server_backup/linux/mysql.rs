@@ -56,7 +56,7 @@ pub fn find(run: &Run<'_>) -> Result<Vec<Databases>, Failure> {
         }
         if sockets.is_empty() {
             warning(format!(
-                "MariaDB or MySQL (process {number}) is not dumped: it listens on no socket of such a name."
+                "MariaDB or MySQL (process {number}) is not dumped: it does not listen on a socket with an expected name."
             ));
         } else {
             found.push(Databases { server, sockets });
@@ -152,11 +152,11 @@ impl<'a> Dumper<'a> {
             let shown = display::line(name.as_bytes());
             if with_tables.contains(name) {
                 warning(format!(
-                    "{shown} is not dumped, as no server takes a database of that name back: rename it with ALTER DATABASE … \
+                    "{shown} is not dumped, because no server can restore a database of that name: rename it with ALTER DATABASE … \
                      UPGRADE DATA DIRECTORY NAME."
                 ));
             } else {
-                info!("{shown} is not dumped: it is a directory without tables, and no database.");
+                info!("{shown} is not dumped: it is a directory without tables, not a database.");
             }
         }
         Ok(Some(known::listed(printed)))
@@ -191,8 +191,7 @@ impl<'a> Dumper<'a> {
             Login::Account(name) => name.to_owned(),
             Login::OptionFile if self.is_safe()? => "root with its option file".to_owned(),
             Login::OptionFile => {
-                return Err("root's option file was not used, as this client could be made to send the password in clear \
-                            text: let root in by its socket (auth_socket)"
+                return Err("root's option file was not used, because this client could be made to send the password in clear text: let root log in through the socket (auth_socket)"
                     .to_owned());
             }
         };
@@ -201,13 +200,16 @@ impl<'a> Dumper<'a> {
             && name != "root"
             && !known::grants_all(&self.ask(login, known::GRANTS)?)
         {
-            return Err(format!("{name} may not see everything"));
+            return Err(format!("{name} might not see everything"));
         }
         let printed = self.ask(login, known::DATABASES)?;
         if known::listed(&printed).contains(known::OF_ACCOUNTS) {
             return Ok(printed);
         }
-        Err(format!("{who} is shown no database \"{}\", so it may not see everything", known::OF_ACCOUNTS))
+        Err(format!(
+            "{who} does not see the database \"{}\", so it might not see everything",
+            known::OF_ACCOUNTS
+        ))
     }
 
     /// Whether both programs keep the password secret, whatever the server requests.
@@ -248,7 +250,7 @@ impl<'a> Dumper<'a> {
         let directory = self.socket.directory().try_clone();
         let dir = command.hand_over(
             directory
-                .map_err(|error| format!("the socket cannot be handed over: {}", display::reason(&error)))?,
+                .map_err(|error| format!("the socket cannot be passed on: {}", display::reason(&error)))?,
         );
         command.arguments = arguments(&dir.join(self.socket.name()));
         match login {

@@ -190,8 +190,8 @@ fn dump_one(
 fn slapcat(run: &Run<'_>, directory: &Directory, database: u32) -> Result<Command, String> {
     let mut command = Command::tool(&run.host.tools.slapcat, [] as [&str; 0]);
     let file = directory.file.try_clone();
-    let file = file
-        .map_err(|error| format!("the configuration cannot be handed over: {}", display::reason(&error)))?;
+    let file =
+        file.map_err(|error| format!("the configuration cannot be passed on: {}", display::reason(&error)))?;
     let path = command.hand_over(file);
     command.arguments = directory.configuration.arguments(&path, database);
     command.user = Some(directory.reader);
@@ -206,7 +206,7 @@ fn last_database(run: &Run<'_>, directory: &Directory) -> Result<u32, String> {
     let words = String::from_utf8_lossy(&printed.err);
     known::last_database(&words).ok_or_else(|| {
         format!(
-            "{tool} does not tell the databases of {}: {}",
+            "{tool} does not list the databases of {}: {}",
             display::path(directory.configuration.path()),
             display::line(words.trim().as_bytes())
         )

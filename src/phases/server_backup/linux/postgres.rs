@@ -130,7 +130,7 @@ fn dump_one(run: &Run<'_>, dir: &Dir, name: &str, cluster: &Cluster, program: &P
         databases.read(bytes, tell);
     };
     let command = command(program, cluster, socket)
-        .map_err(|error| format!("the socket cannot be handed over: {}", display::reason(&error)))?;
+        .map_err(|error| format!("the socket cannot be passed on: {}", display::reason(&error)))?;
     write_compressed(run, dir, name, command, known::is_harmless, known::ENDING, &mut watch)?.put_into_place()
 }
 

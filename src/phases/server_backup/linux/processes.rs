@@ -100,7 +100,7 @@ impl Skipped {
     /// Logs how many were not named.
     pub fn finish(&self, kind: &str) {
         if self.0 > MOST_NAMED {
-            info!("{} more of {kind} are skipped for such reasons.", self.0 - MOST_NAMED);
+            info!("{} more of {kind} are skipped for similar reasons.", self.0 - MOST_NAMED);
         }
     }
 }
@@ -160,7 +160,7 @@ fn look(host: &Host, kind: &Kind, number: u32, network: &Path) -> Result<Server,
     check_program(&process, &path).map_err(Refused::Doubtful)?;
     let account = account.ok_or_else(|| {
         Refused::Doubtful(format!(
-            "it runs as {}, which is no account of {}",
+            "it runs as {}, which is not an account of {}",
             trusted::name_of(user),
             kind.name
         ))

@@ -204,7 +204,10 @@ pub(super) fn dump_instance(
         dump.write_all(bytes)
     })?;
     if !String::from_utf8_lossy(&tail).contains(macos_server::DUMP_END) {
-        return Err(format!("the dump does not end with \"{}\", so it is not whole", macos_server::DUMP_END));
+        return Err(format!(
+            "the dump does not end with \"{}\", so it is incomplete",
+            macos_server::DUMP_END
+        ));
     }
     commit(dir, file, dump)?;
     for database in names.found() {

@@ -38,7 +38,7 @@ pub(super) fn archive_directory(
         Directory::Master => archive(run, tools, dir, password),
         Directory::Other(kind) => {
             info!(
-                "The directory is not archived: this server is no master of one ({}).",
+                "The directory is not archived: this server is not a directory master ({}).",
                 display::line(kind.as_bytes())
             );
             Ok(())
@@ -87,7 +87,7 @@ fn remove_left_over(dir: &Dir) {
 fn remove(dir: &Dir, name: &OsStr) {
     if let Err(error) = dir.remove(name) {
         let path = dir.path().join(name);
-        warning(format!("{} is left over: {}.", display::path(&path), display::reason(&error)));
+        warning(format!("{} could not be removed: {}.", display::path(&path), display::reason(&error)));
     }
 }
 
@@ -100,7 +100,7 @@ fn made_names(stem: &str) -> [OsString; 5] {
 fn make_archive(run: &Run<'_>, tools: &ServerTools, path: &Path, password: &Secret) -> Result<(), String> {
     let mut command = Command::tool(&tools.serveradmin, ["command"]);
     command.input = macos_server::archive_commands(path, password).map_err(|(what, why)| {
-        format!("the {what} {why}, which cannot be handed to serveradmin. Choose another one")
+        format!("the {what} {why}, which cannot be passed to serveradmin. Choose another one")
     })?;
     let answer = capture(&command, run.interrupts, ARCHIVE_LIMIT)
         .map_err(|error| not_run(&tools.serveradmin, &error))?;
@@ -141,7 +141,7 @@ fn repeats(line: &str, password: &Secret) -> bool {
 
 fn showable(line: &str, password: &Secret) -> String {
     if repeats(line, password) {
-        "its words repeat the password, so they are not shown".to_owned()
+        "its output repeats the password, so it is not shown".to_owned()
     } else {
         display::line(line.as_bytes()).to_string()
     }
@@ -149,7 +149,7 @@ fn showable(line: &str, password: &Secret) -> String {
 
 /// Finds what the server has created and puts it into place.
 fn take_archive(dir: &Dir, stem: &str) -> Result<(), String> {
-    let failed = |error: io::Error| format!("the archive could not be kept: {}", display::reason(&error));
+    let failed = |error: io::Error| format!("the archive could not be saved: {}", display::reason(&error));
     for made in made_names(stem) {
         let path = dir.path().join(&made);
         let Ok(found) = fs::symlink_metadata(&path) else { continue };
