@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn what_a_version_loses_is_known() {
         let lost = |major, minor, patch| Version::of(major, minor, patch).lost_times();
-        assert!(lost(3, 0, 9).unwrap().contains("is lost"));
+        assert!(lost(3, 0, 9).unwrap().contains("are lost"));
         assert_eq!(lost(3, 1, 0), lost(3, 1, 2));
         assert!(lost(3, 1, 3).unwrap().contains("symbolic links"));
         assert_eq!((lost(3, 2, 3), lost(3, 5, 1)), (None, None));
