@@ -87,7 +87,7 @@ fn what_is_no_net_is_left_alone_and_named() {
     let run = sandbox.clone(&["--safety-net"]);
     run.assert_code(0);
     assert_eq!(run.out.matches("is not a safety net and is left alone.").count(), 6, "{run}");
-    run.assert_log(&format!("Warning: {}/2001-02-03_04-05-05 is no safety net", dir.display()));
+    run.assert_log(&format!("Warning: {}/2001-02-03_04-05-05 is not a safety net", dir.display()));
     tree::assert_unchanged(&before, &at_rest());
 }
 

@@ -340,7 +340,7 @@ fn run_starts_it_without_waiting_and_remove_takes_all_of_it_back() {
     refused(&machine.schedule(&["show"]), 1, "There is no schedule clone.");
     done(&machine.install(&[], &[]));
     machine.ledger();
-    assert!(done(&machine.schedule(&["run", "clone"])).starts_with("The clone clone is started."));
+    assert!(done(&machine.schedule(&["run", "clone"])).starts_with("The clone clone has been started."));
     assert_eq!(machine.ledger(), ["start --no-block counterpart-clone.service"]);
     let removed = machine.schedule(&["remove", "clone"]);
     assert_eq!(done(&removed), "The schedule clone has been removed. Its clones and logs remain.\n");
