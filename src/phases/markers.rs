@@ -127,10 +127,13 @@ struct Counted {
 pub struct Written(Counted);
 
 impl Written {
-    /// Rewrites the statistics with the actual outcome if an apparent success turns out to be a failure.
+    /// Removes the completion and rewrites the statistics with the actual outcome if an apparent success turns out to be a failure.
     #[must_use]
     pub fn withdraw(&self, run: &Run<'_>, ends: &Endpoints, failure: Failure) -> Failure {
         let dir = &ends.destination.dir;
+        // First of all the clone no longer looks complete. What cannot be done here is tried again, and reported, when the
+        // reason of the failure is written.
+        let _ = forget_completion(dir, &run.plan.prefix);
         // They still report a success. If they cannot be removed, the warning below covers it.
         let _ = dir.remove(&run.plan.prefix.marker(Marker::Statistics));
         rewrite_statistics(run, dir, &self.0, &failure);
