@@ -11,10 +11,11 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use tempfile::TempDir;
+
 use crate::support::audit::dir::visit_from_leaves;
 use crate::support::audit::{Difference, What};
 use crate::support::tree;
-use tempfile::TempDir;
 
 /// Two trees that ought to be equal.
 struct Twins {

@@ -11,10 +11,11 @@ mod security;
 mod statistics;
 mod tables;
 
-use crate::support::sandbox;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use crate::support::sandbox;
 
 /// Every document for users and developers; a test sees to it that none in `docs/` is missing.
 const DOCUMENTS: [&str; 15] = [

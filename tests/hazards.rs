@@ -4,8 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::sandbox::{Sandbox, names_of};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+
+use crate::support::sandbox::{Sandbox, names_of};
 
 /// A directory mounted a second time, until it is dropped.
 struct BindMount(PathBuf);

@@ -1,9 +1,11 @@
 //! Parses the command line and explains surplus words.
 
-use crate::display;
+use std::ffi::{OsStr, OsString};
+
 use clap::ArgMatches;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use std::ffi::{OsStr, OsString};
+
+use crate::display;
 
 /// Matches the words against the definition; a word too many is explained.
 pub fn read(

@@ -12,6 +12,7 @@ mod names;
 mod probe;
 
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 
 use log::info;
 
@@ -28,7 +29,6 @@ use crate::run::Run;
 use lacks::Lacks;
 use names::Folds;
 use probe::Probe;
-use std::os::unix::fs::MetadataExt as _;
 
 /// Refuses a source that the destination cannot hold. A test run writes nothing, so it only uses what is known without
 /// probing, and a refusal becomes a warning.

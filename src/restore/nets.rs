@@ -1,5 +1,9 @@
 //! The nets of one destination.
 
+use std::ffi::{OsStr, OsString};
+use std::io::{self};
+use std::path::{Path, PathBuf};
+
 use crate::cli::restore::RestoreArgs;
 use crate::display;
 use crate::exit_code::ExitCode;
@@ -9,9 +13,6 @@ use crate::phases::safety_net::name::NetName;
 use crate::phases::safety_net::stock::Stock;
 use crate::restore::output::unreadable;
 use crate::restore::wanted::Wanted;
-use std::ffi::{OsStr, OsString};
-use std::io::{self};
-use std::path::{Path, PathBuf};
 
 /// The nets of one destination.
 pub struct Nets {

@@ -1,11 +1,12 @@
 //! Output of `restore`.
 
-use crate::display;
-use crate::exit_code::ExitCode;
-use crate::failure::refusal::Refusal;
 use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::path::Path;
+
+use crate::display;
+use crate::exit_code::ExitCode;
+use crate::failure::refusal::Refusal;
 
 /// A closed output must not make a restore look like a failure.
 pub fn say(sentence: impl Display) {

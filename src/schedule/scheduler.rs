@@ -1,14 +1,15 @@
 //! Access to the system's own scheduler.
 
+use std::ffi::OsString;
+use std::io::{self};
+use std::path::Path;
+
 use crate::display;
 use crate::failure::refusal::Refusal;
 use crate::host::platform::Platform;
 use crate::host::{Host, TOOL_LIMIT};
 use crate::process::interrupts::Interrupts;
 use crate::process::{Captured, Command, End, capture};
-use std::ffi::OsString;
-use std::io::{self};
-use std::path::Path;
 
 /// Access to the system's own scheduler.
 pub struct Scheduler<'a> {

@@ -1,11 +1,12 @@
 //! What macOS knows about a volume.
 
+use std::ffi::OsStr;
+use std::path::Path;
+
 use crate::host::TOOL_LIMIT;
 use crate::macos::ownership::Volume;
 use crate::process::{Command, capture};
 use crate::run::Run;
-use std::ffi::OsStr;
-use std::path::Path;
 
 /// What `diskutil` reports about a volume; `None` if it cannot.
 #[must_use]

@@ -1,12 +1,14 @@
 //! The result of surveying a source before it is cloned.
 
+use std::path::PathBuf;
+
+use indicatif::HumanBytes;
+use log::info;
+
 use crate::logging::warning;
 use crate::phases::census::linked_names::LinkedNames;
 use crate::phases::census::needs::Needs;
 use crate::record::Totals;
-use indicatif::HumanBytes;
-use log::info;
-use std::path::PathBuf;
 
 /// What a tree on one filesystem holds. Hard-linked files are counted once, except in `entries`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -1,12 +1,14 @@
 //! Where the dumps are kept.
 
+use std::io;
+use std::path::Path;
+
+use log::info;
+
 use crate::display;
 use crate::failure::Failure;
 use crate::fs::dir::Dir;
 use crate::run::Run;
-use log::info;
-use std::io;
-use std::path::Path;
 
 /// The directory of the dumps.
 #[must_use]

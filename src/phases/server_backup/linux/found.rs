@@ -1,10 +1,11 @@
 //! Helpers shared by the searches for servers.
 
+use std::path::Path;
+
 use crate::display;
 use crate::failure::Failure;
 use crate::fs::trusted;
 use crate::run::Run;
-use std::path::Path;
 
 /// The process or socket table could not be read.
 pub fn unknown(error: &std::io::Error) -> Failure {

@@ -1,15 +1,17 @@
 //! Runs the tools of macOS Server.
 
+use std::io::{self};
+use std::path::Path;
+use std::time::Duration;
+
+use log::info;
+
 use crate::display;
 use crate::fs::dir::Dir;
 use crate::phases::server_backup::dump::DumpFile;
 use crate::process::{Captured, Command, End, capture};
 use crate::run::Run;
 use crate::servers::macos_server::ServerTools;
-use log::info;
-use std::io::{self};
-use std::path::Path;
-use std::time::Duration;
 
 pub fn ask(run: &Run<'_>, tools: &ServerTools, arguments: [&str; 2]) -> Result<Captured, String> {
     let command = Command::tool(&tools.serveradmin, arguments);
