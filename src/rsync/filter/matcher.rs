@@ -132,6 +132,9 @@ impl LeftOut {
             if pattern.is_of_names() {
                 return pattern.matches(name, is_dir);
             }
+            if place.path.first().or(name.first()).is_some_and(|first| pattern.excludes_start(*first)) {
+                return false;
+            }
             if path.is_empty() {
                 path = [&*place.path, name].concat();
             }

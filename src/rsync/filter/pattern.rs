@@ -86,6 +86,16 @@ impl Pattern {
         self.slashes == 0 && !self.is_deep
     }
 
+    /// Whether no path matches that begins with this byte: most patterns of a system are told apart by it.
+    #[must_use]
+    pub fn excludes_start(&self, first: u8) -> bool {
+        let expected = match &self.text {
+            Text::Wild(tokens) => tokens.first(),
+            Text::Literal(_) => None,
+        };
+        self.is_anchored && matches!(expected, Some(Token::Byte(byte)) if *byte != first)
+    }
+
     /// Whether it matches an entry: `path` is its path from the root without a slash in front, or its name alone where
     /// [`Pattern::is_of_names`].
     #[must_use]
