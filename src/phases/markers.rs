@@ -48,13 +48,19 @@ pub struct Reserve {
 
 /// Finds the reserve left by this run or by one that was killed.
 fn find_reserve(dir: &Dir, marker: &OsStr) -> io::Result<Option<(File, OsString)>> {
-    let flags = OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     for name in dir.names_that(|name| Dir::is_temporary(name, marker))? {
         let Ok(file) = openat(dir, &*name, flags, Mode::empty()) else { continue };
         let file = File::from(file);
         let found = file.metadata()?;
         let is_ours = found.is_file() && found.uid() == geteuid().as_raw() && found.nlink() == 1;
-        if is_ours && found.len() == RESERVE as u64 {
+        // Whoever can write there could have moved another file of ours to this name.
+        let mut content = [0; RESERVE];
+        if is_ours
+            && found.len() == RESERVE as u64
+            && file.read_exact_at(&mut content, 0).is_ok()
+            && content == [FILLER; RESERVE]
+        {
             return Ok(Some((file, name)));
         }
     }
@@ -63,6 +69,9 @@ fn find_reserve(dir: &Dir, marker: &OsStr) -> io::Result<Option<(File, OsString)
 
 /// The size of the reserve, in bytes: one block.
 const RESERVE: usize = 4096;
+
+/// What fills it.
+const FILLER: u8 = b'\n';
 
 /// Marks the destination as ours just before rsync starts: from here on it does not look complete.
 pub fn begin(run: &Run<'_>, ends: &Endpoints) -> Result<Option<Reserve>, Failure> {
@@ -101,7 +110,7 @@ fn forget_completion(dir: &Dir, prefix: &Prefix) -> io::Result<()> {
 fn reserve(dir: &Dir, prefix: &Prefix) -> io::Result<Reserve> {
     use std::io::Write as _;
     let (mut file, name) = dir.temporary(&prefix.marker(Marker::Error), MODE)?;
-    let filled = file.write_all(&[b'\n'; RESERVE]).and_then(|()| file.sync_all());
+    let filled = file.write_all(&[FILLER; RESERVE]).and_then(|()| file.sync_all());
     if let Err(error) = filled {
         dir.remove(&name)?;
         return Err(error);
