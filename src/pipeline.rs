@@ -6,7 +6,7 @@ use crate::outcome::Outcome;
 use crate::phases::conclusion::Claim;
 use crate::phases::endpoints::Endpoints;
 use crate::phases::preflight::Rsync;
-use crate::phases::transfer::retry;
+use crate::phases::transfer::{Transfer, retry};
 use crate::phases::{
     adoption, awake, capacity, census, conclusion, endpoints, exclusions, hard_links, log_header, markers,
     outputs, password, ping, preflight, safety_net, script, server_backup, test_run,
@@ -62,7 +62,8 @@ fn clone(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints) -> Result<Outcome, Fail
     let mut nets = safety_net::make_ready(run, &ends.destination, &survey.census)?;
     let reserve = markers::begin(run, ends)?;
     hard_links::separate(run, ends, &rules)?;
-    let transferred = retry::clone(run, rsync, ends, &rules, &survey.linked, &mut nets)?;
+    let transfer = Transfer { run, rsync, ends, rules: &rules, linked: &survey.linked };
+    let transferred = retry::clone(&transfer, &mut nets)?;
     let (outcome, written) = markers::write(run, ends, reserve, &survey, transferred)?;
     script::run_post_clone(run, &outcome).map_err(|failure| written.withdraw(run, ends, failure))?;
     Ok(outcome)

@@ -10,3 +10,24 @@ pub mod stall;
 pub mod timestamps;
 pub mod verdict;
 pub mod watchdog;
+
+use crate::phases::census::LinkedNames;
+use crate::phases::endpoints::Endpoints;
+use crate::phases::preflight::Rsync;
+use crate::rsync::filter::rules::Rules;
+use crate::run::Run;
+
+/// What every attempt works with.
+#[derive(Debug, Clone, Copy)]
+pub struct Transfer<'a> {
+    /// The run.
+    pub run: &'a Run<'a>,
+    /// The rsync to use.
+    pub rsync: &'a Rsync,
+    /// Both ends.
+    pub ends: &'a Endpoints,
+    /// The filter rules.
+    pub rules: &'a Rules,
+    /// Which names of the source are hard links.
+    pub linked: &'a LinkedNames,
+}

@@ -5,13 +5,12 @@ use log::info;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::outcome::Completion;
-use crate::phases::census::LinkedNames;
 use crate::phases::census::locked;
-use crate::phases::endpoints::Endpoints;
 use crate::phases::preflight;
 use crate::phases::preflight::Rsync;
 use crate::phases::safety_net;
 use crate::phases::safety_net::Nets;
+use crate::phases::transfer::Transfer;
 use crate::phases::transfer::rsync::Report;
 use crate::phases::transfer::second_look;
 use crate::phases::transfer::verdict;
@@ -19,25 +18,21 @@ use crate::process::End;
 use crate::record;
 use crate::record::Lines;
 use crate::rsync::exit_status;
-use crate::rsync::filter::rules::Rules;
 use crate::run::Run;
 
 /// Makes the clone, with as many retries as the plan allows; one extra, immediate, if a hard-linked file vanished, as
 /// its remaining names complete the clone; and others if safety nets are removed to make room.
 pub fn clone(
-    run: &Run<'_>,
-    rsync: &Rsync,
-    ends: &Endpoints,
-    rules: &Rules,
-    linked: &LinkedNames,
+    transfer: &Transfer<'_>,
     nets: &mut Nets,
 ) -> Result<(Report, Result<Completion, Failure>), Failure> {
+    let Transfer { run, rsync, ends, rules, .. } = *transfer;
     let _phase = run.phase("transfer");
     let mut left = run.plan.retries;
     let (mut attempt, mut starts, mut is_free) = (0, 0, true);
     let named = |failure| safety_net::named_in(run, &ends.destination, failure);
     loop {
-        let tried = second_look::clone(run, rsync, ends, rules, linked, nets).map(|report| {
+        let tried = second_look::clone(transfer, nets).map(|report| {
             starts += report.starts;
             note(run, rsync, &report, starts);
             let ending = verdict::check(run, ends, &report);

@@ -15,6 +15,7 @@ use crate::phases::endpoints::Endpoints;
 use crate::phases::preflight::Rsync;
 use crate::phases::safety_net;
 use crate::phases::safety_net::{Net, Nets};
+use crate::phases::transfer::Transfer;
 use crate::phases::transfer::stall::{Stall, Stalled};
 use crate::phases::transfer::{source_entry, timestamps, watchdog};
 use crate::process::lines::Piece;
@@ -47,14 +48,8 @@ pub struct Report {
 }
 
 /// Makes the clone.
-pub fn clone(
-    run: &Run<'_>,
-    rsync: &Rsync,
-    ends: &Endpoints,
-    rules: &Rules,
-    linked: &LinkedNames,
-    nets: &mut Nets,
-) -> Result<Report, Failure> {
+pub fn clone(transfer: &Transfer<'_>, nets: &mut Nets) -> Result<Report, Failure> {
+    let Transfer { run, rsync, ends, rules, linked } = *transfer;
     run.go_on()?;
     // If the disk was unplugged during a wait, the directory below its mount point must not be filled.
     ends.ensure_in_place(run)?;

@@ -7,32 +7,23 @@
 use log::info;
 
 use crate::failure::Failure;
-use crate::phases::census::LinkedNames;
 use crate::phases::endpoints::Endpoints;
-use crate::phases::preflight::Rsync;
 use crate::phases::safety_net::Nets;
+use crate::phases::transfer::Transfer;
 use crate::phases::transfer::rsync;
 use crate::phases::transfer::rsync::Report;
 use crate::phases::transfer::source_entry::{Found, look};
 use crate::phases::transfer::verdict;
 use crate::phases::transfer::verdict::PARTIAL;
 use crate::process::End;
-use crate::rsync::filter::rules::Rules;
-use crate::run::Run;
 
 /// How often a transfer is repeated at most.
 const MORE: u32 = 2;
 
 /// Makes the clone; repeats it if only changes of the source prevented success.
-pub fn clone(
-    run: &Run<'_>,
-    rsync: &Rsync,
-    ends: &Endpoints,
-    rules: &Rules,
-    linked: &LinkedNames,
-    nets: &mut Nets,
-) -> Result<Report, Failure> {
-    let mut report = rsync::clone(run, rsync, ends, rules, linked, nets)?;
+pub fn clone(transfer: &Transfer<'_>, nets: &mut Nets) -> Result<Report, Failure> {
+    let Transfer { run, ends, .. } = *transfer;
+    let mut report = rsync::clone(transfer, nets)?;
     for pass in 1..=MORE {
         if !is_worth_another(ends, &report) {
             break;
@@ -44,7 +35,7 @@ pub fn clone(
         info!(
             "The source changed while it was read, and nothing else went wrong: retrying ({pass} of {MORE})."
         );
-        let mut again = rsync::clone(run, rsync, ends, rules, linked, nets)?;
+        let mut again = rsync::clone(transfer, nets)?;
         again.statistics.add_earlier(&report.statistics);
         again.starts += report.starts;
         report = again;
