@@ -28,7 +28,7 @@ pub fn examine(exam: &mut Exam<'_>, ends: &Ends) -> Option<Rules> {
 
 fn exclusions(exam: &mut Exam<'_>, ends: &Ends) -> Option<Rules> {
     const TOPIC: &str = "exclusions";
-    let remedy = "Take the \"!\" out of the file, unless that is what you want.";
+    let remedy = "Correct the file, unless that is what you want.";
     let source = ends.both.as_ref().map(|both| &both.source).or(ends.source.as_ref());
     let Some(source) = source else {
         if let Some(path) = &exam.run.plan.exclude_from

@@ -41,7 +41,9 @@ pub fn gather_for(run: &Run<'_>, source: &Source) -> Result<Rules, Failure> {
     if let Some(path) = &run.plan.exclude_from {
         info!("Exclusions: {}", display::path(path));
     }
-    for doubt in doubts::of(users.as_deref().unwrap_or_default(), source.dir.path()) {
+    // A pattern may hold the path as it was typed, or the one that it leads to.
+    let resolved = std::fs::canonicalize(&run.plan.source).unwrap_or_else(|_| run.plan.source.clone());
+    for doubt in doubts::of(users.as_deref().unwrap_or_default(), &[&run.plan.source, &resolved]) {
         run.warn_publicly(format_args!("the excludes file may not do what it should: {doubt}."));
     }
     let (system, own) = match run.host.platform {

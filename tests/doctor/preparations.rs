@@ -28,10 +28,20 @@ fn the_exclusions_in_force_are_listed() {
         "exclusions",
         &[
             "WARN  exclusions: the excludes file holds a lone \"!\", which clears the built-in exclusions.",
-            "      To do: Take the \"!\" out of the file, unless that is what you want.",
+            "      To do: Correct the file, unless that is what you want.",
             "OK    exclusions: 0 built-in patterns and 1 of yours are in force.",
             "        yours: *.part",
         ],
+    );
+    fs::write(&file, "*.part \n").unwrap();
+    let told = ask(&sandbox, &["-e", file.to_str().unwrap()]);
+    assert_eq!(
+        told.of_topic("exclusions")[..2],
+        [
+            "WARN  exclusions: the excludes file may not do what it should: line 1: the blanks around it belong to the \
+             pattern.",
+            "      To do: Correct the file, unless that is what you want.",
+        ]
     );
     assert_foretold(&sandbox, &["-e", "/nonexistent"], 67);
     assert_foretold(&sandbox, &["-e", sandbox.source.to_str().unwrap()], 67);

@@ -8,9 +8,10 @@ use crate::rsync::filter::rules;
 /// The most lines that are named for each kind of doubt.
 const NAMED: usize = 5;
 
-/// A sentence about each kind of doubt. It holds no text of the file, which may be private.
+/// A sentence about each kind of doubt; `sources` are the paths of the source. It holds no text of the file, which may be
+/// private.
 #[must_use]
-pub fn of(file: &[u8], source: &Path) -> Vec<String> {
+pub fn of(file: &[u8], sources: &[&Path]) -> Vec<String> {
     if file.starts_with(b"\xff\xfe") || file.starts_with(b"\xfe\xff") {
         return vec![
             "it is in UTF-16, so none of its patterns matches anything: save it as UTF-8".to_owned(),
@@ -37,12 +38,12 @@ pub fn of(file: &[u8], source: &Path) -> Vec<String> {
     }) {
         found.push(format!("{lines}: the blanks around it belong to the pattern"));
     }
-    let top = source.as_os_str().as_bytes();
-    if top != b"/"
-        && let Some(lines) = lines_that(&|pattern| {
-            pattern.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
-        })
-    {
+    let tops = sources.iter().map(|source| source.as_os_str().as_bytes()).filter(|top| *top != b"/");
+    let tops: Vec<&[u8]> = tops.collect();
+    if let Some(lines) = lines_that(&|pattern| {
+        let is_below = |rest: &[u8]| rest.is_empty() || rest.starts_with(b"/");
+        tops.iter().any(|top| pattern.strip_prefix(*top).is_some_and(is_below))
+    }) {
         found.push(format!(
             "{lines}: a pattern starts at the source's root, so leave out the source's own path"
         ));
@@ -74,7 +75,7 @@ mod tests {
     use std::path::Path;
 
     fn about(file: &[u8]) -> Vec<String> {
-        of(file, Path::new("/srv/data"))
+        of(file, &[Path::new("/srv/link"), Path::new("/srv/data")])
     }
 
     #[test]
@@ -87,7 +88,7 @@ mod tests {
             };
             assert_eq!(about(file.as_bytes()), expected, "{file:?}");
         }
-        assert!(of(b"/srv/data\n/\n", Path::new("/")).is_empty());
+        assert!(of(b"/srv/data\n/\n", &[Path::new("/")]).is_empty());
     }
 
     #[test]
@@ -100,7 +101,7 @@ mod tests {
             ["lines 2, 3, 4: the blanks around it belong to the pattern"]
         );
         assert_eq!(
-            about(b"/srv/data\n/srv/data/x\n/srv/data2\n"),
+            about(b"/srv/data\n/srv/link/x\n/srv/data2\n"),
             ["lines 1, 2: a pattern starts at the source's root, so leave out the source's own path"]
         );
         assert!(about(&b" \n".repeat(8))[0].starts_with("lines 1, 2, 3, 4, 5 and 3 more: "));
