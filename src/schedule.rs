@@ -62,7 +62,7 @@ impl Scheduler<'_> {
             Platform::Linux => systemd::install(self, name, &files, &before)?,
             Platform::MacOs(version) => launchd::install(self, version, name, &files, &before)?,
         }
-        Ok(self.told(&job, &files, &self.state(name)?))
+        Ok(self.summary(&job, &files, &self.state(name)?))
     }
 
     fn show(&self, name: &Name) -> Result<String, Refusal> {
@@ -178,7 +178,7 @@ impl Scheduler<'_> {
     }
 
     /// The report on an installation.
-    fn told(&self, job: &Job, files: &[File], state: &State) -> String {
+    fn summary(&self, job: &Job, files: &[File], state: &State) -> String {
         let (name, next) = (&job.name, upcoming(state.loaded, state.next.clone()));
         let list =
             |title: &str, lines: Vec<String>| format!("{title:<12} {}\n", lines.join("\n             "));

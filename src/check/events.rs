@@ -55,8 +55,8 @@ impl<'a> History<'a> {
     #[must_use]
     pub fn of(markers: Option<&'a Markers>, state: Option<&'a State>, latest: i64) -> Self {
         let last = state.and_then(|state| state.last.as_ref());
-        let told = markers.and_then(|markers| markers.record.present());
-        let records = [told, last, state.and_then(|state| state.last_success.as_ref())];
+        let recorded = markers.and_then(|markers| markers.record.present());
+        let records = [recorded, last, state.and_then(|state| state.last_success.as_ref())];
         let records: Vec<&Record> = records.into_iter().flatten().collect();
         let success = last_success(markers, state, &records, latest);
         let here = markers.map(|markers| of_markers(markers, &records)).unwrap_or_default();
@@ -110,9 +110,9 @@ fn marked_success<'a>(markers: &'a Markers, records: &[&'a Record]) -> Option<Su
     if let Some(at) = markers.completed.present() {
         return Some(of(*at));
     }
-    let told = markers.record.present().filter(|record| is_success(record)).map(of_good_run);
+    let recorded = markers.record.present().filter(|record| is_success(record)).map(of_good_run);
     let counted = file.filter(|file| file.exit_code.is_some_and(is_complete)).and_then(completed);
-    told.or(counted.map(of))
+    recorded.or(counted.map(of))
 }
 
 /// Whether a completion at this time belongs to this run.
@@ -168,8 +168,8 @@ fn of_markers<'a>(markers: &'a Markers, records: &[&'a Record]) -> Verdicts<'a> 
         reason: &marker.reason,
         record: records.iter().copied().filter(failed).find(|record| made(record, marker.at)),
     });
-    let told = markers.record.present().filter(failed).map(of_record);
-    let failure = later(error, told);
+    let recorded = markers.record.present().filter(failed).map(of_record);
+    let failure = later(error, recorded);
     let completed = markers.completed.present().copied();
     match (failure, completed) {
         (Some(failure), Some(at)) if at > failure.at => Verdicts { failure: None, success: Some(at) },

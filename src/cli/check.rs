@@ -86,7 +86,7 @@ fn parse_timeout(text: &str) -> Result<Duration, String> {
     if limit.is_zero() { Err("it is no time at all".to_owned()) } else { Ok(limit) }
 }
 
-/// A plain number is so many times the unit, in seconds.
+/// A plain number counts in this unit, which is in seconds.
 fn parse(text: &str, unit: u64, advice: &str) -> Result<Duration, String> {
     let is_plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let parsed = if is_plain {

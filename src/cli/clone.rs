@@ -159,7 +159,7 @@ fn parse_wait(text: &str) -> Result<Duration, String> {
     if wait <= LONGEST_WAIT { Ok(wait) } else { Err("it is longer than a day".to_owned()) }
 }
 
-/// How long rsync may do nothing; for ever without a time.
+/// How long rsync may do nothing; forever without a time.
 #[derive(Debug, Clone, Copy)]
 struct StallTimeout(Option<Duration>);
 

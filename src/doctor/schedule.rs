@@ -29,12 +29,12 @@ pub fn last_run(exam: &mut Exam<'_>) {
         Ok(None) => exam.ok(TOPIC, "this machine has no record of a run to this destination."),
         Ok(Some(state)) => match state.last {
             None => exam.ok(TOPIC, "this machine has no record of a run to this destination."),
-            Some(last) => tell(exam, TOPIC, &last),
+            Some(last) => report(exam, TOPIC, &last),
         },
     }
 }
 
-fn tell(exam: &mut Exam<'_>, topic: &'static str, last: &Record) {
+fn report(exam: &mut Exam<'_>, topic: &'static str, last: &Record) {
     let text = |text: &str| display::line(text.as_bytes()).to_string();
     let (when, log) = (text(&last.ended.rfc3339), text(last.log.as_deref().unwrap_or("the log")));
     match last.outcome {

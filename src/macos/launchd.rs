@@ -126,7 +126,7 @@ fn fits(interval: &Dictionary, time: &NaiveDateTime) -> bool {
 
 /// What `launchctl` reports about a loaded job.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub struct JobState {
     /// Whether it is running now.
     pub running: bool,
     /// How the last run ended.
@@ -138,7 +138,7 @@ pub struct Told {
 /// The job's own lines are indented by one tab: `state = not running`, `last exit code = 78: EX_CONFIG`, `last exit
 /// code = (never exited)`, `last terminating signal = Killed: 9`.
 #[must_use]
-pub fn read_print(printed: &str) -> Told {
+pub fn read_print(printed: &str) -> JobState {
     let value = |key: &str| {
         printed.lines().find_map(|line| {
             let line = line.strip_prefix('\t').unwrap_or(line);
@@ -151,13 +151,13 @@ pub fn read_print(printed: &str) -> Told {
         (None, Some(code)) => ended_with(code.split(':').next().unwrap_or(code)),
         (None, None) => "unknown".to_owned(),
     };
-    Told { running: value("state") == Some("running"), last }
+    JobState { running: value("state") == Some("running"), last }
 }
 
 /// Parses `launchctl list LABEL`, before macOS 10.10: `"LastExitStatus" = 16640;`, a wait status, and `"PID"` of a
 /// running job.
 #[must_use]
-pub fn read_list(printed: &str) -> Told {
+pub fn read_list(printed: &str) -> JobState {
     let value = |key: &str| {
         let line = printed.lines().find_map(|line| line.trim().strip_prefix(key)?.strip_prefix(" = "));
         line.and_then(|value| value.trim_end_matches(';').parse::<i32>().ok())
@@ -169,7 +169,7 @@ pub fn read_list(printed: &str) -> Told {
         Some(End::Killed(signal)) => format!("killed by a signal ({signal})"),
         None => "unknown".to_owned(),
     };
-    Told { running: value("\"PID\"").is_some(), last }
+    JobState { running: value("\"PID\"").is_some(), last }
 }
 
 const NEVER: &str = "no run since the machine was started";
@@ -182,7 +182,7 @@ fn ended_with(code: &str) -> String {
 mod tests {
     use chrono::{NaiveDate, NaiveDateTime};
 
-    use super::{Told, job, next_run, read_list, read_print};
+    use super::{JobState, job, next_run, read_list, read_print};
     use crate::plan::schedule::Job;
     use crate::plan::schedule::when::When;
 
@@ -224,19 +224,19 @@ mod tests {
                  \t\t}}\n\t}}\n}}\n"
             )
         };
-        let told = |running, last: &str| Told { running, last: last.to_owned() };
-        assert_eq!(read_print(&print("not running", "0")), told(false, "success"));
-        assert_eq!(read_print(&print("not running", "78: EX_CONFIG")), told(false, "failed with code 78"));
+        let state = |running, last: &str| JobState { running, last: last.to_owned() };
+        assert_eq!(read_print(&print("not running", "0")), state(false, "success"));
+        assert_eq!(read_print(&print("not running", "78: EX_CONFIG")), state(false, "failed with code 78"));
         let never = "no run since the machine was started";
-        assert_eq!(read_print(&print("running", "(never exited)")), told(true, never));
+        assert_eq!(read_print(&print("running", "(never exited)")), state(true, never));
         let killed = "x = {\n\tstate = not running\n\tlast terminating signal = Killed: 9\n}\n";
-        assert_eq!(read_print(killed), told(false, "killed by a signal (Killed: 9)"));
-        assert_eq!(read_print(""), told(false, "unknown"));
+        assert_eq!(read_print(killed), state(false, "killed by a signal (Killed: 9)"));
+        assert_eq!(read_print(""), state(false, "unknown"));
 
         let list = |more: &str| format!("{{\n\t\"Label\" = \"x\";\n\t\"OnDemand\" = true;\n{more}}};\n");
-        assert_eq!(read_list(&list("\t\"LastExitStatus\" = 16640;\n")), told(false, "failed with code 65"));
-        assert_eq!(read_list(&list("\t\"LastExitStatus\" = 9;\n")), told(false, "killed by a signal (9)"));
+        assert_eq!(read_list(&list("\t\"LastExitStatus\" = 16640;\n")), state(false, "failed with code 65"));
+        assert_eq!(read_list(&list("\t\"LastExitStatus\" = 9;\n")), state(false, "killed by a signal (9)"));
         let zero = "success, or no run since the machine was started";
-        assert_eq!(read_list(&list("\t\"LastExitStatus\" = 0;\n\t\"PID\" = 12;\n")), told(true, zero));
+        assert_eq!(read_list(&list("\t\"LastExitStatus\" = 0;\n\t\"PID\" = 12;\n")), state(true, zero));
     }
 }

@@ -70,7 +70,7 @@ pub fn separate(run: &Run<'_>, ends: &Endpoints, rules: &Rules) -> Result<(), Fa
             let parting = Parting { known, is_root, done: Mutex::default() };
             // The roots were opened once before; if that fails now, rsync reports it.
             let _ = walk::walk(ends, &left_out, run.interrupts, |linked| parting.visit(linked));
-            parting.tell(run);
+            parting.report(run);
         }
         share.number += 1;
     }
@@ -225,7 +225,7 @@ impl Parting {
         Ok(utimensat(dir, linked.name, &TimeSpec::UTIME_OMIT, &new, flags)?)
     }
 
-    fn tell(self, run: &Run<'_>) {
+    fn report(self, run: &Run<'_>) {
         let done = self.done.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(first) = done.failed.first() {
             run.warn(format_args!(

@@ -147,24 +147,24 @@ fn check_interpreter(start: &[u8]) -> Result<PathBuf, String> {
     Ok(interpreter.to_owned())
 }
 
-/// What each script is told about the run. Before the clone, its outcome is unknown.
-fn told(run: &Run<'_>, outcome: Option<&Outcome>) -> Vec<(OsString, OsString)> {
+/// The variables that describe the run to each script. Before the clone, its outcome is unknown.
+fn variables(run: &Run<'_>, outcome: Option<&Outcome>) -> Vec<(OsString, OsString)> {
     let plan = run.plan;
     let statistics = plan.destination.join(plan.prefix.marker(Marker::Statistics));
-    let mut told = vec![
+    let mut variables = vec![
         ("COUNTERPART_SOURCE", plan.source.clone().into_os_string()),
         ("COUNTERPART_DESTINATION", plan.destination.clone().into_os_string()),
         ("COUNTERPART_STATS", statistics.into_os_string()),
     ];
-    told.extend(run.log_path().map(|path| ("COUNTERPART_LOG", path.as_os_str().to_owned())));
+    variables.extend(run.log_path().map(|path| ("COUNTERPART_LOG", path.as_os_str().to_owned())));
     if let Some(outcome) = outcome {
-        told.push(("COUNTERPART_OUTCOME", run.verdict(outcome).word().into()));
-        told.push(("COUNTERPART_EXIT_CODE", outcome.exit_code().number().to_string().into()));
+        variables.push(("COUNTERPART_OUTCOME", run.verdict(outcome).word().into()));
+        variables.push(("COUNTERPART_EXIT_CODE", outcome.exit_code().number().to_string().into()));
         if let Outcome::Failed(failure) = outcome {
-            told.push(("COUNTERPART_REASON", failure.to_string().into()));
+            variables.push(("COUNTERPART_REASON", failure.to_string().into()));
         }
     }
-    told.into_iter().map(|(name, value)| (name.into(), value)).collect()
+    variables.into_iter().map(|(name, value)| (name.into(), value)).collect()
 }
 
 fn environment() -> Vec<(OsString, OsString)> {
@@ -207,7 +207,7 @@ fn execute(run: &Run<'_>, which: Moment, path: &Path, outcome: Option<&Outcome>)
     }
     let mut command = Command::tool(path, [] as [&str; 0]);
     command.environment = environment();
-    command.environment.extend(told(run, outcome));
+    command.environment.extend(variables(run, outcome));
     let mut printed = Printed::new(format!("{which} script: "));
     let end = stream(&command, run.interrupts, &mut |line| printed.log(line));
     printed.finish();

@@ -93,10 +93,10 @@ mod tests {
     #[test]
     fn a_line_without_end_is_cut() {
         let pieces = split(&[&vec![b'x'; 2 * LONGEST + 1], b"\nnext"]);
-        let told: Vec<_> =
+        let passed_on: Vec<_> =
             pieces.iter().map(|(bytes, piece)| (bytes.len(), piece.begins, piece.ends)).collect();
         let expected = [(LONGEST, true, false), (LONGEST, false, false), (1, false, true), (4, true, true)];
-        assert_eq!(told, expected);
+        assert_eq!(passed_on, expected);
     }
 
     #[test]

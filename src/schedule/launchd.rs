@@ -47,7 +47,7 @@ pub fn install(
     before: &[File],
 ) -> Result<(), Refusal> {
     let dir = &scheduler.host.job_dir;
-    if told(scheduler, version, name)?.is_some() {
+    if job_state(scheduler, version, name)?.is_some() {
         if before.is_empty() {
             return Err(Refusal::new(format!(
                 "launchd has a job {} already, from another file. Choose another --name.",
@@ -89,7 +89,7 @@ fn load(
         }
     }
     // The older one always exits with 0.
-    if told(scheduler, version, name)?.is_some() {
+    if job_state(scheduler, version, name)?.is_some() {
         return Ok(());
     }
     Err(Refusal::new(format!("launchd did not load {}.", label(name))))
@@ -113,7 +113,7 @@ fn unload(
         }
     }
     let deadline = Instant::now() + PATIENCE;
-    while told(scheduler, version, name)?.is_some() {
+    while job_state(scheduler, version, name)?.is_some() {
         if Instant::now() > deadline {
             return Err(Refusal::new(format!("launchd did not unload {}.", label(name))));
         }
@@ -129,7 +129,7 @@ pub fn remove(
     name: &Name,
     files: &[File],
 ) -> Result<(), Refusal> {
-    if told(scheduler, version, name)?.is_some() {
+    if job_state(scheduler, version, name)?.is_some() {
         unload(scheduler, version, name, files)?;
     }
     files::remove(&scheduler.host.job_dir, files)
@@ -154,26 +154,26 @@ pub fn state(
     let names = file_names(name);
     let files = files::find(&scheduler.host.job_dir, names.iter().map(|name| &**name))?;
     let next = files.first().and_then(|file| next_run(&file.content, now));
-    let told = told(scheduler, version, name)?;
+    let job_state = job_state(scheduler, version, name)?;
     Ok(State {
-        loaded: told.is_some(),
-        running: told.as_ref().is_some_and(|told| told.running),
+        loaded: job_state.is_some(),
+        running: job_state.as_ref().is_some_and(|job_state| job_state.running),
         next: next.map(|next| next.format("%a %Y-%m-%d %H:%M").to_string()),
-        last: match told {
-            Some(told) if told.running => format!("running; before that: {}", told.last),
-            Some(told) => told.last,
+        last: match job_state {
+            Some(job_state) if job_state.running => format!("running; before that: {}", job_state.last),
+            Some(job_state) => job_state.last,
             None => "unknown".to_owned(),
         },
     })
 }
 
 /// launchd's report on a job; `None` if the job is unknown.
-fn told(
+fn job_state(
     scheduler: &Scheduler<'_>,
     version: MacOsVersion,
     name: &Name,
-) -> Result<Option<launchd::Told>, Refusal> {
-    let (arguments, read): (Vec<OsString>, fn(&str) -> launchd::Told) = if version >= DOMAINS {
+) -> Result<Option<launchd::JobState>, Refusal> {
+    let (arguments, read): (Vec<OsString>, fn(&str) -> launchd::JobState) = if version >= DOMAINS {
         (vec!["print".into(), target(name).into()], launchd::read_print)
     } else {
         (vec!["list".into(), label(name).into()], launchd::read_list)

@@ -26,7 +26,7 @@ const LEAST_BYTES: u64 = 100_000_000;
 pub fn before(run: &Run<'_>, destination: &Destination) -> Result<Option<Totals>, Failure> {
     match last_complete(&destination.dir, &run.plan.prefix) {
         // If the file was deleted, this machine still remembers.
-        Ok(told) => Ok(told.or(destination.acceptance.complete())),
+        Ok(recorded) => Ok(recorded.or(destination.acceptance.complete())),
         Err(error) => {
             let why =
                 format!("the statistics of the last clone cannot be read ({})", display::reason(&error));

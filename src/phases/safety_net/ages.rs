@@ -123,7 +123,7 @@ impl Ages {
     }
 
     /// Warns if the machine's clock advanced implausibly far, so that nets are kept longer.
-    pub fn tell(&self, names: &[NetName], days: u32) {
+    pub fn report(&self, names: &[NetName], days: u32) {
         let stay = names.iter().filter(|name| self.looks_older(**name, days) && !self.is_older(**name, days));
         let stay = stay.count();
         if self.doubted > LONGEST_HABIT && stay > 0 {

@@ -140,7 +140,7 @@ impl Stock {
                 return Ok(());
             }
         };
-        ages.tell(&names, days);
+        ages.report(&names, days);
         for name in names.iter().rev().skip(1).rev().filter(|name| ages.is_older(**name, days)) {
             if run.go_on().is_err() {
                 break;

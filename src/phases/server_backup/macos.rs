@@ -116,12 +116,12 @@ fn dump_settings(run: &Run<'_>, tools: &ServerTools, dir: &Dir) -> Result<(), St
     let is_list = String::from_utf8_lossy(&head).contains("<plist");
     if !is_list || !tail.trim_ascii_end().ends_with(b"</plist>") {
         let words = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        let told = if is_list {
+        let shown = if is_list {
             "it does not end as one".to_owned()
         } else {
             format!("it begins with \"{}\"", display::line(words))
         };
-        return Err(format!("serveradmin did not print a complete property list: {told}"));
+        return Err(format!("serveradmin did not print a complete property list: {shown}"));
     }
     commit(dir, name, dump)
 }

@@ -100,8 +100,8 @@ fn running(run: &Run<'_>) -> Result<Vec<Directory>, Failure> {
         if known::is_tool(&line) {
             continue;
         }
-        let told = told(&server, &line).map_err(|error| unknown(&error))?;
-        if let Some(configuration) = told.or_else(|| by_default(run)) {
+        let configured = configured(&server, &line).map_err(|error| unknown(&error))?;
+        if let Some(configuration) = configured.or_else(|| by_default(run)) {
             found.push(of_server(run, &server, &configuration)?);
         }
     }
@@ -121,11 +121,11 @@ fn of_server(run: &Run<'_>, server: &Server, configuration: &Configuration) -> R
 }
 
 /// The configuration that a server was started with, as a path for us.
-fn told(server: &Server, line: &[u8]) -> io::Result<Option<Configuration>> {
+fn configured(server: &Server, line: &[u8]) -> io::Result<Option<Configuration>> {
     let current = server.current_directory()?.0;
-    let Some(told) = Configuration::of_command_line(line, &current) else { return Ok(None) };
-    let path = server.path(told.path())?;
-    Ok(Some(told.placed_at(path)))
+    let Some(configured) = Configuration::of_command_line(line, &current) else { return Ok(None) };
+    let path = server.path(configured.path())?;
+    Ok(Some(configured.placed_at(path)))
 }
 
 fn by_default(run: &Run<'_>) -> Option<Configuration> {

@@ -126,8 +126,8 @@ fn dump_one(run: &Run<'_>, dir: &Dir, name: &str, cluster: &Cluster, program: &P
     let socket = cluster.sockets.reach(&cluster.server)?;
     let mut databases = Databases::default();
     let mut watch = |bytes: &[u8]| {
-        let tell = &mut |name: String| info!("Dumping the database {}.", display::line(name.as_bytes()));
-        databases.read(bytes, tell);
+        let log_name = &mut |name: String| info!("Dumping the database {}.", display::line(name.as_bytes()));
+        databases.read(bytes, log_name);
     };
     let command = command(program, cluster, socket)
         .map_err(|error| format!("the socket cannot be passed on: {}", display::reason(&error)))?;
