@@ -292,6 +292,60 @@ fn another_prefix_names_other_files() {
     assert!(sandbox.destination.join(format!(".{long}.counterpart.completed")).exists());
 }
 
+/// A failure after the clone was complete: nothing says so any more before anything else is changed.
+#[test]
+fn a_success_that_is_withdrawn_stops_looking_complete_first() {
+    let sandbox = sandbox();
+    let script = sandbox.script("script", "exit 3");
+    let trace = sandbox.path().join("trace");
+    let plain = sandbox.command(sandbox.arguments(["--strict-scripts", "-o", script.to_str().unwrap()]));
+    let output = std::process::Command::new("/usr/bin/strace")
+        .args(["-f", "-qq", "-e", "trace=unlinkat,renameat,renameat2", "-o"])
+        .arg(&trace)
+        .arg(plain.get_program())
+        .args(plain.get_args())
+        .env("COUNTERPART_FAKE_HOST", sandbox.host())
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(82), "{output:?}");
+    let calls = fs::read_to_string(trace).unwrap();
+    // A rename ends with the name, a removal with flags behind it.
+    let of = |call: &str, marker: &str| {
+        let ends = ["", ", 0"].map(|flags| format!("\"{STEM}{marker}\"{flags}) = 0"));
+        let is_it = |line: &str| line.contains(call) && ends.iter().any(|end| line.ends_with(end));
+        calls.lines().enumerate().filter(|(_, line)| is_it(line)).map(|(at, _)| at).collect::<Vec<_>>()
+    };
+    let completed = *of("renameat", "completed").last().unwrap();
+    let forgotten = of("unlinkat", "completed").into_iter().find(|at| *at > completed);
+    let after = |call| of(call, "stats").into_iter().find(|at| *at > completed);
+    let (removed, rewritten) = (after("unlinkat"), after("renameat"));
+    assert!(forgotten.is_some() && removed.is_some() && rewritten.is_some(), "{calls}");
+    assert!(forgotten < removed && removed < rewritten, "{calls}");
+    assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
+}
+
+/// Whoever may write to the destination's root could put another file of root's in the place of the room that is kept for the
+/// reason of a failure.
+#[test]
+fn another_file_is_not_overwritten_with_the_reason() {
+    let sandbox = sandbox();
+    let planted = sandbox.destination.join(format!("{STEM}error.tmp-00000000"));
+    sandbox.rsync(&format!(
+        "case \" $* \" in *' --stats '*) rm -f '{0}/{STEM}error.tmp-'*; head -c 4096 /dev/zero >'{1}'; exit 12 ;; esac\n\
+         exec /usr/bin/rsync \"$@\"",
+        sandbox.destination.display(),
+        planted.display()
+    ));
+    sandbox.clone(&[]).assert_code(12);
+    assert!(sandbox.read_marker("error").starts_with("rsync ended with code 12: "));
+    assert_eq!(fs::read(&planted).unwrap(), [0; 4096]);
+    // What looks like a leftover of ours goes with the next run.
+    sandbox.rsync("exec /usr/bin/rsync \"$@\"");
+    sandbox.clone(&[]).assert_code(0);
+    assert!(!planted.exists());
+}
+
 #[test]
 fn planted_links_and_directories_are_replaced_and_never_followed() {
     let sandbox = sandbox();
