@@ -24,20 +24,7 @@ class Denying(ownerless.Ownerless):
 
 def main():
     backing, mount_point, name = sys.argv[1:]
-    os.umask(0)
-    ownerless.fusepy.FUSE(
-        Denying(backing, name),
-        mount_point,
-        encoding="latin-1",
-        foreground=True,
-        nothreads=True,
-        allow_other=True,
-        default_permissions=True,
-        use_ino=True,
-        attr_timeout=0,
-        entry_timeout=0,
-        fsname="denying",
-    )
+    ownerless.serve(Denying(backing, name), mount_point, "denying", nothreads=True)
 
 
 if __name__ == "__main__":

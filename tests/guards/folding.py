@@ -89,23 +89,7 @@ class Folding(ownerless.Ownerless):
 
 def main():
     backing, mount_point, what = sys.argv[1:]
-    os.umask(0)
-    ownerless.fusepy.FUSE(
-        Folding(backing, what.split(",")),
-        mount_point,
-        encoding="latin-1",
-        foreground=True,
-        nothreads=True,
-        allow_other=True,
-        default_permissions=True,
-        use_ino=True,
-        hard_remove=True,
-        dev=True,
-        suid=True,
-        attr_timeout=0,
-        entry_timeout=0,
-        fsname="folding",
-    )
+    ownerless.serve(Folding(backing, what.split(",")), mount_point, "folding", nothreads=True, hard_remove=True, dev=True, suid=True)
 
 
 if __name__ == "__main__":

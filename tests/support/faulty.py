@@ -87,21 +87,7 @@ class Faulty(ownerless.Ownerless):
 
 def main():
     backing, mount_point, control = sys.argv[1:]
-    os.umask(0)
-    ownerless.fusepy.FUSE(
-        Faulty(backing, control),
-        mount_point,
-        encoding="latin-1",
-        foreground=True,
-        allow_other=True,
-        default_permissions=True,
-        use_ino=True,
-        hard_remove=True,
-        attr_timeout=0,
-        entry_timeout=0,
-        direct_io=True,
-        fsname="faulty",
-    )
+    ownerless.serve(Faulty(backing, control), mount_point, "faulty", hard_remove=True, direct_io=True)
 
 
 if __name__ == "__main__":

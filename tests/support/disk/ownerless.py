@@ -125,25 +125,27 @@ class Ownerless(fusepy.Operations):
     getxattr = setxattr = listxattr = removexattr = no_attributes
 
 
-def main():
-    backing, mount_point, chown = sys.argv[1:]
+def serve(filesystem, mount_point, name, **more):
+    """Mounts a filesystem, and serves it until it is unmounted."""
     os.umask(0)
     fusepy.FUSE(
-        Ownerless(backing, chown == "refuse"),
+        filesystem,
         mount_point,
         encoding="latin-1",
         foreground=True,
-        nothreads=True,
         allow_other=True,
         default_permissions=True,
         use_ino=True,
-        hard_remove=True,
-        dev=True,
-        suid=True,
         attr_timeout=0,
         entry_timeout=0,
-        fsname="ownerless",
+        fsname=name,
+        **more,
     )
+
+
+def main():
+    backing, mount_point, chown = sys.argv[1:]
+    serve(Ownerless(backing, chown == "refuse"), mount_point, "ownerless", nothreads=True, hard_remove=True, dev=True, suid=True)
 
 
 if __name__ == "__main__":
