@@ -54,7 +54,8 @@ pub enum Failure {
     },
     /// The destination does not exist.
     #[error(
-        "The destination {} cannot be written: it does not exist, and Counterpart does not create it. Perhaps its disk is not mounted.",
+        "The destination {} cannot be written: it does not exist, and Counterpart does not create it. Perhaps its disk \
+         is not mounted.",
         display::path(path)
     )]
     DestinationMissing {
@@ -234,8 +235,8 @@ pub enum Failure {
     },
     /// The clone would empty a directory of the source or of the running system through a mount.
     #[error(
-        "Below the destination {} a directory of the source or of the running system is mounted, at {}; the clone would \
-         delete what it holds. Unmount it.",
+        "Below the destination {} a directory of the source or of the running system is mounted, at {}; the clone \
+         would delete what it holds. Unmount it.",
         display::path(destination),
         display::path(point)
     )]
@@ -286,7 +287,8 @@ pub enum Failure {
     },
     /// What the source held at the last complete clone is recorded but cannot be read.
     #[error(
-        "Whether the source {} has shrunk cannot be determined: {why}. If the source is right, run once with --allow-shrink.",
+        "Whether the source {} has shrunk cannot be determined: {why}. If the source is right, run once with \
+         --allow-shrink.",
         display::path(path)
     )]
     ShrinkUnknown {
@@ -321,7 +323,8 @@ pub enum Failure {
     },
     /// The destination is where disks are mounted, and none is.
     #[error(
-        "No disk is mounted at the destination {}: it is a directory of the filesystem of {}. Mount the disk, or use --allow-folder if a plain directory is intended.",
+        "No disk is mounted at the destination {}: it is a directory of the filesystem of {}. Mount the disk, or use \
+         --allow-folder if a plain directory is intended.",
         display::path(path),
         display::path(mount_point)
     )]
@@ -333,8 +336,8 @@ pub enum Failure {
     },
     /// The destination's filesystem cannot store something that the source has, regardless of free space.
     #[error(
-        "The destination {} cannot hold what the source has ({what}): {examples}. Exclude it, change it, or use another \
-         filesystem.",
+        "The destination {} cannot hold what the source has ({what}): {examples}. Exclude it, change it, or use \
+         another filesystem.",
         display::path(path)
     )]
     CannotHold {
@@ -347,7 +350,8 @@ pub enum Failure {
     },
     /// Encrypted directories of the source list no real names; their copies in the clone were kept.
     #[error(
-        "{} of the source could not be read because the key is not available: {examples}. Everything else was copied, and the clone's earlier copies were kept. Unlock them before the next run.",
+        "{} of the source could not be read because the key is not available: {examples}. Everything else was copied, \
+         and the clone's earlier copies were kept. Unlock them before the next run.",
         if *count == 1 { "1 encrypted directory".to_owned() } else { format!("{count} encrypted directories") }
     )]
     Encrypted {
@@ -367,7 +371,8 @@ pub enum Failure {
     },
     /// The source is the sealed system volume of macOS 11 and later.
     #[error(
-        "The source {} is a sealed system volume, and no copy of its files can boot. Clone /System/Volumes/Data instead.",
+        "The source {} is a sealed system volume, and no copy of its files can boot. Clone /System/Volumes/Data \
+         instead.",
         display::path(path)
     )]
     SealedSystem {
@@ -398,7 +403,8 @@ pub enum Failure {
     },
     /// One name of a hard-linked file vanished, and rsync skipped its other names as well.
     #[error(
-        "{path} vanished while it was being copied. It had other hard links, which may be missing from the clone or have old contents there. Run it again."
+        "{path} vanished while it was being copied. It had other hard links, which may be missing from the clone or \
+         have old contents there. Run it again."
     )]
     LinkedVanished {
         /// Its path, escaped.

@@ -151,7 +151,8 @@ fn never() -> Finding {
 fn unheard_of(place: &Place) -> String {
     match place {
         Place::Seen(_) => {
-            "there is no Counterpart marker there, and this machine has no record of a clone: check -d and -g; is its disk mounted?"
+            "there is no Counterpart marker there, and this machine has no record of a clone: check -d and -g; is its \
+             disk mounted?"
                 .to_owned()
         }
         Place::Missing => "it does not exist, and this machine has no record of a clone there: check -d".to_owned(),

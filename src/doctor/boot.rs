@@ -36,8 +36,8 @@ fn linux(exam: &mut Exam<'_>) {
         exam.warn(
             TOPIC,
             "/boot is a separate filesystem, so the kernel is not in the clone.",
-            "Clone /boot in a separate run, to a partition that is mounted on the clone's boot directory; docs/guide.md, \"One \
-             filesystem\".",
+            "Clone /boot in a separate run, to a partition that is mounted on the clone's boot directory; \
+             docs/guide.md, \"One filesystem\".",
         );
     } else {
         exam.ok(TOPIC, "/boot, with the kernel, is part of the clone.");
@@ -46,7 +46,9 @@ fn linux(exam: &mut Exam<'_>) {
         Some(entry) => exam.warn(
             TOPIC,
             format!("/etc/fstab names the disk for / as {}, which is not the clone's.", display::line(entry.device.as_bytes())),
-            "Before booting a machine from the clone, put the UUID of the clone's filesystem (see blkid) into the clone's /etc/fstab; every run restores the source's. docs/guide.md, \"Restoring, and starting from a clone\".",
+            "Before booting a machine from the clone, put the UUID of the clone's filesystem (see blkid) into the \
+             clone's /etc/fstab; every run restores the source's. docs/guide.md, \"Restoring, and starting from a \
+             clone\".",
         ),
         None => exam.ok(TOPIC, "/etc/fstab has no line for /, so there is none to change in the clone."),
     }
@@ -65,8 +67,8 @@ fn swap(exam: &mut Exam<'_>, root: &Path, table: &[u8]) {
             TOPIC,
             format!("/etc/fstab names the swap file {name}, which is not in the clone."),
             format!(
-                "Recreate it in the clone before booting a machine from it: dd if=/dev/zero of=CLONE{name} bs=1M count=2048, \
-                 chmod 600 CLONE{name}, mkswap CLONE{name}."
+                "Recreate it in the clone before booting a machine from it: dd if=/dev/zero of=CLONE{name} bs=1M \
+                 count=2048, chmod 600 CLONE{name}, mkswap CLONE{name}."
             ),
         );
     }
@@ -99,7 +101,8 @@ fn macos(exam: &mut Exam<'_>, version: MacOsVersion) {
     if version >= MacOsVersion::BIG_SUR {
         exam.warn(
             TOPIC,
-            format!("no Mac can start from it: {system} keeps the system on a sealed volume, and this clone has the data."),
+            format!("no Mac can start from it: {system} keeps the system on a sealed volume, and this clone has the \
+                     data."),
             "To restore, install macOS from Recovery and import the clone with Migration Assistant.",
         );
         return;

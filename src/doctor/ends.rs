@@ -115,8 +115,8 @@ fn view(exam: &mut Exam<'_>, both: &Endpoints) {
             TOPIC,
             "not available here: rsync is given the paths of source and destination, which are checked before and \
              after.",
-            "On Linux 5.2 and later, run as root with CAP_SYS_ADMIN. Without it, keep others from mounting or unmounting \
-             anything there during a clone; see SECURITY.md.",
+            "On Linux 5.2 and later, run as root with CAP_SYS_ADMIN. Without it, keep others from mounting or \
+             unmounting anything there during a clone; see SECURITY.md.",
         );
     }
 }

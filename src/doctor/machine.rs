@@ -116,8 +116,8 @@ pub fn full_disk_access(exam: &mut Exam<'_>, ends: &Ends) {
     const TOPIC: &str = "Full Disk Access";
     /// The database of these permissions; opening it takes Full Disk Access.
     const PROTECTED: &str = "Library/Application Support/com.apple.TCC/TCC.db";
-    let remedy = "In System Settings, Privacy & Security, Full Disk Access, add the program that starts the clone: Terminal \
-                  for one by hand, counterpart itself for a launchd job. INSTALL.md has the steps.";
+    let remedy = "In System Settings, Privacy & Security, Full Disk Access, add the program that starts the clone: \
+                  Terminal for one by hand, counterpart itself for a launchd job. INSTALL.md has the steps.";
     match exam.run.host.platform {
         Platform::MacOs(version) if version >= MacOsVersion::MOJAVE => {}
         Platform::MacOs(_) | Platform::Linux => return,

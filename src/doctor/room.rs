@@ -35,7 +35,8 @@ pub fn examine(exam: &mut Exam<'_>, ends: &Ends, rules: Option<&mut Rules>) {
                 exam.warn(
                     "encrypted directories",
                     sentence,
-                    "Unlock them before the clone, for example by letting their owner log in; without them it exits with 23.",
+                    "Unlock them before the clone, for example by letting their owner log in; without them it exits \
+                     with 23.",
                 );
             }
             capacity(exam, both, rules, &found);

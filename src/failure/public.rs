@@ -26,13 +26,16 @@ impl Failure {
                  paths.",
                 display::path(path)
             ),
-            Self::Encrypted { .. } => "Encrypted directories of the source could not be read because the key is not available. Everything else was copied, and the clone's earlier copies were kept. The log names them."
+            Self::Encrypted { .. } => "Encrypted directories of the source could not be read because the key is not \
+                                       available. Everything else was copied, and the clone's earlier copies were \
+                                       kept. The log names them."
                 .to_owned(),
             Self::Stalled { limit, left_behind, .. } => {
                 Self::Stalled { limit: *limit, last: None, left_behind: *left_behind }.to_string()
             }
             Self::LinkedVanished { .. } => {
-                "A file vanished while it was being copied. It had other hard links, which may be missing from the clone or have old contents there. Run it again."
+                "A file vanished while it was being copied. It had other hard links, which may be missing from the \
+                 clone or have old contents there. Run it again."
                     .to_owned()
             }
             Self::DatabaseNotDumped { .. }

@@ -163,7 +163,8 @@ mod tests {
 
     #[test]
     fn a_document_becomes_a_page() {
-        let markdown = "# what is there\n\nOne.\n\nTwo\nlines.\n\n## Part\n\n| A | B |\n|---|---|\n| `a` | b |\n\n    x\n    y\n";
+        let markdown = "# what is there\n\nOne.\n\nTwo\nlines.\n\n## Part\n\n| A | B |\n|---|---|\n| `a` | b |\n\n    \
+                        x\n    y\n";
         let expected = ".SH NAME\nn \\- what is there\n.SH DESCRIPTION\nOne.\n.PP\nTwo\nlines.\n.SH PART\n\
                         .TP\n\\fBa\\fR\nb\n.PP\n.RS 4\n.nf\nx\ny\n.fi\n.RE\n";
         assert_eq!(document(markdown, "n"), expected);

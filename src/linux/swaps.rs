@@ -69,8 +69,8 @@ mod tests {
 
     #[test]
     fn lines_of_the_type_swap_are_read() {
-        let table = b"# /gone none swap sw 0 0\n/swap.img\tnone\tswap\tsw\t0\t0\n  /var/a\\040b swap swap defaults 0 0\n\
-            UUID=1 none swap sw 0 0\n/dev/sda1 / ext4 defaults 0 1\n/dev/sda2 none swap\n/swap none\n\n";
+        let table = b"# /gone none swap sw 0 0\n/swap.img\tnone\tswap\tsw\t0\t0\n  /var/a\\040b swap swap defaults 0 \
+                      0\nUUID=1 none swap sw 0 0\n/dev/sda1 / ext4 defaults 0 1\n/dev/sda2 none swap\n/swap none\n\n";
         assert_eq!(of_fstab(table), paths(["/swap.img", "/var/a b", "/dev/sda2"]));
     }
 

@@ -14,8 +14,8 @@ use crate::plan::schedule::{Job, Name};
 use crate::process::End;
 
 /// A line in every job written by `schedule`; no other job is ever changed or removed.
-pub const OURS: &str = "<!-- Written by counterpart schedule. To change it, install it once more with the option replace: \
-                        what is changed here is lost then. -->";
+pub const OURS: &str = "<!-- Written by counterpart schedule. To change it, install it once more with the option \
+                        replace: what is changed here is lost then. -->";
 
 /// The start of the label of all our jobs.
 const PREFIX: &str = "me.jedda.counterpart.";

@@ -95,8 +95,8 @@ pub fn claim(run: &Run<'_>) -> Result<Endpoints, Failure> {
         }
         Ok(None) => {}
         Err(error) => info!(
-            "A private view of source and destination is not available here ({}): rsync works on their paths, which are checked \
-             before and after.",
+            "A private view of source and destination is not available here ({}): rsync works on their paths, which \
+             are checked before and after.",
             display::reason(&error)
         ),
     }

@@ -229,7 +229,8 @@ impl Parting {
         let done = self.done.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(first) = done.failed.first() {
             run.warn(format_args!(
-                "{} files of the clone that are separate at the source could not be unlinked and remain one file, with the permissions of one of them. The first is {first}.",
+                "{} files of the clone that are separate at the source could not be unlinked and remain one file, with \
+                 the permissions of one of them. The first is {first}.",
                 done.failed.len()
             ));
         }

@@ -142,8 +142,8 @@ fn describe(source: &Source, mount: &Mount, home: &Mount) -> String {
     if mount.device_number == home.device_number {
         let root = display::path(&mount.root);
         return format!(
-            "{point} is a mount of {root} on the same filesystem ({kind}) and is not entered: {root} is cloned only if it \
-             is below the source."
+            "{point} is a mount of {root} on the same filesystem ({kind}) and is not entered: {root} is cloned only if \
+             it is below the source."
         );
     }
     format!(

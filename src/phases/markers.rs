@@ -136,7 +136,8 @@ struct Counted {
 pub struct Written(Counted);
 
 impl Written {
-    /// Removes the completion and rewrites the statistics with the actual outcome if an apparent success turns out to be a failure.
+    /// Removes the completion and rewrites the statistics with the actual outcome, if an apparent success turns out to be a
+    /// failure.
     #[must_use]
     pub fn withdraw(&self, run: &Run<'_>, ends: &Endpoints, failure: Failure) -> Failure {
         let dir = &ends.destination.dir;

@@ -56,8 +56,8 @@ fn warn_of_strangers(run: &Run<'_>, which: Moment, program: &Path) {
     match trust::changeable(program, run.host.effective_uid) {
         Ok(None) => {}
         Ok(Some(place)) => run.warn_publicly(format_args!(
-            "the {which} script runs {shown}, and users other than this one can change {}: they can do whatever this user \
-             can. Only its owner, or root, should be able to write to it and to each directory above it.",
+            "the {which} script runs {shown}, and users other than this one can change {}: they can do whatever this \
+             user can. Only its owner, or root, should be able to write to it and to each directory above it.",
             display::path(&place)
         )),
         Err(error) => run.warn_publicly(format_args!(

@@ -43,7 +43,8 @@ impl Version {
             Some("fractions of a second are not corrected where the seconds are the same")
         } else if self < Self::of(3, 2, 0) {
             Some(
-                "fractions of a second in the times of symbolic links, devices, FIFOs and sockets are not corrected where the seconds are the same",
+                "fractions of a second in the times of symbolic links, devices, FIFOs and sockets are not corrected \
+                 where the seconds are the same",
             )
         } else {
             None

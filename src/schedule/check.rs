@@ -73,8 +73,8 @@ fn of_destination(run: &Run<'_>, ends: &endpoints::Endpoints) -> Result<Vec<Stri
     let path = ends.destination.dir.path();
     if mount_point(path) == Path::new("/") {
         warnings.push(format!(
-            "no disk of its own is mounted at {}. If one belongs there, mount it and make the first clone by hand: from \
-             then on a clone without it is refused with 88.",
+            "no disk of its own is mounted at {}. If one belongs there, mount it and make the first clone by hand: \
+             from then on a clone without it is refused with 88.",
             display::path(path)
         ));
     }
@@ -101,7 +101,8 @@ fn open_to_others(file: &Path) -> Option<String> {
         std::fs::metadata(path).is_ok_and(|found| found.uid() != 0 || found.mode() & 0o022 != 0)
     })?;
     Some(format!(
-        "{} can be changed by users other than root ({}), and the job uses it as root. Keep it where only root can write.",
+        "{} can be changed by users other than root ({}), and the job uses it as root. Keep it where only root can \
+         write.",
         display::path(&real),
         display::path(changeable)
     ))

@@ -50,7 +50,8 @@ impl Scheduler<'_> {
             let tool = display::path(program);
             Refusal::new(match self.host.platform {
                 Platform::Linux if error.kind() == io::ErrorKind::NotFound => {
-                    format!("{tool} was not found. Scheduling needs systemd; without it use cron, as SCHEDULING.md shows.")
+                    format!("{tool} was not found. Scheduling needs systemd; without it use cron, as SCHEDULING.md \
+                             shows.")
                 }
                 Platform::Linux | Platform::MacOs(_) => {
                     format!("{tool} could not be run: {}.", display::reason(&error))

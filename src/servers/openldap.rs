@@ -147,7 +147,8 @@ mod tests {
 
     #[test]
     fn slapcat_tells_how_many_databases_there_are() {
-        let printed = "Database number selected via -n is out of range\nMust be in the range 0 to 2 (the number of configured databases)\n";
+        let printed = "Database number selected via -n is out of range\nMust be in the range 0 to 2 (the number of \
+                       configured databases)\n";
         assert_eq!(last_database(printed), Some(2));
         assert_eq!(last_database("slapcat: bad configuration file!\n"), None);
     }

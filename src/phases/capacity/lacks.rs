@@ -94,7 +94,8 @@ impl Lacks {
     pub fn refusal(&self, run: &Run<'_>) -> Option<Failure> {
         if self.reformed > 0 {
             run.warn(format_args!(
-                "the destination stores names in another Unicode form; {} names of the source are copied again by every run.",
+                "the destination stores names in another Unicode form; {} names of the source are copied again by \
+                 every run.",
                 self.reformed
             ));
         }

@@ -172,13 +172,15 @@ fn known(run: &Run<'_>) -> Result<Vec<Disk>, Failure> {
         return Err(Failure::DestinationUnknown {
             path: run.plan.destination.clone(),
             why: format!(
-                "this machine's record of it, in {}, cannot be read ({error}). If this is the right disk, run once with --adopt, which rewrites it.",
+                "this machine's record of it, in {}, cannot be read ({error}). If this is the right disk, run once \
+                 with --adopt, which rewrites it.",
                 display::path(&run.host.state_dir)
             ).into(),
         });
     }
     run.warn_publicly(format_args!(
-        "the record of {} cannot be read ({error}) and is rewritten. Whichever disk is there now is accepted as the right one.",
+        "the record of {} cannot be read ({error}) and is rewritten. Whichever disk is there now is accepted as the \
+         right one.",
         display::path(&run.plan.destination),
     ));
     Ok(Vec::new())
@@ -196,7 +198,8 @@ fn unmounted(run: &Run<'_>, found: &Found, known: &[Disk]) -> Option<Failure> {
     (is_above && !is_same && !run.plan.adopt).then(|| Failure::DiskUnmounted {
         path: run.plan.destination.clone(),
         why: format!(
-            "{} was mounted at {} at the last clone, and now the directory lies on the filesystem of {now}. Mount the disk; to use the plain directory from now on, run once with --adopt.",
+            "{} was mounted at {} at the last clone, and now the directory lies on the filesystem of {now}. Mount the \
+             disk; to use the plain directory from now on, run once with --adopt.",
             name_of(&last.id, last.filesystem.as_deref()),
             last.mount_point
         ).into(),
@@ -272,17 +275,21 @@ fn refusal(run: &Run<'_>, objection: &Objection, found: &Found, known: &[Disk]) 
             Origin::new(&run.host.name, &run.plan.source)
         ),
         Objection::OtherFilesystem(other) => format!(
-            "its id was assigned on the filesystem {other}, and now there is {here}: a copy, or a disk that was reformatted. If this is the right disk, run once with --adopt.",
+            "its id was assigned on the filesystem {other}, and now there is {here}: a copy, or a disk that was \
+             reformatted. If this is the right disk, run once with --adopt.",
         ),
         Objection::HiddenFilesystem(other) => format!(
-            "its id was assigned on the filesystem {other}, and which filesystem is there now cannot be determined. If this is the right disk, run once with --adopt.",
+            "its id was assigned on the filesystem {other}, and which filesystem is there now cannot be determined. If \
+             this is the right disk, run once with --adopt.",
         ),
         Objection::UnknownId => format!(
-            "there is {here}, but the disks known here are: {}. If this is the right disk, run once with --adopt; from then on the disks may be used in turn.",
+            "there is {here}, but the disks known here are: {}. If this is the right disk, run once with --adopt; from \
+             then on the disks may be used in turn.",
             names_of(known)
         ),
         Objection::NoId => format!(
-            "there is a clone without an id ({here}), but the disks known here are: {}. If this is the right disk, run once with --adopt.",
+            "there is a clone without an id ({here}), but the disks known here are: {}. If this is the right disk, run \
+             once with --adopt.",
             names_of(known)
         ),
     };

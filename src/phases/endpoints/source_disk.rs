@@ -37,15 +37,15 @@ fn objection(run: &Run<'_>, before: &Filesystem, now: &Filesystem) -> Option<Str
     let is_above = before.mount_point != now.mount_point && before.mount_point.starts_with(&now.mount_point);
     if is_above {
         return Some(format!(
-            "{} was mounted at {point} at the last clone, and now the source lies on the filesystem of {here}. Mount its \
-             disk.",
+            "{} was mounted at {point} at the last clone, and now the source lies on the filesystem of {here}. Mount \
+             its disk.",
             name_of(before.uuid.as_deref())
         ));
     }
     match (&before.uuid, &now.uuid) {
         (Some(uuid), Some(now)) => Some(format!(
-            "it lay on the filesystem {uuid} at the last clone, and now it lies on the filesystem {now}. Is the right disk \
-             mounted at {here}?"
+            "it lay on the filesystem {uuid} at the last clone, and now it lies on the filesystem {now}. Is the right \
+             disk mounted at {here}?"
         )),
         // Only root may read a device; without that right, the mount point has to suffice.
         (Some(uuid), None) if run.host.is_root() => Some(format!(

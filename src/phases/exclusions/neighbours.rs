@@ -182,16 +182,16 @@ impl Neighbours {
         let shown = |path: &PathBuf| display::path(&ends.destination.dir.path().join(path)).to_string();
         for path in &self.clones {
             info!(
-                "{} is the root of another clone: it is neither changed nor deleted. If that clone is no longer used, remove its \
-                 {}id.",
+                "{} is the root of another clone: it is neither changed nor deleted. If that clone is no longer used, \
+                 remove its {}id.",
                 shown(path),
                 run.plan.prefix.stem()
             );
         }
         for path in self.filesystems.iter().take(MOST_NAMED) {
             run.warn(format_args!(
-                "{} is a filesystem or a subvolume of its own: rsync deletes nothing in it, so it may hold more than the \
-                 source does.",
+                "{} is a filesystem or a subvolume of its own: rsync deletes nothing in it, so it may hold more than \
+                 the source does.",
                 shown(path)
             ));
         }
@@ -220,7 +220,8 @@ pub fn warn_of_boundaries(run: &Run<'_>, ends: &Endpoints, boundaries: &[PathBuf
         let stays = held.is_ok_and(|names| !names.is_empty());
         if has_view {
             run.warn(format_args!(
-                "{shown} is another filesystem (a subvolume) and is not cloned. Clone it in a separate run if it matters."
+                "{shown} is another filesystem (a subvolume) and is not cloned. Clone it in a separate run if it \
+                 matters."
             ));
         }
         // Without a view it may be a mount point, which is reported from the mount table.

@@ -225,7 +225,8 @@ mod tests {
             ),
         ] {
             let text = line.clone()
-                + "\nrsync error: some files/attrs were not transferred (see previous errors) (code 23) at main.c(1394) [sender=3.5.0]";
+                + "\nrsync error: some files/attrs were not transferred (see previous errors) (code 23) at \
+                   main.c(1394) [sender=3.5.0]";
             assert_eq!(read(&text).only_changes(), Some(&[path.as_bytes().to_vec()][..]), "{line}");
             assert!(!read(&text).device_gone, "{line}");
             for worse in [

@@ -58,7 +58,8 @@ mod tests {
             found.name_temporaries(|path| there.iter().any(|name| name.as_bytes() == path));
             found.paths
         };
-        let refused = "rsync: [receiver] set_acl: sys_acl_set_fd_type(x/.f.Ab12Cd, ACL_TYPE_ACCESS): Invalid argument (22)";
+        let refused = "rsync: [receiver] set_acl: sys_acl_set_fd_type(x/.f.Ab12Cd, ACL_TYPE_ACCESS): Invalid argument \
+                       (22)";
         assert_eq!(named(refused, &["x/f"]), ["x/f"]);
         assert_eq!(named(refused, &["x/.f"]), ["x/.f"]);
         assert_eq!(named(refused, &["x/.f.Ab12Cd", "x/f"]), ["x/.f.Ab12Cd"]);
@@ -67,7 +68,8 @@ mod tests {
         assert_eq!(named(renamed, &["/d/x/profile"]), ["/d/x/.profile"]);
         let of_source = "rsync: [sender] send_files failed to open \"/s/.f.Ab12Cd\": Permission denied (13)";
         assert_eq!(named(of_source, &["/s/f"]), ["/s/.f.Ab12Cd"]);
-        let attribute = "rsync: [receiver] rsync_xal_set: fsetxattr(\"/d/.f.Ab12Cd\",\"user.x\") failed: No space left on device (28)";
+        let attribute = "rsync: [receiver] rsync_xal_set: fsetxattr(\"/d/.f.Ab12Cd\",\"user.x\") failed: No space left \
+                         on device (28)";
         let mut found = read(attribute);
         found.name_temporaries(|path| path == b"/d/f");
         assert_eq!(found.limited.unwrap().examples, ["/d/f"]);

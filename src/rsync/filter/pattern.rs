@@ -1,4 +1,4 @@
-//! A pattern of an exclusion, and what it matches: rsync's own rules, as its manual has them under "PATTERN MATCHING RULES".
+//! A pattern of an exclusion, and what it matches: rsync's own rules, in its manual under "PATTERN MATCHING RULES".
 //!
 //! `tests/matcher.rs` compares this with the real rsync on random patterns and trees.
 
@@ -255,8 +255,8 @@ struct Resume {
 
 /// Whether the tokens match the whole text, in time that grows with the product of both lengths for each `**`.
 ///
-/// Only the last `*` and the last `**` are resumed: a `*` ends before the next slash, so an earlier one has no other choice, and a
-/// `**` takes whatever an earlier one could.
+/// Only the last `*` and the last `**` are resumed: a `*` ends before the next slash, so an earlier one has no other
+/// choice, and a `**` takes whatever an earlier one could.
 fn is_match(tokens: &[Token], text: &[u8]) -> bool {
     let (mut token, mut at) = (0, 0);
     let (mut star, mut double_star): (Option<Resume>, Option<Resume>) = (None, None);

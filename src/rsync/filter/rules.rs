@@ -137,8 +137,8 @@ pub fn after_clearing(file: &[u8]) -> Option<&[u8]> {
     rest
 }
 
-/// The lines of a user's file that are rules, as rsync reads them: up to a line feed or a carriage return and to the first zero
-/// byte, without comments.
+/// The lines of a user's file that are rules, as rsync reads them: up to a line feed or a carriage return and to the
+/// first zero byte, without comments.
 pub fn lines(file: &[u8]) -> impl Iterator<Item = &[u8]> {
     let lines = file.split(|byte| matches!(byte, b'\n' | b'\r'));
     let lines = lines.map(|line| line.split(|byte| *byte == 0).next().unwrap_or_default());

@@ -56,7 +56,8 @@ pub fn find(run: &Run<'_>) -> Result<Vec<Databases>, Failure> {
         }
         if sockets.is_empty() {
             warning(format!(
-                "MariaDB or MySQL (process {number}) is not dumped: it does not listen on a socket with an expected name."
+                "MariaDB or MySQL (process {number}) is not dumped: it does not listen on a socket with an expected \
+                 name."
             ));
         } else {
             found.push(Databases { server, sockets });
@@ -152,8 +153,8 @@ impl<'a> Dumper<'a> {
             let shown = display::line(name.as_bytes());
             if with_tables.contains(name) {
                 warning(format!(
-                    "{shown} is not dumped, because no server can restore a database of that name: rename it with ALTER DATABASE … \
-                     UPGRADE DATA DIRECTORY NAME."
+                    "{shown} is not dumped, because no server can restore a database of that name: rename it with \
+                     ALTER DATABASE … UPGRADE DATA DIRECTORY NAME."
                 ));
             } else {
                 info!("{shown} is not dumped: it is a directory without tables, not a database.");
@@ -191,7 +192,8 @@ impl<'a> Dumper<'a> {
             Login::Account(name) => name.to_owned(),
             Login::OptionFile if self.is_safe()? => "root with its option file".to_owned(),
             Login::OptionFile => {
-                return Err("root's option file was not used, because this client could be made to send the password in clear text: let root log in through the socket (auth_socket)"
+                return Err("root's option file was not used, because this client could be made to send the password in \
+                            clear text: let root log in through the socket (auth_socket)"
                     .to_owned());
             }
         };
