@@ -50,6 +50,7 @@ use process::interrupts::Interrupts;
 ///
 /// This is the only place where an outcome becomes an exit code.
 pub fn main_on(find_host: impl FnOnce() -> anyhow::Result<Host>) -> ProcessExitCode {
+    sys::disable_backtraces();
     // Until it is known that there is no password, or it is no longer needed.
     process::wipe_freed_memory(true);
     let action = cli::parse();

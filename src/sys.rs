@@ -293,6 +293,17 @@ static ALLOCATOR: Wiping = Wiping;
 
 static WIPES: AtomicBool = AtomicBool::new(false);
 
+/// Turns backtraces off, whatever the environment asks for. To be called before any other thread is started.
+///
+/// While it prints one, the standard library holds a lock; if memory runs out meanwhile, it waits for that lock itself,
+/// forever (Rust 1.95: a panic, and then a failed allocation in its hook).
+pub fn disable_backtraces() {
+    for name in ["RUST_BACKTRACE", "RUST_LIB_BACKTRACE"] {
+        // SAFETY: no other thread runs yet that could read the environment, and the standard library takes its own lock.
+        unsafe { std::env::remove_var(name) };
+    }
+}
+
 /// Turns overwriting of freed memory on or off.
 pub fn wipe_freed_memory(wipes: bool) {
     WIPES.store(wipes, Ordering::SeqCst);
