@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use counterpart::fs::dir::Dir;
-use counterpart::phases::census;
+use counterpart::phases::survey;
 use counterpart::process::interrupts::Interrupts;
 use counterpart::rsync::filter::matcher::LeftOut;
 
@@ -16,7 +16,7 @@ fn main() {
     let Some(dir) = dir else { return };
     let dir = Dir::open(&dir).expect("the directory cannot be opened");
     let begin = Instant::now();
-    let census = census::count(&dir, &LeftOut::default(), &Interrupts::default()).unwrap();
+    let census = survey::count(&dir, &LeftOut::default(), &Interrupts::default()).unwrap();
     let seconds = begin.elapsed().as_secs_f64();
     println!("{seconds:.6} {}", census.entries);
 }

@@ -30,11 +30,11 @@ pub fn run(inquiry: &Inquiry, host: &Host, interrupts: &Interrupts) -> ExitCode 
     let mut exam = Exam { run: &run, inquiry, kept: Kept::start(), report: Report::new(host, inquiry.json) };
     machine::rights(&mut exam);
     machine::log(&mut exam);
-    let rsync = machine::rsync(&mut exam);
+    machine::rsync(&mut exam);
     let ends = ends::examine(&mut exam);
     let mut rules = preparations::examine(&mut exam, &ends);
-    room::examine(&mut exam, &ends, rules.as_mut());
-    preparations::first_clone(&mut exam, rsync.as_ref(), &ends, rules.as_ref());
+    let survey = room::examine(&mut exam, &ends, rules.as_mut());
+    preparations::first_clone(&mut exam, &ends, survey.as_ref());
     servers::examine(&mut exam, &ends);
     machine::full_disk_access(&mut exam, &ends);
     machine::state(&mut exam);

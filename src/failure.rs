@@ -188,6 +188,21 @@ pub enum Failure {
         /// The first five, escaped.
         examples: String,
     },
+    /// The clone would delete more of the destination than is allowed.
+    #[error(
+        "This clone would delete {} of {} at the destination {}, first of all {}. Is everything mounted at the source, \
+         and are the exclusions right? If so, run once with --allow-shrink; --max-delete sets the limit.",
+        deletion.measure.of(deletion.now),
+        deletion.measure.number(deletion.of),
+        display::path(path),
+        deletion.examples
+    )]
+    DeletesMost {
+        /// The destination.
+        path: PathBuf,
+        /// What would be deleted.
+        deletion: Deletion,
+    },
     /// Another process holds the destination's lock.
     #[error("Another Counterpart is cloning to {}. Wait for it to finish.", display::path(path))]
     Locked {
@@ -565,6 +580,19 @@ pub enum Measure {
     Entries,
     /// The bytes of its files.
     Bytes,
+}
+
+/// What a clone would delete of a destination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deletion {
+    /// What is counted.
+    pub measure: Measure,
+    /// How much would be deleted.
+    pub now: u64,
+    /// How much there is.
+    pub of: u64,
+    /// The first paths, escaped.
+    pub examples: String,
 }
 
 impl Measure {

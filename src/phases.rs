@@ -3,7 +3,6 @@
 pub mod adoption;
 pub mod awake;
 pub mod capacity;
-pub mod census;
 pub mod conclusion;
 pub mod endpoints;
 pub mod exclusions;
@@ -17,5 +16,6 @@ pub mod preflight;
 pub mod safety_net;
 pub mod script;
 pub mod server_backup;
+pub mod survey;
 pub mod test_run;
 pub mod transfer;

@@ -8,8 +8,8 @@ use crate::phases::endpoints::Endpoints;
 use crate::phases::preflight::Rsync;
 use crate::phases::transfer::{Transfer, retry};
 use crate::phases::{
-    adoption, awake, capacity, census, conclusion, endpoints, exclusions, hard_links, log_header, markers,
-    outputs, password, ping, preflight, safety_net, script, server_backup, test_run,
+    awake, capacity, conclusion, endpoints, exclusions, hard_links, log_header, markers, outputs, password,
+    ping, preflight, safety_net, script, server_backup, survey, test_run,
 };
 use crate::plan::Plan;
 use crate::process::interrupts::Interrupts;
@@ -48,20 +48,21 @@ fn clone(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints) -> Result<Outcome, Fail
     let mut rules = exclusions::gather(run, ends)?;
     script::check(run)?;
     let password = password::resolve(run)?;
-    let survey = census::check(run, ends, &mut rules)?;
-    adoption::check(run, rsync, ends, &rules)?;
-    capacity::check(run, ends, &rules, &survey)?;
     if run.mode == Mode::TestRun {
         drop(password);
+        let survey = survey::check(run, ends, &mut rules)?;
+        capacity::check(run, ends, &rules, &survey)?;
         test_run::list_changes(run, rsync, ends, &rules)?;
         return Ok(Outcome::TestRun);
     }
     let _awake = awake::hold(run);
     server_backup::run(run, password)?;
     script::run_pre_clone(run)?;
+    let survey = survey::check(run, ends, &mut rules)?;
+    capacity::check(run, ends, &rules, &survey)?;
     let mut nets = safety_net::make_ready(run, &ends.destination, &survey.census)?;
     let reserve = markers::begin(run, ends)?;
-    hard_links::separate(run, ends, &rules)?;
+    hard_links::separate(run, &survey::trees(ends, &survey::left_out(run, ends, &rules)), &survey.links)?;
     let transfer = Transfer { run, rsync, ends, rules: &rules, linked: &survey.linked };
     let transferred = retry::clone(&transfer, &mut nets)?;
     let (outcome, written) = markers::write(run, ends, reserve, &survey, transferred)?;

@@ -43,6 +43,8 @@ pub struct Plan {
     pub adopt: bool,
     /// The source may have lost most of its entries since the last complete clone.
     pub allow_shrink: bool,
+    /// How much of the destination a clone may delete.
+    pub max_delete: MaxDelete,
     /// Do not check beforehand whether the clone fits.
     pub no_space_check: bool,
     /// The destination may be a plain directory where disks are usually mounted.
@@ -69,6 +71,17 @@ pub struct Plan {
     pub skip_if_missing: bool,
     /// Keep what the clone deletes or overwrites, for this many days.
     pub safety_net: Option<u32>,
+}
+
+/// How much of a clone the next one may delete, unless `allow_shrink` is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MaxDelete {
+    /// Half of the entries and half of the bytes; any number below 100 entries and 100 MB.
+    Half,
+    /// This many entries.
+    Entries(u64),
+    /// This share of the entries, and of the bytes.
+    Percent(u8),
 }
 
 /// The source of the server backup's password.

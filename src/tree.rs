@@ -1,4 +1,7 @@
 //! Walks trees with bounded memory and depth, following no links.
 
+pub mod compare;
 pub mod directories;
+pub mod pair;
 pub mod parallel;
+mod waiting;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::cli::paths::absolute;
 use crate::marker::{DEFAULT_PREFIX, Prefix};
 use crate::plan::ping_url::Address;
-use crate::plan::{BackupPassword, Plan};
+use crate::plan::{BackupPassword, MaxDelete, Plan};
 use crate::process::hide_argument;
 use crate::secret::{Once, Secret};
 
@@ -82,6 +82,11 @@ pub(super) struct CloneOptions {
     /// Allow a source that has shrunk by more than half
     #[arg(long)]
     allow_shrink: bool,
+    /// Refuse, with 76, to delete more than N entries, or P percent of the entries or bytes, of the clone
+    ///
+    /// By default more than half, if that is at least 100 entries or 100 MB. --allow-shrink lifts it for one run.
+    #[arg(long, value_name = "N|P%", value_parser = parse_max_delete)]
+    max_delete: Option<MaxDelete>,
     /// Do not check beforehand whether the clone fits
     ///
     /// For sources and destinations with shared, compressed or preallocated blocks.
@@ -149,6 +154,17 @@ pub struct Inquiry {
 #[allow(clippy::unnecessary_wraps, reason = "the form of clap's value parsers")]
 fn parse_secret(text: &str) -> Result<Secret, std::convert::Infallible> {
     Ok(Secret::new(text.as_bytes().to_vec()))
+}
+
+fn parse_max_delete(text: &str) -> Result<MaxDelete, String> {
+    let wrong = || "write a number of entries, such as 500, or a share, such as 20%".to_owned();
+    match text.strip_suffix('%') {
+        Some(percent) => match percent.parse() {
+            Ok(percent @ 0..=100) => Ok(MaxDelete::Percent(percent)),
+            Ok(_) | Err(_) => Err(wrong()),
+        },
+        None => text.parse().map(MaxDelete::Entries).map_err(|_| wrong()),
+    }
 }
 
 /// The longest pause between two attempts: by then the next night's run is due.
@@ -219,6 +235,7 @@ fn plan(source: PathBuf, destination: PathBuf, args: CloneOptions) -> Result<Pla
         keep_logs: NonZeroUsize::new(args.keep_logs),
         adopt: args.adopt,
         allow_shrink: args.allow_shrink,
+        max_delete: args.max_delete.unwrap_or(MaxDelete::Half),
         no_space_check: args.no_space_check,
         allow_folder: args.allow_folder,
         strict_scripts: args.strict_scripts,

@@ -8,7 +8,8 @@ use crate::password_store;
 use crate::phases::adoption;
 use crate::phases::adoption::Standing;
 use crate::phases::password;
-use crate::phases::preflight::Rsync;
+use crate::phases::survey::found::Survey;
+use crate::phases::survey::refuse_losses;
 use crate::phases::{exclusions, script};
 use crate::plan::BackupPassword;
 use crate::rsync::filter::rules::Rules;
@@ -89,7 +90,7 @@ fn password(exam: &mut Exam<'_>) {
 }
 
 /// Whether the first clone to this destination would be refused.
-pub fn first_clone(exam: &mut Exam<'_>, rsync: Option<&Rsync>, ends: &Ends, rules: Option<&Rules>) {
+pub fn first_clone(exam: &mut Exam<'_>, ends: &Ends, survey: Option<&Survey>) {
     const TOPIC: &str = "first clone";
     let Some(both) = &ends.both else { return };
     let Some(standing) = exam.ask(TOPIC, "", |run| adoption::standing(run, &both.destination)) else {
@@ -97,16 +98,19 @@ pub fn first_clone(exam: &mut Exam<'_>, rsync: Option<&Rsync>, ends: &Ends, rule
     };
     match standing {
         Standing::Empty => exam.ok(TOPIC, "the destination holds nothing that could be lost."),
-        Standing::Clone => exam.ok(TOPIC, "the destination is known as a clone."),
+        Standing::Clone => {
+            exam.ok(TOPIC, "the destination is known as a clone.");
+            let Some(survey) = survey else { return };
+            exam.ask("deletions", "", |run| refuse_losses(run, both, survey));
+        }
         Standing::Stranger if exam.run.plan.adopt => exam.warn(
             TOPIC,
             "the destination has no Counterpart marker, and --adopt lets a clone delete what it holds.",
             "Make sure that it is the right disk. Give --adopt once, by hand, and never in a job.",
         ),
         Standing::Stranger => {
-            let (Some(rsync), Some(rules)) = (rsync, rules) else { return };
-            let loses_nothing =
-                exam.ask(TOPIC, "", |run| adoption::refuse_losses(run, rsync, both, rules)).is_some();
+            let Some(survey) = survey else { return };
+            let loses_nothing = exam.ask(TOPIC, "", |run| refuse_losses(run, both, survey)).is_some();
             if loses_nothing {
                 exam.ok(
                     TOPIC,

@@ -6,22 +6,23 @@ use crate::doctor::ends::Ends;
 use crate::doctor::exam::Exam;
 use crate::fs::space::Space;
 use crate::phases::capacity;
-use crate::phases::census;
-use crate::phases::census::locked;
-use crate::phases::census::survey::Survey;
 use crate::phases::endpoints::Endpoints;
+use crate::phases::survey;
+use crate::phases::survey::found::Survey;
+use crate::phases::survey::locked;
 use crate::rsync::filter::rules::Rules;
 
 const TOPIC: &str = "free space";
 
-/// Surveys the source as a clone does if both ends are given; otherwise reports the free space.
-pub fn examine(exam: &mut Exam<'_>, ends: &Ends, rules: Option<&mut Rules>) {
+/// Surveys both ends as a clone does if they are given, and returns the result; otherwise reports the free space.
+pub fn examine(exam: &mut Exam<'_>, ends: &Ends, rules: Option<&mut Rules>) -> Option<Survey> {
     let remedy = "Make room there, or exclude more with -e.";
     let free = ends.destination.as_ref().and_then(|dir| Space::of(dir).ok());
     let free = free.filter(|space| space.total > 0).map(|space| space.free_for(exam.run.host.is_root()));
     let free = free.map_or("an unknown number of bytes".to_owned(), |bytes| HumanBytes(bytes).to_string());
     if let (Some(both), Some(rules)) = (&ends.both, rules) {
-        if let Some(found) = exam.ask(TOPIC, remedy, |run| census::check(run, both, rules)) {
+        let found = exam.ask(TOPIC, remedy, |run| survey::look(run, both, rules))?;
+        if exam.ask(TOPIC, remedy, |run| survey::compare_sizes(run, both, &found)).is_some() {
             exam.ok(
                 TOPIC,
                 format!(
@@ -41,13 +42,14 @@ pub fn examine(exam: &mut Exam<'_>, ends: &Ends, rules: Option<&mut Rules>) {
             }
             capacity(exam, both, rules, &found);
         }
-        return;
+        return Some(found);
     }
-    census::warn_of_short_disks(exam.run);
+    survey::warn_of_short_disks(exam.run);
     exam.warnings(TOPIC, remedy);
     if ends.destination.is_some() {
         exam.ok(TOPIC, format!("{free} are free at the destination."));
     }
+    None
 }
 
 /// Whether the destination's filesystem has a known limit that is exceeded; a clone probes it with files of its own.

@@ -37,6 +37,7 @@ impl Failure {
             Self::WouldDelete { .. }
             | Self::Shrunken { .. }
             | Self::SourceChanged { .. }
+            | Self::DeletesMost { .. }
             | Self::ShrinkUnknown { .. } => ExitCode::WOULD_DELETE,
             Self::Locked { .. } => ExitCode::LOCKED,
             Self::RsyncNotFound { .. } => ExitCode::RSYNC_NOT_FOUND,
@@ -82,6 +83,7 @@ impl Failure {
             | Self::Shrunken { .. }
             | Self::SourceChanged { .. }
             | Self::ShrinkUnknown { .. }
+            | Self::DeletesMost { .. }
             | Self::OutputInDestination { .. }
             | Self::DestinationUnknown { .. }
             | Self::Locked { .. }
@@ -139,6 +141,19 @@ impl Failure {
         matches!(
             self,
             Self::DestinationMissing { .. } | Self::DiskUnmounted { .. } | Self::NoDiskMounted { .. }
+        )
+    }
+
+    /// Whether it is a refusal by the survey, of which a test run only warns.
+    #[must_use]
+    pub fn is_of_survey(&self) -> bool {
+        matches!(
+            self,
+            Self::Shrunken { .. }
+                | Self::ShrinkUnknown { .. }
+                | Self::NoRoom { .. }
+                | Self::WouldDelete { .. }
+                | Self::DeletesMost { .. }
         )
     }
 }

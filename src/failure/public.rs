@@ -2,7 +2,7 @@
 //! rsync's, which may contain them. A dump program's messages are about its server.
 
 use crate::display;
-use crate::failure::{Failure, counted};
+use crate::failure::{Deletion, Failure, counted};
 
 impl Failure {
     /// The message for files that anyone can read. The log has the full one.
@@ -21,6 +21,10 @@ impl Failure {
                 counted(*files, "file"),
                 counted(*dirs, "directory")
             ),
+            Self::DeletesMost { path, deletion } => {
+                let deletion = Deletion { examples: "what the log names".to_owned(), ..deletion.clone() };
+                Self::DeletesMost { path: path.clone(), deletion }.to_string()
+            }
             Self::CannotHold { path, .. } => format!(
                 "The destination {} cannot hold everything that the source has. The log says what, and names the first \
                  paths.",

@@ -9,72 +9,136 @@
 //! file for each of its names, and the clone is never incomplete meanwhile. Symbolic links and special files have no
 //! contents, so their excess names are removed instead, and rsync recreates them.
 //!
-//! The price is a look at every entry of the clone: by the record's `phases`, with 150,000 cached files on ext4, two
-//! busy cores and an unoptimised build, 0.09 to 0.16 of the time of a no-op rsync run, 0.13 in the median.
-
-mod walk;
+//! The survey collects the links as it goes; only if some are to be separated are both trees walked once more.
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::OsStr;
+use std::ffi::CStr;
 use std::io;
-use std::os::unix::ffi::OsStrExt as _;
+use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use log::info;
 use nix::fcntl::readlinkat;
 use nix::libc::{dev_t, ino_t};
-use nix::sys::stat::{SFlag, UtimensatFlags, utimensat};
+use nix::sys::stat::{FileStat, SFlag, UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use crate::display;
 use crate::failure::Failure;
-use crate::phases::endpoints::Endpoints;
-use crate::rsync::filter::matcher::LeftOut;
-use crate::rsync::filter::rules::Rules;
 use crate::run::Run;
-use walk::{Linked, kind};
+use crate::tree::pair::{Entry, Here, Trees, Visitor, kind, walk};
+
+/// What a survey has collected about the hard links of both ends.
+#[derive(Debug)]
+pub struct Links {
+    share: Share,
+    is_root: bool,
+    known: Mutex<Known>,
+}
+
+impl Links {
+    /// Nothing is known yet.
+    #[must_use]
+    pub fn new(is_root: bool) -> Self {
+        Self::of(Share { number: 0, of: 1 }, is_root)
+    }
+
+    fn of(share: Share, is_root: bool) -> Self {
+        Self { share, is_root, known: Mutex::default() }
+    }
+
+    /// Adds an entry if it is hard-linked at the destination.
+    pub fn see(&self, here: &Here<'_>, entry: &Entry<'_>) {
+        if let Some(linked) = Linked::of(here, entry)
+            && self.share.has(&linked)
+        {
+            note(&self.known, &linked, self.is_root);
+        }
+    }
+
+    fn take_known(&self) -> Known {
+        std::mem::take(&mut *locked(&self.known))
+    }
+}
+
+impl Visitor for Links {
+    type Kept = ();
+
+    fn see(&self, here: &Here<'_>, entry: &Entry<'_>, (): &mut ()) {
+        Self::see(self, here, entry);
+    }
+}
 
 /// Ensures that rsync creates separate files for names that are linked at the destination and separate at the source.
-pub fn separate(run: &Run<'_>, ends: &Endpoints, rules: &Rules) -> Result<(), Failure> {
+pub fn separate(run: &Run<'_>, trees: &Trees<'_>, links: &Links) -> Result<(), Failure> {
     run.go_on()?;
     let _phase = run.phase("links");
-    let inside = &ends.source.holds_destination;
-    let inside = inside.as_ref().map(|(relative, contents)| (relative.as_os_str(), *contents));
-    let left_out = LeftOut::of(rules, &run.plan.prefix, inside);
-    let is_root = run.host.is_root();
-    let mut share = Share { number: 0, of: 1 };
+    let known = links.take_known();
+    if known.is_full {
+        separate_in_shares(run, trees);
+    } else {
+        part(run, trees, known);
+    }
+    run.go_on()
+}
+
+/// Anybody who can create links could fill the memory: does more walks, each for fewer inodes.
+fn separate_in_shares(run: &Run<'_>, trees: &Trees<'_>) {
+    let mut share = Share { number: 0, of: 4 };
     while share.number < share.of && run.interrupts.received().is_none() {
-        let known = Mutex::new(Known::default());
-        let noted = walk::walk(ends, &left_out, run.interrupts, |linked| {
-            if share.has(linked) {
-                note(&known, linked, is_root);
-            }
-        });
-        let known = known.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let links = Links::of(share, run.host.is_root());
+        // If the roots cannot be walked, rsync reports it.
+        let walked = walk(trees, run.interrupts, &links);
+        let known = links.take_known();
         if known.is_full {
-            // Anybody who can create links could fill the memory: do more walks, each for fewer inodes.
             share = Share { number: 0, of: share.of.saturating_mul(4) };
             if share.of > MOST_WALKS {
                 run.warn_publicly("the clone has too many hard links to compare them all with the source's.");
-                break;
+                return;
             }
             continue;
         }
-        // If the roots could not be walked, rsync will report it.
-        if noted.is_ok() && !known.wrong.is_empty() {
-            info!(
-                "{} files of the clone are hard links of each other but separate files at the source: unlinking them.",
-                known.wrong.len()
-            );
-            let parting = Parting { known, is_root, done: Mutex::default() };
-            // The roots were opened once before; if that fails now, rsync reports it.
-            let _ = walk::walk(ends, &left_out, run.interrupts, |linked| parting.visit(linked));
-            parting.report(run);
+        if walked.is_ok() {
+            part(run, trees, known);
         }
         share.number += 1;
     }
-    run.go_on()
+}
+
+/// Separates what is known to be wrongly linked.
+fn part(run: &Run<'_>, trees: &Trees<'_>, known: Known) {
+    if known.wrong.is_empty() || run.interrupts.received().is_some() {
+        return;
+    }
+    info!(
+        "{} files of the clone are hard links of each other but separate files at the source: unlinking them.",
+        known.wrong.len()
+    );
+    let parting = Parting { known, is_root: run.host.is_root(), done: Mutex::default() };
+    // The roots were opened once before; if that fails now, rsync reports it.
+    let _ = walk(trees, run.interrupts, &parting);
+    parting.report(run);
+}
+
+/// Something that is hard-linked at the destination, by one of its names that also exists at the source.
+struct Linked<'a> {
+    here: &'a Here<'a>,
+    dirs: (&'a OwnedFd, &'a OwnedFd),
+    name: &'a CStr,
+    /// Its metadata at the source.
+    source: &'a FileStat,
+    /// Its metadata at the destination; never a directory.
+    clone: &'a FileStat,
+}
+
+impl<'a> Linked<'a> {
+    fn of(here: &'a Here<'a>, entry: &Entry<'a>) -> Option<Self> {
+        let (source, clone) = (entry.stats.source?, entry.stats.destination?);
+        let dirs = (here.dirs.source?, here.dirs.destination?);
+        let is_linked = clone.st_nlink > 1 && kind(clone) != SFlag::S_IFDIR && kind(source) != SFlag::S_IFDIR;
+        is_linked.then_some(Self { here, dirs, name: entry.name, source, clone })
+    }
 }
 
 /// The maximum number of walks: more would mean a single file with hundreds of thousands of names.
@@ -97,7 +161,7 @@ impl Share {
 type Original = (dev_t, ino_t);
 
 /// What is known about the destination's hard-linked inodes.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Known {
     /// The source inode for which rsync would keep it, by the first name met.
     originals: HashMap<ino_t, Original>,
@@ -145,12 +209,12 @@ impl Linked<'_> {
     }
 
     fn is_regular(&self) -> bool {
-        [&self.clone, &self.source].iter().all(|stat| kind(stat) == SFlag::S_IFREG)
+        [self.clone, self.source].into_iter().all(|stat| kind(stat) == SFlag::S_IFREG)
     }
 
     /// Whether rsync would keep the inode for this name. If it compares nanoseconds too, a file is copied needlessly.
     fn stays(&self, is_root: bool) -> bool {
-        let kinds = (kind(&self.clone), kind(&self.source));
+        let kinds = (kind(self.clone), kind(self.source));
         let device = [SFlag::S_IFCHR, SFlag::S_IFBLK];
         match kinds {
             (SFlag::S_IFREG, SFlag::S_IFREG) => {
@@ -158,8 +222,8 @@ impl Linked<'_> {
             }
             (SFlag::S_IFLNK, SFlag::S_IFLNK) => {
                 let target = |dir| readlinkat(dir, self.name).ok();
-                let here = target(&self.dirs.clone);
-                here.is_some() && here == target(&self.dirs.source)
+                let here = target(self.dirs.1);
+                here.is_some() && here == target(self.dirs.0)
             }
             // Without root, rsync creates none of the rest.
             _ if !is_root => false,
@@ -187,6 +251,16 @@ struct Done {
     failed: Vec<String>,
 }
 
+impl Visitor for Parting {
+    type Kept = ();
+
+    fn see(&self, here: &Here<'_>, entry: &Entry<'_>, (): &mut ()) {
+        if let Some(linked) = Linked::of(here, entry) {
+            self.visit(&linked);
+        }
+    }
+}
+
 impl Parting {
     fn visit(&self, linked: &Linked<'_>) {
         let inode = linked.clone.st_ino;
@@ -201,10 +275,10 @@ impl Parting {
         } else if self.known.originals.get(&inode) == Some(&linked.original()) {
             return;
         } else {
-            unlinkat(&linked.dirs.clone, linked.name, UnlinkatFlags::NoRemoveDir).map_err(io::Error::from)
+            unlinkat(linked.dirs.1, linked.name, UnlinkatFlags::NoRemoveDir).map_err(io::Error::from)
         };
         if let Err(error) = separated {
-            let path = linked.path.join(OsStr::from_bytes(linked.name.to_bytes()));
+            let path = linked.here.path_of(linked.name);
             locked(&self.done).failed.push(format!("{}: {}", display::path(&path), display::reason(&error)));
         }
     }
@@ -220,7 +294,7 @@ impl Parting {
             new += step;
         }
         let new = TimeSpec::new(new, linked.clone.st_mtime_nsec);
-        let dir = &linked.dirs.clone;
+        let dir = linked.dirs.1;
         let flags = UtimensatFlags::NoFollowSymlink;
         Ok(utimensat(dir, linked.name, &TimeSpec::UTIME_OMIT, &new, flags)?)
     }

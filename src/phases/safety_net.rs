@@ -27,9 +27,9 @@ use crate::fs::is_no_room;
 use crate::fs::space::Space;
 use crate::logging::warning;
 use crate::marker::Marker;
-use crate::phases::census;
-use crate::phases::census::survey::Census;
 use crate::phases::endpoints::{Destination, Endpoints};
+use crate::phases::survey;
+use crate::phases::survey::census::Census;
 use crate::run::Run;
 use dirs::Dirs;
 use name::NetName;
@@ -89,7 +89,7 @@ pub fn make_ready(run: &Run<'_>, destination: &Destination, census: &Census) -> 
     let was_complete = destination.dir.kind(&marker).map_or(true, |kind| kind == Some(SFlag::S_IFREG));
     let nets =
         Nets { census: *census, was_complete, has_started: false, made: Vec::new(), giving: Giving::Nothing };
-    let growth = census::growth(run, &destination.dir, census);
+    let growth = survey::growth(run, &destination.dir, census);
     let wanted = match run.plan.safety_net {
         Some(days) => growth.max(tidied(run, destination, days).map_err(|error| unusable(run, error))?),
         None => growth,
@@ -148,7 +148,7 @@ pub fn give_up(run: &Run<'_>, destination: &Destination, nets: &mut Nets) -> boo
     let all = nets.giving == Giving::Some;
     let given = || -> io::Result<usize> {
         let Some(stock) = Stock::open(&destination.dir, &run.plan.prefix)? else { return Ok(0) };
-        let wanted = spare(destination)?.max(census::growth(run, &destination.dir, &nets.census));
+        let wanted = spare(destination)?.max(survey::growth(run, &destination.dir, &nets.census));
         let before = Space::of(&destination.dir)?.available;
         let is_spared = |name: NetName| nets.was_complete && nets.made.contains(&name);
         stock.give_up(run, &is_spared, &|freed| {

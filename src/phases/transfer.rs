@@ -11,9 +11,9 @@ pub mod timestamps;
 pub mod verdict;
 pub mod watchdog;
 
-use crate::phases::census::LinkedNames;
 use crate::phases::endpoints::Endpoints;
 use crate::phases::preflight::Rsync;
+use crate::phases::survey::LinkedNames;
 use crate::rsync::filter::rules::Rules;
 use crate::run::Run;
 

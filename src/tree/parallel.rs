@@ -1,5 +1,6 @@
 //! Work that creates more work, done by a few threads: reading a tree's directories, for example.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::process::interrupts::Interrupts;
@@ -20,6 +21,7 @@ pub fn share<T: Send, K: Default + Send>(
         interrupts,
         waiting: Mutex::new(Waiting { pieces: vec![first], working: 0 }),
         change: Condvar::new(),
+        idle: AtomicUsize::new(0),
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS);
     std::thread::scope(|scope| {
@@ -34,10 +36,11 @@ pub fn share<T: Send, K: Default + Send>(
     })
 }
 
+/// Pieces that any thread may take.
 struct Waiting<T> {
     /// Last in, first out, so that few pieces wait.
     pieces: Vec<T>,
-    /// How many threads are working on a piece and may still add more.
+    /// How many threads have work of their own and may still add more.
     working: usize,
 }
 
@@ -45,6 +48,8 @@ struct Shared<'a, T> {
     interrupts: &'a Interrupts,
     waiting: Mutex<Waiting<T>>,
     change: Condvar,
+    /// How many threads wait for work: only then is it worth the lock to share some.
+    idle: AtomicUsize,
 }
 
 impl<T> Shared<'_, T> {
@@ -55,16 +60,30 @@ impl<T> Shared<'_, T> {
     /// Works on pieces until there are none left.
     fn work<K: Default>(&self, each: impl Fn(T, &mut Vec<T>, &mut K)) -> K {
         let mut kept = K::default();
-        let mut found = Vec::new();
+        let (mut own, mut found) = (Vec::new(), Vec::new());
         while let Some(piece) = self.next() {
-            each(piece, &mut found, &mut kept);
+            own.push(piece);
+            while let Some(piece) = own.pop().filter(|_| self.interrupts.received().is_none()) {
+                each(piece, &mut found, &mut kept);
+                own.append(&mut found);
+                if own.len() > 1 && self.idle.load(Ordering::Relaxed) > 0 {
+                    self.give(&mut own);
+                }
+            }
+            own.clear();
             let mut waiting = self.waiting();
-            waiting.pieces.append(&mut found);
             waiting.working -= 1;
             drop(waiting);
             self.change.notify_all();
         }
         kept
+    }
+
+    /// Gives half of a thread's pieces to the others: the oldest, from which the most follows.
+    fn give(&self, own: &mut Vec<T>) {
+        let given = own.drain(..own.len() / 2);
+        self.waiting().pieces.extend(given);
+        self.change.notify_all();
     }
 
     fn next(&self) -> Option<T> {
@@ -80,7 +99,9 @@ impl<T> Shared<'_, T> {
             if waiting.working == 0 {
                 return None;
             }
+            self.idle.fetch_add(1, Ordering::Relaxed);
             waiting = self.change.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            self.idle.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }

@@ -123,7 +123,7 @@ const STEPS: [(&str, &str); 23] = [
     ("exclusions::gather", "Exclusions"),
     ("script::check", "Scripts"),
     ("password::resolve", "The password"),
-    ("census::check", "The survey"),
+    ("survey::check", "The survey"),
     ("adoption::check", "A first clone"),
     ("capacity::check", "What the destination can hold"),
     ("test_run::list_changes", "A test run"),

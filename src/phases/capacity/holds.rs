@@ -1,6 +1,6 @@
 //! The limits of a filesystem.
 
-use crate::phases::census::Needs;
+use crate::phases::survey::Needs;
 
 use crate::phases::capacity::names::{Folds, Unusual};
 

@@ -24,11 +24,11 @@ use crate::fs::dir::{Dir, open_subdir};
 use crate::marker::Prefix;
 use crate::phases::capacity::holds::Capacity;
 use crate::phases::capacity::probe::{Probe, Stored};
-use crate::phases::census::names_of;
-use crate::phases::census::walk::{Directory, Visitor, kind, walk};
+use crate::phases::survey::names_of;
 use crate::rsync::filter::matcher::LeftOut;
 use crate::rsync::filter::rules::hides;
 use crate::run::Run;
+use crate::tree::pair::{Entry, Here, Sides, Trees, Visitor, kind, walk};
 
 /// The maximum number of paths logged.
 const LOGGED: usize = 1000;
@@ -138,8 +138,9 @@ pub fn find(
         trouble: Mutex::default(),
         stopped: AtomicBool::new(false),
     };
-    let (top, _) = walk(source, left_out, run.interrupts, &comparison)?;
-    comparison.compare_properties(Path::new(""), &top);
+    let trees = Trees { roots: Sides::source(source), left_out };
+    let (tops, _) = walk(&trees, run.interrupts, &comparison)?;
+    tops.source.iter().for_each(|top| comparison.compare_properties(Path::new(""), top));
     if let Some(error) = locked(&comparison.trouble).take() {
         return Err(error);
     }
@@ -174,11 +175,14 @@ struct Keys(Vec<u64>);
 impl Visitor for Comparison<'_> {
     type Kept = Keys;
 
-    fn enter(&self, _directory: &Directory<'_>, keys: &mut Keys) {
+    fn enter(&self, _here: &Here<'_>, keys: &mut Keys) {
         keys.0.clear();
     }
 
-    fn see(&self, directory: &Directory<'_>, name: &CStr, stat: &FileStat, keys: &mut Keys) {
+    fn see(&self, directory: &Here<'_>, entry: &Entry<'_>, keys: &mut Keys) {
+        let (Some(dir), Some(stat), name) = (directory.dirs.source, entry.stats.source, entry.name) else {
+            return;
+        };
         if directory.is_locked || self.stopped.load(Ordering::Relaxed) {
             return;
         }
@@ -191,8 +195,8 @@ impl Visitor for Comparison<'_> {
             self.compare_properties(&path(), stat);
         }
         if let Some(most) = self.capacity.attributes
-            && attributes::size(directory.file, name) > most
-            && self.ask(|probe| probe.holds_attributes(directory.file, name)) != Some(true)
+            && attributes::size(dir, name) > most
+            && self.ask(|probe| probe.holds_attributes(dir, name)) != Some(true)
         {
             self.add(path(), Limit::Attributes, "its attributes do not fit".to_owned());
         }
@@ -210,7 +214,7 @@ impl Visitor for Comparison<'_> {
         }
     }
 
-    fn leave(&self, directory: &Directory<'_>, keys: &mut Keys) {
+    fn leave(&self, directory: &Here<'_>, keys: &mut Keys) {
         keys.0.sort_unstable();
         let alike: BTreeSet<u64> = keys
             .0
@@ -335,7 +339,7 @@ impl Comparison<'_> {
     }
 
     /// Finds names that would be mistaken for our own files at the destination's root.
-    fn compare_with_own(&self, directory: &Directory<'_>, name: &[u8]) {
+    fn compare_with_own(&self, directory: &Here<'_>, name: &[u8]) {
         if !directory.path.as_os_str().is_empty() || hides(self.prefix, OsStr::from_bytes(name)) {
             return;
         }
@@ -348,10 +352,11 @@ impl Comparison<'_> {
     }
 
     /// Reads a directory again to find the names that clash at the destination.
-    fn clashing(&self, directory: &Directory<'_>, alike: &BTreeSet<u64>) -> io::Result<Clashes> {
+    fn clashing(&self, directory: &Here<'_>, alike: &BTreeSet<u64>) -> io::Result<Clashes> {
         let mut groups: HashMap<Vec<u8>, Vec<Vec<u8>>> = HashMap::new();
         let mut gathered = 0;
-        for entry in Entries::from_fd(open_subdir(directory.file, c".")?)? {
+        let dir = directory.dirs.source.ok_or(io::ErrorKind::NotFound)?;
+        for entry in Entries::from_fd(open_subdir(dir, c".")?)? {
             let entry = entry?;
             let name = entry.file_name();
             if [c".", c".."].contains(&name) {
@@ -383,9 +388,10 @@ impl Comparison<'_> {
         Ok(clashes)
     }
 
-    fn is_left_out(&self, directory: &Directory<'_>, name: &CStr) -> bool {
+    fn is_left_out(&self, directory: &Here<'_>, name: &CStr) -> bool {
+        let Some(dir) = directory.dirs.source else { return true };
         // What is gone in the meantime no longer counts.
-        fstatat(directory.file, name, AtFlags::AT_SYMLINK_NOFOLLOW).map_or(true, |stat| {
+        fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW).map_or(true, |stat| {
             self.left_out.has(directory.place, name.to_bytes(), kind(&stat) == SFlag::S_IFDIR)
         })
     }

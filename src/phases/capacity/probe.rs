@@ -22,7 +22,7 @@ use crate::marker::Prefix;
 use crate::phases::capacity::holds::Capacity;
 use crate::phases::capacity::known;
 use crate::phases::capacity::names::{Folds, Unusual};
-use crate::phases::census::Needs;
+use crate::phases::survey::Needs;
 use crate::volume::limits;
 
 /// A present-day time, in seconds, that every filesystem can store; FAT rounds it to an even second.

@@ -1,4 +1,5 @@
-//! Which entries of the source a clone leaves out: what rsync decides by its rules, without asking it.
+//! Which entries of the source a clone leaves out, and which of the destination it keeps: what rsync decides by its
+//! rules, without asking it.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -26,6 +27,8 @@ pub struct LeftOut {
     named: HashMap<Vec<u8>, Vec<usize>>,
     /// The others.
     wild: Vec<usize>,
+    /// What stays at the destination although the source does not have it.
+    protected: Vec<Pattern>,
     is_exact: bool,
 }
 
@@ -52,6 +55,7 @@ impl Default for LeftOut {
             rules: Vec::new(),
             named: HashMap::new(),
             wild: Vec::new(),
+            protected: Vec::new(),
             is_exact: true,
         }
     }
@@ -69,6 +73,8 @@ impl LeftOut {
             None => {}
         }
         rules.left_out.iter().chain(&rules.apart).for_each(|path| left_out.add_path(path.as_bytes()));
+        let protected = rules.ours.iter().filter_map(|rule| rule.as_bytes().strip_prefix(b"P "));
+        left_out.protected = protected.map(Pattern::new).collect();
         rules.built_in.iter().for_each(|pattern| left_out.add_rule(pattern.as_bytes(), true));
         for line in rules::lines(rules.users.as_deref().unwrap_or_default()) {
             if line.len() > LONGEST_LINE {
@@ -122,6 +128,16 @@ impl LeftOut {
             || self.paths.get(name).is_some_and(is_path)
             || self.emptied.as_ref() == Some(&place.path)
             || self.is_excluded(place, name, is_dir)
+    }
+
+    /// Whether the destination keeps the entry of this name in `place` if the source does not have it.
+    #[must_use]
+    pub fn protects(&self, place: &Place, name: &[u8], is_dir: bool) -> bool {
+        if self.protected.is_empty() {
+            return false;
+        }
+        let path = [&*place.path, name].concat();
+        self.protected.iter().any(|pattern| pattern.matches(&path, is_dir))
     }
 
     fn is_excluded(&self, place: &Place, name: &[u8], is_dir: bool) -> bool {
@@ -277,6 +293,34 @@ mod tests {
         assert!(!has(&of(true), "a*/b/") && has(&of(true), "a*/b/x"));
         assert!(has(&of(true), ".x.counterpart.id") && !has(&of(true), "y/.x.counterpart.id"));
         assert!(!has(&LeftOut::default(), ".x.counterpart.id"));
+    }
+
+    #[test]
+    fn what_the_destination_protects_is_kept_at_its_place_only() {
+        let mut rules = Rules { ours: super::rules::own_files(&Prefix::default()), ..Rules::default() };
+        rules.set_apart(OsStr::new("a/b*"));
+        rules.ours.push(super::rules::protect("/lost+found"));
+        let left_out = LeftOut::of(&rules, &Prefix::default(), None);
+        let protects = |place: &str, name: &str| {
+            let place = super::Place { path: place.as_bytes().to_vec() };
+            left_out.protects(&place, name.as_bytes(), true)
+        };
+        for (place, name) in [
+            ("", ".me.jedda.counterpart.id"),
+            ("", ".x.counterpart.safety-net"),
+            ("", "lost+found"),
+            ("a/", "b*"),
+        ] {
+            assert!(protects(place, name), "{place}{name}");
+        }
+        for (place, name) in [
+            ("", ".x.counterpart.id"),
+            ("a/", ".me.jedda.counterpart.id"),
+            ("a/", "lost+found"),
+            ("a/", "bc"),
+        ] {
+            assert!(!protects(place, name), "{place}{name}");
+        }
     }
 
     #[test]

@@ -11,8 +11,8 @@ use crate::fs::dir::Dir;
 use crate::logging::warning;
 use crate::marker::stats::{LARGEST, StatsFile};
 use crate::marker::{Marker, Prefix};
-use crate::phases::census::survey::Census;
 use crate::phases::endpoints::Destination;
+use crate::phases::survey::census::Census;
 use crate::record::Totals;
 use crate::run::Run;
 

@@ -1,13 +1,9 @@
-//! The result of surveying a source before it is cloned.
-
-use std::path::PathBuf;
+//! What a tree holds.
 
 use indicatif::HumanBytes;
 use log::info;
 
 use crate::logging::warning;
-use crate::phases::census::linked_names::LinkedNames;
-use crate::phases::census::needs::Needs;
 use crate::record::Totals;
 
 /// What a tree on one filesystem holds. Hard-linked files are counted once, except in `entries`.
@@ -29,25 +25,6 @@ pub struct Census {
     pub unreadable: u64,
     /// There were too many hard-linked inodes to remember each: inodes and bytes are estimates.
     pub is_estimate: bool,
-}
-
-/// Everything found out about a source before it is cloned.
-#[derive(Debug)]
-pub struct Survey {
-    /// What it holds.
-    pub census: Census,
-    /// What it needs from the destination.
-    pub needs: Needs,
-    /// Encrypted directories whose key is not loaded, by their paths relative to the source.
-    pub locked: Vec<PathBuf>,
-    /// Directories where another filesystem begins, such as a subvolume: they are counted, their contents are not.
-    pub boundaries: Vec<PathBuf>,
-    /// How many more boundaries there are.
-    pub more_boundaries: u64,
-    /// The names of hard-linked files.
-    pub linked: LinkedNames,
-    /// What it held at the last complete clone to this destination, if known.
-    pub before: Option<Totals>,
 }
 
 impl Census {

@@ -5,8 +5,8 @@ use std::ffi::CStr;
 use nix::sys::stat::{FileStat, SFlag};
 
 use crate::fs::dir::Dir;
-use crate::phases::census::walk::kind;
 use crate::phases::endpoints::Endpoints;
+use crate::tree::pair::kind;
 use crate::volume::kind::Kind;
 
 /// The extremes over all entries of a tree.

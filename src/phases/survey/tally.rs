@@ -1,24 +1,19 @@
-//! Counts what a walk finds.
+//! Counts what a walk finds in one tree.
 
-use std::collections::HashSet;
-use std::ffi::{CStr, OsStr};
+use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::sys::stat::{FileStat, SFlag};
 
-use crate::fs::attributes;
 use crate::fs::dir::Dir;
-use crate::phases::census::linked_names::LinkedNames;
-use crate::phases::census::locked;
-use crate::phases::census::needs::Needs;
-use crate::phases::census::survey::{Census, Survey};
-use crate::phases::census::walk::{Directory, Visitor, kind, walk};
+use crate::phases::survey::census::Census;
+use crate::phases::survey::needs::names_of;
 use crate::process::interrupts::Interrupts;
 use crate::rsync::filter::matcher::LeftOut;
+use crate::tree::pair::{Entry, Here, Side, Sides, Trees, Visitor, kind, walk};
 
 /// The unit of `st_blocks`, in bytes, on every system.
 const BLOCK: u64 = 512;
@@ -27,91 +22,34 @@ const BLOCK: u64 = 512;
 /// anybody who can fill the source could fill the memory.
 const MOST_LINKED: usize = 1 << 20;
 
-/// Counts what `directory` holds, itself included, except what is left out, as [`walk`] sees it.
+/// Counts what `dir` holds, itself included, except what is left out, as [`walk`] sees it.
 pub fn count(dir: &Dir, left_out: &LeftOut, interrupts: &Interrupts) -> io::Result<Census> {
-    let counter = Counter::default();
-    Ok(gather(dir, left_out, interrupts, &counter)?.census(&counter.linked))
-}
-
-/// Does the same, and gathers what else is needed about a source; attribute sizes only if `attributes` is set.
-pub fn survey(
-    dir: &Dir,
-    left_out: &LeftOut,
-    interrupts: &Interrupts,
-    attributes: bool,
-) -> io::Result<Survey> {
-    let counter = Counter { names: Some(LinkedNames::default()), attributes, ..Counter::default() };
-    let tally = gather(dir, left_out, interrupts, &counter)?;
-    let census = tally.census(&counter.linked);
-    let Tally { needs, mut locked, boundaries, more_boundaries, .. } = tally;
-    locked.sort();
-    let linked = counter.names.unwrap_or_default();
-    Ok(Survey { census, needs, locked, boundaries, more_boundaries, linked, before: None })
-}
-
-fn gather(dir: &Dir, left_out: &LeftOut, interrupts: &Interrupts, counter: &Counter) -> io::Result<Tally> {
-    let (top, tallies) = walk(dir, left_out, interrupts, counter)?;
+    let counter = Linked::default();
+    let trees = Trees { roots: Sides::source(dir), left_out };
+    let (tops, tallies) = walk(&trees, interrupts, &counter)?;
     let mut tally = Tally::default();
-    tally.count(&counter.linked, &top);
-    tally.needs.see(c"", &top);
-    for part in tallies {
+    tops.source.iter().for_each(|top| tally.count(&counter, top));
+    for part in &tallies {
         tally.add(part);
     }
-    Ok(tally)
+    Ok(tally.census(&counter))
 }
 
-struct Counter {
-    linked: Linked,
-    /// The names of hard-linked files, if wanted.
-    names: Option<LinkedNames>,
-    attributes: bool,
-}
-
-impl Default for Counter {
-    fn default() -> Self {
-        Self { linked: Linked::with_room(MOST_LINKED), names: None, attributes: false }
-    }
-}
-
-impl Visitor for Counter {
+impl Visitor for Linked {
     type Kept = Tally;
 
-    fn enter(&self, directory: &Directory<'_>, tally: &mut Tally) {
-        if directory.is_locked && !directory.is_inside_locked {
-            tally.locked.push(directory.path.to_owned());
-            locked::bound(&mut tally.locked);
-        }
+    fn see(&self, _here: &Here<'_>, entry: &Entry<'_>, tally: &mut Tally) {
+        entry.stats.source.iter().for_each(|stat| tally.count(self, stat));
     }
 
-    fn see(&self, directory: &Directory<'_>, name: &CStr, stat: &FileStat, tally: &mut Tally) {
-        tally.count(&self.linked, stat);
-        if kind(stat) == SFlag::S_IFDIR && stat.st_dev != directory.device {
-            tally.see_boundary(directory.path.join(OsStr::from_bytes(name.to_bytes())));
-        }
-        if kind(stat) == SFlag::S_IFREG
-            && stat.st_nlink > 1
-            && let Some(names) = &self.names
-        {
-            names.add_at(directory.path, name.to_bytes());
-        }
-        // What cannot be read is not copied.
-        if directory.is_locked {
-            return;
-        }
-        tally.needs.see(name, stat);
-        if self.attributes {
-            tally.needs.attributes = tally.needs.attributes.max(attributes::size(directory.file, name));
-        }
-    }
-
-    fn unreadable(&self, tally: &mut Tally) {
+    fn unreadable(&self, _side: Side, _path: &Path, tally: &mut Tally) {
         tally.unreadable += 1;
     }
 }
 
 /// The counts of one thread.
-#[derive(Default)]
-struct Tally {
+#[derive(Debug, Default)]
+pub struct Tally {
     entries: u64,
     /// Inodes with one name, and each other inode when its first name is met.
     used: Used,
@@ -119,18 +57,20 @@ struct Tally {
     linked: u64,
     /// Hard-linked inodes that are not remembered: each name counts for its share.
     shares: Shares,
-    unreadable: u64,
-    needs: Needs,
-    locked: Vec<PathBuf>,
-    boundaries: Vec<PathBuf>,
-    more_boundaries: u64,
+    /// What could not be read or examined.
+    pub unreadable: u64,
 }
 
-/// The maximum number of boundaries kept.
-const MOST_BOUNDARIES: usize = 100;
+/// Bytes of a regular file's contents in allocated blocks, but no more than its size; 0 for anything else.
+#[must_use]
+pub fn content(stat: &FileStat) -> u64 {
+    let number = |value: i64| u64::try_from(value).unwrap_or(0);
+    let bytes = number(stat.st_blocks).saturating_mul(BLOCK);
+    if kind(stat) == SFlag::S_IFREG { bytes.min(number(stat.st_size)) } else { 0 }
+}
 
 /// Inodes and the bytes they use.
-#[derive(Default, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy)]
 struct Used {
     inodes: u64,
     bytes: u64,
@@ -146,7 +86,7 @@ impl Used {
 }
 
 /// Fractions of inodes, in units of 2^-32.
-#[derive(Default, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy)]
 struct Shares {
     inodes: u128,
     bytes: u128,
@@ -171,17 +111,30 @@ impl Shares {
     }
 }
 
-/// Hashes of the hard-linked inodes met so far, shared because another thread may meet another name.
-struct Linked {
+/// Hashes of the hard-linked inodes of a tree met so far, shared because another thread may meet another name.
+#[derive(Debug)]
+pub struct Linked {
     known: Mutex<Known>,
     numbers: RandomState,
     room: usize,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Known {
-    inodes: HashSet<u64>,
+    /// For each: what is known of the clone's copy.
+    inodes: HashMap<u64, Copying>,
     is_full: bool,
+}
+
+/// Whether a hard-linked inode of the source has to be copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Copying {
+    /// No name has been compared yet.
+    Open,
+    /// Its contents have to be copied, as far as known.
+    Needed,
+    /// A name of it has the same contents in the clone, so that others are only linked to it.
+    Spared,
 }
 
 /// What a name is to a hard-linked inode.
@@ -193,15 +146,40 @@ enum Met {
     Unknown,
 }
 
+/// What a name of a hard-linked inode changes about the bytes that are to be copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bytes {
+    /// They are added.
+    Added,
+    /// They were added and need not be copied after all.
+    TakenBack,
+    /// They are as they were.
+    AsBefore,
+}
+
+impl Default for Linked {
+    fn default() -> Self {
+        Self::with_room(MOST_LINKED)
+    }
+}
+
 impl Linked {
     fn with_room(room: usize) -> Self {
         Self { known: Mutex::default(), numbers: RandomState::new(), room }
     }
 
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn number(&self, stat: &FileStat) -> u64 {
+        self.numbers.hash_one((stat.st_dev, stat.st_ino))
+    }
+
     fn meet(&self, stat: &FileStat) -> Met {
-        let number = self.numbers.hash_one((stat.st_dev, stat.st_ino));
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.inodes.contains(&number) {
+        let number = self.number(stat);
+        let mut known = self.known();
+        if known.inodes.contains_key(&number) {
             return Met::Again;
         }
         // Once full it stays full: another name of an inode that was not remembered must not count as its first.
@@ -209,24 +187,41 @@ impl Linked {
             known.is_full = true;
             return Met::Unknown;
         }
-        known.inodes.insert(number);
+        known.inodes.insert(number, Copying::Open);
         Met::First
     }
 
+    /// Notes whether the clone has the same contents under this name of an inode that was counted.
+    ///
+    /// Of an inode that is not remembered nothing has to be copied: the need is never overestimated.
+    pub fn copy(&self, stat: &FileStat, is_same: bool) -> Bytes {
+        let number = self.number(stat);
+        let mut known = self.known();
+        let Some(copying) = known.inodes.get_mut(&number) else { return Bytes::AsBefore };
+        let before = *copying;
+        if is_same {
+            *copying = Copying::Spared;
+            return if before == Copying::Needed { Bytes::TakenBack } else { Bytes::AsBefore };
+        }
+        if before == Copying::Open {
+            *copying = Copying::Needed;
+            return Bytes::Added;
+        }
+        Bytes::AsBefore
+    }
+
     fn is_full(&self) -> bool {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).is_full
+        self.known().is_full
     }
 }
 
 impl Tally {
-    fn count(&mut self, linked: &Linked, stat: &FileStat) {
-        let number = |value: i64| u64::try_from(value).unwrap_or(0);
-        let bytes = number(stat.st_blocks).saturating_mul(BLOCK);
-        let kind = kind(stat);
-        let content = if kind == SFlag::S_IFREG { bytes.min(number(stat.st_size)) } else { 0 };
-        let used = Used { inodes: 1, bytes, content };
+    /// Adds an entry.
+    pub fn count(&mut self, linked: &Linked, stat: &FileStat) {
+        let bytes = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(BLOCK);
+        let used = Used { inodes: 1, bytes, content: content(stat) };
         self.entries += 1;
-        if stat.st_nlink <= 1 || kind == SFlag::S_IFDIR {
+        if stat.st_nlink <= 1 || kind(stat) == SFlag::S_IFDIR {
             self.used.add(used);
             return;
         }
@@ -236,32 +231,22 @@ impl Tally {
                 self.used.add(used);
             }
             Met::Again => {}
-            Met::Unknown => self.shares.see(used, crate::phases::census::needs::names_of(stat)),
+            Met::Unknown => self.shares.see(used, names_of(stat)),
         }
     }
 
-    fn see_boundary(&mut self, path: PathBuf) {
-        if self.boundaries.len() < MOST_BOUNDARIES {
-            self.boundaries.push(path);
-        } else {
-            self.more_boundaries += 1;
-        }
-    }
-
-    fn add(&mut self, other: Self) {
-        other.boundaries.into_iter().for_each(|path| self.see_boundary(path));
-        self.more_boundaries += other.more_boundaries;
+    /// Adds what another thread has counted.
+    pub fn add(&mut self, other: &Self) {
         self.entries += other.entries;
         self.used.add(other.used);
         self.linked += other.linked;
         self.shares.add(other.shares);
         self.unreadable += other.unreadable;
-        self.needs.add(&other.needs);
-        self.locked.extend(other.locked);
-        locked::bound(&mut self.locked);
     }
 
-    fn census(&self, linked: &Linked) -> Census {
+    /// The result.
+    #[must_use]
+    pub fn census(&self, linked: &Linked) -> Census {
         let shares = self.shares.used();
         let mut used = self.used;
         used.add(shares);
@@ -279,7 +264,7 @@ impl Tally {
 
 #[cfg(test)]
 mod tests {
-    use super::{Linked, Met, Tally};
+    use super::{Bytes, Linked, Met, Tally};
     use nix::sys::stat::FileStat;
 
     /// Two names for each of `files` files of 4 KiB.
@@ -321,5 +306,20 @@ mod tests {
         assert_eq!(linked.meet(&stat(1)), Met::First);
         assert_eq!(linked.meet(&stat(2)), Met::Unknown);
         assert_eq!((linked.meet(&stat(1)), linked.meet(&stat(2))), (Met::Again, Met::Unknown));
+    }
+
+    #[test]
+    fn contents_are_copied_once_and_not_at_all_if_one_name_has_them() {
+        let linked = Linked::default();
+        for inode in 1..=2 {
+            linked.meet(&stat(inode));
+        }
+        assert_eq!(linked.copy(&stat(1), false), Bytes::Added);
+        assert_eq!(linked.copy(&stat(1), false), Bytes::AsBefore);
+        assert_eq!(linked.copy(&stat(1), true), Bytes::TakenBack);
+        assert_eq!(linked.copy(&stat(1), false), Bytes::AsBefore);
+        assert_eq!(linked.copy(&stat(2), true), Bytes::AsBefore);
+        assert_eq!(linked.copy(&stat(2), false), Bytes::AsBefore);
+        assert_eq!(linked.copy(&stat(3), false), Bytes::AsBefore);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Only what certainly cannot fit is refused: a wrong refusal costs a night's clone, and in close cases rsync finds out
 //! by itself and ends with the same code. So the need is underestimated: only file contents, not rounded up to blocks;
-//! and the room is overestimated: everything the destination holds may be freed.
+//! and the room is overestimated: each name of what is deleted counts in full.
 
 use std::path::Path;
 
@@ -15,13 +15,13 @@ use crate::fs::dir::Dir;
 use crate::fs::space::Space;
 use crate::host::platform::Platform;
 use crate::logging::warning;
-use crate::phases::census::survey::Census;
-use crate::phases::census::tally::count;
 use crate::phases::endpoints::Endpoints;
+use crate::phases::survey::census::Census;
+use crate::phases::survey::found::Survey;
+use crate::phases::survey::tally::count;
 use crate::rsync::filter::matcher::LeftOut;
 use crate::rsync::filter::rules::Rules;
 use crate::run::Run;
-use crate::volume::mount_point::mount_point;
 use crate::volume::mounts;
 use crate::volume::mounts::Place;
 
@@ -36,7 +36,7 @@ struct Room {
 }
 
 /// Refuses a clone that cannot fit; only warns if some exclusions could not be taken into account.
-pub fn check(run: &Run<'_>, ends: &Endpoints, census: &Census, is_exact: bool) -> Result<(), Failure> {
+pub fn check(run: &Run<'_>, ends: &Endpoints, survey: &Survey) -> Result<(), Failure> {
     if run.plan.no_space_check {
         return Ok(());
     }
@@ -50,17 +50,17 @@ pub fn check(run: &Run<'_>, ends: &Endpoints, census: &Census, is_exact: bool) -
         );
         return Ok(());
     };
-    let need = Room { bytes: census.content, inodes: if kept.inodes { census.inodes } else { 0 } };
+    let need = need(survey, &kept);
     if need.lack(free(run, &now)).is_none() {
         return Ok(());
     }
     // btrfs counts deleted files as free only once that is on the disk. If the flush fails, the earlier figures count.
     let _ = dir.flush_filesystem();
     let now = space().unwrap_or(now);
-    let room = free(run, &now).and(held(run, dir, &now));
+    let room = free(run, &now).and(freed(survey)).and(nets(run, dir));
     run.go_on()?;
     let Some(what) = need.lack(room) else { return Ok(()) };
-    if is_exact {
+    if survey.is_exact {
         return Err(Failure::NoRoom { path: run.plan.destination.clone(), what });
     }
     warning(format_args!("the clone may not fit, unless your exclusions leave out enough: {what}."));
@@ -77,13 +77,14 @@ impl Room {
         if self.bytes > room.bytes {
             let (need, room) = (HumanBytes(self.bytes), HumanBytes(room.bytes));
             return Some(format!(
-                "the source's files hold {need}; the destination has room for {room}, including what it holds now"
+                "{need} have to be written; the destination has room for {room}, including what the clone deletes"
             ));
         }
         (self.inodes > room.inodes).then(|| {
             let (need, room) = (self.inodes, room.inodes);
             format!(
-                "the source has {need} files and directories; the destination has {room} inodes, including those in use"
+                "{need} files and directories have to be created; the destination has {room} inodes, including those that \
+                 the clone deletes"
             )
         })
     }
@@ -111,15 +112,30 @@ fn free(run: &Run<'_>, space: &Space) -> Room {
     Room { bytes: space.free_for(run.host.is_root()), inodes: space.free_inodes }
 }
 
-/// The space taken by what this clone may replace at the destination.
-fn held(run: &Run<'_>, dir: &Dir, space: &Space) -> Room {
-    if mount_point(dir.path()) == dir.path() {
-        return Room { bytes: space.used(), inodes: space.inodes.saturating_sub(space.free_inodes) };
+/// What a clone has to write.
+fn need(survey: &Survey, kept: &Keeping) -> Room {
+    // A name more of a file that is there already is no inode: never more than the source has beyond the clone.
+    let more = survey.census.inodes.saturating_sub(survey.clone.inodes);
+    let created =
+        survey.differences.created.entries.saturating_sub(survey.census.entries - survey.census.inodes);
+    Room { bytes: survey.differences.written(), inodes: if kept.inodes { created.max(more) } else { 0 } }
+}
+
+/// What the clone deletes or replaces.
+fn freed(survey: &Survey) -> Room {
+    let differences = &survey.differences;
+    Room {
+        bytes: differences.freed.min(survey.clone.bytes),
+        inodes: differences.deleted.entries.saturating_add(differences.replaced.entries),
     }
-    match count(dir, &LeftOut::default(), run.interrupts) {
-        Ok(found) if found.unreadable == 0 => Room { bytes: found.bytes, inodes: found.inodes },
-        // rsync has to find out.
-        Ok(_) | Err(_) => Room { bytes: space.total, inodes: space.inodes },
+}
+
+/// What safety nets hold, which are removed if the clone needs the space.
+fn nets(run: &Run<'_>, dir: &Dir) -> Room {
+    let Ok(nets) = dir.enter(&run.plan.prefix.safety_net()) else { return Room::default() };
+    match count(&nets, &LeftOut::default(), run.interrupts) {
+        Ok(found) => Room { bytes: found.bytes, inodes: found.inodes },
+        Err(_) => Room::default(),
     }
 }
 

@@ -1,0 +1,107 @@
+//! The survey: looks at every entry of both ends once, directly before the first write, and checks what speaks against
+//! the clone.
+//!
+//! It reads no file, so it costs a fraction of the rsync run that follows.
+
+pub mod census;
+pub mod differences;
+pub mod found;
+pub mod linked_names;
+pub mod locked;
+pub mod losses;
+pub mod needs;
+mod shrink;
+pub mod space;
+mod surveyor;
+pub mod tally;
+
+use crate::display;
+use crate::failure::Failure;
+use crate::logging::warning;
+use crate::phases::endpoints::Endpoints;
+use crate::phases::exclusions::neighbours;
+use crate::phases::survey::found::Survey;
+use crate::phases::survey::surveyor::Wanted;
+use crate::phases::transfer::timestamps;
+use crate::rsync::filter::matcher::LeftOut;
+use crate::rsync::filter::rules::Rules;
+use crate::run::{Mode, Run};
+use crate::tree::pair::{Sides, Trees};
+
+pub use linked_names::LinkedNames;
+pub use losses::refuse_losses;
+pub use needs::{Needs, names_of};
+pub use space::{growth, warn_of_short_disks};
+pub use tally::count;
+
+/// Surveys both ends, and refuses a clone that would empty the destination or that cannot fit there.
+///
+/// Adds rules that protect the copies of encrypted directories that cannot be read. A test run writes nothing, so a
+/// refusal becomes a warning.
+pub fn check(run: &Run<'_>, ends: &Endpoints, rules: &mut Rules) -> Result<Survey, Failure> {
+    let survey = look(run, ends, rules)?;
+    compare_sizes(run, ends, &survey)?;
+    refuse(run, refuse_losses(run, ends, &survey))?;
+    Ok(survey)
+}
+
+/// Surveys both ends, and adds rules that protect the copies of encrypted directories that cannot be read.
+pub fn look(run: &Run<'_>, ends: &Endpoints, rules: &mut Rules) -> Result<Survey, Failure> {
+    run.go_on()?;
+    let _phase = run.phase("survey");
+    let unreadable =
+        |why: String| Failure::SourceUnreadable { path: run.plan.source.clone(), why: why.into() };
+    let left_out = left_out(run, ends, rules);
+    let wanted = Wanted {
+        attributes: needs::wants_attributes(ends),
+        nanoseconds: timestamps::shows_nanoseconds(&ends.destination),
+        is_root: run.host.is_root(),
+    };
+    let mut survey = surveyor::survey(&trees(ends, &left_out), run.interrupts, wanted)
+        .map_err(|error| unreadable(display::reason(&error)))?;
+    run.go_on()?;
+    if survey.locked.iter().any(|path| path.as_os_str().is_empty()) {
+        return Err(unreadable("it is encrypted and its key is not available".to_owned()));
+    }
+    survey.is_exact = left_out.is_exact();
+    survey.census.log(survey.is_exact);
+    neighbours::warn_of_boundaries(run, ends, &survey.boundaries, survey.more_boundaries);
+    run.note(|journal| journal.census = Some(survey.census.totals()));
+    locked::keep_copies(run, rules, survey.locked.clone());
+    survey.before = refuse(run, shrink::before(run, &ends.destination))?;
+    Ok(survey)
+}
+
+/// Refuses a source that has shrunk by most, and a clone that cannot fit.
+pub fn compare_sizes(run: &Run<'_>, ends: &Endpoints, survey: &Survey) -> Result<(), Failure> {
+    refuse(run, shrink::check(run, survey.before, &survey.census))?;
+    refuse(run, space::check(run, ends, survey))?;
+    space::warn_of_short_disks(run);
+    run.go_on()
+}
+
+/// Both ends, for a walk.
+#[must_use]
+pub fn trees<'a>(ends: &'a Endpoints, left_out: &'a LeftOut) -> Trees<'a> {
+    Trees { roots: Sides::both(&ends.source.dir, &ends.destination.dir), left_out }
+}
+
+/// What a clone of the source leaves out.
+#[must_use]
+pub fn left_out(run: &Run<'_>, ends: &Endpoints, rules: &Rules) -> LeftOut {
+    let destination = &ends.source.holds_destination;
+    let destination = destination.as_ref().map(|(relative, contents)| (relative.as_os_str(), *contents));
+    LeftOut::of(rules, &run.plan.prefix, destination)
+}
+
+/// A refusal of a test run is a warning.
+fn refuse<T: Default>(run: &Run<'_>, finding: Result<T, Failure>) -> Result<T, Failure> {
+    match finding {
+        Err(refusal) if run.mode == Mode::TestRun && refusal.is_of_survey() => {
+            let code = refusal.exit_code().number();
+            warning(format_args!("a real run would be refused with code {code}. {refusal}"));
+            Ok(T::default())
+        }
+        finding => finding,
+    }
+}

@@ -1,0 +1,37 @@
+//! The result of a survey.
+
+use std::path::PathBuf;
+
+use crate::phases::hard_links::Links;
+use crate::phases::survey::census::Census;
+use crate::phases::survey::differences::Differences;
+use crate::phases::survey::linked_names::LinkedNames;
+use crate::phases::survey::needs::Needs;
+use crate::record::Totals;
+
+/// Everything found out about both ends before the first write.
+#[derive(Debug)]
+pub struct Survey {
+    /// What the source holds.
+    pub census: Census,
+    /// What the destination holds, but for what is not part of the clone.
+    pub clone: Census,
+    /// What a clone would change.
+    pub differences: Differences,
+    /// What the source needs from the destination.
+    pub needs: Needs,
+    /// Encrypted directories whose key is not loaded, by their paths relative to the source.
+    pub locked: Vec<PathBuf>,
+    /// Directories where another filesystem begins, such as a subvolume: they are counted, their contents are not.
+    pub boundaries: Vec<PathBuf>,
+    /// How many more boundaries there are.
+    pub more_boundaries: u64,
+    /// The names of hard-linked files.
+    pub linked: LinkedNames,
+    /// The hard links of both ends.
+    pub links: Links,
+    /// Every exclusion was applied.
+    pub is_exact: bool,
+    /// What the source held at the last complete clone to this destination, if known.
+    pub before: Option<Totals>,
+}

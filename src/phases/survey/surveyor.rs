@@ -1,0 +1,153 @@
+//! Looks at every entry of both ends once, and counts what all phases want to know.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use nix::sys::stat::SFlag;
+
+use crate::fs::attributes;
+use crate::phases::hard_links::Links;
+use crate::phases::survey::differences::Differences;
+use crate::phases::survey::found::Survey;
+use crate::phases::survey::linked_names::LinkedNames;
+use crate::phases::survey::locked;
+use crate::phases::survey::needs::Needs;
+use crate::phases::survey::tally::{Linked, Tally};
+use crate::process::interrupts::Interrupts;
+use crate::tree::pair::{Entry, Here, Side, Trees, Visitor, kind, walk};
+
+/// What a survey is to find out besides the counts.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    /// The sizes of attributes.
+    pub attributes: bool,
+    /// Times are compared to the nanosecond.
+    pub nanoseconds: bool,
+    /// We are root.
+    pub is_root: bool,
+}
+
+/// The maximum number of boundaries kept.
+const MOST_BOUNDARIES: usize = 100;
+
+/// Surveys both trees. Fails if a root cannot be read.
+pub fn survey(trees: &Trees<'_>, interrupts: &Interrupts, wanted: Wanted) -> io::Result<Survey> {
+    let surveyor = Surveyor {
+        wanted,
+        source: Linked::default(),
+        destination: Linked::default(),
+        names: LinkedNames::default(),
+        links: Links::new(wanted.is_root),
+    };
+    let (tops, parts) = walk(trees, interrupts, &surveyor)?;
+    let mut sum = Part::default();
+    if let Some(top) = &tops.source {
+        sum.source.count(&surveyor.source, top);
+        sum.needs.see(c"", top);
+    }
+    if let Some(top) = &tops.destination {
+        sum.destination.count(&surveyor.destination, top);
+    }
+    for part in parts {
+        sum.add(part);
+    }
+    sum.locked.sort();
+    Ok(Survey {
+        census: sum.source.census(&surveyor.source),
+        clone: sum.destination.census(&surveyor.destination),
+        differences: sum.differences,
+        needs: sum.needs,
+        locked: sum.locked,
+        boundaries: sum.boundaries,
+        more_boundaries: sum.more_boundaries,
+        linked: surveyor.names,
+        links: surveyor.links,
+        is_exact: false,
+        before: None,
+    })
+}
+
+struct Surveyor {
+    wanted: Wanted,
+    source: Linked,
+    destination: Linked,
+    /// The names of hard-linked files of the source.
+    names: LinkedNames,
+    links: Links,
+}
+
+/// What one thread has found.
+#[derive(Default)]
+struct Part {
+    source: Tally,
+    destination: Tally,
+    differences: Differences,
+    needs: Needs,
+    locked: Vec<PathBuf>,
+    boundaries: Vec<PathBuf>,
+    more_boundaries: u64,
+}
+
+impl Visitor for Surveyor {
+    type Kept = Part;
+
+    fn enter(&self, here: &Here<'_>, part: &mut Part) {
+        if here.is_locked && !here.is_inside_locked {
+            part.locked.push(here.path.to_owned());
+            locked::bound(&mut part.locked);
+        }
+    }
+
+    fn see(&self, here: &Here<'_>, entry: &Entry<'_>, part: &mut Part) {
+        if let Some(stat) = entry.stats.source {
+            part.source.count(&self.source, stat);
+            if here.is_boundary(stat) {
+                part.see_boundary(here.path_of(entry.name));
+            }
+            if kind(stat) == SFlag::S_IFREG && stat.st_nlink > 1 {
+                self.names.add_at(here.path, entry.name.to_bytes());
+            }
+            // What cannot be read is not copied.
+            if here.is_locked {
+                return;
+            }
+            part.needs.see(entry.name, stat);
+            if let Some(dir) = here.dirs.source.filter(|_| self.wanted.attributes) {
+                part.needs.attributes = part.needs.attributes.max(attributes::size(dir, entry.name));
+            }
+        }
+        if let Some(stat) = entry.stats.destination {
+            part.destination.count(&self.destination, stat);
+        }
+        part.differences.see(here, entry, &self.source, self.wanted.nanoseconds);
+        self.links.see(here, entry);
+    }
+
+    fn unreadable(&self, side: Side, _path: &Path, part: &mut Part) {
+        match side {
+            Side::Source => part.source.unreadable += 1,
+            Side::Destination => part.destination.unreadable += 1,
+        }
+    }
+}
+
+impl Part {
+    fn see_boundary(&mut self, path: PathBuf) {
+        if self.boundaries.len() < MOST_BOUNDARIES {
+            self.boundaries.push(path);
+        } else {
+            self.more_boundaries += 1;
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.source.add(&other.source);
+        self.destination.add(&other.destination);
+        self.differences.add(other.differences);
+        self.needs.add(&other.needs);
+        self.locked.extend(other.locked);
+        locked::bound(&mut self.locked);
+        other.boundaries.into_iter().for_each(|path| self.see_boundary(path));
+        self.more_boundaries += other.more_boundaries;
+    }
+}
