@@ -171,15 +171,18 @@ fn an_error_of_the_default_prefix_is_nobodys_loss() {
 }
 
 #[test]
-fn the_refusal_comes_before_the_scripts() {
+fn the_refusal_comes_after_the_pre_clone_script_which_may_change_the_source() {
     let sandbox = Sandbox::new();
     sandbox.write("file", "content");
     sandbox.write_destination("old", "x");
     let ran = sandbox.path().join("ran");
-    let script = sandbox.script("script", &format!("touch '{}'", ran.display()));
-    let script = script.to_str().unwrap();
-    refused_with(&sandbox, &["-p", script, "-o", script], 1, 0, "old");
-    assert!(!ran.exists());
+    let script = |which: &str| {
+        let script = sandbox.script(which, &format!("printf {which} >>'{}'", ran.display()));
+        script.to_str().unwrap().to_owned()
+    };
+    let (pre, post) = (script("pre"), script("post"));
+    refused_with(&sandbox, &["-p", &pre, "-o", &post], 1, 0, "old");
+    assert_eq!(fs::read_to_string(&ran).unwrap(), "pre");
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn a_success_is_remembered_whole() {
     assert_eq!(last["log"], sandbox.logs()[0].to_str().unwrap());
     let phases: Vec<&str> =
         last["phases"].as_array().unwrap().iter().map(|phase| phase["name"].as_str().unwrap()).collect();
-    assert_eq!(phases, ["pre-clone script", "links", "flush", "transfer"]);
+    assert_eq!(phases, ["pre-clone script", "survey", "links", "flush", "transfer"]);
     let (started, ended) = (&last["started"]["epoch"], &last["ended"]["epoch"]);
     assert!(started.as_i64().unwrap() > 1_700_000_000 && ended.as_i64() >= started.as_i64());
     assert_eq!((mode(&files(&sandbox)[0]), mode(&sandbox.host().join("state"))), (0o644, 0o755));

@@ -46,6 +46,15 @@ impl First {
     }
 }
 
+/// The hard-linked inodes of both ends.
+#[derive(Debug, Clone, Copy)]
+pub struct Both<'a> {
+    /// The source's.
+    pub source: &'a Linked,
+    /// The destination's.
+    pub destination: &'a Linked,
+}
+
 /// The differences of both ends.
 #[derive(Debug, Default)]
 pub struct Differences {
@@ -55,8 +64,10 @@ pub struct Differences {
     pub replaced: Amount,
     /// What has other attributes at the source.
     pub attributes: u64,
-    /// What only the destination has.
-    pub deleted: Amount,
+    /// How much only the destination has.
+    deleted: Amount,
+    /// The bytes of that which have no other name, never overestimated.
+    gone: i128,
     /// The directories among that.
     pub deleted_dirs: u64,
     /// The first of what only the destination has, without what is below it.
@@ -75,7 +86,11 @@ pub struct Differences {
 
 impl Differences {
     /// Adds an entry.
-    pub fn see(&mut self, here: &Here<'_>, entry: &Entry<'_>, linked: &Linked, nanoseconds: bool) {
+    pub fn see(&mut self, here: &Here<'_>, entry: &Entry<'_>, linked: Both<'_>, nanoseconds: bool) {
+        if let Some(destination) = entry.stats.destination {
+            self.keep(linked.destination, destination, entry.stats.source.is_some());
+        }
+        let linked = linked.source;
         match (entry.stats.source, entry.stats.destination) {
             (Some(source), None) => {
                 self.created.see(source);
@@ -115,7 +130,7 @@ impl Differences {
     }
 
     fn delete(&mut self, here: &Here<'_>, entry: &Entry<'_>, destination: &FileStat) {
-        self.deleted.see(destination);
+        self.deleted.entries += 1;
         self.free(destination);
         let is_dir = kind(destination) == SFlag::S_IFDIR;
         self.deleted_dirs += u64::from(is_dir);
@@ -152,6 +167,20 @@ impl Differences {
         }
     }
 
+    /// Counts the bytes of what has no name left.
+    fn keep(&mut self, linked: &Linked, destination: &FileStat, is_kept: bool) {
+        let bytes = content(destination);
+        if destination.st_nlink <= 1 || kind(destination) == SFlag::S_IFDIR {
+            self.gone += if is_kept { 0 } else { i128::from(bytes) };
+            return;
+        }
+        match linked.copy(destination, is_kept) {
+            Bytes::Added => self.gone += i128::from(bytes),
+            Bytes::TakenBack => self.gone -= i128::from(bytes),
+            Bytes::AsBefore => {}
+        }
+    }
+
     fn free(&mut self, destination: &FileStat) {
         let blocks = u64::try_from(destination.st_blocks).unwrap_or(0);
         self.freed = self.freed.saturating_add(blocks.saturating_mul(512));
@@ -166,6 +195,7 @@ impl Differences {
         self.deleted_dirs += other.deleted_dirs;
         self.lost = (self.lost.0 + other.lost.0, self.lost.1 + other.lost.1);
         self.written += other.written;
+        self.gone += other.gone;
         self.freed = self.freed.saturating_add(other.freed);
         self.largest = self.largest.max(other.largest);
         for (first, others) in
@@ -173,6 +203,12 @@ impl Differences {
         {
             others.0.into_iter().for_each(|path| first.add(|| path, Path::new("")));
         }
+    }
+
+    /// What only the destination has; of hard-linked files only those that lose all their names count as bytes.
+    #[must_use]
+    pub fn deleted(&self) -> Amount {
+        Amount { bytes: u64::try_from(self.gone).unwrap_or(0), ..self.deleted }
     }
 
     /// Bytes that have to be written: each hard-linked file counts once, and not at all if the clone has it.

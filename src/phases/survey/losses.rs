@@ -39,7 +39,7 @@ fn any(run: &Run<'_>, survey: &Survey) -> Result<(), Failure> {
 }
 
 fn most(run: &Run<'_>, survey: &Survey) -> Result<(), Failure> {
-    let (deleted, clone) = (survey.differences.deleted, &survey.clone);
+    let (deleted, clone) = (survey.differences.deleted(), &survey.clone);
     if run.plan.allow_shrink {
         return Ok(());
     }

@@ -126,7 +126,7 @@ fn freed(survey: &Survey) -> Room {
     let differences = &survey.differences;
     Room {
         bytes: differences.freed.min(survey.clone.bytes),
-        inodes: differences.deleted.entries.saturating_add(differences.replaced.entries),
+        inodes: differences.deleted().entries.saturating_add(differences.replaced.entries),
     }
 }
 

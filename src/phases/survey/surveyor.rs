@@ -7,7 +7,7 @@ use nix::sys::stat::SFlag;
 
 use crate::fs::attributes;
 use crate::phases::hard_links::Links;
-use crate::phases::survey::differences::Differences;
+use crate::phases::survey::differences::{Both, Differences};
 use crate::phases::survey::found::Survey;
 use crate::phases::survey::linked_names::LinkedNames;
 use crate::phases::survey::locked;
@@ -119,7 +119,8 @@ impl Visitor for Surveyor {
         if let Some(stat) = entry.stats.destination {
             part.destination.count(&self.destination, stat);
         }
-        part.differences.see(here, entry, &self.source, self.wanted.nanoseconds);
+        let both = Both { source: &self.source, destination: &self.destination };
+        part.differences.see(here, entry, both, self.wanted.nanoseconds);
         self.links.see(here, entry);
     }
 
