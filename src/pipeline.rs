@@ -6,10 +6,11 @@ use crate::outcome::Outcome;
 use crate::phases::conclusion::Claim;
 use crate::phases::endpoints::Endpoints;
 use crate::phases::preflight::Rsync;
-use crate::phases::transfer::{Transfer, retry};
+use crate::phases::transfer::remember::Remembered;
+use crate::phases::transfer::{Method, Transfer, engine};
 use crate::phases::{
-    awake, capacity, conclusion, endpoints, exclusions, hard_links, log_header, markers, outputs, password,
-    ping, preflight, safety_net, script, server_backup, survey, test_run,
+    awake, capacity, conclusion, endpoints, exclusions, log_header, markers, outputs, password, ping,
+    preflight, safety_net, script, server_backup, survey, test_run,
 };
 use crate::plan::Plan;
 use crate::process::interrupts::Interrupts;
@@ -50,7 +51,7 @@ fn clone(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints) -> Result<Outcome, Fail
     let password = password::resolve(run)?;
     if run.mode == Mode::TestRun {
         drop(password);
-        let survey = survey::check(run, ends, &mut rules)?;
+        let survey = survey::check(run, ends, &mut rules, None)?;
         capacity::check(run, ends, &rules, &survey)?;
         test_run::list_changes(run, rsync, ends, &rules)?;
         return Ok(Outcome::TestRun);
@@ -58,13 +59,16 @@ fn clone(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints) -> Result<Outcome, Fail
     let _awake = awake::hold(run);
     server_backup::run(run, password)?;
     script::run_pre_clone(run)?;
-    let survey = survey::check(run, ends, &mut rules)?;
+    let remembered = Remembered::load(run, rsync, ends, &rules);
+    let memory = remembered.as_ref().ok().map(|remembered| remembered.memory(None));
+    let mut survey = survey::check(run, ends, &mut rules, memory)?;
     capacity::check(run, ends, &rules, &survey)?;
     let mut nets = safety_net::make_ready(run, &ends.destination, &survey.census)?;
     let reserve = markers::begin(run, ends)?;
-    hard_links::separate(run, &survey::trees(ends, &survey::left_out(run, ends, &rules)), &survey.links)?;
-    let transfer = Transfer { run, rsync, ends, rules: &rules, linked: &survey.linked };
-    let transferred = retry::clone(&transfer, &mut nets)?;
+    let method = Method::Full { deletes_first: false };
+    let linked = std::mem::take(&mut survey.linked);
+    let transfer = Transfer { run, rsync, ends, rules: &rules, method, linked: &linked };
+    let transferred = engine::clone(&transfer, &mut survey, &remembered, &mut nets)?;
     let (outcome, written) = markers::write(run, ends, reserve, &survey, transferred)?;
     script::run_post_clone(run, &outcome).map_err(|failure| written.withdraw(run, ends, failure))?;
     Ok(outcome)

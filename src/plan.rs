@@ -43,6 +43,10 @@ pub struct Plan {
     pub adopt: bool,
     /// The source may have lost most of its entries since the last complete clone.
     pub allow_shrink: bool,
+    /// Let rsync look at everything.
+    pub full: bool,
+    /// The same at least every so many days.
+    pub full_every: u32,
     /// How much of the destination a clone may delete.
     pub max_delete: MaxDelete,
     /// Do not check beforehand whether the clone fits.

@@ -109,6 +109,21 @@ pub struct Kinds {
     pub special: u64,
 }
 
+impl Kinds {
+    /// Adds other entries.
+    pub fn add(&mut self, other: &Self) {
+        for (count, more) in [
+            (&mut self.files, other.files),
+            (&mut self.dirs, other.dirs),
+            (&mut self.links, other.links),
+            (&mut self.devices, other.devices),
+            (&mut self.special, other.special),
+        ] {
+            *count = count.saturating_add(more);
+        }
+    }
+}
+
 /// What rsync counted. A value is `None` if this rsync does not print it; `rsync::statistics` parses them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statistics {

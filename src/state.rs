@@ -199,6 +199,12 @@ impl Store {
         Ok(())
     }
 
+    /// The name of the index that belongs to a destination's state.
+    #[must_use]
+    pub fn index_name(location: &Location, prefix: &Prefix) -> OsString {
+        Path::new(&name(&location.resolved, prefix)).with_extension("index").into_os_string()
+    }
+
     fn read(&self, name: &OsStr) -> io::Result<Option<State>> {
         match small_file::read(&self.directory.join(name), LARGEST) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

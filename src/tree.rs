@@ -2,6 +2,7 @@
 
 pub mod compare;
 pub mod directories;
+pub mod index;
 pub mod pair;
 pub mod parallel;
 mod waiting;

@@ -82,6 +82,12 @@ pub(super) struct CloneOptions {
     /// Allow a source that has shrunk by more than half
     #[arg(long)]
     allow_shrink: bool,
+    /// Let rsync look at every file, instead of only at what has changed since the last clone
+    #[arg(long)]
+    full: bool,
+    /// Make such a full pass at least every DAYS days
+    #[arg(long, value_name = "DAYS", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    full_every: u32,
     /// Refuse, with 76, to delete more than N entries, or P percent of the entries or bytes, of the clone
     ///
     /// By default more than half, if that is at least 100 entries or 100 MB. --allow-shrink lifts it for one run.
@@ -235,6 +241,8 @@ fn plan(source: PathBuf, destination: PathBuf, args: CloneOptions) -> Result<Pla
         keep_logs: NonZeroUsize::new(args.keep_logs),
         adopt: args.adopt,
         allow_shrink: args.allow_shrink,
+        full: args.full,
+        full_every: args.full_every,
         max_delete: args.max_delete.unwrap_or(MaxDelete::Half),
         no_space_check: args.no_space_check,
         allow_folder: args.allow_folder,

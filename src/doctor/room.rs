@@ -21,7 +21,7 @@ pub fn examine(exam: &mut Exam<'_>, ends: &Ends, rules: Option<&mut Rules>) -> O
     let free = free.filter(|space| space.total > 0).map(|space| space.free_for(exam.run.host.is_root()));
     let free = free.map_or("an unknown number of bytes".to_owned(), |bytes| HumanBytes(bytes).to_string());
     if let (Some(both), Some(rules)) = (&ends.both, rules) {
-        let found = exam.ask(TOPIC, remedy, |run| survey::look(run, both, rules))?;
+        let found = exam.ask(TOPIC, remedy, |run| survey::look(run, both, rules, None))?;
         if exam.ask(TOPIC, remedy, |run| survey::compare_sizes(run, both, &found)).is_some() {
             exam.ok(
                 TOPIC,

@@ -48,13 +48,40 @@ impl Links {
         Self { share, is_root, known: Mutex::default() }
     }
 
-    /// Adds an entry if it is hard-linked at the destination.
-    pub fn see(&self, here: &Here<'_>, entry: &Entry<'_>) {
+    /// Adds an entry that is hard-linked on either side; `is_listed` if rsync is to look at it by its name.
+    pub fn see(&self, here: &Here<'_>, entry: &Entry<'_>, is_listed: bool) {
+        if let Some(source) =
+            entry.stats.source.filter(|stat| stat.st_nlink > 1 && kind(stat) != SFlag::S_IFDIR)
+        {
+            let copy = entry.stats.destination.filter(|stat| kind(stat) != SFlag::S_IFDIR);
+            self.see_group((source.st_dev, source.st_ino), copy.map(|stat| stat.st_ino), is_listed);
+        }
         if let Some(linked) = Linked::of(here, entry)
             && self.share.has(&linked)
         {
             note(&self.known, &linked, self.is_root);
         }
+    }
+
+    /// Notes the copy of one name of an inode of the source.
+    fn see_group(&self, original: Original, copy: Option<ino_t>, is_listed: bool) {
+        let mut known = locked(&self.known);
+        if known.copies.len() >= MOST || known.regrouped.len() >= MOST {
+            known.is_full = true;
+            return;
+        }
+        let is_split = copy.is_some_and(|copy| *known.copies.entry(original).or_insert(copy) != copy);
+        if is_split || is_listed {
+            known.regrouped.insert(original);
+        }
+    }
+
+    /// The inodes of the source of which every name has to be handed to rsync together; `None` if there are too many to
+    /// know.
+    #[must_use]
+    pub fn regrouped(&self) -> Option<HashSet<Original>> {
+        let known = locked(&self.known);
+        (!known.is_full).then(|| known.regrouped.clone())
     }
 
     fn take_known(&self) -> Known {
@@ -66,7 +93,7 @@ impl Visitor for Links {
     type Kept = ();
 
     fn see(&self, here: &Here<'_>, entry: &Entry<'_>, (): &mut ()) {
-        Self::see(self, here, entry);
+        Self::see(self, here, entry, false);
     }
 }
 
@@ -157,8 +184,8 @@ impl Share {
     }
 }
 
-/// An inode of the source.
-type Original = (dev_t, ino_t);
+/// An inode of the source, with its device.
+pub type Original = (dev_t, ino_t);
 
 /// What is known about the destination's hard-linked inodes.
 #[derive(Debug, Default)]
@@ -171,6 +198,10 @@ struct Known {
     forbidden: HashMap<ino_t, HashSet<i64>>,
     /// The total number of such times.
     times: usize,
+    /// The destination's inode by one name of each hard-linked inode of the source.
+    copies: HashMap<Original, ino_t>,
+    /// Inodes of the source of which a name is listed, or whose names are not one file, or not alone, at the destination.
+    regrouped: HashSet<Original>,
     /// There were more than can be remembered.
     is_full: bool,
 }
@@ -190,8 +221,10 @@ fn note(known: &Mutex<Known>, linked: &Linked<'_>, is_root: bool) {
             known.is_full = true;
             return;
         }
-        if *known.originals.entry(inode).or_insert(linked.original()) != linked.original() {
+        let first = *known.originals.entry(inode).or_insert(linked.original());
+        if first != linked.original() {
             known.wrong.insert(inode);
+            known.regrouped.extend([first, linked.original()]);
         }
     } else if linked.is_regular() && linked.clone.st_size == linked.source.st_size {
         let mut known = locked(known);

@@ -7,8 +7,10 @@ pub mod census;
 pub mod differences;
 pub mod found;
 pub mod linked_names;
+pub mod list;
 pub mod locked;
 pub mod losses;
+pub mod memory;
 pub mod needs;
 mod shrink;
 pub mod space;
@@ -21,6 +23,7 @@ use crate::logging::warning;
 use crate::phases::endpoints::Endpoints;
 use crate::phases::exclusions::neighbours;
 use crate::phases::survey::found::Survey;
+use crate::phases::survey::memory::Memory;
 use crate::phases::survey::surveyor::Wanted;
 use crate::phases::transfer::timestamps;
 use crate::rsync::filter::matcher::LeftOut;
@@ -38,15 +41,25 @@ pub use tally::count;
 ///
 /// Adds rules that protect the copies of encrypted directories that cannot be read. A test run writes nothing, so a
 /// refusal becomes a warning.
-pub fn check(run: &Run<'_>, ends: &Endpoints, rules: &mut Rules) -> Result<Survey, Failure> {
-    let survey = look(run, ends, rules)?;
+pub fn check(
+    run: &Run<'_>,
+    ends: &Endpoints,
+    rules: &mut Rules,
+    memory: Option<Memory<'_>>,
+) -> Result<Survey, Failure> {
+    let survey = look(run, ends, rules, memory)?;
     compare_sizes(run, ends, &survey)?;
     refuse(run, refuse_losses(run, ends, &survey))?;
     Ok(survey)
 }
 
 /// Surveys both ends, and adds rules that protect the copies of encrypted directories that cannot be read.
-pub fn look(run: &Run<'_>, ends: &Endpoints, rules: &mut Rules) -> Result<Survey, Failure> {
+pub fn look(
+    run: &Run<'_>,
+    ends: &Endpoints,
+    rules: &mut Rules,
+    memory: Option<Memory<'_>>,
+) -> Result<Survey, Failure> {
     run.go_on()?;
     let _phase = run.phase("survey");
     let unreadable =
@@ -57,7 +70,7 @@ pub fn look(run: &Run<'_>, ends: &Endpoints, rules: &mut Rules) -> Result<Survey
         nanoseconds: timestamps::shows_nanoseconds(&ends.destination),
         is_root: run.host.is_root(),
     };
-    let mut survey = surveyor::survey(&trees(ends, &left_out), run.interrupts, wanted)
+    let mut survey = surveyor::survey(&trees(ends, &left_out), run.interrupts, wanted, memory)
         .map_err(|error| unreadable(display::reason(&error)))?;
     run.go_on()?;
     if survey.locked.iter().any(|path| path.as_os_str().is_empty()) {
@@ -78,6 +91,27 @@ pub fn compare_sizes(run: &Run<'_>, ends: &Endpoints, survey: &Survey) -> Result
     refuse(run, space::check(run, ends, survey))?;
     space::warn_of_short_disks(run);
     run.go_on()
+}
+
+/// Surveys both ends once more after a transfer.
+pub fn again(run: &Run<'_>, ends: &Endpoints, rules: &Rules, memory: Memory<'_>) -> Result<Survey, Failure> {
+    let left_out = left_out(run, ends, rules);
+    let wanted = Wanted { attributes: false, nanoseconds: true, is_root: run.host.is_root() };
+    let survey = surveyor::survey(&trees(ends, &left_out), run.interrupts, wanted, Some(memory))
+        .map_err(|error| Failure::SourceLost { path: run.plan.source.clone(), why: error.into() })?;
+    run.go_on()?;
+    Ok(survey)
+}
+
+/// Why what has changed since the transfer must not be transferred as well.
+#[must_use]
+pub fn refuse_closing(run: &Run<'_>, survey: &Survey, before: &Survey) -> Option<String> {
+    if survey.census.unreadable + survey.clone.unreadable > 0 {
+        return Some("something cannot be read any more".to_owned());
+    }
+    let totals = Some(before.census.totals());
+    let refusal = shrink::check(run, totals, &survey.census).and_then(|()| losses::most(run, survey));
+    refusal.err().map(|_| "the source has lost most of what it held".to_owned())
 }
 
 /// Both ends, for a walk.

@@ -1,7 +1,12 @@
 //! The transfer: rsync, its verdict, and another attempt if that may help.
 
+pub mod doubtful;
 pub mod dry_run;
+pub mod engine;
 pub mod group;
+pub mod quick;
+pub mod regroup;
+pub mod remember;
 pub mod retry;
 pub mod rsync;
 pub mod second_look;
@@ -11,9 +16,12 @@ pub mod timestamps;
 pub mod verdict;
 pub mod watchdog;
 
+use crate::failure::Failure;
+use crate::outcome::Completion;
 use crate::phases::endpoints::Endpoints;
 use crate::phases::preflight::Rsync;
 use crate::phases::survey::LinkedNames;
+use crate::phases::transfer::rsync::Report;
 use crate::rsync::filter::rules::Rules;
 use crate::run::Run;
 
@@ -28,6 +36,25 @@ pub struct Transfer<'a> {
     pub ends: &'a Endpoints,
     /// The filter rules.
     pub rules: &'a Rules,
+    /// What rsync is to look at.
+    pub method: Method<'a>,
     /// Which names of the source are hard links.
     pub linked: &'a LinkedNames,
+}
+
+/// How a transfer ended: what rsync did, and what that makes of the clone.
+pub type Ended = (Report, Result<Completion, Failure>);
+
+/// What rsync is to look at.
+#[derive(Debug, Clone, Copy)]
+pub enum Method<'a> {
+    /// Everything.
+    Full {
+        /// Deletions come first, to make room.
+        deletes_first: bool,
+    },
+    /// The paths of a list, as `--files-from` takes them with `--from0`.
+    Listed(&'a [u8]),
+    /// The attributes of the root alone.
+    Root,
 }

@@ -15,7 +15,16 @@ pub enum Purpose {
     Clone {
         /// Print the progress for a terminal.
         progress: bool,
+        /// Delete before anything is copied, to make room.
+        deletes_first: bool,
     },
+    /// The paths of a list alone, from standard input; those that the source does not have are deleted.
+    Listed {
+        /// Print the progress for a terminal.
+        progress: bool,
+    },
+    /// The attributes of the root alone.
+    Root,
     /// Only list what would change.
     List,
 }
@@ -46,10 +55,8 @@ pub struct Arguments<'a> {
 /// The options of every clone. With incremental recursion rsync waits forever for a hard-linked file that has changed
 /// and cannot be opened (measured from 3.1.3 to 3.5.1), and is a little slower. `--no-h` keeps digits plain from 3.1.0
 /// on; `--8-bit-output` keeps names readable.
-const ALWAYS: [&str; 10] = [
+const ALWAYS: [&str; 8] = [
     "--archive",
-    "--delete",
-    "--delete-excluded",
     "--hard-links",
     "--numeric-ids",
     "--one-file-system",
@@ -58,6 +65,17 @@ const ALWAYS: [&str; 10] = [
     "--no-h",
     "--8-bit-output",
 ];
+
+/// Deletes what the source does not have, or excludes.
+const DELETING: [&str; 2] = ["--delete", "--delete-excluded"];
+
+/// Takes the paths from standard input, as they are: no directory is entered, and a path that the source does not have is
+/// deleted, with all that is in it.
+const LISTED: [&str; 6] =
+    ["--no-recursive", "--dirs", "--delete-missing-args", "--force", "--from0", "--files-from=-"];
+
+/// Copies the root's own attributes and nothing in it.
+const ROOT: [&str; 3] = ["--no-recursive", "--dirs", "--exclude=*"];
 
 /// A dry run. We choose the item format: `%L` would add a link's target, which cannot be told from the name. Deletions
 /// are listed even after an unreadable directory, or a later run would delete what this one did not list.
@@ -105,11 +123,25 @@ impl Arguments<'_> {
         );
         arguments.extend(without(self.rights));
         match self.purpose {
-            Purpose::Clone { .. } => {
+            Purpose::Clone { deletes_first, .. } => {
+                arguments.extend(DELETING.map(OsString::from));
+                if deletes_first {
+                    arguments.push("--delete-before".into());
+                }
                 arguments.push("--stats".into());
                 self.add_backup(&mut arguments);
             }
+            Purpose::Listed { .. } => {
+                arguments.extend(LISTED.map(OsString::from));
+                arguments.push("--stats".into());
+                self.add_backup(&mut arguments);
+            }
+            Purpose::Root => {
+                arguments.extend(ROOT.map(OsString::from));
+                arguments.push("--stats".into());
+            }
             Purpose::List => {
+                arguments.extend(DELETING.map(OsString::from));
                 arguments.extend(LISTING.map(OsString::from));
                 if self.version < Version::LISTS_HARD_LINKS {
                     arguments.push("--no-hard-links".into());
@@ -130,7 +162,10 @@ impl Arguments<'_> {
             // Passed as rules, among the other rules.
             Optional::XattrRules => false,
             Optional::OpenNoatime => self.rights.open_noatime(),
-            Optional::Progress => self.purpose == Purpose::Clone { progress: true },
+            Optional::Progress => matches!(
+                self.purpose,
+                Purpose::Clone { progress: true, .. } | Purpose::Listed { progress: true }
+            ),
             Optional::KeptMounts => self.purpose != Purpose::List,
             Optional::Acls
             | Optional::Xattrs
@@ -160,6 +195,10 @@ impl Arguments<'_> {
             let mut argument = OsString::from("--filter=");
             argument.push(rule);
             arguments.push(argument);
+        }
+        // What is listed was chosen by all rules; they would not apply to the directories above it.
+        if matches!(self.purpose, Purpose::Listed { .. } | Purpose::Root) {
+            return;
         }
         arguments.extend(self.rules.built_in.iter().map(|pattern| format!("--exclude={pattern}").into()));
         if self.rules.users.is_some() {
@@ -265,7 +304,7 @@ mod tests {
         arguments.to_vec().into_iter().map(|argument| argument.into_string().unwrap()).collect()
     }
 
-    const CLONE: Purpose = Purpose::Clone { progress: false };
+    const CLONE: Purpose = Purpose::Clone { progress: false, deletes_first: false };
 
     fn position(arguments: &[String], wanted: &str) -> usize {
         arguments
@@ -385,8 +424,22 @@ mod tests {
     }
 
     #[test]
+    fn a_list_is_taken_as_it_is_and_deletes_nothing_else() {
+        let rules = rules(Some("+ *\n"));
+        for purpose in [Purpose::Listed { progress: false }, Purpose::Root] {
+            let arguments = build(purpose, true, true, &rules);
+            assert!(position(&arguments, "--no-recursive") > position(&arguments, "--archive"));
+            for option in ["--delete", "--delete-excluded", "--exclude-from=-", "--exclude=/dev/*"] {
+                assert!(!arguments.contains(&option.to_owned()), "{option}");
+            }
+            position(&arguments, "--filter=P /.me.jedda.counterpart.*");
+        }
+        position(&build(Purpose::Listed { progress: false }, true, true, &rules), "--delete-missing-args");
+    }
+
+    #[test]
     fn progress_is_for_a_terminal_only() {
-        let with = build(Purpose::Clone { progress: true }, true, true, &rules(None));
+        let with = build(Purpose::Clone { progress: true, deletes_first: false }, true, true, &rules(None));
         position(&with, "--info=progress2");
     }
 
@@ -395,7 +448,7 @@ mod tests {
         let rules = rules(None);
         let capabilities = Capabilities { has: Vec::new(), lacks: Optional::ALL.to_vec() };
         let arguments = Arguments {
-            purpose: Purpose::Clone { progress: true },
+            purpose: Purpose::Clone { progress: true, deletes_first: false },
             version: Version::OLDEST,
             capabilities: &capabilities,
             nanoseconds: true,

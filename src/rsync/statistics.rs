@@ -68,11 +68,7 @@ impl Statistics {
             (&mut self.deleted_by_kind, earlier.deleted_by_kind),
         ] {
             if let (Some(kinds), Some(before)) = (kinds, before) {
-                kinds.files = kinds.files.saturating_add(before.files);
-                kinds.dirs = kinds.dirs.saturating_add(before.dirs);
-                kinds.links = kinds.links.saturating_add(before.links);
-                kinds.devices = kinds.devices.saturating_add(before.devices);
-                kinds.special = kinds.special.saturating_add(before.special);
+                kinds.add(&before);
             }
         }
     }

@@ -54,6 +54,14 @@ pub fn compare(
     }
 }
 
+/// Whether owner, group, mode or time of two directories differ.
+#[must_use]
+pub fn differs_in_attributes(source: &FileStat, destination: &FileStat) -> bool {
+    let attributes =
+        |stat: &FileStat| (stat.st_uid, stat.st_gid, stat.st_mode, stat.st_mtime, stat.st_mtime_nsec);
+    attributes(source) != attributes(destination)
+}
+
 fn has_same_target(here: &Here<'_>, name: &CStr) -> bool {
     let target = |dir| readlinkat(dir, name).ok();
     let (Some(source), Some(destination)) = (here.dirs.source, here.dirs.destination) else { return false };

@@ -22,6 +22,12 @@ pub enum Kind {
     Jfs,
     /// NILFS2.
     Nilfs,
+    /// XFS.
+    Xfs,
+    /// F2FS.
+    F2fs,
+    /// tmpfs.
+    Tmpfs,
     /// The kernel's automounter, which only holds mount points.
     Autofs,
     /// Any other.
@@ -40,6 +46,12 @@ impl Kind {
         self == Self::Autofs
     }
 
+    /// Whether every change of an inode, by whatever call, gets a new time that no program can set.
+    #[must_use]
+    pub fn stamps_changes(self) -> bool {
+        matches!(self, Self::Ext | Self::Btrfs | Self::Xfs | Self::F2fs | Self::Tmpfs)
+    }
+
     /// Whether all attributes of a file must usually fit into about one block.
     #[must_use]
     pub fn is_short_of_attributes(self) -> bool {
@@ -55,7 +67,7 @@ impl Kind {
             Self::Nilfs => Some(32_000),
             Self::Ntfs => Some(1024),
             Self::Fat | Self::ExFat => Some(1),
-            Self::Hfs | Self::Autofs | Self::Other => None,
+            Self::Hfs | Self::Xfs | Self::F2fs | Self::Tmpfs | Self::Autofs | Self::Other => None,
         }
     }
 
@@ -88,6 +100,9 @@ fn ask(file: impl AsFd) -> io::Result<Kind> {
         0x482b | 0x4244 => Kind::Hfs,
         0x3153_464a => Kind::Jfs,
         0x3434 => Kind::Nilfs,
+        0x5846_5342 => Kind::Xfs,
+        0xf2f5_2010 => Kind::F2fs,
+        0x0102_1994 => Kind::Tmpfs,
         0x0187 => Kind::Autofs,
         _ => Kind::Other,
     })

@@ -4,13 +4,17 @@ use indicatif::HumanBytes;
 use log::info;
 
 use crate::logging::warning;
-use crate::record::Totals;
+use crate::record::{Kinds, Totals};
 
 /// What a tree on one filesystem holds. Hard-linked files are counted once, except in `entries`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Census {
     /// Names, including the root: what rsync calls the number of files.
     pub entries: u64,
+    /// Those by type.
+    pub kinds: Kinds,
+    /// The sizes of all files and symbolic links, counting each hard link: what rsync calls the total file size.
+    pub size: u64,
     /// Bytes of allocated blocks: holes do not count, rounding up by the filesystem does.
     pub bytes: u64,
     /// Bytes of regular files' contents: the allocated ones, but no more than the file's size.

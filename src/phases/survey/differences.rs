@@ -6,7 +6,7 @@ use nix::sys::stat::{FileStat, SFlag};
 
 use crate::marker::Prefix;
 use crate::phases::survey::tally::{Bytes, Linked, content};
-use crate::tree::compare::{Difference, compare};
+use crate::tree::compare::Difference;
 use crate::tree::pair::{Entry, Here, kind};
 
 /// How many paths are kept of each kind.
@@ -86,7 +86,7 @@ pub struct Differences {
 
 impl Differences {
     /// Adds an entry.
-    pub fn see(&mut self, here: &Here<'_>, entry: &Entry<'_>, linked: Both<'_>, nanoseconds: bool) {
+    pub fn see(&mut self, here: &Here<'_>, entry: &Entry<'_>, difference: Difference, linked: Both<'_>) {
         if let Some(destination) = entry.stats.destination {
             self.keep(linked.destination, destination, entry.stats.source.is_some());
         }
@@ -98,7 +98,6 @@ impl Differences {
             }
             (None, Some(destination)) => self.delete(here, entry, destination),
             (Some(source), Some(destination)) => {
-                let difference = compare(here, entry.name, source, destination, nanoseconds);
                 self.differ(here, entry, (source, destination), difference, linked);
             }
             (None, None) => {}

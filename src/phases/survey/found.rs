@@ -2,10 +2,13 @@
 
 use std::path::PathBuf;
 
+use nix::sys::stat::FileStat;
+
 use crate::phases::hard_links::Links;
 use crate::phases::survey::census::Census;
 use crate::phases::survey::differences::Differences;
 use crate::phases::survey::linked_names::LinkedNames;
+use crate::phases::survey::list::List;
 use crate::phases::survey::needs::Needs;
 use crate::record::Totals;
 
@@ -30,6 +33,12 @@ pub struct Survey {
     pub linked: LinkedNames,
     /// The hard links of both ends.
     pub links: Links,
+    /// What rsync has to look at, if the survey knew the last clone.
+    pub list: List,
+    /// The hashes of what was proved equal and is not in the index.
+    pub keys: Vec<u64>,
+    /// The metadata of both roots.
+    pub root: Option<(FileStat, FileStat)>,
     /// Every exclusion was applied.
     pub is_exact: bool,
     /// What the source held at the last complete clone to this destination, if known.

@@ -38,7 +38,8 @@ fn any(run: &Run<'_>, survey: &Survey) -> Result<(), Failure> {
     Err(Failure::WouldDelete { path: run.plan.destination.clone(), files, dirs, examples })
 }
 
-fn most(run: &Run<'_>, survey: &Survey) -> Result<(), Failure> {
+/// Refuses to delete most of a clone.
+pub fn most(run: &Run<'_>, survey: &Survey) -> Result<(), Failure> {
     let (deleted, clone) = (survey.differences.deleted(), &survey.clone);
     if run.plan.allow_shrink {
         return Ok(());

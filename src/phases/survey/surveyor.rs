@@ -11,9 +11,11 @@ use crate::phases::survey::differences::{Both, Differences};
 use crate::phases::survey::found::Survey;
 use crate::phases::survey::linked_names::LinkedNames;
 use crate::phases::survey::locked;
+use crate::phases::survey::memory::{Found, Memory};
 use crate::phases::survey::needs::Needs;
 use crate::phases::survey::tally::{Linked, Tally};
 use crate::process::interrupts::Interrupts;
+use crate::tree::compare::{Difference, compare};
 use crate::tree::pair::{Entry, Here, Side, Trees, Visitor, kind, walk};
 
 /// What a survey is to find out besides the counts.
@@ -31,9 +33,15 @@ pub struct Wanted {
 const MOST_BOUNDARIES: usize = 100;
 
 /// Surveys both trees. Fails if a root cannot be read.
-pub fn survey(trees: &Trees<'_>, interrupts: &Interrupts, wanted: Wanted) -> io::Result<Survey> {
+pub fn survey(
+    trees: &Trees<'_>,
+    interrupts: &Interrupts,
+    wanted: Wanted,
+    memory: Option<Memory<'_>>,
+) -> io::Result<Survey> {
     let surveyor = Surveyor {
         wanted,
+        memory,
         source: Linked::default(),
         destination: Linked::default(),
         names: LinkedNames::default(),
@@ -52,6 +60,7 @@ pub fn survey(trees: &Trees<'_>, interrupts: &Interrupts, wanted: Wanted) -> io:
         sum.add(part);
     }
     sum.locked.sort();
+    let root = tops.source.zip(tops.destination);
     Ok(Survey {
         census: sum.source.census(&surveyor.source),
         clone: sum.destination.census(&surveyor.destination),
@@ -62,13 +71,17 @@ pub fn survey(trees: &Trees<'_>, interrupts: &Interrupts, wanted: Wanted) -> io:
         more_boundaries: sum.more_boundaries,
         linked: surveyor.names,
         links: surveyor.links,
+        list: sum.memory.list,
+        keys: sum.memory.keys,
+        root,
         is_exact: false,
         before: None,
     })
 }
 
-struct Surveyor {
+struct Surveyor<'a> {
     wanted: Wanted,
+    memory: Option<Memory<'a>>,
     source: Linked,
     destination: Linked,
     /// The names of hard-linked files of the source.
@@ -79,6 +92,7 @@ struct Surveyor {
 /// What one thread has found.
 #[derive(Default)]
 struct Part {
+    memory: Found,
     source: Tally,
     destination: Tally,
     differences: Differences,
@@ -88,10 +102,13 @@ struct Part {
     more_boundaries: u64,
 }
 
-impl Visitor for Surveyor {
+impl Visitor for Surveyor<'_> {
     type Kept = Part;
 
     fn enter(&self, here: &Here<'_>, part: &mut Part) {
+        if let Some(memory) = &self.memory {
+            memory.enter(here, &mut part.memory);
+        }
         if here.is_locked && !here.is_inside_locked {
             part.locked.push(here.path.to_owned());
             locked::bound(&mut part.locked);
@@ -119,9 +136,22 @@ impl Visitor for Surveyor {
         if let Some(stat) = entry.stats.destination {
             part.destination.count(&self.destination, stat);
         }
+        let is_known = self.memory.is_some_and(|memory| memory.knows(entry, &part.memory));
+        let difference = match (entry.stats.source, entry.stats.destination) {
+            (Some(source), Some(destination)) if !is_known => {
+                compare(here, entry.name, source, destination, self.wanted.nanoseconds)
+            }
+            _ => Difference::Nothing,
+        };
         let both = Both { source: &self.source, destination: &self.destination };
-        part.differences.see(here, entry, both, self.wanted.nanoseconds);
-        self.links.see(here, entry);
+        part.differences.see(here, entry, difference, both);
+        // What is as it was then is linked as it was then.
+        if is_known {
+            return;
+        }
+        let memory = self.memory.as_ref();
+        let is_listed = memory.is_some_and(|memory| memory.judge(here, entry, difference, &mut part.memory));
+        self.links.see(here, entry, is_listed);
     }
 
     fn unreadable(&self, side: Side, _path: &Path, part: &mut Part) {
@@ -142,6 +172,8 @@ impl Part {
     }
 
     fn add(&mut self, other: Self) {
+        self.memory.list.append(other.memory.list);
+        self.memory.keys.extend(other.memory.keys);
         self.source.add(&other.source);
         self.destination.add(&other.destination);
         self.differences.add(other.differences);

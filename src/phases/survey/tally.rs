@@ -12,6 +12,7 @@ use crate::fs::dir::Dir;
 use crate::phases::survey::census::Census;
 use crate::phases::survey::needs::names_of;
 use crate::process::interrupts::Interrupts;
+use crate::record::Kinds;
 use crate::rsync::filter::matcher::LeftOut;
 use crate::tree::pair::{Entry, Here, Side, Sides, Trees, Visitor, kind, walk};
 
@@ -57,6 +58,10 @@ pub struct Tally {
     linked: u64,
     /// Hard-linked inodes that are not remembered: each name counts for its share.
     shares: Shares,
+    /// Names by type.
+    kinds: Kinds,
+    /// The sizes of all files and symbolic links, by each of their names.
+    size: u64,
     /// What could not be read or examined.
     pub unreadable: u64,
 }
@@ -221,6 +226,7 @@ impl Tally {
         let bytes = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(BLOCK);
         let used = Used { inodes: 1, bytes, content: content(stat) };
         self.entries += 1;
+        self.see_kind(stat);
         if stat.st_nlink <= 1 || kind(stat) == SFlag::S_IFDIR {
             self.used.add(used);
             return;
@@ -235,9 +241,26 @@ impl Tally {
         }
     }
 
+    fn see_kind(&mut self, stat: &FileStat) {
+        let kinds = &mut self.kinds;
+        let (count, has_size) = match kind(stat) {
+            SFlag::S_IFREG => (&mut kinds.files, true),
+            SFlag::S_IFLNK => (&mut kinds.links, true),
+            SFlag::S_IFDIR => (&mut kinds.dirs, false),
+            SFlag::S_IFCHR | SFlag::S_IFBLK => (&mut kinds.devices, false),
+            _ => (&mut kinds.special, false),
+        };
+        *count += 1;
+        if has_size {
+            self.size = self.size.saturating_add(u64::try_from(stat.st_size).unwrap_or(0));
+        }
+    }
+
     /// Adds what another thread has counted.
     pub fn add(&mut self, other: &Self) {
         self.entries += other.entries;
+        self.kinds.add(&other.kinds);
+        self.size = self.size.saturating_add(other.size);
         self.used.add(other.used);
         self.linked += other.linked;
         self.shares.add(other.shares);
@@ -252,6 +275,8 @@ impl Tally {
         used.add(shares);
         Census {
             entries: self.entries,
+            kinds: self.kinds,
+            size: self.size,
             bytes: used.bytes,
             content: used.content,
             inodes: used.inodes,

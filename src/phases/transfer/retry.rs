@@ -10,10 +10,10 @@ use crate::phases::preflight::Rsync;
 use crate::phases::safety_net;
 use crate::phases::safety_net::Nets;
 use crate::phases::survey::locked;
-use crate::phases::transfer::Transfer;
 use crate::phases::transfer::rsync::Report;
 use crate::phases::transfer::second_look;
 use crate::phases::transfer::verdict;
+use crate::phases::transfer::{Ended, Transfer};
 use crate::process::End;
 use crate::record;
 use crate::record::Lines;
@@ -22,12 +22,8 @@ use crate::run::Run;
 
 /// Makes the clone, with as many retries as the plan allows; one extra, immediate, if a hard-linked file vanished, as
 /// its remaining names complete the clone; and others if safety nets are removed to make room.
-pub fn clone(
-    transfer: &Transfer<'_>,
-    nets: &mut Nets,
-) -> Result<(Report, Result<Completion, Failure>), Failure> {
+pub fn clone(transfer: &Transfer<'_>, nets: &mut Nets) -> Result<Ended, Failure> {
     let Transfer { run, rsync, ends, rules, .. } = *transfer;
-    let _phase = run.phase("transfer");
     let mut left = run.plan.retries;
     let (mut attempt, mut starts, mut is_free) = (0, 0, true);
     let named = |failure| safety_net::named_in(run, &ends.destination, failure);
@@ -88,7 +84,7 @@ fn wait(run: &Run<'_>, why: &str, attempt: u32, all: u32) -> Result<(), Failure>
 }
 
 /// The record describes the last attempt.
-fn note(run: &Run<'_>, rsync: &Rsync, report: &Report, attempts: u32) {
+pub fn note(run: &Run<'_>, rsync: &Rsync, report: &Report, attempts: u32) {
     let mut failing_paths = Lines::default();
     report.diagnostics.paths.iter().cloned().for_each(|path| failing_paths.push(path));
     failing_paths.more += report.diagnostics.more();

@@ -15,8 +15,8 @@ use crate::phases::preflight::Rsync;
 use crate::phases::safety_net;
 use crate::phases::safety_net::{Net, Nets};
 use crate::phases::survey::LinkedNames;
-use crate::phases::transfer::Transfer;
 use crate::phases::transfer::stall::{Stall, Stalled};
+use crate::phases::transfer::{Method, Transfer};
 use crate::phases::transfer::{source_entry, timestamps, watchdog};
 use crate::process::lines::Piece;
 use crate::process::{Command, End, Guarded, Line, Stream, stream_guarded};
@@ -49,15 +49,24 @@ pub struct Report {
 
 /// Makes the clone.
 pub fn clone(transfer: &Transfer<'_>, nets: &mut Nets) -> Result<Report, Failure> {
-    let Transfer { run, rsync, ends, rules, linked } = *transfer;
+    let Transfer { run, rsync, ends, rules, linked, method } = *transfer;
     run.go_on()?;
     // If the disk was unplugged during a wait, the directory below its mount point must not be filled.
     ends.ensure_in_place(run)?;
     // Each start gets its own net: a second one would overwrite files from the first.
-    let net = safety_net::create(run, ends, nets)?;
-    let purpose = Purpose::Clone { progress: Screen::is_terminal() };
-    let command = command(run, rsync, ends, rules, purpose, net.as_ref())?;
-    info!("Cloning.");
+    let net = if matches!(method, Method::Root) { None } else { safety_net::create(run, ends, nets)? };
+    let progress = Screen::is_terminal();
+    let purpose = match method {
+        Method::Full { deletes_first } => Purpose::Clone { progress, deletes_first },
+        Method::Listed(_) => Purpose::Listed { progress },
+        Method::Root => Purpose::Root,
+    };
+    let mut command = command(run, rsync, ends, rules, purpose, net.as_ref())?;
+    match method {
+        Method::Full { .. } => info!("Cloning."),
+        Method::Listed(paths) => command.input = paths.to_vec().into(),
+        Method::Root => command.input = Vec::new().into(),
+    }
     let (mut statistics, mut diagnostics) = (Statistics::default(), Diagnostics::default());
     let (screen, names) = (run.screen(), ends.names());
     let (mut printed, mut linked_vanished) = (Printed::new(""), None);
@@ -147,7 +156,9 @@ pub(super) fn command(
         version: rsync.version,
         capabilities: &rsync.capabilities,
         nanoseconds: match purpose {
-            Purpose::Clone { .. } => timestamps::keeps_nanoseconds(run, &ends.destination),
+            Purpose::Clone { .. } | Purpose::Listed { .. } | Purpose::Root => {
+                timestamps::keeps_nanoseconds(run, &ends.destination)
+            }
             Purpose::List => timestamps::shows_nanoseconds(&ends.destination),
         },
         rights: run.host.rights,

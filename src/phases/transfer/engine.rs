@@ -1,0 +1,191 @@
+//! Chooses how the clone is made: a quick pass over what differs, or a full one; and closes up afterwards, until the clone
+//! is no older than one survey.
+
+use std::time::Duration;
+
+use log::info;
+
+use crate::failure::Failure;
+use crate::fs::space::Space;
+use crate::phases::hard_links;
+use crate::phases::safety_net::Nets;
+use crate::phases::survey;
+use crate::phases::survey::census::Census;
+use crate::phases::survey::found::Survey;
+use crate::phases::survey::list::List;
+use crate::phases::survey::memory::{Settled, Stamp};
+use crate::phases::transfer::quick::{Work, describe};
+use crate::phases::transfer::remember::Remembered;
+use crate::phases::transfer::rsync::Report;
+use crate::phases::transfer::{Ended, Method, Transfer, quick, retry};
+use crate::tree::compare::differs_in_attributes;
+
+/// A tree with fewer entries than this is always looked at as a whole: rsync takes no time for it.
+const LEAST: u64 = 1000;
+
+/// A full pass is made if more than one entry in this many is listed.
+const SHARE: u64 = 8;
+
+/// How many closing passes there are at most.
+const CLOSING: u32 = 3;
+
+/// How long after a change its time differs from that of the next for certain.
+const TICK: Duration = Duration::from_millis(60);
+
+/// Makes the clone.
+pub fn clone(
+    transfer: &Transfer<'_>,
+    survey: &mut Survey,
+    remembered: &Result<Remembered, String>,
+    nets: &mut Nets,
+) -> Result<Ended, Failure> {
+    let Transfer { run, .. } = *transfer;
+    let _phase = run.phase("transfer");
+    let list = std::mem::take(&mut survey.list);
+    let why_full = match remembered {
+        Ok(remembered) => why_full(remembered, survey, &list),
+        Err(why) => Some(format!("no quick pass is made here, since {why}")),
+    };
+    let Some(why) = why_full else {
+        info!("Quick pass: {} of {} entries differ.", list.count(), survey.census.entries);
+        let root = needs_root(remembered, survey);
+        let has_work = list.count() > 0 || root;
+        let work = Work { list, links: &survey.links, census: &survey.census, root };
+        if let Some(ended) = quick::pass(transfer, work, nets)? {
+            return finish(transfer, survey, remembered, nets, ended, (false, has_work));
+        }
+        let ended = full(transfer, survey, nets)?;
+        return finish(transfer, survey, remembered, nets, ended, (true, true));
+    };
+    info!("Full pass: {why}.");
+    let ended = full(transfer, survey, nets)?;
+    finish(transfer, survey, remembered, nets, ended, (true, true))
+}
+
+/// Lets rsync look at everything.
+fn full(transfer: &Transfer<'_>, survey: &Survey, nets: &mut Nets) -> Result<Ended, Failure> {
+    let Transfer { run, ends, rules, .. } = *transfer;
+    let left_out = survey::left_out(run, ends, rules);
+    hard_links::separate(run, &survey::trees(ends, &left_out), &survey.links)?;
+    // What is deleted first makes room for what is copied.
+    let free = Space::of(&ends.destination.dir).map(|space| space.free_for(run.host.is_root()));
+    let deletes_first = free.is_ok_and(|free| survey.differences.written() > free);
+    if deletes_first {
+        info!("Room is short, so deletions come first.");
+    }
+    retry::clone(&Transfer { method: Method::Full { deletes_first }, ..*transfer }, nets)
+}
+
+/// Why a quick pass would not do.
+fn why_full(remembered: &Remembered, survey: &Survey, list: &List) -> Option<String> {
+    let Survey { census, clone, .. } = survey;
+    if let Some(why) = &remembered.why_full {
+        return Some(why.clone());
+    }
+    let reason = if census.entries < LEAST {
+        "the source is small"
+    } else if !list.is_whole() || list.count() > census.entries / SHARE {
+        "more than an eighth of the entries differ"
+    } else if census.unreadable + clone.unreadable > 0 {
+        "something cannot be read"
+    } else if !survey.is_exact {
+        "an exclusion cannot be applied exactly"
+    } else if !survey.boundaries.is_empty() || !survey.locked.is_empty() {
+        "the source has other filesystems or locked directories in it"
+    } else {
+        return None;
+    };
+    Some(reason.to_owned())
+}
+
+fn needs_root(remembered: &Result<Remembered, String>, survey: &Survey) -> bool {
+    let (Ok(remembered), Some((source, destination))) = (remembered, &survey.root) else { return true };
+    !remembered.knows_root(source) || differs_in_attributes(source, destination)
+}
+
+/// Closes up after a complete transfer, and remembers what was proved.
+fn finish(
+    transfer: &Transfer<'_>,
+    survey: &mut Survey,
+    remembered: &Result<Remembered, String>,
+    nets: &mut Nets,
+    ended: Ended,
+    (was_full, has_changed): (bool, bool),
+) -> Result<Ended, Failure> {
+    let (Ok(remembered), Ok(_)) = (remembered, &ended.1) else { return Ok(ended) };
+    if survey.census.entries < LEAST {
+        return Ok(ended);
+    }
+    if !has_changed {
+        remembered.save(transfer.run, survey, None, false);
+        return Ok(ended);
+    }
+    close(transfer, survey, remembered, nets, ended, was_full)
+}
+
+/// Surveys again and transfers what has changed meanwhile, until nothing has.
+fn close(
+    transfer: &Transfer<'_>,
+    before: &Survey,
+    remembered: &Remembered,
+    nets: &mut Nets,
+    mut ended: Ended,
+    was_full: bool,
+) -> Result<Ended, Failure> {
+    let Transfer { run, ends, rules, .. } = *transfer;
+    let mut source = remembered.began.0;
+    for round in 1..=CLOSING {
+        run.interrupts.sleep(TICK);
+        run.go_on()?;
+        let Ok(now) = Stamp::now() else { return Ok(ended) };
+        let settled = Settled { source, destination: now };
+        let mut survey = survey::again(run, ends, rules, remembered.memory(Some(settled)))?;
+        if let Some(why) = survey::refuse_closing(run, &survey, before) {
+            run.warn_publicly(format_args!(
+                "what has changed since the copy is left to the next run: {why}."
+            ));
+            return Ok(ended);
+        }
+        let list = std::mem::take(&mut survey.list);
+        let root = survey.root.as_ref().is_some_and(|(source, copy)| differs_in_attributes(source, copy));
+        let is_last = round == CLOSING;
+        if list.count() == 0 && !root {
+            describe_now(&mut ended.0, &survey.census, was_full);
+            remembered.save(run, &mut survey, Some(settled), was_full);
+            return Ok(ended);
+        }
+        info!("Closing pass {round}: {} entries have changed meanwhile.", list.count());
+        if !list.is_whole() || list.count() > survey.census.entries / SHARE {
+            info!("They are left to the next run.");
+            return Ok(ended);
+        }
+        let work = Work { list, links: &survey.links, census: &survey.census, root };
+        match quick::pass(transfer, work, nets)? {
+            Some((mut report, ending @ Ok(_))) => {
+                report.statistics.add_earlier(&ended.0.statistics);
+                report.starts += ended.0.starts;
+                retry::note(run, transfer.rsync, &report, report.starts);
+                ended = (report, ending);
+            }
+            Some((_, Err(failure))) => return Ok((ended.0, Err(failure))),
+            None => {
+                info!("They are left to the next run.");
+                return Ok(ended);
+            }
+        }
+        if is_last {
+            info!("The source keeps changing: what has changed since is left to the next run.");
+            remembered.save(run, &mut survey, Some(settled), was_full);
+            return Ok(ended);
+        }
+        source = now;
+    }
+    Ok(ended)
+}
+
+/// After a quick pass the totals are the last survey's; a full rsync has counted by itself.
+fn describe_now(report: &mut Report, census: &Census, was_full: bool) {
+    if !was_full {
+        describe(&mut report.statistics, census);
+    }
+}

@@ -1,0 +1,188 @@
+//! The index of the last clone: whether a quick pass may rely on it, and what replaces it.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+use log::info;
+use nix::sys::stat::FileStat;
+use sha2::{Digest as _, Sha256};
+
+use crate::display;
+use crate::fs::dir::Dir;
+use crate::host::platform::Platform;
+use crate::host::rights::Rights;
+use crate::phases::endpoints::Endpoints;
+use crate::phases::preflight::Rsync;
+use crate::phases::survey::found::Survey;
+use crate::phases::survey::memory::{Memory, Settled, Stamp};
+use crate::phases::transfer::timestamps;
+use crate::rsync::capabilities::Optional;
+use crate::rsync::filter::rules::Rules;
+use crate::run::Run;
+use crate::state::Store;
+use crate::tree::index::{Header, Index, Key, save};
+use crate::volume::kind::Kind;
+
+/// What is known of the last clone at the start of this one.
+#[derive(Debug)]
+pub struct Remembered {
+    /// When this run began to look at the source, by the clock that stamps changes and by one that is never set.
+    pub began: (Stamp, Instant),
+    header: Header,
+    index: Option<Index>,
+    /// Why everything is looked at, if there is no index to rely on.
+    pub why_full: Option<String>,
+}
+
+/// The seconds of a day.
+const DAY: i64 = 24 * 60 * 60;
+
+/// By how much the two clocks may differ before the index is given up, since the one that stamps changes was set.
+const DRIFT: Duration = Duration::from_millis(200);
+
+impl Remembered {
+    /// Loads the index of the last clone. Errors with the reason why none is kept for these ends.
+    pub fn load(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -> Result<Self, String> {
+        refuse_unfit(run, rsync, ends, rules)?;
+        let began = (Stamp::now().map_err(|error| display::reason(&error))?, Instant::now());
+        let made_with = digest(run, rsync, ends);
+        let (index, why_full) = match usable(run, made_with) {
+            Ok(index) => (Some(index), None),
+            Err(why) => (None, Some(why)),
+        };
+        let header = match &index {
+            Some(index) => index.header,
+            None => Header {
+                key: Key::random().map_err(|error| display::reason(&error))?,
+                made_with,
+                full_pass: Utc::now().timestamp(),
+            },
+        };
+        Ok(Self { began, header, index, why_full })
+    }
+
+    /// What a survey compares with, before anything is transferred or after what `settled` says.
+    #[must_use]
+    pub fn memory(&self, settled: Option<Settled>) -> Memory<'_> {
+        if let Some(index) = &self.index {
+            index.forget_met();
+        }
+        Memory { key: self.header.key, index: self.index.as_ref(), settled }
+    }
+
+    /// Whether the source's root is as it was at the last clone.
+    #[must_use]
+    pub fn knows_root(&self, source: &FileStat) -> bool {
+        self.index.as_ref().is_some_and(|index| index.meets(self.root(source)))
+    }
+
+    fn root(&self, source: &FileStat) -> u64 {
+        self.header.key.entry(self.header.key.place("".as_ref()), b"", source, None)
+    }
+
+    /// Replaces the index by what the last survey has proved. Without it the next run is a full pass, so that a failure
+    /// is no more than logged.
+    pub fn save(&self, run: &Run<'_>, survey: &mut Survey, settled: Option<Settled>, was_full: bool) {
+        let keys = std::mem::take(&mut survey.keys);
+        if let Err(error) =
+            self.try_save(run, keys, survey.root.as_ref().map(|(source, _)| source), settled, was_full)
+        {
+            info!("The next run is a full pass, since no index could be saved: {}.", display::reason(&error));
+        }
+    }
+
+    fn try_save(
+        &self,
+        run: &Run<'_>,
+        mut keys: Vec<u64>,
+        root: Option<&FileStat>,
+        settled: Option<Settled>,
+        was_full: bool,
+    ) -> std::io::Result<()> {
+        let dir = Dir::open_or_create(&run.host.state_dir, 0o755)?;
+        let name = name(run);
+        let (stamp, instant) = self.began;
+        let passed = Stamp::now()?.since(stamp);
+        if passed.is_none_or(|passed| passed.abs_diff(instant.elapsed()) > DRIFT) {
+            dir.remove(&name)?;
+            return Err(std::io::Error::other("the clock was set meanwhile"));
+        }
+        if let Some(source) = root
+            && settled.is_none_or(|settled| Stamp::of(source).is_before(settled.source))
+        {
+            let root = self.root(source);
+            if !self.index.as_ref().is_some_and(|index| index.meets(root)) {
+                keys.push(root);
+            }
+        }
+        let old = self.index.as_ref();
+        if !was_full && keys.is_empty() && old.is_some_and(Index::was_met_whole) {
+            return Ok(());
+        }
+        let full_pass = if was_full { Utc::now().timestamp() } else { self.header.full_pass };
+        save(&dir, &name, &Header { full_pass, ..self.header }, old, keys)
+    }
+}
+
+/// Whether changes of these ends can be told by the times that their filesystems keep, and a list does for this rsync.
+fn refuse_unfit(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -> Result<(), String> {
+    let keeps = |dir: &Dir| Kind::of(dir).is_ok_and(Kind::stamps_changes);
+    for (is_fit, why) in [
+        (run.host.platform == Platform::Linux, "this system is not known well enough"),
+        (run.host.rights == Rights::ALL, "it needs all rights of root"),
+        (rsync.capabilities.has(Optional::Nanoseconds), "this rsync is too old"),
+        (ends.view.is_some(), "there is no private view of both ends"),
+        (keeps(&ends.source.dir), "the source's filesystem is not known to stamp every change"),
+        (keeps(&ends.destination.dir), "the destination's filesystem is not known to stamp every change"),
+        (rules.apart.is_empty(), "there is another clone inside the destination"),
+        (timestamps::shows_nanoseconds(&ends.destination), "the destination shows no nanoseconds"),
+    ] {
+        if !is_fit {
+            return Err(why.to_owned());
+        }
+    }
+    Ok(())
+}
+
+/// Loads an index that was made as one would be made now. Errors with the reason for a full pass.
+fn usable(run: &Run<'_>, made_with: [u8; 32]) -> Result<Index, String> {
+    if run.plan.full {
+        return Err("it was requested".to_owned());
+    }
+    let loaded = Dir::open(&run.host.state_dir).and_then(|dir| Index::load(&dir, &name(run)));
+    let index = match loaded {
+        Ok(Some(index)) => index,
+        Ok(None) => return Err("there is no index of the last clone".to_owned()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err("there is no index of the last clone".to_owned());
+        }
+        Err(error) => return Err(format!("the index cannot be used: {}", display::reason(&error))),
+    };
+    if index.header.made_with != made_with {
+        return Err("the last clone was made in another way".to_owned());
+    }
+    let age = Utc::now().timestamp().saturating_sub(index.header.full_pass);
+    if !(0..i64::from(run.plan.full_every) * DAY).contains(&age) {
+        return Err(format!("the last one is not within {} days", run.plan.full_every));
+    }
+    Ok(index)
+}
+
+/// A digest of everything on which a clone depends besides the trees.
+fn digest(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints) -> [u8; 32] {
+    let kinds = [&ends.source.dir, &ends.destination.dir].map(|dir| Kind::of(dir).ok());
+    let mut digest = Sha256::new();
+    for path in [&rsync.path, &run.plan.source] {
+        digest.update(path.as_os_str().as_bytes());
+        digest.update([0]);
+    }
+    let version = env!("CARGO_PKG_VERSION");
+    digest.update(format!("{version}, {}, {:?}, {kinds:?}", rsync.version, rsync.capabilities));
+    digest.finalize().into()
+}
+
+fn name(run: &Run<'_>) -> OsString {
+    Store::index_name(run.location(), &run.plan.prefix)
+}
