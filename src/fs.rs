@@ -7,6 +7,7 @@ pub mod fifo;
 pub mod file_identity;
 pub mod location;
 pub mod lock;
+pub mod nameless;
 pub mod peer;
 pub mod remove;
 pub mod resolve;

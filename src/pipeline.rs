@@ -59,11 +59,11 @@ fn clone(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints) -> Result<Outcome, Fail
     let _awake = awake::hold(run);
     server_backup::run(run, password)?;
     script::run_pre_clone(run)?;
-    let remembered = Remembered::load(run, rsync, ends, &rules);
+    let remembered = Remembered::load(run, rsync, ends);
     let memory = remembered.as_ref().ok().map(|remembered| remembered.memory(None));
     let mut survey = survey::check(run, ends, &mut rules, memory)?;
     capacity::check(run, ends, &rules, &survey)?;
-    let mut nets = safety_net::make_ready(run, &ends.destination, &survey.census)?;
+    let mut nets = safety_net::make_ready(run, &ends.destination, &survey)?;
     let reserve = markers::begin(run, ends)?;
     let method = Method::Full { deletes_first: false };
     let linked = std::mem::take(&mut survey.linked);

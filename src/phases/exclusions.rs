@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Gathers the rules for this clone.
 pub fn gather(run: &Run<'_>, ends: &Endpoints) -> Result<Rules, Failure> {
     let mut rules = gather_for(run, &ends.source)?;
-    neighbours::protect(run, ends, &mut rules)?;
+    neighbours::protect_mount_points(run, ends, &mut rules)?;
     Ok(rules)
 }
 

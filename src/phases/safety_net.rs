@@ -30,6 +30,7 @@ use crate::marker::Marker;
 use crate::phases::endpoints::{Destination, Endpoints};
 use crate::phases::survey;
 use crate::phases::survey::census::Census;
+use crate::phases::survey::found::Survey;
 use crate::run::Run;
 use dirs::Dirs;
 use name::NetName;
@@ -82,14 +83,19 @@ const NAMED: usize = 3;
 
 /// Removes nets that are too old, and then the oldest while space is short or less than the survey says the clone
 /// needs; the newest stays. Without `--safety-net`, only the clone's need counts.
-pub fn make_ready(run: &Run<'_>, destination: &Destination, census: &Census) -> Result<Nets, Failure> {
+pub fn make_ready(run: &Run<'_>, destination: &Destination, found: &Survey) -> Result<Nets, Failure> {
     run.go_on()?;
     let marker = run.plan.prefix.marker(Marker::Completed);
     // If in doubt, keep more.
     let was_complete = destination.dir.kind(&marker).map_or(true, |kind| kind == Some(SFlag::S_IFREG));
-    let nets =
-        Nets { census: *census, was_complete, has_started: false, made: Vec::new(), giving: Giving::Nothing };
-    let growth = survey::growth(run, &destination.dir, census);
+    let nets = Nets {
+        census: found.census,
+        was_complete,
+        has_started: false,
+        made: Vec::new(),
+        giving: Giving::Nothing,
+    };
+    let growth = survey::growth(run, &destination.dir, &found.census, Some(&found.clone));
     let wanted = match run.plan.safety_net {
         Some(days) => growth.max(tidied(run, destination, days).map_err(|error| unusable(run, error))?),
         None => growth,
@@ -148,7 +154,7 @@ pub fn give_up(run: &Run<'_>, destination: &Destination, nets: &mut Nets) -> boo
     let all = nets.giving == Giving::Some;
     let given = || -> io::Result<usize> {
         let Some(stock) = Stock::open(&destination.dir, &run.plan.prefix)? else { return Ok(0) };
-        let wanted = spare(destination)?.max(survey::growth(run, &destination.dir, &nets.census));
+        let wanted = spare(destination)?.max(survey::growth(run, &destination.dir, &nets.census, None));
         let before = Space::of(&destination.dir)?.available;
         let is_spared = |name: NetName| nets.was_complete && nets.made.contains(&name);
         stock.give_up(run, &is_spared, &|freed| {

@@ -64,15 +64,24 @@ pub fn look(
     let _phase = run.phase("survey");
     let unreadable =
         |why: String| Failure::SourceUnreadable { path: run.plan.source.clone(), why: why.into() };
-    let left_out = left_out(run, ends, rules);
     let wanted = Wanted {
         attributes: needs::wants_attributes(ends),
         nanoseconds: timestamps::shows_nanoseconds(&ends.destination),
         is_root: run.host.is_root(),
     };
-    let mut survey = surveyor::survey(&trees(ends, &left_out), run.interrupts, wanted, memory)
-        .map_err(|error| unreadable(display::reason(&error)))?;
+    let mut survey =
+        surveyor::survey(&trees(ends, &self::left_out(run, ends, rules)), run.interrupts, wanted, memory)
+            .map_err(|error| unreadable(display::reason(&error)))?;
     run.go_on()?;
+    let has_clones = survey.neighbours.has_clones();
+    std::mem::take(&mut survey.neighbours).set_apart(run, ends, rules)?;
+    let left_out = left_out(run, ends, rules);
+    if has_clones {
+        // Other clones in the destination are no part of this one.
+        survey = surveyor::survey(&trees(ends, &left_out), run.interrupts, wanted, memory)
+            .map_err(|error| unreadable(display::reason(&error)))?;
+        run.go_on()?;
+    }
     if survey.locked.iter().any(|path| path.as_os_str().is_empty()) {
         return Err(unreadable("it is encrypted and its key is not available".to_owned()));
     }

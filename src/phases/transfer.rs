@@ -16,12 +16,9 @@ pub mod timestamps;
 pub mod verdict;
 pub mod watchdog;
 
-use crate::failure::Failure;
-use crate::outcome::Completion;
 use crate::phases::endpoints::Endpoints;
 use crate::phases::preflight::Rsync;
 use crate::phases::survey::LinkedNames;
-use crate::phases::transfer::rsync::Report;
 use crate::rsync::filter::rules::Rules;
 use crate::run::Run;
 
@@ -41,9 +38,6 @@ pub struct Transfer<'a> {
     /// Which names of the source are hard links.
     pub linked: &'a LinkedNames,
 }
-
-/// How a transfer ended: what rsync did, and what that makes of the clone.
-pub type Ended = (Report, Result<Completion, Failure>);
 
 /// What rsync is to look at.
 #[derive(Debug, Clone, Copy)]

@@ -3,30 +3,25 @@
 //! Another clone is a directory with one of our ids that the source does not have there: with `-s / -d /mnt/clone` and
 //! `-s /home -d /mnt/clone/home`, the first clone sees an empty `/home` and would delete the second.
 
-use std::ffi::{CStr, CString, OsStr};
+use std::ffi::{CStr, OsStr};
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use log::info;
-use nix::dir::{Dir as Entries, Type};
-use nix::fcntl::AtFlags;
-use nix::libc::dev_t;
-use nix::sys::stat::{SFlag, fstat, fstatat};
+use nix::sys::stat::{FileStat, SFlag};
 use nix::unistd::geteuid;
 
 use crate::display;
 use crate::failure::Failure;
 use crate::fs::dir::Dir;
-use crate::marker::Prefix;
 use crate::marker::identity::LARGEST;
 use crate::phases::endpoints::Endpoints;
 use crate::rsync::filter::rules;
 use crate::rsync::filter::rules::Rules;
 use crate::run::Run;
-use crate::tree::directories;
-use crate::tree::directories::Here;
+use crate::tree::pair::{Entry, Here, kind};
 use crate::volume::mounts;
 
 /// The maximum number of other clones: each adds a rule to rsync's arguments.
@@ -38,122 +33,112 @@ const MOST_NAMED: usize = 20;
 /// The end of an id's file name, under any prefix.
 const ID: &[u8] = b".counterpart.id";
 
-/// What was found, by paths relative to the destination.
+/// What a survey has found, by paths relative to the destination.
 #[derive(Debug, Default)]
 pub struct Neighbours {
     /// Other clones.
     clones: Vec<PathBuf>,
     /// Subvolumes and, without a view, mounted filesystems: rsync deletes nothing in them.
     filesystems: Vec<PathBuf>,
-    /// Mount points that the source does not have as directories: they cannot be deleted.
-    mount_points: Vec<PathBuf>,
+    /// How many more there are.
+    more_filesystems: u64,
 }
 
-/// Finds neighbours and protects them by rules.
-pub fn protect(run: &Run<'_>, ends: &Endpoints, rules: &mut Rules) -> Result<(), Failure> {
+impl Neighbours {
+    /// Adds an entry of the destination if it is the id of another clone, or another filesystem begins there.
+    pub fn see(&mut self, here: &Here<'_>, entry: &Entry<'_>) {
+        let Some(stat) = entry.stats.destination else { return };
+        let is_root = here.path.as_os_str().is_empty();
+        if kind(stat) == SFlag::S_IFDIR && Some(stat.st_dev) != here.devices.destination {
+            self.see_filesystem(here.path_of(entry.name));
+        } else if !is_root
+            && entry.name.to_bytes().ends_with(ID)
+            && self.clones.len() <= MOST_CLONES
+            && is_another_clone(here, entry.name, stat)
+        {
+            self.clones.push(here.path.to_owned());
+        }
+    }
+
+    fn see_filesystem(&mut self, path: PathBuf) {
+        if self.filesystems.len() < MOST_NAMED {
+            self.filesystems.push(path);
+        } else {
+            self.more_filesystems += 1;
+        }
+    }
+
+    /// Adds what another thread has found.
+    pub fn add(&mut self, other: Self) {
+        self.clones.extend(other.clones);
+        other.filesystems.into_iter().for_each(|path| self.see_filesystem(path));
+        self.more_filesystems += other.more_filesystems;
+    }
+
+    /// Whether there are other clones that the rules do not set apart yet.
+    #[must_use]
+    pub fn has_clones(&self) -> bool {
+        !self.clones.is_empty()
+    }
+
+    /// Reports what was found, and sets the clones apart by rules.
+    pub fn set_apart(mut self, run: &Run<'_>, ends: &Endpoints, rules: &mut Rules) -> Result<(), Failure> {
+        if self.clones.len() > MOST_CLONES {
+            return Err(Failure::DestinationUnusable {
+                path: run.plan.destination.clone(),
+                why: format!("it holds more than {MOST_CLONES} other clones").into(),
+            });
+        }
+        self.clones.sort();
+        // What is inside another clone is that clone's.
+        self.clones.dedup_by(|path, above| path.starts_with(above));
+        self.filesystems.sort();
+        self.report(run, ends);
+        for path in self.clones {
+            rules.set_apart(path.as_os_str());
+        }
+        Ok(())
+    }
+}
+
+/// Protects mount points that the source does not have, by rules.
+pub fn protect_mount_points(run: &Run<'_>, ends: &Endpoints, rules: &mut Rules) -> Result<(), Failure> {
     run.go_on()?;
-    let found = survey(run, ends).map_err(|error| Failure::DestinationUnusable {
+    let points = mount_points(ends).map_err(|error| Failure::DestinationUnusable {
         path: run.plan.destination.clone(),
         why: error.into(),
     })?;
-    run.go_on()?;
-    found.report(run, ends);
-    for path in found.clones {
-        rules.set_apart(path.as_os_str());
-    }
-    for path in found.mount_points {
+    for path in points {
+        run.warn(format_args!(
+            "{} is a mount point that the source does not have: it stays, with what lies below it.",
+            shown(ends, &path)
+        ));
         rules.ours.push(rules::protect_path(path.as_os_str()));
     }
     Ok(())
 }
 
-fn survey(run: &Run<'_>, ends: &Endpoints) -> io::Result<Neighbours> {
-    let root = &ends.destination.dir;
-    let device = fstat(root)?.st_dev;
-    let survey = Survey { prefix: &run.plan.prefix, source: &ends.source.dir, device };
-    let parts = directories::visit(root, run.interrupts, |here, enter, found: &mut Neighbours| {
-        // rsync deletes nothing in unreadable directories either, and reports them.
-        let _ = survey.visit(here, enter, found);
-    })?;
-    let mut found = Neighbours::default();
-    for part in parts {
-        found.clones.extend(part.clones);
-        found.filesystems.extend(part.filesystems);
-    }
-    if found.clones.len() > MOST_CLONES {
-        return Err(io::Error::other(format!("it holds {} other clones", found.clones.len())));
-    }
-    found.clones.sort();
-    found.filesystems.sort();
-    found.mount_points = mount_points(ends)?;
-    let Neighbours { clones, mount_points, .. } = &mut found;
-    mount_points.retain(|point| !clones.iter().any(|clone| point.starts_with(clone)));
-    Ok(found)
+fn shown(ends: &Endpoints, path: &Path) -> String {
+    display::path(&ends.destination.dir.path().join(path)).to_string()
 }
 
-struct Survey<'a> {
-    prefix: &'a Prefix,
-    source: &'a Dir,
-    /// The device number of the destination's filesystem.
-    device: dev_t,
-}
-
-impl Survey<'_> {
-    fn visit(&self, here: &Here<'_>, enter: &mut Vec<CString>, found: &mut Neighbours) -> io::Result<()> {
-        let is_root = here.path.as_os_str().is_empty();
-        if !is_root && fstat(here.directory)?.st_dev != self.device {
-            found.filesystems.push(here.path.to_owned());
-            return Ok(());
-        }
-        let mut below = Vec::new();
-        for entry in Entries::from_fd(here.directory.as_fd().try_clone_to_owned()?)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            if [c".", c".."].contains(&name)
-                || is_root && rules::hides(self.prefix, OsStr::from_bytes(name.to_bytes()))
-            {
-                continue;
-            }
-            if name.to_bytes().ends_with(ID) && !is_root && self.is_another_clone(here, name) {
-                found.clones.push(here.path.to_owned());
-                return Ok(());
-            }
-            if is_directory(here.directory, name, entry.file_type()) {
-                below.push(name.to_owned());
-            }
-        }
-        enter.append(&mut below);
-        Ok(())
+/// Whether an id in a directory of the destination is another clone's: a file of our own user that was not copied from
+/// the source. If any user's file counted, its owner could keep anything in the clone forever.
+fn is_another_clone(here: &Here<'_>, name: &CStr, stat: &FileStat) -> bool {
+    if stat.st_uid != geteuid().as_raw() || stat.st_mode & 0o022 != 0 {
+        return false;
     }
-
-    /// Whether an id in a directory of the destination is another clone's: a file of our own user that was not copied
-    /// from the source. If any user's file counted, its owner could keep anything in the clone forever.
-    fn is_another_clone(&self, here: &Here<'_>, name: &CStr) -> bool {
-        let name = OsStr::from_bytes(name.to_bytes());
-        let Ok(directory) = Dir::adopt(here.directory, here.path) else { return true };
-        match directory.stat(name) {
-            Ok(Some(stat)) if stat.st_uid != geteuid().as_raw() || stat.st_mode & 0o022 != 0 => return false,
-            Ok(Some(_)) => {}
-            Ok(None) => return false,
-            // If in doubt, do not delete.
-            Err(_) => return true,
-        }
-        let original = self.source.enter_path(here.path).and_then(|dir| dir.read(name, LARGEST));
-        match (directory.read(name, LARGEST), original) {
-            // Not a regular file.
-            (Ok(None), _) => false,
-            (Ok(id), Ok(original)) => id != original,
-            (Err(_), _) | (_, Err(_)) => true,
-        }
-    }
-}
-
-fn is_directory(above: &OwnedFd, name: &CStr, kind: Option<Type>) -> bool {
-    match kind {
-        Some(kind) => kind == Type::Directory,
-        // Some filesystems do not report the type.
-        None => fstatat(above, name, AtFlags::AT_SYMLINK_NOFOLLOW)
-            .is_ok_and(|stat| stat.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits()),
+    let name = OsStr::from_bytes(name.to_bytes());
+    let read = |dir: Option<&OwnedFd>| match dir {
+        Some(dir) => Dir::adopt(dir, here.path)?.read(name, LARGEST),
+        None => Ok(None),
+    };
+    match (read(here.dirs.destination), read(here.dirs.source)) {
+        // Not a regular file.
+        (Ok(None), _) => false,
+        (Ok(id), Ok(original)) => id != original,
+        // If in doubt, do not delete.
+        (Err(_), _) | (_, Err(_)) => true,
     }
 }
 
@@ -179,32 +164,24 @@ fn has_directory(dir: &Dir, path: &Path) -> bool {
 
 impl Neighbours {
     fn report(&self, run: &Run<'_>, ends: &Endpoints) {
-        let shown = |path: &PathBuf| display::path(&ends.destination.dir.path().join(path)).to_string();
         for path in &self.clones {
             info!(
                 "{} is the root of another clone: it is neither changed nor deleted. If that clone is no longer used, \
                  remove its {}id.",
-                shown(path),
+                shown(ends, path),
                 run.plan.prefix.stem()
             );
         }
-        for path in self.filesystems.iter().take(MOST_NAMED) {
+        for path in &self.filesystems {
             run.warn(format_args!(
                 "{} is a filesystem or a subvolume of its own: rsync deletes nothing in it, so it may hold more than \
                  the source does.",
-                shown(path)
+                shown(ends, path)
             ));
         }
-        if self.filesystems.len() > MOST_NAMED {
-            let more = self.filesystems.len() - MOST_NAMED;
+        if let more @ 1.. = self.more_filesystems {
             run.warn(format_args!(
                 "{more} more directories of the destination are filesystems of their own."
-            ));
-        }
-        for path in &self.mount_points {
-            run.warn(format_args!(
-                "{} is a mount point that the source does not have: it stays, with what lies below it.",
-                shown(path)
             ));
         }
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use nix::sys::stat::FileStat;
 
+use crate::phases::exclusions::neighbours::Neighbours;
 use crate::phases::hard_links::Links;
 use crate::phases::survey::census::Census;
 use crate::phases::survey::differences::Differences;
@@ -33,6 +34,8 @@ pub struct Survey {
     pub linked: LinkedNames,
     /// The hard links of both ends.
     pub links: Links,
+    /// What is inside the destination but not part of the clone.
+    pub neighbours: Neighbours,
     /// What rsync has to look at, if the survey knew the last clone.
     pub list: List,
     /// The hashes of what was proved equal and is not in the index.

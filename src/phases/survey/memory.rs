@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use nix::sys::stat::{FileStat, SFlag};
 
+use crate::fs::nameless;
 use crate::phases::survey::list::{List, Why};
 use crate::tree::compare::Difference;
 use crate::tree::index::{Index, Key, Place};
@@ -25,18 +26,11 @@ const TICKS: i64 = 50_000_000;
 const SECONDS: i64 = 2;
 
 impl Stamp {
-    /// This moment, by the clock that stamps inodes: no other can be compared with it.
-    #[cfg(target_os = "linux")]
+    /// This moment, by the clock that stamps inodes: no other can be compared with it. Errors where a file without a name
+    /// cannot be created.
     pub fn now() -> std::io::Result<Self> {
-        use nix::sys::memfd::{MFdFlags, memfd_create};
-        let file = memfd_create(c"counterpart", MFdFlags::MFD_CLOEXEC)?;
+        let file = nameless::create()?;
         Ok(Self::of(&nix::sys::stat::fstat(&file)?))
-    }
-
-    /// Not known without writing.
-    #[cfg(not(target_os = "linux"))]
-    pub fn now() -> std::io::Result<Self> {
-        Err(std::io::ErrorKind::Unsupported.into())
     }
 
     /// How long after another moment it is; `None` if it is before.

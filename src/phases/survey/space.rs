@@ -139,12 +139,15 @@ fn nets(run: &Run<'_>, dir: &Dir) -> Room {
     }
 }
 
-/// By how many bytes the clone may grow, not counting safety nets; 0 if the whole source fits into the free space.
+/// By how many bytes the clone may grow, not counting safety nets, if its size is known, or else counted; 0 if the whole source fits into the free space.
 #[must_use]
-pub fn growth(run: &Run<'_>, dir: &Dir, census: &Census) -> u64 {
+pub fn growth(run: &Run<'_>, dir: &Dir, census: &Census, clone: Option<&Census>) -> u64 {
     let fits = |space: &Space| space.free_for(run.host.is_root()) >= census.content;
     if Space::of(dir).is_ok_and(|space| fits(&space)) {
         return 0;
+    }
+    if let Some(clone) = clone {
+        return census.content.saturating_sub(clone.content);
     }
     let without_nets = LeftOut::of(&Rules::default(), &run.plan.prefix, None);
     match count(dir, &without_nets, run.interrupts) {

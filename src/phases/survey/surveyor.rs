@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use nix::sys::stat::SFlag;
 
 use crate::fs::attributes;
+use crate::phases::exclusions::neighbours::Neighbours;
 use crate::phases::hard_links::Links;
 use crate::phases::survey::differences::{Both, Differences};
 use crate::phases::survey::found::Survey;
@@ -71,6 +72,7 @@ pub fn survey(
         more_boundaries: sum.more_boundaries,
         linked: surveyor.names,
         links: surveyor.links,
+        neighbours: sum.neighbours,
         list: sum.memory.list,
         keys: sum.memory.keys,
         root,
@@ -93,6 +95,7 @@ struct Surveyor<'a> {
 #[derive(Default)]
 struct Part {
     memory: Found,
+    neighbours: Neighbours,
     source: Tally,
     destination: Tally,
     differences: Differences,
@@ -135,6 +138,7 @@ impl Visitor for Surveyor<'_> {
         }
         if let Some(stat) = entry.stats.destination {
             part.destination.count(&self.destination, stat);
+            part.neighbours.see(here, entry);
         }
         let is_known = self.memory.is_some_and(|memory| memory.knows(entry, &part.memory));
         let difference = match (entry.stats.source, entry.stats.destination) {
@@ -172,6 +176,7 @@ impl Part {
     }
 
     fn add(&mut self, other: Self) {
+        self.neighbours.add(other.neighbours);
         self.memory.list.append(other.memory.list);
         self.memory.keys.extend(other.memory.keys);
         self.source.add(&other.source);

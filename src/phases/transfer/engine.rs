@@ -17,7 +17,8 @@ use crate::phases::survey::memory::{Settled, Stamp};
 use crate::phases::transfer::quick::{Work, describe};
 use crate::phases::transfer::remember::Remembered;
 use crate::phases::transfer::rsync::Report;
-use crate::phases::transfer::{Ended, Method, Transfer, quick, retry};
+use crate::phases::transfer::verdict::Ended;
+use crate::phases::transfer::{Method, Transfer, quick, retry};
 use crate::tree::compare::differs_in_attributes;
 
 /// A tree with fewer entries than this is always looked at as a whole: rsync takes no time for it.
@@ -43,6 +44,9 @@ pub fn clone(
     let _phase = run.phase("transfer");
     let list = std::mem::take(&mut survey.list);
     let why_full = match remembered {
+        Ok(_) if !transfer.rules.apart.is_empty() => {
+            Some("there is another clone inside the destination".to_owned())
+        }
         Ok(remembered) => why_full(remembered, survey, &list),
         Err(why) => Some(format!("no quick pass is made here, since {why}")),
     };
@@ -113,7 +117,7 @@ fn finish(
     (was_full, has_changed): (bool, bool),
 ) -> Result<Ended, Failure> {
     let (Ok(remembered), Ok(_)) = (remembered, &ended.1) else { return Ok(ended) };
-    if survey.census.entries < LEAST {
+    if survey.census.entries < LEAST || !transfer.rules.apart.is_empty() {
         return Ok(ended);
     }
     if !has_changed {

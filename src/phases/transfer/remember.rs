@@ -19,7 +19,6 @@ use crate::phases::survey::found::Survey;
 use crate::phases::survey::memory::{Memory, Settled, Stamp};
 use crate::phases::transfer::timestamps;
 use crate::rsync::capabilities::Optional;
-use crate::rsync::filter::rules::Rules;
 use crate::run::Run;
 use crate::state::Store;
 use crate::tree::index::{Header, Index, Key, save};
@@ -44,8 +43,8 @@ const DRIFT: Duration = Duration::from_millis(200);
 
 impl Remembered {
     /// Loads the index of the last clone. Errors with the reason why none is kept for these ends.
-    pub fn load(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -> Result<Self, String> {
-        refuse_unfit(run, rsync, ends, rules)?;
+    pub fn load(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints) -> Result<Self, String> {
+        refuse_unfit(run, rsync, ends)?;
         let began = (Stamp::now().map_err(|error| display::reason(&error))?, Instant::now());
         let made_with = digest(run, rsync, ends);
         let (index, why_full) = match usable(run, made_with) {
@@ -127,7 +126,7 @@ impl Remembered {
 }
 
 /// Whether changes of these ends can be told by the times that their filesystems keep, and a list does for this rsync.
-fn refuse_unfit(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -> Result<(), String> {
+fn refuse_unfit(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints) -> Result<(), String> {
     let keeps = |dir: &Dir| Kind::of(dir).is_ok_and(Kind::stamps_changes);
     for (is_fit, why) in [
         (run.host.platform == Platform::Linux, "this system is not known well enough"),
@@ -136,7 +135,6 @@ fn refuse_unfit(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -
         (ends.view.is_some(), "there is no private view of both ends"),
         (keeps(&ends.source.dir), "the source's filesystem is not known to stamp every change"),
         (keeps(&ends.destination.dir), "the destination's filesystem is not known to stamp every change"),
-        (rules.apart.is_empty(), "there is another clone inside the destination"),
         (timestamps::shows_nanoseconds(&ends.destination), "the destination shows no nanoseconds"),
     ] {
         if !is_fit {

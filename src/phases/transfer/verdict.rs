@@ -34,6 +34,9 @@ pub const PARTIAL: i32 = 23;
 /// rsync's exit code for vanished files and nothing worse: 23 takes precedence (measured from 3.0.9 to 3.5.1).
 const VANISHED: i32 = 24;
 
+/// How a transfer ended: what rsync did, and what that makes of the clone.
+pub type Ended = (Report, Result<Completion, Failure>);
+
 /// Decides whether the clone is complete, and if not, why.
 pub fn check(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<Completion, Failure> {
     log_failing_paths(report);
