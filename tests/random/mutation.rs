@@ -17,7 +17,7 @@ use crate::support::tree::{acl, capability, edit_in_the_same_second, noise, remo
 const USUAL: [&str; 12] = ["a", "b", "c", "d", "e", "f", "g", "-n", ".h", "with space", "*", "\u{e9}"];
 
 /// So many entries the tree has at most, by the order of magnitude.
-const MANY: usize = 500;
+const MANY: usize = 2500;
 
 /// Seconds since 1970 that every one of the filesystems can hold.
 const MOMENTS: [i64; 6] = [-1_000_000_000, -1, 0, 1_000_000_000, 1_700_000_000, 4_102_444_800];
@@ -147,7 +147,8 @@ impl Tree {
         Ok(self.tell("make", &path))
     }
 
-    fn count(&self) -> io::Result<usize> {
+    /// The number of entries.
+    pub fn count(&self) -> io::Result<usize> {
         let mut dirs = vec![self.root.clone()];
         let mut count = 0;
         while let Some(dir) = dirs.pop() {

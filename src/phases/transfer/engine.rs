@@ -18,7 +18,7 @@ use crate::phases::transfer::quick::{Work, describe};
 use crate::phases::transfer::remember::Remembered;
 use crate::phases::transfer::rsync::Report;
 use crate::phases::transfer::verdict::Ended;
-use crate::phases::transfer::{Method, Transfer, quick, retry};
+use crate::phases::transfer::{Method, Transfer, quick, retry, timestamps};
 use crate::tree::compare::differs_in_attributes;
 
 /// A tree with fewer entries than this is always looked at as a whole: rsync takes no time for it.
@@ -43,6 +43,9 @@ pub fn clone(
     let Transfer { run, .. } = *transfer;
     let _phase = run.phase("transfer");
     let list = std::mem::take(&mut survey.list);
+    let coarse = Err("the destination keeps no nanoseconds".to_owned());
+    let keeps_times = remembered.is_err() || timestamps::keeps_nanoseconds(run, &transfer.ends.destination);
+    let remembered = if keeps_times { remembered } else { &coarse };
     let why_full = match remembered {
         Ok(_) if !transfer.rules.apart.is_empty() => {
             Some("there is another clone inside the destination".to_owned())

@@ -17,7 +17,6 @@ use crate::phases::endpoints::Endpoints;
 use crate::phases::preflight::Rsync;
 use crate::phases::survey::found::Survey;
 use crate::phases::survey::memory::{Memory, Settled, Stamp};
-use crate::phases::transfer::timestamps;
 use crate::rsync::capabilities::Optional;
 use crate::run::Run;
 use crate::state::Store;
@@ -135,7 +134,6 @@ fn refuse_unfit(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints) -> Result<(), St
         (ends.view.is_some(), "there is no private view of both ends"),
         (keeps(&ends.source.dir), "the source's filesystem is not known to stamp every change"),
         (keeps(&ends.destination.dir), "the destination's filesystem is not known to stamp every change"),
-        (timestamps::shows_nanoseconds(&ends.destination), "the destination shows no nanoseconds"),
     ] {
         if !is_fit {
             return Err(why.to_owned());
