@@ -18,6 +18,7 @@ mod identity;
 mod layers;
 mod links;
 mod matcher;
+mod quick;
 mod random;
 mod reports;
 mod safety_net;

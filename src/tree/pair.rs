@@ -98,6 +98,8 @@ pub struct Entry<'a> {
     pub name: &'a CStr,
     /// Its metadata.
     pub stats: Sides<&'a FileStat>,
+    /// The source has it too, but leaves it out.
+    pub is_left_out: bool,
 }
 
 impl Here<'_> {
@@ -338,7 +340,7 @@ impl<V: Visitor> Walk<'_, V> {
         let is_there = !others.is_empty() && others.remove(&self.hashes.hash_one(name));
         let there = if is_there { self.look(Side::Destination, here, name, kept) } else { None };
         let stats = Sides { source: Some(&stat), destination: there.as_ref() };
-        self.visitor.see(here, &Entry { name, stats }, kept);
+        self.visitor.see(here, &Entry { name, stats, is_left_out: false }, kept);
         let is_entered = |stat: Option<&FileStat>, device| {
             stat.is_some_and(|stat| kind(stat) == SFlag::S_IFDIR && Some(stat.st_dev) == device)
         };
@@ -363,13 +365,30 @@ impl<V: Visitor> Walk<'_, V> {
             if self.left_out.protects(here.place, name.to_bytes(), is_dir) {
                 return Ok(());
             }
+            let Some(is_left_out) = self.is_left_out(here, name, kept) else { return Ok(()) };
             let stats = Sides { source: None, destination: Some(&stat) };
-            self.visitor.see(here, &Entry { name, stats }, kept);
+            self.visitor.see(here, &Entry { name, stats, is_left_out }, kept);
             let is_entered = is_dir && Some(stat.st_dev) == self.devices.destination;
             self.enqueue(here, name, Waits { source: false, destination: is_entered }, kept, queue)
         });
         if listed.is_err() {
             self.visitor.unreadable(Side::Destination, here.path, kept);
+        }
+    }
+
+    /// Whether the source leaves out this entry, or does not have it; `None` if it has come, or cannot be examined.
+    fn is_left_out(&self, here: &Here<'_>, name: &CStr, kept: &mut V::Kept) -> Option<bool> {
+        let Some(dir) = here.dirs.source else { return Some(false) };
+        match fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Err(Errno::ENOENT) => Some(false),
+            Ok(stat) => {
+                let is_dir = kind(&stat) == SFlag::S_IFDIR;
+                self.left_out.has(here.place, name.to_bytes(), is_dir).then_some(true)
+            }
+            Err(_) => {
+                self.visitor.unreadable(Side::Source, &here.path_of(name), kept);
+                None
+            }
         }
     }
 

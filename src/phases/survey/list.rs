@@ -28,6 +28,7 @@ pub struct List {
     bytes: Vec<u8>,
     count: u64,
     is_full: bool,
+    needs_rules: bool,
 }
 
 impl List {
@@ -48,10 +49,23 @@ impl List {
         self.bytes.extend_from_slice(name.to_bytes_with_nul());
     }
 
+    /// Notes that something that the source leaves out is to be deleted: rsync deletes what it is given only if the
+    /// source does not have it.
+    pub fn require_rules(&mut self) {
+        self.needs_rules = true;
+    }
+
+    /// Whether rsync has to know the exclusions.
+    #[must_use]
+    pub fn needs_rules(&self) -> bool {
+        self.needs_rules
+    }
+
     /// Adds what another thread has listed.
     pub fn append(&mut self, mut other: Self) {
         self.count += other.count;
         self.is_full |= other.is_full;
+        self.needs_rules |= other.needs_rules;
         if self.bytes.is_empty() {
             self.bytes = other.bytes;
         } else if self.bytes.try_reserve(other.bytes.len()).is_ok() {

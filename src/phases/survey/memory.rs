@@ -137,7 +137,12 @@ impl Memory<'_> {
             }
             (Some(_), _) => Why::Changed,
             // What is below it goes with it.
-            (None, Some(_)) if here.dirs.source.is_some() => Why::Deleted,
+            (None, Some(_)) if here.dirs.source.is_some() => {
+                if entry.is_left_out {
+                    found.list.require_rules();
+                }
+                Why::Deleted
+            }
             (None, _) => return false,
         };
         found.list.add(why, here, entry.name);

@@ -86,13 +86,16 @@ fn full(transfer: &Transfer<'_>, survey: &Survey, nets: &mut Nets) -> Result<End
 /// Why a quick pass would not do.
 fn why_full(remembered: &Remembered, survey: &Survey, list: &List) -> Option<String> {
     let Survey { census, clone, .. } = survey;
+    if census.entries < LEAST {
+        return Some("the source is small".to_owned());
+    }
     if let Some(why) = &remembered.why_full {
         return Some(why.clone());
     }
-    let reason = if census.entries < LEAST {
-        "the source is small"
-    } else if !list.is_whole() || list.count() > census.entries / SHARE {
+    let reason = if !list.is_whole() || list.count() > census.entries / SHARE {
         "more than an eighth of the entries differ"
+    } else if list.needs_rules() {
+        "the destination holds what is excluded"
     } else if census.unreadable + clone.unreadable > 0 {
         "something cannot be read"
     } else if !survey.is_exact {
@@ -162,7 +165,7 @@ fn close(
             return Ok(ended);
         }
         info!("Closing pass {round}: {} entries have changed meanwhile.", list.count());
-        if !list.is_whole() || list.count() > survey.census.entries / SHARE {
+        if !list.is_whole() || list.needs_rules() || list.count() > survey.census.entries / SHARE {
             info!("They are left to the next run.");
             return Ok(ended);
         }

@@ -44,7 +44,7 @@ pub fn pass(transfer: &Transfer<'_>, work: Work<'_>, nets: &mut Nets) -> Result<
         }
     }
     run.go_on()?;
-    if !list.is_whole() {
+    if !list.is_whole() || list.needs_rules() {
         return Ok(None);
     }
     hard_links::separate(run, &trees, links)?;

@@ -1,0 +1,110 @@
+//! What changes during a clone is copied at its end.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::quick::{add_files, assert_quick, cloned, settle, watched_rsync};
+use crate::support::audit::{Options, assert_same};
+use crate::support::dice::Dice;
+use crate::support::sandbox::Sandbox;
+
+#[test]
+fn what_changes_while_rsync_works_is_in_the_clone() {
+    let sandbox = Sandbox::new();
+    watched_rsync(
+        &sandbox,
+        "[ $n -gt 1 ] || { echo new >new; rm 0001/00000100; mv 0002/00000200 0003/moved; }",
+    );
+    add_files(&sandbox.source);
+    let run = sandbox.clone(&[]);
+    run.assert_code(0).assert_err("").assert_log(": Full pass: ").assert_log(": Closing pass 1: ");
+    run.assert_no_log(": Closing pass 2: ");
+    assert_same(&sandbox.source, &sandbox.destination, &Options::default());
+    settle(&sandbox);
+}
+
+#[test]
+fn a_source_that_keeps_changing_is_followed_three_times() {
+    let sandbox = Sandbox::new();
+    watched_rsync(&sandbox, "echo $n >>growing");
+    add_files(&sandbox.source);
+    let run = sandbox.clone(&[]);
+    run.assert_code(0).assert_err("").assert_log(": Closing pass 3: ").assert_no_log(": Closing pass 4: ");
+    run.assert_log("The source keeps changing: what has changed since is left to the next run.\n");
+    assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
+}
+
+#[test]
+fn a_source_that_is_emptied_during_the_clone_empties_no_clone() {
+    let sandbox = Sandbox::new();
+    watched_rsync(&sandbox, "rm -rf 00[0-9][0-9]; echo left >left");
+    add_files(&sandbox.source);
+    let run = sandbox.clone(&[]);
+    run.assert_code(0).assert_err("");
+    run.assert_log(
+        ": Warning: what has changed since the copy is left to the next run: the source has lost most of what it held.\n",
+    );
+    assert_eq!(fs::read_dir(sandbox.destination.join("0001")).unwrap().count(), 100);
+    sandbox.clone(&[]).assert_code(76);
+}
+
+#[test]
+fn no_mail_that_is_moved_about_is_missing() {
+    let sandbox = Sandbox::new();
+    add_files(&sandbox.source);
+    let (new, cur) = (sandbox.source.join("mail/new"), sandbox.source.join("mail/cur"));
+    fs::create_dir_all(&new).unwrap();
+    fs::create_dir_all(&cur).unwrap();
+    for mail in 0..500 {
+        fs::write(new.join(mail.to_string()), "a mail").unwrap();
+    }
+    settle(&sandbox);
+    let stop = AtomicBool::new(false);
+    let mut missing = Vec::new();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut dice = Dice::new(1);
+            while !stop.load(Ordering::Relaxed) {
+                let mail = dice.below(500).to_string();
+                let (from, to) = if new.join(&mail).exists() { (&new, &cur) } else { (&cur, &new) };
+                fs::rename(from.join(&mail), to.join(&mail)).unwrap();
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+        });
+        for more in [&[][..], &[], &["--full"], &[], &["--full"]] {
+            let run = sandbox.clone(more);
+            run.assert_err("");
+            let has_changed = run.out.contains("The source keeps changing") || run.code != 0;
+            let mails = mails(&sandbox.destination);
+            missing.push((has_changed, (0..500).filter(|mail| !mails.contains(&mail.to_string())).count()));
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert!(missing.iter().all(|(has_changed, count)| *has_changed || *count == 0), "{missing:?}");
+    settle(&sandbox);
+    assert_same(&sandbox.source, &sandbox.destination, &Options::default());
+}
+
+fn mails(clone: &Path) -> BTreeSet<String> {
+    ["new", "cur"]
+        .iter()
+        .flat_map(|dir| fs::read_dir(clone.join("mail").join(dir)).unwrap())
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
+}
+
+#[test]
+fn a_killed_run_leaves_an_index_that_does_no_harm() {
+    let sandbox = cloned();
+    fs::remove_dir_all(sandbox.source.join("0001")).unwrap();
+    sandbox.write("new/file", "content");
+    fs::write(sandbox.source.join("0002/00000200"), "other content").unwrap();
+    // Our parent is killed when the transfer is over and nothing is remembered yet.
+    watched_rsync(&sandbox, "[ $n -gt 1 ] || kill -9 $PPID");
+    sandbox.clone(&[]);
+    assert!(!sandbox.markers().contains(&"completed".to_owned()));
+    fs::remove_file(sandbox.host().join("rsync/rsync")).unwrap();
+    assert_quick(&sandbox, &[]);
+}
