@@ -29,7 +29,7 @@ use crate::phases::transfer::timestamps;
 use crate::rsync::filter::matcher::LeftOut;
 use crate::rsync::filter::rules::Rules;
 use crate::run::{Mode, Run};
-use crate::tree::pair::{Sides, Trees};
+use crate::tree::pair::{Side, Sides, Trees, Unreadable};
 
 pub use linked_names::LinkedNames;
 pub use losses::refuse_losses;
@@ -64,6 +64,10 @@ pub fn look(
     let _phase = run.phase("survey");
     let unreadable =
         |why: String| Failure::SourceUnreadable { path: run.plan.source.clone(), why: why.into() };
+    let failed = |Unreadable { side, error }| match side {
+        Side::Source => unreadable(display::reason(&error)),
+        Side::Destination => lost(run, error),
+    };
     let wanted = Wanted {
         attributes: needs::wants_attributes(ends),
         nanoseconds: timestamps::shows_nanoseconds(&ends.destination),
@@ -71,15 +75,14 @@ pub fn look(
     };
     let mut survey =
         surveyor::survey(&trees(ends, &self::left_out(run, ends, rules)), run.interrupts, wanted, memory)
-            .map_err(|error| unreadable(display::reason(&error)))?;
+            .map_err(failed)?;
     run.go_on()?;
     let has_clones = survey.neighbours.has_clones();
     std::mem::take(&mut survey.neighbours).set_apart(run, ends, rules)?;
     let left_out = left_out(run, ends, rules);
     if has_clones {
         // Other clones in the destination are no part of this one.
-        survey = surveyor::survey(&trees(ends, &left_out), run.interrupts, wanted, memory)
-            .map_err(|error| unreadable(display::reason(&error)))?;
+        survey = surveyor::survey(&trees(ends, &left_out), run.interrupts, wanted, memory).map_err(failed)?;
         run.go_on()?;
     }
     if survey.locked.iter().any(|path| path.as_os_str().is_empty()) {
@@ -102,12 +105,20 @@ pub fn compare_sizes(run: &Run<'_>, ends: &Endpoints, survey: &Survey) -> Result
     run.go_on()
 }
 
+fn lost(run: &Run<'_>, error: std::io::Error) -> Failure {
+    Failure::DestinationLost { path: run.plan.destination.clone(), why: error.into() }
+}
+
 /// Surveys both ends once more after a transfer.
 pub fn again(run: &Run<'_>, ends: &Endpoints, rules: &Rules, memory: Memory<'_>) -> Result<Survey, Failure> {
     let left_out = left_out(run, ends, rules);
     let wanted = Wanted { attributes: false, nanoseconds: true, is_root: run.host.is_root() };
-    let survey = surveyor::survey(&trees(ends, &left_out), run.interrupts, wanted, Some(memory))
-        .map_err(|error| Failure::SourceLost { path: run.plan.source.clone(), why: error.into() })?;
+    let survey = surveyor::survey(&trees(ends, &left_out), run.interrupts, wanted, Some(memory)).map_err(
+        |Unreadable { side, error }| match side {
+            Side::Source => Failure::SourceLost { path: run.plan.source.clone(), why: error.into() },
+            Side::Destination => lost(run, error),
+        },
+    )?;
     run.go_on()?;
     Ok(survey)
 }

@@ -127,15 +127,25 @@ impl<T> Sides<T> {
         Self { source: Some(source), destination: Some(destination) }
     }
 
-    fn try_map<U, E>(self, mut map: impl FnMut(T) -> Result<U, E>) -> Result<Sides<U>, E> {
-        Ok(Sides {
-            source: self.source.map(&mut map).transpose()?,
-            destination: self.destination.map(map).transpose()?,
-        })
-    }
-
     fn as_ref(&self) -> Sides<&T> {
         Sides { source: self.source.as_ref(), destination: self.destination.as_ref() }
+    }
+}
+
+/// A root cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("a root cannot be read")]
+pub struct Unreadable {
+    /// Whose root it is.
+    pub side: Side,
+    /// Why.
+    #[source]
+    pub error: io::Error,
+}
+
+impl From<Unreadable> for io::Error {
+    fn from(unreadable: Unreadable) -> Self {
+        unreadable.error
     }
 }
 
@@ -147,16 +157,29 @@ pub fn walk<V: Visitor>(
     trees: &Trees<'_>,
     interrupts: &Interrupts,
     visitor: &V,
-) -> io::Result<(Sides<FileStat>, Vec<V::Kept>)> {
-    let open = trees.roots.try_map(|root| open_subdir(root, c"."))?;
-    let stats = open.as_ref().try_map(fstat)?;
+) -> Result<(Sides<FileStat>, Vec<V::Kept>), Unreadable> {
+    let root = |side, root: Option<&Dir>| {
+        let open = |root| {
+            let open = open_subdir(root, c".")?;
+            Ok((fstat(&open)?, open))
+        };
+        root.map(open).transpose().map_err(|error: io::Error| Unreadable { side, error })
+    };
+    let (source, destination) =
+        (root(Side::Source, trees.roots.source)?, root(Side::Destination, trees.roots.destination)?);
+    let stats = Sides {
+        source: source.as_ref().map(|found| found.0),
+        destination: destination.as_ref().map(|found| found.0),
+    };
+    let open = Sides { source: source.map(|found| found.1), destination: destination.map(|found| found.1) };
     let devices = Sides {
         source: stats.source.map(|stat| stat.st_dev),
         destination: stats.destination.map(|stat| stat.st_dev),
     };
     let walk = Walk { devices, left_out: trees.left_out, interrupts, visitor, hashes: RandomState::new() };
     let mut names = Names::default();
-    names.add(c".", Waits { source: open.source.is_some(), destination: open.destination.is_some() })?;
+    let waits = Waits { source: open.source.is_some(), destination: open.destination.is_some() };
+    names.add(c".", waits).map_err(|error| Unreadable { side: Side::Source, error })?;
     let above =
         Above { base: Arc::new(open), way: Vec::new(), path: PathBuf::new(), place: Place::default() };
     let top = Below { above: Arc::new(above), names, depth: 0, is_locked: false };

@@ -42,7 +42,7 @@ fn power_fails_on(kind: &str, size_mib: u64) {
         sandbox.write(format!("old/{number}"), "");
         std::fs::write(sandbox.source.join(format!("old/{number}")), noise(number, 40_000)).unwrap();
     }
-    many_files(&sandbox.source.join("gone"), 100, 3000);
+    many_files(&sandbox.source.join("gone"), 90, 3000);
     sandbox.clone(&[]).assert_code(0);
     let mut cuts = vec![(cut(&host, &disk, 0), true)];
     // A crash after the source has changed and before the next clone: what the first one made is all there.

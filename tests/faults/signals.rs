@@ -152,7 +152,7 @@ pub fn a_signal_during_the_pre_clone_script_ends_it_and_nothing_is_cloned(eviden
     evidence.repair(&sandbox);
 }
 
-pub fn a_signal_while_the_losses_are_counted_ends_it_and_nothing_is_lost(evidence: &mut Evidence) {
+pub fn a_signal_during_a_test_run_ends_it_and_nothing_is_lost(evidence: &mut Evidence) {
     let sandbox = Sandbox::new();
     sandbox.write("file", "content");
     sandbox.write_destination("precious", "mine");
@@ -162,14 +162,16 @@ pub fn a_signal_while_the_losses_are_counted_ends_it_and_nothing_is_lost(evidenc
         text(&began)
     ));
     evidence.watch(&sandbox);
-    let run = Running::start(&sandbox, &[]);
+    let run = Running::start(&sandbox, &["-t"]);
     wait_for(&began);
     run.signal(Signal::SIGTERM);
     let run = run.finish();
     evidence.verify(&sandbox, &run);
-    assert_failure(&sandbox, &run, 20, "The clone was interrupted (SIGTERM).", &["error"]);
+    run.assert_code(20).assert_err("counterpart: The clone was interrupted (SIGTERM).\n");
+    assert!(sandbox.markers().is_empty());
     assert_eq!(fs::read_to_string(sandbox.destination.join("precious")).unwrap(), "mine");
     sandbox.rsync("exec /usr/bin/rsync \"$@\"");
+    assert_eq!(sandbox.clone(&[]).code, 76);
     assert_eq!(sandbox.clone(&[]).code, 76, "an error alone does not make a destination ours");
     evidence.mend_with(&sandbox, &["--adopt"]);
 }

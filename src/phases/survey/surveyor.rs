@@ -1,6 +1,5 @@
 //! Looks at every entry of both ends once, and counts what all phases want to know.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use nix::sys::stat::SFlag;
@@ -17,7 +16,7 @@ use crate::phases::survey::needs::Needs;
 use crate::phases::survey::tally::{Linked, Tally};
 use crate::process::interrupts::Interrupts;
 use crate::tree::compare::{Difference, compare};
-use crate::tree::pair::{Entry, Here, Side, Trees, Visitor, kind, walk};
+use crate::tree::pair::{Entry, Here, Side, Trees, Unreadable, Visitor, kind, walk};
 
 /// What a survey is to find out besides the counts.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +38,7 @@ pub fn survey(
     interrupts: &Interrupts,
     wanted: Wanted,
     memory: Option<Memory<'_>>,
-) -> io::Result<Survey> {
+) -> Result<Survey, Unreadable> {
     let surveyor = Surveyor {
         wanted,
         memory,

@@ -165,7 +165,7 @@ fn close(
             return Ok(ended);
         }
         info!("Closing pass {round}: {} entries have changed meanwhile.", list.count());
-        if !list.is_whole() || list.needs_rules() || list.count() > survey.census.entries / SHARE {
+        if !list.is_whole() || list.needs_rules() {
             info!("They are left to the next run.");
             return Ok(ended);
         }
