@@ -6,8 +6,9 @@ use crate::outcome::Outcome;
 use crate::phases::conclusion::Claim;
 use crate::phases::endpoints::Endpoints;
 use crate::phases::preflight::Rsync;
+use crate::phases::transfer::engine;
+use crate::phases::transfer::engine::Cloning;
 use crate::phases::transfer::remember::Remembered;
-use crate::phases::transfer::{Method, Transfer, engine};
 use crate::phases::{
     awake, capacity, conclusion, endpoints, exclusions, log_header, markers, outputs, password, ping,
     preflight, safety_net, script, server_backup, survey, test_run,
@@ -50,11 +51,7 @@ fn clone(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints) -> Result<Outcome, Fail
     script::check(run)?;
     let password = password::resolve(run)?;
     if run.mode == Mode::TestRun {
-        drop(password);
-        let survey = survey::check(run, ends, &mut rules, None)?;
-        capacity::check(run, ends, &rules, &survey)?;
-        test_run::list_changes(run, rsync, ends, &rules)?;
-        return Ok(Outcome::TestRun);
+        return test_run::list_changes(run, rsync, ends, &mut rules);
     }
     let _awake = awake::hold(run);
     server_backup::run(run, password)?;
@@ -65,10 +62,8 @@ fn clone(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints) -> Result<Outcome, Fail
     capacity::check(run, ends, &rules, &survey)?;
     let mut nets = safety_net::make_ready(run, &ends.destination, &survey)?;
     let reserve = markers::begin(run, ends)?;
-    let method = Method::Full { deletes_first: false };
-    let linked = std::mem::take(&mut survey.linked);
-    let transfer = Transfer { run, rsync, ends, rules: &rules, method, linked: &linked };
-    let transferred = engine::clone(&transfer, &mut survey, &remembered, &mut nets)?;
+    let cloning = Cloning { run, rsync, ends, rules: &rules, remembered: &remembered };
+    let transferred = engine::clone(&cloning, &mut survey, &mut nets)?;
     let (outcome, written) = markers::write(run, ends, reserve, &survey, transferred)?;
     script::run_post_clone(run, &outcome).map_err(|failure| written.withdraw(run, ends, failure))?;
     Ok(outcome)

@@ -5,8 +5,11 @@ use log::info;
 use crate::display;
 use crate::failure::Failure;
 use crate::logging::warning;
+use crate::outcome::Outcome;
+use crate::phases::capacity;
 use crate::phases::endpoints::Endpoints;
 use crate::phases::preflight::Rsync;
+use crate::phases::survey;
 use crate::phases::transfer::dry_run;
 use crate::process::End;
 use crate::rsync::exit_status;
@@ -14,8 +17,15 @@ use crate::rsync::filter::rules::Rules;
 use crate::rsync::itemized::Change;
 use crate::run::Run;
 
-/// Logs everything that a clone would change.
-pub fn list_changes(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rules) -> Result<(), Failure> {
+/// Warns of what a clone would be refused for, and logs everything that it would change.
+pub fn list_changes(
+    run: &Run<'_>,
+    rsync: &Rsync,
+    ends: &Endpoints,
+    rules: &mut Rules,
+) -> Result<Outcome, Failure> {
+    let survey = survey::check(run, ends, rules, None)?;
+    capacity::check(run, ends, rules, &survey)?;
     let (mut created, mut changed, mut deleted) = (0_u64, 0_u64, 0_u64);
     let end = dry_run::list(run, rsync, ends, rules, &mut |item| {
         let name = display::line(item.name);
@@ -43,5 +53,5 @@ pub fn list_changes(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints, rules: &Rule
     info!(
         "Test run: would create {created}, change {changed} and delete {deleted} entries. Nothing was changed."
     );
-    Ok(())
+    Ok(Outcome::TestRun)
 }

@@ -112,7 +112,7 @@ fn documents_speak_only_of_codes_in_the_table() {
 }
 
 /// Each step of the pipeline, and what the README calls it.
-const STEPS: [(&str, &str); 23] = [
+const STEPS: [(&str, &str); 22] = [
     ("preflight::rights", "Rights."),
     ("outputs::start_log", "The log"),
     ("preflight::rsync", "rsync"),
@@ -123,17 +123,16 @@ const STEPS: [(&str, &str); 23] = [
     ("exclusions::gather", "Exclusions"),
     ("script::check", "Scripts"),
     ("password::resolve", "The password"),
-    ("survey::check", "The survey"),
-    ("adoption::check", "A first clone"),
-    ("capacity::check", "What the destination can hold"),
     ("test_run::list_changes", "A test run"),
     ("awake::hold", "Sleep"),
     ("server_backup::run", "The server backup"),
     ("script::run_pre_clone", "The pre-clone script"),
+    ("Remembered::load", "The index"),
+    ("survey::check", "The survey"),
+    ("capacity::check", "What the destination can hold"),
     ("safety_net::make_ready", "Old safety nets"),
     ("markers::begin", "The markers"),
-    ("hard_links::separate", "Hard links"),
-    ("retry::clone", "rsync"),
+    ("engine::clone", "The transfer."),
     ("markers::write", "The markers"),
     ("script::run_post_clone", "The post-clone script"),
 ];

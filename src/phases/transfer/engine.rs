@@ -7,7 +7,9 @@ use log::info;
 
 use crate::failure::Failure;
 use crate::fs::space::Space;
+use crate::phases::endpoints::Endpoints;
 use crate::phases::hard_links;
+use crate::phases::preflight::Rsync;
 use crate::phases::safety_net::Nets;
 use crate::phases::survey;
 use crate::phases::survey::census::Census;
@@ -19,6 +21,8 @@ use crate::phases::transfer::remember::Remembered;
 use crate::phases::transfer::rsync::Report;
 use crate::phases::transfer::verdict::Ended;
 use crate::phases::transfer::{Method, Transfer, quick, retry, timestamps};
+use crate::rsync::filter::rules::Rules;
+use crate::run::Run;
 use crate::tree::compare::differs_in_attributes;
 
 /// A tree with fewer entries than this is always looked at as a whole: rsync takes no time for it.
@@ -33,38 +37,42 @@ const CLOSING: u32 = 3;
 /// How long after a change its time differs from that of the next for certain.
 const TICK: Duration = Duration::from_millis(60);
 
+/// What a clone is made with.
+#[derive(Debug, Clone, Copy)]
+pub struct Cloning<'a> {
+    /// The run.
+    pub run: &'a Run<'a>,
+    /// The rsync to use.
+    pub rsync: &'a Rsync,
+    /// Both ends.
+    pub ends: &'a Endpoints,
+    /// The filter rules.
+    pub rules: &'a Rules,
+    /// What is known of the last clone, or why no quick pass is possible.
+    pub remembered: &'a Result<Remembered, String>,
+}
+
 /// Makes the clone.
-pub fn clone(
-    transfer: &Transfer<'_>,
-    survey: &mut Survey,
-    remembered: &Result<Remembered, String>,
-    nets: &mut Nets,
-) -> Result<Ended, Failure> {
-    let Transfer { run, .. } = *transfer;
+pub fn clone(cloning: &Cloning<'_>, survey: &mut Survey, nets: &mut Nets) -> Result<Ended, Failure> {
+    let Cloning { run, rsync, ends, rules, remembered } = *cloning;
     let _phase = run.phase("transfer");
-    let list = std::mem::take(&mut survey.list);
+    let (list, linked) = (std::mem::take(&mut survey.list), std::mem::take(&mut survey.linked));
+    let method = Method::Full { deletes_first: false };
+    let transfer = &Transfer { run, rsync, ends, rules, method, linked: &linked };
     let coarse = Err("the destination keeps no nanoseconds".to_owned());
-    let keeps_times = remembered.is_err() || timestamps::keeps_nanoseconds(run, &transfer.ends.destination);
+    let keeps_times = remembered.is_err() || timestamps::keeps_nanoseconds(run, &ends.destination);
     let remembered = if keeps_times { remembered } else { &coarse };
-    let why_full = match remembered {
-        Ok(_) if !transfer.rules.apart.is_empty() => {
-            Some("there is another clone inside the destination".to_owned())
-        }
-        Ok(remembered) => why_full(remembered, survey, &list),
-        Err(why) => Some(format!("no quick pass is made here, since {why}")),
-    };
-    let Some(why) = why_full else {
+    if let Some(why) = why_full(remembered, rules, survey, &list) {
+        info!("Full pass: {why}.");
+    } else {
         info!("Quick pass: {} of {} entries differ.", list.count(), survey.census.entries);
         let root = needs_root(remembered, survey);
-        let has_work = list.count() > 0 || root;
+        let has_changed = list.count() > 0 || root;
         let work = Work { list, links: &survey.links, census: &survey.census, root };
         if let Some(ended) = quick::pass(transfer, work, nets)? {
-            return finish(transfer, survey, remembered, nets, ended, (false, has_work));
+            return finish(transfer, survey, remembered, nets, ended, (false, has_changed));
         }
-        let ended = full(transfer, survey, nets)?;
-        return finish(transfer, survey, remembered, nets, ended, (true, true));
-    };
-    info!("Full pass: {why}.");
+    }
     let ended = full(transfer, survey, nets)?;
     finish(transfer, survey, remembered, nets, ended, (true, true))
 }
@@ -84,15 +92,26 @@ fn full(transfer: &Transfer<'_>, survey: &Survey, nets: &mut Nets) -> Result<End
 }
 
 /// Why a quick pass would not do.
-fn why_full(remembered: &Remembered, survey: &Survey, list: &List) -> Option<String> {
+fn why_full(
+    remembered: &Result<Remembered, String>,
+    rules: &Rules,
+    survey: &Survey,
+    list: &List,
+) -> Option<String> {
     let Survey { census, clone, .. } = survey;
+    let remembered = match remembered {
+        Ok(remembered) => remembered,
+        Err(why) => return Some(format!("no quick pass is made here, since {why}")),
+    };
     if census.entries < LEAST {
         return Some("the source is small".to_owned());
     }
     if let Some(why) = &remembered.why_full {
         return Some(why.clone());
     }
-    let reason = if !list.is_whole() || list.count() > census.entries / SHARE {
+    let reason = if !rules.apart.is_empty() {
+        "there is another clone inside the destination"
+    } else if !list.is_whole() || list.count() > census.entries / SHARE {
         "more than an eighth of the entries differ"
     } else if list.needs_rules() {
         "the destination holds what is excluded"
