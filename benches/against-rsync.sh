@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # Compares counterpart with bare rsync under the same options, in turns, and prints medians. Needs root; see README.md.
-# Usage: benches/against-rsync.sh [ROUNDS [FILES]]   (7 and 150000 by default)
+# Usage: benches/against-rsync.sh [ROUNDS [FILES [cold]]]   (7 and 150000 by default; cold drops the caches before each run)
 set -euo pipefail
 export LC_ALL=C
 
 rounds=${1:-7}
 files=${2:-150000}
+caches=${3:-warm}
 die() { printf 'against-rsync: %s\n' "$*" >&2; exit 1; }
 [ "$(id -u)" = 0 ] || die "run this as root"
 for number in "$rounds" "$files"; do
-    [[ $number =~ ^[1-9][0-9]*$ ]] || die "usage: benches/against-rsync.sh [ROUNDS [FILES]]"
+    [[ $number =~ ^[1-9][0-9]*$ ]] || die "usage: benches/against-rsync.sh [ROUNDS [FILES [cold]]]"
 done
 for tool in rsync python3 cargo; do command -v "$tool" >/dev/null || die "$tool is missing"; done
 
@@ -22,11 +23,12 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 chmod 755 "$scratch"
 
-python3 - "$target/release/counterpart" "$(command -v rsync)" "$scratch" "$rounds" "$files" <<'EOF'
+python3 - "$target/release/counterpart" "$(command -v rsync)" "$scratch" "$rounds" "$files" "$caches" <<'EOF'
 import os, shutil, statistics, subprocess, sys, threading, time
 
 counterpart, rsync, scratch = sys.argv[1:4]
 rounds, files = map(int, sys.argv[4:6])
+cold = sys.argv[6] == "cold"
 source = f"{scratch}/source"
 
 
@@ -106,26 +108,35 @@ for number in range(files):
 
 results = {}
 names = list(variants)
+# One in so many files gets other contents.
+shares = {"0.1% changed": 1000, "1% changed": 100, "10% changed": 10}
+scenarios = ["first clone", "nothing changed", *shares, "full pass"]
 for turn in range(rounds):
     order = names[turn % 3:] + names[:turn % 3]
-    for scenario in ["first clone", "nothing changed", "1% changed"]:
+    for scenario in scenarios:
         if scenario == "first clone":
             for name in names:
                 shutil.rmtree(f"{scratch}/{name}", ignore_errors=True)
                 os.mkdir(f"{scratch}/{name}")
-        if scenario == "1% changed":
-            for number in range(turn % 100, files, 100):
-                write(number, turn + 1)
+        if scenario in shares:
+            for number in range(turn % shares[scenario], files, shares[scenario]):
+                write(number, scenarios.index(scenario) * rounds + turn + 1)
         for name in order:
             # Nobody pays for what another one has yet to write.
             os.sync()
-            found = measure(variants[name](f"{scratch}/{name}"), name == "counterpart")
+            if cold:
+                with open("/proc/sys/vm/drop_caches", "w") as caches:
+                    caches.write("3")
+            command = variants[name](f"{scratch}/{name}")
+            if scenario == "full pass" and name == "counterpart":
+                command.append("--full")
+            found = measure(command, name == "counterpart")
             results.setdefault((scenario, name), []).append(found)
     print(f"round {turn + 1} of {rounds}", file=sys.stderr)
 
-print(f"{files} files, {rounds} rounds; medians, and medians of the ratios within a round")
+print(f"{files} files, {rounds} rounds, {'cold' if cold else 'warm'} caches; medians, and medians of the ratios within a round")
 print(f"{'':16} {'variant':16} {'wall s':>8} {'best':>8} {'CPU s':>8} {'peak KiB':>9}   {'counterpart to it: wall':>24} {'best':>6} {'CPU':>6}")
-for scenario in ["first clone", "nothing changed", "1% changed"]:
+for scenario in scenarios:
     ours = results[scenario, "counterpart"]
     for name in names:
         theirs = results[scenario, name]

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_counterpart_global_optspecs
-    string join \n s/source= d/destination= e/exclude-from= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run rsync= log-dir= keep-logs= adopt allow-shrink no-space-check allow-folder strict-scripts allow-non-root retries= retry-wait= stall-timeout= vanished-ok metrics-file= ping= on-error= skip-if-missing safety-net= h/help V/version
+    string join \n s/source= d/destination= e/exclude-from= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run rsync= log-dir= keep-logs= adopt allow-shrink full full-every= max-delete= no-space-check allow-folder strict-scripts allow-non-root retries= retry-wait= stall-timeout= vanished-ok metrics-file= ping= on-error= skip-if-missing safety-net= h/help V/version
 end
 
 function __fish_counterpart_needs_command
@@ -35,6 +35,8 @@ complete -c counterpart -n "__fish_counterpart_needs_command" -s g -l organisati
 complete -c counterpart -n "__fish_counterpart_needs_command" -l rsync -d 'Use this rsync instead of searching for one' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -l log-dir -d 'Write the log to this directory' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -l keep-logs -d 'Keep the newest N logs, this run\'s included; 0 keeps all' -r
+complete -c counterpart -n "__fish_counterpart_needs_command" -l full-every -d 'Make such a full pass at least every DAYS days' -r
+complete -c counterpart -n "__fish_counterpart_needs_command" -l max-delete -d 'Refuse, with 76, to delete more than N entries, or P percent of the entries or bytes, of the clone' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -l retries -d 'Retry the transfer up to N times after a transient failure' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -l retry-wait -d 'Wait this long before each retry: 90s, 5min, 1h' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -l stall-timeout -d 'Give up, with 30, after rsync has done nothing at all for this long; 0 or off waits forever' -r
@@ -46,6 +48,7 @@ complete -c counterpart -n "__fish_counterpart_needs_command" -s B -l backup-key
 complete -c counterpart -n "__fish_counterpart_needs_command" -s t -l test-run -d 'Log what a clone would change, change nothing, and exit 70'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l adopt -d 'Accept a destination that holds other files, or another disk than before; use it once, by hand'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l allow-shrink -d 'Allow a source that has shrunk by more than half'
+complete -c counterpart -n "__fish_counterpart_needs_command" -l full -d 'Let rsync look at every file, instead of only at what has changed since the last clone'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l no-space-check -d 'Do not check beforehand whether the clone fits'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l allow-folder -d 'Clone into a directory below /mnt, /media or /Volumes even if no disk is mounted there'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l strict-scripts -d 'Fail the run if a script fails: 81 before the clone, 82 after it'
@@ -78,6 +81,8 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s g -l 
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l rsync -d 'Use this rsync instead of searching for one' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l log-dir -d 'Write the log to this directory' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l keep-logs -d 'Keep the newest N logs, this run\'s included; 0 keeps all' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l full-every -d 'Make such a full pass at least every DAYS days' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l max-delete -d 'Refuse, with 76, to delete more than N entries, or P percent of the entries or bytes, of the clone' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l retries -d 'Retry the transfer up to N times after a transient failure' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l retry-wait -d 'Wait this long before each retry: 90s, 5min, 1h' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l stall-timeout -d 'Give up, with 30, after rsync has done nothing at all for this long; 0 or off waits forever' -r
@@ -90,6 +95,7 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s B -l 
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s t -l test-run -d 'Log what a clone would change, change nothing, and exit 70'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l adopt -d 'Accept a destination that holds other files, or another disk than before; use it once, by hand'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l allow-shrink -d 'Allow a source that has shrunk by more than half'
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l full -d 'Let rsync look at every file, instead of only at what has changed since the last clone'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l no-space-check -d 'Do not check beforehand whether the clone fits'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l allow-folder -d 'Clone into a directory below /mnt, /media or /Volumes even if no disk is mounted there'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l strict-scripts -d 'Fail the run if a script fails: 81 before the clone, 82 after it'

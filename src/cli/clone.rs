@@ -79,7 +79,7 @@ pub(super) struct CloneOptions {
     /// Accept a destination that holds other files, or another disk than before; use it once, by hand
     #[arg(long)]
     adopt: bool,
-    /// Allow a source that has shrunk by more than half
+    /// Allow a source that has shrunk by more than half, and deletions beyond --max-delete
     #[arg(long)]
     allow_shrink: bool,
     /// Let rsync look at every file, instead of only at what has changed since the last clone

@@ -20,6 +20,7 @@ pub fn examine(exam: &mut Exam<'_>, ends: &Ends, rules: Option<&mut Rules>) -> O
     let free = ends.destination.as_ref().and_then(|dir| Space::of(dir).ok());
     let free = free.filter(|space| space.total > 0).map(|space| space.free_for(exam.run.host.is_root()));
     let free = free.map_or("an unknown number of bytes".to_owned(), |bytes| HumanBytes(bytes).to_string());
+    survey::warn_of_short_disks(exam.run);
     if let (Some(both), Some(rules)) = (&ends.both, rules) {
         let found = exam.ask(TOPIC, remedy, |run| survey::look(run, both, rules, None))?;
         if exam.ask(TOPIC, remedy, |run| survey::compare_sizes(run, both, &found)).is_some() {
@@ -44,7 +45,6 @@ pub fn examine(exam: &mut Exam<'_>, ends: &Ends, rules: Option<&mut Rules>) -> O
         }
         return Some(found);
     }
-    survey::warn_of_short_disks(exam.run);
     exam.warnings(TOPIC, remedy);
     if ends.destination.is_some() {
         exam.ok(TOPIC, format!("{free} are free at the destination."));

@@ -10,12 +10,14 @@ mod silence;
 use crate::failure::Failure;
 use crate::host::platform::Platform;
 use crate::phases::server_backup::place::check_dir;
+use crate::phases::survey;
 use crate::process::wipe_freed_memory;
 use crate::run::Run;
 use crate::secret::Secret;
 
 /// Dumps everything this machine serves, if requested. The password is not needed after that.
 pub fn run(run: &Run<'_>, password: Option<Secret>) -> Result<(), Failure> {
+    survey::warn_of_short_disks(run);
     let Some(password) = password else { return Ok(()) };
     run.go_on()?;
     let _phase = run.phase("server backup");

@@ -100,9 +100,7 @@ pub fn look(
 /// Refuses a source that has shrunk by most, and a clone that cannot fit.
 pub fn compare_sizes(run: &Run<'_>, ends: &Endpoints, survey: &Survey) -> Result<(), Failure> {
     refuse(run, shrink::check(run, survey.before, &survey.census))?;
-    refuse(run, space::check(run, ends, survey))?;
-    space::warn_of_short_disks(run);
-    run.go_on()
+    refuse(run, space::check(run, ends, survey))
 }
 
 fn lost(run: &Run<'_>, error: std::io::Error) -> Failure {

@@ -24,6 +24,7 @@ pub fn list_changes(
     ends: &Endpoints,
     rules: &mut Rules,
 ) -> Result<Outcome, Failure> {
+    survey::warn_of_short_disks(run);
     let survey = survey::check(run, ends, rules, None)?;
     capacity::check(run, ends, rules, &survey)?;
     let (mut created, mut changed, mut deleted) = (0_u64, 0_u64, 0_u64);

@@ -72,6 +72,7 @@ pub fn clone(cloning: &Cloning<'_>, survey: &mut Survey, nets: &mut Nets) -> Res
         if let Some(ended) = quick::pass(transfer, work, nets)? {
             return finish(transfer, survey, remembered, nets, ended, (false, has_changed));
         }
+        info!("The quick pass was not complete, so a full pass follows.");
     }
     let ended = full(transfer, survey, nets)?;
     finish(transfer, survey, remembered, nets, ended, (true, true))
@@ -190,11 +191,11 @@ fn close(
         }
         let work = Work { list, links: &survey.links, census: &survey.census, root };
         match quick::pass(transfer, work, nets)? {
-            Some((mut report, ending @ Ok(_))) => {
+            Some((mut report, Ok(_))) => {
                 report.statistics.add_earlier(&ended.0.statistics);
                 report.starts += ended.0.starts;
                 retry::note(run, transfer.rsync, &report, report.starts);
-                ended = (report, ending);
+                ended.0 = report;
             }
             Some((_, Err(failure))) => return Ok((ended.0, Err(failure))),
             None => {

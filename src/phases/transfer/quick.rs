@@ -1,7 +1,6 @@
 //! The quick pass: rsync gets a list of what differs, and looks at nothing else.
 
 use chrono::Local;
-use log::info;
 
 use crate::failure::Failure;
 use crate::phases::hard_links;
@@ -11,6 +10,7 @@ use crate::phases::survey;
 use crate::phases::survey::census::Census;
 use crate::phases::survey::list::List;
 use crate::phases::transfer::rsync::Report;
+use crate::phases::transfer::stall::Stalled;
 use crate::phases::transfer::verdict::Ended;
 use crate::phases::transfer::{Method, Transfer, doubtful, regroup, retry, rsync, verdict};
 use crate::process::End;
@@ -56,8 +56,11 @@ pub fn pass(transfer: &Transfer<'_>, work: Work<'_>, nets: &mut Nets) -> Result<
     for method in [(!paths.is_empty()).then_some(Method::Listed(&paths)), root.then_some(Method::Root)] {
         let Some(method) = method else { continue };
         let mut next = rsync::clone(&Transfer { method, ..*transfer }, nets)?;
-        if next.end != End::Exited(0) && next.stalled.is_none() && run.interrupts.received().is_none() {
-            info!("The quick pass was not complete, so a full pass follows.");
+        // With retries, a full pass is the first of them.
+        let may_not_retry = |stalled: &Stalled| run.plan.retries == 0 || stalled.is_left_behind();
+        let is_final =
+            next.stalled.as_ref().is_some_and(may_not_retry) || run.interrupts.received().is_some();
+        if next.end != End::Exited(0) && !is_final {
             return Ok(None);
         }
         if let Some(before) = report.take() {

@@ -29,6 +29,14 @@ pub struct Stalled {
     left_behind: bool,
 }
 
+impl Stalled {
+    /// Whether a process of it could not be ended.
+    #[must_use]
+    pub fn is_left_behind(&self) -> bool {
+        self.left_behind
+    }
+}
+
 impl From<Stalled> for Failure {
     fn from(stalled: Stalled) -> Self {
         let Stalled { limit, last, left_behind } = stalled;
