@@ -13,6 +13,7 @@ fn a_clone_of_usr_passes_the_audit() {
     assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
     audit::assert_same(&sandbox.source, &sandbox.destination, &Options::default());
 
-    sandbox.clone(&[]).assert_code(0).assert_log("Number of regular files transferred: 0\n");
+    sandbox.clone(&[]).assert_code(0).assert_log(": Quick pass: 0 of ");
+    sandbox.clone(&["--full"]).assert_code(0).assert_log("Number of regular files transferred: 0\n");
     audit::assert_same(&sandbox.source, &sandbox.destination, &Options::default());
 }

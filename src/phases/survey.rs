@@ -19,6 +19,7 @@ pub mod tally;
 
 use crate::display;
 use crate::failure::Failure;
+use crate::fs::is_no_room;
 use crate::logging::warning;
 use crate::phases::endpoints::Endpoints;
 use crate::phases::exclusions::neighbours;
@@ -104,7 +105,11 @@ pub fn compare_sizes(run: &Run<'_>, ends: &Endpoints, survey: &Survey) -> Result
 }
 
 fn lost(run: &Run<'_>, error: std::io::Error) -> Failure {
-    Failure::DestinationLost { path: run.plan.destination.clone(), why: error.into() }
+    let path = run.plan.destination.clone();
+    if is_no_room(&error) {
+        return Failure::DestinationFull { path, what: display::reason(&error) };
+    }
+    Failure::DestinationLost { path, why: error.into() }
 }
 
 /// Surveys both ends once more after a transfer.
