@@ -125,7 +125,7 @@ faults! {
     stalls::an_rsync_that_does_nothing_is_given_up_with_30: "rsync does nothing any more", Copying
         => 30; "error id"; FILES;
     stalls::a_list_that_never_ends_is_given_up_with_30: "rsync's list of a test run never ends", BeforeCopying
-        => 30; "error"; FILES;
+        => 30; ""; FILES;
     stalls::a_slow_transfer_is_not_given_up: "rsync is slow, and not dead", Copying
         => 0; "completed id stats"; SOURCE;
     stalls::another_attempt_follows_a_stall: "rsync does nothing, and is tried again", Copying
@@ -276,7 +276,7 @@ faults! {
     signals::a_signal_during_the_pre_clone_script_ends_it_and_nothing_is_cloned: "INT in the pre-clone script", BeforeCopying
         => 20; "error"; FILES;
     signals::a_signal_during_a_test_run_ends_it_and_nothing_is_lost: "TERM in a test run", BeforeCopying
-        => 20; "error"; FILES;
+        => 20; ""; FILES;
     signals::a_signal_during_the_post_clone_script_ends_it: "HUP in the post-clone script", AfterCopying
         => 20; "error id stats"; SOURCE;
     signals::a_signal_that_the_caller_had_ignored_does_not_end_the_run: "HUP under nohup", BeforeCopying
