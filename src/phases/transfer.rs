@@ -5,6 +5,7 @@ pub mod dry_run;
 pub mod engine;
 pub mod group;
 pub mod quick;
+pub mod recheck;
 pub mod regroup;
 pub mod remember;
 pub mod retry;

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::quick::{add_files, assert_quick, cloned, prepare, settle};
+use crate::support::audit::{Options, assert_same};
 use crate::support::disk::LoopDisk;
 use crate::support::faulty::FaultyFuse;
 use crate::support::sandbox::{Sandbox, names_of};
@@ -231,4 +232,19 @@ fn a_filesystem_that_nobody_vouches_for_is_not() {
             ": Full pass: no quick pass is made here, since the source's filesystem is not known to stamp every change.\n",
         );
     }
+}
+
+#[test]
+fn a_full_pass_reads_what_the_index_doubts_as_well() {
+    let sandbox = cloned();
+    forge(&sandbox.source.join("0001/00000100"));
+    for number in 0..300 {
+        sandbox.write(format!("more/{number}"), "content");
+    }
+    let run = sandbox.clone(&[]);
+    run.assert_code(0).assert_err("").assert_log(": Full pass: more than an eighth of the entries differ.\n");
+    run.assert_log(
+        "1 files have other contents than their copies of the same size and time: copying them.\n",
+    );
+    assert_same(&sandbox.source, &sandbox.destination, &Options::default());
 }

@@ -1,6 +1,7 @@
 //! The result of a survey.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use nix::sys::stat::FileStat;
 
@@ -42,6 +43,8 @@ pub struct Survey {
     pub keys: Vec<u64>,
     /// The metadata of both roots.
     pub root: Option<(FileStat, FileStat)>,
+    /// How long it took.
+    pub took: Duration,
     /// Every exclusion was applied.
     pub is_exact: bool,
     /// What the source held at the last complete clone to this destination, if known.

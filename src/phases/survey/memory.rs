@@ -20,7 +20,7 @@ pub struct Stamp {
 }
 
 /// How much earlier than a moment a change must be to be certainly before it, in nanoseconds: a few ticks of the clock.
-const TICKS: i64 = 50_000_000;
+const TICKS: i64 = 20_000_000;
 
 /// The same where changes are stamped with whole seconds.
 const SECONDS: i64 = 2;
@@ -157,9 +157,9 @@ mod tests {
     #[test]
     fn what_changed_within_a_few_ticks_is_not_before() {
         let stamp = |seconds, nanoseconds| Stamp { seconds, nanoseconds };
-        assert!(stamp(5, 1).is_before(stamp(5, 60_000_000)) && !stamp(5, 1).is_before(stamp(5, 50_000_001)));
-        assert!(stamp(5, 990_000_000).is_before(stamp(6, 50_000_000)));
-        assert!(!stamp(5, 990_000_000).is_before(stamp(6, 30_000_000)));
+        assert!(stamp(5, 1).is_before(stamp(5, 30_000_000)) && !stamp(5, 1).is_before(stamp(5, 20_000_001)));
+        assert!(stamp(5, 990_000_000).is_before(stamp(6, 20_000_000)));
+        assert!(!stamp(5, 990_000_000).is_before(stamp(6, 5_000_000)));
         // A filesystem that stamps whole seconds.
         assert!(!stamp(5, 0).is_before(stamp(6, 900_000_000)) && stamp(5, 0).is_before(stamp(7, 1)));
     }

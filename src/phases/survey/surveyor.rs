@@ -1,6 +1,7 @@
 //! Looks at every entry of both ends once, and counts what all phases want to know.
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use nix::sys::stat::SFlag;
 
@@ -39,6 +40,7 @@ pub fn survey(
     wanted: Wanted,
     memory: Option<Memory<'_>>,
 ) -> Result<Survey, Unreadable> {
+    let began = Instant::now();
     let surveyor = Surveyor {
         wanted,
         memory,
@@ -75,6 +77,7 @@ pub fn survey(
         list: sum.memory.list,
         keys: sum.memory.keys,
         root,
+        took: began.elapsed(),
         is_exact: false,
         before: None,
     })

@@ -16,11 +16,11 @@ use crate::phases::survey::census::Census;
 use crate::phases::survey::found::Survey;
 use crate::phases::survey::list::List;
 use crate::phases::survey::memory::{Settled, Stamp};
-use crate::phases::transfer::quick::{Work, describe};
+use crate::phases::transfer::quick::{Passed, Work, describe};
 use crate::phases::transfer::remember::Remembered;
 use crate::phases::transfer::rsync::Report;
 use crate::phases::transfer::verdict::Ended;
-use crate::phases::transfer::{Method, Transfer, quick, retry, timestamps};
+use crate::phases::transfer::{Method, Transfer, doubtful, quick, recheck, retry, timestamps};
 use crate::rsync::filter::rules::Rules;
 use crate::run::Run;
 use crate::tree::compare::differs_in_attributes;
@@ -35,7 +35,10 @@ const SHARE: u64 = 8;
 const CLOSING: u32 = 3;
 
 /// How long after a change its time differs from that of the next for certain.
-const TICK: Duration = Duration::from_millis(60);
+const TICK: Duration = Duration::from_millis(25);
+
+/// A run of this length is no older at its end than a survey may be.
+const SHORT: Duration = Duration::from_secs(2);
 
 /// What a clone is made with.
 #[derive(Debug, Clone, Copy)]
@@ -64,18 +67,27 @@ pub fn clone(cloning: &Cloning<'_>, survey: &mut Survey, nets: &mut Nets) -> Res
     let remembered = if keeps_times { remembered } else { &coarse };
     if let Some(why) = why_full(remembered, rules, survey, &list) {
         info!("Full pass: {why}.");
+        if remembered.as_ref().is_ok_and(|remembered| remembered.why_full.is_none()) {
+            doubtful::reveal(run, ends, &list);
+            run.go_on()?;
+        }
     } else {
         info!("Quick pass: {} of {} entries differ.", list.count(), survey.census.entries);
         let root = needs_root(remembered, survey);
-        let has_changed = list.count() > 0 || root;
+        let is_idle = list.count() == 0 && !root && !is_split(survey);
         let work = Work { list, links: &survey.links, census: &survey.census, root };
-        if let Some(ended) = quick::pass(transfer, work, nets)? {
-            return finish(transfer, survey, remembered, nets, ended, (false, has_changed));
+        if let Some(Passed { ended, paths }) = quick::pass(transfer, work, nets)? {
+            let paths = (!is_idle).then_some(&*paths);
+            return finish_quick(transfer, survey, remembered, nets, ended, paths);
         }
         info!("The quick pass was not complete, so a full pass follows.");
     }
     let ended = full(transfer, survey, nets)?;
-    finish(transfer, survey, remembered, nets, ended, (true, true))
+    let (Ok(remembered), Ok(_)) = (remembered, &ended.1) else { return Ok(ended) };
+    if survey.census.entries < LEAST || !rules.apart.is_empty() {
+        return Ok(ended);
+    }
+    close(transfer, survey, remembered, nets, ended, true)
 }
 
 /// Lets rsync look at everything.
@@ -133,24 +145,39 @@ fn needs_root(remembered: &Result<Remembered, String>, survey: &Survey) -> bool 
     !remembered.knows_root(source) || differs_in_attributes(source, destination)
 }
 
-/// Closes up after a complete transfer, and remembers what was proved.
-fn finish(
+/// Whether names that are one file on one side are several on the other.
+fn is_split(survey: &Survey) -> bool {
+    survey.links.regrouped().is_none_or(|inodes| !inodes.is_empty())
+}
+
+/// Remembers what a quick pass has proved; closes up if it may have missed something. Without `paths` it had nothing to do.
+fn finish_quick(
     transfer: &Transfer<'_>,
     survey: &mut Survey,
     remembered: &Result<Remembered, String>,
     nets: &mut Nets,
     ended: Ended,
-    (was_full, has_changed): (bool, bool),
+    paths: Option<&[u8]>,
 ) -> Result<Ended, Failure> {
+    let Transfer { run, ends, .. } = *transfer;
     let (Ok(remembered), Ok(_)) = (remembered, &ended.1) else { return Ok(ended) };
-    if survey.census.entries < LEAST || !transfer.rules.apart.is_empty() {
+    let Some(paths) = paths else {
+        remembered.save(run, survey, None, false);
         return Ok(ended);
+    };
+    run.interrupts.sleep(TICK);
+    run.go_on()?;
+    let (began, clock) = remembered.began;
+    let is_short = clock.elapsed() < SHORT.max(survey.took * 3);
+    if let Some(now) = Stamp::now().ok().filter(|_| is_short) {
+        let settled = Settled { source: began, destination: now };
+        if let Some(keys) = recheck::keys(run, ends, &remembered.as_met(), settled, paths) {
+            survey.keys = keys;
+            remembered.save(run, survey, Some(settled), false);
+            return Ok(ended);
+        }
     }
-    if !has_changed {
-        remembered.save(transfer.run, survey, None, false);
-        return Ok(ended);
-    }
-    close(transfer, survey, remembered, nets, ended, was_full)
+    close(transfer, survey, remembered, nets, ended, false)
 }
 
 /// Surveys again and transfers what has changed meanwhile, until nothing has.
@@ -179,7 +206,7 @@ fn close(
         let list = std::mem::take(&mut survey.list);
         let root = survey.root.as_ref().is_some_and(|(source, copy)| differs_in_attributes(source, copy));
         let is_last = round == CLOSING;
-        if list.count() == 0 && !root {
+        if list.count() == 0 && !root && !is_split(&survey) {
             describe_now(&mut ended.0, &survey.census, was_full);
             remembered.save(run, &mut survey, Some(settled), was_full);
             return Ok(ended);
@@ -191,13 +218,13 @@ fn close(
         }
         let work = Work { list, links: &survey.links, census: &survey.census, root };
         match quick::pass(transfer, work, nets)? {
-            Some((mut report, Ok(_))) => {
+            Some(Passed { ended: (mut report, Ok(_)), .. }) => {
                 report.statistics.add_earlier(&ended.0.statistics);
                 report.starts += ended.0.starts;
                 retry::note(run, transfer.rsync, &report, report.starts);
                 ended.0 = report;
             }
-            Some((_, Err(failure))) => return Ok((ended.0, Err(failure))),
+            Some(Passed { ended: (_, Err(failure)), .. }) => return Ok((ended.0, Err(failure))),
             None => {
                 info!("They are left to the next run.");
                 return Ok(ended);

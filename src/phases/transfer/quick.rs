@@ -30,8 +30,17 @@ pub struct Work<'a> {
     pub root: bool,
 }
 
+/// What a quick pass has done.
+#[derive(Debug)]
+pub struct Passed {
+    /// How it ended.
+    pub ended: Ended,
+    /// The list as rsync was given it.
+    pub paths: Vec<u8>,
+}
+
 /// Hands the list to rsync; `None` if a full pass has to follow.
-pub fn pass(transfer: &Transfer<'_>, work: Work<'_>, nets: &mut Nets) -> Result<Option<Ended>, Failure> {
+pub fn pass(transfer: &Transfer<'_>, work: Work<'_>, nets: &mut Nets) -> Result<Option<Passed>, Failure> {
     let Transfer { run, rsync, ends, rules, .. } = *transfer;
     let left_out = survey::left_out(run, ends, rules);
     let trees = survey::trees(ends, &left_out);
@@ -76,7 +85,7 @@ pub fn pass(transfer: &Transfer<'_>, work: Work<'_>, nets: &mut Nets) -> Result<
     }
     retry::note(run, rsync, &report, report.starts);
     let ending = verdict::check(run, ends, &report);
-    Ok(Some((report, ending)))
+    Ok(Some(Passed { ended: (report, ending), paths }))
 }
 
 /// The modification times of both roots.

@@ -70,6 +70,12 @@ impl Remembered {
         Memory { key: self.header.key, index: self.index.as_ref(), settled }
     }
 
+    /// What a look at single entries after the survey compares with.
+    #[must_use]
+    pub fn as_met(&self) -> Memory<'_> {
+        Memory { key: self.header.key, index: self.index.as_ref(), settled: None }
+    }
+
     /// Whether the source's root is as it was at the last clone.
     #[must_use]
     pub fn knows_root(&self, source: &FileStat) -> bool {
