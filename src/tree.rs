@@ -4,4 +4,6 @@ pub mod compare;
 pub mod index;
 pub mod pair;
 pub mod parallel;
+mod queue;
+pub mod sides;
 mod waiting;

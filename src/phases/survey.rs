@@ -30,7 +30,8 @@ use crate::phases::transfer::timestamps;
 use crate::rsync::filter::matcher::LeftOut;
 use crate::rsync::filter::rules::Rules;
 use crate::run::{Mode, Run};
-use crate::tree::pair::{Side, Sides, Trees, Unreadable};
+use crate::tree::pair::{Trees, Unreadable};
+use crate::tree::sides::{Side, Sides};
 
 pub use linked_names::LinkedNames;
 pub use losses::refuse_losses;

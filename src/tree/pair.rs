@@ -4,7 +4,7 @@
 //! directory, by eight bytes a name, and not with the trees.
 
 use std::collections::HashSet;
-use std::ffi::{CStr, CString, OsStr};
+use std::ffi::{CStr, OsStr};
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -18,30 +18,14 @@ use nix::fcntl::AtFlags;
 use nix::libc::dev_t;
 use nix::sys::stat::{FileStat, SFlag, fstat, fstatat};
 
-use crate::fs::dir::{Dir, is_held, is_too_long, open_below, open_subdir};
+use crate::fs::dir::{Dir, is_too_long, open_subdir};
 use crate::fs::encryption;
 use crate::process::interrupts::Interrupts;
 use crate::rsync::filter::matcher::{LeftOut, Place};
 use crate::tree::parallel;
-use crate::tree::waiting::{Names, Waits};
-
-/// One of the two trees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// The tree that is cloned.
-    Source,
-    /// The tree that becomes the clone.
-    Destination,
-}
-
-/// Something of each side, where the side has it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Sides<T> {
-    /// The source's.
-    pub source: Option<T>,
-    /// The destination's.
-    pub destination: Option<T>,
-}
+use crate::tree::queue::{Below, Queue};
+use crate::tree::sides::{Side, Sides};
+use crate::tree::waiting::Waits;
 
 /// What to walk.
 #[derive(Debug, Clone, Copy)]
@@ -116,22 +100,6 @@ impl Here<'_> {
     }
 }
 
-impl<T> Sides<T> {
-    /// The source's alone.
-    pub fn source(source: T) -> Self {
-        Self { source: Some(source), destination: None }
-    }
-
-    /// That of both sides.
-    pub fn both(source: T, destination: T) -> Self {
-        Self { source: Some(source), destination: Some(destination) }
-    }
-
-    fn as_ref(&self) -> Sides<&T> {
-        Sides { source: self.source.as_ref(), destination: self.destination.as_ref() }
-    }
-}
-
 /// A root cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("a root cannot be read")]
@@ -177,12 +145,7 @@ pub fn walk<V: Visitor>(
         destination: stats.destination.map(|stat| stat.st_dev),
     };
     let walk = Walk { devices, left_out: trees.left_out, interrupts, visitor, hashes: RandomState::new() };
-    let mut names = Names::default();
-    let waits = Waits { source: open.source.is_some(), destination: open.destination.is_some() };
-    names.add(c".", waits).map_err(|error| Unreadable { side: Side::Source, error })?;
-    let above =
-        Above { base: Arc::new(open), way: Vec::new(), path: PathBuf::new(), place: Place::default() };
-    let top = Below { above: Arc::new(above), names, depth: 0, is_locked: false };
+    let top = Below::root(open).map_err(|error| Unreadable { side: Side::Source, error })?;
     let kept = parallel::share(top, interrupts, |mut below, found, kept: &mut V::Kept| {
         let Some((name, waits)) = below.names.take() else { return };
         let mut subdirs = Vec::new();
@@ -194,58 +157,6 @@ pub fn walk<V: Visitor>(
         found.append(&mut subdirs);
     });
     Ok((stats, kept))
-}
-
-/// Subdirectories of one directory that are still to be read.
-struct Below {
-    above: Arc<Above>,
-    names: Names,
-    depth: usize,
-    /// The directory above them is locked.
-    is_locked: bool,
-}
-
-/// The path to a directory's subdirectories, shared by them: copies would fill the memory in a deep tree.
-struct Above {
-    /// An open directory above them.
-    base: Arc<Sides<OwnedFd>>,
-    /// The names that lead from there to their parent directory.
-    way: Vec<CString>,
-    /// The path of that directory relative to the root.
-    path: PathBuf,
-    place: Place,
-}
-
-/// Up to this many subdirectories are queued one by one for the other threads; any more are queued in groups.
-const ALONE: usize = 256;
-
-/// How many are queued in one group.
-const TOGETHER: usize = 64;
-
-impl Below {
-    fn open(&self, base: Option<&OwnedFd>, name: &CStr) -> io::Result<OwnedFd> {
-        let base = base.ok_or(io::ErrorKind::NotFound)?;
-        if self.above.way.is_empty() {
-            return open_subdir(base, name);
-        }
-        open_subdir(open_below(base, &self.above.way)?, name)
-    }
-
-    fn path(&self, name: &CStr) -> PathBuf {
-        if self.depth == 0 {
-            return PathBuf::new();
-        }
-        self.above.path.join(OsStr::from_bytes(name.to_bytes()))
-    }
-
-    /// The path to the contents of the open directory `name` in this one.
-    fn way(&self, name: &CStr, dirs: &Arc<Sides<OwnedFd>>, path: PathBuf, place: Place) -> Above {
-        if is_held(self.depth, self.above.way.len()) {
-            return Above { base: Arc::clone(dirs), way: Vec::new(), path, place };
-        }
-        let way = self.above.way.iter().map(|name| &**name).chain([name]).map(CStr::to_owned).collect();
-        Above { base: Arc::clone(&self.above.base), way, path, place }
-    }
 }
 
 struct Walk<'a, V> {
@@ -304,7 +215,7 @@ impl<V: Visitor> Walk<'_, V> {
             place: &place,
         };
         let way = || Arc::new(below.way(name, &dirs, path.clone(), place.clone()));
-        let mut queue = Queue { found, above: None, way: &way, depth: below.depth + 1, is_locked };
+        let mut queue = Queue::new(found, &way, below.depth + 1, is_locked);
         // The names that only the destination has, when the source's were taken out.
         let mut others = HashSet::new();
         if let Some(dir) = &dirs.destination
@@ -448,30 +359,6 @@ impl<V: Visitor> Walk<'_, V> {
                 None
             }
         }
-    }
-}
-
-/// Collects the subdirectories of one directory.
-struct Queue<'a> {
-    found: &'a mut Vec<Below>,
-    /// Made for the first of them.
-    above: Option<Arc<Above>>,
-    way: &'a dyn Fn() -> Arc<Above>,
-    depth: usize,
-    is_locked: bool,
-}
-
-impl Queue<'_> {
-    fn add(&mut self, name: &CStr, waits: Waits) -> io::Result<()> {
-        let together = if self.found.len() < ALONE { 1 } else { TOGETHER };
-        if let Some(last) = self.found.last_mut().filter(|last| last.names.count() < together) {
-            return last.names.add(name, waits);
-        }
-        let above = Arc::clone(self.above.get_or_insert_with(self.way));
-        let mut names = Names::default();
-        names.add(name, waits)?;
-        self.found.push(Below { above, names, depth: self.depth, is_locked: self.is_locked });
-        Ok(())
     }
 }
 

@@ -28,7 +28,8 @@ use crate::phases::survey::names_of;
 use crate::rsync::filter::matcher::LeftOut;
 use crate::rsync::filter::rules::hides;
 use crate::run::Run;
-use crate::tree::pair::{Entry, Here, Sides, Trees, Visitor, kind, walk};
+use crate::tree::pair::{Entry, Here, Trees, Visitor, kind, walk};
+use crate::tree::sides::Sides;
 
 /// The maximum number of paths logged.
 const LOGGED: usize = 1000;

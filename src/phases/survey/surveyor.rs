@@ -17,7 +17,8 @@ use crate::phases::survey::needs::Needs;
 use crate::phases::survey::tally::{Linked, Tally};
 use crate::process::interrupts::Interrupts;
 use crate::tree::compare::{Difference, compare};
-use crate::tree::pair::{Entry, Here, Side, Trees, Unreadable, Visitor, kind, walk};
+use crate::tree::pair::{Entry, Here, Trees, Unreadable, Visitor, kind, walk};
+use crate::tree::sides::Side;
 
 /// What a survey is to find out besides the counts.
 #[derive(Debug, Clone, Copy)]

@@ -14,7 +14,8 @@ use crate::phases::survey::needs::names_of;
 use crate::process::interrupts::Interrupts;
 use crate::record::Kinds;
 use crate::rsync::filter::matcher::LeftOut;
-use crate::tree::pair::{Entry, Here, Side, Sides, Trees, Visitor, kind, walk};
+use crate::tree::pair::{Entry, Here, Trees, Visitor, kind, walk};
+use crate::tree::sides::{Side, Sides};
 
 /// The unit of `st_blocks`, in bytes, on every system.
 const BLOCK: u64 = 512;

@@ -22,7 +22,8 @@ use crate::phases::survey::memory::{Memory, Settled, Stamp};
 use crate::rsync::filter::matcher::Place;
 use crate::run::Run;
 use crate::tree::compare::{Difference, compare};
-use crate::tree::pair::{Here, Sides, kind};
+use crate::tree::pair::{Here, kind};
+use crate::tree::sides::Sides;
 
 /// Returns the hashes of what was listed, with those of the directories above; `None` if anything has changed meanwhile, or
 /// is not as it should be. `paths` is the list as rsync was given it.
