@@ -5,13 +5,14 @@
 
 use std::io;
 use std::process::Child;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
 use crate::exit_code;
@@ -26,8 +27,13 @@ pub struct Interrupts(Arc<State>);
 #[derive(Debug, Default)]
 struct State {
     first: AtomicI32,
+    /// Set by the handler itself, in whichever thread the signal has met: the thread that listens hears it a moment later.
+    arrived: Arc<AtomicBool>,
     child: Mutex<Option<Pid>>,
 }
+
+/// How many milliseconds a signal may take from its handler to the thread that listens.
+const MOST_WAITS: u32 = 1000;
 
 impl Interrupts {
     /// Installs the handlers. `last_words` is called, for at most half a second, before a second SIGINT ends the
@@ -43,6 +49,12 @@ impl Interrupts {
         let mut signals = Signals::new([SIGINT, SIGTERM].into_iter().chain(others))?;
         // Exceeding the file size limit becomes an error like a full disk, instead of silently ending the process.
         sys::ignore(SIGXFSZ);
+        let heard = [SIGINT, SIGTERM]
+            .into_iter()
+            .chain([SIGHUP].into_iter().filter(|hangup| !sys::is_ignored(*hangup)));
+        for signal in heard {
+            flag::register(signal, Arc::clone(&interrupts.0.arrived))?;
+        }
         let listener = interrupts.clone();
         let last_words = Arc::new(last_words);
         std::thread::Builder::new().name("signals".into()).spawn(move || {
@@ -71,6 +83,13 @@ impl Interrupts {
     /// The first signal that reached us.
     #[must_use]
     pub fn received(&self) -> Option<exit_code::Signal> {
+        // What follows a call that a signal has interrupted must not be done first.
+        for _ in 0..MOST_WAITS {
+            if self.0.first.load(Ordering::SeqCst) != 0 || !self.0.arrived.load(Ordering::SeqCst) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
         match self.0.first.load(Ordering::SeqCst) {
             0 => None,
             signal => Some(exit_code::Signal::of(signal)),
@@ -80,6 +99,7 @@ impl Interrupts {
     /// Marks the signals so far as handled: programs started from now on do not get them.
     pub fn answered(&self) {
         self.0.first.store(0, Ordering::SeqCst);
+        self.0.arrived.store(false, Ordering::SeqCst);
     }
 
     /// Sleeps for this long, or until a signal arrives.

@@ -208,8 +208,6 @@ fn a_signal_ends_the_census() {
     let mut run = Running::start(&sandbox, &[]);
     assert!(wait_until(|| fuse.is_hanging()), "the census has not begun");
     run.signal(Signal::SIGTERM);
-    // A moment for the thread that hears it, on a busy machine too.
-    std::thread::sleep(std::time::Duration::from_secs(1));
     // The system call itself cannot be left before it is answered; the next one is not made.
     fuse.tell("hang /slow/below/\n");
     let has_ended = wait_until(|| run.has_ended());
