@@ -53,6 +53,64 @@ fn names_in(list: &[u8]) -> impl Iterator<Item = &CStr> {
     list.split_inclusive(|byte| *byte == 0).filter_map(|name| CStr::from_bytes_with_nul(name).ok())
 }
 
+/// Whether two entries of one name have the same attributes and access control lists, as far as a clone copies them; not if
+/// they cannot be read.
+#[cfg(target_os = "linux")]
+#[must_use]
+pub fn are_equal(source: &OwnedFd, copy: &OwnedFd, name: &CStr) -> bool {
+    let (source, copy) = (path(source, name), path(copy, name));
+    match (names(&source), names(&copy)) {
+        (Some(names), Some(others)) => {
+            let value = |path, name: &CStr| {
+                let mut value = vec![0_u8; 1 << 16];
+                let length = rustix::fs::lgetxattr(path, name, &mut value[..]).ok()?;
+                value.truncate(length);
+                Some(value)
+            };
+            names == others
+                && names.iter().all(|name| {
+                    let here = value(&*source, name);
+                    here.is_some() && here == value(&*copy, name)
+                })
+        }
+        _ => false,
+    }
+}
+
+/// The sorted names of the attributes that a clone copies.
+#[cfg(target_os = "linux")]
+fn names(path: &CStr) -> Option<Vec<std::ffi::CString>> {
+    use rustix::io::Errno;
+    let is_copied = |name: &&CStr| {
+        let name = name.to_bytes();
+        let is_list = name.starts_with(b"system.posix_acl_");
+        (is_list || !name.starts_with(b"system.")) && !name.starts_with(b"trusted.SGI_ACL_")
+    };
+    let mut buffer = [0_u8; 1024];
+    let found = |list: &[u8]| {
+        let mut found: Vec<_> = names_in(list).filter(is_copied).map(CStr::to_owned).collect();
+        found.sort_unstable();
+        found
+    };
+    match rustix::fs::llistxattr(path, &mut buffer) {
+        Ok(length) => Some(found(&buffer[..length])),
+        Err(Errno::OPNOTSUPP) => Some(Vec::new()),
+        Err(Errno::RANGE) => {
+            let mut buffer = vec![0_u8; 1 << 16];
+            let length = rustix::fs::llistxattr(path, &mut buffer[..]).ok()?;
+            Some(found(&buffer[..length]))
+        }
+        Err(_) => None,
+    }
+}
+
+/// Not compared on these systems, where no quick pass is made.
+#[cfg(not(target_os = "linux"))]
+#[must_use]
+pub fn are_equal(_source: &OwnedFd, _copy: &OwnedFd, _name: &CStr) -> bool {
+    true
+}
+
 /// Whether a file can hold all attributes of an entry, which are set on it; an attribute that fails for any reason
 /// other than its size is skipped.
 #[cfg(target_os = "linux")]

@@ -365,7 +365,7 @@ fn what_a_disk_would_lose_is_known_without_rsync() {
         (None, 0),
         (Some("lost+found/"), 0),
         (Some("lost+found/file"), 0),
-        (Some("file"), 76),
+        (Some("other"), 76),
         (Some("directory/"), 76),
     ] {
         let sandbox = Sandbox::new();

@@ -1,9 +1,11 @@
 //! What a survey knows from the last clone, and what it learns for the next.
 
+use std::ffi::CStr;
 use std::time::Duration;
 
 use nix::sys::stat::{FileStat, SFlag};
 
+use crate::fs::attributes;
 use crate::fs::nameless;
 use crate::phases::survey::list::{List, Why};
 use crate::tree::compare::Difference;
@@ -83,6 +85,8 @@ pub struct Memory<'a> {
     pub index: Option<&'a Index>,
     /// Set after a transfer: from then on equal metadata prove equal contents.
     pub settled: Option<Settled>,
+    /// rsync copies attributes and access control lists, so they have to be equal too.
+    pub attributes: bool,
 }
 
 /// What one thread has found with it.
@@ -112,6 +116,13 @@ impl Memory<'_> {
         index.meets(self.key.entry(found.place, entry.name.to_bytes(), source, Some(destination)))
     }
 
+    /// Whether what metadata do not show is equal as well.
+    #[must_use]
+    pub fn has_equal_attributes(&self, here: &Here<'_>, name: &CStr) -> bool {
+        let (Some(source), Some(copy)) = (here.dirs.source, here.dirs.destination) else { return false };
+        !self.attributes || attributes::are_equal(source, copy, name)
+    }
+
     /// Lists an entry that is not known, if rsync has to look at it; returns whether it has.
     pub fn judge(
         &self,
@@ -122,18 +133,21 @@ impl Memory<'_> {
     ) -> bool {
         let why = match (entry.stats.source, entry.stats.destination) {
             (Some(source), Some(destination)) if difference == Difference::Nothing => {
-                if let Some(settled) =
-                    self.settled.filter(|settled| Stamp::of(source).is_before(settled.source))
-                {
-                    if Stamp::of(destination).is_before(settled.destination)
-                        && found.keys.try_reserve(1).is_ok()
-                    {
-                        let name = entry.name.to_bytes();
-                        found.keys.push(self.key.entry(found.place, name, source, Some(destination)));
+                match self.settled.filter(|settled| Stamp::of(source).is_before(settled.source)) {
+                    // rsync gets some access control lists right only at the second attempt.
+                    Some(_) if !self.has_equal_attributes(here, entry.name) => Why::Changed,
+                    Some(settled) => {
+                        if Stamp::of(destination).is_before(settled.destination)
+                            && found.keys.try_reserve(1).is_ok()
+                        {
+                            let name = entry.name.to_bytes();
+                            found.keys.push(self.key.entry(found.place, name, source, Some(destination)));
+                        }
+                        return false;
                     }
-                    return false;
+                    None if kind(source) == SFlag::S_IFREG => Why::Doubtful,
+                    None => Why::Changed,
                 }
-                if kind(source) == SFlag::S_IFREG { Why::Doubtful } else { Why::Changed }
             }
             (Some(_), _) => Why::Changed,
             // What is below it goes with it.

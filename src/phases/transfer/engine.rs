@@ -31,6 +31,9 @@ const LEAST: u64 = 1000;
 /// A full pass is made if more than one entry in this many is listed.
 const SHARE: u64 = 8;
 
+/// A closing pass is not made of a list that is longer than that share and than this.
+const LONG: u64 = 10_000;
+
 /// How many closing passes there are at most.
 const CLOSING: u32 = 3;
 
@@ -73,7 +76,7 @@ pub fn clone(cloning: &Cloning<'_>, survey: &mut Survey, nets: &mut Nets) -> Res
         }
     } else {
         info!("Quick pass: {} of {} entries differ.", list.count(), survey.census.entries);
-        let root = needs_root(remembered, survey);
+        let root = needs_root(remembered, ends, survey);
         let is_idle = list.count() == 0 && !root && !is_split(survey);
         let work = Work { list, links: &survey.links, census: &survey.census, root };
         if let Some(Passed { ended, paths }) = quick::pass(transfer, work, nets)? {
@@ -140,9 +143,11 @@ fn why_full(
     Some(reason.to_owned())
 }
 
-fn needs_root(remembered: &Result<Remembered, String>, survey: &Survey) -> bool {
+fn needs_root(remembered: &Result<Remembered, String>, ends: &Endpoints, survey: &Survey) -> bool {
     let (Ok(remembered), Some((source, destination))) = (remembered, &survey.root) else { return true };
-    !remembered.knows_root(source) || differs_in_attributes(source, destination)
+    !remembered.knows_root(source)
+        || differs_in_attributes(source, destination)
+        || !remembered.has_equal_roots(ends)
 }
 
 /// Whether names that are one file on one side are several on the other.
@@ -204,7 +209,8 @@ fn close(
             return Ok(ended);
         }
         let list = std::mem::take(&mut survey.list);
-        let root = survey.root.as_ref().is_some_and(|(source, copy)| differs_in_attributes(source, copy));
+        let root = survey.root.as_ref().is_some_and(|(source, copy)| differs_in_attributes(source, copy))
+            || !remembered.has_equal_roots(ends);
         let is_last = round == CLOSING;
         if list.count() == 0 && !root && !is_split(&survey) {
             describe_now(&mut ended.0, &survey.census, was_full);
@@ -212,7 +218,8 @@ fn close(
             return Ok(ended);
         }
         info!("Closing pass {round}: {} entries have changed meanwhile.", list.count());
-        if !list.is_whole() || list.needs_rules() {
+        let is_long = list.count() > (survey.census.entries / SHARE).max(LONG);
+        if is_long || !list.is_whole() || list.needs_rules() {
             info!("They are left to the next run.");
             return Ok(ended);
         }

@@ -1,6 +1,7 @@
 //! The index of the last clone: whether a quick pass may rely on it, and what replaces it.
 
 use std::ffi::OsString;
+use std::os::fd::AsFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use nix::sys::stat::FileStat;
 use sha2::{Digest as _, Sha256};
 
 use crate::display;
+use crate::fs::attributes;
 use crate::fs::dir::Dir;
 use crate::host::platform::Platform;
 use crate::host::rights::Rights;
@@ -30,6 +32,8 @@ pub struct Remembered {
     pub began: (Stamp, Instant),
     header: Header,
     index: Option<Index>,
+    /// rsync copies attributes and access control lists.
+    attributes: bool,
     /// Why everything is looked at, if there is no index to rely on.
     pub why_full: Option<String>,
 }
@@ -58,7 +62,9 @@ impl Remembered {
                 full_pass: Utc::now().timestamp(),
             },
         };
-        Ok(Self { began, header, index, why_full })
+        let has = |option| rsync.capabilities.has(option);
+        let attributes = has(Optional::Acls) && has(Optional::Xattrs);
+        Ok(Self { began, header, index, attributes, why_full })
     }
 
     /// What a survey compares with, before anything is transferred or after what `settled` says.
@@ -67,13 +73,24 @@ impl Remembered {
         if let Some(index) = &self.index {
             index.forget_met();
         }
-        Memory { key: self.header.key, index: self.index.as_ref(), settled }
+        Memory { settled, ..self.as_met() }
     }
 
     /// What a look at single entries after the survey compares with.
     #[must_use]
     pub fn as_met(&self) -> Memory<'_> {
-        Memory { key: self.header.key, index: self.index.as_ref(), settled: None }
+        let Self { attributes, .. } = *self;
+        Memory { key: self.header.key, index: self.index.as_ref(), settled: None, attributes }
+    }
+
+    /// Whether both roots have the same attributes, as far as rsync copies them.
+    #[must_use]
+    pub fn has_equal_roots(&self, ends: &Endpoints) -> bool {
+        let open = |dir: &Dir| dir.as_fd().try_clone_to_owned().ok();
+        let (Some(source), Some(copy)) = (open(&ends.source.dir), open(&ends.destination.dir)) else {
+            return false;
+        };
+        !self.attributes || attributes::are_equal(&source, &copy, c".")
     }
 
     /// Whether the source's root is as it was at the last clone.
