@@ -3,7 +3,8 @@
 //!
 //! The mounts are in a mount namespace of their own. Whatever is mounted or unmounted elsewhere, they keep showing the
 //! directories that were opened, and the kernel removes them with the last process that uses them. Requires Linux 5.2
-//! and `CAP_SYS_ADMIN`.
+//! and `CAP_SYS_ADMIN`. From Linux 5.10 on no path through them follows a symbolic link: whoever exchanges a directory for
+//! a link leads a program that works on them nowhere.
 
 use std::ffi::OsStr;
 use std::io;
@@ -17,6 +18,7 @@ use crate::fs::dir::Dir;
 pub struct View {
     namespace: OwnedFd,
     place: PathBuf,
+    follows_links: bool,
 }
 
 impl View {
@@ -33,19 +35,25 @@ impl View {
         let place = std::fs::canonicalize(place)?;
         let trees = directories.map(|(name, directory)| system::tree(directory).map(|tree| (name, tree)));
         let trees = trees.into_iter().collect::<io::Result<Vec<_>>>()?;
-        let namespace = system::namespace(&place, programs, &trees)?;
+        let (namespace, follows_links) = system::namespace(&place, programs, &trees)?;
         let mut seen = Vec::with_capacity(N);
         for ((_, directory), (_, tree)) in directories.iter().zip(&trees) {
             seen.push(directory.seen_through(tree.as_fd())?);
         }
         let seen = seen.try_into().map_err(|_| io::Error::other("a directory is missing from the view"))?;
-        Ok((Self { namespace, place }, seen))
+        Ok((Self { namespace, place, follows_links }, seen))
     }
 
     /// The path of a directory for a process in the view's namespace.
     #[must_use]
     pub fn path(&self, name: impl AsRef<OsStr>) -> PathBuf {
         self.place.join(name.as_ref())
+    }
+
+    /// Whether a path through the directories follows symbolic links in them, as on a kernel before Linux 5.10.
+    #[must_use]
+    pub fn follows_links(&self) -> bool {
+        self.follows_links
     }
 
     /// A handle to the namespace, for a child process to enter.
@@ -63,10 +71,10 @@ mod system {
     use std::path::{Path, PathBuf};
 
     use nix::sched::{CloneFlags, unshare};
-    use rustix::fs::CWD;
+    use rustix::fs::{CWD, StatVfsMountFlags};
     use rustix::mount::{
         MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount, mount_change,
-        move_mount, open_tree, unmount,
+        mount_remount, move_mount, open_tree, unmount,
     };
 
     use super::Dir;
@@ -79,8 +87,12 @@ mod system {
         Ok(open_tree(directory.as_fd(), c"", flags)?)
     }
 
-    /// A namespace that shows `trees` below `place`.
-    pub fn namespace(place: &Path, programs: &[PathBuf], trees: &[(&str, OwnedFd)]) -> io::Result<OwnedFd> {
+    /// A namespace that shows `trees` below `place`, and whether links in them are followed.
+    pub fn namespace(
+        place: &Path,
+        programs: &[PathBuf],
+        trees: &[(&str, OwnedFd)],
+    ) -> io::Result<(OwnedFd, bool)> {
         // Run on a separate thread, which alone leaves the process's namespace.
         std::thread::scope(|scope| {
             let built = std::thread::Builder::new().spawn_scoped(scope, || build(place, programs, trees))?;
@@ -88,7 +100,7 @@ mod system {
         })
     }
 
-    fn build(place: &Path, programs: &[PathBuf], trees: &[(&str, OwnedFd)]) -> io::Result<OwnedFd> {
+    fn build(place: &Path, programs: &[PathBuf], trees: &[(&str, OwnedFd)]) -> io::Result<(OwnedFd, bool)> {
         unshare(CloneFlags::CLONE_NEWNS)?;
         // Mounts made here stay here; unmounts elsewhere still take effect here.
         mount_change("/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)?;
@@ -102,6 +114,7 @@ mod system {
         let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
         mount("counterpart", place, "tmpfs", flags, Some(c"mode=0700,size=64k"))?;
         mount_change(place, MountPropagationFlags::PRIVATE)?;
+        let mut follows_links = false;
         for (name, tree) in trees {
             let point = place.join(name);
             DirBuilder::new().mode(0o700).create(&point)?;
@@ -109,8 +122,9 @@ mod system {
             // Until now it was a peer of its original mount and could have received mounts made there.
             mount_change(&point, MountPropagationFlags::PRIVATE)?;
             uncover(&point)?;
+            follows_links |= !refuse_links(&point);
         }
-        Ok(File::open("/proc/thread-self/ns/mnt")?.into())
+        Ok((File::open("/proc/thread-self/ns/mnt")?.into(), follows_links))
     }
 
     /// What programs need: their files, libraries and settings, and the kernel's interfaces.
@@ -132,6 +146,24 @@ mod system {
             }
         }
         Ok(())
+    }
+
+    /// Lets no path through the mount at `point` follow a symbolic link; returns whether the kernel does that.
+    fn refuse_links(point: &Path) -> bool {
+        /// What `statvfs` shows of it, from the kernel's `ST_NOSYMFOLLOW`.
+        const NO_LINKS: u64 = 0x2000;
+        let flags = || rustix::fs::statvfs(point).map(|found| found.f_flag);
+        let Ok(now) = flags() else { return false };
+        // A remount would clear what is not repeated, but for how access times are kept.
+        let kept = [
+            (StatVfsMountFlags::RDONLY, MountFlags::RDONLY),
+            (StatVfsMountFlags::NOSUID, MountFlags::NOSUID),
+            (StatVfsMountFlags::NODEV, MountFlags::NODEV),
+            (StatVfsMountFlags::NOEXEC, MountFlags::NOEXEC),
+        ];
+        let kept = kept.into_iter().filter(|(shown, _)| now.contains(*shown)).map(|(_, flag)| flag);
+        let wanted = MountFlags::BIND | MountFlags::NOSYMFOLLOW | kept.collect::<MountFlags>();
+        mount_remount(point, wanted, c"").is_ok() && flags().is_ok_and(|now| now.bits() & NO_LINKS != 0)
     }
 
     /// Unmounts whatever is mounted on or in a view.
@@ -163,7 +195,7 @@ mod system {
         _place: &Path,
         _programs: &[PathBuf],
         _trees: &[(&str, OwnedFd)],
-    ) -> io::Result<OwnedFd> {
+    ) -> io::Result<(OwnedFd, bool)> {
         Err(io::ErrorKind::Unsupported.into())
     }
 }

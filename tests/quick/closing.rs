@@ -108,3 +108,33 @@ fn a_killed_run_leaves_an_index_that_does_no_harm() {
     fs::remove_file(sandbox.host().join("rsync/rsync")).unwrap();
     assert_quick(&sandbox, &[]);
 }
+
+#[test]
+fn a_directory_exchanged_for_a_link_leads_no_list_out_of_the_source() {
+    let sandbox = cloned();
+    let (secret, x) = (sandbox.path().join("secret"), sandbox.source.join("x"));
+    fs::create_dir(&secret).unwrap();
+    fs::write(secret.join("file"), "only root may read it").unwrap();
+    sandbox.write("x/file", "a user's");
+    let seen = sandbox.path().join("seen");
+    // When rsync has its list, the directory in it is exchanged, and afterwards put back.
+    sandbox.rsync(&format!(
+        "case \" $* \" in *' --files-from=- '*) ;; *) exec /usr/bin/rsync \"$@\" ;; esac\n\
+         mv '{x}' '{x}.away'; ln -s '{secret}' '{x}'\n/usr/bin/rsync \"$@\"; status=$?\n\
+         [ -L '{clone}/x' ] || cat '{clone}/x/file' >>'{seen}' 2>&1; rm '{x}'; mv '{x}.away' '{x}'; exit $status",
+        x = x.display(),
+        secret = secret.display(),
+        clone = sandbox.destination.display(),
+        seen = seen.display(),
+    ));
+    // Another rsync has taken over, so the first pass is a full one.
+    sandbox.clone(&["--full"]).assert_code(0);
+    sandbox.write("x/file", "another of the user's");
+    let run = sandbox.clone(&[]);
+    run.assert_code(0).assert_log(": Quick pass: ");
+    let seen = fs::read_to_string(seen).unwrap_or_default();
+    assert!(!seen.contains("only root"), "{seen}");
+    fs::remove_file(sandbox.host().join("rsync/rsync")).unwrap();
+    sandbox.clone(&[]).assert_code(0);
+    assert_same(&sandbox.source, &sandbox.destination, &Options::default());
+}

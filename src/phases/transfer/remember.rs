@@ -155,6 +155,11 @@ fn refuse_unfit(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints) -> Result<(), St
         (run.host.rights == Rights::ALL, "it needs all rights of root"),
         (rsync.capabilities.has(Optional::Nanoseconds), "this rsync is too old"),
         (ends.view.is_some(), "there is no private view of both ends"),
+        // A list names paths, and a user could exchange a directory in one for a link.
+        (
+            ends.view.as_ref().is_none_or(|view| !view.follows_links()),
+            "this kernel cannot keep paths from following links",
+        ),
         (keeps(&ends.source.dir), "the source's filesystem is not known to stamp every change"),
         (keeps(&ends.destination.dir), "the destination's filesystem is not known to stamp every change"),
     ] {
