@@ -11,6 +11,8 @@
 //!
 //! The survey collects the links as it goes; only if some are to be separated are both trees walked once more.
 
+pub mod groups;
+
 use std::collections::{HashMap, HashSet};
 use std::ffi::CStr;
 use std::io;
@@ -19,13 +21,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use log::info;
 use nix::fcntl::readlinkat;
-use nix::libc::{dev_t, ino_t};
+use nix::libc::ino_t;
 use nix::sys::stat::{FileStat, SFlag, UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use crate::display;
 use crate::failure::Failure;
+use crate::phases::hard_links::groups::{Groups, Original};
 use crate::run::Run;
 use crate::tree::pair::{Entry, Here, Trees, Visitor, kind, walk};
 
@@ -35,53 +38,64 @@ pub struct Links {
     share: Share,
     is_root: bool,
     known: Mutex<Known>,
+    /// The groups at the source, if rsync may be given a list.
+    groups: Option<Groups>,
 }
 
 impl Links {
-    /// Nothing is known yet.
+    /// Nothing is known yet. Groups are collected only if rsync may be given a list.
     #[must_use]
-    pub fn new(is_root: bool) -> Self {
-        Self::of(Share { number: 0, of: 1 }, is_root)
+    pub fn new(is_root: bool, groups: bool) -> Self {
+        Self { groups: groups.then(Groups::default), ..Self::of(Share { number: 0, of: 1 }, is_root) }
     }
 
     fn of(share: Share, is_root: bool) -> Self {
-        Self { share, is_root, known: Mutex::default() }
+        Self { share, is_root, known: Mutex::default(), groups: None }
+    }
+
+    /// The inodes of the source of which every name has to be handed to rsync; `None` if that is not known.
+    #[must_use]
+    pub fn regrouped(&self) -> Option<HashSet<Original>> {
+        self.groups.as_ref().and_then(Groups::wanted)
     }
 
     /// Adds an entry that is hard-linked on either side; `is_listed` if rsync is to look at it by its name.
     pub fn see(&self, here: &Here<'_>, entry: &Entry<'_>, is_listed: bool) {
-        if let Some(source) =
-            entry.stats.source.filter(|stat| stat.st_nlink > 1 && kind(stat) != SFlag::S_IFDIR)
+        let is_file = |stat: &&FileStat| kind(stat) != SFlag::S_IFDIR;
+        if let Some(groups) = &self.groups
+            && let Some(source) = entry.stats.source.filter(is_file).filter(|stat| stat.st_nlink > 1)
         {
-            let copy = entry.stats.destination.filter(|stat| kind(stat) != SFlag::S_IFDIR);
-            self.see_group((source.st_dev, source.st_ino), copy.map(|stat| stat.st_ino), is_listed);
+            let copy = entry.stats.destination.filter(is_file);
+            groups.see((source.st_dev, source.st_ino), copy.map(|stat| stat.st_ino), is_listed);
         }
-        if let Some(linked) = Linked::of(here, entry)
-            && self.share.has(&linked)
-        {
-            note(&self.known, &linked, self.is_root);
+        if let Some(linked) = Linked::of(here, entry).filter(|linked| self.share.has(linked)) {
+            self.note(&linked);
         }
     }
 
-    /// Notes the copy of one name of an inode of the source.
-    fn see_group(&self, original: Original, copy: Option<ino_t>, is_listed: bool) {
-        let mut known = locked(&self.known);
-        if known.copies.len() >= MOST || known.regrouped.len() >= MOST {
-            known.is_full = true;
-            return;
+    fn note(&self, linked: &Linked<'_>) {
+        let inode = linked.clone.st_ino;
+        if linked.stays(self.is_root) {
+            let mut known = locked(&self.known);
+            if known.originals.len() >= MOST {
+                known.is_full = true;
+                return;
+            }
+            let first = *known.originals.entry(inode).or_insert(linked.original());
+            if first != linked.original() {
+                known.wrong.insert(inode);
+                drop(known);
+                self.groups.iter().for_each(|groups| groups.want([first, linked.original()]));
+            }
+        } else if linked.is_regular() && linked.clone.st_size == linked.source.st_size {
+            let mut known = locked(&self.known);
+            if known.times >= MOST {
+                known.is_full = true;
+                return;
+            }
+            let is_new = known.forbidden.entry(inode).or_default().insert(linked.source.st_mtime);
+            known.times += usize::from(is_new);
         }
-        let is_split = copy.is_some_and(|copy| *known.copies.entry(original).or_insert(copy) != copy);
-        if is_split || is_listed {
-            known.regrouped.insert(original);
-        }
-    }
-
-    /// The inodes of the source of which every name has to be handed to rsync together; `None` if there are too many to
-    /// know.
-    #[must_use]
-    pub fn regrouped(&self) -> Option<HashSet<Original>> {
-        let known = locked(&self.known);
-        (!known.is_full).then(|| known.regrouped.clone())
     }
 
     fn take_known(&self) -> Known {
@@ -184,9 +198,6 @@ impl Share {
     }
 }
 
-/// An inode of the source, with its device.
-pub type Original = (dev_t, ino_t);
-
 /// What is known about the destination's hard-linked inodes.
 #[derive(Debug, Default)]
 struct Known {
@@ -198,10 +209,6 @@ struct Known {
     forbidden: HashMap<ino_t, HashSet<i64>>,
     /// The total number of such times.
     times: usize,
-    /// The destination's inode by one name of each hard-linked inode of the source.
-    copies: HashMap<Original, ino_t>,
-    /// Inodes of the source of which a name is listed, or whose names are not one file, or not alone, at the destination.
-    regrouped: HashSet<Original>,
     /// There were more than can be remembered.
     is_full: bool,
 }
@@ -211,29 +218,6 @@ const MOST: usize = 1 << 19;
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn note(known: &Mutex<Known>, linked: &Linked<'_>, is_root: bool) {
-    let inode = linked.clone.st_ino;
-    if linked.stays(is_root) {
-        let mut known = locked(known);
-        if known.originals.len() >= MOST {
-            known.is_full = true;
-            return;
-        }
-        let first = *known.originals.entry(inode).or_insert(linked.original());
-        if first != linked.original() {
-            known.wrong.insert(inode);
-            known.regrouped.extend([first, linked.original()]);
-        }
-    } else if linked.is_regular() && linked.clone.st_size == linked.source.st_size {
-        let mut known = locked(known);
-        if known.times >= MOST {
-            known.is_full = true;
-            return;
-        }
-        known.times += usize::from(known.forbidden.entry(inode).or_default().insert(linked.source.st_mtime));
-    }
 }
 
 impl Linked<'_> {

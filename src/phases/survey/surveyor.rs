@@ -48,7 +48,7 @@ pub fn survey(
         source: Linked::default(),
         destination: Linked::default(),
         names: LinkedNames::default(),
-        links: Links::new(wanted.is_root),
+        links: Links::new(wanted.is_root, memory.is_some()),
     };
     let (tops, parts) = walk(trees, interrupts, &surveyor)?;
     let mut sum = Part::default();

@@ -2,8 +2,7 @@
 
 use std::collections::HashSet;
 
-use nix::libc::{dev_t, ino_t};
-
+use crate::phases::hard_links::groups::Original;
 use crate::phases::survey::list::{List, Why};
 use crate::process::interrupts::Interrupts;
 use crate::tree::pair::{Entry, Here, Trees, Visitor, walk};
@@ -13,7 +12,7 @@ use crate::tree::pair::{Entry, Here, Trees, Visitor, walk};
 pub fn names(
     trees: &Trees<'_>,
     interrupts: &Interrupts,
-    inodes: &HashSet<(dev_t, ino_t)>,
+    inodes: &HashSet<Original>,
 ) -> std::io::Result<List> {
     let (_, lists) = walk(trees, interrupts, &Groups { inodes })?;
     let mut sum = List::default();
@@ -24,7 +23,7 @@ pub fn names(
 }
 
 struct Groups<'a> {
-    inodes: &'a HashSet<(dev_t, ino_t)>,
+    inodes: &'a HashSet<Original>,
 }
 
 impl Visitor for Groups<'_> {
