@@ -1,6 +1,7 @@
 //! Every way a run can fail, each with a message and one exit code.
 
 mod meaning;
+mod measure;
 mod public;
 mod reason;
 pub mod refusal;
@@ -9,6 +10,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use measure::{Deletion, Measure};
 pub use reason::Reason;
 
 use crate::display;
@@ -190,12 +192,9 @@ pub enum Failure {
     },
     /// The clone would delete more of the destination than is allowed.
     #[error(
-        "This clone would delete {} of {} at the destination {}, first of all {}. Is everything mounted at the source, \
-         and are the exclusions right? If so, run once with --allow-shrink; --max-delete sets the limit.",
-        deletion.measure.of(deletion.now),
-        deletion.measure.number(deletion.of),
-        display::path(path),
-        deletion.examples
+        "This clone would delete {deletion} at the destination {}. Is everything mounted at the source, and are the \
+         exclusions right? If so, run once with --allow-shrink; --max-delete sets the limit.",
+        display::path(path)
     )]
     DeletesMost {
         /// The destination.
@@ -570,44 +569,6 @@ fn counted(number: u64, thing: &str) -> String {
         (1, _) => format!("1 {thing}"),
         (_, Some(stem)) => format!("{number} {stem}ies"),
         (_, None) => format!("{number} {thing}s"),
-    }
-}
-
-/// What is counted in a source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Measure {
-    /// Its entries.
-    Entries,
-    /// The bytes of its files.
-    Bytes,
-}
-
-/// What a clone would delete of a destination.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Deletion {
-    /// What is counted.
-    pub measure: Measure,
-    /// How much would be deleted.
-    pub now: u64,
-    /// How much there is.
-    pub of: u64,
-    /// The first paths, escaped.
-    pub examples: String,
-}
-
-impl Measure {
-    fn of(self, number: u64) -> String {
-        match self {
-            Self::Entries => format!("{number} entries"),
-            Self::Bytes => format!("files of {number} bytes"),
-        }
-    }
-
-    fn number(self, number: u64) -> String {
-        match self {
-            Self::Entries => number.to_string(),
-            Self::Bytes => format!("{number} bytes"),
-        }
     }
 }
 

@@ -6,9 +6,8 @@ use crate::outcome::Outcome;
 use crate::phases::conclusion::Claim;
 use crate::phases::endpoints::Endpoints;
 use crate::phases::preflight::Rsync;
-use crate::phases::transfer::engine;
-use crate::phases::transfer::engine::Cloning;
 use crate::phases::transfer::remember::Remembered;
+use crate::phases::transfer::{Method, Transfer, engine};
 use crate::phases::{
     awake, capacity, conclusion, endpoints, exclusions, log_header, markers, outputs, password, ping,
     preflight, safety_net, script, server_backup, survey, test_run,
@@ -58,12 +57,12 @@ fn clone(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints) -> Result<Outcome, Fail
     script::run_pre_clone(run)?;
     let remembered = Remembered::load(run, rsync, ends);
     let memory = remembered.as_ref().ok().map(|remembered| remembered.memory(None));
-    let mut survey = survey::check(run, ends, &mut rules, memory)?;
+    let survey = survey::check(run, ends, &mut rules, memory)?;
     capacity::check(run, ends, &rules, &survey)?;
     let mut nets = safety_net::make_ready(run, &ends.destination, &survey)?;
     let reserve = markers::begin(run, ends)?;
-    let cloning = Cloning { run, rsync, ends, rules: &rules, remembered: &remembered };
-    let transferred = engine::clone(&cloning, &mut survey, &mut nets)?;
+    let transfer = Transfer { run, rsync, ends, rules: &rules, method: Method::FULL, linked: &survey.linked };
+    let transferred = engine::clone(&transfer, &survey, &remembered, &mut nets)?;
     let (outcome, written) = markers::write(run, ends, reserve, &survey, transferred)?;
     script::run_post_clone(run, &outcome).map_err(|failure| written.withdraw(run, ends, failure))?;
     Ok(outcome)

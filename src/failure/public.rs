@@ -22,7 +22,7 @@ impl Failure {
                 counted(*dirs, "directory")
             ),
             Self::DeletesMost { path, deletion } => {
-                let deletion = Deletion { examples: "what the log names".to_owned(), ..deletion.clone() };
+                let deletion = Deletion { first: None, ..deletion.clone() };
                 Self::DeletesMost { path: path.clone(), deletion }.to_string()
             }
             Self::CannotHold { path, .. } => format!(

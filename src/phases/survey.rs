@@ -92,6 +92,9 @@ pub fn look(
     }
     survey.is_exact = left_out.is_exact();
     survey.census.log(survey.is_exact);
+    if run.mode == Mode::Clone && survey.clone.entries > 1 {
+        survey.differences.log();
+    }
     neighbours::warn_of_boundaries(run, ends, &survey.boundaries, survey.more_boundaries);
     run.note(|journal| journal.census = Some(survey.census.totals()));
     locked::keep_copies(run, rules, survey.locked.clone());
@@ -127,15 +130,17 @@ pub fn again(run: &Run<'_>, ends: &Endpoints, rules: &Rules, memory: Memory<'_>)
     Ok(survey)
 }
 
-/// Why what has changed since the transfer must not be transferred as well.
+/// Why what has changed since the transfer must not be transferred as well. `--allow-shrink` is about the time before.
 #[must_use]
-pub fn refuse_closing(run: &Run<'_>, survey: &Survey, before: &Survey) -> Option<String> {
+pub fn refuse_closing(run: &Run<'_>, survey: &Survey, before: &Survey) -> Option<&'static str> {
     if survey.census.unreadable + survey.clone.unreadable > 0 {
-        return Some("something cannot be read any more".to_owned());
+        Some("something cannot be read any more")
+    } else if shrink::has_lost_most(before.census.totals(), &survey.census) {
+        Some("the source has lost most of what it held")
+    } else {
+        losses::excess(run.plan.max_delete, survey)
+            .map(|_| "more has gone from the source than --max-delete lets a clone delete")
     }
-    let totals = Some(before.census.totals());
-    let refusal = shrink::check(run, totals, &survey.census).and_then(|()| losses::most(run, survey));
-    refusal.err().map(|_| "the source has lost most of what it held".to_owned())
 }
 
 /// Both ends, for a walk.

@@ -53,3 +53,8 @@ pub enum Method<'a> {
     /// The attributes of the root alone.
     Root,
 }
+
+impl Method<'_> {
+    /// Everything, in rsync's own order.
+    pub const FULL: Self = Self::Full { deletes_first: false };
+}

@@ -46,12 +46,10 @@ impl Interrupts {
         // A signal ignored by nohup stays ignored: the clone survives its administrator's logout.
         let others =
             [SIGHUP].into_iter().chain(sys::ending_signals()).filter(|signal| !sys::is_ignored(*signal));
-        let mut signals = Signals::new([SIGINT, SIGTERM].into_iter().chain(others))?;
+        let heard: Vec<i32> = [SIGINT, SIGTERM].into_iter().chain(others).collect();
+        let mut signals = Signals::new(&heard)?;
         // Exceeding the file size limit becomes an error like a full disk, instead of silently ending the process.
         sys::ignore(SIGXFSZ);
-        let heard = [SIGINT, SIGTERM]
-            .into_iter()
-            .chain([SIGHUP].into_iter().filter(|hangup| !sys::is_ignored(*hangup)));
         for signal in heard {
             flag::register(signal, Arc::clone(&interrupts.0.arrived))?;
         }

@@ -99,6 +99,22 @@ fn what_the_clone_replaces_counts_as_room() {
 }
 
 #[test]
+fn a_changed_file_needs_room_beside_its_old_copy() {
+    let disk = LoopDisk::new("ext4", 64, &[], "");
+    let sandbox = sandbox_on(disk.path());
+    fill(&sandbox, "image", 40);
+    sandbox.clone(&[]).assert_code(0);
+    fs::write(sandbox.source.join("image"), noise(2, 40 << 20)).unwrap();
+    let run = sandbox.clone(&[]);
+    let lack = "the largest file that has changed and its old copy, which is kept until the new one is whole, take 80.00 MiB; ";
+    assert_no_room(&sandbox, &run, lack, &["error", "id", "stats"]);
+    // A small one fits.
+    fs::write(sandbox.source.join("image"), noise(3, 5 << 20)).unwrap();
+    sandbox.clone(&[]).assert_code(0).assert_err("");
+    assert_clone(&sandbox);
+}
+
+#[test]
 fn what_was_deleted_just_now_is_room() {
     // btrfs tells it as free only after some seconds, unless it is asked to write.
     let disk = LoopDisk::new("btrfs", 115, &["--mixed"], "");

@@ -109,7 +109,7 @@ fn content_under_its_old_size_and_time_is_found_on_both_sides() {
     let path = sandbox.source.join("0003/00000300");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-    assert_quick(&sandbox, &[]).assert_no_log("other contents");
+    assert_quick(&sandbox, &[]).assert_no_log("files have other contents");
 }
 
 #[test]

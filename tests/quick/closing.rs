@@ -51,6 +51,79 @@ fn a_source_that_is_emptied_during_the_clone_empties_no_clone() {
 }
 
 #[test]
+fn an_allowed_shrinking_is_that_before_the_run_alone() {
+    let sandbox = Sandbox::new();
+    watched_rsync(&sandbox, "rm -rf 00[0-9][0-9]; echo left >left");
+    add_files(&sandbox.source);
+    let run = sandbox.clone(&["--allow-shrink"]);
+    run.assert_code(0).assert_err("").assert_log("the source has lost most of what it held.\n");
+    assert_eq!(fs::read_dir(sandbox.destination.join("0001")).unwrap().count(), 100);
+}
+
+#[test]
+fn a_limit_of_deletions_holds_for_what_goes_during_the_clone() {
+    let sandbox = Sandbox::new();
+    watched_rsync(&sandbox, "rm -f 0001/*");
+    add_files(&sandbox.source);
+    let run = sandbox.clone(&["--max-delete", "50"]);
+    run.assert_code(0).assert_err("").assert_log(
+        ": Warning: what has changed since the copy is left to the next run: more has gone from the source than \
+         --max-delete lets a clone delete.\n",
+    );
+    assert_eq!(fs::read_dir(sandbox.destination.join("0001")).unwrap().count(), 100);
+}
+
+/// A short quick pass is not followed by another survey, but by a look at what was listed.
+#[test]
+fn what_is_moved_during_a_short_quick_pass_is_not_missing() {
+    for moves in ["mv 0001/00000100 0002/moved", "mv 0001/listed 0002/moved", "mv 0003 0001/0003"] {
+        let sandbox = Sandbox::new();
+        watched_rsync(&sandbox, &format!("[ -e moving ] || exit $status; rm moving; {moves}"));
+        add_files(&sandbox.source);
+        settle(&sandbox);
+        sandbox.write("0001/listed", "content");
+        sandbox.write("moving", "");
+        let run = sandbox.clone(&[]);
+        run.assert_code(0).assert_err("").assert_log(": Quick pass: ").assert_log(": Closing pass 1: ");
+        assert_same(&sandbox.source, &sandbox.destination, &Options::default());
+    }
+}
+
+#[test]
+fn a_short_quick_pass_surveys_once() {
+    let sandbox = cloned();
+    sandbox.write("0001/new", "content");
+    // Its time is before the run for certain.
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    let run = sandbox.clone(&[]);
+    run.assert_code(0).assert_log(": Quick pass: 2 of ").assert_no_log(": Closing pass");
+    sandbox.clone(&[]).assert_code(0).assert_log(": Quick pass: 0 of ");
+}
+
+/// rsync itself gets some access control lists right only at its second attempt.
+#[test]
+fn attributes_that_rsync_has_not_set_are_set_by_the_closing_pass() {
+    let sandbox = Sandbox::new();
+    let clone = sandbox.destination.display().to_string();
+    watched_rsync(
+        &sandbox,
+        &format!("[ -e losing ] || exit $status; rm losing; setfattr -x user.name '{clone}/0001/new'"),
+    );
+    add_files(&sandbox.source);
+    settle(&sandbox);
+    for more in [&[][..], &["--full"]] {
+        fs::write(sandbox.source.join("0001/new"), format!("{more:?}")).unwrap();
+        sandbox.write("losing", "");
+        let set = ["-n", "user.name", "-v", "value"];
+        let file = sandbox.source.join("0001/new");
+        assert!(std::process::Command::new("setfattr").args(set).arg(file).status().unwrap().success());
+        let run = sandbox.clone(more);
+        run.assert_code(0).assert_err("").assert_log(": Closing pass 1: ");
+        assert_same(&sandbox.source, &sandbox.destination, &Options::default());
+    }
+}
+
+#[test]
 fn no_mail_that_is_moved_about_is_missing() {
     let sandbox = Sandbox::new();
     add_files(&sandbox.source);

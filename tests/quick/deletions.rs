@@ -16,7 +16,7 @@ fn excluding(sandbox: &Sandbox, patterns: &str) -> String {
 
 fn sentence(sandbox: &Sandbox, deleted: &str, of: usize, first: &str) -> String {
     format!(
-        "counterpart: This clone would delete {deleted} of {of} at the destination {}, first of all {first}. Is everything \
+        "counterpart: This clone would delete {deleted} of {of}, first of all {first}, at the destination {}. Is everything \
          mounted at the source, and are the exclusions right? If so, run once with --allow-shrink; --max-delete sets the \
          limit.\n",
         sandbox.destination.display()
@@ -55,6 +55,11 @@ fn a_clone_that_would_delete_most_of_the_last_is_refused() {
 fn the_limit_is_set_by_number_and_by_share() {
     let sandbox = cloned();
     fs::remove_dir_all(sandbox.source.join("0001")).unwrap();
+    sandbox.write("0002/new", "x");
+    let differences = "Entries that differ: only at the source 1, in their contents 0, in attributes alone 1, only at the \
+                       destination 101.\n";
+    let told = sandbox.clone(&["--max-delete", "0"]);
+    told.assert_log(differences).assert_log("Only at the destination: 0001\n");
     let refused = sentence(&sandbox, "101 entries", 1213, "0001");
     for limit in ["100", "0", "8%", "0%"] {
         sandbox.clone(&["--max-delete", limit]).assert_code(76).assert_err(&refused);

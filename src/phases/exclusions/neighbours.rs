@@ -81,6 +81,12 @@ impl Neighbours {
         !self.clones.is_empty()
     }
 
+    /// Whether other filesystems begin in the destination.
+    #[must_use]
+    pub fn has_filesystems(&self) -> bool {
+        !self.filesystems.is_empty()
+    }
+
     /// Reports what was found, and sets the clones apart by rules.
     pub fn set_apart(mut self, run: &Run<'_>, ends: &Endpoints, rules: &mut Rules) -> Result<(), Failure> {
         if self.clones.len() > MOST_CLONES {

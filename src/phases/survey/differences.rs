@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use log::info;
 use nix::sys::stat::{FileStat, SFlag};
 
+use crate::display;
 use crate::marker::Prefix;
 use crate::phases::survey::tally::{Bytes, Linked, content};
 use crate::tree::compare::Difference;
@@ -12,12 +14,13 @@ use crate::tree::pair::{Entry, Here, kind};
 /// How many paths are kept of each kind.
 pub const EXAMPLES: usize = 5;
 
-/// Entries, and the bytes of their contents.
+/// What only the destination has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Amount {
+pub struct Deleted {
     /// Names.
     pub entries: u64,
-    /// Bytes of regular files' contents, as in [`Census::content`](super::census::Census::content).
+    /// Bytes of regular files' contents, as in [`Census::content`](super::census::Census::content): of hard-linked files
+    /// only those that lose all their names.
     pub bytes: u64,
 }
 
@@ -58,18 +61,16 @@ pub struct Both<'a> {
 /// The differences of both ends.
 #[derive(Debug, Default)]
 pub struct Differences {
-    /// What only the source has.
-    pub created: Amount,
-    /// What has other contents or another type at the source.
-    pub replaced: Amount,
-    /// What has other attributes at the source.
-    pub attributes: u64,
-    /// How much only the destination has.
-    deleted: Amount,
-    /// The bytes of that which have no other name, never overestimated.
+    /// How many entries only the source has.
+    pub created: u64,
+    /// How many have other contents or another type at the source.
+    pub replaced: u64,
+    /// How many have other attributes at the source.
+    attributes: u64,
+    /// How many only the destination has.
+    deleted: u64,
+    /// The bytes of those that have no other name, never overestimated.
     gone: i128,
-    /// The directories among that.
-    pub deleted_dirs: u64,
     /// The first of what only the destination has, without what is below it.
     pub first_deleted: First,
     /// What is deleted or replaced, but for our own files, and the directories that are deleted.
@@ -80,7 +81,7 @@ pub struct Differences {
     written: i128,
     /// Bytes in use at the destination by what is deleted or replaced, never underestimated.
     pub freed: u64,
-    /// What is to be copied of the file whose copy takes the most, while its old one is still there.
+    /// The most that one replaced file takes while its old copy is still there, both together, in bytes.
     pub largest: u64,
 }
 
@@ -93,7 +94,7 @@ impl Differences {
         let linked = linked.source;
         match (entry.stats.source, entry.stats.destination) {
             (Some(source), None) => {
-                self.created.see(source);
+                self.created += 1;
                 self.write(linked, source, false);
             }
             (None, Some(destination)) => self.delete(here, entry, destination),
@@ -119,9 +120,10 @@ impl Differences {
                 self.write(linked, source, true);
             }
             Difference::Content | Difference::Kind => {
-                self.replaced.see(source);
+                self.replaced += 1;
                 self.write(linked, source, false);
                 self.free(destination);
+                self.largest = self.largest.max(content(source).saturating_add(content(destination)));
                 self.lost.0 += 1;
                 self.first_lost.add(|| here.path_of(entry.name), here.path);
             }
@@ -129,10 +131,9 @@ impl Differences {
     }
 
     fn delete(&mut self, here: &Here<'_>, entry: &Entry<'_>, destination: &FileStat) {
-        self.deleted.entries += 1;
+        self.deleted += 1;
         self.free(destination);
         let is_dir = kind(destination) == SFlag::S_IFDIR;
-        self.deleted_dirs += u64::from(is_dir);
         if here.dirs.source.is_some() {
             self.first_deleted.add(|| here.path_of(entry.name), here.path);
         }
@@ -162,7 +163,6 @@ impl Differences {
             }
         } else if !is_same {
             self.written += i128::from(bytes);
-            self.largest = self.largest.max(bytes);
         }
     }
 
@@ -187,11 +187,10 @@ impl Differences {
 
     /// Adds what another thread has seen.
     pub fn add(&mut self, other: Self) {
-        self.created.add(other.created);
-        self.replaced.add(other.replaced);
+        self.created += other.created;
+        self.replaced += other.replaced;
         self.attributes += other.attributes;
-        self.deleted.add(other.deleted);
-        self.deleted_dirs += other.deleted_dirs;
+        self.deleted += other.deleted;
         self.lost = (self.lost.0 + other.lost.0, self.lost.1 + other.lost.1);
         self.written += other.written;
         self.gone += other.gone;
@@ -204,27 +203,28 @@ impl Differences {
         }
     }
 
-    /// What only the destination has; of hard-linked files only those that lose all their names count as bytes.
+    /// What only the destination has.
     #[must_use]
-    pub fn deleted(&self) -> Amount {
-        Amount { bytes: u64::try_from(self.gone).unwrap_or(0), ..self.deleted }
+    pub fn deleted(&self) -> Deleted {
+        Deleted { entries: self.deleted, bytes: u64::try_from(self.gone).unwrap_or(0) }
+    }
+
+    /// Logs the numbers, and the first paths that only the destination has.
+    pub fn log(&self) {
+        let Self { created, replaced, attributes, deleted, .. } = self;
+        info!(
+            "Entries that differ: only at the source {created}, in their contents {replaced}, in attributes alone \
+             {attributes}, only at the destination {deleted}."
+        );
+        for path in self.first_deleted.paths() {
+            info!("Only at the destination: {}", display::path(path));
+        }
     }
 
     /// Bytes that have to be written: each hard-linked file counts once, and not at all if the clone has it.
     #[must_use]
     pub fn written(&self) -> u64 {
         u64::try_from(self.written).unwrap_or(0)
-    }
-}
-
-impl Amount {
-    fn see(&mut self, stat: &FileStat) {
-        self.add(Self { entries: 1, bytes: content(stat) });
-    }
-
-    fn add(&mut self, other: Self) {
-        self.entries += other.entries;
-        self.bytes = self.bytes.saturating_add(other.bytes);
     }
 }
 

@@ -45,6 +45,8 @@ pub struct Survey {
     pub root: Option<(FileStat, FileStat)>,
     /// How long it took.
     pub took: Duration,
+    /// Everything at the destination that may be part of the clone was seen.
+    pub knows_clone: bool,
     /// Every exclusion was applied.
     pub is_exact: bool,
     /// What the source held at the last complete clone to this destination, if known.

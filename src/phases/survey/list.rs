@@ -99,25 +99,25 @@ impl List {
         paths.map(|(_, path)| Path::new(OsStr::from_bytes(path)))
     }
 
-    /// The paths as `--files-from` takes them with `--from0`: sorted, each once. A slash at the start keeps those that
-    /// begin with `#` or `;` from being read as comments.
-    #[must_use]
-    pub fn for_rsync(&self) -> Vec<u8> {
-        let mut paths: Vec<&[u8]> = self.entries().map(|(_, path)| path).collect();
-        paths.sort_unstable();
-        paths.dedup();
-        let mut bytes = Vec::with_capacity(self.bytes.len());
-        for path in paths {
-            bytes.push(b'/');
-            bytes.extend_from_slice(path);
-            bytes.push(0);
-        }
-        bytes
-    }
-
     /// Whether a path at the root itself is listed.
     #[must_use]
     pub fn touches_root(&self) -> bool {
         self.entries().any(|(_, path)| !path.contains(&b'/'))
     }
+}
+
+/// The paths of both lists as `--files-from` takes them with `--from0`: sorted, each once. A slash at the start keeps those
+/// that begin with `#` or `;` from being read as comments.
+#[must_use]
+pub fn for_rsync(lists: [&List; 2]) -> Vec<u8> {
+    let mut paths: Vec<&[u8]> = lists.iter().flat_map(|list| list.entries()).map(|(_, path)| path).collect();
+    paths.sort_unstable();
+    paths.dedup();
+    let mut bytes = Vec::with_capacity(lists.iter().map(|list| list.bytes.len()).sum());
+    for path in paths {
+        bytes.push(b'/');
+        bytes.extend_from_slice(path);
+        bytes.push(0);
+    }
+    bytes
 }

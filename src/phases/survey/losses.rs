@@ -38,33 +38,38 @@ fn any(run: &Run<'_>, survey: &Survey) -> Result<(), Failure> {
     Err(Failure::WouldDelete { path: run.plan.destination.clone(), files, dirs, examples })
 }
 
-/// Refuses to delete most of a clone.
-pub fn most(run: &Run<'_>, survey: &Survey) -> Result<(), Failure> {
-    let (deleted, clone) = (survey.differences.deleted(), &survey.clone);
-    if run.plan.allow_shrink {
+fn most(run: &Run<'_>, survey: &Survey) -> Result<(), Failure> {
+    let Some((measure, now, of)) = excess(run.plan.max_delete, survey).filter(|_| !run.plan.allow_shrink)
+    else {
         return Ok(());
-    }
-    let is_most = |now: u64, of: u64, least: u64| now >= least && now > of / 2;
-    let measure = match run.plan.max_delete {
-        MaxDelete::Entries(most) => (deleted.entries > most).then_some(Measure::Entries),
-        MaxDelete::Percent(percent) => {
-            let exceeds = |now: u64, of: u64| u128::from(now) * 100 > u128::from(of) * u128::from(percent);
-            if exceeds(deleted.entries, clone.entries) {
-                Some(Measure::Entries)
-            } else {
-                exceeds(deleted.bytes, clone.content).then_some(Measure::Bytes)
-            }
-        }
-        MaxDelete::Half if is_most(deleted.entries, clone.entries, LEAST_ENTRIES) => Some(Measure::Entries),
-        MaxDelete::Half => is_most(deleted.bytes, clone.content, LEAST_BYTES).then_some(Measure::Bytes),
     };
-    let Some(measure) = measure else { return Ok(()) };
-    let (now, of) = match measure {
-        Measure::Entries => (deleted.entries, clone.entries),
-        Measure::Bytes => (deleted.bytes, clone.content),
-    };
-    let deletion = Deletion { measure, now, of, examples: examples(&survey.differences.first_deleted) };
+    let first = examples(&survey.differences.first_deleted);
+    let deletion = Deletion { measure, now, of, first: Some(first) };
     Err(Failure::DeletesMost { path: run.plan.destination.clone(), deletion })
+}
+
+/// Returns the measure by which a clone would delete more than it may, with what it would delete and what there is.
+#[must_use]
+pub fn excess(limit: MaxDelete, survey: &Survey) -> Option<(Measure, u64, u64)> {
+    let (deleted, clone) = (survey.differences.deleted(), &survey.clone);
+    let is_most = |now: u64, of: u64, least: u64| now >= least && now > of / 2;
+    let is_share =
+        |now: u64, of: u64, percent: u8| u128::from(now) * 100 > u128::from(of) * u128::from(percent);
+    let (entries, bytes) = ((deleted.entries, clone.entries), (deleted.bytes, clone.content));
+    let (exceeds_entries, exceeds_bytes) = match limit {
+        MaxDelete::Half => {
+            (is_most(entries.0, entries.1, LEAST_ENTRIES), is_most(bytes.0, bytes.1, LEAST_BYTES))
+        }
+        MaxDelete::Percent(share) => {
+            (is_share(entries.0, entries.1, share), is_share(bytes.0, bytes.1, share))
+        }
+        MaxDelete::Entries(most) => (entries.0 > most, false),
+    };
+    if exceeds_entries {
+        Some((Measure::Entries, entries.0, entries.1))
+    } else {
+        exceeds_bytes.then_some((Measure::Bytes, bytes.0, bytes.1))
+    }
 }
 
 fn examples(first: &First) -> String {

@@ -57,6 +57,12 @@ pub fn check(run: &Run<'_>, before: Option<Totals>, census: &Census) -> Result<(
     })
 }
 
+/// Whether the source has lost most of what it held in that way.
+#[must_use]
+pub fn has_lost_most(before: Totals, census: &Census) -> bool {
+    loss(before, census).is_some()
+}
+
 /// Returns the measure by which the source has lost most of its contents, with its value now and before.
 fn loss(before: Totals, census: &Census) -> Option<(Measure, u64, u64)> {
     let bytes = before.bytes.unwrap_or_default();

@@ -4,6 +4,7 @@
 //! by itself and ends with the same code. So the need is underestimated: only file contents, not rounded up to blocks;
 //! and the room is overestimated: each name of what is deleted counts in full.
 
+use std::io;
 use std::path::Path;
 
 use indicatif::HumanBytes;
@@ -51,20 +52,40 @@ pub fn check(run: &Run<'_>, ends: &Endpoints, survey: &Survey) -> Result<(), Fai
         return Ok(());
     };
     let need = need(survey, &kept);
-    if need.lack(free(run, &now)).is_none() {
+    let lack = |room: Room| need.lack(room).or_else(|| lacks_for_largest(survey, room));
+    if lack(free(run, &now)).is_none() {
         return Ok(());
     }
     // btrfs counts deleted files as free only once that is on the disk. If the flush fails, the earlier figures count.
     let _ = dir.flush_filesystem();
     let now = space().unwrap_or(now);
-    let room = free(run, &now).and(freed(survey)).and(nets(run, dir));
+    let nets = nets(run, dir);
     run.go_on()?;
-    let Some(what) = need.lack(room) else { return Ok(()) };
-    if survey.is_exact {
+    let Some(what) = lack(free(run, &now).and(freed(survey)).and(nets.unwrap_or_default())) else {
+        return Ok(());
+    };
+    if !survey.is_exact {
+        warning(format_args!("the clone may not fit, unless your exclusions leave out enough: {what}."));
+    } else if survey.knows_clone && nets.is_some() {
         return Err(Failure::NoRoom { path: run.plan.destination.clone(), what });
+    } else {
+        warning(format_args!(
+            "the clone may not fit, unless what cannot be read at the destination is enough of it: {what}."
+        ));
     }
-    warning(format_args!("the clone may not fit, unless your exclusions leave out enough: {what}."));
     Ok(())
+}
+
+/// Describes what `room`, which includes the old copy, lacks for the replaced file that takes the most.
+fn lacks_for_largest(survey: &Survey, room: Room) -> Option<String> {
+    let need = survey.differences.largest;
+    (need > room.bytes).then(|| {
+        let (need, room) = (HumanBytes(need), HumanBytes(room.bytes));
+        format!(
+            "the largest file that has changed and its old copy, which is kept until the new one is whole, take {need}; \
+             the destination has room for {room}, including what the clone deletes"
+        )
+    })
 }
 
 impl Room {
@@ -116,8 +137,7 @@ fn free(run: &Run<'_>, space: &Space) -> Room {
 fn need(survey: &Survey, kept: &Keeping) -> Room {
     // A name more of a file that is there already is no inode: never more than the source has beyond the clone.
     let more = survey.census.inodes.saturating_sub(survey.clone.inodes);
-    let created =
-        survey.differences.created.entries.saturating_sub(survey.census.entries - survey.census.inodes);
+    let created = survey.differences.created.saturating_sub(survey.census.entries - survey.census.inodes);
     Room { bytes: survey.differences.written(), inodes: if kept.inodes { created.max(more) } else { 0 } }
 }
 
@@ -126,20 +146,23 @@ fn freed(survey: &Survey) -> Room {
     let differences = &survey.differences;
     Room {
         bytes: differences.freed.min(survey.clone.bytes),
-        inodes: differences.deleted().entries.saturating_add(differences.replaced.entries),
+        inodes: differences.deleted().entries.saturating_add(differences.replaced),
     }
 }
 
-/// What safety nets hold, which are removed if the clone needs the space.
-fn nets(run: &Run<'_>, dir: &Dir) -> Room {
-    let Ok(nets) = dir.enter(&run.plan.prefix.safety_net()) else { return Room::default() };
-    match count(&nets, &LeftOut::default(), run.interrupts) {
-        Ok(found) => Room { bytes: found.bytes, inodes: found.inodes },
-        Err(_) => Room::default(),
-    }
+/// What safety nets hold, which are removed if the clone needs the space; `None` if that is not known.
+fn nets(run: &Run<'_>, dir: &Dir) -> Option<Room> {
+    let nets = match dir.enter(&run.plan.prefix.safety_net()) {
+        Ok(nets) => nets,
+        Err(error) => return (error.kind() == io::ErrorKind::NotFound).then(Room::default),
+    };
+    let found = count(&nets, &LeftOut::default(), run.interrupts).ok()?;
+    (found.unreadable == 0).then_some(Room { bytes: found.bytes, inodes: found.inodes })
 }
 
-/// By how many bytes the clone may grow, not counting safety nets, if its size is known, or else counted; 0 if the whole source fits into the free space.
+/// By how many bytes the clone may grow, not counting safety nets; 0 if the whole source fits into the free space.
+///
+/// What the clone holds is counted if the survey of it is not given, or is out of date.
 #[must_use]
 pub fn growth(run: &Run<'_>, dir: &Dir, census: &Census, clone: Option<&Census>) -> u64 {
     let fits = |space: &Space| space.free_for(run.host.is_root()) >= census.content;

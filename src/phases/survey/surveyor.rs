@@ -64,9 +64,11 @@ pub fn survey(
     }
     sum.locked.sort();
     let root = tops.source.zip(tops.destination);
+    let clone = sum.destination.census(&surveyor.destination);
     Ok(Survey {
+        knows_clone: clone.unreadable == 0 && !sum.neighbours.has_filesystems(),
         census: sum.source.census(&surveyor.source),
-        clone: sum.destination.census(&surveyor.destination),
+        clone,
         differences: sum.differences,
         needs: sum.needs,
         locked: sum.locked,

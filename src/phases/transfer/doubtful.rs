@@ -3,7 +3,6 @@
 
 use std::fs::{File, FileTimes};
 use std::io::{self, Read as _};
-
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use crate::phases::endpoints::Endpoints;
 use crate::phases::survey::list::{List, Why};
 use crate::run::Run;
 
-/// How much is read of them in one run, in bytes, on each side: more would cost more than it is worth, and rsync's own
+/// How much is read of them in one pass, in bytes, on each side: more would cost more than it is worth, and rsync's own
 /// comparison, by size and time, has to do.
 const MOST: u64 = 4 << 30;
 
@@ -44,7 +43,8 @@ pub fn reveal(run: &Run<'_>, ends: &Endpoints, list: &List) {
     }
     if unread > 0 {
         info!(
-            "{unread} files that have changed and have the size and time of their copies are not compared: {} were read.",
+            "{unread} files that have changed and have the size and time of their copies count as equal: a pass reads no \
+             more than {} to compare such files.",
             HumanBytes(MOST)
         );
     }

@@ -9,20 +9,17 @@ use crate::failure::Failure;
 use crate::fs::space::Space;
 use crate::phases::endpoints::Endpoints;
 use crate::phases::hard_links;
-use crate::phases::preflight::Rsync;
 use crate::phases::safety_net::Nets;
 use crate::phases::survey;
 use crate::phases::survey::census::Census;
 use crate::phases::survey::found::Survey;
-use crate::phases::survey::list::List;
 use crate::phases::survey::memory::{Settled, Stamp};
-use crate::phases::transfer::quick::{Passed, Work, describe};
-use crate::phases::transfer::remember::Remembered;
+use crate::phases::transfer::quick::{Passed, describe};
+use crate::phases::transfer::remember::{Proved, Remembered};
 use crate::phases::transfer::rsync::Report;
 use crate::phases::transfer::verdict::Ended;
 use crate::phases::transfer::{Method, Transfer, doubtful, quick, recheck, retry, timestamps};
 use crate::rsync::filter::rules::Rules;
-use crate::run::Run;
 use crate::tree::compare::differs_in_attributes;
 
 /// A tree with fewer entries than this is always looked at as a whole: rsync takes no time for it.
@@ -43,43 +40,29 @@ const TICK: Duration = Duration::from_millis(25);
 /// A run of this length is no older at its end than a survey may be.
 const SHORT: Duration = Duration::from_secs(2);
 
-/// What a clone is made with.
-#[derive(Debug, Clone, Copy)]
-pub struct Cloning<'a> {
-    /// The run.
-    pub run: &'a Run<'a>,
-    /// The rsync to use.
-    pub rsync: &'a Rsync,
-    /// Both ends.
-    pub ends: &'a Endpoints,
-    /// The filter rules.
-    pub rules: &'a Rules,
-    /// What is known of the last clone, or why no quick pass is possible.
-    pub remembered: &'a Result<Remembered, String>,
-}
-
-/// Makes the clone.
-pub fn clone(cloning: &Cloning<'_>, survey: &mut Survey, nets: &mut Nets) -> Result<Ended, Failure> {
-    let Cloning { run, rsync, ends, rules, remembered } = *cloning;
+/// Makes the clone. `remembered` is what is known of the last one, or why no quick pass is possible.
+pub fn clone(
+    transfer: &Transfer<'_>,
+    survey: &Survey,
+    remembered: &Result<Remembered, String>,
+    nets: &mut Nets,
+) -> Result<Ended, Failure> {
+    let Transfer { run, ends, rules, .. } = *transfer;
     let _phase = run.phase("transfer");
-    let (list, linked) = (std::mem::take(&mut survey.list), std::mem::take(&mut survey.linked));
-    let method = Method::Full { deletes_first: false };
-    let transfer = &Transfer { run, rsync, ends, rules, method, linked: &linked };
     let coarse = Err("the destination keeps no nanoseconds".to_owned());
     let keeps_times = remembered.is_err() || timestamps::keeps_nanoseconds(run, &ends.destination);
     let remembered = if keeps_times { remembered } else { &coarse };
-    if let Some(why) = why_full(remembered, rules, survey, &list) {
+    if let Some(why) = why_full(remembered, rules, survey) {
         info!("Full pass: {why}.");
         if remembered.as_ref().is_ok_and(|remembered| remembered.why_full.is_none()) {
-            doubtful::reveal(run, ends, &list);
+            doubtful::reveal(run, ends, &survey.list);
             run.go_on()?;
         }
     } else {
-        info!("Quick pass: {} of {} entries differ.", list.count(), survey.census.entries);
+        info!("Quick pass: {} of {} entries differ.", survey.list.count(), survey.census.entries);
         let root = needs_root(remembered, ends, survey);
-        let is_idle = list.count() == 0 && !root && !is_split(survey);
-        let work = Work { list, links: &survey.links, census: &survey.census, root };
-        if let Some(Passed { ended, paths }) = quick::pass(transfer, work, nets)? {
+        let is_idle = survey.list.count() == 0 && !root && !is_split(survey);
+        if let Some(Passed { ended, paths }) = quick::pass(transfer, survey, root, nets)? {
             let paths = (!is_idle).then_some(&*paths);
             return finish_quick(transfer, survey, remembered, nets, ended, paths);
         }
@@ -108,13 +91,8 @@ fn full(transfer: &Transfer<'_>, survey: &Survey, nets: &mut Nets) -> Result<End
 }
 
 /// Why a quick pass would not do.
-fn why_full(
-    remembered: &Result<Remembered, String>,
-    rules: &Rules,
-    survey: &Survey,
-    list: &List,
-) -> Option<String> {
-    let Survey { census, clone, .. } = survey;
+fn why_full(remembered: &Result<Remembered, String>, rules: &Rules, survey: &Survey) -> Option<String> {
+    let Survey { census, clone, list, .. } = survey;
     let remembered = match remembered {
         Ok(remembered) => remembered,
         Err(why) => return Some(format!("no quick pass is made here, since {why}")),
@@ -158,7 +136,7 @@ fn is_split(survey: &Survey) -> bool {
 /// Remembers what a quick pass has proved; closes up if it may have missed something. Without `paths` it had nothing to do.
 fn finish_quick(
     transfer: &Transfer<'_>,
-    survey: &mut Survey,
+    survey: &Survey,
     remembered: &Result<Remembered, String>,
     nets: &mut Nets,
     ended: Ended,
@@ -166,8 +144,9 @@ fn finish_quick(
 ) -> Result<Ended, Failure> {
     let Transfer { run, ends, .. } = *transfer;
     let (Ok(remembered), Ok(_)) = (remembered, &ended.1) else { return Ok(ended) };
+    let root = survey.root.as_ref();
     let Some(paths) = paths else {
-        remembered.save(run, survey, None, false);
+        remembered.save(run, Proved { keys: Vec::new(), root, settled: None }, false);
         return Ok(ended);
     };
     run.interrupts.sleep(TICK);
@@ -177,8 +156,7 @@ fn finish_quick(
     if let Some(now) = Stamp::now().ok().filter(|_| is_short) {
         let settled = Settled { source: began, destination: now };
         if let Some(keys) = recheck::keys(run, ends, &remembered.as_met(), settled, paths) {
-            survey.keys = keys;
-            remembered.save(run, survey, Some(settled), false);
+            remembered.save(run, Proved { keys, root, settled: Some(settled) }, false);
             return Ok(ended);
         }
     }
@@ -208,42 +186,37 @@ fn close(
             ));
             return Ok(ended);
         }
-        let list = std::mem::take(&mut survey.list);
+        let keys = std::mem::take(&mut survey.keys);
+        let is_split = is_split(&survey);
+        // Names that are linked wrongly would count as proved.
+        if !is_split {
+            let root = survey.root.as_ref();
+            remembered.save(run, Proved { keys, root, settled: Some(settled) }, was_full);
+        }
         let root = survey.root.as_ref().is_some_and(|(source, copy)| differs_in_attributes(source, copy))
             || !remembered.has_equal_roots(ends);
-        let is_last = round == CLOSING;
-        if list.count() == 0 && !root && !is_split(&survey) {
+        let count = survey.list.count();
+        if count == 0 && !root && !is_split {
             describe_now(&mut ended.0, &survey.census, was_full);
-            remembered.save(run, &mut survey, Some(settled), was_full);
             return Ok(ended);
         }
-        info!("Closing pass {round}: {} entries have changed meanwhile.", list.count());
-        let is_long = list.count() > (survey.census.entries / SHARE).max(LONG);
-        if is_long || !list.is_whole() || list.needs_rules() {
+        info!("Closing pass {round}: {count} entries have changed meanwhile.");
+        let is_long = count > (survey.census.entries / SHARE).max(LONG);
+        let passed = if is_long { None } else { quick::pass(transfer, &survey, root, nets)? };
+        let Some(Passed { ended: (mut report, ending), .. }) = passed else {
             info!("They are left to the next run.");
             return Ok(ended);
+        };
+        if let Err(failure) = ending {
+            return Ok((ended.0, Err(failure)));
         }
-        let work = Work { list, links: &survey.links, census: &survey.census, root };
-        match quick::pass(transfer, work, nets)? {
-            Some(Passed { ended: (mut report, Ok(_)), .. }) => {
-                report.statistics.add_earlier(&ended.0.statistics);
-                report.starts += ended.0.starts;
-                retry::note(run, transfer.rsync, &report, report.starts);
-                ended.0 = report;
-            }
-            Some(Passed { ended: (_, Err(failure)), .. }) => return Ok((ended.0, Err(failure))),
-            None => {
-                info!("They are left to the next run.");
-                return Ok(ended);
-            }
-        }
-        if is_last {
-            info!("The source keeps changing: what has changed since is left to the next run.");
-            remembered.save(run, &mut survey, Some(settled), was_full);
-            return Ok(ended);
-        }
+        report.statistics.add_earlier(&ended.0.statistics);
+        report.starts += ended.0.starts;
+        retry::note(run, transfer.rsync, &report, report.starts);
+        ended.0 = report;
         source = now;
     }
+    info!("The source keeps changing: what has changed since is left to the next run.");
     Ok(ended)
 }
 

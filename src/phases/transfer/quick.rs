@@ -1,14 +1,16 @@
 //! The quick pass: rsync gets a list of what differs, and looks at nothing else.
 
+use std::os::unix::fs::MetadataExt as _;
+
 use chrono::Local;
 
 use crate::failure::Failure;
 use crate::phases::hard_links;
-use crate::phases::hard_links::Links;
 use crate::phases::safety_net::Nets;
 use crate::phases::survey;
 use crate::phases::survey::census::Census;
-use crate::phases::survey::list::List;
+use crate::phases::survey::found::Survey;
+use crate::phases::survey::list::{List, for_rsync};
 use crate::phases::transfer::rsync::Report;
 use crate::phases::transfer::stall::Stalled;
 use crate::phases::transfer::verdict::Ended;
@@ -16,19 +18,8 @@ use crate::phases::transfer::{Method, Transfer, doubtful, regroup, retry, rsync,
 use crate::process::End;
 use crate::record::{Kinds, Statistics};
 use crate::rsync::diagnostics::Diagnostics;
-
-/// What a quick pass works on.
-#[derive(Debug)]
-pub struct Work<'a> {
-    /// The paths that differ.
-    pub list: List,
-    /// The hard links of both ends.
-    pub links: &'a Links,
-    /// What the source holds.
-    pub census: &'a Census,
-    /// The root's own attributes differ.
-    pub root: bool,
-}
+use crate::run::Run;
+use crate::tree::pair::Trees;
 
 /// What a quick pass has done.
 #[derive(Debug)]
@@ -39,30 +30,58 @@ pub struct Passed {
     pub paths: Vec<u8>,
 }
 
-/// Hands the list to rsync; `None` if a full pass has to follow.
-pub fn pass(transfer: &Transfer<'_>, work: Work<'_>, nets: &mut Nets) -> Result<Option<Passed>, Failure> {
+/// Hands rsync what the survey has listed, and if `root` is set the root itself; `None` if a full pass has to follow.
+pub fn pass(
+    transfer: &Transfer<'_>,
+    survey: &Survey,
+    root: bool,
+    nets: &mut Nets,
+) -> Result<Option<Passed>, Failure> {
     let Transfer { run, rsync, ends, rules, .. } = *transfer;
     let left_out = survey::left_out(run, ends, rules);
     let trees = survey::trees(ends, &left_out);
-    let Work { mut list, links, census, root } = work;
-    let Some(inodes) = links.regrouped() else { return Ok(None) };
-    if !inodes.is_empty() {
-        match regroup::names(&trees, run.interrupts, &inodes) {
-            Ok(names) => list.append(names),
-            Err(_) => return Ok(None),
-        }
-    }
+    let list = &survey.list;
+    let Some(names) = regrouped(run, &trees, survey) else { return Ok(None) };
     run.go_on()?;
-    if !list.is_whole() || list.needs_rules() {
+    if !list.is_whole() || !names.is_whole() || list.needs_rules() {
         return Ok(None);
     }
-    hard_links::separate(run, &trees, links)?;
-    doubtful::reveal(run, ends, &list);
+    hard_links::separate(run, &trees, &survey.links)?;
+    doubtful::reveal(run, ends, list);
     run.go_on()?;
-    let paths = list.for_rsync();
-    let mut report = None;
-    let root = root || list.touches_root();
-    for method in [(!paths.is_empty()).then_some(Method::Listed(&paths)), root.then_some(Method::Root)] {
+    let paths = for_rsync([list, &names]);
+    let root = root || list.touches_root() || names.touches_root();
+    let Some(mut report) = transfer_both(transfer, &paths, root, nets)? else { return Ok(None) };
+    describe(&mut report.statistics, &survey.census);
+    if !root && let Ok(source) = ends.source.dir.metadata() {
+        // Our own markers have changed the time of the destination's root. If it cannot be set back, the next run does.
+        let _ = ends.destination.dir.set_modified(source.mtime(), source.mtime_nsec());
+    }
+    retry::note(run, rsync, &report, report.starts);
+    let ending = verdict::check(run, ends, &report);
+    Ok(Some(Passed { ended: (report, ending), paths }))
+}
+
+/// Every name of the hard links that rsync has to see together; `None` if they are not known.
+fn regrouped(run: &Run<'_>, trees: &Trees<'_>, survey: &Survey) -> Option<List> {
+    let inodes = survey.links.regrouped()?;
+    if inodes.is_empty() {
+        return Some(List::default());
+    }
+    regroup::names(trees, run.interrupts, &inodes).ok()
+}
+
+/// Starts rsync for the paths and for the root, where there is something to do; `None` if it has failed in a way after
+/// which a full pass may succeed.
+fn transfer_both(
+    transfer: &Transfer<'_>,
+    paths: &[u8],
+    root: bool,
+    nets: &mut Nets,
+) -> Result<Option<Report>, Failure> {
+    let run = transfer.run;
+    let mut report = nothing();
+    for method in [(!paths.is_empty()).then_some(Method::Listed(paths)), root.then_some(Method::Root)] {
         let Some(method) = method else { continue };
         let mut next = rsync::clone(&Transfer { method, ..*transfer }, nets)?;
         // With retries, a full pass is the first of them.
@@ -72,36 +91,17 @@ pub fn pass(transfer: &Transfer<'_>, work: Work<'_>, nets: &mut Nets) -> Result<
         if next.end != End::Exited(0) && !is_final {
             return Ok(None);
         }
-        if let Some(before) = report.take() {
-            merge(&mut next, &before);
+        next.statistics.add_earlier(&report.statistics);
+        next.starts += report.starts;
+        report = next;
+        if report.end != End::Exited(0) {
+            break;
         }
-        report = Some(next);
     }
-    let mut report = report.unwrap_or_else(nothing);
-    describe(&mut report.statistics, census);
-    if !root && let Some((source, _)) = roots(transfer) {
-        // Our own markers have changed the time of the destination's root.
-        let _ = ends.destination.dir.set_modified(source.0, source.1);
-    }
-    retry::note(run, rsync, &report, report.starts);
-    let ending = verdict::check(run, ends, &report);
-    Ok(Some(Passed { ended: (report, ending), paths }))
+    Ok(Some(report))
 }
 
-/// The modification times of both roots.
-fn roots(transfer: &Transfer<'_>) -> Option<((i64, i64), (i64, i64))> {
-    use std::os::unix::fs::MetadataExt as _;
-    let time =
-        |dir: &crate::fs::dir::Dir| dir.metadata().ok().map(|found| (found.mtime(), found.mtime_nsec()));
-    time(&transfer.ends.source.dir).zip(time(&transfer.ends.destination.dir))
-}
-
-fn merge(report: &mut Report, before: &Report) {
-    report.statistics.add_earlier(&before.statistics);
-    report.starts += before.starts;
-}
-
-/// rsync need not be started.
+/// The report of no rsync at all.
 fn nothing() -> Report {
     let none = Some(0);
     let kinds = Some(Kinds::default());

@@ -17,7 +17,6 @@ use crate::host::platform::Platform;
 use crate::host::rights::Rights;
 use crate::phases::endpoints::Endpoints;
 use crate::phases::preflight::Rsync;
-use crate::phases::survey::found::Survey;
 use crate::phases::survey::memory::{Memory, Settled, Stamp};
 use crate::rsync::capabilities::Optional;
 use crate::run::Run;
@@ -36,6 +35,17 @@ pub struct Remembered {
     attributes: bool,
     /// Why everything is looked at, if there is no index to rely on.
     pub why_full: Option<String>,
+}
+
+/// What a run has proved.
+#[derive(Debug)]
+pub struct Proved<'a> {
+    /// The hashes that are not in the index yet; those that are were met by the last survey.
+    pub keys: Vec<u64>,
+    /// The metadata of both roots.
+    pub root: Option<&'a (FileStat, FileStat)>,
+    /// Since when nothing has changed; `None` if nothing was transferred.
+    pub settled: Option<Settled>,
 }
 
 /// The seconds of a day.
@@ -105,23 +115,14 @@ impl Remembered {
 
     /// Replaces the index by what the last survey has proved. Without it the next run is a full pass, so that a failure
     /// is no more than logged.
-    pub fn save(&self, run: &Run<'_>, survey: &mut Survey, settled: Option<Settled>, was_full: bool) {
-        let keys = std::mem::take(&mut survey.keys);
-        if let Err(error) =
-            self.try_save(run, keys, survey.root.as_ref().map(|(source, _)| source), settled, was_full)
-        {
+    pub fn save(&self, run: &Run<'_>, proved: Proved<'_>, was_full: bool) {
+        if let Err(error) = self.try_save(run, proved, was_full) {
             info!("The next run is a full pass, since no index could be saved: {}.", display::reason(&error));
         }
     }
 
-    fn try_save(
-        &self,
-        run: &Run<'_>,
-        mut keys: Vec<u64>,
-        root: Option<&FileStat>,
-        settled: Option<Settled>,
-        was_full: bool,
-    ) -> std::io::Result<()> {
+    fn try_save(&self, run: &Run<'_>, proved: Proved<'_>, was_full: bool) -> std::io::Result<()> {
+        let Proved { mut keys, root, settled } = proved;
         let dir = Dir::open_or_create(&run.host.state_dir, 0o755)?;
         let name = name(run);
         let (stamp, instant) = self.began;
@@ -130,7 +131,7 @@ impl Remembered {
             dir.remove(&name)?;
             return Err(std::io::Error::other("the clock was set meanwhile"));
         }
-        if let Some(source) = root
+        if let Some((source, _)) = root
             && settled.is_none_or(|settled| Stamp::of(source).is_before(settled.source))
         {
             let root = self.root(source);
