@@ -28,9 +28,9 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use crate::display;
 use crate::failure::Failure;
-use crate::phases::hard_links::groups::{Groups, Original};
+use crate::phases::hard_links::groups::{Groups, Name, Original};
 use crate::run::Run;
-use crate::tree::pair::{Entry, Here, Trees, Visitor, kind, walk};
+use crate::tree::pair::{Entry, Here, Trees, Visitor, kind, names_of, walk};
 
 /// What a survey has collected about the hard links of both ends.
 #[derive(Debug)]
@@ -65,8 +65,9 @@ impl Links {
         if let Some(groups) = &self.groups
             && let Some(source) = entry.stats.source.filter(is_file).filter(|stat| stat.st_nlink > 1)
         {
-            let copy = entry.stats.destination.filter(is_file);
-            groups.see((source.st_dev, source.st_ino), copy.map(|stat| stat.st_ino), is_listed);
+            let copy = entry.stats.destination.filter(is_file).map(|stat| stat.st_ino);
+            let original = (source.st_dev, source.st_ino);
+            groups.see(Name { original, names: names_of(source), copy, is_listed });
         }
         if let Some(linked) = Linked::of(here, entry).filter(|linked| self.share.has(linked)) {
             self.note(&linked);
@@ -85,7 +86,7 @@ impl Links {
             if first != linked.original() {
                 known.wrong.insert(inode);
                 drop(known);
-                self.groups.iter().for_each(|groups| groups.want([first, linked.original()]));
+                self.groups.iter().for_each(|groups| groups.split([first, linked.original()]));
             }
         } else if linked.is_regular() && linked.clone.st_size == linked.source.st_size {
             let mut known = locked(&self.known);

@@ -35,7 +35,7 @@ use crate::tree::sides::{Side, Sides};
 
 pub use linked_names::LinkedNames;
 pub use losses::refuse_losses;
-pub use needs::{Needs, names_of};
+pub use needs::Needs;
 pub use space::{growth, warn_of_short_disks};
 pub use tally::count;
 

@@ -373,3 +373,10 @@ fn is_gone(error: &io::Error) -> bool {
 pub fn kind(stat: &FileStat) -> SFlag {
     SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits())
 }
+
+/// The number of hard links of an inode.
+#[allow(clippy::useless_conversion, reason = "nlink_t differs by system")]
+#[must_use]
+pub fn names_of(stat: &FileStat) -> u64 {
+    u64::from(stat.st_nlink)
+}

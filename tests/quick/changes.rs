@@ -183,6 +183,21 @@ fn exclusions_that_come_and_go_are_differences() {
 }
 
 #[test]
+fn a_name_that_is_no_longer_excluded_is_linked_to_the_others() {
+    let sandbox = Sandbox::new();
+    add_files(&sandbox.source);
+    sandbox.write("0001/a", "content");
+    fs::hard_link(sandbox.source.join("0001/a"), sandbox.source.join("0002/excluded")).unwrap();
+    let excludes = sandbox.path().join("excludes");
+    fs::write(&excludes, "/0002/excluded\n").unwrap();
+    let excludes = excludes.to_str().unwrap();
+    let runs: Vec<_> = (0..4).map(|_| sandbox.clone(&["-e", excludes])).collect();
+    runs[3].assert_code(0).assert_log(": Quick pass: 0 of ");
+    // Nothing of the file itself has changed.
+    assert_quick(&sandbox, &[]);
+}
+
+#[test]
 fn a_safety_net_takes_what_a_list_deletes_and_replaces() {
     let sandbox = cloned();
     fs::remove_dir_all(sandbox.source.join("0001")).unwrap();

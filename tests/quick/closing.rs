@@ -75,14 +75,32 @@ fn a_limit_of_deletions_holds_for_what_goes_during_the_clone() {
 
 /// A short quick pass is not followed by another survey, but by a look at what was listed.
 #[test]
-fn what_is_moved_during_a_short_quick_pass_is_not_missing() {
-    for moves in ["mv 0001/00000100 0002/moved", "mv 0001/listed 0002/moved", "mv 0003 0001/0003"] {
+fn what_goes_wrong_during_a_short_quick_pass_is_put_right() {
+    // What is moved without a trace in a directory's time is in that of its last change.
+    let hidden = |from: &str, to: &str, what: &str| {
+        format!(
+            "touch -r {from} ../from; touch -r {to} ../to; {what}; touch -r ../from {from}; touch -r ../to {to}"
+        )
+    };
+    for moves in [
+        "mv 0001/00000100 0002/moved".to_owned(),
+        "mv 0001/listed 0002/moved".to_owned(),
+        "mv 0003 0001/0003".to_owned(),
+        hidden("0001", "0002", "mv 0001/00000100 0002/moved"),
+        hidden(".", "0002", "mv top 0002/moved"),
+        "echo damaged >CLONE/0001/listed".to_owned(),
+        "rm -r CLONE/0001/listed".to_owned(),
+    ] {
         let sandbox = Sandbox::new();
-        watched_rsync(&sandbox, &format!("[ -e moving ] || exit $status; rm moving; {moves}"));
+        let moves = moves.replace("CLONE", &sandbox.destination.display().to_string());
+        watched_rsync(&sandbox, &format!("[ -e ../moving ] || exit $status; rm ../moving; {moves}"));
         add_files(&sandbox.source);
+        sandbox.write("top", "content");
         settle(&sandbox);
         sandbox.write("0001/listed", "content");
-        sandbox.write("moving", "");
+        fs::write(sandbox.path().join("moving"), "").unwrap();
+        // What is listed has changed before the run for certain.
+        std::thread::sleep(std::time::Duration::from_millis(50));
         let run = sandbox.clone(&[]);
         run.assert_code(0).assert_err("").assert_log(": Quick pass: ").assert_log(": Closing pass 1: ");
         assert_same(&sandbox.source, &sandbox.destination, &Options::default());
@@ -107,20 +125,40 @@ fn attributes_that_rsync_has_not_set_are_set_by_the_closing_pass() {
     let clone = sandbox.destination.display().to_string();
     watched_rsync(
         &sandbox,
-        &format!("[ -e losing ] || exit $status; rm losing; setfattr -x user.name '{clone}/0001/new'"),
+        &format!("[ -e ../losing ] || exit $status; rm ../losing; setfattr -x user.name '{clone}/0001/new'"),
     );
     add_files(&sandbox.source);
     settle(&sandbox);
     for more in [&[][..], &["--full"]] {
         fs::write(sandbox.source.join("0001/new"), format!("{more:?}")).unwrap();
-        sandbox.write("losing", "");
+        fs::write(sandbox.path().join("losing"), "").unwrap();
         let set = ["-n", "user.name", "-v", "value"];
         let file = sandbox.source.join("0001/new");
         assert!(std::process::Command::new("setfattr").args(set).arg(file).status().unwrap().success());
+        std::thread::sleep(std::time::Duration::from_millis(50));
         let run = sandbox.clone(more);
         run.assert_code(0).assert_err("").assert_log(": Closing pass 1: ");
         assert_same(&sandbox.source, &sandbox.destination, &Options::default());
     }
+}
+
+#[test]
+fn links_that_rsync_has_not_made_are_made_by_the_closing_pass() {
+    let sandbox = Sandbox::new();
+    let clone = sandbox.destination.display().to_string();
+    watched_rsync(
+        &sandbox,
+        &format!("[ $n -gt 1 ] || {{ cd '{clone}'; cp -p a a.copy; mv a.copy 0001/a; }}"),
+    );
+    add_files(&sandbox.source);
+    sandbox.write("a", "content");
+    fs::hard_link(sandbox.source.join("a"), sandbox.source.join("0001/a")).unwrap();
+    // The time of its last change is before the run for certain.
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    let run = sandbox.clone(&[]);
+    run.assert_code(0).assert_err("").assert_log(": Full pass: ").assert_log(": Closing pass 1: ");
+    assert_same(&sandbox.source, &sandbox.destination, &Options::default());
+    settle(&sandbox);
 }
 
 #[test]

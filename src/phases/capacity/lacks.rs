@@ -24,11 +24,10 @@ use crate::fs::dir::{Dir, open_subdir};
 use crate::marker::Prefix;
 use crate::phases::capacity::holds::Capacity;
 use crate::phases::capacity::probe::{Probe, Stored};
-use crate::phases::survey::names_of;
 use crate::rsync::filter::matcher::LeftOut;
 use crate::rsync::filter::rules::hides;
 use crate::run::Run;
-use crate::tree::pair::{Entry, Here, Trees, Visitor, kind, walk};
+use crate::tree::pair::{Entry, Here, Trees, Visitor, kind, names_of, walk};
 use crate::tree::sides::Sides;
 
 /// The maximum number of paths logged.

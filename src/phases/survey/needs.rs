@@ -6,7 +6,7 @@ use nix::sys::stat::{FileStat, SFlag};
 
 use crate::fs::dir::Dir;
 use crate::phases::endpoints::Endpoints;
-use crate::tree::pair::kind;
+use crate::tree::pair::{kind, names_of};
 use crate::volume::kind::Kind;
 
 /// The extremes over all entries of a tree.
@@ -61,13 +61,6 @@ impl Needs {
         self.links = self.links.max(other.links);
         self.attributes = self.attributes.max(other.attributes);
     }
-}
-
-/// The number of hard links of an inode.
-#[allow(clippy::useless_conversion, reason = "nlink_t differs by system")]
-#[must_use]
-pub fn names_of(stat: &FileStat) -> u64 {
-    u64::from(stat.st_nlink)
 }
 
 /// Whether the survey has to determine the size of each file's attributes: only if the destination has little room for

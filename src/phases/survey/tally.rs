@@ -10,11 +10,10 @@ use nix::sys::stat::{FileStat, SFlag};
 
 use crate::fs::dir::Dir;
 use crate::phases::survey::census::Census;
-use crate::phases::survey::needs::names_of;
 use crate::process::interrupts::Interrupts;
 use crate::record::Kinds;
 use crate::rsync::filter::matcher::LeftOut;
-use crate::tree::pair::{Entry, Here, Trees, Visitor, kind, walk};
+use crate::tree::pair::{Entry, Here, Trees, Visitor, kind, names_of, walk};
 use crate::tree::sides::{Side, Sides};
 
 /// The unit of `st_blocks`, in bytes, on every system.
