@@ -5,7 +5,7 @@
 
 use std::io;
 use std::process::Child;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
@@ -27,13 +27,11 @@ pub struct Interrupts(Arc<State>);
 #[derive(Debug, Default)]
 struct State {
     first: AtomicI32,
-    /// Set by the handler itself, in whichever thread the signal has met: the thread that listens hears it a moment later.
-    arrived: Arc<AtomicBool>,
+    /// The last signal, set by the handler itself in whichever thread it has met: the thread that listens hears it a
+    /// moment later, and what follows a call that it has interrupted must not be done first.
+    arrived: Arc<AtomicUsize>,
     child: Mutex<Option<Pid>>,
 }
-
-/// How many milliseconds a signal may take from its handler to the thread that listens.
-const MOST_WAITS: u32 = 1000;
 
 impl Interrupts {
     /// Installs the handlers. `last_words` is called, for at most half a second, before a second SIGINT ends the
@@ -51,7 +49,8 @@ impl Interrupts {
         // Exceeding the file size limit becomes an error like a full disk, instead of silently ending the process.
         sys::ignore(SIGXFSZ);
         for signal in heard {
-            flag::register(signal, Arc::clone(&interrupts.0.arrived))?;
+            let number = usize::try_from(signal).map_err(io::Error::other)?;
+            flag::register_usize(signal, Arc::clone(&interrupts.0.arrived), number)?;
         }
         let listener = interrupts.clone();
         let last_words = Arc::new(last_words);
@@ -81,23 +80,18 @@ impl Interrupts {
     /// The first signal that reached us.
     #[must_use]
     pub fn received(&self) -> Option<exit_code::Signal> {
-        // What follows a call that a signal has interrupted must not be done first.
-        for _ in 0..MOST_WAITS {
-            if self.0.first.load(Ordering::SeqCst) != 0 || !self.0.arrived.load(Ordering::SeqCst) {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        match self.0.first.load(Ordering::SeqCst) {
-            0 => None,
-            signal => Some(exit_code::Signal::of(signal)),
-        }
+        let arrived = || i32::try_from(self.0.arrived.load(Ordering::SeqCst)).unwrap_or(0);
+        let signal = match self.0.first.load(Ordering::SeqCst) {
+            0 => arrived(),
+            first => first,
+        };
+        (signal != 0).then(|| exit_code::Signal::of(signal))
     }
 
     /// Marks the signals so far as handled: programs started from now on do not get them.
     pub fn answered(&self) {
         self.0.first.store(0, Ordering::SeqCst);
-        self.0.arrived.store(false, Ordering::SeqCst);
+        self.0.arrived.store(0, Ordering::SeqCst);
     }
 
     /// Sleeps for this long, or until a signal arrives.

@@ -2,7 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, symlink};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
@@ -198,6 +202,34 @@ fn what_cannot_be_read_is_told_and_is_not_counted() {
     sandbox.clone(&[]).assert_code(76).assert_log(" holds 603 entries, ").assert_log(" had 2106: ");
 }
 
+/// Threads that keep every processor busy.
+struct Busy(Arc<AtomicBool>, Vec<JoinHandle<()>>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+        self.1.drain(..).for_each(|thread| thread.join().unwrap());
+    }
+}
+
+/// Lets the thread that listens to signals have the processor only when nobody else wants it, and others want it.
+fn starve_the_listener(run: &Running) -> Busy {
+    let mut tasks =
+        fs::read_dir(format!("/proc/{}/task", run.id())).unwrap().map(|task| task.unwrap().path());
+    let is_listener =
+        |task: &PathBuf| fs::read_to_string(task.join("comm")).is_ok_and(|name| name == "signals\n");
+    let listener = tasks.find(is_listener).expect("nobody listens to signals");
+    let id = listener.file_name().unwrap();
+    assert!(Command::new("chrt").args(["--idle", "--pid", "0"]).arg(id).status().unwrap().success());
+    let stop = Arc::new(AtomicBool::new(false));
+    let spin = |_| {
+        let stop = Arc::clone(&stop);
+        std::thread::spawn(move || while !stop.load(Ordering::Relaxed) {})
+    };
+    let threads = (0..2 * std::thread::available_parallelism().unwrap().get()).map(spin).collect();
+    Busy(stop, threads)
+}
+
 #[test]
 fn a_signal_ends_the_census() {
     let fuse = FaultyFuse::new();
@@ -207,10 +239,14 @@ fn a_signal_ends_the_census() {
     fuse.tell("hang /slow/\nhang /slow/below/\n");
     let mut run = Running::start(&sandbox, &[]);
     assert!(wait_until(|| fuse.is_hanging()), "the census has not begun");
+    let starved = starve_the_listener(&run);
     run.signal(Signal::SIGTERM);
     // The system call itself cannot be left before it is answered; the next one is not made.
     fuse.tell("hang /slow/below/\n");
     let has_ended = wait_until(|| run.has_ended());
+    // If it has not, it could not even be killed otherwise.
+    fuse.tell("");
+    drop(starved);
     let run = run.finish();
     assert!(has_ended, "{run}");
     run.assert_code(20).assert_err("counterpart: The clone was interrupted (SIGTERM).\n");
