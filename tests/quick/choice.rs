@@ -140,6 +140,8 @@ fn a_quick_pass_that_fails_is_followed_by_a_full_one() {
     run.assert_code(0).assert_err("").assert_log(": Quick pass: 1 of ");
     run.assert_log("The quick pass was not complete, so a full pass follows.\n").assert_log("Cloning.");
     assert_eq!(fs::read_to_string(sandbox.destination.join("new")).unwrap(), "content");
+    // The list, all, and nothing in a closing pass.
+    assert_eq!(sandbox.record().unwrap()["rsync"]["attempts"], 2, "{run}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::phases::survey;
 use crate::phases::survey::census::Census;
 use crate::phases::survey::found::Survey;
 use crate::phases::survey::memory::{Settled, Stamp};
-use crate::phases::transfer::quick::{Passed, describe};
+use crate::phases::transfer::quick::{Pass, describe};
 use crate::phases::transfer::remember::{Proved, Remembered};
 use crate::phases::transfer::rsync::Report;
 use crate::phases::transfer::verdict::Ended;
@@ -52,6 +52,7 @@ pub fn clone(
     let coarse = Err("the destination keeps no nanoseconds".to_owned());
     let keeps_times = remembered.is_err() || timestamps::keeps_nanoseconds(run, &ends.destination);
     let remembered = if keeps_times { remembered } else { &coarse };
+    let mut starts = 0;
     if let Some(why) = why_full(remembered, rules, survey) {
         info!("Full pass: {why}.");
         if remembered.as_ref().is_ok_and(|remembered| remembered.why_full.is_none()) {
@@ -62,13 +63,20 @@ pub fn clone(
         info!("Quick pass: {} of {} entries differ.", survey.list.count(), survey.census.entries);
         let root = needs_root(remembered, ends, survey);
         let is_idle = survey.list.count() == 0 && !root && !is_split(survey);
-        if let Some(Passed { ended, paths }) = quick::pass(transfer, survey, root, nets)? {
-            let paths = (!is_idle).then_some(&*paths);
-            return finish_quick(transfer, survey, remembered, nets, ended, paths);
+        match quick::pass(transfer, survey, root, nets)? {
+            Pass::Done { ended, paths } => {
+                let paths = (!is_idle).then_some(&*paths);
+                return finish_quick(transfer, survey, remembered, nets, *ended, paths);
+            }
+            Pass::Incomplete { starts: before } => starts = before,
         }
         info!("The quick pass was not complete, so a full pass follows.");
     }
-    let ended = full(transfer, survey, nets)?;
+    let mut ended = full(transfer, survey, nets)?;
+    if starts > 0 {
+        ended.0.starts += starts;
+        retry::note(run, transfer.rsync, &ended.0, ended.0.starts);
+    }
     let (Ok(remembered), Ok(_)) = (remembered, &ended.1) else { return Ok(ended) };
     if survey.census.entries < LEAST || !rules.apart.is_empty() {
         return Ok(ended);
@@ -202,10 +210,15 @@ fn close(
         }
         info!("Closing pass {round}: {count} entries have changed meanwhile.");
         let is_long = count > (survey.census.entries / SHARE).max(LONG);
-        let passed = if is_long { None } else { quick::pass(transfer, &survey, root, nets)? };
-        let Some(Passed { ended: (mut report, ending), .. }) = passed else {
-            info!("They are left to the next run.");
-            return Ok(ended);
+        let passed = if is_long { Pass::UNFIT } else { quick::pass(transfer, &survey, root, nets)? };
+        let (mut report, ending) = match passed {
+            Pass::Done { ended, .. } => *ended,
+            Pass::Incomplete { starts } => {
+                info!("They are left to the next run.");
+                ended.0.starts += starts;
+                retry::note(run, transfer.rsync, &ended.0, ended.0.starts);
+                return Ok(ended);
+            }
         };
         if let Err(failure) = ending {
             return Ok((ended.0, Err(failure)));

@@ -21,37 +21,48 @@ use crate::rsync::diagnostics::Diagnostics;
 use crate::run::Run;
 use crate::tree::pair::Trees;
 
-/// What a quick pass has done.
+/// What a quick pass has come to.
 #[derive(Debug)]
-pub struct Passed {
-    /// How it ended.
-    pub ended: Ended,
-    /// The list as rsync was given it.
-    pub paths: Vec<u8>,
+pub enum Pass {
+    /// rsync has done all of it, or failed for good.
+    Done {
+        /// How it ended.
+        ended: Box<Ended>,
+        /// The list as rsync was given it.
+        paths: Vec<u8>,
+    },
+    /// A full pass has to follow.
+    Incomplete {
+        /// How often rsync was started.
+        starts: u32,
+    },
 }
 
-/// Hands rsync what the survey has listed, and if `root` is set the root itself; `None` if a full pass has to follow.
-pub fn pass(
-    transfer: &Transfer<'_>,
-    survey: &Survey,
-    root: bool,
-    nets: &mut Nets,
-) -> Result<Option<Passed>, Failure> {
+impl Pass {
+    /// rsync was not started.
+    pub const UNFIT: Self = Self::Incomplete { starts: 0 };
+}
+
+/// Hands rsync what the survey has listed, and if `root` is set the root itself.
+pub fn pass(transfer: &Transfer<'_>, survey: &Survey, root: bool, nets: &mut Nets) -> Result<Pass, Failure> {
     let Transfer { run, rsync, ends, rules, .. } = *transfer;
     let left_out = survey::left_out(run, ends, rules);
     let trees = survey::trees(ends, &left_out);
     let list = &survey.list;
-    let Some(names) = regrouped(run, &trees, survey) else { return Ok(None) };
+    let Some(names) = regrouped(run, &trees, survey) else { return Ok(Pass::UNFIT) };
     run.go_on()?;
     if !list.is_whole() || !names.is_whole() || list.needs_rules() {
-        return Ok(None);
+        return Ok(Pass::UNFIT);
     }
     hard_links::separate(run, &trees, &survey.links)?;
     doubtful::reveal(run, ends, list);
     run.go_on()?;
     let paths = for_rsync([list, &names]);
     let root = root || list.touches_root() || names.touches_root();
-    let Some(mut report) = transfer_both(transfer, &paths, root, nets)? else { return Ok(None) };
+    let (mut report, is_final) = transfer_both(transfer, &paths, root, nets)?;
+    if !is_final {
+        return Ok(Pass::Incomplete { starts: report.starts });
+    }
     describe(&mut report.statistics, &survey.census);
     if !root && let Ok(source) = ends.source.dir.metadata() {
         // Our own markers have changed the time of the destination's root. If it cannot be set back, the next run does.
@@ -59,7 +70,7 @@ pub fn pass(
     }
     retry::note(run, rsync, &report, report.starts);
     let ending = verdict::check(run, ends, &report);
-    Ok(Some(Passed { ended: (report, ending), paths }))
+    Ok(Pass::Done { ended: Box::new((report, ending)), paths })
 }
 
 /// Every name of the hard links that rsync has to see together; `None` if they are not known.
@@ -71,34 +82,30 @@ fn regrouped(run: &Run<'_>, trees: &Trees<'_>, survey: &Survey) -> Option<List> 
     regroup::names(trees, run.interrupts, &inodes).ok()
 }
 
-/// Starts rsync for the paths and for the root, where there is something to do; `None` if it has failed in a way after
-/// which a full pass may succeed.
+/// Starts rsync for the paths and for the root, where there is something to do; returns whether its end is final, and no
+/// full pass may do better.
 fn transfer_both(
     transfer: &Transfer<'_>,
     paths: &[u8],
     root: bool,
     nets: &mut Nets,
-) -> Result<Option<Report>, Failure> {
+) -> Result<(Report, bool), Failure> {
     let run = transfer.run;
+    // With retries, a full pass is the first of them.
+    let may_not_retry = |stalled: &Stalled| run.plan.retries == 0 || stalled.is_left_behind();
     let mut report = nothing();
     for method in [(!paths.is_empty()).then_some(Method::Listed(paths)), root.then_some(Method::Root)] {
         let Some(method) = method else { continue };
         let mut next = rsync::clone(&Transfer { method, ..*transfer }, nets)?;
-        // With retries, a full pass is the first of them.
-        let may_not_retry = |stalled: &Stalled| run.plan.retries == 0 || stalled.is_left_behind();
-        let is_final =
-            next.stalled.as_ref().is_some_and(may_not_retry) || run.interrupts.received().is_some();
-        if next.end != End::Exited(0) && !is_final {
-            return Ok(None);
-        }
         next.statistics.add_earlier(&report.statistics);
         next.starts += report.starts;
         report = next;
         if report.end != End::Exited(0) {
-            break;
+            let has_stalled = report.stalled.as_ref().is_some_and(may_not_retry);
+            return Ok((report, has_stalled || run.interrupts.received().is_some()));
         }
     }
-    Ok(Some(report))
+    Ok((report, true))
 }
 
 /// The report of no rsync at all.
