@@ -1,6 +1,7 @@
 //! Filesystem access: whatever others could swap is held by an open descriptor, not resolved by name twice.
 
 pub mod attributes;
+pub mod copy;
 pub mod dir;
 pub mod encryption;
 pub mod fifo;

@@ -63,6 +63,30 @@ pub fn group_usage(_group: i32) -> Option<(u64, u64)> {
     None
 }
 
+/// Writes the names of an entry's extended attributes to `list`, without following a link, and returns their length.
+///
+/// Errors with `ENOSYS` before Linux 6.13, and with `ERANGE` if `list` is too short.
+#[cfg(target_os = "linux")]
+pub fn list_attributes(directory: impl AsFd, name: &CStr, list: &mut [u8]) -> nix::Result<usize> {
+    // One number for all machines on which Rust has a standard library for Linux, but for MIPS, where it is another call.
+    const NUMBER: nix::libc::c_long = 465;
+    if cfg!(any(target_arch = "mips", target_arch = "mips64")) {
+        return Err(nix::errno::Errno::ENOSYS);
+    }
+    // SAFETY: the call reads `name` up to its zero byte and writes at most as many bytes to `list` as it has.
+    let length = unsafe {
+        nix::libc::syscall(
+            NUMBER,
+            directory.as_fd().as_raw_fd(),
+            name.as_ptr(),
+            nix::libc::AT_SYMLINK_NOFOLLOW,
+            list.as_mut_ptr(),
+            list.len(),
+        )
+    };
+    nix::errno::Errno::result(length).map(|length| usize::try_from(length).unwrap_or(0))
+}
+
 /// Has the log's last line written if a fault or lack of memory ends the process.
 pub fn speak_when_aborted() {
     use nix::libc::{SIGABRT, SIGFPE, SIGILL, SIGSYS, SIGTRAP};

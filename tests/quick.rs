@@ -6,6 +6,7 @@ mod changes;
 mod choice;
 mod closing;
 mod deletions;
+mod first;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -2,7 +2,10 @@
 
 use std::ffi::CStr;
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
+
+#[cfg(target_os = "linux")]
+use crate::sys;
 
 /// An upper bound on the bytes its attributes take up, as far as they are visible; 0 if they are not.
 #[cfg(target_os = "linux")]
@@ -41,15 +44,16 @@ pub fn size(_directory: &OwnedFd, _name: &CStr) -> u64 {
 
 /// Before Linux 6.13 no call takes a name relative to an open directory; the last component is not followed.
 #[cfg(target_os = "linux")]
-fn path(directory: &OwnedFd, name: &CStr) -> std::ffi::CString {
+fn path(directory: impl AsFd, name: &CStr) -> std::ffi::CString {
     use std::os::fd::AsRawFd as _;
-    let mut path = format!("/proc/self/fd/{}/", directory.as_raw_fd()).into_bytes();
+    let mut path = format!("/proc/self/fd/{}/", directory.as_fd().as_raw_fd()).into_bytes();
     path.extend_from_slice(name.to_bytes());
     std::ffi::CString::new(path).unwrap_or_default()
 }
 
+/// The names in a list of attributes as the kernel gives it.
 #[cfg(target_os = "linux")]
-fn names_in(list: &[u8]) -> impl Iterator<Item = &CStr> {
+pub fn names_in(list: &[u8]) -> impl Iterator<Item = &CStr> {
     list.split_inclusive(|byte| *byte == 0).filter_map(|name| CStr::from_bytes_with_nul(name).ok())
 }
 
@@ -58,50 +62,84 @@ fn names_in(list: &[u8]) -> impl Iterator<Item = &CStr> {
 #[cfg(target_os = "linux")]
 #[must_use]
 pub fn are_equal(source: &OwnedFd, copy: &OwnedFd, name: &CStr) -> bool {
-    let (source, copy) = (path(source, name), path(copy, name));
-    match (names(&source), names(&copy)) {
-        (Some(names), Some(others)) => {
-            let value = |path, name: &CStr| {
-                let mut value = vec![0_u8; 1 << 16];
-                let length = rustix::fs::lgetxattr(path, name, &mut value[..]).ok()?;
-                value.truncate(length);
-                Some(value)
-            };
-            names == others
-                && names.iter().all(|name| {
-                    let here = value(&*source, name);
-                    here.is_some() && here == value(&*copy, name)
-                })
-        }
-        _ => false,
+    let (Some(here), Some(there)) = (names(source, name), names(copy, name)) else { return false };
+    if here.is_empty() && there.is_empty() {
+        return true;
     }
+    let (source, copy) = (path(source, name), path(copy, name));
+    let value = |path, name: &CStr| {
+        let mut value = vec![0_u8; 1 << 16];
+        let length = rustix::fs::lgetxattr(path, name, &mut value[..]).ok()?;
+        value.truncate(length);
+        Some(value)
+    };
+    here == there
+        && here.iter().all(|name| {
+            let here = value(&*source, name);
+            here.is_some() && here == value(&*copy, name)
+        })
 }
 
-/// The sorted names of the attributes that a clone copies.
+/// Whether the attribute of this name is one that a clone copies: what a filesystem makes up, it makes up for the copy too.
 #[cfg(target_os = "linux")]
-fn names(path: &CStr) -> Option<Vec<std::ffi::CString>> {
-    use rustix::io::Errno;
-    let is_copied = |name: &&CStr| {
-        let name = name.to_bytes();
-        let is_list = name.starts_with(b"system.posix_acl_");
-        (is_list || !name.starts_with(b"system.")) && !name.starts_with(b"trusted.SGI_ACL_")
-    };
+#[must_use]
+pub fn is_copied(name: &CStr) -> bool {
+    let name = name.to_bytes();
+    let is_list = name.starts_with(b"system.posix_acl_");
+    (is_list || !name.starts_with(b"system.")) && !name.starts_with(b"trusted.SGI_ACL_")
+}
+
+/// Whether an entry has no attribute and no access control list that a clone copies; not if that cannot be determined.
+#[cfg(target_os = "linux")]
+#[must_use]
+pub fn has_none(directory: impl AsFd, name: &CStr) -> bool {
+    names(directory, name).is_some_and(|names| names.is_empty())
+}
+
+/// Not determined on these systems.
+#[cfg(not(target_os = "linux"))]
+#[must_use]
+pub fn has_none(_directory: impl AsFd, _name: &CStr) -> bool {
+    false
+}
+
+/// The sorted names of the attributes that a clone copies; `None` if they cannot be determined.
+#[cfg(target_os = "linux")]
+fn names(directory: impl AsFd, name: &CStr) -> Option<Vec<std::ffi::CString>> {
+    use nix::errno::Errno;
     let mut buffer = [0_u8; 1024];
     let found = |list: &[u8]| {
-        let mut found: Vec<_> = names_in(list).filter(is_copied).map(CStr::to_owned).collect();
+        let mut found: Vec<_> = names_in(list).filter(|name| is_copied(name)).map(CStr::to_owned).collect();
         found.sort_unstable();
         found
     };
-    match rustix::fs::llistxattr(path, &mut buffer) {
+    match list(&directory, name, &mut buffer) {
+        Ok(0) | Err(Errno::EOPNOTSUPP) => Some(Vec::new()),
         Ok(length) => Some(found(&buffer[..length])),
-        Err(Errno::OPNOTSUPP) => Some(Vec::new()),
-        Err(Errno::RANGE) => {
+        Err(Errno::ERANGE) => {
             let mut buffer = vec![0_u8; 1 << 16];
-            let length = rustix::fs::llistxattr(path, &mut buffer[..]).ok()?;
+            let length = list(&directory, name, &mut buffer).ok()?;
             Some(found(&buffer[..length]))
         }
         Err(_) => None,
     }
+}
+
+#[cfg(target_os = "linux")]
+fn list(directory: impl AsFd, name: &CStr, buffer: &mut [u8]) -> nix::Result<usize> {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    /// The kernel has the call that takes a directory.
+    static TAKES_DIRECTORY: AtomicBool = AtomicBool::new(true);
+    if TAKES_DIRECTORY.load(Ordering::Relaxed) {
+        match sys::list_attributes(&directory, name, buffer) {
+            Err(nix::errno::Errno::ENOSYS | nix::errno::Errno::EPERM) => {
+                TAKES_DIRECTORY.store(false, Ordering::Relaxed);
+            }
+            listed => return listed,
+        }
+    }
+    rustix::fs::llistxattr(&*path(&directory, name), buffer)
+        .map_err(|error| nix::errno::Errno::from_raw(error.raw_os_error()))
 }
 
 /// Not compared on these systems, where no quick pass is made.

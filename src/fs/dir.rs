@@ -405,12 +405,13 @@ pub fn open_below(base: impl AsFd, way: &[CString]) -> io::Result<OwnedFd> {
     rest.iter().try_fold(open_subdir(base, first)?, |above, name| open_subdir(above, name))
 }
 
+/// Opens without updating the access time, for the owner and root.
 #[cfg(target_os = "linux")]
-const UNNOTICED: OFlag = OFlag::O_NOATIME;
+pub const UNNOTICED: OFlag = OFlag::O_NOATIME;
 
 /// Other systems have no such flag.
 #[cfg(not(target_os = "linux"))]
-const UNNOTICED: OFlag = OFlag::empty();
+pub const UNNOTICED: OFlag = OFlag::empty();
 
 /// Whether a userspace process serves the filesystem (FUSE).
 #[cfg(target_os = "linux")]

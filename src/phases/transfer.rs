@@ -3,6 +3,7 @@
 pub mod doubtful;
 pub mod dry_run;
 pub mod engine;
+pub mod first_copy;
 pub mod group;
 pub mod quick;
 pub mod recheck;
@@ -47,6 +48,8 @@ pub enum Method<'a> {
     Full {
         /// Deletions come first, to make room.
         deletes_first: bool,
+        /// Neither side has an attribute or an access control list.
+        is_plain: bool,
     },
     /// The paths of a list, as `--files-from` takes them with `--from0`.
     Listed(&'a [u8]),
@@ -56,5 +59,5 @@ pub enum Method<'a> {
 
 impl Method<'_> {
     /// Everything, in rsync's own order.
-    pub const FULL: Self = Self::Full { deletes_first: false };
+    pub const FULL: Self = Self::Full { deletes_first: false, is_plain: false };
 }

@@ -17,6 +17,8 @@ pub enum Purpose {
         progress: bool,
         /// Delete before anything is copied, to make room.
         deletes_first: bool,
+        /// Neither side has an attribute or an access control list, so rsync need not look for any.
+        is_plain: bool,
     },
     /// The paths of a list alone, from standard input; those that the source does not have are deleted.
     Listed {
@@ -167,9 +169,10 @@ impl Arguments<'_> {
                 Purpose::Clone { progress: true, .. } | Purpose::Listed { progress: true }
             ),
             Optional::KeptMounts => self.purpose != Purpose::List,
-            Optional::Acls
-            | Optional::Xattrs
-            | Optional::LineBuffered
+            Optional::Acls | Optional::Xattrs => {
+                !matches!(self.purpose, Purpose::Clone { is_plain: true, .. })
+            }
+            Optional::LineBuffered
             | Optional::FileFlags
             | Optional::CreationTimes
             | Optional::HfsCompression
@@ -188,7 +191,8 @@ impl Arguments<'_> {
 
     fn add_rules(&self, arguments: &mut Vec<OsString>) {
         // Without root, rsync itself handles only user.*.
-        if self.rights.root && self.capabilities.has(Optional::XattrRules) {
+        let is_plain = matches!(self.purpose, Purpose::Clone { is_plain: true, .. });
+        if self.rights.root && !is_plain && self.capabilities.has(Optional::XattrRules) {
             arguments.extend(XATTR_RULES.iter().map(OsString::from));
         }
         for rule in &self.rules.ours {
@@ -304,7 +308,7 @@ mod tests {
         arguments.to_vec().into_iter().map(|argument| argument.into_string().unwrap()).collect()
     }
 
-    const CLONE: Purpose = Purpose::Clone { progress: false, deletes_first: false };
+    const CLONE: Purpose = Purpose::Clone { progress: false, deletes_first: false, is_plain: false };
 
     fn position(arguments: &[String], wanted: &str) -> usize {
         arguments
@@ -439,7 +443,12 @@ mod tests {
 
     #[test]
     fn progress_is_for_a_terminal_only() {
-        let with = build(Purpose::Clone { progress: true, deletes_first: false }, true, true, &rules(None));
+        let with = build(
+            Purpose::Clone { progress: true, deletes_first: false, is_plain: false },
+            true,
+            true,
+            &rules(None),
+        );
         position(&with, "--info=progress2");
     }
 
@@ -448,7 +457,7 @@ mod tests {
         let rules = rules(None);
         let capabilities = Capabilities { has: Vec::new(), lacks: Optional::ALL.to_vec() };
         let arguments = Arguments {
-            purpose: Purpose::Clone { progress: true, deletes_first: false },
+            purpose: Purpose::Clone { progress: true, deletes_first: false, is_plain: false },
             version: Version::OLDEST,
             capabilities: &capabilities,
             nanoseconds: true,

@@ -48,6 +48,12 @@ pub trait Visitor: Sync {
     /// destination protects does not exist on either side, unless the source has it too.
     fn see(&self, here: &Here<'_>, entry: &Entry<'_>, kept: &mut Self::Kept);
 
+    /// Whether the destination has a directory of this name now, which only the source had when it was shown: then it is
+    /// entered on both sides.
+    fn makes(&self, _here: &Here<'_>, _name: &CStr, _kept: &mut Self::Kept) -> bool {
+        false
+    }
+
     /// All entries of a directory were seen.
     fn leave(&self, _here: &Here<'_>, _kept: &mut Self::Kept) {}
 
@@ -282,7 +288,8 @@ impl<V: Visitor> Walk<'_, V> {
         let waits = Waits {
             source,
             // Where another filesystem begins at the source, what the destination has below it is not compared.
-            destination: (source || !is_dir) && is_entered(there.as_ref(), self.devices.destination),
+            destination: (source || !is_dir) && is_entered(there.as_ref(), self.devices.destination)
+                || source && there.is_none() && self.visitor.makes(here, name, kept),
         };
         self.enqueue(here, name, waits, kept, queue)
     }

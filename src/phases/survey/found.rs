@@ -47,6 +47,9 @@ pub struct Survey {
     pub took: Duration,
     /// Everything at the destination that may be part of the clone was seen.
     pub knows_clone: bool,
+    /// Neither side has an attribute or an access control list; only known before a full pass that is followed by another
+    /// survey.
+    pub is_plain: bool,
     /// Every exclusion was applied.
     pub is_exact: bool,
     /// What the source held at the last complete clone to this destination, if known.

@@ -87,6 +87,8 @@ pub struct Memory<'a> {
     pub settled: Option<Settled>,
     /// rsync copies attributes and access control lists, so they have to be equal too.
     pub attributes: bool,
+    /// After this moment neither side was found to have any.
+    pub plain: Option<Stamp>,
 }
 
 /// What one thread has found with it.
@@ -118,9 +120,31 @@ impl Memory<'_> {
 
     /// Whether what metadata do not show is equal as well.
     #[must_use]
-    pub fn has_equal_attributes(&self, here: &Here<'_>, name: &CStr) -> bool {
-        let (Some(source), Some(copy)) = (here.dirs.source, here.dirs.destination) else { return false };
-        !self.attributes || attributes::are_equal(source, copy, name)
+    pub fn has_equal_attributes(
+        &self,
+        here: &Here<'_>,
+        name: &CStr,
+        (source, copy): (&FileStat, &FileStat),
+    ) -> bool {
+        let (Some(source_dir), Some(copy_dir)) = (here.dirs.source, here.dirs.destination) else {
+            return false;
+        };
+        if !self.attributes {
+            return true;
+        }
+        let is_plain = |stat| self.plain.is_some_and(|moment| Stamp::of(stat).is_before(moment));
+        match (is_plain(source), is_plain(copy)) {
+            (true, true) => true,
+            (true, false) => attributes::has_none(copy_dir, name),
+            (false, _) => attributes::are_equal(source_dir, copy_dir, name),
+        }
+    }
+
+    /// Whether it is worth knowing that there are no attributes at all: before a full pass, and if a later survey finds
+    /// those that have come meanwhile.
+    #[must_use]
+    pub fn asks_for_attributes(self) -> bool {
+        self.attributes && self.index.is_none() && self.settled.is_none()
     }
 
     /// Lists an entry that is not known, if rsync has to look at it; returns whether it has.
@@ -133,9 +157,10 @@ impl Memory<'_> {
     ) -> bool {
         let why = match (entry.stats.source, entry.stats.destination) {
             (Some(source), Some(destination)) if difference == Difference::Nothing => {
+                let both = (source, destination);
                 match self.settled.filter(|settled| Stamp::of(source).is_before(settled.source)) {
                     // rsync gets some access control lists right only at the second attempt.
-                    Some(_) if !self.has_equal_attributes(here, entry.name) => Why::Changed,
+                    Some(_) if !self.has_equal_attributes(here, entry.name, both) => Why::Changed,
                     Some(settled) => {
                         if Stamp::of(destination).is_before(settled.destination)
                             && found.keys.try_reserve(1).is_ok()

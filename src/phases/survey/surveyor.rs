@@ -1,6 +1,9 @@
 //! Looks at every entry of both ends once, and counts what all phases want to know.
 
+use std::ffi::CStr;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use nix::sys::stat::SFlag;
@@ -49,7 +52,11 @@ pub fn survey(
         destination: Linked::default(),
         names: LinkedNames::default(),
         links: Links::new(wanted.is_root, memory.is_some()),
+        is_plain: AtomicBool::new(memory.is_some_and(Memory::asks_for_attributes)),
     };
+    for root in [trees.roots.source, trees.roots.destination].into_iter().flatten() {
+        surveyor.look_for_attributes(Some(root), c".");
+    }
     let (tops, parts) = walk(trees, interrupts, &surveyor)?;
     let mut sum = Part::default();
     if let Some(top) = &tops.source {
@@ -64,6 +71,7 @@ pub fn survey(
     }
     sum.locked.sort();
     let root = tops.source.zip(tops.destination);
+    let saw_all = sum.locked.is_empty() && sum.source.unreadable + sum.destination.unreadable == 0;
     let clone = sum.destination.census(&surveyor.destination);
     Ok(Survey {
         knows_clone: clone.unreadable == 0 && !sum.neighbours.has_filesystems(),
@@ -81,6 +89,7 @@ pub fn survey(
         keys: sum.memory.keys,
         root,
         took: began.elapsed(),
+        is_plain: surveyor.is_plain.into_inner() && saw_all,
         is_exact: false,
         before: None,
     })
@@ -94,6 +103,18 @@ struct Surveyor<'a> {
     /// The names of hard-linked files of the source.
     names: LinkedNames,
     links: Links,
+    /// No attribute or access control list was seen so far; not set if they are not looked for.
+    is_plain: AtomicBool,
+}
+
+impl Surveyor<'_> {
+    fn look_for_attributes(&self, dir: Option<impl AsFd>, name: &CStr) {
+        if let Some(dir) = dir.filter(|_| self.is_plain.load(Ordering::Relaxed))
+            && !attributes::has_none(dir, name)
+        {
+            self.is_plain.store(false, Ordering::Relaxed);
+        }
+    }
 }
 
 /// What one thread has found.
@@ -137,6 +158,7 @@ impl Visitor for Surveyor<'_> {
                 return;
             }
             part.needs.see(entry.name, stat);
+            self.look_for_attributes(here.dirs.source, entry.name);
             if let Some(dir) = here.dirs.source.filter(|_| self.wanted.attributes) {
                 part.needs.attributes = part.needs.attributes.max(attributes::size(dir, entry.name));
             }
@@ -144,6 +166,7 @@ impl Visitor for Surveyor<'_> {
         if let Some(stat) = entry.stats.destination {
             part.destination.count(&self.destination, stat);
             part.neighbours.see(here, entry);
+            self.look_for_attributes(here.dirs.destination, entry.name);
         }
         let is_known = self.memory.is_some_and(|memory| memory.knows(entry, &part.memory));
         let difference = match (entry.stats.source, entry.stats.destination) {

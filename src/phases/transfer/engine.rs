@@ -13,13 +13,14 @@ use crate::phases::safety_net::Nets;
 use crate::phases::survey;
 use crate::phases::survey::census::Census;
 use crate::phases::survey::found::Survey;
-use crate::phases::survey::memory::{Settled, Stamp};
+use crate::phases::survey::memory::{Memory, Settled, Stamp};
 use crate::phases::transfer::quick::{Pass, describe};
 use crate::phases::transfer::remember::{Proved, Remembered};
 use crate::phases::transfer::rsync::Report;
 use crate::phases::transfer::verdict::Ended;
-use crate::phases::transfer::{Method, Transfer, doubtful, quick, recheck, retry, timestamps};
+use crate::phases::transfer::{Method, Transfer, doubtful, first_copy, quick, recheck, retry, timestamps};
 use crate::rsync::filter::rules::Rules;
+use crate::run::Run;
 use crate::tree::compare::differs_in_attributes;
 
 /// A tree with fewer entries than this is always looked at as a whole: rsync takes no time for it.
@@ -72,13 +73,29 @@ pub fn clone(
         }
         info!("The quick pass was not complete, so a full pass follows.");
     }
-    let mut ended = full(transfer, survey, nets)?;
-    if starts > 0 {
+    // Where the source is watched for changes meanwhile.
+    let closes = survey.census.entries >= LEAST && rules.apart.is_empty();
+    let has_room = survey.differences.written() <= free(run, ends);
+    let copied = match remembered {
+        Ok(remembered)
+            if closes && has_room && remembered.copies_attributes() && first_copy::is_fit(survey) =>
+        {
+            Some(first_copy::copy(transfer, survey, remembered.began.0))
+        }
+        Ok(_) | Err(_) => None,
+    };
+    run.go_on()?;
+    let method = Method::Full { deletes_first: !has_room, is_plain: closes && survey.is_plain };
+    let mut ended = full(&Transfer { method, ..*transfer }, survey, nets)?;
+    if starts > 0 || copied.is_some() {
         ended.0.starts += starts;
+        if let Some(copied) = copied {
+            ended.0.statistics.add_earlier(&copied);
+        }
         retry::note(run, transfer.rsync, &ended.0, ended.0.starts);
     }
     let (Ok(remembered), Ok(_)) = (remembered, &ended.1) else { return Ok(ended) };
-    if survey.census.entries < LEAST || !rules.apart.is_empty() {
+    if !closes {
         return Ok(ended);
     }
     close(transfer, survey, remembered, nets, ended, true)
@@ -86,16 +103,18 @@ pub fn clone(
 
 /// Lets rsync look at everything.
 fn full(transfer: &Transfer<'_>, survey: &Survey, nets: &mut Nets) -> Result<Ended, Failure> {
-    let Transfer { run, ends, rules, .. } = *transfer;
+    let Transfer { run, ends, rules, method, .. } = *transfer;
     let left_out = survey::left_out(run, ends, rules);
     hard_links::separate(run, &survey::trees(ends, &left_out), &survey.links)?;
-    // What is deleted first makes room for what is copied.
-    let free = Space::of(&ends.destination.dir).map(|space| space.free_for(run.host.is_root()));
-    let deletes_first = free.is_ok_and(|free| survey.differences.written() > free);
-    if deletes_first {
+    if matches!(method, Method::Full { deletes_first: true, .. }) {
         info!("Room is short, so deletions come first.");
     }
-    retry::clone(&Transfer { method: Method::Full { deletes_first }, ..*transfer }, nets)
+    retry::clone(transfer, nets)
+}
+
+/// The bytes that may still be written to the destination; as many as you like if that is not known.
+fn free(run: &Run<'_>, ends: &Endpoints) -> u64 {
+    Space::of(&ends.destination.dir).map_or(u64::MAX, |space| space.free_for(run.host.is_root()))
 }
 
 /// Why a quick pass would not do.
@@ -187,7 +206,9 @@ fn close(
         run.go_on()?;
         let Ok(now) = Stamp::now() else { return Ok(ended) };
         let settled = Settled { source, destination: now };
-        let mut survey = survey::again(run, ends, rules, remembered.memory(Some(settled)))?;
+        let plain = before.is_plain.then_some(remembered.began.0);
+        let memory = Memory { plain, ..remembered.memory(Some(settled)) };
+        let mut survey = survey::again(run, ends, rules, memory)?;
         if let Some(why) = survey::refuse_closing(run, &survey, before) {
             run.warn_publicly(format_args!(
                 "what has changed since the copy is left to the next run: {why}."

@@ -125,7 +125,7 @@ impl Recheck<'_> {
             };
             if !Stamp::of(&source).is_before(self.settled.source)
                 || compare(&here, &name, &source, &copy, true) != Difference::Nothing
-                || !self.memory.has_equal_attributes(&here, &name)
+                || !self.memory.has_equal_attributes(&here, &name, (&source, &copy))
                 || !self.links.agree(&source, &copy)
             {
                 return Ok(None);

@@ -77,6 +77,12 @@ impl Remembered {
         Ok(Self { began, header, index, attributes, why_full })
     }
 
+    /// Whether rsync copies attributes and access control lists.
+    #[must_use]
+    pub fn copies_attributes(&self) -> bool {
+        self.attributes
+    }
+
     /// What a survey compares with, before anything is transferred or after what `settled` says.
     #[must_use]
     pub fn memory(&self, settled: Option<Settled>) -> Memory<'_> {
@@ -90,7 +96,7 @@ impl Remembered {
     #[must_use]
     pub fn as_met(&self) -> Memory<'_> {
         let Self { attributes, .. } = *self;
-        Memory { key: self.header.key, index: self.index.as_ref(), settled: None, attributes }
+        Memory { key: self.header.key, index: self.index.as_ref(), settled: None, attributes, plain: None }
     }
 
     /// Whether both roots have the same attributes, as far as rsync copies them.

@@ -57,7 +57,7 @@ pub fn clone(transfer: &Transfer<'_>, nets: &mut Nets) -> Result<Report, Failure
     let net = if matches!(method, Method::Root) { None } else { safety_net::create(run, ends, nets)? };
     let progress = Screen::is_terminal();
     let purpose = match method {
-        Method::Full { deletes_first } => Purpose::Clone { progress, deletes_first },
+        Method::Full { deletes_first, is_plain } => Purpose::Clone { progress, deletes_first, is_plain },
         Method::Listed(_) => Purpose::Listed { progress },
         Method::Root => Purpose::Root,
     };
