@@ -1,6 +1,7 @@
 //! Everything specific to Linux: pure functions, compiled and tested everywhere.
 
 pub mod activity;
+pub mod blkid;
 pub mod blocked;
 pub mod exclusions;
 pub mod fstab;

@@ -2,6 +2,7 @@
 
 pub mod ping_url;
 pub mod schedule;
+pub mod tag;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;

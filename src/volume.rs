@@ -1,5 +1,6 @@
 //! Identifies the filesystem a directory is on, in a way that survives plugging its disk in elsewhere.
 
+pub mod block;
 pub mod diskutil;
 pub mod kind;
 pub mod limits;
