@@ -22,6 +22,7 @@ pub mod phases;
 pub mod pipeline;
 pub mod plan;
 pub mod process;
+pub mod prove;
 pub mod record;
 pub mod restore;
 pub mod rsync;
@@ -78,6 +79,9 @@ pub fn main_on(find_host: impl FnOnce() -> anyhow::Result<Host>) -> ProcessExitC
         Ok(cli::Action::Restore(args)) => on(find_host, |host, interrupts| {
             report(restore::run(&args, host, interrupts).map(|()| String::new()))
         }),
+        Ok(cli::Action::Prove(args)) => {
+            on(find_host, |host, interrupts| report(prove::run(&args, host, interrupts)))
+        }
         Ok(cli::Action::Doctor(inquiry)) => {
             on(find_host, |host, interrupts| doctor::run(&inquiry, host, interrupts))
         }

@@ -211,6 +211,25 @@ pub struct Totals {
     pub bytes: Option<u64>,
 }
 
+/// How a clone's last start in a virtual machine went.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Proof {
+    /// When it ended.
+    pub at: Moment,
+    /// Whether the clone booted.
+    pub booted: bool,
+    /// Why it did not.
+    pub reason: Option<String>,
+    /// Whether its root and its fstab were compared from inside.
+    pub compared: bool,
+    /// The firmware: `BIOS` or `UEFI`.
+    pub firmware: String,
+    /// The kernel's version, if it was reported.
+    pub kernel: Option<String>,
+    /// How long the boot took, in seconds.
+    pub seconds: f64,
+}
+
 /// A whole run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {

@@ -15,7 +15,7 @@ use crate::fs::dir::Dir;
 use crate::fs::location::Location;
 use crate::fs::small_file;
 use crate::marker::Prefix;
-use crate::record::{Moment, Record, SCHEMA, Totals};
+use crate::record::{Moment, Proof, Record, SCHEMA, Totals};
 
 /// The most that is read of a state file, in bytes; ours have a few thousand.
 const LARGEST: u64 = 1 << 20;
@@ -51,6 +51,12 @@ pub struct State {
     /// The disks that were accepted as this destination, the most recently seen last.
     #[serde(default)]
     pub disks: Vec<Disk>,
+    /// The last proof that it boots, or does not.
+    #[serde(default)]
+    pub proof: Option<Proof>,
+    /// When it was last proven to boot.
+    #[serde(default)]
+    pub proven: Option<Moment>,
 }
 
 /// A disk, or a directory on one, that was accepted as a destination.
@@ -93,7 +99,17 @@ impl State {
             last: None,
             last_success: None,
             disks: Vec::new(),
+            proof: None,
+            proven: None,
         }
+    }
+
+    /// Records a proof.
+    pub fn prove(&mut self, proof: Proof) {
+        if proof.booted {
+            self.proven = Some(proof.at.clone());
+        }
+        self.proof = Some(proof);
     }
 
     /// Records a disk that was just accepted, as the most recent one; what is known about it is kept.
@@ -124,6 +140,14 @@ impl State {
         }
         if at(&earlier.last_success) > at(&self.last_success) {
             self.last_success = earlier.last_success;
+        }
+        if earlier.proof.as_ref().map(|proof| proof.at.epoch)
+            > self.proof.as_ref().map(|proof| proof.at.epoch)
+        {
+            self.proof = earlier.proof;
+        }
+        if earlier.proven.as_ref().map(|at| at.epoch) > self.proven.as_ref().map(|at| at.epoch) {
+            self.proven = earlier.proven;
         }
     }
 
