@@ -8,7 +8,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, Subcommand};
 
 use crate::cli::clone::{CloneArgs, CloneOptions, clone_plan};
-use crate::cli::paths::absolute;
+use crate::cli::paths::{absolute, destination};
 use crate::cli::words::read;
 use crate::display;
 use crate::plan::schedule;
@@ -180,7 +180,11 @@ fn long_arguments(definition: &Command, matches: &ArgMatches) -> Result<Vec<Stri
         let is_path = matches.try_get_one::<PathBuf>(id).is_ok();
         let may_lack_value = argument.get_num_args().is_some_and(|number| number.min_values() == 0);
         for value in matches.get_raw(id).into_iter().flatten() {
-            let value = if is_path { absolute(Path::new(value), &option)?.into() } else { value.to_owned() };
+            let value = match (is_path, id) {
+                (true, "destination") => destination(Path::new(value))?.path.into(),
+                (true, _) => absolute(Path::new(value), &option)?.into(),
+                (false, _) => value.to_owned(),
+            };
             let text = writable(&value, &option)?;
             if may_lack_value || text.starts_with('-') {
                 written.push(format!("{option}={text}"));

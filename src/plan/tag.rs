@@ -1,6 +1,6 @@
 //! A filesystem named by what it is: `UUID=…`, `LABEL=…`, `PARTUUID=…`, `PARTLABEL=…`, or a link in `/dev/disk`.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -70,6 +70,19 @@ impl Tag {
             .or_else(|| Path::new(text).starts_with("/dev").then(|| Ok(Self::Device(PathBuf::from(text)))))
     }
 
+    /// The tag as it is typed, without escaping anything.
+    #[must_use]
+    pub fn text(&self) -> OsString {
+        let (name, value) = match self {
+            Self::Uuid(value) => ("UUID", value),
+            Self::Label(value) => ("LABEL", value),
+            Self::PartUuid(value) => ("PARTUUID", value),
+            Self::PartLabel(value) => ("PARTLABEL", value),
+            Self::Device(path) => return path.clone().into_os_string(),
+        };
+        format!("{name}={value}").into()
+    }
+
     /// What a link below `/dev/disk` stands for: by its name where that says it, since two devices may claim one link.
     fn linked(text: &OsStr, way: &[u8]) -> Self {
         let named = |prefix: &[u8]| display::decode_hex(way.strip_prefix(prefix)?);
@@ -106,14 +119,7 @@ fn label(value: &[u8]) -> Result<String, NotATag> {
 
 impl fmt::Display for Tag {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, value) = match self {
-            Self::Uuid(value) => ("UUID", value),
-            Self::Label(value) => ("LABEL", value),
-            Self::PartUuid(value) => ("PARTUUID", value),
-            Self::PartLabel(value) => ("PARTLABEL", value),
-            Self::Device(path) => return display::path(path).fmt(formatter),
-        };
-        write!(formatter, "{name}={}", display::name(OsStr::new(value)))
+        display::name(&self.text()).fmt(formatter)
     }
 }
 
