@@ -83,6 +83,28 @@ impl Tag {
         format!("{name}={value}").into()
     }
 
+    /// The link to it that udev makes below `/dev/disk`.
+    #[must_use]
+    pub fn link(&self) -> PathBuf {
+        let (kind, value) = match self {
+            Self::Uuid(value) => ("by-uuid", value),
+            Self::Label(value) => ("by-label", value),
+            Self::PartUuid(value) => ("by-partuuid", value),
+            Self::PartLabel(value) => ("by-partlabel", value),
+            Self::Device(path) => return path.clone(),
+        };
+        // As blkid_encode_string(3): everything but these becomes `\xNN`, byte by byte; other scripts stay.
+        let name: String = value
+            .chars()
+            .map(|character| match character {
+                '#' | '+' | '-' | '.' | ':' | '=' | '@' | '_' => character.to_string(),
+                _ if character.is_ascii_alphanumeric() || !character.is_ascii() => character.to_string(),
+                _ => format!("\\x{:02x}", u32::from(character)),
+            })
+            .collect();
+        Path::new(BY).join(kind).join(name)
+    }
+
     /// What a link below `/dev/disk` stands for: by its name where that says it, since two devices may claim one link.
     fn linked(text: &OsStr, way: &[u8]) -> Self {
         let named = |prefix: &[u8]| display::decode_hex(way.strip_prefix(prefix)?);
@@ -162,6 +184,20 @@ mod tests {
         assert_eq!(read("LABEL=a\nb"), Some(Err(NotATag::NotALabel)));
         assert_eq!(Tag::read(OsStr::from_bytes(b"LABEL=\xff")), Some(Err(NotATag::NotALabel)));
         assert_eq!(read(&format!("LABEL={}", "x".repeat(256))), Some(Err(NotATag::TooLong)));
+    }
+
+    #[test]
+    fn the_link_is_named_as_udev_names_it() {
+        let of = |text: &str| read(text).unwrap().unwrap().link().into_os_string().into_string().unwrap();
+        assert_eq!(of("UUID=12ab-34"), "/dev/disk/by-uuid/12ab-34");
+        assert_eq!(
+            of("LABEL=a b/\\\u{fc}"),
+            r"/dev/disk/by-label/a\x20b\x2f\x5c\u{fc}".replace(r"\u{fc}", "\u{fc}")
+        );
+        assert_eq!(of("/dev/disk/by-id/x"), "/dev/disk/by-id/x");
+        for text in ["LABEL=a b", "PARTUUID=1-2", "PARTLABEL=\u{fc}x"] {
+            assert_eq!(read(&of(text)), read(text), "{text}");
+        }
     }
 
     #[test]
