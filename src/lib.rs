@@ -69,7 +69,9 @@ pub fn main_on(find_host: impl FnOnce() -> anyhow::Result<Host>) -> ProcessExitC
         },
         Ok(cli::Action::Check(args)) => check::run(&args, find_host).number(),
         Ok(cli::Action::ExplainCheck(error)) => check::explain(&error).number(),
-        Ok(cli::Action::Look(args)) => finish(check::markers::print(&args)),
+        Ok(cli::Action::Look(args)) => {
+            finish(find_host().and_then(|host| check::markers::print(&args, &host)))
+        }
         Ok(cli::Action::Setpass(args)) => {
             on(find_host, |host, interrupts| report(setpass::run(&args, host, interrupts)))
         }

@@ -5,6 +5,7 @@ use crate::host::Host;
 use crate::outcome::Outcome;
 use crate::phases::conclusion::Claim;
 use crate::phases::endpoints::Endpoints;
+use crate::phases::endpoints::named::Mount;
 use crate::phases::preflight::Rsync;
 use crate::phases::transfer::remember::Remembered;
 use crate::phases::transfer::{Method, Transfer, engine};
@@ -20,7 +21,8 @@ use crate::run::{Mode, Run};
 #[must_use]
 pub fn run(plan: &Plan, host: &Host, interrupts: &Interrupts) -> Outcome {
     let run = Run::new(plan, host, interrupts);
-    let (claim, ended) = match claim(&run) {
+    let mount = endpoints::named::mount(&run);
+    let (claim, ended) = match claim(&run, &mount) {
         Ok((rsync, claim)) => {
             let ended = clone(&run, &rsync, &claim.ends);
             (Some(claim), ended)
@@ -33,11 +35,12 @@ pub fn run(plan: &Plan, host: &Host, interrupts: &Interrupts) -> Outcome {
 }
 
 /// The phases until the destination may be written to.
-fn claim(run: &Run<'_>) -> Result<(Rsync, Claim), Failure> {
+fn claim(run: &Run<'_>, mount: &Mount<'_>) -> Result<(Rsync, Claim), Failure> {
     preflight::rights(run)?;
     outputs::start_log(run)?;
     let rsync = preflight::rsync(run)?;
     log_header::log(run, &rsync);
+    mount.log(run);
     let ends = endpoints::claim(run)?;
     let announcement = ping::announce(run);
     Ok((rsync, Claim { ends, announcement }))

@@ -4,8 +4,12 @@ pub mod block;
 pub mod diskutil;
 pub mod kind;
 pub mod limits;
+pub mod luks;
 pub mod mount_point;
 pub mod mounts;
+pub mod named;
+pub mod private;
+pub mod unclean;
 pub mod view;
 
 use std::ffi::OsStr;

@@ -67,7 +67,7 @@ pub fn evaluate(facts: &Facts<'_>, limits: Limits) -> Finding {
 fn markers(place: &Place) -> Option<&Markers> {
     match place {
         Place::Seen(markers) => Some(markers),
-        Place::Missing | Place::Barred | Place::Broken(_) | Place::Silent(_) => None,
+        Place::Missing | Place::Barred | Place::Broken(_) | Place::Silent(_) | Place::NotMounted(_) => None,
     }
 }
 
@@ -157,6 +157,9 @@ fn unheard_of(place: &Place) -> String {
         }
         Place::Missing => "it does not exist, and this machine has no record of a clone there: check -d".to_owned(),
         Place::Barred => "this user has no access to it, and this machine has no record of a clone there".to_owned(),
+        Place::NotMounted(why) => {
+            format!("it was not examined ({why}), and this machine has no record of a clone there")
+        }
         Place::Broken(why) => {
             format!("it cannot be examined ({why}), and this machine has no record of a clone there")
         }
@@ -196,6 +199,12 @@ fn remark_on_place(ending: &mut Finding, facts: &Facts<'_>) {
         Place::Seen(_) => {}
         Place::Missing => add(sentence, &format!("the destination is not there now{basis}")),
         Place::Barred => add(sentence, &format!("this user has no access to the destination{basis}")),
+        Place::NotMounted(why) => {
+            add(
+                sentence,
+                &format!("the destination was not examined ({}){basis}", why.trim_end_matches('.')),
+            );
+        }
         Place::Broken(why) => {
             ending.status = ending.status.worse(Status::Unknown);
             add(sentence, &format!("the destination cannot be examined ({why}){basis}"));

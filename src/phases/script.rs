@@ -150,10 +150,11 @@ fn check_interpreter(start: &[u8]) -> Result<PathBuf, String> {
 /// The variables that describe the run to each script. Before the clone, its outcome is unknown.
 fn variables(run: &Run<'_>, outcome: Option<&Outcome>) -> Vec<(OsString, OsString)> {
     let plan = run.plan;
-    let statistics = plan.destination.join(plan.prefix.marker(Marker::Statistics));
+    let destination = run.place().unwrap_or(&plan.destination);
+    let statistics = destination.join(plan.prefix.marker(Marker::Statistics));
     let mut variables = vec![
         ("COUNTERPART_SOURCE", plan.source.clone().into_os_string()),
-        ("COUNTERPART_DESTINATION", plan.destination.clone().into_os_string()),
+        ("COUNTERPART_DESTINATION", destination.as_os_str().to_owned()),
         ("COUNTERPART_STATS", statistics.into_os_string()),
     ];
     variables.extend(run.log_path().map(|path| ("COUNTERPART_LOG", path.as_os_str().to_owned())));

@@ -1,6 +1,6 @@
 //! A filesystem named by what it is: `UUID=…`, `LABEL=…`, `PARTUUID=…`, `PARTLABEL=…`, or a link in `/dev/disk`.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -64,9 +64,45 @@ impl Tag {
     }
 
     /// Reads a tag or any path below `/dev`.
+    #[must_use]
     pub fn read_or_device(text: &OsStr) -> Option<Result<Self, NotATag>> {
         Self::read(text)
             .or_else(|| Path::new(text).starts_with("/dev").then(|| Ok(Self::Device(PathBuf::from(text)))))
+    }
+
+    /// The tag as it is typed, without escaping anything.
+    #[must_use]
+    pub fn text(&self) -> OsString {
+        let (name, value) = match self {
+            Self::Uuid(value) => ("UUID", value),
+            Self::Label(value) => ("LABEL", value),
+            Self::PartUuid(value) => ("PARTUUID", value),
+            Self::PartLabel(value) => ("PARTLABEL", value),
+            Self::Device(path) => return path.clone().into_os_string(),
+        };
+        format!("{name}={value}").into()
+    }
+
+    /// The link to it that udev makes below `/dev/disk`.
+    #[must_use]
+    pub fn link(&self) -> PathBuf {
+        let (kind, value) = match self {
+            Self::Uuid(value) => ("by-uuid", value),
+            Self::Label(value) => ("by-label", value),
+            Self::PartUuid(value) => ("by-partuuid", value),
+            Self::PartLabel(value) => ("by-partlabel", value),
+            Self::Device(path) => return path.clone(),
+        };
+        // As blkid_encode_string(3): everything but these becomes `\xNN`, byte by byte; other scripts stay.
+        let name: String = value
+            .chars()
+            .map(|character| match character {
+                '#' | '+' | '-' | '.' | ':' | '=' | '@' | '_' => character.to_string(),
+                _ if character.is_ascii_alphanumeric() || !character.is_ascii() => character.to_string(),
+                _ => format!("\\x{:02x}", u32::from(character)),
+            })
+            .collect();
+        Path::new(BY).join(kind).join(name)
     }
 
     /// What a link below `/dev/disk` stands for: by its name where that says it, since two devices may claim one link.
@@ -105,14 +141,7 @@ fn label(value: &[u8]) -> Result<String, NotATag> {
 
 impl fmt::Display for Tag {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, value) = match self {
-            Self::Uuid(value) => ("UUID", value),
-            Self::Label(value) => ("LABEL", value),
-            Self::PartUuid(value) => ("PARTUUID", value),
-            Self::PartLabel(value) => ("PARTLABEL", value),
-            Self::Device(path) => return display::path(path).fmt(formatter),
-        };
-        write!(formatter, "{name}={}", display::name(OsStr::new(value)))
+        display::name(&self.text()).fmt(formatter)
     }
 }
 
@@ -155,6 +184,20 @@ mod tests {
         assert_eq!(read("LABEL=a\nb"), Some(Err(NotATag::NotALabel)));
         assert_eq!(Tag::read(OsStr::from_bytes(b"LABEL=\xff")), Some(Err(NotATag::NotALabel)));
         assert_eq!(read(&format!("LABEL={}", "x".repeat(256))), Some(Err(NotATag::TooLong)));
+    }
+
+    #[test]
+    fn the_link_is_named_as_udev_names_it() {
+        let of = |text: &str| read(text).unwrap().unwrap().link().into_os_string().into_string().unwrap();
+        assert_eq!(of("UUID=12ab-34"), "/dev/disk/by-uuid/12ab-34");
+        assert_eq!(
+            of("LABEL=a b/\\\u{fc}"),
+            r"/dev/disk/by-label/a\x20b\x2f\x5c\u{fc}".replace(r"\u{fc}", "\u{fc}")
+        );
+        assert_eq!(of("/dev/disk/by-id/x"), "/dev/disk/by-id/x");
+        for text in ["LABEL=a b", "PARTUUID=1-2", "PARTLABEL=\u{fc}x"] {
+            assert_eq!(read(&of(text)), read(text), "{text}");
+        }
     }
 
     #[test]
