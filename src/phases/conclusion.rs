@@ -42,7 +42,7 @@ pub fn failed_or_skipped(run: &Run<'_>, failure: Failure) -> Outcome {
 
 /// Records the reason of a failure at the destination, saves the run's record, and sends the notifications.
 pub fn conclude(run: &Run<'_>, claim: Option<Claim>, outcome: &Outcome) {
-    if let Outcome::Failed(failure) = outcome {
+    if let Outcome::Failed(failure) | Outcome::Unbootable(failure) = outcome {
         error!("Error: {failure}");
     }
     // A test run changes nothing.
@@ -77,7 +77,11 @@ pub fn conclude(run: &Run<'_>, claim: Option<Claim>, outcome: &Outcome) {
 fn is_allowed(outcome: &Outcome, allows: impl FnOnce(&Failure) -> bool) -> bool {
     match outcome {
         Outcome::Failed(failure) => allows(failure),
-        Outcome::Completed | Outcome::Vanished | Outcome::TestRun | Outcome::Skipped => true,
+        Outcome::Completed
+        | Outcome::Vanished
+        | Outcome::Unbootable(_)
+        | Outcome::TestRun
+        | Outcome::Skipped => true,
     }
 }
 
@@ -96,7 +100,9 @@ fn writable(run: &Run<'_>, claimed: Option<Endpoints>, outcome: &Outcome) -> Opt
             })
         }
         Outcome::Failed(_) => claimed.map(|ends| ends.destination).or_else(|| claim_destination(run)),
-        Outcome::Completed | Outcome::Vanished => claimed.map(|ends| ends.destination),
+        Outcome::Completed | Outcome::Vanished | Outcome::Unbootable(_) => {
+            claimed.map(|ends| ends.destination)
+        }
         Outcome::TestRun | Outcome::Skipped => None,
     }
 }
