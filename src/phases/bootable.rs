@@ -64,15 +64,25 @@ pub fn prepare(run: &Run<'_>, ends: &Endpoints, rules: &mut Rules) -> Result<Opt
     }
     run.go_on()?;
     let trees = Trees::of(ends);
-    let way = find_way(run, &trees);
-    run.go_on()?;
-    let mut generated = tables::existing(&trees);
-    if let Ok(way) = &way {
-        generated.extend(way.loader.generated(&trees));
+    let found = find_way(run, &trees).and_then(|way| {
+        let mut generated = tables::differing(&trees, &way.layout)?;
+        generated.extend(way.loader.generated());
         if initramfs::is_needed(&way.layout) {
             generated.extend(initramfs::images(&trees));
         }
-    }
+        Ok((way, generated))
+    });
+    run.go_on()?;
+    let (way, mut generated) = match found {
+        Ok((way, generated)) => (Ok(way), generated),
+        // What an earlier run has made stays.
+        Err(failure) => {
+            let loader = detect::loader(&trees).map(|loader| loader.generated()).unwrap_or_default();
+            let mut made: Vec<PathBuf> = tables::existing(&trees).into_iter().chain(loader).collect();
+            made.retain(|path| trees.clone_has(path).unwrap_or(true));
+            (Err(failure), made)
+        }
+    };
     generated.sort();
     generated.dedup();
     for path in &generated {
@@ -94,6 +104,9 @@ pub fn look(run: &Run<'_>, ends: &Endpoints) -> Result<String, Failure> {
     let trees = Trees::of(ends);
     let way = find_way(run, &trees)?;
     tables::check(&trees, &way.layout)?;
+    if let Loader::Grub(_) = &way.loader {
+        grub::look(&trees)?;
+    }
     Ok(way.loader.to_string())
 }
 

@@ -110,7 +110,7 @@ fn targets(trees: &Trees<'_>, dir: &Path) -> io::Result<Vec<String>> {
 
 impl Loader {
     /// What it keeps in the clone that differs from the source's.
-    pub fn generated(&self, _trees: &Trees<'_>) -> Vec<PathBuf> {
+    pub fn generated(&self) -> Vec<PathBuf> {
         match self {
             Self::Grub(grub) => {
                 let own = ["grub.cfg", "fonts/unicode.pf2", "locale"].map(|name| grub.dir.join(name));

@@ -8,6 +8,7 @@ use log::info;
 
 use crate::display;
 use crate::failure::{Failure, Obstacle};
+use crate::fs::dir::Dir;
 use crate::linux::bootable::layout::Names;
 use crate::phases::bootable::detect::Grub;
 use crate::phases::bootable::tools::{self, Tools};
@@ -22,9 +23,7 @@ const PACKAGES: &str =
 pub fn install(run: &Run<'_>, trees: &Trees<'_>, way: &Way, grub: &Grub) -> Result<(), Failure> {
     let failed = |why: String| obstacle(Obstacle::Loader, why);
     let io = |error: io::Error| failed(display::reason(&error));
-    if initramfs::kernels(trees).is_empty() {
-        return Err(obstacle(Obstacle::Place, "there is no kernel in its /boot"));
-    }
+    refuse_without_kernel(trees)?;
     let targets = grub.possible(&way.disks)?;
     let (inputs, outputs) = (inputs(&targets), outputs(grub, &targets));
     let now = || stamp::of(trees, way, &inputs, &outputs).map_err(io);
@@ -32,8 +31,7 @@ pub fn install(run: &Run<'_>, trees: &Trees<'_>, way: &Way, grub: &Grub) -> Resu
         info!("The clone's boot loader is up to date.");
         return Ok(());
     }
-    let program = tools::find(trees, &["grub-install", "grub2-install"], PACKAGES)?;
-    let mkconfig = tools::find(trees, &["grub-mkconfig", "grub2-mkconfig"], PACKAGES)?;
+    let [program, mkconfig] = programs(trees.root().destination)?;
     stamp::forget(run, trees).map_err(io)?;
     let tools = Tools::open(run, trees, &way.layout, &way.disks)?;
     if initramfs::is_needed(&way.layout) {
@@ -49,6 +47,25 @@ pub fn install(run: &Run<'_>, trees: &Trees<'_>, way: &Way, grub: &Grub) -> Resu
     check(run, trees, way, &configuration)?;
     File::open(&way.disks.disk).and_then(|disk| disk.sync_all()).map_err(io)?;
     stamp::keep(run, trees, &now()?).map_err(io)
+}
+
+/// Its programs in a system.
+fn programs(root: &Dir) -> Result<[String; 2], Failure> {
+    let program = tools::find(root, &["grub-install", "grub2-install"], PACKAGES)?;
+    Ok([program, tools::find(root, &["grub-mkconfig", "grub2-mkconfig"], PACKAGES)?])
+}
+
+/// Whether the source has what a clone will need.
+pub fn look(trees: &Trees<'_>) -> Result<(), Failure> {
+    refuse_without_kernel(trees)?;
+    programs(trees.root().source).map(|_| ())
+}
+
+fn refuse_without_kernel(trees: &Trees<'_>) -> Result<(), Failure> {
+    if initramfs::kernels(trees).is_empty() {
+        return Err(obstacle(Obstacle::Place, "there is no kernel in its /boot"));
+    }
+    Ok(())
 }
 
 fn install_for(tools: &Tools<'_>, way: &Way, target: &str, program: &str) -> Result<(), Failure> {

@@ -56,7 +56,7 @@ pub fn kernels(trees: &Trees<'_>) -> Vec<PathBuf> {
 
 /// Makes the clone's images by its own program.
 pub fn rebuild(trees: &Trees<'_>, tools: &Tools<'_>) -> Result<(), Failure> {
-    let has = |name: &str| tools::find(trees, &[name], "").ok();
+    let has = |name: &str| tools::find(trees.root().destination, &[name], "").ok();
     if let Some(program) = has("update-initramfs") {
         for kernel in beginning(trees, &KERNELS) {
             let name = kernel.file_name().and_then(|name| name.to_str()).unwrap_or_default();

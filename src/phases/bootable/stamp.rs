@@ -5,12 +5,14 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use nix::sys::stat::{FileStat, SFlag};
 use sha2::{Digest as _, Sha256};
 
 use crate::fs::dir::Dir;
 use crate::phases::bootable::Way;
 use crate::phases::bootable::trees::{Pair, Trees, missing};
 use crate::run::Run;
+use crate::tree::pair::kind;
 
 /// Changes when the loader is to be made again although nothing else has changed.
 const VERSION: &str = "1";
@@ -73,7 +75,9 @@ fn add(digest: &mut Sha256, root: &Dir, relative: &Path) -> io::Result<()> {
     let (Some(above), Some(name)) = (relative.parent(), relative.file_name()) else { return Ok(()) };
     let Some(above) = missing(root.enter_path(above))? else { return Ok(()) };
     let mut one = |dir: &Dir, name: &OsStr| {
-        if let Some(found) = dir.stat(name)? {
+        // The time of a directory is set again afterwards.
+        let is_dir = |found: &FileStat| kind(found) == SFlag::S_IFDIR;
+        if let Some(found) = dir.stat(name)?.filter(|found| !is_dir(found)) {
             digest.update(name.as_encoded_bytes());
             digest.update(format!(
                 "\0{:o} {} {}.{}\0",

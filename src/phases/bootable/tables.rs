@@ -52,11 +52,11 @@ pub fn existing(trees: &Trees<'_>) -> Vec<PathBuf> {
     paths.filter(|path| trees.has(path).unwrap_or(true)).collect()
 }
 
-/// Makes each of them, and hands them over.
+/// Makes each of them, and hands them over: path, what the source has, and what the clone has.
 fn each(
     trees: &Trees<'_>,
     layout: &Layout,
-    mut then: impl FnMut(PathBuf, Vec<u8>) -> Result<(), Failure>,
+    mut then: impl FnMut(PathBuf, Vec<u8>, Vec<u8>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let failed =
         |path: &Path, why: String| obstacle(Obstacle::Table, format!("{}: {why}", display::path(path)));
@@ -65,7 +65,7 @@ fn each(
     for (path, rewrite) in all(trees) {
         if let Some(text) = read(&path)? {
             let made = rewrite(&text, layout, loses_swap).map_err(|why| failed(&path, why.to_string()))?;
-            then(path, made)?;
+            then(path, text, made)?;
         }
     }
     Ok(())
@@ -73,13 +73,25 @@ fn each(
 
 /// Whether all of them can be made.
 pub fn check(trees: &Trees<'_>, layout: &Layout) -> Result<(), Failure> {
-    each(trees, layout, |_, _| Ok(()))
+    each(trees, layout, |_, _, _| Ok(()))
+}
+
+/// Those that differ from the source's.
+pub fn differing(trees: &Trees<'_>, layout: &Layout) -> Result<Vec<PathBuf>, Failure> {
+    let mut differing = Vec::new();
+    each(trees, layout, |path, text, made| {
+        if text != made {
+            differing.push(path);
+        }
+        Ok(())
+    })?;
+    Ok(differing)
 }
 
 /// Writes those that are not in the clone already, and returns their paths.
 pub fn write(trees: &Trees<'_>, layout: &Layout) -> Result<Vec<PathBuf>, Failure> {
     let mut made = Vec::new();
-    each(trees, layout, |path, content| {
+    each(trees, layout, |path, _, content| {
         made.push((path, content));
         Ok(())
     })?;
@@ -98,12 +110,7 @@ pub fn write(trees: &Trees<'_>, layout: &Layout) -> Result<Vec<PathBuf>, Failure
 /// Copies those that the clone lacks as the source has them: what was left out of the copy would be missing.
 pub fn copy_missing(trees: &Trees<'_>, generated: &[PathBuf]) {
     for path in generated {
-        let copied = match (trees.read_source(path), trees.read_clone(path)) {
-            (Ok(Some(content)), Ok(None)) => trees.write(path, &content).map(|_| ()),
-            // Directories are the loader's.
-            _ => Ok(()),
-        };
-        if let Err(error) = copied {
+        if let Err(error) = trees.copy_missing(path) {
             warning(format_args!(
                 "{} is missing in the clone: {}.",
                 display::path(path),

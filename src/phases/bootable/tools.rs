@@ -7,6 +7,7 @@ use log::info;
 
 use crate::display;
 use crate::failure::{Failure, Obstacle};
+use crate::fs::dir::Dir;
 use crate::fs::inside;
 use crate::linux::bootable::layout::Layout;
 use crate::logging::printed::Printed;
@@ -31,11 +32,11 @@ pub struct Tools<'a> {
 }
 
 /// The first of these programs that the clone has, by its path there; `package` says where it comes from.
-pub fn find(trees: &Trees<'_>, names: &[&str], package: &str) -> Result<String, Failure> {
+pub fn find(root: &Dir, names: &[&str], package: &str) -> Result<String, Failure> {
     for name in names {
         for dir in DIRS {
             let path = format!("{dir}/{name}");
-            let found = inside::has_program(trees.root().destination, Path::new(&path));
+            let found = inside::has_program(root, Path::new(&path));
             let failed = |error| obstacle(Obstacle::Loader, format!("{path}: {}", display::reason(&error)));
             if found.map_err(failed)? {
                 return Ok(path);

@@ -84,11 +84,41 @@ impl<'a> Trees<'a> {
     /// Whether the source has something at this path; links are not followed.
     pub fn has(&self, path: &Path) -> io::Result<bool> {
         let (pair, relative) = self.find(path);
-        let (Some(above), Some(name)) = (relative.parent(), relative.file_name()) else { return Ok(true) };
-        match missing(pair.source.enter_path(above))? {
-            Some(dir) => Ok(dir.kind(name)?.is_some()),
-            None => Ok(false),
+        has(pair.source, relative)
+    }
+
+    /// Whether the clone has.
+    pub fn clone_has(&self, path: &Path) -> io::Result<bool> {
+        let (pair, relative) = self.find(path);
+        has(pair.destination, relative)
+    }
+
+    /// Copies what the clone lacks: a file, or a directory with the files in it.
+    pub fn copy_missing(&self, path: &Path) -> io::Result<()> {
+        if self.clone_has(path)? || !self.has(path)? {
+            return Ok(());
         }
+        if let Some(content) = self.read_source(path).ok().flatten() {
+            return self.write(path, &content).map(|_| ());
+        }
+        let names = self.names(path)?;
+        let (pair, relative) = self.find(path);
+        let (Some(above), Some(name)) = (relative.parent(), relative.file_name()) else { return Ok(()) };
+        let to = pair.destination.enter_path(above)?;
+        to.make_dir(name)?;
+        let mode = pair.source.enter_path(relative)?.metadata()?.mode();
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::unnecessary_cast,
+            reason = "mode_t differs by system"
+        )]
+        fchmod(&to.enter(name)?, Mode::from_bits_truncate(mode as nix::libc::mode_t & 0o7777))?;
+        for file in names {
+            if let Some(content) = self.read_source(&file)? {
+                self.write(&file, &content)?;
+            }
+        }
+        Ok(())
     }
 
     /// Gives the clone's file this content, and everything else as the source's has it. Returns whether it had to be
@@ -149,7 +179,13 @@ impl<'a> Trees<'a> {
             else {
                 continue;
             };
-            let set = from.metadata().and_then(|from| to.set_modified(from.mtime(), from.mtime_nsec()));
+            let set = from.metadata().and_then(|from| {
+                let (wanted, found) = ((from.mtime(), from.mtime_nsec()), to.metadata()?);
+                if wanted == (found.mtime(), found.mtime_nsec()) {
+                    return Ok(());
+                }
+                to.set_modified(wanted.0, wanted.1)
+            });
             if let Err(error) = set {
                 warning(format_args!(
                     "the time of {} could not be set: {}.",
@@ -158,6 +194,14 @@ impl<'a> Trees<'a> {
                 ));
             }
         }
+    }
+}
+
+fn has(root: &Dir, relative: &Path) -> io::Result<bool> {
+    let (Some(above), Some(name)) = (relative.parent(), relative.file_name()) else { return Ok(true) };
+    match missing(root.enter_path(above))? {
+        Some(dir) => Ok(dir.kind(name)?.is_some()),
+        None => Ok(false),
     }
 }
 
