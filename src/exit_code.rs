@@ -51,6 +51,8 @@ impl ExitCode {
     pub const DESTINATION_FULL: Self = Self(74);
     /// The clone would delete more than it is allowed to.
     pub const WOULD_DELETE: Self = Self(76);
+    /// The copy is complete, but it could not be made bootable.
+    pub const NOT_BOOTABLE: Self = Self(78);
     /// The clone did not boot.
     pub const NOT_BOOTED: Self = Self(79);
     /// Another Counterpart is cloning to this destination.
@@ -210,8 +212,14 @@ pub const TABLE: &[Row] = &[
          once with `--adopt` or `--allow-shrink`, as the message says",
     ),
     row(
+        "78",
+        "the copy is complete, but it could not be made bootable (`--bootable`)",
+        "the message says what is in the way: a disk without the partition that the boot loader needs, a program that is \
+         missing, a line that is not understood; `counterpart doctor` with the same options says it beforehand",
+    ),
+    row(
         "79",
-        "the clone did not boot (`prove`)",
+        "the clone did not boot (`prove`, `--prove`)",
         "read the reason, and look at the screen that was saved in the log directory; the copy itself is complete",
     ),
     row(

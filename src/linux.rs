@@ -3,6 +3,7 @@
 pub mod activity;
 pub mod blkid;
 pub mod blocked;
+pub mod bootable;
 pub mod exclusions;
 pub mod fstab;
 pub mod locks;

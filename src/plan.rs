@@ -79,6 +79,8 @@ pub struct Plan {
     pub on_error: Option<PathBuf>,
     /// A missing destination is not a failure.
     pub skip_if_missing: bool,
+    /// Make the clone start a machine.
+    pub bootable: bool,
     /// Keep what the clone deletes or overwrites, for this many days.
     pub safety_net: Option<u32>,
 }

@@ -276,6 +276,9 @@ pub struct Record {
     pub failing_paths: Lines,
     /// The log's path, if there is a log.
     pub log: Option<String>,
+    /// The clone's last proof that it boots, or does not; earlier versions lack the field.
+    #[serde(default)]
+    pub proof: Option<Proof>,
 }
 
 #[cfg(test)]
@@ -307,6 +310,7 @@ pub(crate) mod tests {
             scripts: Vec::new(),
             failing_paths: Lines::default(),
             log: None,
+            proof: None,
         }
     }
 

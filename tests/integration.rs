@@ -3,6 +3,7 @@
 mod support;
 
 mod audit;
+mod bootable;
 mod check;
 mod cli;
 mod corpus;

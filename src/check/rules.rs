@@ -56,12 +56,31 @@ pub fn evaluate(facts: &Facts<'_>, limits: Limits) -> Finding {
     if let Some(last) = state.and_then(|state| state.last.as_ref()).filter(|_| history.failure.is_none()) {
         ending.details.extend(skipped(last));
     }
+    if let Some(state) = state {
+        remark_on_proof(&mut ending, state, facts.now);
+    }
     remark_on_place(&mut ending, facts);
     for damage in damage {
         ending.status = ending.status.worse(Status::Unknown);
         add(&mut ending.sentence, &damage);
     }
     ending
+}
+
+/// A clone that did not boot is no worse than one that was never proven, but somebody should look at it.
+fn remark_on_proof(ending: &mut Finding, state: &State, now: i64) {
+    let Some(proof) = &state.proof else { return };
+    let ago = span(now.saturating_sub(proof.at.epoch));
+    if proof.booted {
+        add(&mut ending.sentence, &format!("proven to boot {ago} ago"));
+        return;
+    }
+    ending.status = ending.status.worse(Status::Warning);
+    let reason = proof.reason.as_deref().unwrap_or("no reason is given");
+    add(&mut ending.sentence, &format!("it did not boot when it was proven {ago} ago: {reason}"));
+    if let Some(proven) = &state.proven {
+        ending.details.push(format!("Last proven to boot: {}", moment(proven.epoch)));
+    }
 }
 
 fn markers(place: &Place) -> Option<&Markers> {

@@ -144,6 +144,11 @@ pub(super) struct CloneOptions {
     /// It is missing if it does not exist or its disk is not mounted.
     #[arg(long)]
     skip_if_missing: bool,
+    /// Make the clone start a machine: its own fstab, boot loader and what they need (Linux)
+    ///
+    /// The destination must be a whole filesystem on a disk of its own, with what the boot loader needs.
+    #[arg(long)]
+    bootable: bool,
     /// Keep what the clone deletes or overwrites for DAYS days, 30 without a number
     #[arg(long, value_name = "DAYS", num_args = 0..=1, require_equals = true, default_missing_value = "30",
         value_parser = clap::value_parser!(u32).range(1..=36_500))]
@@ -265,6 +270,7 @@ fn plan(source: PathBuf, destination: Destination, args: CloneOptions) -> Result
         ping: args.ping,
         on_error: optional(args.on_error, "--on-error")?,
         skip_if_missing: args.skip_if_missing,
+        bootable: args.bootable,
         safety_net: args.safety_net,
     })
 }

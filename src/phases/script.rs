@@ -85,13 +85,21 @@ pub fn run_pre_clone(run: &Run<'_>) -> Result<(), Failure> {
 
 /// Runs the post-clone script, if there is one.
 pub fn run_post_clone(run: &Run<'_>, outcome: &Outcome) -> Result<(), Failure> {
-    let Some(path) = run.plan.post_script.as_deref() else { return Ok(()) };
+    // It runs after a success only.
+    let Some(path) = run.plan.post_script.as_deref().filter(|_| !matches!(outcome, Outcome::Unbootable(_)))
+    else {
+        return Ok(());
+    };
     run_in_clone(run, Moment::PostClone, path, Some(outcome))
 }
 
 /// Runs the on-error script, if there is one and the run failed. Its outcome changes nothing.
 pub fn run_on_error(run: &Run<'_>, outcome: &Outcome) {
-    let (Some(path), Outcome::Failed(failure)) = (run.plan.on_error.as_deref(), outcome) else { return };
+    let (Some(path), Outcome::Failed(failure) | Outcome::Unbootable(failure)) =
+        (run.plan.on_error.as_deref(), outcome)
+    else {
+        return;
+    };
     if matches!(failure, Failure::ScriptNotExecutable { which: Moment::OnError, .. }) {
         return;
     }

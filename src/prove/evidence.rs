@@ -36,7 +36,7 @@ impl Evidence {
         let words = hint.explained_by();
         let all = self.console.iter().rev().chain(self.screen.iter().rev());
         let line = all.map(|line| line.trim()).find(|line| words.iter().any(|word| line.contains(word)));
-        Reason::Waits(hint, line.map(str::to_owned))
+        Reason::Waits(hint, line.map(|line| line.trim_end_matches('.').to_owned()))
     }
 
     fn text(&self) -> String {

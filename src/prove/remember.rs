@@ -49,5 +49,5 @@ pub fn save(host: &Host, disk: &Disk, proof: &Proof) -> bool {
 fn write(store: &Store, state: &State) -> io::Result<()> {
     let path = PathBuf::from(OsString::from_vec(display::unescape(state.destination.as_bytes())));
     let prefix: Prefix = state.prefix.parse().map_err(io::Error::other)?;
-    store.save(&Location { given: path.clone(), resolved: path }, &prefix, state)
+    store.save(&Location { given: path.clone(), resolved: path, filesystem: None }, &prefix, state)
 }
