@@ -125,7 +125,10 @@ fn look_at_all(
         };
         if let (Some(given), Some(_)) = (&args.destination, &subject.target) {
             let location = match &look {
-                Ok(look) => Location::found(given, look.resolved.clone()),
+                Ok(look) => match &look.filesystem {
+                    Some(uuid) => Location::filesystem(given, uuid),
+                    None => Location::found(given, look.resolved.clone()),
+                },
                 Err(_) => Location::unresolved(given),
             };
             subject.remember(host, &location, now().saturating_add(AHEAD));

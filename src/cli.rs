@@ -3,6 +3,7 @@
 pub mod check;
 pub mod clone;
 pub mod paths;
+pub mod prove;
 pub mod restore;
 pub mod schedule;
 pub mod words;
@@ -19,6 +20,7 @@ use crate::marker::{DEFAULT_PREFIX, Prefix};
 use crate::plan::Plan;
 use check::{CheckArgs, LookArgs};
 use clone::{CloneArgs, CloneOptions, DoctorArgs, Inquiry, clone_plan, inquiry};
+use prove::ProveArgs;
 use restore::RestoreArgs;
 
 /// What is shown below the options and the exit codes, and on the man page.
@@ -84,6 +86,24 @@ Examples:
       List the nets that hold a file
   counterpart restore -d /mnt/clone --at 2026-11-20 --to /root/back /etc/fstab
       Restore it as it was before the clone of that day";
+
+/// How `prove` ends.
+const PROVE_CODES: &str = "\
+Exit codes:
+  0   the clone booted, and what it reports is right
+  1   not run as root, QEMU cannot be used, or an internal error
+  2   usage
+  20  interrupted
+  66  there is no such disk, it cannot be read, or it is in use
+  79  the clone did not boot; the message says why and where its last screen is
+  80  a clone to this disk is being made
+  87  the disk is that of the running system
+
+Examples:
+  counterpart prove -d UUID=0a3407de-014b-458b-b5c1-848e92a327a3
+      Boot the disk that has this filesystem
+  counterpart prove -d /mnt/clone --firmware uefi
+      Boot the disk of a mounted clone with UEFI firmware";
 
 /// How `schedule` ends.
 const SCHEDULE_CODES: &str = "\
@@ -172,6 +192,13 @@ enum Commands {
     /// has.
     #[command(after_long_help = RESTORE_CODES)]
     Restore(RestoreArgs),
+    /// Boot a clone in a virtual machine and check it from inside
+    ///
+    /// The clone's disk is started by its own boot loader in QEMU, without a network. Nothing is written to it: what the
+    /// guest writes goes to a temporary file. A guest with systemd (252 or later) reports whether it is up, which units
+    /// have failed, and whether its root and every line of its fstab are on this disk.
+    #[command(after_long_help = PROVE_CODES)]
+    Prove(ProveArgs),
     /// Print the built-in exclusions, one pattern a line
     ///
     /// Without options, those of a clone of this whole system.
@@ -252,6 +279,8 @@ pub enum Action {
     Schedule(schedule::Action),
     /// Bring files back from the safety nets.
     Restore(RestoreArgs),
+    /// Boot a clone in a virtual machine.
+    Prove(ProveArgs),
     /// Print the built-in exclusions.
     Exclusions(ExclusionsArgs),
     /// Print a generated document.
@@ -271,6 +300,7 @@ impl Action {
             | Self::Look(_)
             | Self::Schedule(_)
             | Self::Restore(_)
+            | Self::Prove(_)
             | Self::Exclusions(_)
             | Self::Generate(_) => false,
         }
@@ -315,6 +345,9 @@ pub fn parse() -> Result<Action, clap::Error> {
             .map(Action::Schedule),
         (Some(Commands::Restore(args)), _) => restore::resolve(args)
             .map(Action::Restore)
+            .map_err(|message| definition.error(ErrorKind::ValueValidation, message)),
+        (Some(Commands::Prove(args)), _) => prove::resolve(args)
+            .map(Action::Prove)
             .map_err(|message| definition.error(ErrorKind::ValueValidation, message)),
         (Some(Commands::Exclusions(args)), _) => Ok(Action::Exclusions(args)),
         (Some(Commands::Generate(args)), _) => Ok(Action::Generate(args)),

@@ -119,6 +119,25 @@ pub fn unescape(printed: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// The bytes of a name in which udev and blkid have written some as `\xNN`; `None` if one has no two digits.
+#[must_use]
+pub fn decode_hex(printed: &[u8]) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(printed.len());
+    let mut rest = printed;
+    while let Some((&first, tail)) = rest.split_first() {
+        if let Some(digits) = rest.strip_prefix(b"\\x") {
+            let digits =
+                digits.first_chunk::<2>().filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))?;
+            bytes.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
+            rest = &rest[4..];
+        } else {
+            bytes.push(first);
+            rest = tail;
+        }
+    }
+    Some(bytes)
+}
+
 fn octal_value(digits: [u8; 3]) -> Option<u8> {
     // The standard library would accept a sign as well.
     let text = std::str::from_utf8(&digits).ok().filter(|text| !text.starts_with('+'))?;

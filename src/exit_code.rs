@@ -51,6 +51,10 @@ impl ExitCode {
     pub const DESTINATION_FULL: Self = Self(74);
     /// The clone would delete more than it is allowed to.
     pub const WOULD_DELETE: Self = Self(76);
+    /// The copy is complete, but it could not be made bootable.
+    pub const NOT_BOOTABLE: Self = Self(78);
+    /// The clone did not boot.
+    pub const NOT_BOOTED: Self = Self(79);
     /// Another Counterpart is cloning to this destination.
     pub const LOCKED: Self = Self(80);
     /// The pre-clone script failed.
@@ -206,6 +210,17 @@ pub const TABLE: &[Row] = &[
         "the clone would delete more than it may",
         "make sure that this is the right disk, and that the source is all there and its disk mounted; then allow it \
          once with `--adopt` or `--allow-shrink`, as the message says",
+    ),
+    row(
+        "78",
+        "the copy is complete, but it could not be made bootable (`--bootable`)",
+        "the message says what is in the way: a disk without the partition that the boot loader needs, a program that is \
+         missing, a line that is not understood; `counterpart doctor` with the same options says it beforehand",
+    ),
+    row(
+        "79",
+        "the clone did not boot (`prove`, `--prove`)",
+        "read the reason, and look at the screen that was saved in the log directory; the copy itself is complete",
     ),
     row(
         "80",

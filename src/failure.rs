@@ -553,6 +553,14 @@ pub enum Failure {
         /// Its version.
         version: String,
     },
+    /// The copy is complete, but it does not start a machine.
+    #[error("The copy is complete, but it could not be made bootable: {obstacle}: {why}.")]
+    NotBootable {
+        /// What is in the way.
+        obstacle: Obstacle,
+        /// The reason.
+        why: String,
+    },
     /// A marker could not be written.
     #[error("{} could not be written at the destination: {why}.", display::path(path))]
     MarkerNotWritten {
@@ -569,6 +577,27 @@ fn counted(number: u64, thing: &str) -> String {
         (1, _) => format!("1 {thing}"),
         (_, Some(stem)) => format!("{number} {stem}ies"),
         (_, None) => format!("{number} {thing}s"),
+    }
+}
+
+/// What keeps a copy from starting a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obstacle {
+    /// It cannot start one where it is, or as it is.
+    Place,
+    /// A file that names filesystems could not be rewritten.
+    Table,
+    /// The boot loader could not be installed.
+    Loader,
+}
+
+impl std::fmt::Display for Obstacle {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Place => "it cannot start a machine",
+            Self::Table => "a file that names its filesystems could not be written",
+            Self::Loader => "the boot loader could not be installed",
+        })
     }
 }
 

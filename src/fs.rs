@@ -6,6 +6,7 @@ pub mod dir;
 pub mod encryption;
 pub mod fifo;
 pub mod file_identity;
+pub mod inside;
 pub mod location;
 pub mod lock;
 pub mod nameless;

@@ -22,6 +22,7 @@ pub mod phases;
 pub mod pipeline;
 pub mod plan;
 pub mod process;
+pub mod prove;
 pub mod record;
 pub mod restore;
 pub mod rsync;
@@ -68,7 +69,9 @@ pub fn main_on(find_host: impl FnOnce() -> anyhow::Result<Host>) -> ProcessExitC
         },
         Ok(cli::Action::Check(args)) => check::run(&args, find_host).number(),
         Ok(cli::Action::ExplainCheck(error)) => check::explain(&error).number(),
-        Ok(cli::Action::Look(args)) => finish(check::markers::print(&args)),
+        Ok(cli::Action::Look(args)) => {
+            finish(find_host().and_then(|host| check::markers::print(&args, &host)))
+        }
         Ok(cli::Action::Setpass(args)) => {
             on(find_host, |host, interrupts| report(setpass::run(&args, host, interrupts)))
         }
@@ -78,6 +81,9 @@ pub fn main_on(find_host: impl FnOnce() -> anyhow::Result<Host>) -> ProcessExitC
         Ok(cli::Action::Restore(args)) => on(find_host, |host, interrupts| {
             report(restore::run(&args, host, interrupts).map(|()| String::new()))
         }),
+        Ok(cli::Action::Prove(args)) => {
+            on(find_host, |host, interrupts| report(prove::run(&args, host, interrupts)))
+        }
         Ok(cli::Action::Doctor(inquiry)) => {
             on(find_host, |host, interrupts| doctor::run(&inquiry, host, interrupts))
         }

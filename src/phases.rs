@@ -2,6 +2,7 @@
 
 pub mod adoption;
 pub mod awake;
+pub mod bootable;
 pub mod capacity;
 pub mod conclusion;
 pub mod endpoints;

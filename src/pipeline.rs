@@ -5,12 +5,13 @@ use crate::host::Host;
 use crate::outcome::Outcome;
 use crate::phases::conclusion::Claim;
 use crate::phases::endpoints::Endpoints;
+use crate::phases::endpoints::named::Mount;
 use crate::phases::preflight::Rsync;
 use crate::phases::transfer::remember::Remembered;
 use crate::phases::transfer::{Method, Transfer, engine};
 use crate::phases::{
-    awake, capacity, conclusion, endpoints, exclusions, log_header, markers, outputs, password, ping,
-    preflight, safety_net, script, server_backup, survey, test_run,
+    awake, bootable, capacity, conclusion, endpoints, exclusions, log_header, markers, outputs, password,
+    ping, preflight, safety_net, script, server_backup, survey, test_run,
 };
 use crate::plan::Plan;
 use crate::process::interrupts::Interrupts;
@@ -20,7 +21,8 @@ use crate::run::{Mode, Run};
 #[must_use]
 pub fn run(plan: &Plan, host: &Host, interrupts: &Interrupts) -> Outcome {
     let run = Run::new(plan, host, interrupts);
-    let (claim, ended) = match claim(&run) {
+    let mount = endpoints::named::mount(&run);
+    let (claim, ended) = match claim(&run, &mount) {
         Ok((rsync, claim)) => {
             let ended = clone(&run, &rsync, &claim.ends);
             (Some(claim), ended)
@@ -33,11 +35,12 @@ pub fn run(plan: &Plan, host: &Host, interrupts: &Interrupts) -> Outcome {
 }
 
 /// The phases until the destination may be written to.
-fn claim(run: &Run<'_>) -> Result<(Rsync, Claim), Failure> {
+fn claim(run: &Run<'_>, mount: &Mount<'_>) -> Result<(Rsync, Claim), Failure> {
     preflight::rights(run)?;
     outputs::start_log(run)?;
     let rsync = preflight::rsync(run)?;
     log_header::log(run, &rsync);
+    mount.log(run);
     let ends = endpoints::claim(run)?;
     let announcement = ping::announce(run);
     Ok((rsync, Claim { ends, announcement }))
@@ -47,6 +50,7 @@ fn claim(run: &Run<'_>) -> Result<(Rsync, Claim), Failure> {
 fn clone(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints) -> Result<Outcome, Failure> {
     log_header::log_what_is_left_out(run, ends);
     let mut rules = exclusions::gather(run, ends)?;
+    let boot = bootable::prepare(run, ends, &mut rules)?;
     script::check(run)?;
     let password = password::resolve(run)?;
     if run.mode == Mode::TestRun {
@@ -63,7 +67,8 @@ fn clone(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints) -> Result<Outcome, Fail
     let reserve = markers::begin(run, ends)?;
     let transfer = Transfer { run, rsync, ends, rules: &rules, method: Method::FULL, linked: &survey.linked };
     let transferred = engine::clone(&transfer, &survey, &remembered, &mut nets)?;
-    let (outcome, written) = markers::write(run, ends, reserve, &survey, transferred)?;
+    let unbootable = bootable::make(run, ends, boot, &transferred)?;
+    let (outcome, written) = markers::write(run, ends, reserve, &survey, transferred, unbootable)?;
     script::run_post_clone(run, &outcome).map_err(|failure| written.withdraw(run, ends, failure))?;
     Ok(outcome)
 }

@@ -2,6 +2,7 @@
 
 pub mod ping_url;
 pub mod schedule;
+pub mod tag;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -10,15 +11,20 @@ use std::time::Duration;
 use ping_url::Address;
 
 use crate::marker::Prefix;
+use crate::plan::tag::Tag;
 use crate::secret::Once;
 
-/// Everything one run of a clone needs to know. Paths are absolute.
+/// Everything one run of a clone needs to know. Paths are absolute, but for a destination that is named by a tag.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// The directory whose contents are cloned.
     pub source: PathBuf,
     /// The directory that becomes the clone.
     pub destination: PathBuf,
+    /// What its filesystem is named by, if not by a path: `destination` is then only what was typed.
+    pub named: Option<Tag>,
+    /// The file with the key of an encrypted destination, instead of the stored password.
+    pub key_file: Option<PathBuf>,
     /// The user's exclusion patterns, in rsync's syntax.
     pub exclude_from: Option<PathBuf>,
     /// Back up servers first, with the password from here.
@@ -73,6 +79,8 @@ pub struct Plan {
     pub on_error: Option<PathBuf>,
     /// A missing destination is not a failure.
     pub skip_if_missing: bool,
+    /// Make the clone start a machine.
+    pub bootable: bool,
     /// Keep what the clone deletes or overwrites, for this many days.
     pub safety_net: Option<u32>,
 }

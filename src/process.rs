@@ -3,6 +3,7 @@
 
 mod abandon;
 pub mod background;
+pub mod beside;
 mod command;
 mod drain;
 pub mod interrupts;

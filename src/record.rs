@@ -211,6 +211,25 @@ pub struct Totals {
     pub bytes: Option<u64>,
 }
 
+/// How a clone's last start in a virtual machine went.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Proof {
+    /// When it ended.
+    pub at: Moment,
+    /// Whether the clone booted.
+    pub booted: bool,
+    /// Why it did not.
+    pub reason: Option<String>,
+    /// Whether its root and its fstab were compared from inside.
+    pub compared: bool,
+    /// The firmware: `BIOS` or `UEFI`.
+    pub firmware: String,
+    /// The kernel's version, if it was reported.
+    pub kernel: Option<String>,
+    /// How long the boot took, in seconds.
+    pub seconds: f64,
+}
+
 /// A whole run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
@@ -257,6 +276,9 @@ pub struct Record {
     pub failing_paths: Lines,
     /// The log's path, if there is a log.
     pub log: Option<String>,
+    /// The clone's last proof that it boots, or does not; earlier versions lack the field.
+    #[serde(default)]
+    pub proof: Option<Proof>,
 }
 
 #[cfg(test)]
@@ -288,6 +310,7 @@ pub(crate) mod tests {
             scripts: Vec::new(),
             failing_paths: Lines::default(),
             log: None,
+            proof: None,
         }
     }
 

@@ -29,13 +29,16 @@ use crate::restore::output::say;
 use crate::restore::output::unreadable;
 use crate::rsync::arguments;
 use crate::rsync::diagnostics::Diagnostics;
+use crate::volume::named;
+use crate::volume::named::{Named, NotMounted, Purpose};
 use place::Place;
 use wanted::Wanted;
 
 /// Runs the subcommand.
 pub fn run(args: &RestoreArgs, host: &Host, interrupts: &Interrupts) -> Result<(), Refusal> {
     let wanted = args.paths.iter().map(|path| Wanted::read(path)).collect::<Result<Vec<_>, Refusal>>()?;
-    let nets = Nets::open(args)?;
+    let mount = mount(args, host, interrupts)?;
+    let nets = Nets::open(args, mount.as_ref().map(Named::point))?;
     if args.list {
         return listing::list(&nets, &wanted, interrupts);
     }
@@ -56,7 +59,7 @@ pub fn run(args: &RestoreArgs, host: &Host, interrupts: &Interrupts) -> Result<(
         let mut command = Command::tool(&rsync.path, arguments);
         command.inherit.push(from.descriptor);
         command.inherit.push(to.descriptor);
-        let names = [(&from.path, stock.dir().path()), (&to.path, target.path())];
+        let names = [(&from.path, stock.dir().shown()), (&to.path, target.path())];
         let copied = copy(&command, interrupts, &target, &names);
         // Files that were copied are renamed into place even if others failed.
         for found in of_net {
@@ -70,6 +73,37 @@ pub fn run(args: &RestoreArgs, host: &Host, interrupts: &Interrupts) -> Result<(
         copied?;
     }
     Ok(())
+}
+
+/// Mounts the clone, if it is named by a tag.
+fn mount<'a>(
+    args: &RestoreArgs,
+    host: &'a Host,
+    interrupts: &Interrupts,
+) -> Result<Option<Named<'a>>, Refusal> {
+    let Some(tag) = &args.named else { return Ok(None) };
+    let wanted = named::Wanted {
+        tag,
+        key_file: args.key_file.as_deref(),
+        prefix: &args.organisation_prefix,
+        purpose: Purpose::Read,
+    };
+    let refuse = |why: &str| {
+        let sentence = format!("{} cannot be read: {why}.", display::path(&args.destination));
+        Err(Refusal(ExitCode::DESTINATION, sentence))
+    };
+    match named::mount(host, interrupts, &wanted) {
+        Ok(named) => {
+            named.warnings.iter().for_each(|warning| complain(&format!("Warning: {warning}")));
+            Ok(Some(named))
+        }
+        Err(NotMounted::Missing) => refuse("no such filesystem is there"),
+        Err(NotMounted::Unusable(why)) => refuse(&why),
+        Err(NotMounted::Interrupted) => {
+            let code = interrupts.received().map_or(ExitCode::INTERRUPTED, ExitCode::from_interruption);
+            Err(Refusal(code, "Interrupted: nothing was restored.".to_owned()))
+        }
+    }
 }
 
 /// The directory to restore to.

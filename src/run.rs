@@ -4,7 +4,7 @@ pub mod journal;
 pub mod notes;
 
 use std::cell::{OnceCell, RefCell};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use chrono::{DateTime, Local};
@@ -61,6 +61,8 @@ pub struct Run<'a> {
     log: OnceCell<Log>,
     journal: RefCell<Journal>,
     location: OnceCell<Location>,
+    mounted: OnceCell<PathBuf>,
+    not_mounted: RefCell<Option<Failure>>,
 }
 
 impl<'a> Run<'a> {
@@ -77,6 +79,8 @@ impl<'a> Run<'a> {
             journal: RefCell::default(),
             log: OnceCell::new(),
             location: OnceCell::new(),
+            mounted: OnceCell::new(),
+            not_mounted: RefCell::default(),
         }
     }
 
@@ -90,6 +94,42 @@ impl<'a> Run<'a> {
     #[must_use]
     pub fn location(&self) -> &Location {
         self.location.get_or_init(|| Location::of(&self.plan.destination))
+    }
+
+    /// Settles the destination's canonical name, once its filesystem is known. Whoever asked before got what its spelling
+    /// says.
+    pub fn settle_location(&self, location: Location) {
+        let _ = self.location.set(location);
+    }
+
+    /// The path where the destination is found: where it is mounted for this run, if it is named by a tag. `None` if it
+    /// is not mounted.
+    #[must_use]
+    pub fn place(&self) -> Option<&Path> {
+        match self.plan.named {
+            Some(_) => self.mounted.get().map(PathBuf::as_path),
+            None => Some(&self.plan.destination),
+        }
+    }
+
+    /// Says where the destination that is named by a tag is mounted now.
+    pub fn mounted_at(&self, point: PathBuf) {
+        let _ = self.mounted.set(point);
+    }
+
+    /// Keeps why the destination that is named by a tag is not mounted, for the phase that opens it.
+    pub fn not_mounted(&self, failure: Failure) {
+        *self.not_mounted.borrow_mut() = Some(failure);
+    }
+
+    /// Why the destination is not mounted; reported once.
+    #[must_use]
+    pub fn why_not_mounted(&self) -> Failure {
+        let path = self.plan.destination.clone();
+        self.not_mounted
+            .borrow_mut()
+            .take()
+            .unwrap_or(Failure::DestinationUnusable { path, why: "it is not mounted".into() })
     }
 
     /// Starts the log, in the requested directory or else the host's default.

@@ -10,6 +10,7 @@ use chrono::Local;
 
 use crate::cli::schedule::{Action, Install};
 use crate::display;
+use crate::exit_code::ExitCode;
 use crate::failure::refusal::Refusal;
 use crate::host::Host;
 use crate::host::platform::Platform;
@@ -133,6 +134,14 @@ impl Scheduler<'_> {
     }
 
     fn files(&self, job: &Job) -> Result<Vec<File>, Refusal> {
+        if job.when_plugged_in && !job.skips_if_missing && self.host.platform != Platform::Linux {
+            return Err(Refusal(
+                ExitCode::USAGE,
+                "launchd starts the clone whenever any disk is mounted: with --when-plugged-in, give \
+                 --skip-if-missing to the clone."
+                    .to_owned(),
+            ));
+        }
         match self.host.platform {
             Platform::Linux => systemd::files(job),
             Platform::MacOs(_) => launchd::files(job),
@@ -188,7 +197,8 @@ impl Scheduler<'_> {
             Platform::Linux => systemd::how_to_see(name),
             Platform::MacOs(version) => launchd::how_to_see(version, name),
         };
-        let mut text = format!("The clone {name} is scheduled: {}.\n", job.when);
+        let plugged = if job.when_plugged_in { ", and when its disk is plugged in" } else { "" };
+        let mut text = format!("The clone {name} is scheduled: {}{plugged}.\n", job.when);
         text += &list("Next run:", vec![next]);
         text += &list("Files:", paths);
         text +=
@@ -212,6 +222,9 @@ fn job_of(install: &Install) -> Result<Job, Refusal> {
         arguments: install.arguments.clone(),
         search_path: search_path.unwrap_or_default().to_string_lossy().into_owned(),
         destination: install.plan.destination.clone(),
+        named: install.plan.named.clone(),
+        when_plugged_in: install.when_plugged_in,
+        skips_if_missing: install.plan.skip_if_missing,
     })
 }
 

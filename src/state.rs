@@ -12,10 +12,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::display;
 use crate::fs::dir::Dir;
-use crate::fs::location::Location;
+use crate::fs::location::{Location, of_filesystem};
 use crate::fs::small_file;
 use crate::marker::Prefix;
-use crate::record::{Moment, Record, SCHEMA, Totals};
+use crate::record::{Moment, Proof, Record, SCHEMA, Totals};
 
 /// The most that is read of a state file, in bytes; ours have a few thousand.
 const LARGEST: u64 = 1 << 20;
@@ -28,6 +28,9 @@ const MOST_DISKS: usize = 64;
 
 /// How many other spellings of a destination are kept.
 const MOST_SPELLINGS: usize = 16;
+
+/// The start of the names, in the state and of its files, of filesystems that are known by their UUID.
+const FILESYSTEM: &str = "UUID";
 
 /// The suffix of state file names.
 const ENDING: &str = ".json";
@@ -51,6 +54,15 @@ pub struct State {
     /// The disks that were accepted as this destination, the most recently seen last.
     #[serde(default)]
     pub disks: Vec<Disk>,
+    /// The last proof that it boots, or does not.
+    #[serde(default)]
+    pub proof: Option<Proof>,
+    /// When it was last proven to boot.
+    #[serde(default)]
+    pub proven: Option<Moment>,
+    /// What it was stored under until now, escaped: that file goes when this state is saved.
+    #[serde(skip)]
+    pub replaces: Option<String>,
 }
 
 /// A disk, or a directory on one, that was accepted as a destination.
@@ -93,7 +105,18 @@ impl State {
             last: None,
             last_success: None,
             disks: Vec::new(),
+            proof: None,
+            proven: None,
+            replaces: None,
         }
+    }
+
+    /// Records a proof.
+    pub fn prove(&mut self, proof: Proof) {
+        if proof.booted {
+            self.proven = Some(proof.at.clone());
+        }
+        self.proof = Some(proof);
     }
 
     /// Records a disk that was just accepted, as the most recent one; what is known about it is kept.
@@ -124,6 +147,14 @@ impl State {
         }
         if at(&earlier.last_success) > at(&self.last_success) {
             self.last_success = earlier.last_success;
+        }
+        if earlier.proof.as_ref().map(|proof| proof.at.epoch)
+            > self.proof.as_ref().map(|proof| proof.at.epoch)
+        {
+            self.proof = earlier.proof;
+        }
+        if earlier.proven.as_ref().map(|at| at.epoch) > self.proven.as_ref().map(|at| at.epoch) {
+            self.proven = earlier.proven;
         }
     }
 
@@ -173,7 +204,10 @@ impl Store {
             (Some(known), None) => Ok(Some(known)),
             // If a link was just followed, only its target counts.
             (None, None) if location.is_lexical() => self.by_spelling(location, prefix),
-            (None, None) => Ok(None),
+            (None, None) => match &location.filesystem {
+                Some(uuid) if location.is_named() => self.by_mount_point(location, uuid, prefix),
+                Some(_) | None => Ok(None),
+            },
         }
     }
 
@@ -196,13 +230,21 @@ impl Store {
         if location.given != path && dir.kind(&name(&location.given, prefix))?.is_some() {
             dir.remove_file(&name(&location.given, prefix))?;
         }
+        if let Some(before) = &state.replaces {
+            let before = PathBuf::from(OsString::from_vec(display::unescape(before.as_bytes())));
+            for old in [name(&before, prefix), index_of(&before, prefix)] {
+                if before != path && dir.kind(&old)?.is_some() {
+                    dir.remove_file(&old)?;
+                }
+            }
+        }
         Ok(())
     }
 
     /// The name of the index that belongs to a destination's state.
     #[must_use]
     pub fn index_name(location: &Location, prefix: &Prefix) -> OsString {
-        Path::new(&name(&location.resolved, prefix)).with_extension("index").into_os_string()
+        index_of(&location.resolved, prefix)
     }
 
     fn read(&self, name: &OsStr) -> io::Result<Option<State>> {
@@ -215,20 +257,65 @@ impl Store {
     /// For a destination behind a link on an unmounted disk, of which only the spelling is known.
     fn by_spelling(&self, location: &Location, prefix: &Prefix) -> io::Result<Option<State>> {
         let (given, prefix) = (display::path(&location.given).to_string(), prefix.to_string());
-        let start = stem(&location.given);
+        // Only links above the last component are followed, so the name starts the same way.
+        let own = stem(&location.given);
         let mut found = None;
         for (path, state) in self.all()? {
-            // Only links above the last component are followed, so the name starts the same way.
-            if !path.file_name().is_some_and(|name| name.as_bytes().starts_with(start.as_bytes())) {
+            let file = path.file_name().map(OsStr::as_bytes).unwrap_or_default();
+            let is_likely = file.starts_with(own.as_bytes());
+            // A filesystem may have been given by any of its tags, and by where it is mounted at times.
+            if !is_likely && !file.starts_with(FILESYSTEM.as_bytes()) {
                 continue;
             }
-            // An unreadable file might be the one in question.
-            let state = state?;
-            if state.prefix == prefix && state.spellings.contains(&given) {
+            let state = match state {
+                Ok(state) => state,
+                // An unreadable file might be the one in question.
+                Err(error) if is_likely => return Err(error),
+                Err(_) => continue,
+            };
+            let is_another = location.filesystem.as_deref().is_some_and(|uuid| {
+                let own = display::path(&of_filesystem(uuid)).to_string();
+                state.destination.starts_with(FILESYSTEM) && state.destination != own
+            });
+            if state.prefix == prefix && state.spellings.contains(&given) && !is_another {
                 found = Some(state);
             }
         }
         Ok(found)
+    }
+
+    /// For a filesystem that was known by the path where it was mounted, and there alone: its state moves.
+    fn by_mount_point(&self, location: &Location, uuid: &str, prefix: &Prefix) -> io::Result<Option<State>> {
+        let is_it = |state: &State| {
+            let mut disks = state.disks.iter();
+            state.prefix == prefix.to_string()
+                && !state.disks.is_empty()
+                && disks.all(|disk| {
+                    disk.filesystem.as_deref() == Some(uuid) && disk.mount_point == state.destination
+                })
+        };
+        // One that cannot be read belongs to another destination, whose own run reports it.
+        let mut states = self.all()?.into_iter().filter_map(|(_, state)| state.ok());
+        Ok(states.find(is_it).map(|mut state| {
+            let before =
+                std::mem::replace(&mut state.destination, display::path(&location.resolved).to_string());
+            state.spellings.insert(0, before.clone());
+            state.replaces = Some(before);
+            state
+        }))
+    }
+
+    /// Whether anything is stored under this path or tag.
+    #[must_use]
+    pub fn has(&self, destination: &Path, prefix: &Prefix) -> bool {
+        self.directory.join(name(destination, prefix)).exists()
+    }
+
+    /// Whether anything is stored under the UUID of a filesystem.
+    #[must_use]
+    pub fn has_filesystems(&self) -> bool {
+        let Ok(entries) = std::fs::read_dir(&self.directory) else { return false };
+        entries.flatten().any(|entry| entry.file_name().as_bytes().starts_with(FILESYSTEM.as_bytes()))
     }
 
     /// Every state file, sorted by name, with its contents or why it cannot be read. Errors if the directory cannot be
@@ -262,6 +349,10 @@ fn name(destination: &Path, prefix: &Prefix) -> OsString {
     let digest =
         digest.finalize().iter().take(8).fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
     OsString::from(format!("{}{digest}{ENDING}", stem(destination)))
+}
+
+fn index_of(destination: &Path, prefix: &Prefix) -> OsString {
+    Path::new(&name(destination, prefix)).with_extension("index").into_os_string()
 }
 
 fn stem(destination: &Path) -> String {

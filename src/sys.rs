@@ -466,6 +466,16 @@ mod fscrypt {
     nix::ioctl_readwrite!(get_key_status, b'f', 26, KeyStatus);
 }
 
+/// Writes what is cached of a block device to it and drops the cache: the partitions' caches are not the disk's.
+#[cfg(target_os = "linux")]
+pub fn flush_buffers(device: &std::fs::File) -> nix::Result<()> {
+    // SAFETY: the descriptor is open, and the call takes no argument.
+    unsafe { blkflsbuf(device.as_raw_fd()) }.map(drop)
+}
+
+#[cfg(target_os = "linux")]
+nix::ioctl_none!(blkflsbuf, 0x12, 97);
+
 /// A property reported by the filesystem of an open file, such as `_PC_CASE_SENSITIVE`, for which nix has no name.
 #[cfg(not(target_os = "linux"))]
 pub fn property(file: &std::fs::File, name: i32) -> Option<u64> {

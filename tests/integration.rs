@@ -3,6 +3,7 @@
 mod support;
 
 mod audit;
+mod bootable;
 mod check;
 mod cli;
 mod corpus;
@@ -18,6 +19,7 @@ mod identity;
 mod layers;
 mod links;
 mod matcher;
+mod named;
 mod quick;
 mod random;
 mod reports;

@@ -130,9 +130,9 @@ fn tells_of(file: &StatsFile, at: i64) -> bool {
     completed(file).is_some_and(is_in_time) && file.exit_code.is_none_or(is_complete)
 }
 
-/// 0, or 24, where only vanished files are missing. The original wrote no code.
+/// 0; 24, where only vanished files are missing; or 78, where only the boot loader is. The original wrote no code.
 fn is_complete(code: u64) -> bool {
-    matches!(code, 0 | 24)
+    matches!(code, 0 | 24 | 78)
 }
 
 /// What one source says about the last run: each source knows the order of its own runs, whatever the clocks did.

@@ -13,9 +13,14 @@ use crate::cli::check::LookArgs;
 use crate::display;
 use crate::fs::dir::Dir;
 use crate::fs::location::Location;
+use crate::host::Host;
 use crate::marker::stats::StatsFile;
 use crate::marker::{Marker, Prefix};
+use crate::plan::tag::Tag;
+use crate::process::interrupts::Interrupts;
 use crate::record::{Record, SCHEMA};
+use crate::volume::named;
+use crate::volume::named::{NotMounted, Purpose, Wanted};
 
 /// The most that is read of a marker, in bytes; ours are a few thousand at most.
 const LARGEST: u64 = 1 << 20;
@@ -104,6 +109,8 @@ pub enum Place {
     Broken(String),
     /// It did not answer within this many seconds.
     Silent(f64),
+    /// It is named by a tag and was not mounted to be read, for this reason.
+    NotMounted(String),
 }
 
 /// What was found at a destination's path.
@@ -111,14 +118,20 @@ pub enum Place {
 pub struct Look {
     /// The destination's resolved path, the key of its state, byte for byte.
     pub resolved: Vec<u8>,
+    /// The UUID of its filesystem, if it was given by a tag and found.
+    pub filesystem: Option<String>,
     /// What is there.
     pub place: Place,
 }
 
 /// Prints the contents of a destination's markers on standard output, as JSON.
-pub fn print(args: &LookArgs) -> anyhow::Result<()> {
+pub fn print(args: &LookArgs, host: &Host) -> anyhow::Result<()> {
     let resolved = Location::of(&args.destination).resolved.into_os_string().into_vec();
-    let look = Look { resolved, place: look(&args.destination, &args.organisation_prefix) };
+    let (filesystem, place) = match Tag::read(args.destination.as_os_str()) {
+        Some(Ok(tag)) => look_at_filesystem(&tag, &args.organisation_prefix, host),
+        Some(Err(_)) | None => (None, look(&args.destination, &args.organisation_prefix)),
+    };
+    let look = Look { resolved, filesystem, place };
     Ok(io::stdout().lock().write_all(&serde_json::to_vec(&look)?)?)
 }
 
@@ -126,6 +139,20 @@ pub fn print(args: &LookArgs) -> anyhow::Result<()> {
 #[must_use]
 pub fn parse(printed: &[u8]) -> Option<Look> {
     serde_json::from_slice(printed).ok()
+}
+
+/// Mounts a filesystem for this process, if it may, and reads its markers; returns its UUID as well.
+fn look_at_filesystem(tag: &Tag, prefix: &Prefix, host: &Host) -> (Option<String>, Place) {
+    let wanted = Wanted { tag, key_file: None, prefix, purpose: Purpose::Glance };
+    if !host.is_root() {
+        return (None, Place::NotMounted("only root can mount it".to_owned()));
+    }
+    match named::mount(host, &Interrupts::default(), &wanted) {
+        Ok(named) => (named.uuid.clone(), look(named.point(), prefix)),
+        Err(NotMounted::Missing) => (None, Place::Missing),
+        Err(NotMounted::Unusable(why)) => (None, Place::NotMounted(why)),
+        Err(NotMounted::Interrupted) => (None, Place::NotMounted("interrupted".to_owned())),
+    }
 }
 
 fn look(destination: &Path, prefix: &Prefix) -> Place {
@@ -203,7 +230,11 @@ mod tests {
     fn seen(dir: &Path) -> Markers {
         match look(dir, &Prefix::default()) {
             Place::Seen(markers) => *markers,
-            other @ (Place::Missing | Place::Barred | Place::Broken(_) | Place::Silent(_)) => {
+            other @ (Place::Missing
+            | Place::Barred
+            | Place::Broken(_)
+            | Place::Silent(_)
+            | Place::NotMounted(_)) => {
                 panic!("{other:?}")
             }
         }
@@ -241,7 +272,7 @@ mod tests {
     fn an_answer_that_is_cut_short_is_none() {
         let dir = tempfile::tempdir().unwrap();
         let place = look(dir.path(), &Prefix::default());
-        let look = Look { resolved: b"/\xff".to_vec(), place };
+        let look = Look { resolved: b"/\xff".to_vec(), filesystem: None, place };
         let printed = serde_json::to_vec(&look).unwrap();
         assert_eq!(parse(&printed), Some(look));
         assert_eq!(parse(&printed[..printed.len() - 1]), None);

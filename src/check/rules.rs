@@ -56,6 +56,9 @@ pub fn evaluate(facts: &Facts<'_>, limits: Limits) -> Finding {
     if let Some(last) = state.and_then(|state| state.last.as_ref()).filter(|_| history.failure.is_none()) {
         ending.details.extend(skipped(last));
     }
+    if let Some(state) = state {
+        remark_on_proof(&mut ending, state, facts.now);
+    }
     remark_on_place(&mut ending, facts);
     for damage in damage {
         ending.status = ending.status.worse(Status::Unknown);
@@ -64,10 +67,26 @@ pub fn evaluate(facts: &Facts<'_>, limits: Limits) -> Finding {
     ending
 }
 
+/// A clone that did not boot is no worse than one that was never proven, but somebody should look at it.
+fn remark_on_proof(ending: &mut Finding, state: &State, now: i64) {
+    let Some(proof) = &state.proof else { return };
+    let ago = span(now.saturating_sub(proof.at.epoch));
+    if proof.booted {
+        add(&mut ending.sentence, &format!("proven to boot {ago} ago"));
+        return;
+    }
+    ending.status = ending.status.worse(Status::Warning);
+    let reason = proof.reason.as_deref().unwrap_or("no reason is given");
+    add(&mut ending.sentence, &format!("it did not boot when it was proven {ago} ago: {reason}"));
+    if let Some(proven) = &state.proven {
+        ending.details.push(format!("Last proven to boot: {}", moment(proven.epoch)));
+    }
+}
+
 fn markers(place: &Place) -> Option<&Markers> {
     match place {
         Place::Seen(markers) => Some(markers),
-        Place::Missing | Place::Barred | Place::Broken(_) | Place::Silent(_) => None,
+        Place::Missing | Place::Barred | Place::Broken(_) | Place::Silent(_) | Place::NotMounted(_) => None,
     }
 }
 
@@ -157,6 +176,9 @@ fn unheard_of(place: &Place) -> String {
         }
         Place::Missing => "it does not exist, and this machine has no record of a clone there: check -d".to_owned(),
         Place::Barred => "this user has no access to it, and this machine has no record of a clone there".to_owned(),
+        Place::NotMounted(why) => {
+            format!("it was not examined ({why}), and this machine has no record of a clone there")
+        }
         Place::Broken(why) => {
             format!("it cannot be examined ({why}), and this machine has no record of a clone there")
         }
@@ -196,6 +218,12 @@ fn remark_on_place(ending: &mut Finding, facts: &Facts<'_>) {
         Place::Seen(_) => {}
         Place::Missing => add(sentence, &format!("the destination is not there now{basis}")),
         Place::Barred => add(sentence, &format!("this user has no access to the destination{basis}")),
+        Place::NotMounted(why) => {
+            add(
+                sentence,
+                &format!("the destination was not examined ({}){basis}", why.trim_end_matches('.')),
+            );
+        }
         Place::Broken(why) => {
             ending.status = ending.status.worse(Status::Unknown);
             add(sentence, &format!("the destination cannot be examined ({why}){basis}"));

@@ -10,6 +10,7 @@ use crate::display;
 use crate::fs::location::Location;
 use crate::host::Host;
 use crate::marker::Prefix;
+use crate::plan::tag::Tag;
 use crate::state::{State, Store};
 
 /// Where a clone is.
@@ -118,7 +119,7 @@ fn known(prefix: Option<&Prefix>, stores: &[&PathBuf], now: i64) -> Vec<Subject>
 fn of_state(state: State) -> io::Result<Subject> {
     let prefix: Prefix = state.prefix.parse().map_err(io::Error::other)?;
     let destination = PathBuf::from(OsString::from_vec(display::unescape(state.destination.as_bytes())));
-    if !destination.is_absolute() {
+    if !destination.is_absolute() && !matches!(Tag::read(destination.as_os_str()), Some(Ok(_))) {
         return Err(io::Error::other("it names no destination"));
     }
     let is_default = prefix == Prefix::default();

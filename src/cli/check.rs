@@ -22,7 +22,7 @@ const LONGEST: Duration = Duration::from_secs(1000 * 365 * 24 * 60 * 60);
 #[derive(Debug, Clone, clap::Args)]
 pub struct CheckArgs {
     /// Check this destination instead of all that this machine remembers
-    #[arg(short, long, value_name = "DIR", value_parser = clap::value_parser!(PathBuf))]
+    #[arg(short, long, value_name = "DIR|TAG", value_parser = clap::value_parser!(PathBuf))]
     pub destination: Option<PathBuf>,
     /// Return WARNING if the last success is older: minutes, or 26h, 2d, 90min
     #[arg(short, long, value_name = "AGE", default_value = "26h", value_parser = parse_age)]
@@ -58,7 +58,7 @@ impl CheckArgs {
         self.destination = self
             .destination
             .as_deref()
-            .map(|path| crate::cli::paths::absolute(path, "--destination"))
+            .map(|path| crate::cli::paths::destination(path).map(|destination| destination.path))
             .transpose()?;
         Ok(self)
     }

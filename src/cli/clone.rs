@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::cli::paths::absolute;
+use crate::cli::paths::{Destination, absolute, destination};
 use crate::marker::{DEFAULT_PREFIX, Prefix};
 use crate::plan::ping_url::Address;
 use crate::plan::{BackupPassword, MaxDelete, Plan};
@@ -18,7 +18,9 @@ pub(super) struct CloneArgs {
     #[arg(short, long, value_name = "DIR")]
     source: PathBuf,
     /// Make this directory the clone; must exist
-    #[arg(short, long, value_name = "DIR")]
+    ///
+    /// Or name a filesystem by UUID=, LABEL=, PARTUUID=, PARTLABEL= or a link in /dev/disk: it is mounted for the run alone.
+    #[arg(short, long, value_name = "DIR|TAG")]
     destination: PathBuf,
 }
 
@@ -29,7 +31,7 @@ pub(super) struct DoctorArgs {
     #[arg(short, long, value_name = "DIR")]
     source: Option<PathBuf>,
     /// Check this destination
-    #[arg(short, long, value_name = "DIR")]
+    #[arg(short, long, value_name = "DIR|TAG")]
     destination: Option<PathBuf>,
     /// Print the result as JSON
     #[arg(long)]
@@ -67,6 +69,11 @@ pub(super) struct CloneOptions {
     /// Log what a clone would change, change nothing, and exit 70
     #[arg(short, long)]
     test_run: bool,
+    /// Open an encrypted destination (LUKS) with the key in this file, which only root may read
+    ///
+    /// Without it, the password stored by `counterpart setpass` is its passphrase.
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
     /// Use this rsync instead of searching for one
     #[arg(long, value_name = "FILE")]
     rsync: Option<PathBuf>,
@@ -137,6 +144,11 @@ pub(super) struct CloneOptions {
     /// It is missing if it does not exist or its disk is not mounted.
     #[arg(long)]
     skip_if_missing: bool,
+    /// Make the clone start a machine: its own fstab, boot loader and what they need (Linux)
+    ///
+    /// The destination must be a whole filesystem on a disk of its own, with what the boot loader needs.
+    #[arg(long)]
+    bootable: bool,
     /// Keep what the clone deletes or overwrites for DAYS days, 30 without a number
     #[arg(long, value_name = "DAYS", num_args = 0..=1, require_equals = true, default_missing_value = "30",
         value_parser = clap::value_parser!(u32).range(1..=36_500))]
@@ -197,14 +209,14 @@ fn parse_stall_timeout(text: &str) -> Result<StallTimeout, String> {
 /// What a clone is to do.
 pub(super) fn clone_plan(ends: &CloneArgs, options: CloneOptions) -> Result<Plan, String> {
     let source = absolute(&ends.source, "--source")?;
-    plan(source, absolute(&ends.destination, "--destination")?, options)
+    plan(source, destination(&ends.destination)?, options)
 }
 
 /// What the doctor is to look at.
 pub(super) fn inquiry(args: DoctorArgs) -> Result<Inquiry, String> {
     let end = |path: Option<&Path>, option| path.map_or(Ok(PathBuf::new()), |path| absolute(path, option));
     let source = end(args.source.as_deref(), "--source")?;
-    let destination = end(args.destination.as_deref(), "--destination")?;
+    let destination = args.destination.as_deref().map(destination).transpose()?.unwrap_or_default();
     let plan = plan(source, destination, args.options)?;
     Ok(Inquiry {
         plan,
@@ -214,11 +226,13 @@ pub(super) fn inquiry(args: DoctorArgs) -> Result<Inquiry, String> {
     })
 }
 
-fn plan(source: PathBuf, destination: PathBuf, args: CloneOptions) -> Result<Plan, String> {
+fn plan(source: PathBuf, destination: Destination, args: CloneOptions) -> Result<Plan, String> {
     let optional = |path: Option<PathBuf>, option| path.map(|path| absolute(&path, option)).transpose();
     Ok(Plan {
         source,
-        destination,
+        destination: destination.path,
+        named: destination.named,
+        key_file: optional(args.key_file, "--key-file")?,
         exclude_from: optional(args.exclude_from, "--exclude-from")?,
         backup: match (args.backup_password, args.backup_keychain) {
             (Some(secret), _) => {
@@ -256,6 +270,7 @@ fn plan(source: PathBuf, destination: PathBuf, args: CloneOptions) -> Result<Pla
         ping: args.ping,
         on_error: optional(args.on_error, "--on-error")?,
         skip_if_missing: args.skip_if_missing,
+        bootable: args.bootable,
         safety_net: args.safety_net,
     })
 }

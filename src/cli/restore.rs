@@ -2,15 +2,22 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::paths::absolute;
+use crate::cli::paths::{Destination, absolute, destination};
 use crate::marker::{DEFAULT_PREFIX, Prefix};
+use crate::plan::tag::Tag;
 
 /// `counterpart restore`: what is brought back from the safety nets.
 #[derive(Debug, Clone, clap::Args)]
 pub struct RestoreArgs {
     /// Restore from the safety nets of this clone
-    #[arg(short, long, value_name = "DIR")]
+    #[arg(short, long, value_name = "DIR|TAG")]
     pub destination: PathBuf,
+    /// What its filesystem is named by, if not by a path.
+    #[arg(skip)]
+    pub named: Option<Tag>,
+    /// Open an encrypted clone (LUKS) with the key in this file, which only root may read
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
     /// Prefix of the clone's files
     #[arg(short = 'g', long, value_name = "PREFIX", default_value = DEFAULT_PREFIX)]
     pub organisation_prefix: Prefix,
@@ -34,7 +41,8 @@ pub struct RestoreArgs {
 
 /// With absolute paths.
 pub(super) fn resolve(mut args: RestoreArgs) -> Result<RestoreArgs, String> {
-    args.destination = absolute(&args.destination, "--destination")?;
+    Destination { path: args.destination, named: args.named } = destination(&args.destination)?;
+    args.key_file = args.key_file.map(|path| absolute(&path, "--key-file")).transpose()?;
     if !args.list {
         args.to = Some(absolute(args.to.as_deref().unwrap_or(Path::new(".")), "--to")?);
     }

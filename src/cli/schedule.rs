@@ -8,7 +8,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, Subcommand};
 
 use crate::cli::clone::{CloneArgs, CloneOptions, clone_plan};
-use crate::cli::paths::absolute;
+use crate::cli::paths::{absolute, destination};
 use crate::cli::words::read;
 use crate::display;
 use crate::plan::schedule;
@@ -59,6 +59,11 @@ struct InstallArgs {
     /// Run at this interval, which must divide a day or an hour evenly: 2h, 15m
     #[arg(long, value_name = "INTERVAL", group = "when")]
     every: Option<String>,
+    /// Start it too when the destination's disk appears
+    ///
+    /// The destination has to be named by a tag, such as UUID=.
+    #[arg(long)]
+    when_plugged_in: bool,
     /// Name of the schedule: letters, digits, '-' and '_'
     #[arg(long, value_name = "NAME", default_value = DEFAULT_NAME)]
     name: Name,
@@ -99,6 +104,8 @@ pub struct Install {
     pub replace: bool,
     /// Only show the files.
     pub print: bool,
+    /// Start it too when the destination's disk appears.
+    pub when_plugged_in: bool,
     /// What the clone will do.
     pub plan: Plan,
     /// The clone's arguments as they are written into the job: long options, absolute paths.
@@ -132,9 +139,20 @@ impl InstallArgs {
         if let Some(why) = objection(&plan) {
             return Err(definition.error(ErrorKind::ArgumentConflict, why));
         }
+        if self.when_plugged_in && plan.named.is_none() {
+            return Err(definition.error(ErrorKind::ArgumentConflict, NO_TAG));
+        }
         let arguments = long_arguments(definition, &matches).map_err(|why| wrong(definition, why))?;
         let when = self.when().map_err(|why| wrong(definition, why))?;
-        Ok(Install { name: self.name, when, replace: self.replace, print: self.print, plan, arguments })
+        Ok(Install {
+            name: self.name,
+            when,
+            replace: self.replace,
+            print: self.print,
+            when_plugged_in: self.when_plugged_in,
+            plan,
+            arguments,
+        })
     }
 
     fn when(&self) -> Result<When, String> {
@@ -149,6 +167,8 @@ impl InstallArgs {
         }
     }
 }
+
+const NO_TAG: &str = "--when-plugged-in needs a destination that is named by what it is: -d UUID=\u{2026}";
 
 const NOT_A_CLONE: &str = "behind the two hyphens stand the arguments of a clone: -- -s / -d /mnt/clone";
 
@@ -180,7 +200,11 @@ fn long_arguments(definition: &Command, matches: &ArgMatches) -> Result<Vec<Stri
         let is_path = matches.try_get_one::<PathBuf>(id).is_ok();
         let may_lack_value = argument.get_num_args().is_some_and(|number| number.min_values() == 0);
         for value in matches.get_raw(id).into_iter().flatten() {
-            let value = if is_path { absolute(Path::new(value), &option)?.into() } else { value.to_owned() };
+            let value = match (is_path, id) {
+                (true, "destination") => destination(Path::new(value))?.path.into(),
+                (true, _) => absolute(Path::new(value), &option)?.into(),
+                (false, _) => value.to_owned(),
+            };
             let text = writable(&value, &option)?;
             if may_lack_value || text.starts_with('-') {
                 written.push(format!("{option}={text}"));

@@ -8,12 +8,17 @@ use crate::doctor::ends::Ends;
 use crate::doctor::exam::Exam;
 use crate::host::platform::{MacOsVersion, Platform};
 use crate::linux::{fstab, swaps};
+use crate::phases::bootable;
 
 const TOPIC: &str = "starting from the clone";
 
 /// Checks it for the given source.
 pub fn examine(exam: &mut Exam<'_>, ends: &Ends) {
     if ends.source.is_none() {
+        return;
+    }
+    if exam.run.plan.bootable {
+        bootable(exam, ends);
         return;
     }
     if !ends.is_system() {
@@ -23,6 +28,15 @@ pub fn examine(exam: &mut Exam<'_>, ends: &Ends) {
     match exam.run.host.platform {
         Platform::Linux => linux(exam),
         Platform::MacOs(version) => macos(exam, version),
+    }
+}
+
+/// What `--bootable` would do.
+fn bootable(exam: &mut Exam<'_>, ends: &Ends) {
+    // Without both ends a clone would fail before.
+    let Some(both) = &ends.both else { return };
+    if let Some(way) = exam.ask(TOPIC, "", |run| bootable::look(run, both)) {
+        exam.ok(TOPIC, format!("it will start by {way}."));
     }
 }
 

@@ -6,6 +6,7 @@ use crate::fs::dir::Dir;
 use crate::host::platform::Platform;
 use crate::linux::mounts::Ownership;
 use crate::phases::endpoints;
+use crate::phases::endpoints::named::Mount;
 use crate::phases::endpoints::ownership;
 use crate::phases::endpoints::{Endpoints, Source};
 use crate::phases::{log_header, outputs};
@@ -29,7 +30,7 @@ impl Ends {
 }
 
 /// Checks them in the order in which a clone does.
-pub fn examine(exam: &mut Exam<'_>) -> Ends {
+pub fn examine(exam: &mut Exam<'_>, mount: &Mount<'_>) -> Ends {
     let mut ends = Ends::default();
     if exam.inquiry.has_source {
         ends.source = exam.ask("source", "", endpoints::source);
@@ -39,9 +40,10 @@ pub fn examine(exam: &mut Exam<'_>) -> Ends {
         }
     }
     if exam.inquiry.has_destination {
+        named(exam, mount);
         ends.destination = exam.ask("destination", "", endpoints::destination);
         if let Some(dir) = &ends.destination {
-            exam.ok("destination", format!("{} can be written.", display::path(dir.path())));
+            exam.ok("destination", format!("{} can be written.", display::path(dir.shown())));
             owners(exam, dir);
             exam.ask("outputs", "", |run| outputs::check(run, dir));
         }
@@ -52,6 +54,15 @@ pub fn examine(exam: &mut Exam<'_>) -> Ends {
         left_out(exam, source, ends.destination.as_ref());
     }
     ends
+}
+
+/// Reports where a destination named by a tag was found.
+fn named(exam: &mut Exam<'_>, mount: &Mount<'_>) {
+    mount.log(exam.run);
+    let (remarks, _) = exam.warnings("destination", "Unmount it everywhere and check it with fsck.");
+    for remark in remarks {
+        exam.ok("destination", remark);
+    }
 }
 
 fn owners(exam: &mut Exam<'_>, dir: &Dir) {

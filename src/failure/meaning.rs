@@ -39,6 +39,7 @@ impl Failure {
             | Self::SourceChanged { .. }
             | Self::DeletesMost { .. }
             | Self::ShrinkUnknown { .. } => ExitCode::WOULD_DELETE,
+            Self::NotBootable { .. } => ExitCode::NOT_BOOTABLE,
             Self::Locked { .. } => ExitCode::LOCKED,
             Self::RsyncNotFound { .. } => ExitCode::RSYNC_NOT_FOUND,
             Self::WrongRsync { .. }
@@ -131,6 +132,7 @@ impl Failure {
             | Self::SettingsNotDumped { .. }
             | Self::SafetyNet { .. }
             | Self::LosesBackups { .. }
+            | Self::NotBootable { .. }
             | Self::MarkerNotWritten { .. } => false,
         }
     }

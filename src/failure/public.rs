@@ -2,7 +2,7 @@
 //! rsync's, which may contain them. A dump program's messages are about its server.
 
 use crate::display;
-use crate::failure::{Deletion, Failure, counted};
+use crate::failure::{Deletion, Failure, Obstacle, counted};
 
 impl Failure {
     /// The message for files that anyone can read. The log has the full one.
@@ -41,6 +41,10 @@ impl Failure {
                 "A file vanished while it was being copied. It had other hard links, which may be missing from the \
                  clone or have old contents there. Run it again."
                     .to_owned()
+            }
+            // The line of a file may hold more than its reader would show to everybody.
+            Self::NotBootable { obstacle: obstacle @ Obstacle::Table, .. } => {
+                format!("The copy is complete, but it could not be made bootable: {obstacle}. The log says why.")
             }
             Self::DatabaseNotDumped { .. }
             | Self::DirectoryNotArchived { .. }
@@ -89,6 +93,7 @@ impl Failure {
             | Self::PgDumpallNotFound { .. }
             | Self::SafetyNet { .. }
             | Self::LosesBackups { .. }
+            | Self::NotBootable { .. }
             | Self::MarkerNotWritten { .. } => self.to_string(),
         }
     }

@@ -26,6 +26,8 @@ pub const TEMPORARY: &str = ".tmp-";
 #[derive(Debug)]
 pub struct Dir {
     path: PathBuf,
+    /// What its path is called when shown, if that is not the path itself.
+    name: Option<PathBuf>,
     file: File,
     /// The directory as opened by its path, if `file` sees it through a view.
     reached: Option<File>,
@@ -36,7 +38,13 @@ impl Dir {
     pub fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
         let file = File::options().read(true).custom_flags(flags.bits()).open(path)?;
-        Ok(Self { path: path.to_owned(), file, reached: None })
+        Ok(Self { path: path.to_owned(), name: None, file, reached: None })
+    }
+
+    /// The same directory, called by this name wherever it is shown: its path means something to this process only.
+    #[must_use]
+    pub fn called(self, name: &Path) -> Self {
+        Self { name: Some(name.to_owned()), ..self }
     }
 
     /// The same directory seen through `tree`, the root of another mount of it.
@@ -47,7 +55,8 @@ impl Dir {
         if FileIdentity::from(&file.metadata()?) != self.identity()? {
             return Err(io::Error::other("the view shows another directory"));
         }
-        Ok(Self { path: self.path.clone(), file, reached: Some(self.reached().try_clone()?) })
+        let reached = Some(self.reached().try_clone()?);
+        Ok(Self { path: self.path.clone(), name: self.name.clone(), file, reached })
     }
 
     /// The open directory as its path led to it: unlike a view, it is in the mount table.
@@ -66,7 +75,7 @@ impl Dir {
     /// Its path becomes the one without links.
     pub fn reach(path: &Path) -> io::Result<Self> {
         let (file, path) = resolve::directory(path)?;
-        Ok(Self { path, file, reached: None })
+        Ok(Self { path, name: None, file, reached: None })
     }
 
     /// Opens a directory, creating it and its parents if missing; a symbolic link as the last component of `path` is an
@@ -74,7 +83,7 @@ impl Dir {
     pub fn open_or_create(path: &Path, mode: u32) -> io::Result<Self> {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Self::reach(path) };
         let (above, _) = resolve::directory_or_make(parent)?;
-        let above = Self { path: parent.to_owned(), file: above, reached: None };
+        let above = Self { path: parent.to_owned(), name: None, file: above, reached: None };
         match mkdirat(&above.file, name, mode_of(mode)) {
             Ok(()) => {
                 let dir = above.enter(name)?;
@@ -107,6 +116,17 @@ impl Dir {
         &self.path
     }
 
+    /// What it is called when shown: its path, unless that means nothing to the user.
+    #[must_use]
+    pub fn shown(&self) -> &Path {
+        self.name.as_deref().unwrap_or(&self.path)
+    }
+
+    fn below(&self, name: &Path, file: File) -> Self {
+        let shown = self.name.as_ref().map(|above| above.join(name));
+        Self { path: self.path.join(name), name: shown, file, reached: None }
+    }
+
     /// The open directory.
     #[must_use]
     pub fn file(&self) -> &File {
@@ -127,7 +147,7 @@ impl Dir {
     pub fn enter(&self, name: &OsStr) -> io::Result<Self> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let file = File::from(openat(&self.file, name, flags, Mode::empty())?);
-        Ok(Self { path: self.path.join(name), file, reached: None })
+        Ok(self.below(Path::new(name), file))
     }
 
     /// Opens the directory at a relative path below this one; a symbolic link in any component is an error.
@@ -137,12 +157,17 @@ impl Dir {
             let name = CString::new(name.as_os_str().as_bytes())?;
             file = open_subdir(&file, &name)?;
         }
-        Ok(Self { path: self.path.join(path), file: File::from(file), reached: None })
+        Ok(self.below(path, File::from(file)))
     }
 
     /// Wraps an open directory; `path` is the one to report for it.
     pub fn adopt(directory: &OwnedFd, path: &Path) -> io::Result<Self> {
-        Ok(Self { path: path.to_owned(), file: File::from(directory.try_clone()?), reached: None })
+        Ok(Self {
+            path: path.to_owned(),
+            name: None,
+            file: File::from(directory.try_clone()?),
+            reached: None,
+        })
     }
 
     /// Creates a directory that only its owner can enter; errors if the name exists.

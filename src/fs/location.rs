@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Component, Path, PathBuf};
 
-/// A destination as given, and the canonical path its state is stored under.
+/// A destination as given, and the canonical path its state is stored under. One that is named by a tag has `UUID=…` in
+/// the place of a path.
 ///
 /// The last component is not resolved: a destination that is a link is refused, and looking at a dead mount would hang.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,36 +14,79 @@ pub struct Location {
     pub given: PathBuf,
     /// Without links and `..` as far as it exists, and without `..` beyond.
     pub resolved: PathBuf,
+    /// The UUID of the filesystem whose root it is, once that is known.
+    pub filesystem: Option<String>,
 }
 
 impl Location {
     /// Resolves the path. What does not exist, or cannot be read, is resolved lexically.
     #[must_use]
     pub fn of(given: &Path) -> Self {
+        if is_tag(given) {
+            return Self::named(given);
+        }
         let resolved = match (given.components().next_back(), given.parent()) {
             (Some(Component::Normal(name)), Some(parent)) => existing(parent).join(name),
             _ => existing(given),
         };
-        Self { given: given.to_owned(), resolved }
+        Self { given: given.to_owned(), resolved, filesystem: None }
     }
 
     /// Resolves the path lexically: for a filesystem that does not answer.
     #[must_use]
     pub fn unresolved(given: &Path) -> Self {
-        Self { given: given.to_owned(), resolved: lexical(given) }
+        if is_tag(given) {
+            return Self::named(given);
+        }
+        Self { given: given.to_owned(), resolved: lexical(given), filesystem: None }
     }
 
     /// Uses the path resolved by another process, as bytes.
     #[must_use]
     pub fn found(given: &Path, resolved: Vec<u8>) -> Self {
-        Self { given: given.to_owned(), resolved: PathBuf::from(OsString::from_vec(resolved)) }
+        Self {
+            given: given.to_owned(),
+            resolved: PathBuf::from(OsString::from_vec(resolved)),
+            filesystem: None,
+        }
+    }
+
+    fn named(tag: &Path) -> Self {
+        Self { given: tag.to_owned(), resolved: tag.to_owned(), filesystem: None }
+    }
+
+    /// The root of the filesystem with this UUID, by whatever name it was given.
+    #[must_use]
+    pub fn filesystem(given: &Path, uuid: &str) -> Self {
+        let resolved = of_filesystem(uuid);
+        Self { given: given.to_owned(), resolved, filesystem: Some(uuid.to_owned()) }
+    }
+
+    /// Whether a tag stands for it, in the place of a path.
+    #[must_use]
+    pub fn is_named(&self) -> bool {
+        is_tag(&self.resolved)
     }
 
     /// Whether the path was resolved lexically only: no link was met on the way, or none exists now.
     #[must_use]
     pub fn is_lexical(&self) -> bool {
-        self.resolved == lexical(&self.given)
+        match self.is_named() {
+            true => self.filesystem.is_none(),
+            false => self.resolved == lexical(&self.given),
+        }
     }
+}
+
+/// What the state of a filesystem's root is stored under, unless its path is known better.
+#[must_use]
+pub fn of_filesystem(uuid: &str) -> PathBuf {
+    PathBuf::from(format!("UUID={uuid}"))
+}
+
+/// Every path is absolute, a tag is not.
+fn is_tag(path: &Path) -> bool {
+    !path.is_absolute() && !path.as_os_str().is_empty()
 }
 
 /// The canonical path of the longest part that exists, plus the rest.

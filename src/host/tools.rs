@@ -13,6 +13,8 @@ pub struct Tools {
     pub diskutil: PathBuf,
     /// Reports the UUID of a filesystem (Linux).
     pub blkid: PathBuf,
+    /// Opens encrypted devices (Linux).
+    pub cryptsetup: PathBuf,
     /// Accesses the keychains of macOS.
     pub security: PathBuf,
     /// Encrypts and decrypts systemd's credentials.
@@ -48,6 +50,7 @@ impl Tools {
             vsdbutil: "/usr/sbin/vsdbutil".into(),
             diskutil: "/usr/sbin/diskutil".into(),
             blkid: first_of("/usr/sbin/blkid", "/sbin/blkid"),
+            cryptsetup: first_of("/usr/sbin/cryptsetup", "/sbin/cryptsetup"),
             security: "/usr/bin/security".into(),
             systemd_creds: "/usr/bin/systemd-creds".into(),
             caffeinate: "/usr/bin/caffeinate".into(),

@@ -122,6 +122,12 @@ const PSEUDO: [&str; 22] = [
     "tracefs",
 ];
 
+/// Whether a filesystem of this type is no disk's: a kernel interface, or in memory.
+#[must_use]
+pub fn is_pseudo(kind: &str) -> bool {
+    PSEUDO.contains(&kind) || IN_MEMORY.contains(&kind)
+}
+
 /// Types of in-memory filesystems.
 const IN_MEMORY: [&str; 2] = ["ramfs", "tmpfs"];
 

@@ -26,8 +26,6 @@ pub fn name_of(file: &OsStr) -> Option<Name> {
 /// The service that makes the clone.
 #[must_use]
 pub fn service(job: &Job) -> String {
-    let mounts: Vec<String> = job.destination.ancestors().filter_map(mount_unit).collect();
-    let mounts = mounts.join(" ");
     let words = std::iter::once(&job.program).chain(&job.arguments).map(|word| quote(word));
     let command = words.collect::<Vec<_>>().join(" ");
     format!(
@@ -37,11 +35,7 @@ pub fn service(job: &Job) -> String {
 [Unit]
 Description=Scheduled clone ({name})
 Documentation=man:counterpart(8)
-# The disk is mounted first if /etc/fstab knows it, even when it is marked noauto there. Where none can be mounted,
-# Counterpart itself refuses to clone, and says so.
-Wants={mounts}
-After={mounts}
-
+{disk}
 [Service]
 Type=oneshot
 ExecStart={command}
@@ -63,10 +57,44 @@ LockPersonality=yes
 RestrictRealtime=yes
 SystemCallArchitectures=native
 UMask=0077
-",
+{install}",
         name = job.name,
+        disk = disk(job),
+        install = install(job),
         path = quote(&job.search_path),
     )
+}
+
+/// What has to be there before.
+fn disk(job: &Job) -> String {
+    if job.named.is_some() {
+        return "# Counterpart mounts the disk itself, for the run alone.\n".to_owned();
+    }
+    let mounts: Vec<String> = job.destination.ancestors().filter_map(|dir| unit_of(dir, ".mount")).collect();
+    let mounts = mounts.join(" ");
+    format!(
+        "\
+# The disk is mounted first if /etc/fstab knows it, even when it is marked noauto there. Where none can be mounted,
+# Counterpart itself refuses to clone, and says so.
+Wants={mounts}
+After={mounts}
+"
+    )
+}
+
+/// The unit of the disk that starts the service when it appears, at the machine's start too.
+#[must_use]
+pub fn device(job: &Job) -> Option<String> {
+    let tag = job.named.as_ref().filter(|_| job.when_plugged_in)?;
+    unit_of(&tag.link(), ".device")
+}
+
+fn install(job: &Job) -> String {
+    device(job).map_or_else(String::new, |device| {
+        format!(
+            "\n[Install]\n# The disk is plugged in, or there when the machine starts.\nWantedBy={device}\n"
+        )
+    })
 }
 
 /// The timer that starts the service.
@@ -127,9 +155,9 @@ fn quote(word: &str) -> String {
     quoted
 }
 
-/// The unit that mounts a directory, as systemd-escape(1) names it; none for `/`.
-fn mount_unit(dir: &Path) -> Option<String> {
-    let inner = dir.as_os_str().as_bytes().strip_prefix(b"/").filter(|inner| !inner.is_empty())?;
+/// The unit that stands for a path, as systemd-escape(1) names it; none for `/`.
+fn unit_of(path: &Path, ending: &str) -> Option<String> {
+    let inner = path.as_os_str().as_bytes().strip_prefix(b"/").filter(|inner| !inner.is_empty())?;
     let mut name = String::new();
     for (at, byte) in inner.iter().enumerate() {
         match byte {
@@ -139,7 +167,7 @@ fn mount_unit(dir: &Path) -> Option<String> {
             byte => name.extend(["\\x", &format!("{byte:02x}")]),
         }
     }
-    Some(name + ".mount")
+    Some(name + ending)
 }
 
 /// The properties of a service that [`state`] needs.
@@ -185,7 +213,7 @@ fn last<'a>(of: &impl Fn(&str) -> &'a str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{calendar, mount_unit, quote, state};
+    use super::{calendar, quote, state, unit_of};
     use crate::plan::schedule::when::When;
 
     #[test]
@@ -207,10 +235,12 @@ mod tests {
 
     #[test]
     fn mounts_are_named_as_systemd_names_them() {
-        let of = |path: &str| mount_unit(path.as_ref());
+        let of = |path: &str| unit_of(path.as_ref(), ".mount");
         assert_eq!(of("/"), None);
         assert_eq!(of("/mnt/clone").unwrap(), "mnt-clone.mount");
         assert_eq!(of("/mnt/my-clone").unwrap(), "mnt-my\\x2dclone.mount");
+        let device = unit_of("/dev/disk/by-uuid/12ab-34".as_ref(), ".device");
+        assert_eq!(device.unwrap(), "dev-disk-by\\x2duuid-12ab\\x2d34.device");
         assert_eq!(of("/.hidden/a b.c").unwrap(), "\\x2ehidden-a\\x20b.c.mount");
     }
 

@@ -63,6 +63,10 @@ pub fn job(job: &Job) -> Result<Vec<u8>, plist::Error> {
     for (key, value) in entries {
         dictionary.insert(key.to_owned(), value);
     }
+    if job.when_plugged_in {
+        // Whichever disk it is; one that is mounted while the job runs does not start it once more.
+        dictionary.insert("StartOnMount".to_owned(), true.into());
+    }
     let mut text = Vec::new();
     Value::from(dictionary).to_writer_xml(&mut text)?;
     let text = String::from_utf8_lossy(&text);
@@ -194,6 +198,9 @@ mod tests {
             arguments: ["-s", "/", "-d", "/Volumes/A & <B>"].map(str::to_owned).into(),
             search_path: "/usr/bin".to_owned(),
             destination: "/Volumes/A & <B>".into(),
+            named: None,
+            when_plugged_in: false,
+            skips_if_missing: false,
         };
         job(&described).unwrap()
     }

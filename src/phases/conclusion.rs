@@ -42,7 +42,7 @@ pub fn failed_or_skipped(run: &Run<'_>, failure: Failure) -> Outcome {
 
 /// Records the reason of a failure at the destination, saves the run's record, and sends the notifications.
 pub fn conclude(run: &Run<'_>, claim: Option<Claim>, outcome: &Outcome) {
-    if let Outcome::Failed(failure) = outcome {
+    if let Outcome::Failed(failure) | Outcome::Unbootable(failure) = outcome {
         error!("Error: {failure}");
     }
     // A test run changes nothing.
@@ -55,6 +55,7 @@ pub fn conclude(run: &Run<'_>, claim: Option<Claim>, outcome: &Outcome) {
     if let (Outcome::Failed(failure), Some(destination)) = (outcome, &destination) {
         markers::record_failure(run, destination, failure);
     }
+    recall_proof(run);
     let record = run.record(outcome);
     let public = run.for_everybody(&record, outcome);
     if let Some(destination) = &destination {
@@ -73,11 +74,23 @@ pub fn conclude(run: &Run<'_>, claim: Option<Claim>, outcome: &Outcome) {
     script::run_on_error(run, outcome);
 }
 
+/// Notes the last proof of this clone, unless this run has made one.
+fn recall_proof(run: &Run<'_>) {
+    // A state that cannot be read is warned of when this run is added to it.
+    let known = Store::new(&run.host.state_dir).load(run.location(), &run.plan.prefix).ok().flatten();
+    let earlier = known.and_then(|state| state.proof);
+    run.note(|journal| journal.proof = journal.proof.take().or(earlier));
+}
+
 /// Whether this output lies outside the destination.
 fn is_allowed(outcome: &Outcome, allows: impl FnOnce(&Failure) -> bool) -> bool {
     match outcome {
         Outcome::Failed(failure) => allows(failure),
-        Outcome::Completed | Outcome::Vanished | Outcome::TestRun | Outcome::Skipped => true,
+        Outcome::Completed
+        | Outcome::Vanished
+        | Outcome::Unbootable(_)
+        | Outcome::TestRun
+        | Outcome::Skipped => true,
     }
 }
 
@@ -96,7 +109,9 @@ fn writable(run: &Run<'_>, claimed: Option<Endpoints>, outcome: &Outcome) -> Opt
             })
         }
         Outcome::Failed(_) => claimed.map(|ends| ends.destination).or_else(|| claim_destination(run)),
-        Outcome::Completed | Outcome::Vanished => claimed.map(|ends| ends.destination),
+        Outcome::Completed | Outcome::Vanished | Outcome::Unbootable(_) => {
+            claimed.map(|ends| ends.destination)
+        }
         Outcome::TestRun | Outcome::Skipped => None,
     }
 }
@@ -144,6 +159,9 @@ fn remember(run: &Run<'_>, was_claimed: bool, record: Record) -> Option<i64> {
     });
     if record.outcome.is_complete() {
         state.last_success = Some(record.clone());
+    }
+    if let Some(proof) = record.proof.clone().filter(|proof| state.proof.as_ref() != Some(proof)) {
+        state.prove(proof);
     }
     state.last = Some(record);
     if let Err(error) = store.save(location, prefix, &state) {

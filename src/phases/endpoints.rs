@@ -1,6 +1,7 @@
 //! The source and the destination: opens them, checks whether they may be used, and locks the destination.
 
 pub mod identity;
+pub mod named;
 pub mod overlap;
 pub mod ownership;
 pub mod source_disk;
@@ -8,6 +9,7 @@ pub mod source_disk;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use log::info;
@@ -78,7 +80,7 @@ pub fn claim(run: &Run<'_>) -> Result<Endpoints, Failure> {
     let mut source = source(run)?;
     let dir = destination(run)?;
     ownership::refuse_known(run, &dir)?;
-    check_overlap(&mut source, &dir)?;
+    check_overlap(run, &mut source, &dir)?;
     refuse_system(&dir)?;
     refuse_empty(run, &source)?;
     refuse_sealed(run, &source)?;
@@ -124,7 +126,7 @@ pub fn claim_destination(run: &Run<'_>) -> Option<Destination> {
     ownership::refuse_known(run, &dir).ok()?;
     refuse_system(&dir).ok()?;
     if let Ok(mut source) = open_source(run) {
-        check_overlap(&mut source, &dir).ok()?;
+        check_overlap(run, &mut source, &dir).ok()?;
         refuse_sealed(run, &source).ok()?;
     }
     accept(run, dir).ok()
@@ -204,11 +206,12 @@ pub fn is_filesystems_own(platform: Platform, name: &OsStr) -> bool {
 
 /// Opens the destination alone: a directory that can be written to, as far as that can be told without writing.
 pub fn destination(run: &Run<'_>) -> Result<Dir, Failure> {
-    let path = &run.plan.destination;
-    let unusable = |why: String| Failure::DestinationUnusable { path: path.clone(), why: why.into() };
+    let unusable =
+        |why: String| Failure::DestinationUnusable { path: run.plan.destination.clone(), why: why.into() };
+    let path = run.place().ok_or_else(|| run.why_not_mounted())?;
     let found = std::fs::symlink_metadata(path).map_err(|error| {
         if error.kind() == io::ErrorKind::NotFound {
-            Failure::DestinationMissing { path: path.clone() }
+            Failure::DestinationMissing { path: run.plan.destination.clone() }
         } else {
             unusable(display::reason(&error))
         }
@@ -216,11 +219,17 @@ pub fn destination(run: &Run<'_>) -> Result<Dir, Failure> {
     if found.file_type().is_symlink() {
         return Err(unusable("it is a symbolic link; give the directory that it points to".to_owned()));
     }
+    if found.file_type().is_block_device() {
+        return Err(unusable(
+            "it is a block device, whose name may mean another one tomorrow; name its filesystem, as UUID=… (see blkid)"
+                .to_owned(),
+        ));
+    }
     if !found.is_dir() {
         return Err(unusable("it is not a directory".to_owned()));
     }
     let open = || {
-        let dir = Dir::reach(path)?;
+        let dir = reached(run, path)?;
         if dir.identity()? != FileIdentity::from(&found) {
             return Err(io::Error::other("another directory has just taken its place"));
         }
@@ -228,14 +237,25 @@ pub fn destination(run: &Run<'_>) -> Result<Dir, Failure> {
     };
     let dir = open().map_err(|error| unusable(display::reason(&error)))?;
     match faccessat(&dir, ".", AccessFlags::W_OK | AccessFlags::X_OK, AtFlags::AT_EACCESS) {
-        Ok(()) => Ok(dir),
+        Ok(()) => {
+            named::settle(run, &dir);
+            Ok(dir)
+        }
+        // We mounted it so, since nothing is to be written.
+        Err(Errno::EROFS) if run.plan.named.is_some() && !run.mode.writes() => Ok(dir),
         Err(Errno::EROFS) => Err(unusable("it is mounted read-only".to_owned())),
         Err(error) => Err(unusable(error.desc().to_owned())),
     }
 }
 
-fn check_overlap(source: &mut Source, destination: &Dir) -> Result<(), Failure> {
-    let (source_dir, destination_path) = (source.dir.path().to_owned(), destination.path().to_owned());
+/// Opens the destination, under the name that the user knows.
+fn reached(run: &Run<'_>, path: &Path) -> io::Result<Dir> {
+    let dir = Dir::reach(path)?;
+    Ok(if run.plan.named.is_some() { dir.called(&run.plan.destination) } else { dir })
+}
+
+fn check_overlap(run: &Run<'_>, source: &mut Source, destination: &Dir) -> Result<(), Failure> {
+    let (source_dir, destination_path) = (source.dir.path().to_owned(), destination.shown().to_owned());
     let related = overlap::relation(&source.dir, destination).map_err(|error| {
         Failure::Internal(format!("source and destination cannot be compared: {}", display::reason(&error)))
     })?;
@@ -248,6 +268,8 @@ fn check_overlap(source: &mut Source, destination: &Dir) -> Result<(), Failure> 
         Relation::PartInside(point) => {
             Err(Failure::PartInsideDestination { point, destination: destination_path })
         }
+        // Our own mount is no part of the source.
+        Relation::DestinationInside { is_mount_point: true, .. } if is_private(run) => Ok(()),
         Relation::DestinationInside { relative, is_mount_point } => {
             source.holds_destination = Some((relative, is_mount_point));
             Ok(())
@@ -255,15 +277,20 @@ fn check_overlap(source: &mut Source, destination: &Dir) -> Result<(), Failure> 
     }
 }
 
+/// Whether the destination is mounted for this run alone.
+fn is_private(run: &Run<'_>) -> bool {
+    run.plan.named.is_some() && run.host.platform == Platform::Linux
+}
+
 /// Refuses a destination that holds the running system, even by a second mount or above a root that is a subvolume.
 fn refuse_system(destination: &Dir) -> Result<(), Failure> {
     match Dir::open(Path::new("/")).and_then(|root| overlap::relation(&root, destination)) {
         Ok(Relation::Apart | Relation::DestinationInside { .. }) => Ok(()),
         Ok(Relation::Same | Relation::SourceInside) => {
-            Err(Failure::HoldsSystem { path: destination.path().to_owned() })
+            Err(Failure::HoldsSystem { path: destination.shown().to_owned() })
         }
         Ok(Relation::PartInside(point)) => {
-            Err(Failure::PartInsideDestination { point, destination: destination.path().to_owned() })
+            Err(Failure::PartInsideDestination { point, destination: destination.shown().to_owned() })
         }
         Err(error) => Err(Failure::Internal(format!(
             "the destination and the system's root cannot be compared: {}",
@@ -363,7 +390,11 @@ impl Endpoints {
         let mut names = Names::default();
         if let Some(view) = &self.view {
             names.add(&view.path(SOURCE), self.source.dir.path());
-            names.add(&view.path(DESTINATION), self.destination.dir.path());
+            names.add(&view.path(DESTINATION), self.destination.dir.shown());
+        }
+        let destination = &self.destination.dir;
+        if destination.path() != destination.shown() {
+            names.add(destination.path(), destination.shown());
         }
         names
     }

@@ -65,7 +65,7 @@ pub fn gather_for(run: &Run<'_>, source: &Source) -> Result<Rules, Failure> {
         built_in.clear();
         users = Some(rest.to_vec());
     }
-    Ok(Rules { ours, built_in, users, left_out, kept: Vec::new(), apart: Vec::new() })
+    Ok(Rules { ours, built_in, users, left_out, ..Rules::default() })
 }
 
 /// The built-in exclusions of a clone, in order.

@@ -158,6 +158,7 @@ pub fn write(
     reserve: Option<Reserve>,
     survey: &Survey,
     (report, ending): (Report, Result<Completion, Failure>),
+    unbootable: Option<Failure>,
 ) -> Result<(Outcome, Written), Failure> {
     let dir = &ends.destination.dir;
     let counted = Counted {
@@ -176,9 +177,10 @@ pub fn write(
             return Err(failure);
         }
     };
-    let outcome = match completion {
-        Completion::Vanished if !run.plan.vanished_ok => Outcome::Vanished,
-        Completion::Whole | Completion::Vanished => Outcome::Completed,
+    let outcome = match (unbootable, completion) {
+        (Some(failure), _) => Outcome::Unbootable(failure),
+        (None, Completion::Vanished) if !run.plan.vanished_ok => Outcome::Vanished,
+        (None, Completion::Whole | Completion::Vanished) => Outcome::Completed,
     };
     let written = Written(counted);
     succeed(run, dir, reserve, &counted, outcome.exit_code()).map_err(|(marker, error)| {

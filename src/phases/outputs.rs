@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::display;
 use crate::failure::Failure;
 use crate::fs::dir::Dir;
+use crate::fs::location::Location;
 use crate::phases::endpoints::overlap;
 use crate::phases::endpoints::overlap::Relation;
 use crate::run::Run;
@@ -23,10 +24,10 @@ const LOCKS: &str = "The directory of the locks";
 ///
 /// This comes before the log: a refused destination is left unchanged.
 pub fn start_log(run: &Run<'_>) -> Result<(), Failure> {
-    let misplaced = match Dir::open(&run.location().resolved) {
-        Ok(destination) => misplaced(run, &destination),
+    let misplaced = match open(run) {
+        Some(destination) => misplaced(run, &destination),
         // If it cannot be opened, the phase that checks the destination refuses it.
-        Err(_) => Ok(Vec::new()),
+        None => Ok(Vec::new()),
     };
     if !misplaced.as_ref().is_ok_and(|misplaced| misplaced.iter().any(|(output, _)| *output == LOG)) {
         run.start_log();
@@ -54,7 +55,7 @@ pub fn may_measure(failure: &Failure) -> bool {
 /// Warns about inputs of this run or the next one below the destination: unless the source holds them too, the clone
 /// deletes them.
 pub fn warn_of_inputs(run: &Run<'_>) {
-    let Ok(destination) = Dir::open(&run.location().resolved) else { return };
+    let Some(destination) = open(run) else { return };
     let plan = run.plan;
     let inputs = [
         ("the excludes file", &plan.exclude_from),
@@ -71,6 +72,11 @@ pub fn warn_of_inputs(run: &Run<'_>) {
             ));
         }
     }
+}
+
+/// Opens the destination, if it can be opened.
+fn open(run: &Run<'_>) -> Option<Dir> {
+    Dir::open(&Location::of(run.place()?).resolved).ok()
 }
 
 fn refuse(run: &Run<'_>, misplaced: Vec<Misplaced>) -> Result<(), Failure> {

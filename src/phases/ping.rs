@@ -74,8 +74,9 @@ pub fn announce(run: &Run<'_>) -> Option<Request> {
 pub fn finish(run: &Run<'_>, announcement: Option<Request>, record: &Record) {
     let Some(address) = &run.plan.ping else { return };
     let more = match record.outcome {
-        Status::Success | Status::Warning => "",
-        Status::Failed => "/fail",
+        Status::Success | Status::Warning if record.reason.is_none() => "",
+        // A clone that is complete but does not start has a reason too.
+        Status::Success | Status::Warning | Status::Failed => "/fail",
         Status::Skipped => return,
     };
     // The service must not receive the end before the start.

@@ -274,7 +274,10 @@ impl Net {
             ));
         }
         if !self.stock.dir().remove_empty(&self.name.to_os_string()).unwrap_or(false) {
-            info!("What was deleted or overwritten is in the safety net {}.", display::path(self.dir.path()));
+            info!(
+                "What was deleted or overwritten is in the safety net {}.",
+                display::path(self.dir.shown())
+            );
         }
     }
 }

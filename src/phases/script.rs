@@ -85,13 +85,21 @@ pub fn run_pre_clone(run: &Run<'_>) -> Result<(), Failure> {
 
 /// Runs the post-clone script, if there is one.
 pub fn run_post_clone(run: &Run<'_>, outcome: &Outcome) -> Result<(), Failure> {
-    let Some(path) = run.plan.post_script.as_deref() else { return Ok(()) };
+    // It runs after a success only.
+    let Some(path) = run.plan.post_script.as_deref().filter(|_| !matches!(outcome, Outcome::Unbootable(_)))
+    else {
+        return Ok(());
+    };
     run_in_clone(run, Moment::PostClone, path, Some(outcome))
 }
 
 /// Runs the on-error script, if there is one and the run failed. Its outcome changes nothing.
 pub fn run_on_error(run: &Run<'_>, outcome: &Outcome) {
-    let (Some(path), Outcome::Failed(failure)) = (run.plan.on_error.as_deref(), outcome) else { return };
+    let (Some(path), Outcome::Failed(failure) | Outcome::Unbootable(failure)) =
+        (run.plan.on_error.as_deref(), outcome)
+    else {
+        return;
+    };
     if matches!(failure, Failure::ScriptNotExecutable { which: Moment::OnError, .. }) {
         return;
     }
@@ -150,10 +158,11 @@ fn check_interpreter(start: &[u8]) -> Result<PathBuf, String> {
 /// The variables that describe the run to each script. Before the clone, its outcome is unknown.
 fn variables(run: &Run<'_>, outcome: Option<&Outcome>) -> Vec<(OsString, OsString)> {
     let plan = run.plan;
-    let statistics = plan.destination.join(plan.prefix.marker(Marker::Statistics));
+    let destination = run.place().unwrap_or(&plan.destination);
+    let statistics = destination.join(plan.prefix.marker(Marker::Statistics));
     let mut variables = vec![
         ("COUNTERPART_SOURCE", plan.source.clone().into_os_string()),
-        ("COUNTERPART_DESTINATION", plan.destination.clone().into_os_string()),
+        ("COUNTERPART_DESTINATION", destination.as_os_str().to_owned()),
         ("COUNTERPART_STATS", statistics.into_os_string()),
     ];
     variables.extend(run.log_path().map(|path| ("COUNTERPART_LOG", path.as_os_str().to_owned())));

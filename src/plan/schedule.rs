@@ -9,6 +9,8 @@ use std::str::FromStr;
 
 use when::When;
 
+use crate::plan::tag::Tag;
+
 /// The name of a schedule. It becomes part of file names and of the system's job names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Name(String);
@@ -59,6 +61,12 @@ pub struct Job {
     pub search_path: String,
     /// The clone's destination.
     pub destination: PathBuf,
+    /// What its filesystem is named by, if not by a path.
+    pub named: Option<Tag>,
+    /// Start it when the destination's disk appears, too.
+    pub when_plugged_in: bool,
+    /// The clone is skipped while the destination is missing.
+    pub skips_if_missing: bool,
 }
 
 /// The state of a scheduled job, as its system reports it.

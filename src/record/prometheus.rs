@@ -77,6 +77,11 @@ pub fn text(record: &Record, last_success: Option<i64>) -> String {
         warnings.saturating_add(record.warnings.more),
     );
     text.gauge("counterpart_duration_seconds", "How long the last run took.", record.seconds);
+    if let Some(proof) = &record.proof {
+        text.gauge("counterpart_proof_timestamp_seconds", "When the clone was last proven.", proof.at.epoch);
+        let booted = u8::from(proof.booted);
+        text.gauge("counterpart_proof_booted", "Whether it booted then: 1 or 0.", booted);
+    }
     for (name, help, value) in FIGURES {
         if let Some(value) = record.statistics.as_ref().and_then(value) {
             text.gauge(name, help, value);

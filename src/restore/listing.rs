@@ -20,7 +20,7 @@ use crate::restore::wanted::Wanted;
 /// Prints the nets, or those that hold the given paths.
 pub fn list(nets: &Nets, wanted: &[Wanted], interrupts: &Interrupts) -> Result<(), Refusal> {
     if nets.names.is_empty() && wanted.is_empty() {
-        say(format_args!("There is no safety net at {}.", display::path(nets.destination.path())));
+        say(format_args!("There is no safety net at {}.", display::path(nets.destination.shown())));
         return Ok(());
     }
     if wanted.is_empty() {
@@ -87,5 +87,5 @@ fn measure(net: &Dir, interrupts: &Interrupts) -> Result<Size, Refusal> {
     if let Some(signal) = interrupts.received() {
         return Err(Refusal(ExitCode::from_interruption(signal), "Interrupted.".to_owned()));
     }
-    measured.map_err(|error| unreadable(net.path(), &error))
+    measured.map_err(|error| unreadable(net.shown(), &error))
 }

@@ -29,9 +29,11 @@ pub struct Found<'a> {
 }
 
 impl Nets {
-    pub fn open(args: &RestoreArgs) -> Result<Self, Refusal> {
+    /// Opens them in the clone's directory, which is `mounted` if it is named by a tag.
+    pub fn open(args: &RestoreArgs, mounted: Option<&Path>) -> Result<Self, Refusal> {
         let path = &args.destination;
-        let destination = Dir::reach(path).map_err(|error| unreadable(path, &error))?;
+        let destination = Dir::reach(mounted.unwrap_or(path)).map_err(|error| unreadable(path, &error))?;
+        let destination = if mounted.is_some() { destination.called(path) } else { destination };
         let opened = || -> io::Result<(Option<Stock>, Vec<NetName>)> {
             let stock = Stock::open(&destination, &args.organisation_prefix)?;
             let names = stock.as_ref().map(Stock::names).transpose()?.unwrap_or_default();
@@ -48,7 +50,7 @@ impl Nets {
             Some(stock) => stock.dir().enter(&name),
             None => Err(io::ErrorKind::NotFound.into()),
         };
-        entered.map_err(|error| unreadable(&self.destination.path().join(name), &error))
+        entered.map_err(|error| unreadable(&self.destination.shown().join(name), &error))
     }
 
     /// Finds each path in the net given by `at`, or else in the newest that holds it. A path in no net is a refusal.
@@ -72,7 +74,7 @@ impl Nets {
     }
 
     pub fn not_found(&self, path: &Wanted, at: Option<&str>) -> Refusal {
-        let destination = display::path(self.destination.path());
+        let destination = display::path(self.destination.shown());
         let sentence = match at {
             _ if self.names.is_empty() => format!("There is no safety net at {destination}."),
             Some(_) => format!("{path} is not in that safety net; --list {path} names those that hold it."),

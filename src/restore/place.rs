@@ -42,7 +42,7 @@ pub fn reach(dir: &Dir) -> Result<Reached, Refusal> {
         let file = dir.file().try_clone()?;
         Ok(Reached { path: resolve::path_to(&file)?, descriptor: file.into() })
     };
-    reached().map_err(|error| unreadable(dir.path(), &error))
+    reached().map_err(|error| unreadable(dir.shown(), &error))
 }
 
 impl<'a> Place<'a> {

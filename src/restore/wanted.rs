@@ -47,7 +47,7 @@ impl Wanted {
 
     /// Looks up this path in a tree, without following links on the way.
     pub fn look(&self, root: &Dir) -> Result<Option<FileStat>, Refusal> {
-        let unreadable = |error| unreadable(&root.path().join(&self.relative), &error);
+        let unreadable = |error| unreadable(&root.shown().join(&self.relative), &error);
         if self.relative.as_os_str().is_empty() {
             return root.stat(std::ffi::OsStr::new(".")).map_err(unreadable);
         }

@@ -1,6 +1,6 @@
 //! What a run records about itself for those who look at it afterwards.
 
-use crate::record::{Lines, Phase, Rsync, Script, Statistics, Totals};
+use crate::record::{Lines, Phase, Proof, Rsync, Script, Statistics, Totals};
 use crate::state::Disk;
 
 /// The notes of a run.
@@ -22,6 +22,8 @@ pub struct Journal {
     pub failing_paths: Lines,
     /// What the source holds.
     pub census: Option<Totals>,
+    /// The last proof of the clone, this run's own or an earlier one.
+    pub proof: Option<Proof>,
     /// The destination, once it is accepted.
     pub disk: Option<Disk>,
 }

@@ -70,6 +70,7 @@ impl Run<'_> {
         match outcome {
             Outcome::Failed(_) => Status::Failed,
             Outcome::Skipped => Status::Skipped,
+            Outcome::Unbootable(_) => Status::Warning,
             Outcome::Completed | Outcome::Vanished | Outcome::TestRun
                 if self.journal.borrow().warnings.is_empty() =>
             {
@@ -94,7 +95,7 @@ impl Run<'_> {
             outcome: self.verdict(outcome),
             exit_code: outcome.exit_code().number(),
             reason: match outcome {
-                Outcome::Failed(failure) => Some(failure.to_string()),
+                Outcome::Failed(failure) | Outcome::Unbootable(failure) => Some(failure.to_string()),
                 Outcome::Completed | Outcome::Vanished | Outcome::TestRun | Outcome::Skipped => None,
             },
             warnings: journal.warnings.clone(),
@@ -108,6 +109,7 @@ impl Run<'_> {
             scripts: journal.scripts.clone(),
             failing_paths: journal.failing_paths.clone(),
             log: self.log_path().map(|path| display::path(path).to_string()),
+            proof: journal.proof.clone(),
         }
     }
 }
@@ -119,7 +121,7 @@ impl Run<'_> {
         let named = u64::try_from(record.failing_paths.first.len()).unwrap_or(u64::MAX);
         Record {
             reason: match outcome {
-                Outcome::Failed(failure) => Some(failure.for_everybody()),
+                Outcome::Failed(failure) | Outcome::Unbootable(failure) => Some(failure.for_everybody()),
                 Outcome::Completed | Outcome::Vanished | Outcome::TestRun | Outcome::Skipped => None,
             },
             warnings: self.journal.borrow().public_warnings.clone(),

@@ -26,9 +26,18 @@ pub fn check(plan: &Plan, host: &Host, interrupts: &Interrupts) -> Result<Vec<St
     }
     // A test run takes no lock and probes nothing at the destination.
     let run = Run::new(plan, &host, interrupts).in_mode(Mode::TestRun);
+    let _mount = endpoints::named::mount(&run);
     preflight::rsync(&run)?;
     let mut warnings = Vec::new();
-    if is_missing(&plan.destination) {
+    let is_missing = match &plan.named {
+        Some(_) if run.place().is_none() => match run.why_not_mounted() {
+            Failure::DestinationMissing { .. } => true,
+            failure => return Err(failure),
+        },
+        Some(_) => false,
+        None => is_missing(&plan.destination),
+    };
+    if is_missing {
         endpoints::check_source(&run)?;
         if !plan.skip_if_missing {
             warnings.push(format!(
@@ -71,7 +80,7 @@ fn is_missing(path: &Path) -> bool {
 fn of_destination(run: &Run<'_>, ends: &endpoints::Endpoints) -> Result<Vec<String>, Failure> {
     let mut warnings = Vec::new();
     let path = ends.destination.dir.path();
-    if mount_point(path) == Path::new("/") {
+    if run.plan.named.is_none() && mount_point(path) == Path::new("/") {
         warnings.push(format!(
             "no disk of its own is mounted at {}. If one belongs there, mount it and make the first clone by hand: \
              from then on a clone without it is refused with 88.",
@@ -83,7 +92,7 @@ fn of_destination(run: &Run<'_>, ends: &endpoints::Endpoints) -> Result<Vec<Stri
         warnings.push(format!(
             "{} holds something and has no Counterpart marker. If a clone would delete any of it, the job fails with \
              76: make the first clone by hand.",
-            display::path(path)
+            display::path(ends.destination.dir.shown())
         ));
     }
     Ok(warnings)

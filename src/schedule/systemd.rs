@@ -50,6 +50,10 @@ pub fn install(
 ) -> Result<(), Refusal> {
     let dir = &scheduler.host.job_dir;
     refuse_shadowing(scheduler, name)?;
+    if is_started_by_disk(dir, name) {
+        // Its link to another disk would stay.
+        control(scheduler, &["disable", &service_name(name)])?;
+    }
     files::write(dir, files)?;
     load(scheduler, name).map_err(|Refusal(code, why)| {
         Refusal(code, format!("{why} {}", take_back(scheduler, name, files, before)))
@@ -60,13 +64,24 @@ fn load(scheduler: &Scheduler<'_>, name: &Name) -> Result<(), Refusal> {
     let timer = timer_name(name);
     control(scheduler, &["daemon-reload"])?;
     control(scheduler, &["enable", &timer])?;
+    if is_started_by_disk(&scheduler.host.job_dir, name) {
+        control(scheduler, &["enable", &service_name(name)])?;
+    }
     // A timer that is already active keeps its old times until restarted.
     control(scheduler, &["restart", &timer])
+}
+
+/// Whether the service that is installed now is one that a disk starts.
+fn is_started_by_disk(dir: &Path, name: &Name) -> bool {
+    std::fs::read_to_string(dir.join(service_name(name))).is_ok_and(|unit| unit.contains("\n[Install]\n"))
 }
 
 /// Undoes an installation that systemd refused, and describes what remains.
 fn take_back(scheduler: &Scheduler<'_>, name: &Name, files: &[File], before: &[File]) -> String {
     let (dir, timer) = (&scheduler.host.job_dir, timer_name(name));
+    if is_started_by_disk(dir, name) {
+        let _ = control(scheduler, &["disable", &service_name(name)]);
+    }
     // How far systemd got is unknown, and the refusal is already reported: every step is attempted.
     let _ = control(scheduler, &["disable", "--now", &timer]);
     let undone = files::remove(dir, files).and_then(|()| files::write(dir, before));
@@ -106,6 +121,9 @@ pub fn remove(scheduler: &Scheduler<'_>, name: &Name, files: &[File]) -> Result<
         control(scheduler, &["disable", "--now", &timer])?;
         // Or a new schedule of that name would first make up for a run missed by this one. Older ones have no `clean`.
         let _ = control(scheduler, &["clean", "--what=state", &timer]);
+    }
+    if is_started_by_disk(&scheduler.host.job_dir, name) {
+        control(scheduler, &["disable", &service])?;
     }
     // A failed run would be listed forever; systemctl reports an error if there was none.
     let _ = control(scheduler, &["reset-failed", &service]);

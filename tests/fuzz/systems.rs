@@ -184,6 +184,9 @@ fn described(data: &[u8]) -> Option<schedule::Job> {
         destination: Path::new("/").join(&argument),
         arguments: vec!["-d".to_owned(), argument],
         search_path: "/usr/bin".to_owned(),
+        named: None,
+        when_plugged_in: false,
+        skips_if_missing: false,
     })
 }
 

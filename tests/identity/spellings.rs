@@ -87,7 +87,7 @@ fn what_an_earlier_version_kept_under_a_spelling_is_found() {
     let mut old = State::parse(&fs::read(state_file(&sandbox)).unwrap()).unwrap();
     fs::remove_file(state_file(&sandbox)).unwrap();
     old.destination = spelling.display().to_string();
-    let as_typed = Location { given: spelling.clone(), resolved: spelling.clone() };
+    let as_typed = Location { given: spelling.clone(), resolved: spelling.clone(), filesystem: None };
     store.save(&as_typed, &prefix, &old).unwrap();
     drop(plugged);
     clone_to(&sandbox, &spelling, &[]).assert_code(88).assert_log(" was mounted at ");

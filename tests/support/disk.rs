@@ -354,3 +354,95 @@ fn run<A: AsRef<OsStr>>(tool: &str, arguments: impl IntoIterator<Item = A>) -> R
 fn must<T, E: std::fmt::Display>(what: &str, result: Result<T, E>) -> T {
     result.unwrap_or_else(|error| panic!("{what}: {error}"))
 }
+
+/// A filesystem in an image file, on a loop device, that is not mounted.
+#[derive(Debug)]
+pub struct BareDisk {
+    attached: Attached,
+    dir: TempDir,
+}
+
+impl BareDisk {
+    /// Makes a filesystem of this kind.
+    pub fn new(kind: &str, mkfs_arguments: &[&str]) -> Self {
+        let size = match kind {
+            "xfs" => 300,
+            "btrfs" => 128,
+            _ => 64,
+        };
+        let force: &[&str] = if kind.starts_with("ext") { &["-q", "-F"] } else { &["-q", "-f"] };
+        Self::made(size, |device| {
+            let arguments = force.iter().chain(mkfs_arguments).map(OsStr::new).chain([device.as_os_str()]);
+            must("make the filesystem", run(&format!("mkfs.{kind}"), arguments));
+        })
+    }
+
+    /// A disk of this size, in MiB, on which `make` puts something.
+    pub fn made(size_mib: u64, make: impl FnOnce(&Path)) -> Self {
+        let dir = must("make a temporary directory", tempfile::tempdir());
+        let image = dir.path().join("image");
+        let file = must("create the image", fs::File::create(&image));
+        must("size the image", file.set_len(size_mib * 1024 * 1024));
+        let attached = Attached::new(&image);
+        make(&attached.device);
+        Self { attached, dir }
+    }
+
+    /// A disk with a copy of an image.
+    pub fn of_image(image: &Path) -> Self {
+        let dir = must("make a temporary directory", tempfile::tempdir());
+        let copy = dir.path().join("image");
+        must(
+            "copy the image",
+            run("cp", [OsStr::new("--sparse=always"), image.as_os_str(), copy.as_os_str()]),
+        );
+        Self { attached: Attached::new(&copy), dir }
+    }
+
+    /// The loop device.
+    pub fn device(&self) -> &Path {
+        &self.attached.device
+    }
+
+    /// The image file.
+    pub fn image(&self) -> PathBuf {
+        self.dir.path().join("image")
+    }
+
+    /// What blkid says of it.
+    pub fn tag(&self, name: &str) -> String {
+        let options = ["-p", "-o", "value", "-s", name].map(OsStr::new);
+        let output = must("probe", run("blkid", options.into_iter().chain([self.device().as_os_str()])));
+        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+    }
+
+    /// Pulls the plug.
+    pub fn unplug(&self) {
+        must("detach the loop device", run("losetup", [OsStr::new("-d"), self.device().as_os_str()]));
+        self.attached.is_given_up.set(true);
+    }
+
+    /// Plugs it in again, perhaps as another device.
+    pub fn plug_in(&mut self) {
+        self.attached = Attached::new(&self.image());
+    }
+
+    /// Mounts it where everybody sees it, to look at it.
+    pub fn inside<T>(&self, look: impl FnOnce(&Path) -> T) -> T {
+        let point = must("make a temporary directory", tempfile::tempdir());
+        let options = "defaults";
+        let arguments = ["-o", options].map(OsStr::new);
+        let ends = [self.device().as_os_str(), point.path().as_os_str()];
+        must("mount", run("mount", arguments.into_iter().chain(ends)));
+        let mounted = Mounted { point: point.path().to_path_buf() };
+        let seen = look(point.path());
+        drop(mounted);
+        seen
+    }
+
+    /// Whether nobody, in whatever namespace, has it mounted or open for himself.
+    pub fn is_free(&self) -> bool {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        OpenOptions::new().read(true).custom_flags(nix::libc::O_EXCL).open(self.device()).is_ok()
+    }
+}

@@ -33,6 +33,7 @@ fn fake_host() -> anyhow::Result<Host> {
         vsdbutil: tool("vsdbutil"),
         diskutil: tool("diskutil"),
         blkid: tool("blkid"),
+        cryptsetup: tool("cryptsetup"),
         security: tool("security"),
         systemd_creds: tool("systemd-creds"),
         caffeinate: tool("caffeinate"),

@@ -157,7 +157,12 @@ fn look(run: &Run<'_>, dir: &Dir) -> io::Result<Found> {
             is_marked |= dir.kind(&prefix.marker(marker))? == Some(SFlag::S_IFREG);
         }
     }
-    Ok(Found { identity, is_own, is_marked, filesystem: volume::of(run, dir) })
+    let mut filesystem = volume::of(run, dir);
+    if run.plan.named.is_some() {
+        // Where it happens to be mounted says nothing about it.
+        filesystem.mount_point = run.location().resolved.clone();
+    }
+    Ok(Found { identity, is_own, is_marked, filesystem })
 }
 
 /// The disks that were accepted here, the most recent one last.
@@ -190,7 +195,12 @@ fn known(run: &Run<'_>) -> Result<Vec<Disk>, Failure> {
 fn unmounted(run: &Run<'_>, found: &Found, known: &[Disk]) -> Option<Failure> {
     let last = known.last()?;
     let now = display::path(&found.filesystem.mount_point).to_string();
-    let is_above = last.mount_point != now && Path::new(&last.mount_point).starts_with(&now);
+    let last_point = Path::new(&last.mount_point);
+    let is_above = match last_point.is_absolute() {
+        true => last.mount_point != now && last_point.starts_with(&now),
+        // It was named by a tag, and is given by its path now.
+        false => run.plan.named.is_none() && found.filesystem.mount_point != run.location().resolved,
+    };
     // A service may see its directories as mounts private to it; the same filesystem counts as unchanged.
     let is_same = last.filesystem.is_some()
         && last.filesystem == found.filesystem.uuid
@@ -198,7 +208,7 @@ fn unmounted(run: &Run<'_>, found: &Found, known: &[Disk]) -> Option<Failure> {
     (is_above && !is_same && !run.plan.adopt).then(|| Failure::DiskUnmounted {
         path: run.plan.destination.clone(),
         why: format!(
-            "{} was mounted at {} at the last clone, and now the directory lies on the filesystem of {now}. Mount the \
+            "{} was at {} at the last clone, and now the directory lies on the filesystem of {now}. Mount the \
              disk; to use the plain directory from now on, run once with --adopt.",
             name_of(&last.id, last.filesystem.as_deref()),
             last.mount_point

@@ -125,7 +125,7 @@ pub fn protect_mount_points(run: &Run<'_>, ends: &Endpoints, rules: &mut Rules) 
 }
 
 fn shown(ends: &Endpoints, path: &Path) -> String {
-    display::path(&ends.destination.dir.path().join(path)).to_string()
+    display::path(&ends.destination.dir.shown().join(path)).to_string()
 }
 
 /// Whether an id in a directory of the destination is another clone's: a file of our own user that was not copied from

@@ -120,7 +120,7 @@ impl Stock {
             } else if spool::is_own(&name) {
                 self.dir.remove(&name)?;
             } else if !ages::is_own(&name) {
-                let path = self.dir.path().join(&name);
+                let path = self.dir.shown().join(&name);
                 warning(format_args!("{} is not a safety net and is left alone.", display::path(&path)));
             }
         }
@@ -196,7 +196,7 @@ impl Stock {
     }
 
     fn remove(&self, run: &Run<'_>, name: &OsStr) -> u64 {
-        let path = self.dir.path().join(name);
+        let path = self.dir.shown().join(name);
         match remove_tree(self.dir.file(), name, &|| run.go_on().is_ok()) {
             Ok(removal) => {
                 if let Some((below, error)) = removal.problem {

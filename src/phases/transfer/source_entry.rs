@@ -42,9 +42,12 @@ pub fn look(ends: &Endpoints, printed: &[u8]) -> Found {
 fn at(ends: &Endpoints, printed: &[u8]) -> Option<Result<bool, Errno>> {
     let path = Path::new(OsStr::from_bytes(printed));
     // The destination first: it may lie inside the source, but never the other way round.
-    let dirs = [ends.destination.dir.path(), ends.source.dir.path()];
-    let relative =
-        if path.is_absolute() { dirs.iter().find_map(|dir| path.strip_prefix(dir).ok())? } else { path };
+    let dirs = [ends.destination.dir.shown(), ends.source.dir.path()];
+    let relative = match dirs.iter().find_map(|dir| path.strip_prefix(dir).ok()) {
+        Some(relative) => relative,
+        None if path.is_absolute() => return None,
+        None => path,
+    };
     let parts: Vec<&OsStr> = relative
         .components()
         .map(|part| match part {

@@ -72,7 +72,8 @@ impl LeftOut {
             Some((path, false)) => left_out.add_path(path.as_bytes()),
             None => {}
         }
-        rules.left_out.iter().chain(&rules.apart).for_each(|path| left_out.add_path(path.as_bytes()));
+        let paths = rules.left_out.iter().chain(&rules.apart).chain(&rules.generated);
+        paths.for_each(|path| left_out.add_path(path.as_bytes()));
         let protected = rules.ours.iter().filter_map(|rule| rule.as_bytes().strip_prefix(b"P "));
         left_out.protected = protected.map(Pattern::new).collect();
         rules.built_in.iter().for_each(|pattern| left_out.add_rule(pattern.as_bytes(), true));

@@ -20,6 +20,8 @@ pub struct Rules {
     pub users: Option<Vec<u8>>,
     /// Files of the source that our rules exclude, by their paths below it.
     pub left_out: Vec<OsString>,
+    /// Paths whose copies the clone makes itself instead of taking them from the source.
+    pub generated: Vec<OsString>,
     /// Directories of the source whose copies our rules keep unchanged, by their paths below it.
     pub kept: Vec<PathBuf>,
 }
@@ -80,6 +82,13 @@ impl Rules {
         self.ours.push(exactly("H", relative, false));
         self.ours.push(protect_path(relative));
         self.apart.push(relative.to_owned());
+    }
+
+    /// Leaves this path to the clone: it is not copied from the source, and neither changed nor deleted at the destination.
+    pub fn set_generated(&mut self, relative: &OsStr) {
+        self.ours.push(exactly("H", relative, false));
+        self.ours.push(protect_path(relative));
+        self.generated.push(relative.to_owned());
     }
 }
 

@@ -1,0 +1,179 @@
+//! Makes the clone start a machine: its tables name its own filesystems, and it gets a boot loader of its own.
+//!
+//! The files that differ from the source's are left out of the copy by rules, and made from the **source's** files each
+//! time, written only when they change: no run undoes what the one before did. The clone's own programs install the boot
+//! loader, as on a running system, in a namespace that has the clone as its root.
+
+pub mod detect;
+mod grub;
+mod initramfs;
+pub mod layout;
+mod stamp;
+mod tables;
+mod tools;
+mod trees;
+
+use std::path::{Path, PathBuf};
+
+use log::info;
+
+use crate::display;
+use crate::failure::{Failure, Obstacle};
+use crate::host::platform::Platform;
+use crate::linux::bootable::fstab;
+use crate::linux::bootable::layout::Layout;
+use crate::phases::bootable::detect::Loader;
+use crate::phases::bootable::layout::Disks;
+use crate::phases::bootable::trees::Trees;
+use crate::phases::endpoints::Endpoints;
+use crate::phases::transfer::verdict::Ended;
+use crate::rsync::filter::rules::Rules;
+use crate::run::Run;
+
+/// What makes this clone start, or why it cannot.
+#[derive(Debug)]
+pub struct Preparation {
+    /// The files that the clone has of its own, by their paths in the system.
+    generated: Vec<PathBuf>,
+    /// What to do.
+    way: Result<Way, Failure>,
+}
+
+/// What to do after the copy.
+#[derive(Debug)]
+pub struct Way {
+    /// Which filesystem stands for which.
+    pub layout: Layout,
+    /// Where the clone's loader goes.
+    pub disks: Disks,
+    /// The loader that the source uses.
+    pub loader: Loader,
+}
+
+/// Something that keeps the clone from starting.
+fn obstacle(obstacle: Obstacle, why: impl Into<String>) -> Failure {
+    Failure::NotBootable { obstacle, why: why.into() }
+}
+
+/// Finds out what this clone needs to start, and leaves the files that it will have of its own out of the copy.
+///
+/// What is in the way is reported now, but the copy comes first; `None` without `--bootable`.
+pub fn prepare(run: &Run<'_>, ends: &Endpoints, rules: &mut Rules) -> Result<Option<Preparation>, Failure> {
+    if !run.plan.bootable {
+        return Ok(None);
+    }
+    run.go_on()?;
+    let trees = Trees::of(ends);
+    let found = find_way(run, &trees).and_then(|way| {
+        let mut generated = tables::differing(&trees, &way.layout)?;
+        generated.extend(way.loader.generated());
+        if initramfs::is_needed(&way.layout) {
+            generated.extend(initramfs::images(&trees));
+        }
+        Ok((way, generated))
+    });
+    run.go_on()?;
+    let (way, mut generated) = match found {
+        Ok((way, generated)) => (Ok(way), generated),
+        // What an earlier run has made stays.
+        Err(failure) => {
+            let loader = detect::loader(&trees).map(|loader| loader.generated()).unwrap_or_default();
+            let mut made: Vec<PathBuf> = tables::existing(&trees).into_iter().chain(loader).collect();
+            made.retain(|path| trees.clone_has(path).unwrap_or(true));
+            (Err(failure), made)
+        }
+    };
+    generated.sort();
+    generated.dedup();
+    for path in &generated {
+        // Those on another filesystem are left out of the copy of that one.
+        let (pair, relative) = trees.find(path);
+        if pair.is_root() {
+            rules.set_generated(relative.as_os_str());
+        }
+    }
+    match &way {
+        Ok(way) => info!("The clone will start by {}.", way.loader),
+        Err(failure) => run.warn_publicly(format_args!("{}", without_dot(&failure.for_everybody()))),
+    }
+    Ok(Some(Preparation { generated, way }))
+}
+
+/// What the doctor says: how the clone would start, or why it could not.
+pub fn look(run: &Run<'_>, ends: &Endpoints) -> Result<String, Failure> {
+    let trees = Trees::of(ends);
+    let way = find_way(run, &trees)?;
+    tables::check(&trees, &way.layout)?;
+    if let Loader::Grub(_) = &way.loader {
+        grub::look(&trees)?;
+    }
+    Ok(way.loader.to_string())
+}
+
+fn find_way(run: &Run<'_>, trees: &Trees<'_>) -> Result<Way, Failure> {
+    let place = |why: String| obstacle(Obstacle::Place, why);
+    match run.host.platform {
+        Platform::Linux if run.host.is_root() => {}
+        Platform::Linux => return Err(place("that takes root".to_owned())),
+        Platform::MacOs(_) => {
+            return Err(place("on a Mac that is done by hand, see docs/guide.md".to_owned()));
+        }
+    }
+    let loader = detect::loader(trees)?;
+    let (layout, disks) = layout::of(run, trees, &loader)?;
+    loader.check(trees, &disks)?;
+    Ok(Way { layout, disks, loader })
+}
+
+/// Makes a complete copy start a machine. What keeps it from that is returned as the failure that the run ends with; any
+/// other failure, as of the disk, means that the copy is not complete either.
+pub fn make(
+    run: &Run<'_>,
+    ends: &Endpoints,
+    preparation: Option<Preparation>,
+    transferred: &Ended,
+) -> Result<Option<Failure>, Failure> {
+    let Some(preparation) = preparation.filter(|_| transferred.1.is_ok()) else { return Ok(None) };
+    run.go_on()?;
+    let _phase = run.phase("bootable");
+    let trees = Trees::of(ends);
+    let made = preparation.way.and_then(|way| carry_out(run, &trees, &way));
+    run.go_on()?;
+    if made.is_err() {
+        // What was left out of the copy must not be missing.
+        tables::copy_missing(&trees, &preparation.generated);
+    }
+    trees.restore_times(&preparation.generated);
+    ends.destination
+        .dir
+        .flush_filesystem()
+        .map_err(|error| Failure::FlushFailed { path: run.plan.destination.clone(), why: error.into() })?;
+    match made {
+        Ok(()) => Ok(None),
+        Err(failure @ Failure::NotBootable { .. }) => Ok(Some(failure)),
+        Err(failure) => Err(failure),
+    }
+}
+
+fn carry_out(run: &Run<'_>, trees: &Trees<'_>, way: &Way) -> Result<(), Failure> {
+    let written = tables::write(trees, &way.layout)?;
+    for path in &written {
+        info!("Written for the clone: {}", display::path(path));
+    }
+    match &way.loader {
+        Loader::Grub(grub) => grub::install(run, trees, way, grub),
+        Loader::RaspberryPi { .. } => Ok(()),
+    }
+}
+
+/// A filesystem of its own that a system cannot start without.
+fn vital(table: &[u8]) -> impl Iterator<Item = PathBuf> {
+    let is_vital = |point: &PathBuf| {
+        [Path::new("/boot"), Path::new("/usr"), Path::new("/boot/firmware")].contains(&point.as_path())
+    };
+    fstab::points(table).into_iter().filter(is_vital)
+}
+
+fn without_dot(sentence: &str) -> String {
+    sentence.replacen("The copy is complete, but it", "the copy will be complete, but it", 1)
+}

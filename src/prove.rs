@@ -1,0 +1,278 @@
+//! `counterpart prove`: boots a clone in a virtual machine, by its own loader from firmware, and never writes to it.
+
+pub mod account;
+pub mod console;
+pub mod disk;
+pub mod evidence;
+pub mod guest;
+pub mod media;
+pub mod probe;
+pub mod qemu;
+pub mod qmp;
+pub mod remember;
+pub mod screen;
+pub mod trial;
+pub mod verdict;
+pub mod work;
+
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use chrono::Local;
+
+use crate::cli::prove::{AcceleratorName, BusName, FirmwareName, ProveArgs};
+use crate::display;
+use crate::exit_code::ExitCode;
+use crate::failure::Failure;
+use crate::failure::refusal::Refusal;
+use crate::host::Host;
+use crate::host::platform::Platform;
+use crate::logging::complain;
+use crate::process::interrupts::Interrupts;
+use crate::record::Proof;
+use disk::{Disk, Search};
+use evidence::Evidence;
+use guest::Boot;
+use qemu::{Accelerator, Bus, Firmware, Machine};
+use trial::Qemu;
+use verdict::{Ending, Expected, Limits, Reason};
+use work::Work;
+
+/// Runs the subcommand.
+pub fn run(args: &ProveArgs, host: &Host, interrupts: &Interrupts) -> Result<String, Refusal> {
+    refuse_elsewhere(host)?;
+    let disk = Search { host, interrupts, is_locked: false }.open(&args.destination)?;
+    let said = |line: &str| {
+        // A closed output must not make a success look like a failure.
+        let _ = writeln!(io::stdout(), "{line}");
+    };
+    let result = prove(args, host, interrupts, &disk, &said)?;
+    if !remember::save(host, &disk, &result.proof) {
+        said("This machine has no record of a clone to this disk, so the proof is not recorded.");
+    }
+    result.sentence
+}
+
+/// A proof, and what to say of it.
+#[derive(Debug)]
+pub struct Proven {
+    /// For the records.
+    pub proof: Proof,
+    /// That the clone boots, or a refusal that says why it does not.
+    pub sentence: Result<String, Refusal>,
+}
+
+/// Only Linux on the processors that QEMU is asked for can do this.
+fn refuse_elsewhere(host: &Host) -> Result<(), Refusal> {
+    match host.platform {
+        Platform::Linux => {}
+        Platform::MacOs(_) => {
+            return Err(Refusal::new(
+                "A clone can be proven on Linux only: no virtual machine boots a copy of macOS.",
+            ));
+        }
+    }
+    if std::env::consts::ARCH != "x86_64" {
+        return Err(Refusal::new("A clone can be proven on x86-64 machines only."));
+    }
+    if host.is_root() { Ok(()) } else { Err(Failure::NotRoot.into()) }
+}
+
+fn unusable(error: io::Error) -> Refusal {
+    Refusal::new(format!("The proof cannot be prepared: {}.", display::reason(&error)))
+}
+
+/// Boots the disk, on one bus after the other where it finds no root.
+pub fn prove(
+    args: &ProveArgs,
+    host: &Host,
+    interrupts: &Interrupts,
+    disk: &Disk,
+    say: &dyn Fn(&str),
+) -> Result<Proven, Refusal> {
+    let program = trial::find(&host.tools.usr, &host.search_path)?;
+    let firmware = firmware(args.firmware, disk, host)?;
+    let uid = account::free().map_err(unusable)?;
+    let account = (uid, account::kvm_group().unwrap_or(uid));
+    let work = Work::make(account.0, account.1).map_err(unusable)?;
+    let qemu = Qemu { work: &work, program: &program, account };
+    let wanted = match args.accelerator {
+        AcceleratorName::Auto => None,
+        AcceleratorName::Kvm => Some(Accelerator::Kvm),
+        AcceleratorName::Tcg => Some(Accelerator::Tcg),
+    };
+    let (accelerator, is_sandboxed, no_kvm) = qemu.try_out(wanted, interrupts)?;
+    if let Some(why) = no_kvm {
+        say(&format!("KVM is not used ({why}): the guest takes many times as long."));
+    }
+    let machine = Machine { accelerator, is_sandboxed, firmware, memory: args.memory, cpus: args.cpus };
+    announce(&machine, disk, say);
+    let limits = Limits { timeout: args.timeout, stall: args.stall };
+    let expected = Expected { root: disk.filesystem.clone(), allowed: args.allow_failed.clone() };
+    let buses = buses(args.bus);
+    let mut left = buses.iter().copied().peekable();
+    loop {
+        let Some(bus) = left.next() else { return Err(Refusal::new("Internal error: there is no bus.")) };
+        let boot = guest::boot(&qemu, &machine, disk, bus, &limits, interrupts)?;
+        let failure = failure(&boot, &expected);
+        if let (Some(reason), Some(next)) = (&failure, left.peek())
+            && reason.lacks_root()
+        {
+            let (this, next) = (bus.name(), next.name());
+            say(&format!(
+                "It did not boot from a {this} disk: {reason}. It may lack the driver; {next} is tried."
+            ));
+            continue;
+        }
+        return conclude(args, host, disk, &machine, boot, failure);
+    }
+}
+
+fn announce(machine: &Machine, disk: &Disk, say: &dyn Fn(&str)) {
+    say(&format!(
+        "Booting {} by {} in QEMU ({}, {} MiB, {} CPUs); nothing is written to it.",
+        display::path(&disk.path),
+        firmware_name(&machine.firmware),
+        machine.accelerator.name(),
+        machine.memory,
+        machine.cpus
+    ));
+    if !machine.is_sandboxed {
+        say("This QEMU has no sandbox.");
+    }
+    for point in &disk.mounted_at {
+        say(&format!(
+            "It is mounted at {}: the proof counts only if nothing is written there meanwhile.",
+            display::path(point)
+        ));
+    }
+}
+
+fn buses(wanted: BusName) -> Vec<Bus> {
+    match wanted {
+        BusName::Virtio => vec![Bus::Virtio],
+        BusName::Sata => vec![Bus::Sata],
+        BusName::Nvme => vec![Bus::Nvme],
+        BusName::Auto => match disk::bus_of_root() {
+            None | Some(Bus::Virtio) => vec![Bus::Virtio, Bus::Sata],
+            Some(other) => vec![other, Bus::Virtio],
+        },
+    }
+}
+
+fn firmware(wanted: FirmwareName, disk: &Disk, host: &Host) -> Result<Firmware, Refusal> {
+    let is_uefi = match (wanted, disk.media.has_esp, disk.media.has_boot_code) {
+        (FirmwareName::Uefi, _, _) | (FirmwareName::Auto, true, false) => true,
+        (FirmwareName::Bios, _, _) | (FirmwareName::Auto, false, true) => false,
+        // Made for both, or for nothing: what this machine has been started by.
+        (FirmwareName::Auto, _, _) => Path::new("/sys/firmware/efi").exists(),
+    };
+    if is_uefi { trial::uefi(&host.tools.usr) } else { Ok(Firmware::Bios) }
+}
+
+fn firmware_name(firmware: &Firmware) -> &'static str {
+    match firmware {
+        Firmware::Bios => "BIOS",
+        Firmware::Uefi(..) => "UEFI",
+    }
+}
+
+/// Why the clone has not booted, if it has not.
+fn failure(boot: &Boot, expected: &Expected) -> Option<Reason> {
+    match &boot.ending {
+        Ending::Reported => {
+            let problems = verdict::problems(&boot.report, expected);
+            (!problems.is_empty()).then_some(Reason::Problems(problems))
+        }
+        Ending::Login => None,
+        Ending::Failed(reason) => Some(reason.clone()),
+    }
+}
+
+fn conclude(
+    args: &ProveArgs,
+    host: &Host,
+    disk: &Disk,
+    machine: &Machine,
+    boot: Boot,
+    failure: Option<Reason>,
+) -> Result<Proven, Refusal> {
+    let path = display::path(&disk.path);
+    if disk.has_changed() {
+        let result = match &failure {
+            Some(reason) => format!("it did not boot ({reason})"),
+            None => "it booted".to_owned(),
+        };
+        let sentence = format!(
+            "{path} was written to while it was proven, so nothing is known: {result}. Unmount it, or wait until nobody \
+             writes to it, and prove it again."
+        );
+        return Err(Refusal(ExitCode::DESTINATION, sentence));
+    }
+    let proof = Proof {
+        at: Local::now().into(),
+        booted: failure.is_none(),
+        reason: failure.as_ref().map(Reason::to_string),
+        compared: boot.report.is_complete,
+        firmware: firmware_name(&machine.firmware).to_owned(),
+        kernel: boot.report.kernel.as_deref().map(|kernel| display::line(kernel.as_bytes()).to_string()),
+        seconds: (boot.took.as_secs_f64() * 10.0).round() / 10.0,
+    };
+    let sentence = match failure {
+        None => Ok(success(&boot, &proof)),
+        Some(reason) => {
+            let reason = boot.evidence.explain(reason);
+            let saved = save(&boot.evidence, args.log_dir.as_deref().unwrap_or(&host.log_dir));
+            Err(Refusal(ExitCode::NOT_BOOTED, format!("The clone on {path} did not boot: {reason}.{saved}")))
+        }
+    };
+    Ok(Proven { proof, sentence })
+}
+
+fn save(evidence: &Evidence, directory: &Path) -> String {
+    match evidence.save(directory, Local::now()) {
+        Ok(paths) => {
+            let paths: Vec<String> =
+                paths.iter().map(|path: &PathBuf| display::path(path).to_string()).collect();
+            format!(" Its last screen: {}", paths.join(", "))
+        }
+        Err(error) => {
+            complain(&format!(
+                "The last screen could not be saved in {}: {}.",
+                display::path(directory),
+                display::reason(&error)
+            ));
+            String::new()
+        }
+    }
+}
+
+fn success(boot: &Boot, proof: &Proof) -> String {
+    let kernel = proof.kernel.as_deref().map(|kernel| format!(" Linux {kernel},")).unwrap_or_default();
+    let took = proof.seconds.round();
+    if !proof.compared {
+        return format!(
+            "The clone boots: a login prompt after {took} s. It has no probe (systemd 252 or later), so its root and its \
+             fstab were not compared."
+        );
+    }
+    let report = &boot.report;
+    let target = report.target.as_ref().map(|(target, _)| display::line(target.as_bytes()).to_string());
+    let failed = match report.failed.len() {
+        0 => "no failed units".to_owned(),
+        count => format!("{count} failed units that may fail"),
+    };
+    let mut text = format!(
+        "The clone boots:{kernel} {} after {took} s, {failed}. Its root and all of its fstab are on its own disk.\n",
+        target.unwrap_or_else(|| "up".to_owned())
+    );
+    for line in verdict::absent(report) {
+        text = text
+            + &format!(
+                "fstab names {} for {}, which is not on this disk and need not be (nofail).\n",
+                display::line(line.spec.as_bytes()),
+                display::line(line.target.as_bytes())
+            );
+    }
+    text
+}

@@ -1,0 +1,243 @@
+//! A mount namespace whose root is another system, so that its own programs can be run in it.
+//!
+//! It has a copy of this machine's devices, `/proc`, `/sys` without the firmware's variables, and empty `/run` and `/tmp`.
+//! Nobody else sees any of these mounts, and the kernel removes them with the last process that uses them.
+
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use crate::fs::dir::Dir;
+use crate::process::Command;
+
+/// Another system, ready to run its programs.
+#[derive(Debug)]
+pub struct Chroot {
+    namespace: OwnedFd,
+}
+
+/// A filesystem to mount in it, at a path that has no link.
+#[derive(Debug)]
+pub struct Attached {
+    /// A mount in no namespace.
+    pub tree: OwnedFd,
+    /// Where, relative to the root.
+    pub at: PathBuf,
+}
+
+impl Attached {
+    /// A directory, without what is mounted in it.
+    pub fn of(dir: &Dir, at: PathBuf) -> io::Result<Self> {
+        Ok(Self { tree: system::tree(dir.reached().as_fd())?, at })
+    }
+}
+
+/// A link below `/dev` that the other system's programs look for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceLink {
+    /// Its path relative to `/dev`.
+    pub path: PathBuf,
+    /// The absolute path of the device.
+    pub device: PathBuf,
+}
+
+impl Chroot {
+    /// Makes the namespace with `root` as its root. `place` is an existing directory of ours.
+    pub fn open(place: &Path, root: &Dir, attached: Vec<Attached>, links: &[DeviceLink]) -> io::Result<Self> {
+        let place = std::fs::canonicalize(place)?;
+        system::namespace(&place, root, &attached, links).map(|namespace| Self { namespace })
+    }
+
+    /// One of its programs, by its absolute path there.
+    pub fn command(&self, program: &str, arguments: &[&str]) -> io::Result<Command> {
+        let mut command = Command::tool(program, arguments);
+        for (name, value) in [("HOME", "/root"), ("TMPDIR", "/tmp")] {
+            command.environment.push((name.into(), value.into()));
+        }
+        command.namespace = Some(self.namespace.as_fd().try_clone_to_owned()?);
+        Ok(command)
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod system {
+    use std::ffi::OsStr;
+    use std::fs::File;
+    use std::io;
+    use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+    use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+    use std::path::{Component, Path};
+
+    use nix::sched::{CloneFlags, unshare};
+    use nix::sys::stat::{Mode, SFlag, mknodat};
+    use rustix::mount::{
+        MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount_change,
+        mount_remount, move_mount, open_tree, unmount,
+    };
+
+    use super::{Attached, DeviceLink, Dir};
+
+    /// How deep `/dev` is copied.
+    const DEPTH: usize = 5;
+
+    /// How many entries of it.
+    const MOST_DEVICES: usize = 50_000;
+
+    /// Filesystems in `/dev` that no loader needs.
+    const NOT_COPIED: [&str; 4] = ["pts", "shm", "mqueue", "hugepages"];
+
+    pub fn namespace(
+        place: &Path,
+        root: &Dir,
+        attached: &[Attached],
+        links: &[DeviceLink],
+    ) -> io::Result<OwnedFd> {
+        // Run on a separate thread, which alone leaves the process's namespace.
+        std::thread::scope(|scope| {
+            let build = || build(place, root, attached, links);
+            let built = std::thread::Builder::new().spawn_scoped(scope, build)?;
+            built.join().unwrap_or_else(|_| Err(io::Error::other("the thread panicked")))
+        })
+    }
+
+    fn build(place: &Path, root: &Dir, attached: &[Attached], links: &[DeviceLink]) -> io::Result<OwnedFd> {
+        let clone = tree(root.reached().as_fd())?;
+        unshare(CloneFlags::CLONE_NEWNS)?;
+        let namespace = OwnedFd::from(File::open("/proc/thread-self/ns/mnt")?);
+        mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
+        attach(&clone, File::open(place)?.as_fd())?;
+        // Its programs must run, whatever the options it was mounted with.
+        mount_remount(place, MountFlags::BIND, c"")?;
+        let top = Dir::open(place)?;
+        for Attached { tree, at } in attached {
+            attach(tree, top.enter_path(at)?.as_fd())?;
+        }
+        for name in ["proc", "sys"] {
+            let own = tree(File::open(Path::new("/").join(name))?.as_fd())?;
+            attach(&own, top.enter(OsStr::new(name))?.as_fd())?;
+        }
+        in_memory(&top, "dev", "mode=0755")?;
+        copy_devices(&top.enter(OsStr::new("dev"))?, links)?;
+        in_memory(&top, "run", "mode=0755")?;
+        in_memory(&top, "tmp", "mode=1777")?;
+        let run = top.enter(OsStr::new("run"))?;
+        // What udev knows of the devices.
+        if let Ok(udev) = File::open("/run/udev") {
+            run.make_dir(OsStr::new("udev"))?;
+            attach(&tree(udev.as_fd())?, run.enter(OsStr::new("udev"))?.as_fd())?;
+        }
+        run.make_dir(OsStr::new("lock"))?;
+        nix::unistd::fchdir(&top)?;
+        rustix::process::pivot_root(c".", c".")?;
+        // The old root now lies on the new one.
+        unmount(c".", UnmountFlags::DETACH)?;
+        Ok(namespace)
+    }
+
+    /// A mount of this directory alone.
+    pub fn tree(directory: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+        let flags =
+            OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::AT_EMPTY_PATH | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        Ok(open_tree(directory, c"", flags)?)
+    }
+
+    /// Mounts a tree on an open directory.
+    fn attach(tree: &OwnedFd, at: BorrowedFd<'_>) -> io::Result<()> {
+        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+        Ok(move_mount(tree.as_fd(), c"", at, c"", flags)?)
+    }
+
+    /// An empty filesystem in memory on a directory of the other system.
+    fn in_memory(top: &Dir, name: &str, options: &str) -> io::Result<()> {
+        use rustix::mount::{
+            FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
+        };
+        let filesystem = fsopen(c"tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        if let Some((key, value)) = options.split_once('=') {
+            fsconfig_set_string(filesystem.as_fd(), key, value)?;
+        }
+        fsconfig_create(filesystem.as_fd())?;
+        let tree = fsmount(filesystem.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?;
+        attach(&tree, top.enter(OsStr::new(name))?.as_fd())
+    }
+
+    /// Copies this machine's `/dev`: links can be added to a copy.
+    fn copy_devices(to: &Dir, links: &[DeviceLink]) -> io::Result<()> {
+        let mut left = MOST_DEVICES;
+        copy_below(Path::new("/dev"), to, DEPTH, &mut left)?;
+        to.make_dir(OsStr::new("shm"))?;
+        for link in links {
+            add_link(to, link)?;
+        }
+        Ok(())
+    }
+
+    fn copy_below(from: &Path, to: &Dir, depth: usize, left: &mut usize) -> io::Result<()> {
+        for entry in std::fs::read_dir(from)? {
+            let entry = entry?;
+            let (path, name) = (entry.path(), entry.file_name());
+            *left = left.checked_sub(1).ok_or_else(|| io::Error::other("/dev has too many entries"))?;
+            // A device may go at any moment.
+            let Ok(found) = std::fs::symlink_metadata(&path) else { continue };
+            let kind = found.file_type();
+            if kind.is_dir() {
+                let is_own = found.dev() == std::fs::symlink_metadata(from)?.dev();
+                if is_own && depth > 0 && !NOT_COPIED.iter().any(|skipped| name == *skipped) {
+                    rustix::fs::mkdirat(to, &name, rustix::fs::Mode::from_raw_mode(0o755))?;
+                    copy_below(&path, &to.enter(&name)?, depth - 1, left)?;
+                }
+            } else if kind.is_symlink() {
+                let Ok(target) = std::fs::read_link(&path) else { continue };
+                nix::unistd::symlinkat(target.as_path(), to, name.as_os_str())?;
+            } else if kind.is_block_device() || kind.is_char_device() {
+                let which = if kind.is_block_device() { SFlag::S_IFBLK } else { SFlag::S_IFCHR };
+                let mode = Mode::from_bits_truncate(found.mode() & 0o777);
+                mknodat(to, name.as_os_str(), which, mode, found.rdev())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_link(dev: &Dir, link: &DeviceLink) -> io::Result<()> {
+        let mut names: Vec<&OsStr> = Vec::new();
+        for part in link.path.components() {
+            match part {
+                Component::Normal(name) => names.push(name),
+                _ => return Err(io::ErrorKind::InvalidInput.into()),
+            }
+        }
+        let Some((name, above)) = names.split_last() else { return Err(io::ErrorKind::InvalidInput.into()) };
+        let mut here = dev.enter_path(Path::new("."))?;
+        for part in above {
+            if here.kind(part)?.is_none() {
+                rustix::fs::mkdirat(&here, *part, rustix::fs::Mode::from_raw_mode(0o755))?;
+            }
+            here = here.enter(part)?;
+        }
+        // One that udev made may lead to another device with the same name.
+        here.remove(name)?;
+        Ok(nix::unistd::symlinkat(link.device.as_path(), &here, *name)?)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod system {
+    use std::io;
+    use std::os::fd::{BorrowedFd, OwnedFd};
+    use std::path::Path;
+
+    use super::{Attached, DeviceLink, Dir};
+
+    pub fn tree(_directory: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub fn namespace(
+        _place: &Path,
+        _root: &Dir,
+        _attached: &[Attached],
+        _links: &[DeviceLink],
+    ) -> io::Result<OwnedFd> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}

@@ -1,0 +1,26 @@
+//! Mounts a filesystem where nobody sees it: in no namespace, until it is put into one, and gone with its descriptor.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+/// Mounts the device.
+#[cfg(target_os = "linux")]
+pub fn mount(kind: &str, device: &Path) -> io::Result<OwnedFd> {
+    use std::os::fd::AsFd as _;
+
+    use rustix::mount::{
+        FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
+    };
+    let filesystem = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_set_string(filesystem.as_fd(), "source", device)?;
+    fsconfig_create(filesystem.as_fd())?;
+    let flags = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+    Ok(fsmount(filesystem.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, flags)?)
+}
+
+/// Other systems have no such mounts.
+#[cfg(not(target_os = "linux"))]
+pub fn mount(_kind: &str, _device: &Path) -> io::Result<OwnedFd> {
+    Err(io::ErrorKind::Unsupported.into())
+}
