@@ -3,6 +3,7 @@
 pub mod check;
 pub mod clone;
 pub mod paths;
+pub mod prepare;
 pub mod restore;
 pub mod schedule;
 pub mod words;
@@ -19,6 +20,7 @@ use crate::marker::{DEFAULT_PREFIX, Prefix};
 use crate::plan::Plan;
 use check::{CheckArgs, LookArgs};
 use clone::{CloneArgs, CloneOptions, DoctorArgs, Inquiry, clone_plan, inquiry};
+use prepare::PrepareArgs;
 use restore::RestoreArgs;
 
 /// What is shown below the options and the exit codes, and on the man page.
@@ -84,6 +86,22 @@ Examples:
       List the nets that hold a file
   counterpart restore -d /mnt/clone --at 2026-11-20 --to /root/back /etc/fstab
       Restore it as it was before the clone of that day";
+
+/// How `prepare` ends.
+const PREPARE_CODES: &str = "\
+Exit codes:
+  0   the disk is prepared
+  1   not run as root, a tool is missing, or a step failed: the message says what state the disk is in
+  2   usage, or a passphrase that cannot be used
+  20  interrupted: the message says what state the disk is in
+  65  the system to be like cannot be read
+  99  the disk is refused, or was not confirmed; nothing was written to it
+
+Examples:
+  counterpart prepare /dev/sdb --like /
+      Show the plan for a second disk of this machine, and what is on the disk now
+  counterpart prepare /dev/sdb --like / --erase S5Y1NJ0R123456
+      Erase the disk with this serial number and prepare it";
 
 /// How `schedule` ends.
 const SCHEDULE_CODES: &str = "\
@@ -172,6 +190,12 @@ enum Commands {
     /// has.
     #[command(after_long_help = RESTORE_CODES)]
     Restore(RestoreArgs),
+    /// Prepare a disk for a clone that boots: partitions and filesystems like a system's (Linux)
+    ///
+    /// Prints a plan and what is on the disk now. Nothing is written before the disk's serial number or WWN has been typed in
+    /// full, on an empty disk at the prompt, on any other with --erase. A disk that is in use is refused in any case.
+    #[command(after_long_help = PREPARE_CODES)]
+    Prepare(PrepareArgs),
     /// Print the built-in exclusions, one pattern a line
     ///
     /// Without options, those of a clone of this whole system.
@@ -252,6 +276,8 @@ pub enum Action {
     Schedule(schedule::Action),
     /// Bring files back from the safety nets.
     Restore(RestoreArgs),
+    /// Prepare a disk.
+    Prepare(PrepareArgs),
     /// Print the built-in exclusions.
     Exclusions(ExclusionsArgs),
     /// Print a generated document.
@@ -265,6 +291,7 @@ impl Action {
         match self {
             Self::Clone(plan) => plan.backup.is_some(),
             Self::Doctor(inquiry) => inquiry.plan.backup.is_some(),
+            Self::Prepare(args) => args.encrypt,
             Self::Setpass(_) => true,
             Self::Check(_)
             | Self::ExplainCheck(_)
@@ -315,6 +342,9 @@ pub fn parse() -> Result<Action, clap::Error> {
             .map(Action::Schedule),
         (Some(Commands::Restore(args)), _) => restore::resolve(args)
             .map(Action::Restore)
+            .map_err(|message| definition.error(ErrorKind::ValueValidation, message)),
+        (Some(Commands::Prepare(args)), _) => prepare::resolve(args)
+            .map(Action::Prepare)
             .map_err(|message| definition.error(ErrorKind::ValueValidation, message)),
         (Some(Commands::Exclusions(args)), _) => Ok(Action::Exclusions(args)),
         (Some(Commands::Generate(args)), _) => Ok(Action::Generate(args)),

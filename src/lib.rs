@@ -21,6 +21,7 @@ pub mod password_store;
 pub mod phases;
 pub mod pipeline;
 pub mod plan;
+pub mod prepare;
 pub mod process;
 pub mod record;
 pub mod restore;
@@ -77,6 +78,9 @@ pub fn main_on(find_host: impl FnOnce() -> anyhow::Result<Host>) -> ProcessExitC
         }
         Ok(cli::Action::Restore(args)) => on(find_host, |host, interrupts| {
             report(restore::run(&args, host, interrupts).map(|()| String::new()))
+        }),
+        Ok(cli::Action::Prepare(args)) => on(find_host, |host, interrupts| {
+            report(prepare::run(&args, host, interrupts).map(|()| String::new()))
         }),
         Ok(cli::Action::Doctor(inquiry)) => {
             on(find_host, |host, interrupts| doctor::run(&inquiry, host, interrupts))

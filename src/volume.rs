@@ -1,6 +1,7 @@
 //! Identifies the filesystem a directory is on, in a way that survives plugging its disk in elsewhere.
 
 pub mod block;
+pub mod detached;
 pub mod diskutil;
 pub mod kind;
 pub mod limits;
@@ -54,7 +55,8 @@ fn linux(run: &Run<'_>, dir: &Dir) -> Option<Filesystem> {
 
 /// The block device. The mount source in the table is only used for btrfs, whose device numbers are synthetic: a FUSE
 /// filesystem may claim any name.
-fn device(mount: &Mount) -> Option<PathBuf> {
+#[must_use]
+pub fn device(mount: &Mount) -> Option<PathBuf> {
     let uevent = std::fs::read_to_string(format!("/sys/dev/block/{}/uevent", mount.device_number));
     match uevent.ok().as_deref().and_then(device_name) {
         Some(name) => Some(Path::new("/dev").join(name)),

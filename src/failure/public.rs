@@ -89,6 +89,7 @@ impl Failure {
             | Self::PgDumpallNotFound { .. }
             | Self::SafetyNet { .. }
             | Self::LosesBackups { .. }
+            | Self::DiskRefused { .. }
             | Self::MarkerNotWritten { .. } => self.to_string(),
         }
     }

@@ -13,6 +13,8 @@ pub struct Tools {
     pub diskutil: PathBuf,
     /// Reports the UUID of a filesystem (Linux).
     pub blkid: PathBuf,
+    /// Where what works on disks is searched (Linux): sfdisk, partx, mkfs.TYPE, cryptsetup and so on.
+    pub disk_tools: Vec<PathBuf>,
     /// Accesses the keychains of macOS.
     pub security: PathBuf,
     /// Encrypts and decrypts systemd's credentials.
@@ -48,6 +50,7 @@ impl Tools {
             vsdbutil: "/usr/sbin/vsdbutil".into(),
             diskutil: "/usr/sbin/diskutil".into(),
             blkid: first_of("/usr/sbin/blkid", "/sbin/blkid"),
+            disk_tools: ["/usr/sbin", "/usr/bin", "/sbin", "/bin"].map(PathBuf::from).into(),
             security: "/usr/bin/security".into(),
             systemd_creds: "/usr/bin/systemd-creds".into(),
             caffeinate: "/usr/bin/caffeinate".into(),

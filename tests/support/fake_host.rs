@@ -33,6 +33,7 @@ fn fake_host() -> anyhow::Result<Host> {
         vsdbutil: tool("vsdbutil"),
         diskutil: tool("diskutil"),
         blkid: tool("blkid"),
+        disk_tools: disk_tools(root),
         security: tool("security"),
         systemd_creds: tool("systemd-creds"),
         caffeinate: tool("caffeinate"),
@@ -72,6 +73,12 @@ fn fake_host() -> anyhow::Result<Host> {
         name: std::fs::read_to_string(root.join("name")).unwrap_or_else(|_| "testhost".to_owned()),
         users: users(&root.join("users")),
     })
+}
+
+/// The fake tools and then the machine's own, unless the file `only-fake-tools` is there.
+fn disk_tools(root: &Path) -> Vec<PathBuf> {
+    let own: &[&str] = if root.join("only-fake-tools").exists() { &[] } else { &["/usr/sbin", "/usr/bin"] };
+    [root.join("tools")].into_iter().chain(own.iter().map(PathBuf::from)).collect()
 }
 
 /// A timeout shortened by a test.
