@@ -18,6 +18,7 @@ mod identity;
 mod layers;
 mod links;
 mod matcher;
+mod prepare;
 mod quick;
 mod random;
 mod reports;
