@@ -4,6 +4,7 @@ pub mod check;
 pub mod clone;
 pub mod paths;
 pub mod prove;
+pub mod prepare;
 pub mod restore;
 pub mod schedule;
 pub mod words;
@@ -21,6 +22,7 @@ use crate::plan::Plan;
 use check::{CheckArgs, LookArgs};
 use clone::{CloneArgs, CloneOptions, DoctorArgs, Inquiry, clone_plan, inquiry};
 use prove::ProveArgs;
+use prepare::PrepareArgs;
 use restore::RestoreArgs;
 
 /// What is shown below the options and the exit codes, and on the man page.
@@ -104,6 +106,22 @@ Examples:
       Boot the disk that has this filesystem
   counterpart prove -d /mnt/clone --firmware uefi
       Boot the disk of a mounted clone with UEFI firmware";
+
+/// How `prepare` ends.
+const PREPARE_CODES: &str = "\
+Exit codes:
+  0   the disk is prepared
+  1   not run as root, a tool is missing, or a step failed: the message says what state the disk is in
+  2   usage, or a passphrase that cannot be used
+  20  interrupted: the message says what state the disk is in
+  65  the system to be like cannot be read
+  99  the disk is refused, or was not confirmed; nothing was written to it
+
+Examples:
+  counterpart prepare /dev/sdb --like /
+      Show the plan for a second disk of this machine, and what is on the disk now
+  counterpart prepare /dev/sdb --like / --erase S5Y1NJ0R123456
+      Erase the disk with this serial number and prepare it";
 
 /// How `schedule` ends.
 const SCHEDULE_CODES: &str = "\
@@ -199,6 +217,12 @@ enum Commands {
     /// have failed, and whether its root and every line of its fstab are on this disk.
     #[command(after_long_help = PROVE_CODES)]
     Prove(ProveArgs),
+    /// Prepare a disk for a clone that boots: partitions and filesystems like a system's (Linux)
+    ///
+    /// Prints a plan and what is on the disk now. Nothing is written before the disk's serial number or WWN has been typed in
+    /// full, on an empty disk at the prompt, on any other with --erase. A disk that is in use is refused in any case.
+    #[command(after_long_help = PREPARE_CODES)]
+    Prepare(PrepareArgs),
     /// Print the built-in exclusions, one pattern a line
     ///
     /// Without options, those of a clone of this whole system.
@@ -281,6 +305,8 @@ pub enum Action {
     Restore(RestoreArgs),
     /// Boot a clone in a virtual machine.
     Prove(ProveArgs),
+    /// Prepare a disk.
+    Prepare(PrepareArgs),
     /// Print the built-in exclusions.
     Exclusions(ExclusionsArgs),
     /// Print a generated document.
@@ -294,6 +320,7 @@ impl Action {
         match self {
             Self::Clone(plan) => plan.backup.is_some(),
             Self::Doctor(inquiry) => inquiry.plan.backup.is_some(),
+            Self::Prepare(args) => args.encrypt,
             Self::Setpass(_) => true,
             Self::Check(_)
             | Self::ExplainCheck(_)
@@ -348,6 +375,9 @@ pub fn parse() -> Result<Action, clap::Error> {
             .map_err(|message| definition.error(ErrorKind::ValueValidation, message)),
         (Some(Commands::Prove(args)), _) => prove::resolve(args)
             .map(Action::Prove)
+            .map_err(|message| definition.error(ErrorKind::ValueValidation, message)),
+        (Some(Commands::Prepare(args)), _) => prepare::resolve(args)
+            .map(Action::Prepare)
             .map_err(|message| definition.error(ErrorKind::ValueValidation, message)),
         (Some(Commands::Exclusions(args)), _) => Ok(Action::Exclusions(args)),
         (Some(Commands::Generate(args)), _) => Ok(Action::Generate(args)),

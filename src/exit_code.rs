@@ -90,6 +90,8 @@ impl ExitCode {
     pub const DIRECTORY: Self = Self(97);
     /// The service settings could not be dumped.
     pub const SETTINGS: Self = Self(98);
+    /// `prepare` refuses this disk.
+    pub const DISK_REFUSED: Self = Self(99);
 
     /// rsync's own code, if it is one of those that are passed on unchanged (3 to 35).
     #[must_use]
@@ -275,6 +277,12 @@ pub const TABLE: &[Row] = &[
     row("96", "a database could not be dumped", "read what the dump program printed in the log"),
     row("97", "the directory could not be archived", "read what serveradmin or slapcat printed in the log"),
     row("98", "the service settings could not be dumped", "read what serveradmin printed in the log"),
+    row(
+        "99",
+        "`prepare` refuses this disk",
+        "read the message: nothing was written to the disk; name the right one, free it, or give `--erase` and its \
+         serial number",
+    ),
     row(
         "128+N",
         "rsync was killed, or Counterpart ended, by signal N",

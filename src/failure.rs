@@ -561,6 +561,15 @@ pub enum Failure {
         /// The reason.
         why: String,
     },
+    /// `prepare` does not touch this disk.
+    #[error("{} is refused: {why}. Nothing was written to it.", display::path(path))]
+    DiskRefused {
+        /// The disk.
+        path: PathBuf,
+        /// The reason.
+        #[source]
+        why: Reason,
+    },
     /// A marker could not be written.
     #[error("{} could not be written at the destination: {why}.", display::path(path))]
     MarkerNotWritten {

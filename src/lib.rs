@@ -21,6 +21,7 @@ pub mod password_store;
 pub mod phases;
 pub mod pipeline;
 pub mod plan;
+pub mod prepare;
 pub mod process;
 pub mod prove;
 pub mod record;
@@ -84,6 +85,9 @@ pub fn main_on(find_host: impl FnOnce() -> anyhow::Result<Host>) -> ProcessExitC
         Ok(cli::Action::Prove(args)) => {
             on(find_host, |host, interrupts| report(prove::run(&args, host, interrupts)))
         }
+        Ok(cli::Action::Prepare(args)) => on(find_host, |host, interrupts| {
+            report(prepare::run(&args, host, interrupts).map(|()| String::new()))
+        }),
         Ok(cli::Action::Doctor(inquiry)) => {
             on(find_host, |host, interrupts| doctor::run(&inquiry, host, interrupts))
         }

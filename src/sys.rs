@@ -476,6 +476,63 @@ pub fn flush_buffers(device: &std::fs::File) -> nix::Result<()> {
 #[cfg(target_os = "linux")]
 nix::ioctl_none!(blkflsbuf, 0x12, 97);
 
+/// What a loop device shows: the device and inode of its file, and the number of the block device that this is, or 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backing {
+    /// The device of the file's filesystem, and the file's inode.
+    pub file: (u64, u64),
+    /// Its device number, if it is a block device itself.
+    pub device: u64,
+}
+
+/// Asks a loop device for what it shows.
+///
+/// Errors if it is none, or shows nothing.
+#[cfg(target_os = "linux")]
+pub fn loop_backing(device: &std::fs::File) -> nix::Result<Backing> {
+    let mut status = disk::LoopStatus { device: 0, inode: 0, rdevice: 0, rest: [0; 208] };
+    // SAFETY: the descriptor is open; the kernel fills a struct of exactly this size, which outlives the call.
+    unsafe { disk::loop_status(device.as_raw_fd(), &raw mut status)? };
+    Ok(Backing { file: (status.device, status.inode), device: status.rdevice })
+}
+
+/// Other systems have no loop devices.
+#[cfg(not(target_os = "linux"))]
+pub fn loop_backing(_device: &std::fs::File) -> nix::Result<Backing> {
+    Err(nix::errno::Errno::ENOTTY)
+}
+
+/// The number that the kernel gives to every disk once: another disk in its place has another (Linux 5.15).
+#[cfg(target_os = "linux")]
+pub fn disk_sequence(device: &std::fs::File) -> nix::Result<u64> {
+    let mut number = 0;
+    // SAFETY: the descriptor is open; the kernel writes one number of 64 bits, which outlives the call.
+    unsafe { disk::sequence(device.as_raw_fd(), &raw mut number)? };
+    Ok(number)
+}
+
+/// Other systems have no such number.
+#[cfg(not(target_os = "linux"))]
+pub fn disk_sequence(_device: &std::fs::File) -> nix::Result<u64> {
+    Err(nix::errno::Errno::ENOTTY)
+}
+
+/// The kernel's `linux/loop.h` and `linux/fs.h`.
+#[cfg(target_os = "linux")]
+mod disk {
+    /// `struct loop_info64`.
+    #[repr(C)]
+    pub struct LoopStatus {
+        pub device: u64,
+        pub inode: u64,
+        pub rdevice: u64,
+        pub rest: [u8; 208],
+    }
+
+    nix::ioctl_read_bad!(loop_status, 0x4c05, LoopStatus);
+    nix::ioctl_read!(sequence, 0x12, 128, u64);
+}
+
 /// A property reported by the filesystem of an open file, such as `_PC_CASE_SENSITIVE`, for which nix has no name.
 #[cfg(not(target_os = "linux"))]
 pub fn property(file: &std::fs::File, name: i32) -> Option<u64> {

@@ -64,6 +64,7 @@ impl Failure {
             Self::DirectoryNotArchived { .. } => ExitCode::DIRECTORY,
             // The directory holds everything that was asked for, the settings last.
             Self::SettingsNotDumped { .. } | Self::BackupDir { .. } => ExitCode::SETTINGS,
+            Self::DiskRefused { .. } => ExitCode::DISK_REFUSED,
             Self::Interrupted { signal } => ExitCode::from_interruption(*signal),
             Self::Stalled { .. } => ExitCode::TIMEOUT,
             Self::Encrypted { .. } | Self::LinkedVanished { .. } => ExitCode::PARTIAL,
@@ -97,6 +98,7 @@ impl Failure {
             | Self::NoDiskMounted { .. }
             | Self::IgnoresOwnership { .. }
             | Self::SealedSystem { .. }
+            | Self::DiskRefused { .. }
             | Self::NotRoot => true,
             Self::Internal(_)
             | Self::SourceUnreadable { .. }

@@ -94,6 +94,7 @@ impl Failure {
             | Self::SafetyNet { .. }
             | Self::LosesBackups { .. }
             | Self::NotBootable { .. }
+            | Self::DiskRefused { .. }
             | Self::MarkerNotWritten { .. } => self.to_string(),
         }
     }

@@ -18,6 +18,18 @@ pub fn active(table: &[u8]) -> Vec<PathBuf> {
     lines.filter_map(file).collect()
 }
 
+/// The devices in use, from `/proc/swaps`: a sample line is `/dev/sda3 partition 1000 0 -2`.
+#[must_use]
+pub fn active_devices(table: &[u8]) -> Vec<PathBuf> {
+    let lines = table.split(|byte| *byte == b'\n');
+    let device = |line: &[u8]| {
+        let mut words = words(line);
+        let (path, kind) = (unescape(words.next()?), words.next()?);
+        (kind == b"partition" && path.is_absolute()).then_some(path)
+    };
+    lines.filter_map(device).collect()
+}
+
 /// What `/etc/fstab` uses for swap, including partitions: its lines of type `swap`.
 #[must_use]
 pub fn of_fstab(table: &[u8]) -> Vec<PathBuf> {
@@ -49,7 +61,7 @@ fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::{active, of_fstab, of_unit};
+    use super::{active, active_devices, of_fstab, of_unit};
     use std::path::PathBuf;
 
     fn paths<const N: usize>(paths: [&str; N]) -> Vec<PathBuf> {
@@ -65,6 +77,7 @@ mod tests {
             /old\\040(deleted) file 1 0 -5\n\nfile\n";
         assert_eq!(active(table), paths(["/swap.img", "/var/a b\\c", "/old (deleted)"]));
         assert_eq!(active(b""), paths([]));
+        assert_eq!(active_devices(table), paths(["/dev/sda3"]));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Mounts a filesystem where nobody sees it: in no namespace, until it is put into one, and gone with its descriptor.
+//! A filesystem that is mounted where nobody sees it: in no namespace, until it is put into one, and gone with its last
+//! descriptor. Requires Linux 5.2.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -23,4 +24,13 @@ pub fn mount(kind: &str, device: &Path) -> io::Result<OwnedFd> {
 #[cfg(not(target_os = "linux"))]
 pub fn mount(_kind: &str, _device: &Path) -> io::Result<OwnedFd> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Opens the top of the filesystem on a device.
+pub fn open(kind: &str, device: &Path) -> io::Result<OwnedFd> {
+    use nix::fcntl::{OFlag, openat};
+    let mount = mount(kind, device)?;
+    // The mount itself cannot be flushed; it lasts as long as this.
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    Ok(openat(&mount, c".", flags, nix::sys::stat::Mode::empty())?)
 }

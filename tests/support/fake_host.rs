@@ -34,6 +34,7 @@ fn fake_host() -> anyhow::Result<Host> {
         diskutil: tool("diskutil"),
         blkid: tool("blkid"),
         cryptsetup: tool("cryptsetup"),
+        disk_tools: disk_tools(root),
         security: tool("security"),
         systemd_creds: tool("systemd-creds"),
         caffeinate: tool("caffeinate"),
@@ -73,6 +74,12 @@ fn fake_host() -> anyhow::Result<Host> {
         name: std::fs::read_to_string(root.join("name")).unwrap_or_else(|_| "testhost".to_owned()),
         users: users(&root.join("users")),
     })
+}
+
+/// The fake tools and then the machine's own, unless the file `only-fake-tools` is there.
+fn disk_tools(root: &Path) -> Vec<PathBuf> {
+    let own: &[&str] = if root.join("only-fake-tools").exists() { &[] } else { &["/usr/sbin", "/usr/bin"] };
+    [root.join("tools")].into_iter().chain(own.iter().map(PathBuf::from)).collect()
 }
 
 /// A timeout shortened by a test.
