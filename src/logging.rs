@@ -16,7 +16,7 @@ use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, Local};
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
@@ -59,6 +59,22 @@ impl Screen {
         bar.set_position(percent);
     }
 
+    /// Shows what takes its time, and how long already, until the returned value is dropped. `{pos}` in `what` is the number
+    /// that [`Busy::count`] has counted.
+    #[must_use]
+    pub fn busy(&self, what: &str) -> Busy {
+        let bar = Self::is_terminal().then(|| {
+            let bar = ProgressBar::new_spinner();
+            if let Ok(style) = ProgressStyle::with_template(&format!("{{spinner}} {what}, {{elapsed}}")) {
+                bar.set_style(style);
+            }
+            bar.enable_steady_tick(Duration::from_millis(200));
+            *self.bar() = Some(bar.clone());
+            bar
+        });
+        Busy { screen: self.clone(), bar }
+    }
+
     /// Removes the progress bar.
     pub fn clear(&self) {
         if let Some(bar) = self.bar().take() {
@@ -75,6 +91,30 @@ impl Screen {
         match &*self.bar() {
             Some(bar) => bar.suspend(print),
             None => print(),
+        }
+    }
+}
+
+/// Something that takes its time and is shown meanwhile.
+#[derive(Debug)]
+pub struct Busy {
+    screen: Screen,
+    bar: Option<ProgressBar>,
+}
+
+impl Busy {
+    /// Counts more of what is done; any thread may.
+    pub fn count(&self, more: u64) {
+        if let Some(bar) = &self.bar {
+            bar.inc(more);
+        }
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        if self.bar.is_some() {
+            self.screen.clear();
         }
     }
 }
