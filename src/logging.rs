@@ -47,7 +47,8 @@ impl Screen {
     pub fn show(&self, percent: u64, bytes: u64, rest: &str) {
         let mut slot = self.bar();
         let bar = slot.get_or_insert_with(|| {
-            let bar = ProgressBar::new(100);
+            // A bar that comes back does not begin at the left.
+            let bar = ProgressBar::new(100).with_position(percent);
             // The template is fixed and therefore valid; the default style would do as well.
             if let Ok(style) = ProgressStyle::with_template("{percent:>3}% [{bar:30}] {wide_msg}") {
                 bar.set_style(style.progress_chars("=> "));

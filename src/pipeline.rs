@@ -2,12 +2,10 @@
 
 use crate::failure::Failure;
 use crate::host::Host;
-use crate::logging::Screen;
 use crate::outcome::Outcome;
 use crate::phases::conclusion::Claim;
 use crate::phases::endpoints::Endpoints;
 use crate::phases::preflight::Rsync;
-use crate::phases::transfer::meter::Meter;
 use crate::phases::transfer::remember::Remembered;
 use crate::phases::transfer::{Method, Transfer, engine};
 use crate::phases::{
@@ -63,8 +61,7 @@ fn clone(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints) -> Result<Outcome, Fail
     capacity::check(run, ends, &rules, &survey)?;
     let mut nets = safety_net::make_ready(run, &ends.destination, &survey)?;
     let reserve = markers::begin(run, ends)?;
-    let meter = Meter::new(Screen::is_terminal().then(|| run.screen()), survey.differences.written());
-    let (method, linked) = (Method::FULL, &survey.linked);
+    let (method, linked, meter) = (Method::FULL, &survey.linked, survey.meter(run));
     let transfer = Transfer { run, rsync, ends, rules: &rules, method, linked, meter: &meter };
     let transferred = engine::clone(&transfer, &survey, &remembered, &mut nets)?;
     let (outcome, written) = markers::write(run, ends, reserve, &survey, transferred)?;
