@@ -65,7 +65,8 @@ fn clone(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints) -> Result<Outcome, Fail
     capacity::check(run, ends, &rules, &survey)?;
     let mut nets = safety_net::make_ready(run, &ends.destination, &survey)?;
     let reserve = markers::begin(run, ends)?;
-    let transfer = Transfer { run, rsync, ends, rules: &rules, method: Method::FULL, linked: &survey.linked };
+    let (method, linked, meter) = (Method::FULL, &survey.linked, survey.meter(run));
+    let transfer = Transfer { run, rsync, ends, rules: &rules, method, linked, meter: &meter };
     let transferred = engine::clone(&transfer, &survey, &remembered, &mut nets)?;
     let unbootable = bootable::make(run, ends, boot, &transferred)?;
     let (outcome, written) = markers::write(run, ends, reserve, &survey, transferred, unbootable)?;
