@@ -119,7 +119,7 @@ pub fn mount<'a>(
 fn linux<'a>(host: &'a Host, interrupts: &Interrupts, wanted: &Wanted<'_>) -> Result<Named<'a>, NotMounted> {
     let found = block::find(host, interrupts, wanted.tag)
         .map_err(|error| format!("the block devices cannot be searched: {}", display::reason(&error)))?;
-    let (device, others) = one(found)?;
+    let (device, others) = one(&found)?;
     let (device, opened) = opened(host, interrupts, wanted, device)?;
     let kind = kind(&device)?;
     let mut remarks = vec![format!("{} is {} ({kind}).", wanted.tag, display::path(&device.path))];
@@ -166,17 +166,17 @@ fn linux<'a>(host: &'a Host, interrupts: &Interrupts, wanted: &Wanted<'_>) -> Re
 }
 
 /// The device to mount, and the other devices of the same filesystem.
-fn one(found: Vec<BlockDevice>) -> Result<(BlockDevice, Vec<PathBuf>), NotMounted> {
+fn one(found: &[BlockDevice]) -> Result<(BlockDevice, Vec<PathBuf>), NotMounted> {
     let is_one = |devices: &[BlockDevice]| {
         let uuids: Vec<_> = devices.iter().map(|device| &device.found.device_uuid).collect();
         devices.iter().all(|device| {
             device.found.kind.as_deref() == Some("btrfs") && device.found.uuid == devices[0].found.uuid
         }) && uuids.iter().enumerate().all(|(at, uuid)| uuid.is_some() && !uuids[..at].contains(uuid))
     };
-    match &found[..] {
+    match found {
         [] => Err(NotMounted::Missing),
         [device] => Ok((device.clone(), Vec::new())),
-        [device, others @ ..] if is_one(&found) => {
+        [device, others @ ..] if is_one(found) => {
             Ok((device.clone(), others.iter().map(|other| other.path.clone()).collect()))
         }
         several => {
@@ -220,17 +220,16 @@ fn opened<'a>(
     if wanted.purpose == Purpose::Glance {
         return Err("it is encrypted, and not open".to_owned().into());
     }
-    let key = match wanted.key_file {
-        Some(file) => luks::key(file)?,
-        None => {
-            let secret = password_store::load(host, interrupts, wanted.prefix).map_err(|error| {
-                format!(
-                    "it is encrypted, and there is no key: {error}. Give --key-file, or store its passphrase with \
-                     counterpart setpass"
-                )
-            })?;
-            Zeroizing::new(secret.expose().to_vec())
-        }
+    let key = if let Some(file) = wanted.key_file {
+        luks::key(file)?
+    } else {
+        let secret = password_store::load(host, interrupts, wanted.prefix).map_err(|error| {
+            format!(
+                "it is encrypted, and there is no key: {error}. Give --key-file, or store its passphrase with \
+                 counterpart setpass"
+            )
+        })?;
+        Zeroizing::new(secret.expose().to_vec())
     };
     let (opened, path) = luks::open(host, interrupts, &device.path, &uuid, key)
         .map_err(|why| format!("it is encrypted, and {why}"))?;
