@@ -1,6 +1,7 @@
 //! A filesystem that is named by a tag: finds its device, opens it if it is encrypted, and mounts it for this process.
 
 mod macos;
+mod wanted;
 
 use std::fs::File;
 use std::io;
@@ -14,56 +15,12 @@ use crate::fs::dir::Dir;
 use crate::host::Host;
 use crate::host::platform::Platform;
 use crate::linux::mounts;
-use crate::marker::Prefix;
 use crate::password_store;
-use crate::plan::tag::Tag;
 use crate::process::interrupts::Interrupts;
 use crate::volume::block::BlockDevice;
 use crate::volume::private::{How, Mounted};
 use crate::volume::{block, luks, private, unclean};
-
-/// What it is mounted for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// To be written.
-    Write,
-    /// To be read.
-    Read,
-    /// To be read, without writing even what a journal still holds.
-    Examine,
-    /// The same in passing: an encrypted one is not opened, and nothing is mounted that everybody would see.
-    Glance,
-}
-
-/// What is to be mounted, and how.
-#[derive(Debug, Clone, Copy)]
-pub struct Wanted<'a> {
-    /// What the filesystem is named by.
-    pub tag: &'a Tag,
-    /// The key of an encrypted one, instead of the stored password.
-    pub key_file: Option<&'a Path>,
-    /// The prefix under which the password is stored.
-    pub prefix: &'a Prefix,
-    /// What it is mounted for.
-    pub purpose: Purpose,
-}
-
-/// Why it is not mounted.
-#[derive(Debug)]
-pub enum NotMounted {
-    /// No such filesystem is there.
-    Missing,
-    /// It cannot be used, for this reason.
-    Unusable(String),
-    /// We were asked to stop.
-    Interrupted,
-}
-
-impl From<String> for NotMounted {
-    fn from(why: String) -> Self {
-        Self::Unusable(why)
-    }
-}
+pub use wanted::{NotMounted, Purpose, Wanted};
 
 /// A mounted filesystem; unmounted, and closed if we opened it, when this is dropped.
 #[derive(Debug)]
@@ -107,13 +64,25 @@ pub fn mount<'a>(
         return Err("only root can mount it; name the directory where it is mounted".to_owned().into());
     }
     let named = match host.platform {
-        Platform::MacOs(_) => macos::mount(host, interrupts, wanted),
+        Platform::MacOs(_) => volume(host, interrupts, wanted),
         Platform::Linux => linux(host, interrupts, wanted),
     };
     match interrupts.received() {
         Some(_) => Err(NotMounted::Interrupted),
         None => named,
     }
+}
+
+fn volume<'a>(host: &'a Host, interrupts: &Interrupts, wanted: &Wanted<'_>) -> Result<Named<'a>, NotMounted> {
+    let (mounted, disk) = macos::mount(host, interrupts, wanted)?;
+    let remark = format!("{} is {}.", wanted.tag, mounted.described());
+    Ok(Named {
+        mounted: Place::Volume(mounted),
+        opened: None,
+        uuid: disk.volume_uuid,
+        remarks: vec![remark],
+        warnings: Vec::new(),
+    })
 }
 
 fn linux<'a>(host: &'a Host, interrupts: &Interrupts, wanted: &Wanted<'_>) -> Result<Named<'a>, NotMounted> {
@@ -255,11 +224,13 @@ fn kind(device: &BlockDevice) -> Result<&str, String> {
 }
 
 fn cannot_mount(error: &io::Error, kind: &str) -> String {
+    /// Linux's EUCLEAN, which other systems have not.
+    const DAMAGED: i32 = 117;
     match error.raw_os_error() {
         Some(nix::libc::ENODEV) => format!("this kernel cannot mount {kind}"),
         Some(nix::libc::EROFS | nix::libc::EACCES) => "it is write-protected".to_owned(),
         Some(nix::libc::EBUSY) => "it is in use, or mounted read-only elsewhere".to_owned(),
-        Some(nix::libc::EINVAL | nix::libc::EUCLEAN) => {
+        Some(nix::libc::EINVAL | DAMAGED) => {
             format!(
                 "the kernel cannot mount it as {kind}: it is damaged, or has features that this kernel lacks"
             )
