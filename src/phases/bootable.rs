@@ -94,7 +94,13 @@ pub fn prepare(run: &Run<'_>, ends: &Endpoints, rules: &mut Rules) -> Result<Opt
     }
     match &way {
         Ok(way) => info!("The clone will start by {}.", way.loader),
-        Err(failure) => run.warn_publicly(format_args!("{}", without_dot(&failure.for_everybody()))),
+        Err(failure) => {
+            let (all, public) = (beforehand(&failure.to_string()), beforehand(&failure.for_everybody()));
+            run.warn_publicly(public.trim_end_matches('.').to_owned() + ".");
+            if all != public {
+                info!("{all}");
+            }
+        }
     }
     Ok(Some(Preparation { generated, way }))
 }
@@ -174,6 +180,7 @@ fn vital(table: &[u8]) -> impl Iterator<Item = PathBuf> {
     fstab::points(table).into_iter().filter(is_vital)
 }
 
-fn without_dot(sentence: &str) -> String {
-    sentence.replacen("The copy is complete, but it", "the copy will be complete, but it", 1)
+/// The sentence of a failure, before the copy.
+fn beforehand(sentence: &str) -> String {
+    sentence.replacen("The copy is complete, but it could not", "the clone cannot", 1)
 }

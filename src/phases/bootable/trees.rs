@@ -130,7 +130,7 @@ impl<'a> Trees<'a> {
         };
         let from = pair.source.enter_path(above)?;
         let to = pair.destination.enter_path(above)?;
-        let wanted = from.read_file(name, LARGEST)?.ok_or(io::ErrorKind::NotFound)?.0;
+        let (wanted, original) = from.read_file(name, LARGEST)?.ok_or(io::ErrorKind::NotFound)?;
         let is_same = |found: &std::fs::Metadata| {
             (found.mode(), found.uid(), found.gid()) == (wanted.mode(), wanted.uid(), wanted.gid())
         };
@@ -154,8 +154,12 @@ impl<'a> Trees<'a> {
             let _ = fchmod(&*file, Mode::from_bits_truncate(wanted.mode() as nix::libc::mode_t & 0o7777));
             let name = std::ffi::CString::new(name.as_encoded_bytes())?;
             let _ = attributes::fit(&from.as_fd().try_clone_to_owned()?, &name, file);
-            let modified = TimeSpec::seconds(wanted.mtime()) + TimeSpec::nanoseconds(wanted.mtime_nsec());
-            futimens(&*file, &TimeSpec::UTIME_OMIT, &modified)?;
+            // Another content with the same time, and perhaps the same size, would be a copy for rsync once the option is
+            // left out.
+            if content == original {
+                let modified = TimeSpec::seconds(wanted.mtime()) + TimeSpec::nanoseconds(wanted.mtime_nsec());
+                futimens(&*file, &TimeSpec::UTIME_OMIT, &modified)?;
+            }
             to.commit(file, &temporary, name.to_str().map_or(OsStr::new(""), OsStr::new))
         };
         let written = finish(&mut file);
