@@ -12,19 +12,18 @@ mod stamp;
 mod tables;
 mod tools;
 mod trees;
+pub mod way;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use log::info;
 
 use crate::display;
 use crate::failure::{Failure, Obstacle};
 use crate::host::platform::Platform;
-use crate::linux::bootable::fstab;
-use crate::linux::bootable::layout::Layout;
 use crate::phases::bootable::detect::Loader;
-use crate::phases::bootable::layout::Disks;
 use crate::phases::bootable::trees::Trees;
+use crate::phases::bootable::way::Way;
 use crate::phases::endpoints::Endpoints;
 use crate::phases::transfer::verdict::Ended;
 use crate::rsync::filter::rules::Rules;
@@ -37,22 +36,6 @@ pub struct Preparation {
     generated: Vec<PathBuf>,
     /// What to do.
     way: Result<Way, Failure>,
-}
-
-/// What to do after the copy.
-#[derive(Debug)]
-pub struct Way {
-    /// Which filesystem stands for which.
-    pub layout: Layout,
-    /// Where the clone's loader goes.
-    pub disks: Disks,
-    /// The loader that the source uses.
-    pub loader: Loader,
-}
-
-/// Something that keeps the clone from starting.
-fn obstacle(obstacle: Obstacle, why: impl Into<String>) -> Failure {
-    Failure::NotBootable { obstacle, why: why.into() }
 }
 
 /// Finds out what this clone needs to start, and leaves the files that it will have of its own out of the copy.
@@ -117,7 +100,7 @@ pub fn look(run: &Run<'_>, ends: &Endpoints) -> Result<String, Failure> {
 }
 
 fn find_way(run: &Run<'_>, trees: &Trees<'_>) -> Result<Way, Failure> {
-    let place = |why: String| obstacle(Obstacle::Place, why);
+    let place = |why: String| Failure::not_bootable(Obstacle::Place, why);
     match run.host.platform {
         Platform::Linux if run.host.is_root() => {}
         Platform::Linux => return Err(place("that takes root".to_owned())),
@@ -126,7 +109,7 @@ fn find_way(run: &Run<'_>, trees: &Trees<'_>) -> Result<Way, Failure> {
         }
     }
     let loader = detect::loader(trees)?;
-    let (layout, disks) = layout::of(run, trees, &loader)?;
+    let (layout, disks) = layout::of(run, trees)?;
     loader.check(trees, &disks)?;
     Ok(Way { layout, disks, loader })
 }
@@ -170,14 +153,6 @@ fn carry_out(run: &Run<'_>, trees: &Trees<'_>, way: &Way) -> Result<(), Failure>
         Loader::Grub(grub) => grub::install(run, trees, way, grub),
         Loader::RaspberryPi { .. } => Ok(()),
     }
-}
-
-/// A filesystem of its own that a system cannot start without.
-fn vital(table: &[u8]) -> impl Iterator<Item = PathBuf> {
-    let is_vital = |point: &PathBuf| {
-        [Path::new("/boot"), Path::new("/usr"), Path::new("/boot/firmware")].contains(&point.as_path())
-    };
-    fstab::points(table).into_iter().filter(is_vital)
 }
 
 /// The sentence of a failure, before the copy.

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use crate::display;
 use crate::failure::{Failure, Obstacle};
 use crate::phases::bootable::layout::Disks;
-use crate::phases::bootable::obstacle;
 use crate::phases::bootable::trees::Trees;
 
 /// A boot loader.
@@ -50,7 +49,7 @@ const OTHERS: [(&str, &str); 7] = [
 
 /// Finds the source's loader. Several that are configured are refused: which of them starts it is not known.
 pub fn loader(trees: &Trees<'_>) -> Result<Loader, Failure> {
-    let unknown = |why: String| obstacle(Obstacle::Loader, why);
+    let unknown = |why: String| Failure::not_bootable(Obstacle::Loader, why);
     let failed =
         |error: io::Error| unknown(format!("the source's cannot be found: {}", display::reason(&error)));
     let mut found: Vec<Loader> = Vec::new();
@@ -121,11 +120,6 @@ impl Loader {
         }
     }
 
-    /// Whether the loader itself provides what is mounted there.
-    pub fn has_of_its_own(&self, _point: &Path) -> bool {
-        false
-    }
-
     /// Whether the clone's disk has what the loader needs.
     pub fn check(&self, _trees: &Trees<'_>, disks: &Disks) -> Result<(), Failure> {
         match self {
@@ -161,7 +155,7 @@ impl Grub {
         }
         if possible.is_empty() {
             let disk = display::path(&disks.disk);
-            return Err(obstacle(
+            return Err(Failure::not_bootable(
                 Obstacle::Place,
                 format!("{missing}, which the clone's disk {disk} does not have"),
             ));

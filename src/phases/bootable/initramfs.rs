@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use crate::failure::{Failure, Obstacle};
 use crate::linux::bootable::layout::{Container, Layout, Names};
-use crate::phases::bootable::obstacle;
 use crate::phases::bootable::tools;
 use crate::phases::bootable::tools::Tools;
 use crate::phases::bootable::trees::Trees;
@@ -71,7 +70,7 @@ pub fn rebuild(trees: &Trees<'_>, tools: &Tools<'_>) -> Result<(), Failure> {
     if let Some(program) = has("dracut") {
         return tools.run(&program, &["--force", "--no-hostonly", "--regenerate-all"]);
     }
-    Err(obstacle(
+    Err(Failure::not_bootable(
         Obstacle::Loader,
         "the clone needs an initramfs of its own, and neither update-initramfs (package initramfs-tools), dracut nor \
          mkinitcpio is in it",

@@ -11,9 +11,7 @@ use crate::failure::{Failure, Obstacle};
 use crate::fs::dir::Dir;
 use crate::linux::bootable::fstab;
 use crate::linux::bootable::layout::{Becomes, Container, Layout, Names, Part};
-use crate::phases::bootable::detect::Loader;
 use crate::phases::bootable::trees::Trees;
-use crate::phases::bootable::{obstacle, vital};
 use crate::run::Run;
 use crate::volume;
 use crate::volume::block::{self, BlockDevice};
@@ -54,8 +52,8 @@ struct Probed {
 }
 
 /// Asks for all filesystems of source and clone.
-pub fn of(run: &Run<'_>, trees: &Trees<'_>, loader: &Loader) -> Result<(Layout, Disks), Failure> {
-    let place = |why: String| obstacle(Obstacle::Place, why);
+pub fn of(run: &Run<'_>, trees: &Trees<'_>) -> Result<(Layout, Disks), Failure> {
+    let place = |why: String| Failure::not_bootable(Obstacle::Place, why);
     let mut parts: Vec<Part> = Vec::new();
     let mut filesystems: Vec<BlockDevice> = Vec::new();
     let mut of_source = BTreeSet::new();
@@ -91,14 +89,12 @@ pub fn of(run: &Run<'_>, trees: &Trees<'_>, loader: &Loader) -> Result<(Layout, 
         )));
     }
     let mut layout = Layout { parts };
-    let table = trees
-        .read_source(Path::new("/etc/fstab"))
-        .map_err(|error| obstacle(Obstacle::Table, format!("/etc/fstab: {}", display::reason(&error))))?;
+    let table = trees.read_source(Path::new("/etc/fstab")).map_err(|error| {
+        Failure::not_bootable(Obstacle::Table, format!("/etc/fstab: {}", display::reason(&error)))
+    })?;
     let table = table.unwrap_or_default();
     add_efi(&mut layout, &disks, &table);
-    if let Some(missing) =
-        vital(&table).find(|point| layout.part(point).is_none() && !loader.has_of_its_own(point))
-    {
+    if let Some(missing) = vital(&table).find(|point| layout.part(point).is_none()) {
         return Err(place(format!(
             "{} is a filesystem of its own, which is not part of this clone",
             display::path(&missing)
@@ -106,6 +102,14 @@ pub fn of(run: &Run<'_>, trees: &Trees<'_>, loader: &Loader) -> Result<(Layout, 
     }
     layout.root().map_err(|why| place(why.to_string()))?;
     Ok((layout, disks))
+}
+
+/// A filesystem of its own that a system cannot start without.
+fn vital(table: &[u8]) -> impl Iterator<Item = PathBuf> {
+    let is_vital = |point: &PathBuf| {
+        [Path::new("/boot"), Path::new("/usr"), Path::new("/boot/firmware")].contains(&point.as_path())
+    };
+    fstab::points(table).into_iter().filter(is_vital)
 }
 
 /// The system partition of the clone's disk stands for the source's, wherever that is mounted.
@@ -144,7 +148,7 @@ fn names(block: &BlockDevice, subvolume: Option<&Path>) -> Names {
         label: found.label,
         part_uuid: found.part_uuid,
         part_label: found.part_label,
-        subvolume: subvolume.map(|path| path.to_string_lossy().trim_start_matches('/').to_owned()),
+        subvolume: subvolume.map(|path| path.to_string_lossy().trim_matches('/').to_owned()),
         within: Vec::new(),
     }
 }
