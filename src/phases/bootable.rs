@@ -5,6 +5,7 @@
 //! loader, as on a running system, in a namespace that has the clone as its root.
 
 pub mod detect;
+mod extlinux;
 mod grub;
 mod initramfs;
 pub mod layout;
@@ -93,8 +94,10 @@ pub fn look(run: &Run<'_>, ends: &Endpoints) -> Result<String, Failure> {
     let trees = Trees::of(ends);
     let way = find_way(run, &trees)?;
     tables::check(&trees, &way.layout)?;
-    if let Loader::Grub(_) = &way.loader {
-        grub::look(&trees)?;
+    match &way.loader {
+        Loader::Grub(_) => grub::look(&trees)?,
+        Loader::Extlinux { .. } => extlinux::look(&trees)?,
+        Loader::RaspberryPi { .. } => {}
     }
     Ok(way.loader.to_string())
 }
@@ -151,6 +154,7 @@ fn carry_out(run: &Run<'_>, trees: &Trees<'_>, way: &Way) -> Result<(), Failure>
     }
     match &way.loader {
         Loader::Grub(grub) => grub::install(run, trees, way, grub),
+        Loader::Extlinux { dir } => extlinux::install(run, trees, way, dir),
         Loader::RaspberryPi { .. } => Ok(()),
     }
 }

@@ -120,7 +120,7 @@ fn a_loader_that_is_not_certain_is_refused() {
     let several = "the source has several, GRUB for a BIOS (i386-pc) among them, and which of them starts it is not known";
     assert_copy_only(&machine, &machine.clone(), &why(several));
     fs::remove_dir_all(machine.source.path().join("boot/grub")).unwrap();
-    let other = "the source uses extlinux, which Counterpart does not install yet";
+    let other = "the source uses U-Boot, which Counterpart does not install yet";
     assert_copy_only(&machine, &machine.clone(), &why(other));
     fs::remove_dir_all(machine.source.path().join("boot/extlinux")).unwrap();
     let none = "the source has none that is known; is it a whole system?";

@@ -158,6 +158,39 @@ fn a_partition_for_grub_is_used_in_a_gpt() {
 }
 
 #[test]
+fn extlinux_is_installed_with_its_boot_sector() {
+    let machine = Machine::new();
+    fs::remove_dir_all(machine.source.path().join("boot/grub")).unwrap();
+    let (source, clone) = (machine.source.tag("UUID"), machine.clone.tag("UUID"));
+    machine.write("boot/extlinux/extlinux.conf", &format!("label l0\n\tappend root=UUID={source} ro\n"));
+    machine.write("boot/extlinux/ldlinux.sys", "of the source");
+    machine.write("usr/lib/EXTLINUX/mbr.bin", "extlinux!");
+    machine.script("extlinux", "echo \"with $*\"; echo 'of the clone' >/boot/extlinux/ldlinux.sys");
+    let finished = machine.clone();
+    finished.assert_code(0).assert_log("The clone will start by extlinux in /boot/extlinux.");
+    finished.assert_log("extlinux: with --install /boot/extlinux");
+    assert_eq!(
+        machine.read("boot/extlinux/extlinux.conf"),
+        format!("label l0\n\tappend root=UUID={clone} ro\n")
+    );
+    assert_eq!(machine.read("boot/extlinux/ldlinux.sys"), "of the clone\n");
+    assert_eq!(machine.clone.boot_code(), "extlinux!");
+    machine.clone().assert_code(0).assert_log("The clone's boot loader is up to date.");
+    machine.clone.overwrite("elsewhere");
+    machine.clone().assert_code(0).assert_log("Running in the clone");
+    assert_eq!(machine.clone.boot_code(), "extlinux!");
+    let finished = {
+        let unmarked = Disk::new("label: dos\nstart=2048, size=131072, type=83\n");
+        machine.sandbox.run(machine.arguments_to(unmarked.path(), &["--bootable"]))
+    };
+    finished.assert_code(78);
+    assert!(
+        finished.err.contains("extlinux needs an MBR with a partition that is marked active"),
+        "{finished}"
+    );
+}
+
+#[test]
 fn a_raspberry_pi_needs_no_program() {
     let machine = Machine::new();
     fs::remove_dir_all(machine.source.path().join("boot/grub")).unwrap();

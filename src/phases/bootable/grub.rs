@@ -24,7 +24,7 @@ const PACKAGES: &str =
 pub fn install(run: &Run<'_>, trees: &Trees<'_>, way: &Way, grub: &Grub) -> Result<(), Failure> {
     let failed = |why: String| Failure::not_bootable(Obstacle::Loader, why);
     let io = |error: io::Error| failed(display::reason(&error));
-    refuse_without_kernel(trees)?;
+    initramfs::refuse_without_kernel(trees)?;
     let targets = grub.possible(&way.disks)?;
     let (inputs, outputs) = (inputs(&targets), outputs(grub, &targets));
     let now = || stamp::of(trees, way, &inputs, &outputs).map_err(io);
@@ -58,15 +58,8 @@ fn programs(root: &Dir) -> Result<[String; 2], Failure> {
 
 /// Whether the source has what a clone will need.
 pub fn look(trees: &Trees<'_>) -> Result<(), Failure> {
-    refuse_without_kernel(trees)?;
+    initramfs::refuse_without_kernel(trees)?;
     programs(trees.root().source).map(|_| ())
-}
-
-fn refuse_without_kernel(trees: &Trees<'_>) -> Result<(), Failure> {
-    if initramfs::kernels(trees).is_empty() {
-        return Err(Failure::not_bootable(Obstacle::Place, "there is no kernel in its /boot"));
-    }
-    Ok(())
 }
 
 fn install_for(tools: &Tools<'_>, way: &Way, target: &str, program: &str) -> Result<(), Failure> {

@@ -44,13 +44,12 @@ pub fn images(trees: &Trees<'_>) -> Vec<PathBuf> {
     beginning(trees, &IMAGES)
 }
 
-/// The kernels of the source.
-pub fn kernels(trees: &Trees<'_>) -> Vec<PathBuf> {
-    let mut kernels = beginning(trees, &KERNELS);
-    kernels.extend(beginning(trees, &["vmlinuz", "Image", "kernel"]));
-    kernels.sort();
-    kernels.dedup();
-    kernels
+/// Without a kernel no loader has anything to start.
+pub fn refuse_without_kernel(trees: &Trees<'_>) -> Result<(), Failure> {
+    if beginning(trees, &["vmlinuz", "vmlinux", "Image", "kernel"]).is_empty() {
+        return Err(Failure::not_bootable(Obstacle::Place, "there is no kernel in its /boot"));
+    }
+    Ok(())
 }
 
 /// Makes the clone's images by its own program.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -40,6 +40,8 @@ pub struct Disks {
     pub efi: Option<BlockDevice>,
     /// Its BIOS boot partition.
     pub bios_boot: Option<PathBuf>,
+    /// It has an MBR, and a partition in it is marked active.
+    pub is_active: bool,
     /// The clone's filesystems, for links that the loader looks for.
     pub filesystems: Vec<BlockDevice>,
 }
@@ -253,7 +255,18 @@ fn disks(run: &Run<'_>, filesystems: Vec<BlockDevice>) -> Result<Disks, String> 
             efi.get_or_insert(partition);
         }
     }
-    Ok(Disks { disk, table: whole.found.table, efi, bios_boot, filesystems })
+    let table = whole.found.table;
+    let is_active = table.as_deref() == Some("dos") && is_active(&disk).map_err(why)?;
+    Ok(Disks { disk, table, efi, bios_boot, is_active, filesystems })
+}
+
+/// Whether a partition in an MBR is marked active.
+fn is_active(disk: &Path) -> io::Result<bool> {
+    const ENTRIES: std::ops::Range<usize> = 446..510;
+    const ENTRY: usize = 16;
+    let mut sector = [0; 512];
+    fs::File::open(disk)?.read_exact(&mut sector)?;
+    Ok(sector[ENTRIES].iter().step_by(ENTRY).any(|flag| *flag == 0x80))
 }
 
 #[cfg(test)]
