@@ -11,7 +11,7 @@ use regex::Regex;
 const LAYERS: [&[&str]; 11] = [
     &["main"],
     &["lib"],
-    &["check", "doctor", "exclusions", "generate", "pipeline", "restore", "schedule", "setpass"],
+    &["check", "doctor", "exclusions", "generate", "pipeline", "prove", "restore", "schedule", "setpass"],
     &["cli"],
     &["phases"],
     &["run", "tree", "volume", "password_store"],
