@@ -20,6 +20,7 @@ mod layers;
 mod links;
 mod matcher;
 mod named;
+mod prove;
 mod quick;
 mod random;
 mod reports;
