@@ -57,7 +57,7 @@ while True:
             if command.startswith("i "):
                 answer = "portb[0x03d5] = 0x00\r\n"
             elif command.startswith("xp "):
-                answer = "".join(f"00000000000b{8000 + at * 10}: 0x07200748 0x07200720 0x07200720 0x07200720\r\n" for at in range(2))
+                answer = "".join(f"00000000000b{8000 + at * 10}: 0x07200748 0x07200720 0x07200720 0x07200720\r\n" for at in range(1))
             else:
                 answer = ""
         elif what == "screendump":

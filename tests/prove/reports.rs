@@ -140,6 +140,18 @@ fn a_proof_is_remembered_and_checked() {
 }
 
 #[test]
+fn a_guest_that_floods_is_given_up() {
+    let flood = format!("console {}\n", "x\u{1b}[31my".repeat(20_000)).repeat(20);
+    let sandbox = host(&(flood + "start 1.0\n"));
+    let image = image(&sandbox);
+    let done = prove(&sandbox, image.to_str().unwrap(), &["--stall", "2s"]);
+    assert_eq!(done.code, 79, "{done}");
+    assert!(done.err.contains(" did not boot: nothing has moved for 2s. "), "{done}");
+    let text = fs::read_to_string(&saved(&sandbox)[1]).unwrap();
+    assert!(text.len() < 100_000 && text.contains("xyxyxy"), "{}", text.len());
+}
+
+#[test]
 fn a_disk_that_is_written_to_meanwhile_proves_nothing() {
     let disk = LoopDisk::new("ext4", 64, &[], "");
     let sandbox = host("");
