@@ -570,6 +570,18 @@ pub enum Failure {
         #[source]
         why: Reason,
     },
+    /// The clone does not boot in a virtual machine.
+    #[error("The clone on {} did not boot: {reason}.{saved}", display::path(path))]
+    NotBooted {
+        /// Its disk.
+        path: PathBuf,
+        /// The reason, with the line of the console that says most about it.
+        reason: String,
+        /// The reason without that line.
+        public: String,
+        /// A sentence about where its last screen is, after a blank, or nothing.
+        saved: String,
+    },
     /// A marker could not be written.
     #[error("{} could not be written at the destination: {why}.", display::path(path))]
     MarkerNotWritten {

@@ -15,6 +15,7 @@ use crate::phases::{
 };
 use crate::plan::Plan;
 use crate::process::interrupts::Interrupts;
+use crate::prove::after_clone;
 use crate::run::{Mode, Run};
 
 /// Makes the clone that `plan` describes on `host`.
@@ -24,7 +25,7 @@ pub fn run(plan: &Plan, host: &Host, interrupts: &Interrupts) -> Outcome {
     let mount = endpoints::named::mount(&run);
     let (claim, ended) = match claim(&run, &mount) {
         Ok((rsync, claim)) => {
-            let ended = clone(&run, &rsync, &claim.ends);
+            let ended = clone(&run, &rsync, &claim.ends).map(|outcome| after_clone::prove(&run, outcome));
             (Some(claim), ended)
         }
         Err(failure) => (None, Err(failure)),
