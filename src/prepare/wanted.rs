@@ -166,7 +166,7 @@ impl Wanted {
     pub fn least(&self) -> u64 {
         let Some(kind) = self.kind else { return 1 };
         if kind == Kind::Swap {
-            return mib(self.size).min(64).max(1);
+            return mib(self.size).clamp(1, 64);
         }
         // Tables grow with the filesystem: some 6 in 100.
         let used = mib(self.used.max(self.reserved).saturating_mul(11) / 10);
