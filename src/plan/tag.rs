@@ -64,6 +64,7 @@ impl Tag {
     }
 
     /// Reads a tag or any path below `/dev`.
+    #[must_use]
     pub fn read_or_device(text: &OsStr) -> Option<Result<Self, NotATag>> {
         Self::read(text)
             .or_else(|| Path::new(text).starts_with("/dev").then(|| Ok(Self::Device(PathBuf::from(text)))))
