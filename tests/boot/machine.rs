@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use nix::fcntl::{Flock, FlockArg};
+
 use crate::support::sandbox::Sandbox;
 
 /// Whether boots are left out, which only this asks for.
@@ -88,11 +90,15 @@ impl Machine {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// What proofs have left behind.
+    /// What proofs have left behind that are no longer at work: those hold a lock.
     pub fn leftovers(&self) -> Vec<String> {
+        let is_left = |name: &str| {
+            let dir = fs::File::open(Path::new("/var/tmp").join(name));
+            dir.is_ok_and(|dir| Flock::lock(dir, FlockArg::LockExclusiveNonblock).is_ok())
+        };
         let names = fs::read_dir("/var/tmp").unwrap().map(|entry| entry.unwrap().file_name());
         let names = names.map(|name| name.into_string().unwrap_or_default());
-        names.filter(|name| name.starts_with("counterpart-prove.")).collect()
+        names.filter(|name| name.starts_with("counterpart-prove.") && is_left(name)).collect()
     }
 
     /// The process of the guest that this one has started, once it has a disk: before, QEMU is tried out.
