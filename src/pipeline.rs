@@ -31,7 +31,7 @@ pub fn run(plan: &Plan, host: &Host, interrupts: &Interrupts) -> Outcome {
         Err(failure) => (None, Err(failure)),
     };
     let outcome = ended.unwrap_or_else(|failure| conclusion::failed_or_skipped(&run, failure));
-    conclusion::conclude(&run, claim, &outcome);
+    conclusion::conclude(&run, claim, mount, &outcome);
     outcome
 }
 
