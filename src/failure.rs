@@ -584,6 +584,14 @@ pub enum Failure {
     },
 }
 
+impl Failure {
+    /// Something keeps the copy from starting a machine.
+    #[must_use]
+    pub fn not_bootable(obstacle: Obstacle, why: impl Into<String>) -> Self {
+        Self::NotBootable { obstacle, why: why.into() }
+    }
+}
+
 fn counted(number: u64, thing: &str) -> String {
     match (number, thing.strip_suffix('y')) {
         (1, _) => format!("1 {thing}"),
