@@ -63,6 +63,7 @@ complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "check" -d '
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "look" -d 'Prints what the markers at a destination say, for the plugin'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "schedule" -d 'Manage scheduled clones'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "restore" -d 'Restore what a clone with --safety-net deleted or overwrote'
+complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "prepare" -d 'Prepare a disk for a clone that boots: partitions and filesystems like a system\'s (Linux)'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "exclusions" -d 'Print the built-in exclusions, one pattern a line'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "generate" -d 'Print the man page or a shell\'s completions'
 complete -c counterpart -n "__fish_counterpart_using_subcommand setpass" -s g -l organisation-prefix -d 'Prefix of the clone\'s files' -r
@@ -137,6 +138,13 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -l to -
 complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -l rsync -d 'Use this rsync instead of searching for one' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -l list -d 'List the safety nets, or those that hold the given paths'
 complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c counterpart -n "__fish_counterpart_using_subcommand prepare" -l like -d 'Lay it out like the system in this directory' -r -F
+complete -c counterpart -n "__fish_counterpart_using_subcommand prepare" -l erase -d 'Erase the disk that has this serial number or WWN, typed in full as the plan shows it' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand prepare" -l key-file -d 'Read the passphrase from this file: all its bytes' -r -F
+complete -c counterpart -n "__fish_counterpart_using_subcommand prepare" -l table -d 'Write this partition table: gpt, or mbr for a BIOS that cannot start from GPT' -r -f -a "gpt\t'GUID partition table'
+mbr\t'The table of the PC\'s BIOS'"
+complete -c counterpart -n "__fish_counterpart_using_subcommand prepare" -l encrypt -d 'Encrypt the root filesystem with LUKS; the passphrase is typed, or is the one line of standard input'
+complete -c counterpart -n "__fish_counterpart_using_subcommand prepare" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c counterpart -n "__fish_counterpart_using_subcommand exclusions" -s s -l source -d 'Print those of a clone of this directory' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand exclusions" -l system -d 'Print those of this system: linux or macos' -r -f -a "linux\t'Linux'
 macos\t'macOS'"
