@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_counterpart_global_optspecs
-    string join \n s/source= d/destination= e/exclude-from= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run rsync= log-dir= keep-logs= adopt allow-shrink full full-every= max-delete= no-space-check allow-folder strict-scripts allow-non-root retries= retry-wait= stall-timeout= vanished-ok metrics-file= ping= on-error= skip-if-missing safety-net= h/help V/version
+    string join \n s/source= d/destination= e/exclude-from= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run key-file= rsync= log-dir= keep-logs= adopt allow-shrink full full-every= max-delete= no-space-check allow-folder strict-scripts allow-non-root retries= retry-wait= stall-timeout= vanished-ok metrics-file= ping= on-error= skip-if-missing safety-net= h/help V/version
 end
 
 function __fish_counterpart_needs_command
@@ -32,6 +32,7 @@ complete -c counterpart -n "__fish_counterpart_needs_command" -l backup-dir -d '
 complete -c counterpart -n "__fish_counterpart_needs_command" -s p -l pre-script -d 'Run this executable before the clone and log its output' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -s o -l post-script -d 'Run this executable after a successful clone and log its output' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -s g -l organisation-prefix -d 'Reverse-domain prefix of Counterpart\'s files at the destination' -r
+complete -c counterpart -n "__fish_counterpart_needs_command" -l key-file -d 'Open an encrypted destination (LUKS) with the key in this file, which only root may read' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -l rsync -d 'Use this rsync instead of searching for one' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -l log-dir -d 'Write the log to this directory' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -l keep-logs -d 'Keep the newest N logs, this run\'s included; 0 keeps all' -r
@@ -79,6 +80,7 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l backu
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s p -l pre-script -d 'Run this executable before the clone and log its output' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s o -l post-script -d 'Run this executable after a successful clone and log its output' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s g -l organisation-prefix -d 'Reverse-domain prefix of Counterpart\'s files at the destination' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l key-file -d 'Open an encrypted destination (LUKS) with the key in this file, which only root may read' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l rsync -d 'Use this rsync instead of searching for one' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l log-dir -d 'Write the log to this directory' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l keep-logs -d 'Keep the newest N logs, this run\'s included; 0 keeps all' -r
@@ -124,14 +126,16 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __
 complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l weekly -d 'Run every week on this day at this time: Sun 04:00' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l every -d 'Run at this interval, which must divide a day or an hour evenly: 2h, 15m' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l name -d 'Name of the schedule: letters, digits, \'-\' and \'_\'' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l when-plugged-in -d 'Start it too when the destination\'s disk appears'
 complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l replace -d 'Replace an existing schedule of that name'
 complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l print -d 'Print the files instead of installing them; needs no root'
-complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -s h -l help -d 'Print help'
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
 complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from run" -s h -l help -d 'Print help'
 complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
 complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -s d -l destination -d 'Restore from the safety nets of this clone' -r -F
+complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -l key-file -d 'Open an encrypted clone (LUKS) with the key in this file, which only root may read' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -s g -l organisation-prefix -d 'Prefix of the clone\'s files' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -l at -d 'Restore from this net instead of the newest that holds the path: its number, its local time (YYYY-MM-DD, YYYY-MM-DD_HH-MM-SS) or latest' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -l to -d 'Restore to this existing directory instead of the current one' -r -F
