@@ -2,7 +2,6 @@
 
 pub mod block;
 pub mod chroot;
-pub mod detached;
 pub mod diskutil;
 pub mod kind;
 pub mod limits;

@@ -30,6 +30,11 @@ impl Attached {
     pub fn of(dir: &Dir, at: PathBuf) -> io::Result<Self> {
         Ok(Self { tree: system::tree(dir.reached().as_fd())?, at })
     }
+
+    /// A filesystem on a device, which is mounted nowhere else by this.
+    pub fn device(kind: &str, device: &Path, at: PathBuf) -> io::Result<Self> {
+        Ok(Self { tree: system::mount_device(kind, device)?, at })
+    }
 }
 
 /// A link below `/dev` that the other system's programs look for.
@@ -71,7 +76,8 @@ mod system {
     use nix::sched::{CloneFlags, unshare};
     use nix::sys::stat::{Mode, SFlag, mknodat};
     use rustix::mount::{
-        MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount_change,
+        FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags,
+        OpenTreeFlags, UnmountFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen, mount_change,
         mount_remount, move_mount, open_tree, unmount,
     };
 
@@ -152,6 +158,15 @@ mod system {
         Ok(open_tree(directory, c"", flags)?)
     }
 
+    /// A mount of a device in no namespace.
+    pub fn mount_device(kind: &str, device: &Path) -> io::Result<OwnedFd> {
+        let filesystem = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+        fsconfig_set_string(filesystem.as_fd(), "source", device)?;
+        fsconfig_create(filesystem.as_fd())?;
+        let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+        Ok(fsmount(filesystem.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)?)
+    }
+
     /// Mounts a tree on an open directory.
     fn attach(tree: &OwnedFd, at: BorrowedFd<'_>) -> io::Result<()> {
         let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
@@ -160,9 +175,6 @@ mod system {
 
     /// An empty filesystem in memory on a directory of the other system.
     fn in_memory(top: &Dir, name: &str, mode: &str) -> io::Result<()> {
-        use rustix::mount::{
-            FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
-        };
         let filesystem = fsopen(c"tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
         fsconfig_set_string(filesystem.as_fd(), "mode", mode)?;
         fsconfig_create(filesystem.as_fd())?;
@@ -240,6 +252,10 @@ mod system {
     use super::{Attached, DeviceLink, Dir};
 
     pub fn tree(_directory: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub fn mount_device(_kind: &str, _device: &Path) -> io::Result<OwnedFd> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
