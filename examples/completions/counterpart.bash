@@ -62,7 +62,7 @@ _counterpart() {
 
     case "${cmd}" in
         counterpart)
-            opts="-s -d -e -b -B -p -o -g -t -h -V --source --destination --exclude-from --backup-password --backup-keychain --backup-dir --pre-script --post-script --organisation-prefix --test-run --rsync --log-dir --keep-logs --adopt --allow-shrink --full --full-every --max-delete --no-space-check --allow-folder --strict-scripts --allow-non-root --retries --retry-wait --stall-timeout --vanished-ok --metrics-file --ping --on-error --skip-if-missing --safety-net --help --version setpass doctor check look schedule restore exclusions generate"
+            opts="-s -d -e -b -B -p -o -g -t -h -V --source --destination --exclude-from --backup-password --backup-keychain --backup-dir --pre-script --post-script --organisation-prefix --test-run --rsync --log-dir --keep-logs --adopt --allow-shrink --full --full-every --max-delete --no-space-check --allow-folder --strict-scripts --allow-non-root --retries --retry-wait --stall-timeout --vanished-ok --metrics-file --ping --on-error --skip-if-missing --bootable --safety-net --help --version setpass doctor check look schedule restore exclusions generate"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -238,7 +238,7 @@ _counterpart() {
             return 0
             ;;
         counterpart__subcmd__doctor)
-            opts="-s -d -e -b -B -p -o -g -t -h --source --destination --json --exclude-from --backup-password --backup-keychain --backup-dir --pre-script --post-script --organisation-prefix --test-run --rsync --log-dir --keep-logs --adopt --allow-shrink --full --full-every --max-delete --no-space-check --allow-folder --strict-scripts --allow-non-root --retries --retry-wait --stall-timeout --vanished-ok --metrics-file --ping --on-error --skip-if-missing --safety-net --help"
+            opts="-s -d -e -b -B -p -o -g -t -h --source --destination --json --exclude-from --backup-password --backup-keychain --backup-dir --pre-script --post-script --organisation-prefix --test-run --rsync --log-dir --keep-logs --adopt --allow-shrink --full --full-every --max-delete --no-space-check --allow-folder --strict-scripts --allow-non-root --retries --retry-wait --stall-timeout --vanished-ok --metrics-file --ping --on-error --skip-if-missing --bootable --safety-net --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_counterpart_global_optspecs
-    string join \n s/source= d/destination= e/exclude-from= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run rsync= log-dir= keep-logs= adopt allow-shrink full full-every= max-delete= no-space-check allow-folder strict-scripts allow-non-root retries= retry-wait= stall-timeout= vanished-ok metrics-file= ping= on-error= skip-if-missing safety-net= h/help V/version
+    string join \n s/source= d/destination= e/exclude-from= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run rsync= log-dir= keep-logs= adopt allow-shrink full full-every= max-delete= no-space-check allow-folder strict-scripts allow-non-root retries= retry-wait= stall-timeout= vanished-ok metrics-file= ping= on-error= skip-if-missing bootable safety-net= h/help V/version
 end
 
 function __fish_counterpart_needs_command
@@ -55,6 +55,7 @@ complete -c counterpart -n "__fish_counterpart_needs_command" -l strict-scripts 
 complete -c counterpart -n "__fish_counterpart_needs_command" -l allow-non-root -d 'Clone without root, keeping neither ownership nor special files'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l vanished-ok -d 'Exit 0 instead of 24 when files vanish from the source during the clone'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l skip-if-missing -d 'Exit 0 without cloning if the destination is missing'
+complete -c counterpart -n "__fish_counterpart_needs_command" -l bootable -d 'Make the clone start a machine: its own fstab, boot loader and what they need (Linux)'
 complete -c counterpart -n "__fish_counterpart_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c counterpart -n "__fish_counterpart_needs_command" -s V -l version -d 'Print version'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "setpass" -d 'Store the password for server backups'
@@ -102,6 +103,7 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l stric
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l allow-non-root -d 'Clone without root, keeping neither ownership nor special files'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l vanished-ok -d 'Exit 0 instead of 24 when files vanish from the source during the clone'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l skip-if-missing -d 'Exit 0 without cloning if the destination is missing'
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l bootable -d 'Make the clone start a machine: its own fstab, boot loader and what they need (Linux)'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c counterpart -n "__fish_counterpart_using_subcommand check" -s d -l destination -d 'Check this destination instead of all that this machine remembers' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand check" -s w -l warning -d 'Return WARNING if the last success is older: minutes, or 26h, 2d, 90min' -r
