@@ -3,8 +3,8 @@
 pub mod check;
 pub mod clone;
 pub mod paths;
-pub mod prove;
 pub mod prepare;
+pub mod prove;
 pub mod restore;
 pub mod schedule;
 pub mod words;
@@ -21,8 +21,8 @@ use crate::marker::{DEFAULT_PREFIX, Prefix};
 use crate::plan::Plan;
 use check::{CheckArgs, LookArgs};
 use clone::{CloneArgs, CloneOptions, DoctorArgs, Inquiry, clone_plan, inquiry};
-use prove::ProveArgs;
 use prepare::PrepareArgs;
+use prove::ProveArgs;
 use restore::RestoreArgs;
 
 /// What is shown below the options and the exit codes, and on the man page.

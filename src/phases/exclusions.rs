@@ -57,7 +57,7 @@ pub fn gather_for(run: &Run<'_>, source: &Source) -> Result<Rules, Failure> {
         // A mount point is part of the source; what is mounted there is not.
         ours.push(rules::leave_out(relative, *is_mount_point));
     }
-    let left_out = swap::below(run, &source.dir);
+    let left_out = swap::below(run, source);
     ours.extend(left_out.iter().map(|path| rules::leave_out(path, false)));
     let mut built_in = built_in(system, source.is_system);
     if let Some(rest) = users.as_deref().and_then(rules::after_clearing) {
