@@ -103,6 +103,14 @@ fn a_disk_mounted_in_memory_or_covered_stays_out() {
 }
 
 #[test]
+fn a_test_run_lists_what_is_on_all_of_them() {
+    let machine = Machine::new("ext4");
+    let run = machine.sandbox.clone(&["--filesystems", "all", "-t"]);
+    run.assert_code(70).assert_log("Would create home/user/file").assert_log("Would create boot/vmlinuz");
+    assert_eq!(machine.sandbox.names(), ["lost+found"]);
+}
+
+#[test]
 fn the_doctor_names_them() {
     let machine = Machine::new("ext4");
     let mut arguments = machine.sandbox.arguments(["--filesystems", "all"]);

@@ -10,16 +10,21 @@ fn a_filesystem_that_is_not_mounted_any_more_is_refused() {
     let mut machine = Machine::new("ext4");
     machine.clone_all();
     machine.home = None;
-    for options in [&["--filesystems", "all"][..], &["--filesystems", "none"], &[]] {
+    let list = machine.source("home").to_str().unwrap().to_owned();
+    for (options, missing) in
+        [(&["--filesystems", "all"][..], "home"), (&["--filesystems", "none"], "boot"), (&[], "boot")]
+    {
         let run = machine.sandbox.clone(options);
         run.assert_code(76);
-        let path = machine.source("home");
+        let path = machine.source(missing);
         assert!(
             run.err.contains(&format!("mounted at {}, was part of the last clone", path.display())),
             "{run}"
         );
         assert_eq!(names(&machine.copy("home/user")), ["file"], "nothing was deleted");
     }
+    // What is not mounted cannot be asked for.
+    machine.sandbox.clone(&["--filesystems", &list]).assert_code(2);
     // This machine may have forgotten: the clone itself knows.
     fs::remove_dir_all(machine.sandbox.host().join("state")).unwrap();
     machine.sandbox.clone(&["--filesystems", "all"]).assert_code(76);

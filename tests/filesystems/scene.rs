@@ -80,8 +80,8 @@ impl Machine {
     /// The same, with so many files that quick passes are worth it.
     pub fn large(home: &str) -> Self {
         let machine = Self::new(home);
-        many_files(&machine.sandbox.source.join("usr"), 700, 10);
-        many_files(&machine.sandbox.source.join("home/many"), 700, 10);
+        many_files(&machine.sandbox.source.join("usr"), 300, 10);
+        many_files(&machine.sandbox.source.join("home/many"), 1200, 10);
         machine
     }
 

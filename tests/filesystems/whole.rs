@@ -18,8 +18,9 @@ fn all_filesystems_become_one_clone_and_the_next_run_is_idle() {
     }
     run.assert_no_log("is not cloned").assert_no_warning();
     machine.assert_whole();
-    let run = machine.clone_all();
-    run.assert_log(": Quick pass: 0 of ");
+    // What mkfs has made has times of whole seconds, and is certain only two seconds later.
+    let is_idle = (0..20).any(|_| machine.clone_all().out.contains(": Quick pass: 0 of "));
+    assert!(is_idle);
     machine.assert_whole();
 }
 
