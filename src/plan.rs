@@ -83,6 +83,8 @@ pub struct Plan {
     pub bootable: bool,
     /// Which filesystems below the source are part of the clone.
     pub filesystems: Filesystems,
+    /// Boot the clone in a virtual machine afterwards.
+    pub prove: bool,
     /// Keep what the clone deletes or overwrites, for this many days.
     pub safety_net: Option<u32>,
 }

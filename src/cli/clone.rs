@@ -154,6 +154,9 @@ pub(super) struct CloneOptions {
     /// All of those on local disks, none, or those mounted at these paths. All with --bootable, otherwise none.
     #[arg(long, value_name = "all|none|PATH,…", value_parser = parse_filesystems)]
     filesystems: Option<Filesystems>,
+    /// Boot the clone in a virtual machine afterwards, as `counterpart prove` does (Linux)
+    #[arg(long)]
+    prove: bool,
     /// Keep what the clone deletes or overwrites for DAYS days, 30 without a number
     #[arg(long, value_name = "DAYS", num_args = 0..=1, require_equals = true, default_missing_value = "30",
         value_parser = clap::value_parser!(u32).range(1..=36_500))]
@@ -295,6 +298,7 @@ fn plan(source: PathBuf, destination: Destination, args: CloneOptions) -> Result
         } else {
             Filesystems::None
         }),
+        prove: args.prove,
         safety_net: args.safety_net,
     })
 }

@@ -128,6 +128,8 @@ fn every_command_line_is_one_that_the_program_takes() {
                 "--version",
                 "--help",
                 "generate",
+                "prepare",
+                "prove",
                 "restore",
                 "schedule",
                 "setpass",

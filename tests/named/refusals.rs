@@ -101,6 +101,20 @@ fn a_damaged_filesystem_is_not_mounted() {
 }
 
 #[test]
+fn without_blkid_nothing_counts_as_missing() {
+    let sandbox = sandbox();
+    let disk = BareDisk::new("ext4", &[]);
+    fs::remove_file(sandbox.host().join("tools/blkid")).unwrap();
+    let finished = clone(&sandbox, &uuid(&disk), &["--skip-if-missing"]);
+    finished.assert_code(66);
+    assert!(finished.err.contains("blkid cannot be run (No such file or directory)"), "{finished}");
+    sandbox.tool("blkid", "exit 4");
+    let finished = clone(&sandbox, &uuid(&disk), &["--skip-if-missing"]);
+    finished.assert_code(66);
+    assert!(finished.err.contains("blkid failed on "), "{finished}");
+}
+
+#[test]
 fn what_cannot_be_a_name_is_a_usage_error() {
     let sandbox = sandbox();
     for (destination, why) in [

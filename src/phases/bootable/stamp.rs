@@ -9,8 +9,8 @@ use nix::sys::stat::{FileStat, SFlag};
 use sha2::{Digest as _, Sha256};
 
 use crate::fs::dir::Dir;
-use crate::phases::bootable::Way;
 use crate::phases::bootable::trees::{Pair, Trees, missing};
+use crate::phases::bootable::way::Way;
 use crate::run::Run;
 use crate::tree::pair::kind;
 
