@@ -111,6 +111,17 @@ fn a_test_run_lists_what_is_on_all_of_them() {
 }
 
 #[test]
+fn an_exclusion_of_one_counts_and_is_named() {
+    let machine = Machine::new("ext4");
+    let excludes = machine.sandbox.path().join("excludes");
+    fs::write(&excludes, "/home\n").unwrap();
+    let run = machine.sandbox.clone(&["--filesystems", "all", "-e", excludes.to_str().unwrap()]);
+    run.assert_code(0).assert_err("");
+    run.assert_log(&format!("Warning: {} is excluded, and is not cloned.", machine.source("home").display()));
+    assert_eq!(machine.sandbox.names(), ["boot", "etc", "lost+found"]);
+}
+
+#[test]
 fn the_doctor_names_them() {
     let machine = Machine::new("ext4");
     let mut arguments = machine.sandbox.arguments(["--filesystems", "all"]);

@@ -252,7 +252,12 @@ impl Choice<'_, '_> {
         if let Some((destination, _)) = &self.destination {
             match overlap::relation(&dir, destination)? {
                 Relation::Apart | Relation::DestinationInside { is_mount_point: true, .. } => {}
-                _ => return no("it holds the destination, or lies in it"),
+                Relation::Same
+                | Relation::SourceInside
+                | Relation::PartInside(_)
+                | Relation::DestinationInside { is_mount_point: false, .. } => {
+                    return no("it holds the destination, or lies in it");
+                }
             }
         }
         let uuid = volume::of(self.run, &dir).uuid;

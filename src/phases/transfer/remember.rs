@@ -215,7 +215,8 @@ fn digest(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints) -> [u8; 32] {
     let version = env!("CARGO_PKG_VERSION");
     digest.update(format!("{version}, {}, {:?}, {kinds:?}", rsync.version, rsync.capabilities));
     for it in &ends.source.filesystems {
-        digest.update(format!(", {:?}, {}, {:?}", it.place, it.kind, it.uuid));
+        digest.update(it.place.as_os_str().as_bytes());
+        digest.update(format!("\0{}, {:?}\0", it.kind, it.uuid));
     }
     digest.finalize().into()
 }
