@@ -21,7 +21,7 @@ use counterpart::fs::location::Location;
 use counterpart::marker::Prefix;
 use counterpart::record::Moment;
 use counterpart::state::{Disk, State, Store};
-use machine::{Attached, Machine, is_skipped};
+use machine::{Attached, Machine, digest, is_skipped, leftovers, wait_for_guest};
 
 /// The state of a clone to the filesystem with this UUID, as a clone would have left it.
 fn remember(state_dir: &Path, uuid: &str) {
@@ -78,7 +78,7 @@ fn clones_are_proven() {
 
 /// By the UUID of its filesystem; the disk is not written, and belongs to QEMU alone meanwhile.
 fn whole_one_boots(machine: &Machine, image: &Path) {
-    let before = machine.digest(image);
+    let before = digest(image);
     let attached = Attached::new(image);
     let uuid = attached.uuid();
     remember(&machine.state_dir(), &uuid);
@@ -88,7 +88,7 @@ fn whole_one_boots(machine: &Machine, image: &Path) {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let qemu = machine.wait_for_guest(child.id());
+    let qemu = wait_for_guest(child.id());
     let owner = fs::metadata(format!("/proc/{qemu}")).unwrap().uid();
     assert!((61_184..=65_519).contains(&owner), "QEMU runs as {owner}");
     let point = machine.path("point");
@@ -103,8 +103,8 @@ fn whole_one_boots(machine: &Machine, image: &Path) {
     assert!(out.contains(" no failed units. Its root and all of its fstab are on its own disk.\n"), "{out}");
     assert!(!out.contains("not recorded"), "{out}");
     drop(attached);
-    assert_eq!(machine.digest(image), before, "the disk was written to");
-    assert_eq!(machine.leftovers(), [""; 0]);
+    assert_eq!(digest(image), before, "the disk was written to");
+    assert_eq!(leftovers(), [""; 0]);
     let state = recall(&machine.state_dir());
     let proof = state.proof.unwrap();
     assert!(proof.booted && proof.compared && proof.reason.is_none(), "{proof:?}");
@@ -131,7 +131,7 @@ fn broken_one_does_not_boot(machine: &Machine, whole: &Path, how: &str, reasons:
     assert!(err.contains(png.to_str().unwrap()) && err.contains(txt.to_str().unwrap()), "{how}: {err}");
     assert!(fs::read(png).unwrap().starts_with(b"\x89PNG"), "{how}");
     assert!(fs::read_to_string(txt).unwrap().contains("Serial console:"), "{how}");
-    assert_eq!(machine.leftovers(), [""; 0], "{how}");
+    assert_eq!(leftovers(), [""; 0], "{how}");
     fs::remove_file(image).unwrap();
 }
 
@@ -144,7 +144,7 @@ fn interrupted_one_leaves_nothing(machine: &Machine, image: &Path) {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let qemu = machine.wait_for_guest(child.id());
+        let qemu = wait_for_guest(child.id());
         (child, qemu)
     };
     let (child, qemu) = start();
@@ -155,7 +155,7 @@ fn interrupted_one_leaves_nothing(machine: &Machine, image: &Path) {
     assert_eq!(output.status.code(), Some(20), "{err}");
     assert_eq!(err, "counterpart: Interrupted (SIGINT): nothing is proven.\n");
     assert!(!Path::new(&format!("/proc/{qemu}")).exists(), "the guest goes on");
-    assert_eq!(machine.leftovers(), [""; 0]);
+    assert_eq!(leftovers(), [""; 0]);
     let (mut child, qemu) = start();
     child.kill().unwrap();
     child.wait().unwrap();

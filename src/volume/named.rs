@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
@@ -122,7 +123,8 @@ fn linux<'a>(host: &'a Host, interrupts: &Interrupts, wanted: &Wanted<'_>) -> Re
         keeps_log: matches!(wanted.purpose, Purpose::Examine | Purpose::Glance),
         others: &others,
     };
-    let mounted = private::mount(&device.path, &point, how).map_err(|error| cannot_mount(&error, kind))?;
+    let mounted = patiently(interrupts, &device.path, &point, how, &points)
+        .map_err(|error| cannot_mount(&error, kind))?;
     // Its path may mean another device by now: what is mounted counts.
     if !is_mounted(&device, &held, &point).unwrap_or(false) {
         return Err("another device has just taken its place".to_owned().into());
@@ -132,6 +134,35 @@ fn linux<'a>(host: &'a Host, interrupts: &Interrupts, wanted: &Wanted<'_>) -> Re
     }
     let uuid = device.found.uuid.clone();
     Ok(Named { mounted: Place::Private(mounted), opened, uuid, remarks, warnings })
+}
+
+/// How long another mount may keep a filesystem from being written.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Mounts it, and waits for whoever has it read-only for a moment, as our own plugin does.
+fn patiently(
+    interrupts: &Interrupts,
+    device: &Path,
+    point: &Path,
+    how: How<'_>,
+    elsewhere: &[PathBuf],
+) -> io::Result<Mounted> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match private::mount(device, point, how) {
+            Err(error)
+                if error.kind() == io::ErrorKind::ResourceBusy
+                    && Instant::now() < deadline
+                    && interrupts.received().is_none() =>
+            {
+                // Our copy of a mount may outlast the mount itself.
+                let others = elsewhere.iter().filter(|other| other.as_os_str() != "/");
+                others.for_each(|other| private::let_go(other));
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            result => return result,
+        }
+    }
 }
 
 /// The device to mount, and the other devices of the same filesystem.

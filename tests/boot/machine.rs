@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use nix::fcntl::{Flock, FlockArg};
+
 use crate::support::sandbox::Sandbox;
 
 /// Whether boots are left out, which only this asks for.
@@ -80,31 +82,35 @@ impl Machine {
         image(&["break", how, path.to_str().unwrap()]);
         path
     }
+}
 
-    /// A digest of everything on a disk.
-    pub fn digest(&self, image: &Path) -> String {
-        let output = Command::new("sha256sum").arg(image).output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    }
+/// A digest of everything on a disk.
+pub fn digest(image: &Path) -> String {
+    let output = Command::new("sha256sum").arg(image).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
 
-    /// What proofs have left behind.
-    pub fn leftovers(&self) -> Vec<String> {
-        let names = fs::read_dir("/var/tmp").unwrap().map(|entry| entry.unwrap().file_name());
-        let names = names.map(|name| name.into_string().unwrap_or_default());
-        names.filter(|name| name.starts_with("counterpart-prove.")).collect()
-    }
+/// What proofs have left behind that are no longer at work: those hold a lock.
+pub fn leftovers() -> Vec<String> {
+    let is_left = |name: &str| {
+        let dir = fs::File::open(Path::new("/var/tmp").join(name));
+        dir.is_ok_and(|dir| Flock::lock(dir, FlockArg::LockExclusiveNonblock).is_ok())
+    };
+    let names = fs::read_dir("/var/tmp").unwrap().map(|entry| entry.unwrap().file_name());
+    let names = names.map(|name| name.into_string().unwrap_or_default());
+    names.filter(|name| name.starts_with("counterpart-prove.") && is_left(name)).collect()
+}
 
-    /// The process of the guest that this one has started, once it has a disk: before, QEMU is tried out.
-    pub fn wait_for_guest(&self, parent: u32) -> u32 {
-        let deadline = Instant::now() + Duration::from_secs(300);
-        loop {
-            if let Some(found) = guest_of(parent) {
-                return found;
-            }
-            assert!(Instant::now() < deadline, "no guest was started");
-            std::thread::sleep(Duration::from_millis(50));
+/// The process of the guest that this one has started, once it has a disk: before, QEMU is tried out.
+pub fn wait_for_guest(parent: u32) -> u32 {
+    let deadline = Instant::now() + Duration::from_secs(300);
+    loop {
+        if let Some(found) = guest_of(parent) {
+            return found;
         }
+        assert!(Instant::now() < deadline, "no guest was started");
+        std::thread::sleep(Duration::from_millis(50));
     }
 }
 

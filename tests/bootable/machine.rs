@@ -41,6 +41,8 @@ impl Disk {
         must("mkfs.ext4", &["-q", "-F", "-L", "root", &disk.partition(1)]);
         fs::create_dir(&disk.point).unwrap();
         must("mount", &[&disk.partition(1), disk.point.to_str().unwrap()]);
+        // As systemd has all mounts: what is mounted in a copy of it shows here.
+        must("mount", &["--make-shared", disk.point.to_str().unwrap()]);
         disk
     }
 

@@ -33,7 +33,8 @@ fn a_clone_has_tables_and_a_loader_of_its_own() {
     fs::set_permissions(machine.source.path().join("etc/fstab"), fs::Permissions::from_mode(0o640)).unwrap();
     let mounts = || {
         let table = fs::read_to_string("/proc/self/mountinfo").unwrap();
-        table.lines().filter(|line| line.contains(machine.clone.device())).count()
+        let is_here = |line: &&str| line.contains(machine.clone.path().to_str().unwrap());
+        table.lines().filter(is_here).count()
     };
     assert_eq!(mounts(), 1);
     let finished = machine.clone();

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Plays QEMU: passes the trial, answers the monitor, and has a guest report what the file "guest" beside it says."""
-import base64, json, os, re, select, socket, sys, time
+import base64, json, os, re, socket, sys, threading, time
 
 arguments = sys.argv[1:]
 here = os.path.dirname(os.path.realpath(__file__))
@@ -29,19 +29,23 @@ except OSError:
     pass
 monitor.sendall(b'{"QMP": {"version": {}, "capabilities": []}}\r\n')
 pending = b""
-printed = False
+
+
+def play():
+    """The guest, which runs beside the monitor."""
+    with open(os.path.join(here, "guest"), "rb") as file:
+        for line in file:
+            if line.startswith(b"console "):
+                console.sendall(line[8:])
+            elif line.startswith(b"wait-for "):
+                while not os.path.exists(line[9:].strip().decode()):
+                    time.sleep(0.02)
+            else:
+                report.sendall(mark + b" " + line.rstrip(b"\n") + b"\r\n")
+
+
+threading.Thread(target=play, daemon=True).start()
 while True:
-    if not printed:
-        with open(os.path.join(here, "guest"), "rb") as file:
-            for line in file:
-                if line.startswith(b"console "):
-                    console.sendall(line[8:])
-                elif line.startswith(b"wait-for "):
-                    while not os.path.exists(line[9:].strip().decode()):
-                        time.sleep(0.02)
-                else:
-                    report.sendall(mark + b" " + line.rstrip(b"\n") + b"\r\n")
-        printed = True
     got = monitor.recv(65536)
     if not got:
         break

@@ -130,6 +130,7 @@ fn targets(trees: &Trees<'_>, dir: &Path) -> io::Result<Vec<String>> {
 
 impl Loader {
     /// What it keeps in the clone that differs from the source's.
+    #[must_use]
     pub fn generated(&self) -> Vec<PathBuf> {
         match self {
             Self::Grub(grub) => {
@@ -153,8 +154,7 @@ impl Loader {
                     display::path(&disks.disk)
                 ),
             )),
-            Self::Extlinux { .. } => Ok(()),
-            Self::RaspberryPi { .. } => Ok(()),
+            Self::Extlinux { .. } | Self::RaspberryPi { .. } => Ok(()),
         }
     }
 }

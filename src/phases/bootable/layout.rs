@@ -198,7 +198,7 @@ fn within(run: &Run<'_>, block: &BlockDevice) -> io::Result<Vec<Container>> {
                 found.push(Container::Luks(Box::new(names(&next, None))));
             }
             Ok(uuid) if uuid.starts_with("LVM-") => {
-                found.push(Container::Lvm(logical_volume(&read("dm/name")?)))
+                found.push(Container::Lvm(logical_volume(&read("dm/name")?)));
             }
             Ok(_) => {
                 return Err(io::Error::other(format!(

@@ -99,7 +99,7 @@ impl<'a> Tools<'a> {
         });
         let links: Vec<DeviceLink> = links.flatten().collect();
         let chroot =
-            Chroot::open(&run.host.lock_dir, trees.root().destination, attached, &links).map_err(failed)?;
+            Chroot::open(&run.host.lock_dir, trees.root().destination, &attached, &links).map_err(failed)?;
         Ok(Self { run, chroot })
     }
 

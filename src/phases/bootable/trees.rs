@@ -194,7 +194,7 @@ fn put(
     fill: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> io::Result<()> {
     sweep(to, name)?;
-    let (mut file, temporary) = to.temporary(name, 0o600)?;
+    let (mut copy, temporary) = to.temporary(name, 0o600)?;
     let finish = |file: &mut File| {
         fill(file)?;
         // A filesystem without owners and modes keeps what it shows.
@@ -211,7 +211,7 @@ fn put(
         }
         to.commit(file, &temporary, name)
     };
-    let written = finish(&mut file);
+    let written = finish(&mut copy);
     if written.is_err() {
         // The first error is the one to report.
         let _ = to.remove(&temporary);
