@@ -85,7 +85,7 @@ fn missing(run: &Run<'_>, before: &[Part], now: &[Part]) -> Option<String> {
                 "{name} was mounted at {path} at the last clone, and now the filesystem {uuid} is. Is the right disk \
                  mounted there?"
             )),
-            (Some(_), Some(_) | None) | (None, Some(_) | None) => None,
+            (Some(_) | None, Some(_) | None) => None,
         }
     })
 }
