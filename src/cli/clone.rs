@@ -152,7 +152,7 @@ pub(super) struct CloneOptions {
     /// Clone these filesystems below the source too, into directories of the same clone (Linux)
     ///
     /// All of those on local disks, none, or those mounted at these paths. All with --bootable, otherwise none.
-    #[arg(long, value_name = "all|none|PATH,…", value_parser = parse_filesystems)]
+    #[arg(long, value_name = "all|none|PATHS", value_parser = parse_filesystems)]
     filesystems: Option<Filesystems>,
     /// Boot the clone in a virtual machine afterwards, as `counterpart prove` does (Linux)
     #[arg(long)]
