@@ -58,10 +58,14 @@ pub fn run(args: &PrepareArgs, host: &Host, interrupts: &Interrupts) -> Result<(
     }
     let tools = Tools { host, interrupts };
     tools.require(["sfdisk", "partx", "wipefs"])?;
-    let refused = |why: String| Failure::DiskRefused { path: args.disk.clone(), why: why.into() };
+    let refused = |why: String| {
+        interrupted(args, interrupts)
+            .unwrap_or_else(|| Failure::DiskRefused { path: args.disk.clone(), why: why.into() }.into())
+    };
     let mut disk = Disk::open(&args.disk).map_err(refused)?;
     let contents = contents::read(&disk, tools).map_err(refused)?;
-    let source = source::survey(args, tools)?;
+    let source = source::survey(args, tools)
+        .map_err(|failure| interrupted(args, interrupts).unwrap_or_else(|| failure.into()))?;
     let layout = place(&source, &disk, args).map_err(refused)?;
     tools.require(needed(&layout))?;
     let parts = parts(&layout, &disk, tools).map_err(refused)?;
@@ -82,6 +86,13 @@ pub fn run(args: &PrepareArgs, host: &Host, interrupts: &Interrupts) -> Result<(
     }
     shown::end(args, &disk, &parts);
     Ok(())
+}
+
+/// The refusal of a run that a signal has ended before anything was written.
+fn interrupted(args: &PrepareArgs, interrupts: &Interrupts) -> Option<Refusal> {
+    let signal = interrupts.received()?;
+    let sentence = format!("Interrupted ({signal}). Nothing was written to {}.", display::path(&args.disk));
+    Some(Refusal(ExitCode::from_interruption(signal), sentence))
 }
 
 /// Why it was not finished, and what state the disk is in.

@@ -62,7 +62,7 @@ fn there_is_a_man_page_for_each_command_and_all_are_up_to_date() {
     }
     let (written, kept) = (files(dir.path()), files(&path("examples/man")));
     let names: Vec<&str> = written.keys().map(String::as_str).collect();
-    let pages = ["check", "doctor", "exclusions", "prepare", "restore", "schedule", "setpass"];
+    let pages = ["check", "doctor", "exclusions", "prepare", "prove", "restore", "schedule", "setpass"];
     let mut expected = vec!["man5/counterpart-files.5".to_owned(), "man8/counterpart.8".to_owned()];
     expected.extend(pages.map(|page| format!("man8/counterpart-{page}.8")));
     expected.sort();

@@ -89,9 +89,9 @@ fn mounted_in(members: &Members, table: &[Mount]) -> Result<(), String> {
     Err(format!("{} is mounted at {}", display::path(device), display::path(&mount.point)))
 }
 
-/// The number of a block device; `None` for any other path, as the name of a network share.
+/// The number of a block device; `None` for any other path. No other is touched: a dead network mount would hang.
 fn rdev_of(path: &Path) -> Option<u64> {
-    let found = path.is_absolute().then(|| fs::metadata(path).ok())??;
+    let found = path.starts_with("/dev").then(|| fs::metadata(path).ok())??;
     found.file_type().is_block_device().then(|| found.rdev())
 }
 

@@ -25,8 +25,8 @@ use crate::process::Command;
 use crate::secret::Secret;
 use crate::volume::block;
 
-/// How long a partition's device node may take to appear where udev makes it.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a partition's device node may take to appear where udev makes it, and an old one to be given up.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A partition as it will be: its place, label and identifiers.
 #[derive(Debug, Clone)]
@@ -127,9 +127,7 @@ impl Maker<'_> {
     /// Has the kernel forget the old partitions, which fails if anything has one of them open. Writes nothing.
     fn forget_old(&self, disk: &Disk) -> Result<(), String> {
         for number in kernel_partitions(&disk.dir()) {
-            // By its number: partx finds no name for a disk that it gets by a descriptor.
-            let done =
-                self.tools.run(&self.on(disk.file(), "partx", &["--delete", "--nr", &number.to_string()])?);
+            let done = self.forget(disk, number);
             if let Err(why) = done {
                 // Back to what the kernel knew; what is missing then is only missing until the next look.
                 let _ = self.tools.ask(&self.on(disk.file(), "partx", &["--add"])?);
@@ -137,6 +135,20 @@ impl Maker<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Tries for a while: whatever looks for filesystems has it open for a moment.
+    fn forget(&self, disk: &Disk, number: u64) -> Result<(), String> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            // By its number: partx finds no name for a disk that it gets by a descriptor.
+            let command = self.on(disk.file(), "partx", &["--delete", "--nr", &number.to_string()])?;
+            let done = self.tools.run(&command);
+            if done.is_ok() || Instant::now() > deadline || self.tools.interrupts.received().is_some() {
+                return done.map(|_| ());
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 
     fn write_table(&self, disk: &Disk) -> Result<(), String> {

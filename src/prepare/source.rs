@@ -117,7 +117,8 @@ impl<'a> Survey<'a> {
         let mut wanted = Wanted::new(Role::Data, kind, Some(Path::new("/")), space.total.max(MIB));
         wanted.used = space.used();
         wanted.label = label;
-        if kind == Kind::Btrfs && root.root != Path::new("/") {
+        let is_whole = root.root == Path::new("/") || root.point != self.dir.path();
+        if kind == Kind::Btrfs && !is_whole && is_subvolume(self.dir.path())? {
             wanted.subvolumes.push(root.root.clone());
         }
         self.source.wanted.push(wanted);
@@ -153,7 +154,8 @@ impl<'a> Survey<'a> {
             let mut wanted = Wanted::new(role(kind, &found.point), kind, Some(&found.point), space.total);
             wanted.used = space.used();
             wanted.label = label;
-            if kind == Kind::Btrfs && found.mount.root != Path::new("/") {
+            let is_whole = found.mount.root == Path::new("/");
+            if kind == Kind::Btrfs && !is_whole && is_subvolume(&found.mount.point)? {
                 wanted.subvolumes.push(found.mount.root.clone());
             }
             made.push((found.rdev, self.source.wanted.len()));

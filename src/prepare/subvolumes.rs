@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::fs::{DirBuilder, File};
-use std::os::fd::AsFd as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Component, Path, PathBuf};
 
@@ -30,7 +29,7 @@ pub fn make(tools: Tools<'_>, device: &Path, wanted: &[PathBuf]) -> Result<(), S
     let Some(first) = wanted.first().filter(|path| is_plain(path)) else { return Ok(()) };
     let first = first.strip_prefix("/").unwrap_or(first);
     on(tools, &top, first, |top| Ok(vec!["subvolume".into(), "set-default".into(), top.join(first).into()]))?;
-    rustix::fs::syncfs(top.as_fd()).map_err(|error| display::reason(&error.into()))
+    File::from(top).sync_all().map_err(|error| display::reason(&error))
 }
 
 /// A path of names only: it comes from the source's mount table.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::fs::dir::Dir;
 use crate::process::Command;
+use crate::volume::detached;
 
 /// Another system, ready to run its programs.
 #[derive(Debug)]
@@ -29,6 +30,11 @@ impl Attached {
     /// A directory, without what is mounted in it.
     pub fn of(dir: &Dir, at: PathBuf) -> io::Result<Self> {
         Ok(Self { tree: system::tree(dir.reached().as_fd())?, at })
+    }
+
+    /// A filesystem on a device, which is mounted nowhere else by this.
+    pub fn device(kind: &str, device: &Path, at: PathBuf) -> io::Result<Self> {
+        Ok(Self { tree: detached::mount(kind, device)?, at })
     }
 }
 
@@ -71,7 +77,8 @@ mod system {
     use nix::sched::{CloneFlags, unshare};
     use nix::sys::stat::{Mode, SFlag, mknodat};
     use rustix::mount::{
-        MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount_change,
+        FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags,
+        OpenTreeFlags, UnmountFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen, mount_change,
         mount_remount, move_mount, open_tree, unmount,
     };
 
@@ -160,9 +167,6 @@ mod system {
 
     /// An empty filesystem in memory on a directory of the other system.
     fn in_memory(top: &Dir, name: &str, mode: &str) -> io::Result<()> {
-        use rustix::mount::{
-            FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
-        };
         let filesystem = fsopen(c"tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
         fsconfig_set_string(filesystem.as_fd(), "mode", mode)?;
         fsconfig_create(filesystem.as_fd())?;

@@ -136,6 +136,27 @@ fn a_signal_between_the_steps_is_20_and_tells_the_state() {
 }
 
 #[test]
+fn a_signal_before_the_plan_is_20_and_writes_nothing() {
+    let system = small_system();
+    let sandbox = host();
+    let ready = sandbox.path().join("ready");
+    sandbox.tool("wipefs", &format!("touch {}; exec sleep 600", ready.display()));
+    let disk = Disk::new(300);
+    let before = disk.digest();
+    let like = system.path().to_str().unwrap();
+    let mut command = sandbox.command(["prepare", disk.path(), "--like", like, "--erase", &disk.image()]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    assert!(wait_until(|| ready.exists()));
+    let id = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM).unwrap();
+    let run = Finished::from(child.wait_with_output().unwrap());
+    assert_eq!((run.code, run.out.as_str()), (20, ""), "{run}");
+    let sentence = format!("counterpart: Interrupted (SIGTERM). Nothing was written to {}.\n", disk.path());
+    assert_eq!(run.err, sentence);
+    assert_eq!(disk.digest(), before);
+}
+
+#[test]
 fn a_system_that_cannot_be_read_is_65() {
     let system = small_system();
     let disk = Disk::new(300);

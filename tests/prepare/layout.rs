@@ -11,6 +11,7 @@ use crate::prepare::scene::{
     Disk, Loop, Mounted, attach, fstab, inside, must, prepare, small_system, tag, tool,
 };
 use crate::support::disk::LoopDisk;
+use crate::support::sandbox::Sandbox;
 
 /// The output without sizes in use, which depend on the versions of the tools.
 fn plain(out: &str) -> String {
@@ -244,4 +245,24 @@ fn signatures_of_the_whole_disk_are_shown_and_wiped() {
         let left = must(&["wipefs", "--no-act", "--noheadings", "--output", "TYPE", disk.path()]);
         assert_eq!(left.split_whitespace().collect::<Vec<_>>(), ["gpt", "gpt", "PMBR"], "{maker:?}");
     }
+}
+
+#[test]
+fn a_machine_that_starts_by_efi_gets_a_partition_for_it() {
+    let sandbox = Sandbox::new();
+    sandbox.tool("blkid", "exec /usr/sbin/blkid \"$@\"");
+    // Larger than whatever runs these tests; it is only planned for.
+    let disk = Disk::new(4 << 20);
+    let plan = || sandbox.run(["prepare", disk.path(), "--like", "/"]);
+    let run = plan();
+    assert_eq!(run.code, 99, "{run}");
+    let is_efi = run.out.contains("  vfat   /boot/efi");
+    fs::create_dir_all(sandbox.host().join("system-root/sys/firmware/efi")).unwrap();
+    let run = plan();
+    assert_eq!(run.code, 99, "{run}");
+    assert!(run.err.contains(" is refused: it was not confirmed; "), "{run}");
+    assert!(run.out.contains("  512.00 MiB  vfat   /boot/efi\n") || is_efi, "{run}");
+    let note = "Note: this machine starts by EFI: an EFI system partition is added for /boot/efi.\n";
+    assert!(run.out.contains(note) || is_efi, "{run}");
+    assert!(disk.tag(1, "TYPE").is_empty());
 }

@@ -112,25 +112,38 @@ pub fn attach(options: &[&str], image: &Path) -> PathBuf {
         // Another test may have taken the free device meanwhile.
         let run = tool(&words);
         if run.code == 0 {
-            return PathBuf::from(run.out.trim_end());
+            let device = PathBuf::from(run.out.trim_end());
+            forget_partitions(&device);
+            return device;
         }
         std::thread::sleep(std::time::Duration::from_millis(attempt * 25));
     }
     panic!("no loop device for {}", image.display());
 }
 
+/// Has the kernel forget the partitions of a loop device: it keeps them beyond the device's end.
+fn forget_partitions(device: &Path) {
+    let dir = Path::new("/sys/block").join(device.file_name().unwrap());
+    let has_some = || {
+        let entries = fs::read_dir(&dir).into_iter().flatten().flatten();
+        entries.into_iter().any(|entry| entry.path().join("partition").exists())
+    };
+    // Another test may be looking at one at this moment.
+    for _ in 0..50 {
+        if !has_some() {
+            return;
+        }
+        tool(&["partx", "-d", device.to_str().unwrap()]);
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
 /// Detaches a loop device and its partitions.
 pub fn detach(device: &Path) {
-    let device = device.to_str().unwrap();
-    let name = device.rsplit('/').next().unwrap();
-    if fs::read_dir(format!("/sys/block/{name}"))
-        .is_ok_and(|entries| entries.flatten().any(|entry| entry.path().join("partition").exists()))
-    {
-        tool(&["partx", "-d", device]);
-    }
-    let run = tool(&["losetup", "-d", device]);
+    forget_partitions(device);
+    let run = tool(&["losetup", "-d", device.to_str().unwrap()]);
     if run.code != 0 {
-        eprintln!("{device} stays attached: {run}");
+        eprintln!("{} stays attached: {run}", device.display());
     }
 }
 

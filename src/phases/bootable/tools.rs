@@ -16,7 +16,6 @@ use crate::phases::bootable::trees::Trees;
 use crate::process::{End, Guard, Guarded, stream_guarded};
 use crate::run::Run;
 use crate::volume::chroot::{Attached, Chroot, DeviceLink};
-use crate::volume::detached;
 
 /// How long a program may print nothing.
 const SILENCE: Duration = Duration::from_secs(30 * 60);
@@ -76,16 +75,14 @@ impl<'a> Tools<'a> {
             if let Some((part, _)) =
                 part.filter(|(part, _)| trees.0.iter().all(|pair| pair.point != part.point))
             {
-                let tree = detached::mount("vfat", &efi.path).map_err(|error| {
+                let at = part.point.strip_prefix("/").unwrap_or(&part.point).to_owned();
+                let tree = Attached::device("vfat", &efi.path, at).map_err(|error| {
                     let device = display::path(&efi.path);
                     let why = display::reason(&error);
-                    Failure::not_bootable(
-                        Obstacle::Loader,
-                        format!("the EFI system partition {device} cannot be mounted: {why}"),
-                    )
+                    let why = format!("the EFI system partition {device} cannot be mounted: {why}");
+                    Failure::not_bootable(Obstacle::Loader, why)
                 })?;
-                let at = part.point.strip_prefix("/").unwrap_or(&part.point).to_owned();
-                attached.push(Attached { tree, at });
+                attached.push(tree);
             }
         }
         let links = disks.filesystems.iter().flat_map(|device| {
