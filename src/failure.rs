@@ -561,6 +561,13 @@ pub enum Failure {
         /// The reason.
         why: String,
     },
+    /// The filesystems that are to be part of the clone cannot be.
+    #[error("The filesystems below the source cannot be cloned as asked: {why}. Check --filesystems.")]
+    FilesystemsRefused {
+        /// The reason.
+        #[source]
+        why: Reason,
+    },
     /// `prepare` does not touch this disk.
     #[error("{} is refused: {why}. Nothing was written to it.", display::path(path))]
     DiskRefused {

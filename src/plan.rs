@@ -81,10 +81,23 @@ pub struct Plan {
     pub skip_if_missing: bool,
     /// Make the clone start a machine.
     pub bootable: bool,
+    /// Which filesystems below the source are part of the clone.
+    pub filesystems: Filesystems,
     /// Boot the clone in a virtual machine afterwards.
     pub prove: bool,
     /// Keep what the clone deletes or overwrites, for this many days.
     pub safety_net: Option<u32>,
+}
+
+/// Which of the filesystems that are mounted below the source are part of the clone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Filesystems {
+    /// None: the source's own alone.
+    None,
+    /// Every one on a local disk.
+    All,
+    /// Those that are mounted at these paths.
+    Listed(Vec<PathBuf>),
 }
 
 /// How much of a clone the next one may delete, unless `allow_shrink` is set.

@@ -15,6 +15,7 @@ use crate::fs::dir::Dir;
 use crate::fs::location::{Location, of_filesystem};
 use crate::fs::small_file;
 use crate::marker::Prefix;
+use crate::marker::identity::Part;
 use crate::record::{Moment, Proof, Record, SCHEMA, Totals};
 
 /// The most that is read of a state file, in bytes; ours have a few thousand.
@@ -84,6 +85,9 @@ pub struct Disk {
     /// Where that filesystem was mounted, escaped.
     #[serde(default)]
     pub source_mount_point: Option<String>,
+    /// The filesystems below it that are part of the clone.
+    #[serde(default)]
+    pub source_parts: Vec<Part>,
     /// What the source held at the last complete clone to this disk.
     #[serde(default)]
     pub complete: Option<Totals>,
@@ -397,6 +401,7 @@ mod tests {
             source: "/".to_owned(),
             source_filesystem: None,
             source_mount_point: None,
+            source_parts: Vec::new(),
             complete: None,
             first_seen: seen.clone(),
             last_seen: seen,

@@ -36,6 +36,7 @@ fn remember(state_dir: &Path, uuid: &str) {
         source: "/".to_owned(),
         source_filesystem: None,
         source_mount_point: None,
+        source_parts: Vec::new(),
         complete: None,
         first_seen: seen.clone(),
         last_seen: seen,

@@ -12,6 +12,7 @@ mod documents;
 mod durability;
 mod evidence;
 mod examples;
+mod filesystems;
 mod generated;
 mod guards;
 mod hazards;

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_counterpart_global_optspecs
-    string join \n s/source= d/destination= e/exclude-from= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run key-file= rsync= log-dir= keep-logs= adopt allow-shrink full full-every= max-delete= no-space-check allow-folder strict-scripts allow-non-root retries= retry-wait= stall-timeout= vanished-ok metrics-file= ping= on-error= skip-if-missing bootable prove safety-net= h/help V/version
+    string join \n s/source= d/destination= e/exclude-from= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run key-file= rsync= log-dir= keep-logs= adopt allow-shrink full full-every= max-delete= no-space-check allow-folder strict-scripts allow-non-root retries= retry-wait= stall-timeout= vanished-ok metrics-file= ping= on-error= skip-if-missing bootable filesystems= prove safety-net= h/help V/version
 end
 
 function __fish_counterpart_needs_command
@@ -44,6 +44,7 @@ complete -c counterpart -n "__fish_counterpart_needs_command" -l stall-timeout -
 complete -c counterpart -n "__fish_counterpart_needs_command" -l metrics-file -d 'Write metrics for Prometheus\'s textfile collector; the name must end in .prom' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -l ping -d 'Ping this URL (healthchecks.io convention)' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -l on-error -d 'Run this executable after any failure and log its output' -r -F
+complete -c counterpart -n "__fish_counterpart_needs_command" -l filesystems -d 'Clone these filesystems below the source too, into directories of the same clone (Linux)' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -l safety-net -d 'Keep what the clone deletes or overwrites for DAYS days, 30 without a number' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -s B -l backup-keychain -d 'Back up servers first, with the password stored by `counterpart setpass`'
 complete -c counterpart -n "__fish_counterpart_needs_command" -s t -l test-run -d 'Log what a clone would change, change nothing, and exit 70'
@@ -95,6 +96,7 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l stall
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l metrics-file -d 'Write metrics for Prometheus\'s textfile collector; the name must end in .prom' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l ping -d 'Ping this URL (healthchecks.io convention)' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l on-error -d 'Run this executable after any failure and log its output' -r -F
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l filesystems -d 'Clone these filesystems below the source too, into directories of the same clone (Linux)' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l safety-net -d 'Keep what the clone deletes or overwrites for DAYS days, 30 without a number' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l json -d 'Print the result as JSON'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s B -l backup-keychain -d 'Back up servers first, with the password stored by `counterpart setpass`'

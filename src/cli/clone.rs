@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::cli::paths::{Destination, absolute, destination};
 use crate::marker::{DEFAULT_PREFIX, Prefix};
 use crate::plan::ping_url::Address;
-use crate::plan::{BackupPassword, MaxDelete, Plan};
+use crate::plan::{BackupPassword, Filesystems, MaxDelete, Plan};
 use crate::process::hide_argument;
 use crate::secret::{Once, Secret};
 
@@ -149,6 +149,11 @@ pub(super) struct CloneOptions {
     /// The destination must be a whole filesystem on a disk of its own, with what the boot loader needs.
     #[arg(long)]
     bootable: bool,
+    /// Clone these filesystems below the source too, into directories of the same clone (Linux)
+    ///
+    /// All of those on local disks, none, or those mounted at these paths. All with --bootable, otherwise none.
+    #[arg(long, value_name = "all|none|PATHS", value_parser = parse_filesystems)]
+    filesystems: Option<Filesystems>,
     /// Boot the clone in a virtual machine afterwards, as `counterpart prove` does (Linux)
     #[arg(long)]
     prove: bool,
@@ -175,6 +180,20 @@ pub struct Inquiry {
 #[allow(clippy::unnecessary_wraps, reason = "the form of clap's value parsers")]
 fn parse_secret(text: &str) -> Result<Secret, std::convert::Infallible> {
     Ok(Secret::new(text.as_bytes().to_vec()))
+}
+
+fn parse_filesystems(text: &str) -> Result<Filesystems, String> {
+    match text {
+        "all" => return Ok(Filesystems::All),
+        "none" => return Ok(Filesystems::None),
+        _ => {}
+    }
+    let paths: Vec<PathBuf> = text.split(',').map(PathBuf::from).collect();
+    if paths.iter().all(|path| path.is_absolute()) {
+        Ok(Filesystems::Listed(paths))
+    } else {
+        Err("write all, none, or absolute paths separated by commas, such as /boot,/home".to_owned())
+    }
 }
 
 fn parse_max_delete(text: &str) -> Result<MaxDelete, String> {
@@ -274,6 +293,11 @@ fn plan(source: PathBuf, destination: Destination, args: CloneOptions) -> Result
         on_error: optional(args.on_error, "--on-error")?,
         skip_if_missing: args.skip_if_missing,
         bootable: args.bootable,
+        filesystems: args.filesystems.unwrap_or(if args.bootable {
+            Filesystems::All
+        } else {
+            Filesystems::None
+        }),
         prove: args.prove,
         safety_net: args.safety_net,
     })

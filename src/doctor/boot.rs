@@ -26,7 +26,7 @@ pub fn examine(exam: &mut Exam<'_>, ends: &Ends) {
         return;
     }
     match exam.run.host.platform {
-        Platform::Linux => linux(exam),
+        Platform::Linux => linux(exam, ends),
         Platform::MacOs(version) => macos(exam, version),
     }
 }
@@ -40,18 +40,17 @@ fn bootable(exam: &mut Exam<'_>, ends: &Ends) {
     }
 }
 
-fn linux(exam: &mut Exam<'_>) {
+fn linux(exam: &mut Exam<'_>, ends: &Ends) {
     let root = exam.run.host.tools.system_root.clone();
     let text = std::fs::read(root.join("etc/fstab")).unwrap_or_default();
     let table = fstab::read(&text);
     let is_uefi = root.join("sys/firmware/efi").exists();
     let is_apart = |name: &str| fstab::of(&table, &format!("/{name}")).is_some() || lies_apart(&root, name);
-    if is_apart("boot") {
+    if is_apart("boot") && !ends.has_part(Path::new("boot")) {
         exam.warn(
             TOPIC,
             "/boot is a separate filesystem, so the kernel is not in the clone.",
-            "Clone /boot in a separate run, to a partition that is mounted on the clone's boot directory; \
-             docs/guide.md, \"One filesystem\".",
+            "Name it with --filesystems, or clone it in a separate run; docs/guide.md, \"One filesystem\".",
         );
     } else {
         exam.ok(TOPIC, "/boot, with the kernel, is part of the clone.");

@@ -1,5 +1,7 @@
 //! Checks the source and the destination, each alone and both together.
 
+use std::path::Path;
+
 use crate::display;
 use crate::doctor::exam::Exam;
 use crate::fs::dir::Dir;
@@ -23,6 +25,12 @@ pub struct Ends {
 }
 
 impl Ends {
+    /// Whether the filesystem mounted at this place below the source is part of the clone.
+    pub fn has_part(&self, place: &Path) -> bool {
+        let source = self.both.as_ref().map(|both| &both.source).or(self.source.as_ref());
+        source.is_some_and(|source| source.filesystems.iter().any(|it| it.place == place))
+    }
+
     /// Whether the source is the root directory of a system.
     pub fn is_system(&self) -> bool {
         self.source.as_ref().is_some_and(|source| source.is_system)
@@ -49,6 +57,12 @@ pub fn examine(exam: &mut Exam<'_>, mount: &Mount<'_>) -> Ends {
         }
     }
     together(exam, &mut ends);
+    if let (None, None, Some(source)) = (&ends.both, &ends.destination, &mut ends.source) {
+        let chosen = exam.ask("filesystems", "", |run| {
+            endpoints::filesystems::choose(run, &source.dir, source.is_system, None)
+        });
+        source.filesystems = chosen.unwrap_or_default();
+    }
     let source = ends.both.as_ref().map(|both| &both.source).or(ends.source.as_ref());
     if let Some(source) = source {
         left_out(exam, source, ends.destination.as_ref());
@@ -134,6 +148,11 @@ fn view(exam: &mut Exam<'_>, both: &Endpoints) {
 
 fn left_out(exam: &mut Exam<'_>, source: &Source, destination: Option<&Dir>) {
     const TOPIC: &str = "other filesystems";
+    if !source.filesystems.is_empty() {
+        let names = source.filesystems.iter().map(|it| display::path(it.dir.path()).to_string());
+        let names = names.collect::<Vec<_>>().join(", ");
+        exam.ok(TOPIC, format!("part of the clone: {names}."));
+    }
     log_header::warn_of_left_out(exam.run, source, destination);
     let remedy = "Clone it in a separate run, or do without it; docs/guide.md, \"One filesystem\".";
     let (_, warned) = exam.warnings(TOPIC, remedy);

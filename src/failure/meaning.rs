@@ -20,7 +20,7 @@ impl Failure {
                 Moment::PostClone => ExitCode::POST_SCRIPT,
                 Moment::OnError => ExitCode::USAGE,
             },
-            Self::OutputInDestination { .. } => ExitCode::USAGE,
+            Self::OutputInDestination { .. } | Self::FilesystemsRefused { .. } => ExitCode::USAGE,
             Self::ScriptFailed { which, .. } => match which {
                 Moment::PreClone => ExitCode::PRE_SCRIPT_FAILED,
                 Moment::PostClone => ExitCode::POST_SCRIPT_FAILED,
@@ -88,6 +88,7 @@ impl Failure {
             | Self::ShrinkUnknown { .. }
             | Self::DeletesMost { .. }
             | Self::OutputInDestination { .. }
+            | Self::FilesystemsRefused { .. }
             | Self::DestinationUnknown { .. }
             | Self::Locked { .. }
             | Self::SameDir { .. }

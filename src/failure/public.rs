@@ -78,6 +78,7 @@ impl Failure {
             | Self::SourceChanged { .. }
             | Self::ShrinkUnknown { .. }
             | Self::OutputInDestination { .. }
+            | Self::FilesystemsRefused { .. }
             | Self::DiskUnmounted { .. }
             | Self::NoDiskMounted { .. }
             | Self::IgnoresOwnership { .. }

@@ -11,6 +11,13 @@ pub const FILESYSTEMS_OWN: &[&str] = &["lost+found"];
 pub const SYSTEM: &[&str] =
     &["/dev/*", "/proc/*", "/sys/*", "/tmp/*", "/run/*", "/mnt/*", "/media/*", "/lost+found", "/swapfile"];
 
+/// Whether this lies in one of the directories whose contents a clone of a system excludes.
+#[must_use]
+pub fn is_left_out(point: &Path) -> bool {
+    let dirs = SYSTEM.iter().filter_map(|pattern| pattern.strip_suffix("/*"));
+    dirs.into_iter().any(|dir| point.starts_with(dir))
+}
+
 /// Whether a directory, given by its canonical path, is the root of a system.
 #[must_use]
 pub fn is_system(path: &Path) -> bool {

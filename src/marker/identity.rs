@@ -1,11 +1,14 @@
 //! The identity file of a destination, `.PREFIX.counterpart.id` at its root.
 //!
 //! Its first line is the id, 32 hexadecimal digits; older files have nothing else. Lines `Filesystem: UUID`, `Source:
-//! HOST:PATH`, `Source Filesystem: UUID` and `Source Mount Point: PATH` follow. Anyone who can write to the disk can
+//! HOST:PATH`, `Source Filesystem: UUID`, `Source Mount Point: PATH` and, for each filesystem below the source that is part
+//! of the clone, `Source Part: UUID PATH` follow. Anyone who can write to the disk can
 //! write anything there, so it is only compared.
 
 use std::fmt;
 use std::path::Path;
+
+use serde::{Deserialize, Serialize};
 
 use crate::display;
 
@@ -20,6 +23,10 @@ const FILESYSTEM: &str = "Filesystem: ";
 const SOURCE: &str = "Source: ";
 const SOURCE_FILESYSTEM: &str = "Source Filesystem: ";
 const SOURCE_MOUNT_POINT: &str = "Source Mount Point: ";
+const SOURCE_PART: &str = "Source Part: ";
+
+/// The most parts that are read.
+const MOST_PARTS: usize = 64;
 
 /// The file's contents.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +41,25 @@ pub struct Identity {
     pub source_filesystem: Option<String>,
     /// Where that filesystem was mounted, escaped.
     pub source_mount_point: Option<String>,
+    /// The filesystems below it that are part of the clone.
+    pub source_parts: Vec<Part>,
+}
+
+/// A filesystem mounted below the source that is part of the clone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Where it is mounted, relative to the source, escaped.
+    pub path: String,
+    /// Its UUID, if that could be determined.
+    pub uuid: Option<String>,
+}
+
+impl Part {
+    fn read(text: &str) -> Option<Self> {
+        let (uuid, path) = text.split_once(' ')?;
+        let uuid = if uuid == "-" { None } else { Some(read_uuid(uuid)?) };
+        (!path.is_empty()).then(|| Self { path: path.to_owned(), uuid })
+    }
 }
 
 /// A source as recorded in the file.
@@ -69,7 +95,14 @@ impl Identity {
     /// An id with nothing else known.
     #[must_use]
     pub fn bare(id: String) -> Self {
-        Self { id, filesystem: None, source: None, source_filesystem: None, source_mount_point: None }
+        Self {
+            id,
+            filesystem: None,
+            source: None,
+            source_filesystem: None,
+            source_mount_point: None,
+            source_parts: Vec::new(),
+        }
     }
 
     /// Parses the file; `None` if its first line is not an id. Unknown lines are ignored.
@@ -89,6 +122,10 @@ impl Identity {
                 identity.source_filesystem = read_uuid(uuid);
             } else if let Some(path) = line.strip_prefix(SOURCE_MOUNT_POINT) {
                 identity.source_mount_point = path.starts_with('/').then(|| path.to_owned());
+            } else if let Some(part) = line.strip_prefix(SOURCE_PART).and_then(Part::read)
+                && identity.source_parts.len() < MOST_PARTS
+            {
+                identity.source_parts.push(part);
             }
         }
         Some(identity)
@@ -107,10 +144,13 @@ impl fmt::Display for Identity {
         if let Some(uuid) = &self.source_filesystem {
             writeln!(formatter, "{SOURCE_FILESYSTEM}{uuid}")?;
         }
-        match &self.source_mount_point {
-            Some(path) => writeln!(formatter, "{SOURCE_MOUNT_POINT}{path}"),
-            None => Ok(()),
+        if let Some(path) = &self.source_mount_point {
+            writeln!(formatter, "{SOURCE_MOUNT_POINT}{path}")?;
         }
+        for Part { path, uuid } in &self.source_parts {
+            writeln!(formatter, "{SOURCE_PART}{} {path}", uuid.as_deref().unwrap_or("-"))?;
+        }
+        Ok(())
     }
 }
 
@@ -128,7 +168,7 @@ pub fn read_uuid(text: &str) -> Option<String> {
 mod tests {
     use std::path::Path;
 
-    use super::{Identity, Origin, read_uuid};
+    use super::{Identity, Origin, Part, read_uuid};
 
     const ID: &str = "0123456789abcdef0123456789abcdef";
 
@@ -139,6 +179,10 @@ mod tests {
             source: Some(Origin::new("a.example", Path::new(path))),
             source_filesystem: Some("1234-ABCD".to_owned()),
             source_mount_point: Some("/mnt: \\#012".to_owned()),
+            source_parts: vec![
+                Part { path: "boot".to_owned(), uuid: Some("12-ab".to_owned()) },
+                Part { path: "a b/\\#012".to_owned(), uuid: None },
+            ],
         }
     }
 

@@ -96,12 +96,13 @@ fn compare(
     probe: Option<&Probe>,
 ) -> io::Result<Option<Lacks>> {
     let mut capacity = capacity.clone();
-    if known::folds_at_source(&ends.source.dir) {
+    let mut sources = ends.source.filesystems.iter().map(|it| &it.dir).chain([&ends.source.dir]);
+    if sources.all(known::folds_at_source) {
         capacity.folds = Folds::default();
     }
     if !capacity.may_lack(&survey.needs) {
         return Ok(None);
     }
     let left_out = left_out(run, ends, rules);
-    lacks::find(run, &ends.source.dir, &left_out, &capacity, probe).map(Some)
+    lacks::find(run, &ends.source, &left_out, &capacity, probe).map(Some)
 }

@@ -1,5 +1,6 @@
 //! The source and the destination: opens them, checks whether they may be used, and locks the destination.
 
+pub mod filesystems;
 pub mod identity;
 pub mod named;
 pub mod overlap;
@@ -23,15 +24,17 @@ use crate::fs::is_no_room;
 use crate::fs::lock::Lock;
 use crate::host::platform::{MacOsVersion, Platform};
 use crate::logging::warning;
+use crate::phases::endpoints::filesystems::Mounted;
 use crate::phases::endpoints::identity::Acceptance;
 use crate::phases::endpoints::overlap::Relation;
 use crate::rsync::filter::rules;
 use crate::rsync::names::Names;
 use crate::run::{Mode, Run};
+use crate::tree::pair::Point;
 use crate::volume::diskutil::diskutil;
 use crate::volume::kind::Kind;
 use crate::volume::mount_point::is_mount_point;
-use crate::volume::view::View;
+use crate::volume::view::{Attached, Opened, View};
 use crate::{display, linux, macos};
 
 /// Both ends of a clone.
@@ -60,6 +63,11 @@ pub struct Source {
     pub is_system: bool,
     /// The destination's path relative to the source, and whether another filesystem is mounted there.
     pub holds_destination: Option<(OsString, bool)>,
+    /// The filesystems mounted below it that are part of the clone, those above others first. Only with a view, in which
+    /// they are mounted in their places.
+    pub filesystems: Vec<Mounted>,
+    /// Where they begin.
+    pub points: Vec<Point>,
 }
 
 /// A destination that may be written to.
@@ -85,17 +93,31 @@ pub fn claim(run: &Run<'_>) -> Result<Endpoints, Failure> {
     refuse_empty(run, &source)?;
     refuse_sealed(run, &source)?;
     let mut destination = accept(run, dir)?;
-    source_disk::check(run, &source.dir, &mut destination.acceptance)?;
+    source.filesystems = filesystems::choose(run, &source.dir, source.is_system, Some(&destination.dir))?;
+    filesystems::refuse_mounted(run, &source.filesystems, &destination.dir)?;
+    source_disk::check(run, &source.dir, &source.filesystems, &mut destination.acceptance)?;
     if run.mode.writes() {
         ownership::refuse_measured(run, &destination.dir)?;
     }
     let mut ends = Endpoints { source, destination, view: None };
     match view(run, &ends) {
-        Ok(Some((view, [source, destination]))) => {
+        Ok(Some((view, [source, destination], roots))) => {
             (ends.source.dir, ends.destination.dir) = (source, destination);
+            for (it, root) in ends.source.filesystems.iter_mut().zip(roots) {
+                it.dir = root;
+            }
+            ends.source.points =
+                filesystems::points(&ends.source.filesystems).map_err(|error| unreadable(run, error))?;
             ends.view = Some(view);
         }
-        Ok(None) => {}
+        Ok(None) if ends.source.filesystems.is_empty() => {}
+        Ok(None) => return Err(filesystems::refused("that takes root")),
+        Err(error) if !ends.source.filesystems.is_empty() => {
+            return Err(filesystems::refused(format!(
+                "the private view that shows them together is not available here ({})",
+                display::reason(&error)
+            )));
+        }
         Err(error) => info!(
             "A private view of source and destination is not available here ({}): rsync works on their paths, which \
              are checked before and after.",
@@ -106,13 +128,16 @@ pub fn claim(run: &Run<'_>) -> Result<Endpoints, Failure> {
 }
 
 /// Opens the view of both ends; `None` where none is expected.
-fn view(run: &Run<'_>, ends: &Endpoints) -> io::Result<Option<(View, [Dir; 2])>> {
+fn view(run: &Run<'_>, ends: &Endpoints) -> io::Result<Option<Opened<2>>> {
     match run.host.platform {
         Platform::Linux if run.host.is_root() => {
             // A test run may not create the lock directory; no rsync needs anything below `/sys`.
             let place = if run.host.lock_dir.is_dir() { &run.host.lock_dir } else { Path::new("/sys") };
             let both = [(SOURCE, &ends.source.dir), (DESTINATION, &ends.destination.dir)];
-            View::open(place, &programs(run), both).map(Some)
+            let below = ends.source.filesystems.iter();
+            let attached: Vec<Attached<'_>> =
+                below.map(|it| Attached { name: SOURCE, place: &it.place, root: &it.dir }).collect();
+            View::open(place, &programs(run), both, &attached).map(Some)
         }
         Platform::Linux | Platform::MacOs(_) => Ok(None),
     }
@@ -191,7 +216,7 @@ fn open_source(run: &Run<'_>) -> Result<Source, Failure> {
         Platform::MacOs(_) => macos::exclusions::is_system(dir.path()),
         Platform::Linux => linux::exclusions::is_system(dir.path()),
     };
-    Ok(Source { dir, is_system, holds_destination: None })
+    Ok(Source { dir, is_system, holds_destination: None, filesystems: Vec::new(), points: Vec::new() })
 }
 
 /// What a filesystem itself keeps at its root, even on an empty disk.

@@ -4,6 +4,7 @@ pub mod neighbours;
 mod swap;
 
 use std::io::{self, Read as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use crate::fs::resolve;
 use crate::host::platform::{Platform, System};
 use crate::logging::warning;
 use crate::phases::endpoints::{Endpoints, Source};
+use crate::rsync::filter::matcher::LeftOut;
 use crate::rsync::filter::rules::Rules;
 use crate::rsync::filter::{doubts, rules};
 use crate::run::Run;
@@ -30,8 +32,25 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Gathers the rules for this clone.
 pub fn gather(run: &Run<'_>, ends: &Endpoints) -> Result<Rules, Failure> {
     let mut rules = gather_for(run, &ends.source)?;
+    warn_of_excluded(run, &ends.source, &rules);
     neighbours::protect_mount_points(run, ends, &mut rules)?;
     Ok(rules)
+}
+
+/// Warns of filesystems that are to be part of the clone and are excluded all the same.
+fn warn_of_excluded(run: &Run<'_>, source: &Source, rules: &Rules) {
+    let left_out = LeftOut::of(rules, &run.plan.prefix, None);
+    for it in &source.filesystems {
+        let mut above = left_out.top();
+        let is_excluded = it.place.iter().any(|name| {
+            let is_excluded = left_out.has(&above, name.as_bytes(), true);
+            above = above.below(name.as_bytes());
+            is_excluded
+        });
+        if is_excluded {
+            run.warn(format_args!("{} is excluded, and is not cloned.", display::path(it.dir.path())));
+        }
+    }
 }
 
 /// Does the same for a source whose destination may be unknown.
@@ -57,7 +76,7 @@ pub fn gather_for(run: &Run<'_>, source: &Source) -> Result<Rules, Failure> {
         // A mount point is part of the source; what is mounted there is not.
         ours.push(rules::leave_out(relative, *is_mount_point));
     }
-    let left_out = swap::below(run, &source.dir);
+    let left_out = swap::below(run, source);
     ours.extend(left_out.iter().map(|path| rules::leave_out(path, false)));
     let mut built_in = built_in(system, source.is_system);
     if let Some(rest) = users.as_deref().and_then(rules::after_clearing) {

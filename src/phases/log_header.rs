@@ -87,6 +87,10 @@ pub fn warn_of_rights(run: &Run<'_>) {
 
 /// Names what a clone of one filesystem leaves out: a forgotten `/home` would otherwise be noticed too late.
 pub fn log_what_is_left_out(run: &Run<'_>, ends: &Endpoints) {
+    for it in &ends.source.filesystems {
+        let (path, kind) = (display::path(it.dir.path()), display::line(it.kind.as_bytes()));
+        info!("{path} ({kind}) is part of this clone.");
+    }
     warn_of_left_out(run, &ends.source, Some(&ends.destination.dir));
 }
 
@@ -110,19 +114,14 @@ pub fn warn_of_left_out(run: &Run<'_>, source: &Source, destination: Option<&Dir
         }
     };
     let Some(home) = place.mount() else { return };
-    let out = |point: &Path| source.is_system && is_left_out_of_systems(point);
+    let out = |point: &Path| source.is_system && exclusions::is_left_out(point);
     for mount in left_out(&place.table, source.dir.path(), out) {
         let is_entered = !source.dir.is_seen_through_view() && home.goes_on_into(mount);
-        if !is_entered && destination.is_none_or(|dir| !dir.path().starts_with(&mount.point)) {
+        let is_part = source.filesystems.iter().any(|it| it.dir.path() == mount.point);
+        if !is_entered && !is_part && destination.is_none_or(|dir| !dir.path().starts_with(&mount.point)) {
             warning(describe(source, mount, home));
         }
     }
-}
-
-/// Whether this lies in one of the directories whose contents a clone of a system excludes.
-fn is_left_out_of_systems(point: &Path) -> bool {
-    let dirs = exclusions::SYSTEM.iter().filter_map(|pattern| pattern.strip_suffix("/*"));
-    dirs.into_iter().any(|dir| point.starts_with(dir))
 }
 
 fn describe(source: &Source, mount: &Mount, home: &Mount) -> String {

@@ -3,6 +3,7 @@
 //!
 //! It reads no file, so it costs a fraction of the rsync run that follows.
 
+mod boundaries;
 pub mod census;
 pub mod differences;
 pub mod found;
@@ -82,6 +83,7 @@ pub fn look(
     };
     run.go_on()?;
     let has_clones = survey.neighbours.has_clones();
+    let has_filesystems = survey.neighbours.has_filesystems();
     std::mem::take(&mut survey.neighbours).set_apart(run, ends, rules)?;
     let left_out = left_out(run, ends, rules);
     if has_clones {
@@ -101,6 +103,7 @@ pub fn look(
     }
     neighbours::warn_of_boundaries(run, ends, &survey.boundaries, survey.more_boundaries);
     run.note(|journal| journal.census = Some(survey.census.totals()));
+    boundaries::keep_copies(run, ends, rules, &survey, has_filesystems)?;
     locked::keep_copies(run, rules, survey.locked.clone());
     survey.before = refuse(run, shrink::before(run, &ends.destination))?;
     Ok(survey)
@@ -155,7 +158,8 @@ pub fn refuse_closing(run: &Run<'_>, survey: &Survey, before: &Survey) -> Option
 /// Both ends, for a walk.
 #[must_use]
 pub fn trees<'a>(ends: &'a Endpoints, left_out: &'a LeftOut) -> Trees<'a> {
-    Trees { roots: Sides::both(&ends.source.dir, &ends.destination.dir), left_out }
+    let roots = Sides::both(&ends.source.dir, &ends.destination.dir);
+    Trees { roots, left_out, points: &ends.source.points }
 }
 
 /// What a clone of the source leaves out.

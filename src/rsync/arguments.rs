@@ -44,6 +44,8 @@ pub struct Arguments<'a> {
     pub nanoseconds: bool,
     /// What this process may do.
     pub rights: Rights,
+    /// Enter no other filesystem; without it, the rules have to exclude what begins at each of them.
+    pub one_file_system: bool,
     /// What is excluded and protected.
     pub rules: &'a Rules,
     /// Where to move what is deleted or overwritten, relative to the destination.
@@ -57,11 +59,10 @@ pub struct Arguments<'a> {
 /// The options of every clone. With incremental recursion rsync waits forever for a hard-linked file that has changed
 /// and cannot be opened (measured from 3.1.3 to 3.5.1), and is a little slower. `--no-h` keeps digits plain from 3.1.0
 /// on; `--8-bit-output` keeps names readable.
-const ALWAYS: [&str; 8] = [
+const ALWAYS: [&str; 7] = [
     "--archive",
     "--hard-links",
     "--numeric-ids",
-    "--one-file-system",
     "--sparse",
     "--no-inc-recursive",
     "--no-h",
@@ -116,6 +117,9 @@ impl Arguments<'_> {
     #[must_use]
     pub fn to_vec(&self) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = ALWAYS.iter().map(OsString::from).collect();
+        if self.one_file_system {
+            arguments.push("--one-file-system".into());
+        }
         arguments.extend(
             self.capabilities
                 .has
@@ -300,6 +304,7 @@ mod tests {
             capabilities: &capabilities,
             nanoseconds,
             rights,
+            one_file_system: true,
             rules,
             backup_dir: None,
             source,
@@ -462,6 +467,7 @@ mod tests {
             capabilities: &capabilities,
             nanoseconds: true,
             rights: Rights::ALL,
+            one_file_system: true,
             rules: &rules,
             backup_dir: None,
             source: Path::new("/s"),

@@ -1,6 +1,6 @@
 //! Walks a source and a destination side by side, with a few threads: what one survey needs of both, in one look.
 //!
-//! It follows no link, enters no other filesystem and opens nothing but directories. Its memory grows with the largest
+//! It follows no link, enters no filesystem but those named to it and opens nothing but directories. Its memory grows with the largest
 //! directory, by eight bytes a name, and not with the trees.
 
 use std::collections::HashSet;
@@ -34,6 +34,17 @@ pub struct Trees<'a> {
     pub roots: Sides<&'a Dir>,
     /// What the source leaves out, and the destination protects.
     pub left_out: &'a LeftOut,
+    /// The filesystems below the source's root that belong to it.
+    pub points: &'a [Point],
+}
+
+/// Where another filesystem of the source begins that is walked as well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Point {
+    /// Its path relative to the source's root.
+    pub path: PathBuf,
+    /// Its device number.
+    pub device: dev_t,
 }
 
 /// What to do during a walk.
@@ -75,8 +86,11 @@ pub struct Here<'a> {
     pub is_locked: bool,
     /// The directory above it is locked as well.
     pub is_inside_locked: bool,
-    /// The device numbers of the filesystems that are walked.
+    /// The device numbers of the filesystems: of the one that this directory of the source is on, and of the destination's
+    /// root.
     pub devices: Sides<dev_t>,
+    /// Where another filesystem of the source begins that is walked as well.
+    pub points: &'a [Point],
     /// The exclusion patterns that apply in it.
     pub place: &'a Place,
 }
@@ -99,10 +113,15 @@ impl Here<'_> {
         self.path.join(OsStr::from_bytes(name.to_bytes()))
     }
 
-    /// Whether another filesystem begins at this entry of the source.
+    /// Whether another filesystem begins at this entry of the source, and is not walked.
+    ///
+    /// A device number alone does not say that it is: a btrfs subvolume shows up wherever one above it is mounted.
     #[must_use]
-    pub fn is_boundary(&self, stat: &FileStat) -> bool {
-        kind(stat) == SFlag::S_IFDIR && Some(stat.st_dev) != self.devices.source
+    pub fn is_boundary(&self, name: &CStr, stat: &FileStat) -> bool {
+        let is_point = |point: &Point| point.device == stat.st_dev && point.path == self.path_of(name);
+        kind(stat) == SFlag::S_IFDIR
+            && Some(stat.st_dev) != self.devices.source
+            && !self.points.iter().any(is_point)
     }
 }
 
@@ -125,7 +144,8 @@ impl From<Unreadable> for io::Error {
 
 /// Walks everything below the roots; returns the metadata of the roots and what the threads have gathered.
 ///
-/// Like rsync's `--one-file-system`, it sees a directory on which another filesystem is mounted but not its contents.
+/// Like rsync's `--one-file-system`, it sees a directory on which another filesystem is mounted but not its contents,
+/// unless that is one of the trees' points.
 /// It ends early, with what it has, when a signal asks us to stop. Fails if a root cannot be read.
 pub fn walk<V: Visitor>(
     trees: &Trees<'_>,
@@ -150,7 +170,8 @@ pub fn walk<V: Visitor>(
         source: stats.source.map(|stat| stat.st_dev),
         destination: stats.destination.map(|stat| stat.st_dev),
     };
-    let walk = Walk { devices, left_out: trees.left_out, interrupts, visitor, hashes: RandomState::new() };
+    let Trees { left_out, points, .. } = *trees;
+    let walk = Walk { devices, left_out, points, interrupts, visitor, hashes: RandomState::new() };
     let top = Below::root(open).map_err(|error| Unreadable { side: Side::Source, error })?;
     let kept = parallel::share(top, interrupts, |mut below, found, kept: &mut V::Kept| {
         let Some((name, waits)) = below.names.take() else { return };
@@ -168,6 +189,7 @@ pub fn walk<V: Visitor>(
 struct Walk<'a, V> {
     devices: Sides<dev_t>,
     left_out: &'a LeftOut,
+    points: &'a [Point],
     interrupts: &'a Interrupts,
     visitor: &'a V,
     hashes: RandomState,
@@ -217,7 +239,8 @@ impl<V: Visitor> Walk<'_, V> {
             path: &path,
             is_locked,
             is_inside_locked: below.is_locked,
-            devices: self.devices,
+            devices: self.devices_of(&dirs),
+            points: self.points,
             place: &place,
         };
         let way = || Arc::new(below.way(name, &dirs, path.clone(), place.clone()));
@@ -241,6 +264,15 @@ impl<V: Visitor> Walk<'_, V> {
             Err(_) => self.visitor.unreadable(Side::Source, &path, kept),
         }
         self.visitor.leave(&here, kept);
+    }
+
+    /// The source's may be on one of several filesystems.
+    fn devices_of(&self, dirs: &Sides<OwnedFd>) -> Sides<dev_t> {
+        if self.points.is_empty() {
+            return self.devices;
+        }
+        let source = dirs.source.as_ref().and_then(|dir| fstat(dir).ok()).map(|stat| stat.st_dev);
+        Sides { source, ..self.devices }
     }
 
     fn remember(&self, name: &CStr, others: &mut HashSet<u64>) -> io::Result<()> {
@@ -281,14 +313,13 @@ impl<V: Visitor> Walk<'_, V> {
         let there = if is_there { self.look(Side::Destination, here, name, kept) } else { None };
         let stats = Sides { source: Some(&stat), destination: there.as_ref() };
         self.visitor.see(here, &Entry { name, stats, is_left_out: false }, kept);
-        let is_entered = |stat: Option<&FileStat>, device| {
-            stat.is_some_and(|stat| kind(stat) == SFlag::S_IFDIR && Some(stat.st_dev) == device)
-        };
-        let source = is_entered(Some(&stat), self.devices.source);
+        let source = is_dir && !here.is_boundary(name, &stat);
+        let is_entered =
+            |stat: &FileStat| kind(stat) == SFlag::S_IFDIR && Some(stat.st_dev) == self.devices.destination;
         let waits = Waits {
             source,
             // Where another filesystem begins at the source, what the destination has below it is not compared.
-            destination: (source || !is_dir) && is_entered(there.as_ref(), self.devices.destination)
+            destination: (source || !is_dir) && there.as_ref().is_some_and(is_entered)
                 || source && there.is_none() && self.visitor.makes(here, name, kept),
         };
         self.enqueue(here, name, waits, kept, queue)

@@ -1,5 +1,5 @@
 //! A private view of directories: each is the root of its own mount, which shows one filesystem exactly as it is on
-//! disk, with nothing mounted on top.
+//! disk, with nothing mounted on top but the filesystems that are attached to it on purpose.
 //!
 //! The mounts are in a mount namespace of their own. Whatever is mounted or unmounted elsewhere, they keep showing the
 //! directories that were opened, and the kernel removes them with the last process that uses them. Requires Linux 5.2
@@ -21,8 +21,23 @@ pub struct View {
     follows_links: bool,
 }
 
+/// A filesystem that a directory of the view shows in its place below it.
+#[derive(Debug)]
+pub struct Attached<'a> {
+    /// The name of the directory.
+    pub name: &'a str,
+    /// Its place, relative to the directory.
+    pub place: &'a Path,
+    /// Its root.
+    pub root: &'a Dir,
+}
+
+/// A view that was opened: the view, its directories, and the roots of what is attached.
+pub type Opened<const N: usize> = (View, [Dir; N], Vec<Dir>);
+
 impl View {
-    /// Builds the view of `directories`, each below `place` under the given name, and returns them as seen in it.
+    /// Builds the view of `directories`, each below `place` under the given name, and returns them as seen in it. What is
+    /// `attached` is attached in that order.
     ///
     /// `place` is an existing directory; only the view's own namespace shows anything in it. Processes in the namespace
     /// must be able to find the directories `programs`. Fails if the system does not support or allow such views, or if
@@ -31,17 +46,30 @@ impl View {
         place: &Path,
         programs: &[PathBuf],
         directories: [(&str, &Dir); N],
-    ) -> io::Result<(Self, [Dir; N])> {
+        attached: &[Attached<'_>],
+    ) -> io::Result<Opened<N>> {
         let place = std::fs::canonicalize(place)?;
         let trees = directories.map(|(name, directory)| system::tree(directory).map(|tree| (name, tree)));
         let trees = trees.into_iter().collect::<io::Result<Vec<_>>>()?;
-        let (namespace, follows_links) = system::namespace(&place, programs, &trees)?;
+        let below = attached.iter().map(|it| Ok((it.name, it.place, system::tree(it.root)?)));
+        let below = below.collect::<io::Result<Vec<_>>>()?;
+        let (namespace, follows_links) = system::namespace(&place, programs, &trees, &below)?;
         let mut seen = Vec::with_capacity(N);
         for ((_, directory), (_, tree)) in directories.iter().zip(&trees) {
             seen.push(directory.seen_through(tree.as_fd())?);
         }
-        let seen = seen.try_into().map_err(|_| io::Error::other("a directory is missing from the view"))?;
-        Ok((Self { namespace, place, follows_links }, seen))
+        let seen: [Dir; N] =
+            seen.try_into().map_err(|_| io::Error::other("a directory is missing from the view"))?;
+        let mut roots = Vec::with_capacity(attached.len());
+        for (it, (.., tree)) in attached.iter().zip(&below) {
+            roots.push(it.root.seen_through(tree.as_fd())?);
+            let above = directories.iter().zip(&seen).find(|((name, _), _)| *name == it.name);
+            let shown = above.map(|(_, above)| above.enter_path(it.place)?.identity()).transpose()?;
+            if shown != Some(it.root.identity()?) {
+                return Err(io::Error::other("a filesystem is not in its place in the view"));
+            }
+        }
+        Ok((Self { namespace, place, follows_links }, seen, roots))
     }
 
     /// The path of a directory for a process in the view's namespace.
@@ -92,15 +120,22 @@ mod system {
         place: &Path,
         programs: &[PathBuf],
         trees: &[(&str, OwnedFd)],
+        below: &[(&str, &Path, OwnedFd)],
     ) -> io::Result<(OwnedFd, bool)> {
         // Run on a separate thread, which alone leaves the process's namespace.
         std::thread::scope(|scope| {
-            let built = std::thread::Builder::new().spawn_scoped(scope, || build(place, programs, trees))?;
+            let built =
+                std::thread::Builder::new().spawn_scoped(scope, || build(place, programs, trees, below))?;
             built.join().unwrap_or_else(|_| Err(io::Error::other("the view's thread panicked")))
         })
     }
 
-    fn build(place: &Path, programs: &[PathBuf], trees: &[(&str, OwnedFd)]) -> io::Result<(OwnedFd, bool)> {
+    fn build(
+        place: &Path,
+        programs: &[PathBuf],
+        trees: &[(&str, OwnedFd)],
+        below: &[(&str, &Path, OwnedFd)],
+    ) -> io::Result<(OwnedFd, bool)> {
         unshare(CloneFlags::CLONE_NEWNS)?;
         // Mounts made here stay here; unmounts elsewhere still take effect here.
         mount_change("/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)?;
@@ -119,12 +154,26 @@ mod system {
             let point = place.join(name);
             DirBuilder::new().mode(0o700).create(&point)?;
             move_mount(tree.as_fd(), c"", CWD, &point, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
-            // Until now it was a peer of its original mount and could have received mounts made there.
-            mount_change(&point, MountPropagationFlags::PRIVATE)?;
-            uncover(&point)?;
-            follows_links |= !refuse_links(&point);
+            follows_links |= !settle(&point)?;
+        }
+        for (name, inside, tree) in below {
+            // The path must lead to its place, whatever users do there at this moment.
+            if follows_links {
+                return Err(io::Error::other("this kernel cannot keep paths from following links"));
+            }
+            let point = place.join(name).join(inside);
+            move_mount(tree.as_fd(), c"", CWD, &point, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+            follows_links |= !settle(&point)?;
         }
         Ok((File::open("/proc/thread-self/ns/mnt")?.into(), follows_links))
+    }
+
+    /// Makes a new mount private, with nothing on it; returns whether no path through it follows a link.
+    fn settle(point: &Path) -> io::Result<bool> {
+        // Until now it was a peer of its original mount and could have received mounts made there.
+        mount_change(point, MountPropagationFlags::PRIVATE)?;
+        uncover(point)?;
+        Ok(refuse_links(point))
     }
 
     /// What programs need: their files, libraries and settings, and the kernel's interfaces.
@@ -195,6 +244,7 @@ mod system {
         _place: &Path,
         _programs: &[PathBuf],
         _trees: &[(&str, OwnedFd)],
+        _below: &[(&str, &Path, OwnedFd)],
     ) -> io::Result<(OwnedFd, bool)> {
         Err(io::ErrorKind::Unsupported.into())
     }

@@ -12,8 +12,7 @@ const INSIDE: &str = "OK    starting from the clone: /boot, with the kernel, is 
 
 const APART: [&str; 2] = [
     "WARN  starting from the clone: /boot is a separate filesystem, so the kernel is not in the clone.",
-    "      To do: Clone /boot in a separate run, to a partition that is mounted on the clone's boot directory; docs/guide.md, \"One \
-     filesystem\".",
+    "      To do: Name it with --filesystems, or clone it in a separate run; docs/guide.md, \"One filesystem\".",
 ];
 
 const NO_LINE: &str =

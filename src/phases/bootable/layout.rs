@@ -79,6 +79,14 @@ pub fn of(run: &Run<'_>, trees: &Trees<'_>) -> Result<(Layout, Disks), Failure> 
         };
         parts.push(Part { point: pair.point.clone(), source: source.names, becomes });
     }
+    for it in trees.1 {
+        let point = Path::new("/").join(&it.place);
+        let failed =
+            |why: String| place(format!("the source's filesystem for {}: {why}", display::path(&point)));
+        let source = probe(run, &it.dir).map_err(failed)?;
+        of_source.extend(disks_below(run, &source.block).map_err(|error| failed(display::reason(&error)))?);
+        parts.push(Part { point, source: source.names, becomes: Becomes::Directory });
+    }
     let disks = disks(run, filesystems).map_err(place)?;
     let running = Dir::open(Path::new("/")).ok().and_then(|root| probe(run, &root).ok());
     if let Some(running) = running {

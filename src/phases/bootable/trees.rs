@@ -16,6 +16,7 @@ use crate::fs::attributes;
 use crate::fs::dir::Dir;
 use crate::logging::warning;
 use crate::phases::endpoints::Endpoints;
+use crate::phases::endpoints::filesystems::Mounted;
 
 /// The largest file that is rewritten, in bytes.
 const LARGEST: u64 = 1 << 20;
@@ -31,9 +32,10 @@ pub struct Pair<'a> {
     pub destination: &'a Dir,
 }
 
-/// All of them, the root first.
+/// All of them, the root first, and the filesystems of the source that are directories of the clone's root: each is
+/// reached through it.
 #[derive(Debug)]
-pub struct Trees<'a>(pub Vec<Pair<'a>>);
+pub struct Trees<'a>(pub Vec<Pair<'a>>, pub &'a [Mounted]);
 
 impl Pair<'_> {
     /// Whether it is the root of the system.
@@ -46,7 +48,7 @@ impl<'a> Trees<'a> {
     /// Those of a clone.
     pub fn of(ends: &'a Endpoints) -> Self {
         let root = Pair { point: "/".into(), source: &ends.source.dir, destination: &ends.destination.dir };
-        Self(vec![root])
+        Self(vec![root], &ends.source.filesystems)
     }
 
     /// The root.

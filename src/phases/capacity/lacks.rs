@@ -20,10 +20,11 @@ use nix::sys::stat::{FileStat, SFlag, fstatat};
 use crate::display;
 use crate::failure::Failure;
 use crate::fs::attributes;
-use crate::fs::dir::{Dir, open_subdir};
+use crate::fs::dir::open_subdir;
 use crate::marker::Prefix;
 use crate::phases::capacity::holds::Capacity;
 use crate::phases::capacity::probe::{Probe, Stored};
+use crate::phases::endpoints::Source;
 use crate::rsync::filter::matcher::LeftOut;
 use crate::rsync::filter::rules::hides;
 use crate::run::Run;
@@ -121,7 +122,7 @@ impl Lacks {
 /// Walks the source and checks every entry. Without a probe, only definite conflicts count.
 pub fn find(
     run: &Run<'_>,
-    source: &Dir,
+    source: &Source,
     left_out: &LeftOut,
     capacity: &Capacity,
     probe: Option<&Probe>,
@@ -138,7 +139,7 @@ pub fn find(
         trouble: Mutex::default(),
         stopped: AtomicBool::new(false),
     };
-    let trees = Trees { roots: Sides::source(source), left_out };
+    let trees = Trees { roots: Sides::source(&source.dir), left_out, points: &source.points };
     let (tops, _) = walk(&trees, run.interrupts, &comparison)?;
     tops.source.iter().for_each(|top| comparison.compare_properties(Path::new(""), top));
     if let Some(error) = locked(&comparison.trouble).take() {

@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::fs::dir::{Dir, FileIdentity, random_hex};
 use crate::host::platform::Platform;
 use crate::logging::warning;
-use crate::marker::identity::{Identity, LARGEST, Origin};
+use crate::marker::identity::{Identity, LARGEST, Origin, Part};
 use crate::marker::{MODE, Marker, Prefix};
 use crate::record::Totals;
 use crate::run::Run;
@@ -34,6 +34,10 @@ pub struct Acceptance {
     source_before: Option<Filesystem>,
     /// The source's filesystem now, once examined.
     source: Option<Filesystem>,
+    /// The filesystems below the source that are part of the clone on this disk.
+    parts_before: Vec<Part>,
+    /// Those that are part of it now, once known.
+    parts: Vec<Part>,
     /// What the source held at the last complete clone to it, as far as this machine remembers.
     complete: Option<Totals>,
 }
@@ -46,9 +50,16 @@ impl Acceptance {
         self.source_before.as_ref()
     }
 
-    /// Records the source's filesystem.
-    pub fn keep_source(&mut self, filesystem: Filesystem) {
+    /// The filesystems below the source that are part of the clone on this disk.
+    #[must_use]
+    pub fn parts_before(&self) -> &[Part] {
+        &self.parts_before
+    }
+
+    /// Records the source's filesystems.
+    pub fn keep_source(&mut self, filesystem: Filesystem, parts: Vec<Part>) {
         self.source = Some(filesystem);
+        self.parts = parts;
     }
 
     /// What the source held at the last complete clone to it, as far as this machine remembers.
@@ -124,6 +135,13 @@ pub fn check(run: &Run<'_>, dir: &Dir) -> Result<Acceptance, Failure> {
     let disk = identity.as_ref().and_then(|identity| known.iter().find(|disk| disk.id == identity.id));
     Ok(Acceptance {
         source_before: source_before(run, &known, identity.as_ref()),
+        // An older disk of the state has none; what it holds itself then counts.
+        parts_before: disk
+            .map(|disk| disk.source_parts.clone())
+            .filter(|parts| !parts.is_empty())
+            .or_else(|| identity.as_ref().map(|identity| identity.source_parts.clone()))
+            .unwrap_or_default(),
+        parts: Vec::new(),
         complete: disk.and_then(|disk| disk.complete),
         kept: identity.filter(|_| found.is_own),
         filesystem: found.filesystem,
@@ -327,7 +345,7 @@ fn names_of(known: &[Disk]) -> String {
 ///
 /// This way an interrupted first clone is known to be ours. The id itself is written once; missing lines are added.
 pub fn settle(run: &Run<'_>, dir: &Dir, acceptance: &Acceptance) -> io::Result<()> {
-    let Acceptance { kept, filesystem, source, .. } = acceptance;
+    let Acceptance { kept, filesystem, source, parts, .. } = acceptance;
     let before = kept.as_ref();
     let identity = Identity {
         id: kept.as_ref().map_or_else(|| random_hex(16), |kept| Ok(kept.id.clone()))?,
@@ -340,6 +358,10 @@ pub fn settle(run: &Run<'_>, dir: &Dir, acceptance: &Acceptance) -> io::Result<(
         source_mount_point: match source {
             Some(source) => Some(display::path(&source.mount_point).to_string()),
             None => before.and_then(|before| before.source_mount_point.clone()),
+        },
+        source_parts: match source {
+            Some(_) => parts.clone(),
+            None => before.map(|before| before.source_parts.clone()).unwrap_or_default(),
         },
     };
     if kept.as_ref() != Some(&identity) {
@@ -369,6 +391,7 @@ fn remember(run: &Run<'_>, identity: Identity, filesystem: &Filesystem) {
         source: display::path(&run.plan.source).to_string(),
         source_filesystem: identity.source_filesystem,
         source_mount_point: identity.source_mount_point,
+        source_parts: identity.source_parts,
         complete: None,
         first_seen: now.into(),
         last_seen: now.into(),

@@ -5,19 +5,29 @@ use crate::display;
 use crate::failure::Failure;
 use crate::fs::dir::Dir;
 use crate::logging::warning;
+use crate::marker::identity::Part;
+use crate::phases::endpoints::filesystems::Mounted;
 use crate::phases::endpoints::identity::Acceptance;
 use crate::run::Run;
 use crate::volume;
 use crate::volume::Filesystem;
 
-/// Refuses a source on a different filesystem than at the last clone to this destination. Writes nothing.
+/// Refuses a source on a different filesystem than at the last clone to this destination, or one without a filesystem
+/// below it that is part of the clone: its files would be deleted. Writes nothing.
 ///
 /// A snapshot created each night has the UUID of its origin, and a filesystem without a UUID is known only by its mount
 /// point: neither is refused.
-pub fn check(run: &Run<'_>, source: &Dir, acceptance: &mut Acceptance) -> Result<(), Failure> {
+pub fn check(
+    run: &Run<'_>,
+    source: &Dir,
+    filesystems: &[Mounted],
+    acceptance: &mut Acceptance,
+) -> Result<(), Failure> {
     let now = volume::of(run, source);
+    let parts: Vec<Part> = filesystems.iter().map(Mounted::part).collect();
     let objection = acceptance.source_before().and_then(|before| objection(run, before, &now));
-    acceptance.keep_source(now);
+    let objection = objection.or_else(|| missing(run, acceptance.parts_before(), &parts));
+    acceptance.keep_source(now, parts);
     let Some(why) = objection.filter(|_| !run.plan.allow_shrink) else { return Ok(()) };
     let refusal = Failure::SourceChanged { path: run.plan.source.clone(), why: why.into() };
     if run.mode.only_warns() {
@@ -53,6 +63,31 @@ fn objection(run: &Run<'_>, before: &Filesystem, now: &Filesystem) -> Option<Str
         )),
         (Some(_) | None, None) | (None, Some(_)) => None,
     }
+}
+
+/// Objects to a filesystem that was part of the last clone and is not part of this one.
+fn missing(run: &Run<'_>, before: &[Part], now: &[Part]) -> Option<String> {
+    before.iter().find_map(|part| {
+        let source = display::path(&run.plan.source).to_string();
+        let path = format!("{}/{}", source.trim_end_matches('/'), part.path);
+        let name = name_of(part.uuid.as_deref());
+        let Some(now) = now.iter().find(|now| now.path == part.path) else {
+            return Some(format!(
+                "{name}, mounted at {path}, was part of the last clone and is not part of this one, which would delete \
+                 what it held. Is it mounted, and named by --filesystems?"
+            ));
+        };
+        match (&part.uuid, &now.uuid) {
+            (Some(_), None) if run.host.is_root() => Some(format!(
+                "{name} was mounted at {path} at the last clone, and which one is there now cannot be determined."
+            )),
+            (Some(before), Some(uuid)) if before != uuid => Some(format!(
+                "{name} was mounted at {path} at the last clone, and now the filesystem {uuid} is. Is the right disk \
+                 mounted there?"
+            )),
+            (Some(_) | None, Some(_) | None) => None,
+        }
+    })
 }
 
 fn name_of(uuid: Option<&str>) -> String {

@@ -14,6 +14,7 @@ use crate::fs::small_file;
 use crate::host::platform::Platform;
 use crate::linux::swaps;
 use crate::logging::warning;
+use crate::phases::endpoints::Source;
 use crate::run::Run;
 use crate::volume::mounts;
 
@@ -24,17 +25,22 @@ const LARGEST: u64 = 1 << 20;
 const LARGEST_UNIT: u64 = 64 << 10;
 
 /// The swap files of this machine that lie in the source, by their relative paths, sorted.
-pub fn below(run: &Run<'_>, source: &Dir) -> Vec<OsString> {
+pub fn below(run: &Run<'_>, source: &Source) -> Vec<OsString> {
     match run.host.platform {
         Platform::Linux => {}
         // There they lie in a directory that the built-in exclusions cover.
         Platform::MacOs(_) => return Vec::new(),
     }
-    let mut found: Vec<OsString> = named(run).iter().filter_map(|path| relative(source, path)).collect();
+    let named = named(run);
+    let all = |dir: &Dir| named.iter().filter_map(|path| relative(dir, path)).collect::<Vec<_>>();
+    let mut found = all(&source.dir);
+    for it in &source.filesystems {
+        found.extend(all(&it.dir).into_iter().map(|path| it.place.join(path).into_os_string()));
+    }
     found.sort();
     found.dedup();
     for path in &found {
-        info!("Excluded as swap: {}", display::path(&source.path().join(path)));
+        info!("Excluded as swap: {}", display::path(&source.dir.path().join(path)));
     }
     found
 }

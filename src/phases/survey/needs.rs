@@ -68,5 +68,6 @@ impl Needs {
 #[must_use]
 pub fn wants_attributes(ends: &Endpoints) -> bool {
     let is_short = |dir: &Dir| Kind::of(dir).is_ok_and(Kind::is_short_of_attributes);
-    is_short(&ends.destination.dir) && !is_short(&ends.source.dir)
+    let mut sources = ends.source.filesystems.iter().map(|it| &it.dir).chain([&ends.source.dir]);
+    is_short(&ends.destination.dir) && !sources.all(is_short)
 }

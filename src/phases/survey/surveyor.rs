@@ -154,7 +154,7 @@ impl Visitor for Surveyor<'_> {
         part.seen += 1;
         if let Some(stat) = entry.stats.source {
             part.source.count(&self.source, stat);
-            if here.is_boundary(stat) {
+            if here.is_boundary(entry.name, stat) {
                 part.see_boundary(here.path_of(entry.name));
             }
             if kind(stat) == SFlag::S_IFREG && stat.st_nlink > 1 {

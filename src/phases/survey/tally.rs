@@ -26,7 +26,7 @@ const MOST_LINKED: usize = 1 << 20;
 /// Counts what `dir` holds, itself included, except what is left out, as [`walk`] sees it.
 pub fn count(dir: &Dir, left_out: &LeftOut, interrupts: &Interrupts) -> io::Result<Census> {
     let counter = Linked::default();
-    let trees = Trees { roots: Sides::source(dir), left_out };
+    let trees = Trees { roots: Sides::source(dir), left_out, points: &[] };
     let (tops, tallies) = walk(&trees, interrupts, &counter)?;
     let mut tally = Tally::default();
     tops.source.iter().for_each(|top| tally.count(&counter, top));

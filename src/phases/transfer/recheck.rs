@@ -13,7 +13,7 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;
-use nix::libc::ino_t;
+use nix::libc::{dev_t, ino_t};
 use nix::sys::stat::{FileStat, SFlag, fstat, fstatat};
 
 use crate::fs::dir::Dir;
@@ -76,11 +76,14 @@ struct Recheck<'a> {
     links: Links,
 }
 
+/// An inode, with its device.
+type Inode = (dev_t, ino_t);
+
 /// The inodes of hard-linked entries, each way.
 #[derive(Default)]
 struct Links {
-    copies: HashMap<ino_t, ino_t>,
-    originals: HashMap<ino_t, ino_t>,
+    copies: HashMap<Inode, Inode>,
+    originals: HashMap<Inode, Inode>,
 }
 
 impl Links {
@@ -89,8 +92,10 @@ impl Links {
         if source.st_nlink <= 1 && copy.st_nlink <= 1 || kind(source) == SFlag::S_IFDIR {
             return true;
         }
-        *self.copies.entry(source.st_ino).or_insert(copy.st_ino) == copy.st_ino
-            && *self.originals.entry(copy.st_ino).or_insert(source.st_ino) == source.st_ino
+        let of = |stat: &FileStat| (stat.st_dev, stat.st_ino);
+        let (source, copy) = (of(source), of(copy));
+        *self.copies.entry(source).or_insert(copy) == copy
+            && *self.originals.entry(copy).or_insert(source) == source
     }
 }
 
@@ -112,6 +117,7 @@ impl Recheck<'_> {
             is_locked: false,
             is_inside_locked: false,
             devices: Sides::default(),
+            points: &[],
             place: &Place::default(),
         };
         let place = self.memory.key.place(path);

@@ -167,7 +167,10 @@ fn refuse_unfit(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints) -> Result<(), St
             ends.view.as_ref().is_none_or(|view| !view.follows_links()),
             "this kernel cannot keep paths from following links",
         ),
-        (keeps(&ends.source.dir), "the source's filesystem is not known to stamp every change"),
+        (
+            ends.source.filesystems.iter().all(|it| keeps(&it.dir)) && keeps(&ends.source.dir),
+            "the source's filesystem is not known to stamp every change",
+        ),
         (keeps(&ends.destination.dir), "the destination's filesystem is not known to stamp every change"),
     ] {
         if !is_fit {
@@ -211,6 +214,10 @@ fn digest(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints) -> [u8; 32] {
     }
     let version = env!("CARGO_PKG_VERSION");
     digest.update(format!("{version}, {}, {:?}, {kinds:?}", rsync.version, rsync.capabilities));
+    for it in &ends.source.filesystems {
+        digest.update(it.place.as_os_str().as_bytes());
+        digest.update(format!("\0{}, {:?}\0", it.kind, it.uuid));
+    }
     digest.finalize().into()
 }
 

@@ -161,6 +161,8 @@ pub(super) fn command(
             Purpose::List => timestamps::shows_nanoseconds(&ends.destination),
         },
         rights: run.host.rights,
+        // In the view nothing is mounted below the source but what belongs to it.
+        one_file_system: ends.source.filesystems.is_empty(),
         rules,
         backup_dir: net.map(Net::path),
         source: &source,

@@ -216,7 +216,11 @@ fn probe_source(run: &Run<'_>, source: &Source, succeeded: bool, read_errors: bo
     if source.dir.names()?.is_empty() {
         return Err(io::Error::other("it is empty now"));
     }
-    if read_errors { sample(&source.dir) } else { Ok(()) }
+    if !read_errors {
+        return Ok(());
+    }
+    // Each is on a device of its own.
+    source.filesystems.iter().map(|it| &it.dir).chain([&source.dir]).try_for_each(sample)
 }
 
 /// The maximum number of files read to check whether the source's device still responds.
