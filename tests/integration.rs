@@ -16,6 +16,7 @@ mod generated;
 mod guards;
 mod hazards;
 mod identity;
+mod jobs;
 mod layers;
 mod links;
 mod matcher;

@@ -11,7 +11,7 @@ use regex::Regex;
 const LAYERS: [&[&str]; 11] = [
     &["main"],
     &["lib"],
-    &["check", "doctor", "exclusions", "generate", "pipeline", "prepare", "restore", "schedule", "setpass"],
+    &["check", "doctor", "exclusions", "generate", "job", "pipeline", "prepare", "restore", "schedule", "setpass"],
     &["cli"],
     &["phases"],
     &["run", "tree", "volume", "password_store"],
