@@ -182,7 +182,7 @@ pub fn clones(text: &str, once: &[&str]) -> Result<Vec<JobClone>, Wrong> {
         }
     }
     let Some(sections) = sections else {
-        if !top.contains_key("destination") {
+        if !says(&top, "destination") {
             return Err(Wrong::whole("it has no destination: write destination = \"DIR or TAG\""));
         }
         let plan = plan(text, &mut definition, &keys, &top, once)?;
@@ -238,7 +238,7 @@ fn section<'a>(
             }
         }
     }
-    if !entries.contains_key("destination") {
+    if !says(&entries, "destination") {
         return Err(Wrong::at(text, place, "it has no destination: write destination = \"DIR or TAG\""));
     }
     let plan = plan(text, definition, keys, &entries, once)?;
@@ -252,6 +252,11 @@ fn group(text: &str, value: &Spanned<DeValue<'_>>) -> Result<Name, Wrong> {
     name.parse().map_err(|why| Wrong::at(text, value.span(), why))
 }
 
+/// Whether an option is there and not taken back.
+fn says(entries: &Entries<'_>, name: &str) -> bool {
+    entries.get(name).is_some_and(|value| !matches!(value.get_ref(), DeValue::Boolean(false)))
+}
+
 /// What the command line makes of these entries.
 fn plan(
     text: &str,
@@ -260,7 +265,7 @@ fn plan(
     entries: &Entries<'_>,
     once: &[&str],
 ) -> Result<Plan, Wrong> {
-    if !entries.contains_key("source") {
+    if !says(entries, "source") {
         return Err(Wrong::whole("it has no source: write source = \"DIR\""));
     }
     let mut words = vec![OsString::from("counterpart")];
@@ -279,12 +284,13 @@ fn plan(
     let by_clap = |error: &clap::Error| {
         let rendered = error.render().to_string();
         let first = rendered.split("\n\n").next().unwrap_or_default();
-        let sentence = first.strip_prefix("error: ").unwrap_or(first);
+        let sentence = first.split_whitespace().collect::<Vec<_>>().join(" ");
+        let sentence = sentence.strip_prefix("error: ").unwrap_or(&sentence);
         let argument = match error.get(ContextKind::InvalidArg) {
             Some(ContextValue::String(argument)) => place::option_in(argument),
             _ => None,
         };
-        blame(argument, display::line(sentence.trim_end().as_bytes()).to_string())
+        blame(argument, display::line(sentence.as_bytes()).to_string())
     };
     let matches = read(definition, words).map_err(|error| by_clap(&error))?;
     let (ends, options) = cli::clone_of(&matches)

@@ -39,6 +39,9 @@ pub struct Rotation {
     pub is_last: bool,
 }
 
+/// The option of a clone whose disk need not be there.
+const SKIP: &str = "--skip-if-missing";
+
 /// No system has a signal of this number: a clone says by its code that it was skipped. Nobody else sees it.
 const NO_SIGNAL: i32 = 126;
 
@@ -77,7 +80,8 @@ pub fn each(steps: &[Step], interrupts: &Interrupts) -> ExitCode {
                 let rotation = task.rotation.as_ref();
                 let is_required =
                     rotation.is_none_or(|rotation| rotation.is_last && !present.contains(&rotation.group));
-                let more = (!is_required).then_some(OsString::from("--skip-if-missing"));
+                let skips = OsString::from(SKIP);
+                let more = (!is_required && !task.arguments.contains(&skips)).then_some(skips);
                 let end = start(task.arguments.iter().cloned().chain(more), interrupts);
                 if let (Some(rotation), Ended::With(_)) = (rotation, &end) {
                     present.insert(rotation.group.clone());

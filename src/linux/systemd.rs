@@ -67,17 +67,13 @@ UMask=0077
 
 /// What has to be there before.
 fn disk(job: &Job) -> String {
+    if job.targets.iter().all(|target| target.named.is_some()) {
+        return "# Counterpart mounts the disk itself, for the run alone.\n".to_owned();
+    }
     let paths = job.targets.iter().filter(|target| target.named.is_none());
     let mut mounts: Vec<String> = Vec::new();
-    for unit in
-        paths.flat_map(|target| target.destination.ancestors()).filter_map(|dir| unit_of(dir, ".mount"))
-    {
-        if !mounts.contains(&unit) {
-            mounts.push(unit);
-        }
-    }
-    if mounts.is_empty() {
-        return "# Counterpart mounts the disk itself, for the run alone.\n".to_owned();
+    for dir in paths.flat_map(|target| target.destination.ancestors()) {
+        mounts.extend(unit_of(dir, ".mount").filter(|unit| !mounts.contains(unit)));
     }
     let mounts = mounts.join(" ");
     format!(
