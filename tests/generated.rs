@@ -9,11 +9,12 @@ use std::process::{Command, Output, Stdio};
 const PRODUCT: &str = env!("CARGO_BIN_EXE_counterpart");
 
 /// What is printed, and the file that holds it.
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     ("man", "examples/man/man8/counterpart.8"),
     ("bash", "examples/completions/counterpart.bash"),
     ("zsh", "examples/completions/_counterpart"),
     ("fish", "examples/completions/counterpart.fish"),
+    ("job-schema", "examples/job.schema.json"),
 ];
 
 fn path(file: &str) -> std::path::PathBuf {

@@ -9,5 +9,6 @@ mod signals;
 mod trust;
 mod wrong;
 
+mod documents;
 mod monitored;
 mod scheduled;

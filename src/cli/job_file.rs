@@ -94,12 +94,10 @@ pub fn load(name: &Name, directory: &Path, once: &[&str]) -> Result<Job, Refusal
     let path = directory.join(format!("{name}{ENDING}"));
     let shown = display::path(&path).to_string();
     let text = text(&path).map_err(|error| {
-        let why = match error.kind() {
-            io::ErrorKind::NotFound => format!("There is no job {name}: {shown} does not exist."),
-            _ => format!(
-                "{shown} is not used: {}. A job file must belong to root, in a directory where nobody else can write.",
-                display::reason(&error)
-            ),
+        let why = if error.kind() == io::ErrorKind::NotFound {
+            format!("There is no job {name}: {shown} does not exist.")
+        } else {
+            format!("{shown} is not used: {}. {ADVICE}", display::reason(&error))
         };
         Refusal(ExitCode::JOB_FILE, why)
     })?;
@@ -154,6 +152,9 @@ fn text(path: &Path) -> io::Result<String> {
     }
     String::from_utf8(content).map_err(|_| io::Error::other("it is not UTF-8"))
 }
+
+/// What a file must be that is used.
+const ADVICE: &str = "A job file must belong to root, in a directory where nobody else can write.";
 
 /// What a section says; one of the file's top is valid in all.
 type Entries<'a> = BTreeMap<String, &'a Spanned<DeValue<'a>>>;

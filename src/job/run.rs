@@ -62,6 +62,7 @@ fn steps(job: &Job, once: &[&str]) -> Vec<Step> {
 }
 
 /// A clone of a job, in the summary.
+#[must_use]
 pub fn label(job: &Name, section: Option<&Name>) -> String {
     section.map_or_else(|| job.to_string(), |section| format!("{job} {section}"))
 }

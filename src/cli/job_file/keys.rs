@@ -1,7 +1,6 @@
 //! The keys of a job file: the long options of a clone.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use clap::builder::{StyledStr, ValueParser};
 use clap::{Arg, ArgAction, Command};
@@ -139,13 +138,12 @@ fn key(argument: &Arg) -> Option<Key> {
 
 fn kind(argument: &Arg) -> Kind {
     let parser = argument.get_value_parser();
-    let is = |other: ValueParser| parser.type_id() == other.type_id();
     let of = |other: std::any::TypeId| parser.type_id() == other;
     if !argument.get_action().takes_values() {
         Kind::Switch
     } else if argument.get_id() == "destination" {
         Kind::Destination
-    } else if is(clap::value_parser!(PathBuf).into()) {
+    } else if parser.type_id() == ValueParser::path_buf().type_id() {
         Kind::Path
     } else if of(std::any::TypeId::of::<u32>())
         || of(std::any::TypeId::of::<u64>())

@@ -24,7 +24,13 @@ pub fn word(key: Option<&Key>, name: &str, value: &DeValue<'_>) -> Result<Vec<Os
                 None => texts.iter().map(|text| word_of(name, text)).collect(),
             })
         }
-        other => Ok(vec![word_of(name, &text(key, other)?)]),
+        DeValue::String(_)
+        | DeValue::Integer(_)
+        | DeValue::Float(_)
+        | DeValue::Boolean(_)
+        | DeValue::Datetime(_)
+        | DeValue::Array(_)
+        | DeValue::Table(_) => Ok(vec![word_of(name, &text(key, value)?)]),
     }
 }
 
