@@ -107,12 +107,32 @@ fn a_job_that_could_not_run_is_not_scheduled() {
 
 #[test]
 fn launchd_runs_the_job_too() {
-    let sandbox = Sandbox::mac("10.15.7");
-    let job = sandbox.host().join("job-files");
-    fs::create_dir(&job).unwrap();
-    // A temporary directory of everybody's is no place for jobs, which is found out before anything is written.
-    fs::write(job.join("nightly.toml"), "").unwrap();
-    let finished = sandbox.run(["schedule", "install", "--job", "nightly", "--print"]);
-    assert_eq!((finished.code, finished.out.as_str()), (84, ""), "{finished}");
-    assert!(finished.err.contains("everybody can write to "), "{finished}");
+    let sandbox = Sandbox::mac_of_root("14.5");
+    let jobs = sandbox.host().join("job-files");
+    fs::create_dir(&jobs).unwrap();
+    let ends = |more: &str| {
+        let (source, destination) = (sandbox.source.display(), sandbox.destination.display());
+        let text =
+            format!("source = \"{source}\"\n[destinations.a]\ndestination = \"{destination}\"\n{more}");
+        fs::write(jobs.join("nightly.toml"), text).unwrap();
+    };
+    ends("");
+    let print = ["schedule", "install", "--job", "nightly", "--print"];
+    let finished = sandbox.run(print);
+    assert_eq!((finished.code, finished.err.as_str()), (0, ""), "{finished}");
+    let words = format!(
+        "<key>ProgramArguments</key>\n\t<array>\n\t\t<string>{FAKE_HOST}</string>\n\t\t<string>run</string>\n\t\t\
+         <string>nightly</string>\n\t</array>\n"
+    );
+    assert!(finished.out.contains(&words), "{finished}");
+    assert!(finished.out.contains("me.jedda.counterpart.nightly.plist"), "{finished}");
+    // Whichever disk is mounted starts it: what is not there has to be skipped.
+    let plugged = [&print[..], &["--when-plugged-in"]].concat();
+    ends("[destinations.b]\ndestination = \"LABEL=b\"\n");
+    let finished = sandbox.run(&plugged);
+    assert_eq!((finished.code, finished.out.as_str()), (2, ""), "{finished}");
+    ends("rotation = \"usb\"\n[destinations.b]\ndestination = \"LABEL=b\"\nskip-if-missing = true\n");
+    let finished = sandbox.run(&plugged);
+    assert_eq!((finished.code, finished.err.as_str()), (0, ""), "{finished}");
+    assert!(finished.out.contains("<key>StartOnMount</key>"), "{finished}");
 }
