@@ -570,6 +570,18 @@ pub enum Failure {
         #[source]
         why: Reason,
     },
+    /// The clone does not boot in a virtual machine.
+    #[error("The clone on {} did not boot: {reason}.{saved}", display::path(path))]
+    NotBooted {
+        /// Its disk.
+        path: PathBuf,
+        /// The reason, with the line of the console that says most about it.
+        reason: String,
+        /// The reason without that line.
+        public: String,
+        /// A sentence about where its last screen is, after a blank, or nothing.
+        saved: String,
+    },
     /// A marker could not be written.
     #[error("{} could not be written at the destination: {why}.", display::path(path))]
     MarkerNotWritten {
@@ -579,6 +591,14 @@ pub enum Failure {
         #[source]
         why: Reason,
     },
+}
+
+impl Failure {
+    /// Something keeps the copy from starting a machine.
+    #[must_use]
+    pub fn not_bootable(obstacle: Obstacle, why: impl Into<String>) -> Self {
+        Self::NotBootable { obstacle, why: why.into() }
+    }
 }
 
 fn counted(number: u64, thing: &str) -> String {

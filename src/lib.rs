@@ -167,7 +167,7 @@ fn clone(plan: &plan::Plan, host: &Host, interrupts: &Interrupts) -> Outcome {
     let run = std::panic::AssertUnwindSafe(|| pipeline::run(plan, host, interrupts));
     let outcome = std::panic::catch_unwind(run)
         .unwrap_or_else(|_| Outcome::Failed(Failure::Internal("a panic, described above".to_owned())));
-    if let Outcome::Failed(failure) = &outcome {
+    if let Outcome::Failed(failure) | Outcome::Unbootable(failure) = &outcome {
         complain(&failure.to_string());
     }
     let code = outcome.exit_code();

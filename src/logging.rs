@@ -16,7 +16,7 @@ use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, Local};
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
@@ -47,7 +47,8 @@ impl Screen {
     pub fn show(&self, percent: u64, bytes: u64, rest: &str) {
         let mut slot = self.bar();
         let bar = slot.get_or_insert_with(|| {
-            let bar = ProgressBar::new(100);
+            // A bar that comes back does not begin at the left.
+            let bar = ProgressBar::new(100).with_position(percent);
             // The template is fixed and therefore valid; the default style would do as well.
             if let Ok(style) = ProgressStyle::with_template("{percent:>3}% [{bar:30}] {wide_msg}") {
                 bar.set_style(style.progress_chars("=> "));
@@ -57,6 +58,22 @@ impl Screen {
         // Set the message first: the bar is drawn at its first change, and then shows both.
         bar.set_message(format!("{}, {rest}", HumanBytes(bytes)));
         bar.set_position(percent);
+    }
+
+    /// Shows what takes its time, and how long already, until the returned value is dropped. `{pos}` in `what` is the number
+    /// that [`Busy::count`] has counted.
+    #[must_use]
+    pub fn busy(&self, what: &str) -> Busy {
+        let bar = Self::is_terminal().then(|| {
+            let bar = ProgressBar::new_spinner();
+            if let Ok(style) = ProgressStyle::with_template(&format!("{{spinner}} {what}, {{elapsed}}")) {
+                bar.set_style(style);
+            }
+            bar.enable_steady_tick(Duration::from_millis(200));
+            *self.bar() = Some(bar.clone());
+            bar
+        });
+        Busy { screen: self.clone(), bar }
     }
 
     /// Removes the progress bar.
@@ -75,6 +92,30 @@ impl Screen {
         match &*self.bar() {
             Some(bar) => bar.suspend(print),
             None => print(),
+        }
+    }
+}
+
+/// Something that takes its time and is shown meanwhile.
+#[derive(Debug)]
+pub struct Busy {
+    screen: Screen,
+    bar: Option<ProgressBar>,
+}
+
+impl Busy {
+    /// Counts more of what is done; any thread may.
+    pub fn count(&self, more: u64) {
+        if let Some(bar) = &self.bar {
+            bar.inc(more);
+        }
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        if self.bar.is_some() {
+            self.screen.clear();
         }
     }
 }

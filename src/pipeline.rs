@@ -15,6 +15,7 @@ use crate::phases::{
 };
 use crate::plan::Plan;
 use crate::process::interrupts::Interrupts;
+use crate::prove::after_clone;
 use crate::run::{Mode, Run};
 
 /// Makes the clone that `plan` describes on `host`.
@@ -24,13 +25,13 @@ pub fn run(plan: &Plan, host: &Host, interrupts: &Interrupts) -> Outcome {
     let mount = endpoints::named::mount(&run);
     let (claim, ended) = match claim(&run, &mount) {
         Ok((rsync, claim)) => {
-            let ended = clone(&run, &rsync, &claim.ends);
+            let ended = clone(&run, &rsync, &claim.ends).map(|outcome| after_clone::prove(&run, outcome));
             (Some(claim), ended)
         }
         Err(failure) => (None, Err(failure)),
     };
     let outcome = ended.unwrap_or_else(|failure| conclusion::failed_or_skipped(&run, failure));
-    conclusion::conclude(&run, claim, &outcome);
+    conclusion::conclude(&run, claim, mount, &outcome);
     outcome
 }
 
@@ -65,7 +66,8 @@ fn clone(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints) -> Result<Outcome, Fail
     capacity::check(run, ends, &rules, &survey)?;
     let mut nets = safety_net::make_ready(run, &ends.destination, &survey)?;
     let reserve = markers::begin(run, ends)?;
-    let transfer = Transfer { run, rsync, ends, rules: &rules, method: Method::FULL, linked: &survey.linked };
+    let (method, linked, meter) = (Method::FULL, &survey.linked, survey.meter(run));
+    let transfer = Transfer { run, rsync, ends, rules: &rules, method, linked, meter: &meter };
     let transferred = engine::clone(&transfer, &survey, &remembered, &mut nets)?;
     let unbootable = bootable::make(run, ends, boot, &transferred)?;
     let (outcome, written) = markers::write(run, ends, reserve, &survey, transferred, unbootable)?;

@@ -81,6 +81,8 @@ pub struct Plan {
     pub skip_if_missing: bool,
     /// Make the clone start a machine.
     pub bootable: bool,
+    /// Boot the clone in a virtual machine afterwards.
+    pub prove: bool,
     /// Keep what the clone deletes or overwrites, for this many days.
     pub safety_net: Option<u32>,
 }

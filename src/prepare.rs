@@ -46,6 +46,7 @@ use output::{failed, size};
 use source::Source;
 use table::Identifiers;
 use tools::Tools;
+use wanted::Kind;
 
 /// Runs the subcommand.
 pub fn run(args: &PrepareArgs, host: &Host, interrupts: &Interrupts) -> Result<(), Refusal> {
@@ -100,23 +101,23 @@ fn place(source: &Source, disk: &Disk, args: &PrepareArgs) -> Result<Vec<Placed>
     let facts = &disk.facts;
     let placed = layout::place(source.wanted.clone(), facts.size, facts.sector, args.table == Table::Mbr);
     placed.map_err(|none| match none {
-        NoLayout::TooSmall { needed } => format!(
+        NoLayout::Small { needed } => format!(
             "it is too small: it has {}, and what {} uses and a tenth more needs {}",
             size(facts.size),
             display::path(&args.like),
             size(needed)
         ),
-        NoLayout::TooMany(count) => {
+        NoLayout::Many(count) => {
             format!("{count} partitions are needed, and an MBR has four; use --table gpt")
         }
-        NoLayout::TooLarge => "it is larger than an MBR reaches; use --table gpt".to_owned(),
+        NoLayout::Large => "it is larger than an MBR reaches; use --table gpt".to_owned(),
     })
 }
 
 /// The tools that make these filesystems.
 fn needed(layout: &[Placed]) -> BTreeSet<&'static str> {
     let mut tools: BTreeSet<&str> =
-        layout.iter().filter_map(|placed| placed.wanted.kind).map(|k| k.maker()).collect();
+        layout.iter().filter_map(|placed| placed.wanted.kind).map(Kind::maker).collect();
     tools.extend(layout.iter().any(|placed| placed.wanted.is_encrypted).then_some("cryptsetup"));
     tools.extend(layout.iter().any(|placed| !placed.wanted.subvolumes.is_empty()).then_some("btrfs"));
     tools

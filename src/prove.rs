@@ -1,6 +1,7 @@
 //! `counterpart prove`: boots a clone in a virtual machine, by its own loader from firmware, and never writes to it.
 
 pub mod account;
+pub mod after_clone;
 pub mod console;
 pub mod disk;
 pub mod evidence;
@@ -20,7 +21,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::Local;
 
-use crate::cli::prove::{AcceleratorName, BusName, FirmwareName, ProveArgs};
+use crate::cli::prove::{AcceleratorName, BusName, FirmwareName, ProveArgs, Setup};
 use crate::display;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
@@ -46,11 +47,11 @@ pub fn run(args: &ProveArgs, host: &Host, interrupts: &Interrupts) -> Result<Str
         // A closed output must not make a success look like a failure.
         let _ = writeln!(io::stdout(), "{line}");
     };
-    let result = prove(args, host, interrupts, &disk, &said)?;
+    let result = prove(&args.how, host, interrupts, &disk, &said)?;
     if !remember::save(host, &disk, &result.proof) {
         said("This machine has no record of a clone to this disk, so the proof is not recorded.");
     }
-    result.sentence
+    result.sentence.map_err(Refusal::from)
 }
 
 /// A proof, and what to say of it.
@@ -58,12 +59,12 @@ pub fn run(args: &ProveArgs, host: &Host, interrupts: &Interrupts) -> Result<Str
 pub struct Proven {
     /// For the records.
     pub proof: Proof,
-    /// That the clone boots, or a refusal that says why it does not.
-    pub sentence: Result<String, Refusal>,
+    /// That the clone boots, or why it does not.
+    pub sentence: Result<String, Failure>,
 }
 
 /// Only Linux on the processors that QEMU is asked for can do this.
-fn refuse_elsewhere(host: &Host) -> Result<(), Refusal> {
+pub(crate) fn refuse_elsewhere(host: &Host) -> Result<(), Refusal> {
     match host.platform {
         Platform::Linux => {}
         Platform::MacOs(_) => {
@@ -78,25 +79,25 @@ fn refuse_elsewhere(host: &Host) -> Result<(), Refusal> {
     if host.is_root() { Ok(()) } else { Err(Failure::NotRoot.into()) }
 }
 
-fn unusable(error: io::Error) -> Refusal {
-    Refusal::new(format!("The proof cannot be prepared: {}.", display::reason(&error)))
+fn unusable(error: &io::Error) -> Refusal {
+    Refusal::new(format!("The proof cannot be prepared: {}.", display::reason(error)))
 }
 
 /// Boots the disk, on one bus after the other where it finds no root.
 pub fn prove(
-    args: &ProveArgs,
+    how: &Setup,
     host: &Host,
     interrupts: &Interrupts,
     disk: &Disk,
     say: &dyn Fn(&str),
 ) -> Result<Proven, Refusal> {
     let program = trial::find(&host.tools.usr, &host.search_path)?;
-    let firmware = firmware(args.firmware, disk, host)?;
-    let uid = account::free().map_err(unusable)?;
+    let firmware = firmware(how.firmware, disk, host)?;
+    let uid = account::free().map_err(|error| unusable(&error))?;
     let account = (uid, account::kvm_group().unwrap_or(uid));
-    let work = Work::make(account.0, account.1).map_err(unusable)?;
+    let work = Work::make(account.0, account.1).map_err(|error| unusable(&error))?;
     let qemu = Qemu { work: &work, program: &program, account };
-    let wanted = match args.accelerator {
+    let wanted = match how.accelerator {
         AcceleratorName::Auto => None,
         AcceleratorName::Kvm => Some(Accelerator::Kvm),
         AcceleratorName::Tcg => Some(Accelerator::Tcg),
@@ -105,26 +106,29 @@ pub fn prove(
     if let Some(why) = no_kvm {
         say(&format!("KVM is not used ({why}): the guest takes many times as long."));
     }
-    let machine = Machine { accelerator, is_sandboxed, firmware, memory: args.memory, cpus: args.cpus };
+    let mut machine = Machine { accelerator, is_sandboxed, firmware, memory: how.memory, cpus: how.cpus };
     announce(&machine, disk, say);
-    let limits = Limits { timeout: args.timeout, stall: args.stall };
-    let expected = Expected { root: disk.filesystem.clone(), allowed: args.allow_failed.clone() };
-    let buses = buses(args.bus);
-    let mut left = buses.iter().copied().peekable();
+    let limits = Limits { timeout: how.timeout, stall: how.stall };
+    let expected = Expected { root: disk.filesystem.clone(), allowed: how.allow_failed.clone() };
+    let mut left = buses(how.bus).into_iter().peekable();
+    let mut bus = left.next().unwrap_or(Bus::Virtio);
     loop {
-        let Some(bus) = left.next() else { return Err(Refusal::new("Internal error: there is no bus.")) };
         let boot = guest::boot(&qemu, &machine, disk, bus, &limits, interrupts)?;
         let failure = failure(&boot, &expected);
-        if let (Some(reason), Some(next)) = (&failure, left.peek())
-            && reason.lacks_root()
-        {
-            let (this, next) = (bus.name(), next.name());
-            say(&format!(
-                "It did not boot from a {this} disk: {reason}. It may lack the driver; {next} is tried."
-            ));
-            continue;
+        if let Some(reason) = &failure {
+            if reason.got_nowhere() && machine.accelerator == Accelerator::Kvm && wanted.is_none() {
+                say(&format!("With KVM {reason}: it may not work here, and TCG is tried."));
+                machine.accelerator = Accelerator::Tcg;
+                continue;
+            }
+            if let Some(next) = left.next_if(|_| reason.lacks_root()) {
+                let (this, other) = (bus.name(), next.name());
+                say(&format!("From a {this} disk {reason}. It may lack the driver; {other} is tried."));
+                bus = next;
+                continue;
+            }
         }
-        return conclude(args, host, disk, &machine, boot, failure);
+        return conclude(how, host, disk, &machine, &boot, failure);
     }
 }
 
@@ -190,11 +194,11 @@ fn failure(boot: &Boot, expected: &Expected) -> Option<Reason> {
 }
 
 fn conclude(
-    args: &ProveArgs,
+    how: &Setup,
     host: &Host,
     disk: &Disk,
     machine: &Machine,
-    boot: Boot,
+    boot: &Boot,
     failure: Option<Reason>,
 ) -> Result<Proven, Refusal> {
     let path = display::path(&disk.path);
@@ -219,11 +223,12 @@ fn conclude(
         seconds: (boot.took.as_secs_f64() * 10.0).round() / 10.0,
     };
     let sentence = match failure {
-        None => Ok(success(&boot, &proof)),
+        None => Ok(success(boot, &proof)),
         Some(reason) => {
-            let reason = boot.evidence.explain(reason);
-            let saved = save(&boot.evidence, args.log_dir.as_deref().unwrap_or(&host.log_dir));
-            Err(Refusal(ExitCode::NOT_BOOTED, format!("The clone on {path} did not boot: {reason}.{saved}")))
+            let public = reason.to_string();
+            let reason = boot.evidence.explain(reason).to_string();
+            let saved = save(&boot.evidence, how.log_dir.as_deref().unwrap_or(&host.log_dir));
+            Err(Failure::NotBooted { path: disk.path.clone(), reason, public, saved })
         }
     };
     Ok(Proven { proof, sentence })
@@ -267,12 +272,10 @@ fn success(boot: &Boot, proof: &Proof) -> String {
         target.unwrap_or_else(|| "up".to_owned())
     );
     for line in verdict::absent(report) {
-        text = text
-            + &format!(
-                "fstab names {} for {}, which is not on this disk and need not be (nofail).\n",
-                display::line(line.spec.as_bytes()),
-                display::line(line.target.as_bytes())
-            );
+        let (spec, target) = (display::line(line.spec.as_bytes()), display::line(line.target.as_bytes()));
+        let more =
+            format!("fstab names {spec} for {target}, which is not on this disk and need not be (nofail).\n");
+        text.push_str(&more);
     }
     text
 }

@@ -533,6 +533,28 @@ mod disk {
     nix::ioctl_read!(sequence, 0x12, 128, u64);
 }
 
+/// Other systems have no partitions with caches of their own.
+#[cfg(not(target_os = "linux"))]
+pub fn flush_buffers(_device: &std::fs::File) -> nix::Result<()> {
+    Err(nix::errno::Errno::ENOTSUP)
+}
+
+/// Bounds what another process of ours may write to one file, in bytes, and has it leave no core.
+///
+/// The process may be gone already.
+#[cfg(target_os = "linux")]
+pub fn limit_writes(process: u32, most: u64) {
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+    let Some(process) = i32::try_from(process).ok().and_then(Pid::from_raw) else { return };
+    for (what, most) in [(Resource::Fsize, most), (Resource::Core, 0)] {
+        let _ = prlimit(Some(process), what, Rlimit { current: Some(most), maximum: Some(most) });
+    }
+}
+
+/// Other systems limit only the process that asks.
+#[cfg(not(target_os = "linux"))]
+pub fn limit_writes(_process: u32, _most: u64) {}
+
 /// A property reported by the filesystem of an open file, such as `_PC_CASE_SENSITIVE`, for which nix has no name.
 #[cfg(not(target_os = "linux"))]
 pub fn property(file: &std::fs::File, name: i32) -> Option<u64> {

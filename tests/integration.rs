@@ -22,6 +22,7 @@ mod links;
 mod matcher;
 mod named;
 mod prepare;
+mod prove;
 mod quick;
 mod random;
 mod reports;

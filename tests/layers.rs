@@ -19,6 +19,7 @@ const LAYERS: [&[&str]; 11] = [
         "job",
         "pipeline",
         "prepare",
+        "prove",
         "restore",
         "schedule",
         "setpass",

@@ -7,9 +7,11 @@ packages=(
     # To build, and to fetch crates.
     ca-certificates gcc libc6-dev
     # The filesystems, and what looks at files on them.
-    acl attr btrfs-progs strace groff-base man-db e2fsprogs libcap2-bin mount rsync util-linux xfsprogs
+    acl attr btrfs-progs cryptsetup-bin dosfstools fdisk strace groff-base man-db e2fsprogs libcap2-bin mount rsync util-linux xfsprogs
     # The filesystem that fails on purpose, and the clock that is wrong on purpose.
     fuse3 libfaketime python3 python3-fusepy
+    # What boots clones, and makes the disks for that.
+    e2fsprogs fdisk grub-pc-bin grub2-common mmdebstrap qemu-system-x86 seabios udev
     # What runs the monitoring plugin.
     icinga2-bin nagios4-core
     # systemd-analyze; a container that is booted, with a logind to keep it awake.

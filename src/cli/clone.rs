@@ -157,6 +157,9 @@ pub(super) struct CloneOptions {
     /// The destination must be a whole filesystem on a disk of its own, with what the boot loader needs.
     #[arg(long)]
     bootable: bool,
+    /// Boot the clone in a virtual machine afterwards, as `counterpart prove` does (Linux)
+    #[arg(long)]
+    prove: bool,
     /// Keep what the clone deletes or overwrites for DAYS days, 30 without a number
     #[arg(long, value_name = "DAYS", num_args = 0..=1, require_equals = true, default_missing_value = "30",
         value_parser = clap::value_parser!(u32).range(1..=36_500))]
@@ -299,6 +302,7 @@ fn plan(source: PathBuf, destination: Destination, args: CloneOptions) -> Result
         on_error: optional(args.on_error, "--on-error")?,
         skip_if_missing: args.skip_if_missing,
         bootable: args.bootable,
+        prove: args.prove,
         safety_net: args.safety_net,
     })
 }

@@ -18,6 +18,14 @@ pub struct ProveArgs {
     /// Boot the disk of this clone: UUID=…, LABEL=…, PARTUUID=…, a device, where it is mounted, or a disk image
     #[arg(short, long, value_name = "CLONE")]
     pub destination: OsString,
+    /// How it is started.
+    #[command(flatten)]
+    pub how: Setup,
+}
+
+/// How a clone is started.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Setup {
     /// Start it with this firmware: bios, uefi or auto (what the disk is made for)
     #[arg(
         long,
@@ -46,16 +54,16 @@ pub struct ProveArgs {
     )]
     pub accelerator: AcceleratorName,
     /// Give the guest this much memory, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(128..=1 << 20))]
+    #[arg(long, value_name = "MIB", default_value_t = MEMORY, value_parser = clap::value_parser!(u32).range(128..=1 << 20))]
     pub memory: u32,
     /// Give the guest this many processors
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
+    #[arg(long, value_name = "N", default_value_t = CPUS, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub cpus: u32,
     /// Give up if it is not up after this long
-    #[arg(long, value_name = "TIME", default_value = "15min", value_parser = parse_time)]
+    #[arg(long, value_name = "TIME", default_value = TIMEOUT, value_parser = parse_time)]
     pub timeout: Duration,
     /// Give up if nothing has moved for this long
-    #[arg(long, value_name = "TIME", default_value = "2min", value_parser = parse_time)]
+    #[arg(long, value_name = "TIME", default_value = STALL, value_parser = parse_time)]
     pub stall: Duration,
     /// Let this unit fail, as one that needs the network or hardware; may be repeated
     #[arg(long, value_name = "UNIT")]
@@ -63,6 +71,31 @@ pub struct ProveArgs {
     /// Save the last screen of a clone that did not boot in this directory
     #[arg(long, value_name = "DIR")]
     pub log_dir: Option<PathBuf>,
+}
+
+/// How much memory a guest has, in MiB, and how many processors.
+const MEMORY: u32 = 1024;
+const CPUS: u32 = 2;
+
+/// The limits, as they would be typed.
+const TIMEOUT: &str = "15min";
+const STALL: &str = "2min";
+
+impl Default for Setup {
+    fn default() -> Self {
+        let minutes = |count: u64| Duration::from_secs(count * 60);
+        Self {
+            firmware: FirmwareName::Auto,
+            bus: BusName::Auto,
+            accelerator: AcceleratorName::Auto,
+            memory: MEMORY,
+            cpus: CPUS,
+            timeout: minutes(15),
+            stall: minutes(2),
+            allow_failed: Vec::new(),
+            log_dir: None,
+        }
+    }
 }
 
 /// A firmware, as it is typed.
@@ -107,7 +140,7 @@ pub(super) fn resolve(mut args: ProveArgs) -> Result<ProveArgs, String> {
         Some(Err(error)) => return Err(format!("--destination: {error}")),
         None => args.destination = absolute(Path::new(&args.destination), "--destination")?.into(),
     }
-    args.log_dir = args.log_dir.map(|path| absolute(&path, "--log-dir")).transpose()?;
+    args.how.log_dir = args.how.log_dir.map(|path| absolute(&path, "--log-dir")).transpose()?;
     Ok(args)
 }
 
@@ -117,5 +150,17 @@ fn parse_time(text: &str) -> Result<Duration, String> {
         Err("it must be more than nothing and at most a day".to_owned())
     } else {
         Ok(time)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{STALL, Setup, TIMEOUT, parse_time};
+
+    #[test]
+    fn a_proof_after_a_clone_has_the_limits_of_the_command() {
+        let setup = Setup::default();
+        assert_eq!((parse_time(TIMEOUT), parse_time(STALL)), (Ok(setup.timeout), Ok(setup.stall)));
+        assert!(parse_time("0s").is_err() && parse_time("25h").is_err() && parse_time("5").is_err());
     }
 }

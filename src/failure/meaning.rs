@@ -40,6 +40,7 @@ impl Failure {
             | Self::DeletesMost { .. }
             | Self::ShrinkUnknown { .. } => ExitCode::WOULD_DELETE,
             Self::NotBootable { .. } => ExitCode::NOT_BOOTABLE,
+            Self::NotBooted { .. } => ExitCode::NOT_BOOTED,
             Self::Locked { .. } => ExitCode::LOCKED,
             Self::RsyncNotFound { .. } => ExitCode::RSYNC_NOT_FOUND,
             Self::WrongRsync { .. }
@@ -135,6 +136,7 @@ impl Failure {
             | Self::SafetyNet { .. }
             | Self::LosesBackups { .. }
             | Self::NotBootable { .. }
+            | Self::NotBooted { .. }
             | Self::MarkerNotWritten { .. } => false,
         }
     }

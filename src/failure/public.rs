@@ -46,6 +46,9 @@ impl Failure {
             Self::NotBootable { obstacle: obstacle @ Obstacle::Table, .. } => {
                 format!("The copy is complete, but it could not be made bootable: {obstacle}. The log says why.")
             }
+            Self::NotBooted { path, public, .. } => {
+                format!("The clone on {} did not boot: {public}. The log says more.", display::path(path))
+            }
             Self::DatabaseNotDumped { .. }
             | Self::DirectoryNotArchived { .. }
             | Self::SettingsNotDumped { .. }

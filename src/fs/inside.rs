@@ -52,7 +52,7 @@ fn look(root: &Dir, path: &Path) -> Result<FileStat, Errno> {
             if links > MOST_LINKS {
                 return Err(Errno::ELOOP);
             }
-            let target = OsString::from(readlinkat(here, name.as_os_str())?);
+            let target = readlinkat(here, name.as_os_str())?;
             let target = Path::new(&target);
             if target.is_absolute() {
                 way.clear();

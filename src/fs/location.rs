@@ -71,10 +71,7 @@ impl Location {
     /// Whether the path was resolved lexically only: no link was met on the way, or none exists now.
     #[must_use]
     pub fn is_lexical(&self) -> bool {
-        match self.is_named() {
-            true => self.filesystem.is_none(),
-            false => self.resolved == lexical(&self.given),
-        }
+        if self.is_named() { self.filesystem.is_none() } else { self.resolved == lexical(&self.given) }
     }
 }
 

@@ -164,6 +164,7 @@ pub fn device_name(uevent: &str) -> Option<&str> {
 }
 
 /// The table writes space, tab, newline, backslash and sometimes other bytes as a backslash and three octal digits.
+#[must_use]
 pub fn unescape(word: &[u8]) -> PathBuf {
     let mut bytes = Vec::with_capacity(word.len());
     let mut rest = word;

@@ -5,6 +5,7 @@
 //! loader, as on a running system, in a namespace that has the clone as its root.
 
 pub mod detect;
+mod extlinux;
 mod grub;
 mod initramfs;
 pub mod layout;
@@ -12,19 +13,18 @@ mod stamp;
 mod tables;
 mod tools;
 mod trees;
+pub mod way;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use log::info;
 
 use crate::display;
 use crate::failure::{Failure, Obstacle};
 use crate::host::platform::Platform;
-use crate::linux::bootable::fstab;
-use crate::linux::bootable::layout::Layout;
 use crate::phases::bootable::detect::Loader;
-use crate::phases::bootable::layout::Disks;
 use crate::phases::bootable::trees::Trees;
+use crate::phases::bootable::way::Way;
 use crate::phases::endpoints::Endpoints;
 use crate::phases::transfer::verdict::Ended;
 use crate::rsync::filter::rules::Rules;
@@ -37,22 +37,6 @@ pub struct Preparation {
     generated: Vec<PathBuf>,
     /// What to do.
     way: Result<Way, Failure>,
-}
-
-/// What to do after the copy.
-#[derive(Debug)]
-pub struct Way {
-    /// Which filesystem stands for which.
-    pub layout: Layout,
-    /// Where the clone's loader goes.
-    pub disks: Disks,
-    /// The loader that the source uses.
-    pub loader: Loader,
-}
-
-/// Something that keeps the clone from starting.
-fn obstacle(obstacle: Obstacle, why: impl Into<String>) -> Failure {
-    Failure::NotBootable { obstacle, why: why.into() }
 }
 
 /// Finds out what this clone needs to start, and leaves the files that it will have of its own out of the copy.
@@ -94,7 +78,13 @@ pub fn prepare(run: &Run<'_>, ends: &Endpoints, rules: &mut Rules) -> Result<Opt
     }
     match &way {
         Ok(way) => info!("The clone will start by {}.", way.loader),
-        Err(failure) => run.warn_publicly(format_args!("{}", without_dot(&failure.for_everybody()))),
+        Err(failure) => {
+            let (all, public) = (beforehand(&failure.to_string()), beforehand(&failure.for_everybody()));
+            run.warn_publicly(public.trim_end_matches('.').to_owned() + ".");
+            if all != public {
+                info!("{all}");
+            }
+        }
     }
     Ok(Some(Preparation { generated, way }))
 }
@@ -104,14 +94,16 @@ pub fn look(run: &Run<'_>, ends: &Endpoints) -> Result<String, Failure> {
     let trees = Trees::of(ends);
     let way = find_way(run, &trees)?;
     tables::check(&trees, &way.layout)?;
-    if let Loader::Grub(_) = &way.loader {
-        grub::look(&trees)?;
+    match &way.loader {
+        Loader::Grub(_) => grub::look(&trees)?,
+        Loader::Extlinux { .. } => extlinux::look(&trees)?,
+        Loader::RaspberryPi { .. } => {}
     }
     Ok(way.loader.to_string())
 }
 
 fn find_way(run: &Run<'_>, trees: &Trees<'_>) -> Result<Way, Failure> {
-    let place = |why: String| obstacle(Obstacle::Place, why);
+    let place = |why: String| Failure::not_bootable(Obstacle::Place, why);
     match run.host.platform {
         Platform::Linux if run.host.is_root() => {}
         Platform::Linux => return Err(place("that takes root".to_owned())),
@@ -120,7 +112,7 @@ fn find_way(run: &Run<'_>, trees: &Trees<'_>) -> Result<Way, Failure> {
         }
     }
     let loader = detect::loader(trees)?;
-    let (layout, disks) = layout::of(run, trees, &loader)?;
+    let (layout, disks) = layout::of(run, trees)?;
     loader.check(trees, &disks)?;
     Ok(Way { layout, disks, loader })
 }
@@ -162,18 +154,12 @@ fn carry_out(run: &Run<'_>, trees: &Trees<'_>, way: &Way) -> Result<(), Failure>
     }
     match &way.loader {
         Loader::Grub(grub) => grub::install(run, trees, way, grub),
+        Loader::Extlinux { dir } => extlinux::install(run, trees, way, dir),
         Loader::RaspberryPi { .. } => Ok(()),
     }
 }
 
-/// A filesystem of its own that a system cannot start without.
-fn vital(table: &[u8]) -> impl Iterator<Item = PathBuf> {
-    let is_vital = |point: &PathBuf| {
-        [Path::new("/boot"), Path::new("/usr"), Path::new("/boot/firmware")].contains(&point.as_path())
-    };
-    fstab::points(table).into_iter().filter(is_vital)
-}
-
-fn without_dot(sentence: &str) -> String {
-    sentence.replacen("The copy is complete, but it", "the copy will be complete, but it", 1)
+/// The sentence of a failure, before the copy.
+fn beforehand(sentence: &str) -> String {
+    sentence.replacen("The copy is complete, but it could not", "the clone cannot", 1)
 }

@@ -12,6 +12,7 @@ use crate::failure::Failure;
 use crate::fs::dir::Dir;
 use crate::logging::warning;
 use crate::outcome::Outcome;
+use crate::phases::endpoints::named::Mount;
 use crate::phases::endpoints::{Destination, Endpoints, claim_destination};
 use crate::phases::ping::Request;
 use crate::phases::{markers, outputs, ping, script};
@@ -41,7 +42,7 @@ pub fn failed_or_skipped(run: &Run<'_>, failure: Failure) -> Outcome {
 }
 
 /// Records the reason of a failure at the destination, saves the run's record, and sends the notifications.
-pub fn conclude(run: &Run<'_>, claim: Option<Claim>, outcome: &Outcome) {
+pub fn conclude(run: &Run<'_>, claim: Option<Claim>, mount: Mount<'_>, outcome: &Outcome) {
     if let Outcome::Failed(failure) | Outcome::Unbootable(failure) = outcome {
         error!("Error: {failure}");
     }
@@ -65,6 +66,7 @@ pub fn conclude(run: &Run<'_>, claim: Option<Claim>, outcome: &Outcome) {
         if is_allowed(outcome, outputs::may_remember) { remember(run, was_claimed, public) } else { None };
     // From here on the disk may be unmounted and the next run may start.
     drop(destination);
+    drop(mount);
     if is_allowed(outcome, outputs::may_measure) {
         metrics::write(run, &record, last_success);
     }

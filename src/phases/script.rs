@@ -156,9 +156,11 @@ fn check_interpreter(start: &[u8]) -> Result<PathBuf, String> {
 }
 
 /// The variables that describe the run to each script. Before the clone, its outcome is unknown.
-fn variables(run: &Run<'_>, outcome: Option<&Outcome>) -> Vec<(OsString, OsString)> {
+fn variables(run: &Run<'_>, which: Moment, outcome: Option<&Outcome>) -> Vec<(OsString, OsString)> {
     let plan = run.plan;
-    let destination = run.place().unwrap_or(&plan.destination);
+    // What was mounted for the run is unmounted by then.
+    let is_over = which == Moment::OnError;
+    let destination = run.place().filter(|_| !is_over).unwrap_or(&plan.destination);
     let statistics = destination.join(plan.prefix.marker(Marker::Statistics));
     let mut variables = vec![
         ("COUNTERPART_SOURCE", plan.source.clone().into_os_string()),
@@ -216,7 +218,7 @@ fn execute(run: &Run<'_>, which: Moment, path: &Path, outcome: Option<&Outcome>)
     }
     let mut command = Command::tool(path, [] as [&str; 0]);
     command.environment = environment();
-    command.environment.extend(variables(run, outcome));
+    command.environment.extend(variables(run, which, outcome));
     let mut printed = Printed::new(format!("{which} script: "));
     let end = stream(&command, run.interrupts, &mut |line| printed.log(line));
     printed.finish();

@@ -20,7 +20,7 @@ pub mod tally;
 use crate::display;
 use crate::failure::Failure;
 use crate::fs::is_no_room;
-use crate::logging::warning;
+use crate::logging::{Busy, warning};
 use crate::phases::endpoints::Endpoints;
 use crate::phases::exclusions::neighbours;
 use crate::phases::survey::found::Survey;
@@ -75,18 +75,22 @@ pub fn look(
         nanoseconds: timestamps::shows_nanoseconds(&ends.destination),
         is_root: run.host.is_root(),
     };
-    let mut survey =
-        surveyor::survey(&trees(ends, &self::left_out(run, ends, rules)), run.interrupts, wanted, memory)
-            .map_err(failed)?;
+    let busy = busy(run);
+    let mut survey = {
+        let left_out = left_out(run, ends, rules);
+        surveyor::survey(&trees(ends, &left_out), run.interrupts, wanted, memory, &busy).map_err(failed)?
+    };
     run.go_on()?;
     let has_clones = survey.neighbours.has_clones();
     std::mem::take(&mut survey.neighbours).set_apart(run, ends, rules)?;
     let left_out = left_out(run, ends, rules);
     if has_clones {
         // Other clones in the destination are no part of this one.
-        survey = surveyor::survey(&trees(ends, &left_out), run.interrupts, wanted, memory).map_err(failed)?;
+        survey = surveyor::survey(&trees(ends, &left_out), run.interrupts, wanted, memory, &busy)
+            .map_err(failed)?;
         run.go_on()?;
     }
+    drop(busy);
     if survey.locked.iter().any(|path| path.as_os_str().is_empty()) {
         return Err(unreadable("it is encrypted and its key is not available".to_owned()));
     }
@@ -116,16 +120,21 @@ fn lost(run: &Run<'_>, error: std::io::Error) -> Failure {
     Failure::DestinationLost { path, why: error.into() }
 }
 
+fn busy(run: &Run<'_>) -> Busy {
+    run.screen().busy("Surveying: {pos} entries")
+}
+
 /// Surveys both ends once more after a transfer.
 pub fn again(run: &Run<'_>, ends: &Endpoints, rules: &Rules, memory: Memory<'_>) -> Result<Survey, Failure> {
     let left_out = left_out(run, ends, rules);
     let wanted = Wanted { attributes: false, nanoseconds: true, is_root: run.host.is_root() };
-    let survey = surveyor::survey(&trees(ends, &left_out), run.interrupts, wanted, Some(memory)).map_err(
-        |Unreadable { side, error }| match side {
-            Side::Source => Failure::SourceLost { path: run.plan.source.clone(), why: error.into() },
-            Side::Destination => lost(run, error),
-        },
-    )?;
+    let failed = |Unreadable { side, error }| match side {
+        Side::Source => Failure::SourceLost { path: run.plan.source.clone(), why: error.into() },
+        Side::Destination => lost(run, error),
+    };
+    let (trees, busy) = (trees(ends, &left_out), busy(run));
+    let survey = surveyor::survey(&trees, run.interrupts, wanted, Some(memory), &busy).map_err(failed)?;
+    drop(busy);
     run.go_on()?;
     Ok(survey)
 }

@@ -5,6 +5,7 @@ pub mod dry_run;
 pub mod engine;
 pub mod first_copy;
 pub mod group;
+pub mod meter;
 pub mod quick;
 pub mod recheck;
 pub mod regroup;
@@ -21,6 +22,7 @@ pub mod watchdog;
 use crate::phases::endpoints::Endpoints;
 use crate::phases::preflight::Rsync;
 use crate::phases::survey::LinkedNames;
+use crate::phases::transfer::meter::Meter;
 use crate::rsync::filter::rules::Rules;
 use crate::run::Run;
 
@@ -39,6 +41,8 @@ pub struct Transfer<'a> {
     pub method: Method<'a>,
     /// Which names of the source are hard links.
     pub linked: &'a LinkedNames,
+    /// Counts what is copied.
+    pub meter: &'a Meter,
 }
 
 /// What rsync is to look at.

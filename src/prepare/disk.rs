@@ -139,7 +139,7 @@ impl Disk {
     pub fn identifiers(&self, contents: &str) -> Vec<String> {
         let others = others(&self.dir());
         let own = &self.facts.serial;
-        let numbers = [&own.serial, &own.wwn].into_iter().flatten();
+        let numbers = [&own.number, &own.wwn].into_iter().flatten();
         let unique: Vec<String> = numbers.filter(|number| !others.contains(*number)).cloned().collect();
         if !unique.is_empty() {
             return unique;
@@ -206,7 +206,7 @@ fn others(own: &Path) -> BTreeSet<String> {
         let device = device_name(&uevent).map(|name| Path::new("/dev").join(name));
         let rdev = device.and_then(|device| fs::metadata(device).ok()).map_or(0, |found| found.rdev());
         let serial = serial::read(&entry.path(), &udev(rdev));
-        found.extend([serial.serial, serial.wwn].into_iter().flatten());
+        found.extend([serial.number, serial.wwn].into_iter().flatten());
     }
     found
 }

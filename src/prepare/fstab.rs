@@ -31,7 +31,7 @@ fn line(text: &str) -> Option<Line> {
     let kind = words.next()?.to_owned();
     let options = words.next().unwrap_or("defaults").split(',').map(str::to_owned).collect();
     let device = String::from_utf8(mounts::unescape(device.as_bytes()).into_os_string().into_vec()).ok()?;
-    Some(Line { device, point: point, kind, options })
+    Some(Line { device, point, kind, options })
 }
 
 impl Line {

@@ -21,14 +21,14 @@ pub struct Placed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoLayout {
     /// The disk is too small.
-    TooSmall {
+    Small {
         /// How many bytes it would need.
         needed: u64,
     },
     /// An MBR has four partitions at most.
-    TooMany(usize),
+    Many(usize),
     /// An MBR reaches 2 TiB far.
-    TooLarge,
+    Large,
 }
 
 /// What the table takes at either end, in MiB.
@@ -42,15 +42,15 @@ const MBR_REACH: u64 = 1 << 32;
 pub fn place(mut wanted: Vec<Wanted>, size: u64, sector: u64, is_mbr: bool) -> Result<Vec<Placed>, NoLayout> {
     wanted.sort_by_key(order);
     if is_mbr && wanted.len() > 4 {
-        return Err(NoLayout::TooMany(wanted.len()));
+        return Err(NoLayout::Many(wanted.len()));
     }
     if is_mbr && size / sector > MBR_REACH {
-        return Err(NoLayout::TooLarge);
+        return Err(NoLayout::Large);
     }
     let room = (size / MIB).saturating_sub(2 * ENDS);
     let least: u64 = wanted.iter().map(Wanted::least).fold(0, u64::saturating_add);
     if least > room {
-        return Err(NoLayout::TooSmall { needed: least.saturating_add(2 * ENDS).saturating_mul(MIB) });
+        return Err(NoLayout::Small { needed: least.saturating_add(2 * ENDS).saturating_mul(MIB) });
     }
     let sizes = sizes(&wanted, room);
     let mut start = ENDS;
@@ -103,10 +103,10 @@ fn sizes(wanted: &[Wanted], room: u64) -> Vec<u64> {
         rest -= short.iter().map(|at| wanted[*at].least()).sum::<u64>();
         open.retain(|at| !short.contains(at));
     }
-    // What rounding has left goes to the root, or to whatever comes last.
+    // What rounding has left goes to the root.
     let left = room - sizes.iter().sum::<u64>();
-    let root = |wanted: &Wanted| wanted.point.as_deref() == Some(Path::new("/"));
-    if let Some(at) = wanted.iter().position(root) {
+    let is_root = |wanted: &Wanted| wanted.point.as_deref() == Some(Path::new("/"));
+    if let Some(at) = wanted.iter().position(is_root) {
         sizes[at] += left;
     }
     sizes
@@ -170,11 +170,11 @@ mod tests {
     #[test]
     fn a_disk_that_is_too_small_is_refused_and_one_that_is_just_large_enough_is_not() {
         let wanted = || vec![data("/", 10 * GIB, 3 * GIB), data("/var", GIB, 100 * MIB)];
-        let Err(NoLayout::TooSmall { needed }) = place(wanted(), 3 * GIB, 512, false) else {
+        let Err(NoLayout::Small { needed }) = place(wanted(), 3 * GIB, 512, false) else {
             panic!("it was not refused")
         };
         assert!(needed > 3 * GIB * 11 / 10);
-        assert_eq!(place(wanted(), needed - 1, 512, false), Err(NoLayout::TooSmall { needed }));
+        assert_eq!(place(wanted(), needed - 1, 512, false), Err(NoLayout::Small { needed }));
         let placed = place(wanted(), needed, 512, false).unwrap();
         assert_eq!(sizes(&placed), [placed[0].wanted.least(), placed[1].wanted.least()]);
         assert!(place(wanted(), 0, 512, false).is_err());
@@ -184,9 +184,9 @@ mod tests {
     #[test]
     fn an_mbr_has_four_partitions_and_reaches_two_tebibytes() {
         let wanted = |count: u8| (0..count).map(|at| data(&format!("/{at}"), GIB, 0)).collect::<Vec<_>>();
-        assert_eq!(place(wanted(5), 9 * GIB, 512, true), Err(NoLayout::TooMany(5)));
+        assert_eq!(place(wanted(5), 9 * GIB, 512, true), Err(NoLayout::Many(5)));
         assert!(place(wanted(4), 9 * GIB, 512, true).is_ok());
-        assert_eq!(place(wanted(1), (2 << 40) + 512, 512, true), Err(NoLayout::TooLarge));
+        assert_eq!(place(wanted(1), (2 << 40) + 512, 512, true), Err(NoLayout::Large));
         assert!(place(wanted(1), 2 << 40, 512, true).is_ok());
         assert!(place(wanted(1), 16 << 40, 4096, true).is_ok());
         assert!(place(wanted(1), 16 << 40, 512, false).is_ok());

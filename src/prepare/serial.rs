@@ -10,7 +10,7 @@ const MOST: usize = 4096;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Serial {
     /// Its serial number.
-    pub serial: Option<String>,
+    pub number: Option<String>,
     /// Its World Wide Name, such as `0x5000c500a1b2c3d4` or `eui.0025385b21404321`.
     pub wwn: Option<String>,
     /// Its model.
@@ -27,7 +27,7 @@ pub fn read(dir: &Path, udev: &Path) -> Serial {
         line.and_then(clean)
     };
     let of_kernel = |name: &str| text(&dir.join(name));
-    let serial = of_udev("ID_SERIAL_SHORT")
+    let number = of_udev("ID_SERIAL_SHORT")
         .or_else(|| of_kernel("serial"))
         .or_else(|| of_kernel("device/serial"))
         .or_else(|| page_80(&dir.join("device/vpd_pg80")))
@@ -35,7 +35,7 @@ pub fn read(dir: &Path, udev: &Path) -> Serial {
     let wwn = of_udev("ID_WWN_WITH_EXTENSION")
         .or_else(|| of_udev("ID_WWN"))
         .or_else(|| of_kernel("wwid").or_else(|| of_kernel("device/wwid")).and_then(|id| name(&id)));
-    Serial { serial, wwn, model: of_kernel("device/model").or_else(|| of_kernel("device/name")) }
+    Serial { number, wwn, model: of_kernel("device/model").or_else(|| of_kernel("device/name")) }
 }
 
 /// The kernel's spelling of a World Wide Name as everybody else writes it; `None` for what is none.
@@ -92,9 +92,10 @@ mod tests {
 
     fn numbers(files: &[(&str, &[u8])]) -> (Option<String>, Option<String>) {
         let (_dir, serial) = scene(files);
-        (serial.serial, serial.wwn)
+        (serial.number, serial.wwn)
     }
 
+    #[allow(clippy::unnecessary_wraps, reason = "it is what numbers are compared with")]
     fn some(text: &str) -> Option<String> {
         Some(text.to_owned())
     }
@@ -129,7 +130,7 @@ mod tests {
         fs::write(usb.join("serial"), "4C530001\n").unwrap();
         fs::create_dir(dir.path().join("sda")).unwrap();
         std::os::unix::fs::symlink(usb.join("1-4:1.0/host0/target"), dir.path().join("sda/device")).unwrap();
-        assert_eq!(read(&dir.path().join("sda"), &dir.path().join("none")).serial, some("4C530001"));
+        assert_eq!(read(&dir.path().join("sda"), &dir.path().join("none")).number, some("4C530001"));
     }
 
     #[test]

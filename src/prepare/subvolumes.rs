@@ -46,7 +46,7 @@ fn on(
     path: &Path,
     arguments: impl FnOnce(&Path) -> Result<Vec<OsString>, String>,
 ) -> Result<(), String> {
-    let mut command = tools.command("btrfs", [OsString::new(); 0])?;
+    let mut command = tools.command("btrfs", Vec::<OsString>::new())?;
     let copy = top.try_clone().map_err(|error| display::reason(&error))?;
     let base = command.hand_over(File::from(copy));
     command.arguments = arguments(&base)?;

@@ -166,10 +166,11 @@ impl Wanted {
     pub fn least(&self) -> u64 {
         let Some(kind) = self.kind else { return 1 };
         if kind == Kind::Swap {
-            return mib(self.size).min(64).max(1);
+            return mib(self.size).clamp(1, 64);
         }
         // Tables grow with the filesystem: some 6 in 100.
-        let used = mib(self.used.max(self.reserved).saturating_mul(11) / 10);
+        let used = self.used.max(self.reserved);
+        let used = mib(used.saturating_add(used.div_ceil(10)));
         let tables = used.saturating_mul(7) / 100;
         let luks = if self.is_encrypted { LUKS } else { 0 };
         used.saturating_add(tables).saturating_add(kind.overhead()).saturating_add(luks)

@@ -51,7 +51,7 @@ impl Console {
 
     fn show(&mut self, character: char) {
         self.escape = match (self.escape, character) {
-            (Escape::None, '\x1b') => Escape::Begun,
+            (Escape::None | Escape::String, '\x1b') => Escape::Begun,
             (Escape::None, '\n') => {
                 self.end_line();
                 Escape::None
@@ -73,7 +73,6 @@ impl Console {
                 }
                 if ('@'..='~').contains(&character) { Escape::None } else { Escape::Sequence }
             }
-            (Escape::String, '\x1b') => Escape::Begun,
             (Escape::String, _) => Escape::String,
         };
     }

@@ -142,7 +142,6 @@ impl Search<'_> {
         let (mounted_at, locks) =
             if is_ours_alone { (Vec::new(), Vec::new()) } else { self.hold_still(what, &path, &metadata)? };
         // Nobody has written through this cache, but it may hold what was there before the clone.
-        #[cfg(target_os = "linux")]
         crate::sys::flush_buffers(&file).map_err(|error| failed(error.into()))?;
         let Probed { usage, uuid, .. } = device.found.clone();
         Ok(Disk {

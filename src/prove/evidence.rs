@@ -84,6 +84,7 @@ fn save(dir: &Dir, name: &str, content: &[u8]) -> io::Result<PathBuf> {
 }
 
 /// The picture that QEMU has written; `None` if it is none.
+#[must_use]
 pub fn picture(dir: &Dir, name: &OsStr) -> Option<Vec<u8>> {
     let (_, content) = dir.read_file(name, LARGEST).ok()??;
     content.starts_with(b"\x89PNG\r\n\x1a\n").then_some(content)

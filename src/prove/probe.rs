@@ -249,12 +249,11 @@ impl Reader {
             }
             let text = String::from_utf8_lossy(&self.line);
             // Firmware leaves a line unfinished.
-            match text.split_once(self.mark.as_str()) {
-                Some((_, line)) => self.report.read(line.trim_end_matches('\r')),
-                None => {
-                    other.extend_from_slice(&self.line);
-                    other.push(b'\n');
-                }
+            if let Some((_, line)) = text.split_once(self.mark.as_str()) {
+                self.report.read(line.trim_end_matches('\r'));
+            } else {
+                other.extend_from_slice(&self.line);
+                other.push(b'\n');
             }
             self.line.clear();
         }

@@ -131,7 +131,7 @@ pub fn arguments(machine: &Machine, disk: GuestDisk, bus: Bus, lines: Lines, smb
     add(&words(
         "-drive",
         format!(
-            "file.driver={driver},file.filename=/dev/fdset/1,format=raw,if=none,id=disk,snapshot=on,cache=unsafe"
+            "file.driver={driver},file.filename=/dev/fdset/1,format=raw,if=none,id=disk,snapshot=on,cache.no-flush=on"
         ),
     ));
     let sectors = match disk.sector {
@@ -264,7 +264,7 @@ mod tests {
              -chardev socket,id=serial0,fd=9 -serial chardev:serial0 -chardev socket,id=serial1,fd=10 \
              -serial chardev:serial1 -smbios type=11,value=a,,b -add-fd fd=7,set=1 \
              -drive file.driver=host_device,file.filename=/dev/fdset/1,format=raw,if=none,id=disk,snapshot=on,\
-             cache=unsafe -device virtio-blk-pci,drive=disk,bootindex=1"
+             cache.no-flush=on -device virtio-blk-pci,drive=disk,bootindex=1"
         );
     }
 

@@ -65,7 +65,9 @@ impl Monitor {
         // The end of the connection is the end of QEMU, which is noticed by its process.
         while let Ok(true) = self.fill() {}
         while let Some(message) = self.next_message() {
-            self.note(&message);
+            if let Message::Event(event) = message {
+                self.note(event);
+            }
         }
         self.events.pop_front()
     }
@@ -82,7 +84,8 @@ impl Monitor {
                     Message::Answer(number, answer) if number == self.last => {
                         return answer.map_err(io::Error::other);
                     }
-                    other => self.note(&other),
+                    Message::Answer(..) | Message::Other => {}
+                    Message::Event(event) => self.note(event),
                 }
             }
             wait(self.stream.as_fd(), PollFlags::POLLIN, deadline)?;
@@ -96,11 +99,9 @@ impl Monitor {
         Ok(answer.as_str().unwrap_or_default().to_owned())
     }
 
-    fn note(&mut self, message: &Message) {
-        if let Message::Event(event) = message
-            && self.events.len() < MOST_EVENTS
-        {
-            self.events.push_back(*event);
+    fn note(&mut self, event: Event) {
+        if self.events.len() < MOST_EVENTS {
+            self.events.push_back(event);
         }
     }
 

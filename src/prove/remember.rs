@@ -17,6 +17,7 @@ use crate::state::{State, Store};
 /// Records the proof for every clone to this disk; returns whether there is one.
 ///
 /// A state that cannot be read or written is complained about, and does not change how the proof went.
+#[must_use]
 pub fn save(host: &Host, disk: &Disk, proof: &Proof) -> bool {
     let Some(filesystem) = &disk.filesystem else { return false };
     let store = Store::new(&host.state_dir);

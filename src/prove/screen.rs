@@ -77,7 +77,7 @@ mod tests {
         let bytes = memory(answer);
         assert_eq!((bytes.len(), &bytes[..4]), (32, &[0x5b, 7, 0x20, 7][..]));
         assert_eq!(lines(&bytes), ["[    3.976226] i"]);
-        assert_eq!(memory("Cannot access memory"), []);
+        assert_eq!(memory("Cannot access memory"), Vec::<u8>::new());
         assert_eq!(memory(&"0: 0x07200720 ".repeat(9).repeat(1000)).len() % 4, 0);
     }
 

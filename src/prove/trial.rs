@@ -52,18 +52,7 @@ impl Qemu<'_> {
 
     /// Bounds what this process may write and dump.
     pub fn limit(&self, process: u32) {
-        #[cfg(target_os = "linux")]
-        {
-            use rustix::process::{Pid, Resource, Rlimit, prlimit};
-            let Some(process) = i32::try_from(process).ok().and_then(Pid::from_raw) else { return };
-            let of = |most| Rlimit { current: Some(most), maximum: Some(most) };
-            let room = self.work.room().unwrap_or(LEAST_ROOM);
-            // The child may be gone already.
-            let _ = prlimit(Some(process), Resource::Fsize, of(room));
-            let _ = prlimit(Some(process), Resource::Core, of(0));
-        }
-        #[cfg(not(target_os = "linux"))]
-        let _ = process;
+        crate::sys::limit_writes(process, self.work.room().unwrap_or(LEAST_ROOM));
     }
 
     /// Finds out what works: KVM or else TCG, with a sandbox or else without. Says in words why KVM is not used.

@@ -242,6 +242,12 @@ impl fmt::Display for Reason {
 }
 
 impl Reason {
+    /// Whether the guest got nowhere, as on a virtual processor that does not really work.
+    #[must_use]
+    pub fn got_nowhere(&self) -> bool {
+        matches!(self, Self::Stalled(_) | Self::TimedOut(_, None))
+    }
+
     /// Whether the root was not found, as when the initramfs has no driver for the disk's bus.
     #[must_use]
     pub fn lacks_root(&self) -> bool {
@@ -312,10 +318,11 @@ pub fn ending(sight: &Sight<'_>, limits: &Limits) -> Option<Ending> {
         });
     }
     if let Some(hint) = sight.hint.filter(|hint| sight.quiet >= hint.patience()) {
-        match hint {
-            Hint::Login | Hint::Emergency if sight.report.is_begun => {}
-            Hint::Login => return Some(Ending::Login),
-            hint => return failed(Reason::Waits(hint, None)),
+        let probe_says_more = sight.report.is_begun && matches!(hint, Hint::Login | Hint::Emergency);
+        match (probe_says_more, hint == Hint::Login) {
+            (true, _) => {}
+            (false, true) => return Some(Ending::Login),
+            (false, false) => return failed(Reason::Waits(hint, None)),
         }
     }
     if sight.age >= limits.timeout {

@@ -70,13 +70,14 @@ impl Run<'_> {
         match outcome {
             Outcome::Failed(_) => Status::Failed,
             Outcome::Skipped => Status::Skipped,
-            Outcome::Unbootable(_) => Status::Warning,
             Outcome::Completed | Outcome::Vanished | Outcome::TestRun
                 if self.journal.borrow().warnings.is_empty() =>
             {
                 Status::Success
             }
-            Outcome::Completed | Outcome::Vanished | Outcome::TestRun => Status::Warning,
+            Outcome::Unbootable(_) | Outcome::Completed | Outcome::Vanished | Outcome::TestRun => {
+                Status::Warning
+            }
         }
     }
 

@@ -30,10 +30,13 @@ pub fn check(plan: &Plan, host: &Host, interrupts: &Interrupts) -> Result<Vec<St
     preflight::rsync(&run)?;
     let mut warnings = Vec::new();
     let is_missing = match &plan.named {
-        Some(_) if run.place().is_none() => match run.why_not_mounted() {
-            Failure::DestinationMissing { .. } => true,
-            failure => return Err(failure),
-        },
+        Some(_) if run.place().is_none() => {
+            let why = run.why_not_mounted();
+            if !matches!(why, Failure::DestinationMissing { .. }) {
+                return Err(why);
+            }
+            true
+        }
         Some(_) => false,
         None => is_missing(&plan.destination),
     };

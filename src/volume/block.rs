@@ -128,7 +128,14 @@ pub fn probe(host: &Host, interrupts: &Interrupts, path: &Path) -> io::Result<Bl
     }
     let options = ["-c", "/dev/null", "-p", "-o", "udev"].map(OsStr::new);
     let command = Command::tool(&host.tools.blkid, options.into_iter().chain([path.as_os_str()]));
-    let printed = capture(&command, interrupts, PROBE_LIMIT)?;
+    let printed = capture(&command, interrupts, PROBE_LIMIT).map_err(|error| {
+        if error.kind() == io::ErrorKind::TimedOut {
+            return error;
+        }
+        // Not the device is missing, but the tool.
+        let tool = display::path(&host.tools.blkid);
+        io::Error::other(format!("{tool} cannot be run ({})", display::reason(&error)))
+    })?;
     let mut device = BlockDevice {
         path: path.to_owned(),
         rdev: metadata.rdev(),

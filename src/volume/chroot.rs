@@ -43,9 +43,9 @@ pub struct DeviceLink {
 
 impl Chroot {
     /// Makes the namespace with `root` as its root. `place` is an existing directory of ours.
-    pub fn open(place: &Path, root: &Dir, attached: Vec<Attached>, links: &[DeviceLink]) -> io::Result<Self> {
+    pub fn open(place: &Path, root: &Dir, attached: &[Attached], links: &[DeviceLink]) -> io::Result<Self> {
         let place = std::fs::canonicalize(place)?;
-        system::namespace(&place, root, &attached, links).map(|namespace| Self { namespace })
+        system::namespace(&place, root, attached, links).map(|namespace| Self { namespace })
     }
 
     /// One of its programs, by its absolute path there.
@@ -94,32 +94,35 @@ mod system {
     ) -> io::Result<OwnedFd> {
         // Run on a separate thread, which alone leaves the process's namespace.
         std::thread::scope(|scope| {
-            let build = || build(place, root, attached, links);
-            let built = std::thread::Builder::new().spawn_scoped(scope, build)?;
-            built.join().unwrap_or_else(|_| Err(io::Error::other("the thread panicked")))
+            let made =
+                std::thread::Builder::new().spawn_scoped(scope, || build(place, root, attached, links))?;
+            made.join().unwrap_or_else(|_| Err(io::Error::other("the thread panicked")))
         })
     }
 
     fn build(place: &Path, root: &Dir, attached: &[Attached], links: &[DeviceLink]) -> io::Result<OwnedFd> {
-        let clone = tree(root.reached().as_fd())?;
-        unshare(CloneFlags::CLONE_NEWNS)?;
+        let clone = in_step("its filesystem", tree(root.reached().as_fd()))?;
+        in_step("a mount namespace", unshare(CloneFlags::CLONE_NEWNS).map_err(io::Error::from))?;
         let namespace = OwnedFd::from(File::open("/proc/thread-self/ns/mnt")?);
         mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
         attach(&clone, File::open(place)?.as_fd())?;
+        // Until now it was a peer of the original mount: what is mounted in it would appear there too.
+        mount_change(place, MountPropagationFlags::PRIVATE)?;
         // Its programs must run, whatever the options it was mounted with.
         mount_remount(place, MountFlags::BIND, c"")?;
         let top = Dir::open(place)?;
         for Attached { tree, at } in attached {
-            attach(tree, top.enter_path(at)?.as_fd())?;
+            let there = top.enter_path(at).and_then(|there| attach(tree, there.as_fd()));
+            in_step(&at.to_string_lossy(), there)?;
         }
         for name in ["proc", "sys"] {
             let own = tree(File::open(Path::new("/").join(name))?.as_fd())?;
-            attach(&own, top.enter(OsStr::new(name))?.as_fd())?;
+            in_step(name, top.enter(OsStr::new(name)).and_then(|there| attach(&own, there.as_fd())))?;
         }
-        in_memory(&top, "dev", "mode=0755")?;
-        copy_devices(&top.enter(OsStr::new("dev"))?, links)?;
-        in_memory(&top, "run", "mode=0755")?;
-        in_memory(&top, "tmp", "mode=1777")?;
+        for (name, mode) in [("dev", "0755"), ("run", "0755"), ("tmp", "1777")] {
+            in_step(name, in_memory(&top, name, mode))?;
+        }
+        in_step("dev", copy_devices(&top.enter(OsStr::new("dev"))?, links))?;
         let run = top.enter(OsStr::new("run"))?;
         // What udev knows of the devices.
         if let Ok(udev) = File::open("/run/udev") {
@@ -127,11 +130,19 @@ mod system {
             attach(&tree(udev.as_fd())?, run.enter(OsStr::new("udev"))?.as_fd())?;
         }
         run.make_dir(OsStr::new("lock"))?;
+        mount_change(place, MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
         nix::unistd::fchdir(&top)?;
-        rustix::process::pivot_root(c".", c".")?;
+        in_step("its root", rustix::process::pivot_root(c".", c".").map_err(io::Error::from))?;
         // The old root now lies on the new one.
         unmount(c".", UnmountFlags::DETACH)?;
         Ok(namespace)
+    }
+
+    /// Says what an error is about.
+    fn in_step<T>(what: &str, done: io::Result<T>) -> io::Result<T> {
+        done.map_err(|error| {
+            io::Error::new(error.kind(), format!("{what}: {}", crate::display::reason(&error)))
+        })
     }
 
     /// A mount of this directory alone.
@@ -148,14 +159,12 @@ mod system {
     }
 
     /// An empty filesystem in memory on a directory of the other system.
-    fn in_memory(top: &Dir, name: &str, options: &str) -> io::Result<()> {
+    fn in_memory(top: &Dir, name: &str, mode: &str) -> io::Result<()> {
         use rustix::mount::{
             FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
         };
         let filesystem = fsopen(c"tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
-        if let Some((key, value)) = options.split_once('=') {
-            fsconfig_set_string(filesystem.as_fd(), key, value)?;
-        }
+        fsconfig_set_string(filesystem.as_fd(), "mode", mode)?;
         fsconfig_create(filesystem.as_fd())?;
         let tree = fsmount(filesystem.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?;
         attach(&tree, top.enter(OsStr::new(name))?.as_fd())
@@ -203,7 +212,9 @@ mod system {
         for part in link.path.components() {
             match part {
                 Component::Normal(name) => names.push(name),
-                _ => return Err(io::ErrorKind::InvalidInput.into()),
+                Component::Prefix(_) | Component::RootDir | Component::CurDir | Component::ParentDir => {
+                    return Err(io::ErrorKind::InvalidInput.into());
+                }
             }
         }
         let Some((name, above)) = names.split_last() else { return Err(io::ErrorKind::InvalidInput.into()) };

@@ -1,11 +1,13 @@
 //! A filesystem that is named by a tag: finds its device, opens it if it is encrypted, and mounts it for this process.
 
 mod macos;
+mod wanted;
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
@@ -14,56 +16,12 @@ use crate::fs::dir::Dir;
 use crate::host::Host;
 use crate::host::platform::Platform;
 use crate::linux::mounts;
-use crate::marker::Prefix;
 use crate::password_store;
-use crate::plan::tag::Tag;
 use crate::process::interrupts::Interrupts;
 use crate::volume::block::BlockDevice;
 use crate::volume::private::{How, Mounted};
 use crate::volume::{block, luks, private, unclean};
-
-/// What it is mounted for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// To be written.
-    Write,
-    /// To be read.
-    Read,
-    /// To be read, without writing even what a journal still holds.
-    Examine,
-    /// The same in passing: an encrypted one is not opened, and nothing is mounted that everybody would see.
-    Glance,
-}
-
-/// What is to be mounted, and how.
-#[derive(Debug, Clone, Copy)]
-pub struct Wanted<'a> {
-    /// What the filesystem is named by.
-    pub tag: &'a Tag,
-    /// The key of an encrypted one, instead of the stored password.
-    pub key_file: Option<&'a Path>,
-    /// The prefix under which the password is stored.
-    pub prefix: &'a Prefix,
-    /// What it is mounted for.
-    pub purpose: Purpose,
-}
-
-/// Why it is not mounted.
-#[derive(Debug)]
-pub enum NotMounted {
-    /// No such filesystem is there.
-    Missing,
-    /// It cannot be used, for this reason.
-    Unusable(String),
-    /// We were asked to stop.
-    Interrupted,
-}
-
-impl From<String> for NotMounted {
-    fn from(why: String) -> Self {
-        Self::Unusable(why)
-    }
-}
+pub use wanted::{NotMounted, Purpose, Wanted};
 
 /// A mounted filesystem; unmounted, and closed if we opened it, when this is dropped.
 #[derive(Debug)]
@@ -107,7 +65,7 @@ pub fn mount<'a>(
         return Err("only root can mount it; name the directory where it is mounted".to_owned().into());
     }
     let named = match host.platform {
-        Platform::MacOs(_) => macos::mount(host, interrupts, wanted),
+        Platform::MacOs(_) => volume(host, interrupts, wanted),
         Platform::Linux => linux(host, interrupts, wanted),
     };
     match interrupts.received() {
@@ -116,10 +74,22 @@ pub fn mount<'a>(
     }
 }
 
+fn volume<'a>(host: &'a Host, interrupts: &Interrupts, wanted: &Wanted<'_>) -> Result<Named<'a>, NotMounted> {
+    let (mounted, disk) = macos::mount(host, interrupts, wanted)?;
+    let remark = format!("{} is {}.", wanted.tag, mounted.described());
+    Ok(Named {
+        mounted: Place::Volume(mounted),
+        opened: None,
+        uuid: disk.volume_uuid,
+        remarks: vec![remark],
+        warnings: Vec::new(),
+    })
+}
+
 fn linux<'a>(host: &'a Host, interrupts: &Interrupts, wanted: &Wanted<'_>) -> Result<Named<'a>, NotMounted> {
     let found = block::find(host, interrupts, wanted.tag)
         .map_err(|error| format!("the block devices cannot be searched: {}", display::reason(&error)))?;
-    let (device, others) = one(found)?;
+    let (device, others) = one(&found)?;
     let (device, opened) = opened(host, interrupts, wanted, device)?;
     let kind = kind(&device)?;
     let mut remarks = vec![format!("{} is {} ({kind}).", wanted.tag, display::path(&device.path))];
@@ -153,7 +123,8 @@ fn linux<'a>(host: &'a Host, interrupts: &Interrupts, wanted: &Wanted<'_>) -> Re
         keeps_log: matches!(wanted.purpose, Purpose::Examine | Purpose::Glance),
         others: &others,
     };
-    let mounted = private::mount(&device.path, &point, how).map_err(|error| cannot_mount(&error, kind))?;
+    let mounted = patiently(interrupts, &device.path, &point, how, &points)
+        .map_err(|error| cannot_mount(&error, kind))?;
     // Its path may mean another device by now: what is mounted counts.
     if !is_mounted(&device, &held, &point).unwrap_or(false) {
         return Err("another device has just taken its place".to_owned().into());
@@ -165,18 +136,47 @@ fn linux<'a>(host: &'a Host, interrupts: &Interrupts, wanted: &Wanted<'_>) -> Re
     Ok(Named { mounted: Place::Private(mounted), opened, uuid, remarks, warnings })
 }
 
+/// How long another mount may keep a filesystem from being written.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Mounts it, and waits for whoever has it read-only for a moment, as our own plugin does.
+fn patiently(
+    interrupts: &Interrupts,
+    device: &Path,
+    point: &Path,
+    how: How<'_>,
+    elsewhere: &[PathBuf],
+) -> io::Result<Mounted> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match private::mount(device, point, how) {
+            Err(error)
+                if error.kind() == io::ErrorKind::ResourceBusy
+                    && Instant::now() < deadline
+                    && interrupts.received().is_none() =>
+            {
+                // Our copy of a mount may outlast the mount itself.
+                let others = elsewhere.iter().filter(|other| other.as_os_str() != "/");
+                others.for_each(|other| private::let_go(other));
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            result => return result,
+        }
+    }
+}
+
 /// The device to mount, and the other devices of the same filesystem.
-fn one(found: Vec<BlockDevice>) -> Result<(BlockDevice, Vec<PathBuf>), NotMounted> {
+fn one(found: &[BlockDevice]) -> Result<(BlockDevice, Vec<PathBuf>), NotMounted> {
     let is_one = |devices: &[BlockDevice]| {
         let uuids: Vec<_> = devices.iter().map(|device| &device.found.device_uuid).collect();
         devices.iter().all(|device| {
             device.found.kind.as_deref() == Some("btrfs") && device.found.uuid == devices[0].found.uuid
         }) && uuids.iter().enumerate().all(|(at, uuid)| uuid.is_some() && !uuids[..at].contains(uuid))
     };
-    match &found[..] {
+    match found {
         [] => Err(NotMounted::Missing),
         [device] => Ok((device.clone(), Vec::new())),
-        [device, others @ ..] if is_one(&found) => {
+        [device, others @ ..] if is_one(found) => {
             Ok((device.clone(), others.iter().map(|other| other.path.clone()).collect()))
         }
         several => {
@@ -220,17 +220,16 @@ fn opened<'a>(
     if wanted.purpose == Purpose::Glance {
         return Err("it is encrypted, and not open".to_owned().into());
     }
-    let key = match wanted.key_file {
-        Some(file) => luks::key(file)?,
-        None => {
-            let secret = password_store::load(host, interrupts, wanted.prefix).map_err(|error| {
-                format!(
-                    "it is encrypted, and there is no key: {error}. Give --key-file, or store its passphrase with \
-                     counterpart setpass"
-                )
-            })?;
-            Zeroizing::new(secret.expose().to_vec())
-        }
+    let key = if let Some(file) = wanted.key_file {
+        luks::key(file)?
+    } else {
+        let secret = password_store::load(host, interrupts, wanted.prefix).map_err(|error| {
+            format!(
+                "it is encrypted, and there is no key: {error}. Give --key-file, or store its passphrase with \
+                 counterpart setpass"
+            )
+        })?;
+        Zeroizing::new(secret.expose().to_vec())
     };
     let (opened, path) = luks::open(host, interrupts, &device.path, &uuid, key)
         .map_err(|why| format!("it is encrypted, and {why}"))?;
@@ -256,11 +255,13 @@ fn kind(device: &BlockDevice) -> Result<&str, String> {
 }
 
 fn cannot_mount(error: &io::Error, kind: &str) -> String {
+    /// Linux's EUCLEAN, which other systems have not.
+    const DAMAGED: i32 = 117;
     match error.raw_os_error() {
         Some(nix::libc::ENODEV) => format!("this kernel cannot mount {kind}"),
         Some(nix::libc::EROFS | nix::libc::EACCES) => "it is write-protected".to_owned(),
         Some(nix::libc::EBUSY) => "it is in use, or mounted read-only elsewhere".to_owned(),
-        Some(nix::libc::EINVAL | nix::libc::EUCLEAN) => {
+        Some(nix::libc::EINVAL | DAMAGED) => {
             format!(
                 "the kernel cannot mount it as {kind}: it is damaged, or has features that this kernel lacks"
             )

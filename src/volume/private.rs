@@ -46,6 +46,11 @@ pub fn leave_namespace() -> std::io::Result<()> {
     system::leave_namespace()
 }
 
+/// Drops what is mounted at a path from the namespace that we have to ourselves.
+pub fn let_go(point: &Path) {
+    system::unmount(point);
+}
+
 /// Mounts a block device on an existing directory. The filesystem may hold device nodes and programs for another user,
 /// but neither takes effect.
 pub fn mount(device: &Path, point: &Path, how: How<'_>) -> std::io::Result<Mounted> {

@@ -13,6 +13,7 @@ const CLONE: &str = "bbbbbbbb-0000-4000-8000-00000000000";
 const VOLUME: &str = "cccccccc-0000-4000-8000-000000000001";
 const CLONES_VOLUME: &str = "dddddddd-0000-4000-8000-000000000001";
 
+#[allow(clippy::unnecessary_wraps, reason = "what fields of names hold")]
 fn some(text: &str) -> Option<String> {
     Some(text.to_owned())
 }

@@ -41,6 +41,8 @@ impl Disk {
         must("mkfs.ext4", &["-q", "-F", "-L", "root", &disk.partition(1)]);
         fs::create_dir(&disk.point).unwrap();
         must("mount", &[&disk.partition(1), disk.point.to_str().unwrap()]);
+        // As systemd has all mounts: what is mounted in a copy of it shows here.
+        must("mount", &["--make-shared", disk.point.to_str().unwrap()]);
         disk
     }
 
@@ -116,6 +118,7 @@ echo 'in /run' >/run/left
 echo 'in /tmp' >/tmp/left
 echo 'in /dev' >/dev/left
 printf 'bootcode!' 1<>\"$disk\"
+[ -d /boot/grub/i386-pc ] || mkdir /boot/grub/i386-pc || exit 1
 echo module >/boot/grub/i386-pc/normal.mod
 echo \"core for $root\" >/boot/grub/i386-pc/core.img";
 
@@ -142,6 +145,7 @@ impl Machine {
     }
 
     fn install(&self) {
+        self.sandbox.tool("blkid", "PATH=/usr/sbin:/sbin exec blkid \"$@\"");
         let root = self.source.path();
         for dir in
             ["boot/grub/i386-pc", "dev", "proc", "sys", "run", "tmp", "etc/default", "usr/bin", "usr/sbin"]
@@ -153,7 +157,7 @@ impl Machine {
         {
             std::os::unix::fs::symlink(target, root.join(link)).unwrap();
         }
-        for program in ["/bin/sh", "/bin/cat", "/bin/rm"] {
+        for program in ["/bin/sh", "/bin/cat", "/bin/rm", "/bin/mkdir"] {
             self.copy_program(program);
         }
         self.script("grub-install", GRUB_INSTALL);

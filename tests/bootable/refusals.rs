@@ -120,7 +120,7 @@ fn a_loader_that_is_not_certain_is_refused() {
     let several = "the source has several, GRUB for a BIOS (i386-pc) among them, and which of them starts it is not known";
     assert_copy_only(&machine, &machine.clone(), &why(several));
     fs::remove_dir_all(machine.source.path().join("boot/grub")).unwrap();
-    let other = "the source uses extlinux, which Counterpart does not install yet";
+    let other = "the source uses U-Boot, which Counterpart does not install yet";
     assert_copy_only(&machine, &machine.clone(), &why(other));
     fs::remove_dir_all(machine.source.path().join("boot/extlinux")).unwrap();
     let none = "the source has none that is known; is it a whole system?";
@@ -157,7 +157,9 @@ fn links_in_a_clone_lead_nowhere() {
     assert!(finished.err.contains("the clone's programs cannot be run in it"), "{finished}");
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
     // A directory with tables.
-    fs::rename(machine.source.path().join("etc/default"), outside.join("default")).unwrap();
+    fs::remove_dir_all(machine.source.path().join("etc/default")).unwrap();
+    fs::create_dir(outside.join("default")).unwrap();
+    fs::write(outside.join("default/grub"), "GRUB_CMDLINE_LINUX=\"quiet\"\n").unwrap();
     symlink(outside.join("default"), machine.source.path().join("etc/default")).unwrap();
     machine.clone().assert_code(78);
     let settings = fs::read_to_string(outside.join("default/grub")).unwrap();

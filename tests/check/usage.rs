@@ -49,7 +49,8 @@ fn help_and_version_are_printed_and_are_no_state_that_is_well() {
     for option in ["--help", "-h"] {
         for run in [sandbox.run(["check", option]), linked(&sandbox, "check_counterpart_clone", &[option])] {
             assert_eq!((run.code, run.err.as_str()), (3, ""), "{run}");
-            for word in ["--warning <AGE>", "--critical <AGE>", "--timeout <TIME>", "--destination <DIR>"] {
+            for word in ["--warning <AGE>", "--critical <AGE>", "--timeout <TIME>", "--destination <DIR|TAG>"]
+            {
                 assert!(run.out.contains(word), "{word}: {run}");
             }
         }

@@ -23,7 +23,7 @@ fn a_missing_source_or_destination_is_a_wrong_command_line() {
     let sandbox = Sandbox::new();
     let (source, destination) = (sandbox.source.as_os_str(), sandbox.destination.as_os_str());
     refused(&sandbox, [] as [&str; 0], "-s");
-    refused(&sandbox, [OsStr::new("-s"), source], "--destination <DIR>");
+    refused(&sandbox, [OsStr::new("-s"), source], "--destination <DIR|TAG>");
     refused(&sandbox, [OsStr::new("-d"), destination], "--source <DIR>");
     refused(&sandbox, [OsStr::new("-t")], "--source <DIR>");
     refused(&sandbox, [OsStr::new("-d"), destination, OsStr::new("-s")], "a value is required");

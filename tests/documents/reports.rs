@@ -1,5 +1,9 @@
 //! The documented record, metrics and script variables match what a real run leaves.
 
+use counterpart::fs::location::Location;
+use counterpart::marker::Prefix;
+use counterpart::record::{Moment, Proof};
+use counterpart::state::Store;
 use std::collections::BTreeSet;
 use std::fs;
 
@@ -35,6 +39,20 @@ fn the_metrics_are_told() {
     let sandbox = Sandbox::new();
     sandbox.write("file", "content");
     let file = sandbox.path().join("clone.prom");
+    sandbox.clone(&[]).assert_code(0);
+    // Some are known only once the clone was proven.
+    let store = Store::new(&sandbox.host().join("state"));
+    let mut state = store.all().unwrap().remove(0).1.unwrap();
+    state.prove(Proof {
+        at: Moment { rfc3339: String::new(), epoch: 1_795_741_323 },
+        booted: true,
+        reason: None,
+        compared: true,
+        firmware: "BIOS".to_owned(),
+        kernel: None,
+        seconds: 1.0,
+    });
+    store.save(&Location::of(&sandbox.destination), &Prefix::default(), &state).unwrap();
     sandbox.clone(&["--metrics-file", file.to_str().unwrap()]).assert_code(0);
     let text = fs::read_to_string(file).unwrap();
     let names = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" gauge"));

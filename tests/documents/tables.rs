@@ -113,7 +113,7 @@ fn documents_speak_only_of_codes_in_the_table() {
 }
 
 /// Each step of the pipeline, and what the README calls it.
-const STEPS: [(&str, &str); 22] = [
+const STEPS: [(&str, &str); 24] = [
     ("preflight::rights", "Rights."),
     ("outputs::start_log", "The log"),
     ("preflight::rsync", "rsync"),
@@ -122,6 +122,7 @@ const STEPS: [(&str, &str); 22] = [
     ("ping::announce", "The start ping"),
     ("log_header::log_what_is_left_out", "Other filesystems"),
     ("exclusions::gather", "Exclusions"),
+    ("bootable::prepare", "A bootable clone"),
     ("script::check", "Scripts"),
     ("password::resolve", "The password"),
     ("test_run::list_changes", "A test run"),
@@ -134,6 +135,7 @@ const STEPS: [(&str, &str); 22] = [
     ("safety_net::make_ready", "Old safety nets"),
     ("markers::begin", "The markers"),
     ("engine::clone", "The transfer."),
+    ("bootable::make", "Making it bootable"),
     ("markers::write", "The markers"),
     ("script::run_post_clone", "The post-clone script"),
 ];

@@ -164,13 +164,8 @@ fn whatever_kills_the_run_the_disk_is_free() {
         assert!(!disk.is_free());
         kill(Pid::from_raw(child.id().try_into().unwrap()), signal).unwrap();
         let status = child.wait().unwrap();
-        assert_eq!(
-            (status.signal(), status.code()),
-            match signal {
-                Signal::SIGKILL => (Some(9), None),
-                _ => (None, Some(20)),
-            }
-        );
+        let expected = if signal == Signal::SIGKILL { (Some(9), None) } else { (None, Some(20)) };
+        assert_eq!((status.signal(), status.code()), expected);
         assert!(wait_until(|| disk.is_free()));
         assert_free(&disk);
         // The next run goes on where it ended.
@@ -283,4 +278,21 @@ fn devices_and_programs_on_the_disk_are_cloned_though_they_take_no_effect_there(
         assert!(null.file_type().is_char_device());
         assert_eq!(null.rdev(), 259);
     });
+}
+
+#[test]
+fn it_is_unmounted_before_a_failure_is_reported() {
+    let sandbox = sandbox();
+    let disk = BareDisk::new("ext4", &[]);
+    let fails = sandbox.script("fails", "exit 3");
+    let dir = sandbox.path().display();
+    let body =
+        format!("cat /proc/self/mounts >'{dir}/mounts'; echo \"$COUNTERPART_DESTINATION\" >'{dir}/name'");
+    let report = sandbox.script("report", &body);
+    let more = ["-p", fails.to_str().unwrap(), "--strict-scripts", "--on-error", report.to_str().unwrap()];
+    clone(&sandbox, &uuid(&disk), &more).assert_code(81);
+    assert_eq!(mounts(&sandbox.path().join("mounts"), &disk), [] as [String; 0]);
+    assert_eq!(fs::read_to_string(sandbox.path().join("name")).unwrap(), format!("{}\n", uuid(&disk)));
+    assert_free(&disk);
+    disk.inside(|point| assert_eq!(marks_of(point), ["error"]));
 }

@@ -57,7 +57,7 @@ fn the_plugin_looks_at_the_disk_as_root_and_else_goes_by_what_is_remembered() {
     assert_free(&disk);
     // A failure that only the disk knows of.
     disk.inside(|point| {
-        fs::write(point.join(".me.jedda.counterpart.error"), "by another machine\n").unwrap()
+        fs::write(point.join(".me.jedda.counterpart.error"), "by another machine\n").unwrap();
     });
     let failed = sandbox.run(["check", "-d", &name]);
     assert_eq!(failed.code, 2, "{failed}");

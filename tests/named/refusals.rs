@@ -1,13 +1,13 @@
 //! What is not used, and what is said of it.
 
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::named::scene::{
     arguments, assert_free, assert_no_private_path, clone, digest, label, sandbox, states, uuid,
 };
 use crate::support::disk::BareDisk;
-use crate::support::sandbox::{Finished, Sandbox};
+use crate::support::sandbox::{Finished, Sandbox, wait_until};
 
 /// The run ends with 66 and says this; nothing is remembered.
 #[track_caller]
@@ -98,6 +98,46 @@ fn a_damaged_filesystem_is_not_mounted() {
     assert!(wiped.success());
     refused(&sandbox, &name, &["xfs"]);
     assert_free(&disk);
+}
+
+#[test]
+fn a_mount_that_forbids_writing_is_waited_for_a_moment() {
+    let sandbox = sandbox();
+    let disk = BareDisk::new("ext4", &[]);
+    let point = sandbox.path().join("point");
+    fs::create_dir(&point).unwrap();
+    let mount = || {
+        let done = Command::new("mount").args(["-o", "ro"]).arg(disk.device()).arg(&point).status().unwrap();
+        assert!(done.success());
+    };
+    let unmount = || assert!(Command::new("umount").arg(&point).status().unwrap().success());
+    mount();
+    let stays = clone(&sandbox, &uuid(&disk), &[]);
+    assert!(stays.err.contains("it is in use, or mounted read-only elsewhere"), "{stays}");
+    stays.assert_code(66);
+    let words = arguments(&sandbox, &uuid(&disk), &[]);
+    let child = sandbox.command(words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Once it has left this namespace it tries to mount.
+    let own = fs::read_link("/proc/self/ns/mnt").unwrap();
+    let namespace = format!("/proc/{}/ns/mnt", child.id());
+    assert!(wait_until(|| fs::read_link(&namespace).is_ok_and(|its| its != own)));
+    unmount();
+    Finished::from(child.wait_with_output().unwrap()).assert_code(0);
+    assert_free(&disk);
+}
+
+#[test]
+fn without_blkid_nothing_counts_as_missing() {
+    let sandbox = sandbox();
+    let disk = BareDisk::new("ext4", &[]);
+    fs::remove_file(sandbox.host().join("tools/blkid")).unwrap();
+    let finished = clone(&sandbox, &uuid(&disk), &["--skip-if-missing"]);
+    finished.assert_code(66);
+    assert!(finished.err.contains("blkid cannot be run (No such file or directory)"), "{finished}");
+    sandbox.tool("blkid", "exit 4");
+    let finished = clone(&sandbox, &uuid(&disk), &["--skip-if-missing"]);
+    finished.assert_code(66);
+    assert!(finished.err.contains("blkid failed on "), "{finished}");
 }
 
 #[test]

@@ -144,12 +144,11 @@ fn a_disk_that_changes_between_plan_and_answer_is_refused() {
         must(&["losetup", "-c", disk.path()]);
     };
     let run = on_terminal(&disk, system.path(), grow, format!("{}\n", disk.image()).as_bytes());
-    let before = Disk::new(400).digest();
     assert_eq!(run.code, 99, "{run}");
     let why = "it has changed since the plan was made: it has another size, number or identity. Nothing was written \
                to it.\n";
     assert!(run.out.ends_with(why), "{run}");
-    assert_eq!(disk.digest(), before);
+    assert!(disk.is_zero());
 }
 
 #[test]
@@ -175,5 +174,5 @@ fn while_the_question_waits_nobody_can_claim_the_disk() {
     };
     let run = on_terminal(&disk, system.path(), claim, b"no\n");
     assert_eq!(run.code, 99, "{run}");
-    assert_eq!(disk.digest(), Disk::new(300).digest());
+    assert!(disk.is_zero());
 }

@@ -242,8 +242,9 @@ fn a_disk_with_too_many_partitions_for_an_mbr() {
         .zip(points)
         .map(|(disk, point)| crate::prepare::scene::inside(system.path(), point, disk))
         .collect();
-    let lines: String = points.iter().map(|point| format!("UUID={point} /{point} ext4 x 0 0\n")).collect();
-    crate::prepare::scene::fstab(system.path(), &lines);
+    let lines: Vec<String> =
+        points.iter().map(|point| format!("UUID={point} /{point} ext4 x 0 0\n")).collect();
+    crate::prepare::scene::fstab(system.path(), &lines.concat());
     let disk = Disk::new(900);
     let before = disk.digest();
     let run = prepare(&disk.device, system.path(), &["--table", "mbr", "--erase", &disk.image()]);

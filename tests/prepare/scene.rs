@@ -2,12 +2,10 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 use crate::support::disk::{BindMount, LoopDisk};
@@ -63,22 +61,21 @@ impl Disk {
 
     /// A hash of every byte, as any reader sees them now.
     pub fn digest(&self) -> String {
-        let mut file = fs::File::open(&self.device).unwrap();
-        let (mut hash, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);
-        loop {
-            match file.read(&mut buffer).unwrap() {
-                0 => break,
-                count => hash.update(&buffer[..count]),
-            }
-        }
-        format!("{:x}", hash.finalize())
+        // Many times faster than a hash by a program without optimization.
+        must(&["sha256sum", self.path()])
+    }
+
+    /// Whether every byte is zero.
+    pub fn is_zero(&self) -> bool {
+        let size = must(&["blockdev", "--getsize64", self.path()]);
+        tool(&["cmp", "-n", size.trim_end(), self.path(), "/dev/zero"]).code == 0
     }
 
     /// Has a GPT of these partitions, in MiB, written and shown by the kernel.
     pub fn partition(&self, sizes: &[u64]) {
-        let lines: String = sizes.iter().map(|size| format!("size={size}MiB\n")).collect();
+        let lines: Vec<String> = sizes.iter().map(|size| format!("size={size}MiB\n")).collect();
         let script = self.dir.path().join("script");
-        fs::write(&script, format!("label: gpt\n{lines}")).unwrap();
+        fs::write(&script, format!("label: gpt\n{}", lines.concat())).unwrap();
         let command = format!("sfdisk -q --no-reread --no-tell-kernel {} <{}", self.path(), script.display());
         must(&["sh", "-c", &command]);
         must(&["partx", "-a", self.path()]);

@@ -33,7 +33,7 @@ fn a_typo_is_found_now() {
     }
     untouched(&machine, &machine.schedule(&["install"]), 2, "<ARGUMENTS>");
     untouched(&machine, &machine.schedule(&["install", "--"]), 2, "<ARGUMENTS>");
-    untouched(&machine, &machine.schedule(&["install", "--", "-s", "/"]), 2, "--destination <DIR>");
+    untouched(&machine, &machine.schedule(&["install", "--", "-s", "/"]), 2, "--destination <DIR|TAG>");
     untouched(&machine, &machine.schedule(&["install", "--", "setpass"]), 2, "the arguments of a clone");
     untouched(
         &machine,

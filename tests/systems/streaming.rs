@@ -173,9 +173,21 @@ fn a_terminal_shows_a_bar_and_whole_lines() {
             assert!(bar.contains(part), "{bar:?}");
         }
     }
+    // In one unit over all passes, and never back.
+    let share = |bar: &&str| {
+        let before = bar.split_once('%')?.0;
+        before.rsplit(|character: char| !character.is_ascii_digit()).next()?.parse::<u64>().ok()
+    };
+    let shares: Vec<u64> = bars.iter().map(|bar| share(bar).unwrap()).collect();
+    assert!(shares.is_sorted() && shares[shares.len() / 2] > 10, "{shares:?}");
+    for pause in ["Surveying: ", " entries, ", "Flushing the disk, "] {
+        assert!(shown.contains(pause), "{pause:?}: {shown:?}");
+    }
     // What stays after the last carriage return, without control sequences, is what is read.
     let log = fs::read_to_string(&sandbox.logs()[0]).unwrap();
-    assert!(!log.contains("B/s, ") && !log.contains("% ["), "the bar is in the log: {log}");
+    for part in ["B/s, ", "% [", "Surveying", "Flushing"] {
+        assert!(!log.contains(part), "the bar is in the log: {log}");
+    }
     for line in log.lines() {
         assert!(shown.contains(&format!("{line}\r\n")), "{line:?} is garbled: {shown:?}");
     }

@@ -98,7 +98,9 @@ fn spelled(device: &str, clone: &Names) -> Result<String, Unresolved> {
     };
     match tag {
         Tag::PartUuid(_) | Tag::PartLabel(_) if clone.part_uuid.is_some() => clone.by_part_uuid(),
-        _ => clone.by_uuid(),
+        Tag::Uuid(_) | Tag::Label(_) | Tag::PartUuid(_) | Tag::PartLabel(_) | Tag::Device(_) => {
+            clone.by_uuid()
+        }
     }
 }
 

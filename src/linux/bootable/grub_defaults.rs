@@ -27,7 +27,7 @@ pub fn rewrite(text: &[u8], layout: &Layout, forgets_swap: bool) -> Result<Vec<u
         }
         // Without quotes a second word would be a command.
         let open = if open.is_empty() && words.contains(' ') { "\"" } else { open };
-        let start = &line[..=line.len() - value.len() - 1];
+        let start = &line[..line.len() - value.len()];
         Ok(Some(format!("{start}{open}{words}{open}{rest}")))
     })?;
     if !is_told {

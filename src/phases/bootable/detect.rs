@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use crate::display;
 use crate::failure::{Failure, Obstacle};
 use crate::phases::bootable::layout::Disks;
-use crate::phases::bootable::obstacle;
 use crate::phases::bootable::trees::Trees;
 
 /// A boot loader.
@@ -15,6 +14,11 @@ use crate::phases::bootable::trees::Trees;
 pub enum Loader {
     /// GRUB 2.
     Grub(Grub),
+    /// extlinux, for a BIOS.
+    Extlinux {
+        /// The directory with its menu.
+        dir: PathBuf,
+    },
     /// The firmware of a Raspberry Pi, which reads files in a directory.
     RaspberryPi {
         /// The directory.
@@ -37,20 +41,25 @@ const GRUB: [&str; 2] = ["/boot/grub", "/boot/grub2"];
 /// Where the firmware of a Raspberry Pi looks, from the system.
 const RASPBERRY_PI: [&str; 2] = ["/boot/firmware", "/boot"];
 
+/// Where extlinux may be, and the name of its menu.
+const EXTLINUX: [(&str, &str); 4] = [
+    ("/boot/extlinux", "extlinux.conf"),
+    ("/extlinux", "extlinux.conf"),
+    ("/boot/syslinux", "syslinux.cfg"),
+    ("/boot/syslinux", "extlinux.conf"),
+];
+
 /// What is known and not installed by this version.
-const OTHERS: [(&str, &str); 7] = [
+const OTHERS: [(&str, &str); 4] = [
     ("/boot/loader/loader.conf", "systemd-boot"),
     ("/efi/loader/loader.conf", "systemd-boot"),
     ("/boot/efi/loader/loader.conf", "systemd-boot"),
-    ("/boot/extlinux/extlinux.conf", "extlinux"),
-    ("/extlinux/extlinux.conf", "extlinux"),
-    ("/boot/syslinux/syslinux.cfg", "syslinux"),
     ("/etc/lilo.conf", "LILO"),
 ];
 
 /// Finds the source's loader. Several that are configured are refused: which of them starts it is not known.
 pub fn loader(trees: &Trees<'_>) -> Result<Loader, Failure> {
-    let unknown = |why: String| obstacle(Obstacle::Loader, why);
+    let unknown = |why: String| Failure::not_bootable(Obstacle::Loader, why);
     let failed =
         |error: io::Error| unknown(format!("the source's cannot be found: {}", display::reason(&error)));
     let mut found: Vec<Loader> = Vec::new();
@@ -67,6 +76,17 @@ pub fn loader(trees: &Trees<'_>) -> Result<Loader, Failure> {
         }
     }
     let mut others: Vec<&str> = Vec::new();
+    for (dir, menu) in EXTLINUX.map(|(dir, menu)| (Path::new(dir), menu)) {
+        let has = |name: &str| trees.has(&dir.join(name));
+        if has(menu).map_err(failed)? {
+            if has("ldlinux.sys").map_err(failed)? {
+                found.push(Loader::Extlinux { dir: dir.to_owned() });
+            } else {
+                // The firmware of many small machines reads the same menu; it lies outside of the filesystems.
+                others.push("U-Boot");
+            }
+        }
+    }
     for (path, name) in OTHERS {
         if trees.has(Path::new(path)).map_err(failed)? {
             others.push(name);
@@ -110,6 +130,7 @@ fn targets(trees: &Trees<'_>, dir: &Path) -> io::Result<Vec<String>> {
 
 impl Loader {
     /// What it keeps in the clone that differs from the source's.
+    #[must_use]
     pub fn generated(&self) -> Vec<PathBuf> {
         match self {
             Self::Grub(grub) => {
@@ -117,20 +138,23 @@ impl Loader {
                 let targets = grub.targets.iter().map(|target| grub.dir.join(target));
                 own.into_iter().chain(targets).collect()
             }
+            Self::Extlinux { dir } => ["ldlinux.sys", "ldlinux.c32"].map(|name| dir.join(name)).into(),
             Self::RaspberryPi { .. } => Vec::new(),
         }
-    }
-
-    /// Whether the loader itself provides what is mounted there.
-    pub fn has_of_its_own(&self, _point: &Path) -> bool {
-        false
     }
 
     /// Whether the clone's disk has what the loader needs.
     pub fn check(&self, _trees: &Trees<'_>, disks: &Disks) -> Result<(), Failure> {
         match self {
             Self::Grub(grub) => grub.possible(disks).map(|_| ()),
-            Self::RaspberryPi { .. } => Ok(()),
+            Self::Extlinux { .. } if !disks.is_active => Err(Failure::not_bootable(
+                Obstacle::Place,
+                format!(
+                    "extlinux needs an MBR with a partition that is marked active, which the clone's disk {} does not have",
+                    display::path(&disks.disk)
+                ),
+            )),
+            Self::Extlinux { .. } | Self::RaspberryPi { .. } => Ok(()),
         }
     }
 }
@@ -161,7 +185,7 @@ impl Grub {
         }
         if possible.is_empty() {
             let disk = display::path(&disks.disk);
-            return Err(obstacle(
+            return Err(Failure::not_bootable(
                 Obstacle::Place,
                 format!("{missing}, which the clone's disk {disk} does not have"),
             ));
@@ -184,6 +208,7 @@ impl fmt::Display for Loader {
                 let firmware: Vec<String> = grub.targets.iter().map(name).collect();
                 write!(formatter, "GRUB for {}", firmware.join(" and "))
             }
+            Self::Extlinux { dir } => write!(formatter, "extlinux in {}", display::path(dir)),
             Self::RaspberryPi { dir } => {
                 write!(
                     formatter,

@@ -13,7 +13,8 @@ use crate::linux::bootable::layout::Names;
 use crate::phases::bootable::detect::Grub;
 use crate::phases::bootable::tools::{self, Tools};
 use crate::phases::bootable::trees::Trees;
-use crate::phases::bootable::{Way, initramfs, obstacle, stamp};
+use crate::phases::bootable::way::Way;
+use crate::phases::bootable::{initramfs, stamp};
 use crate::run::Run;
 
 const PACKAGES: &str =
@@ -21,9 +22,9 @@ const PACKAGES: &str =
 
 /// Installs GRUB into the clone, if anything that it depends on has changed.
 pub fn install(run: &Run<'_>, trees: &Trees<'_>, way: &Way, grub: &Grub) -> Result<(), Failure> {
-    let failed = |why: String| obstacle(Obstacle::Loader, why);
+    let failed = |why: String| Failure::not_bootable(Obstacle::Loader, why);
     let io = |error: io::Error| failed(display::reason(&error));
-    refuse_without_kernel(trees)?;
+    initramfs::refuse_without_kernel(trees)?;
     let targets = grub.possible(&way.disks)?;
     let (inputs, outputs) = (inputs(&targets), outputs(grub, &targets));
     let now = || stamp::of(trees, way, &inputs, &outputs).map_err(io);
@@ -57,15 +58,8 @@ fn programs(root: &Dir) -> Result<[String; 2], Failure> {
 
 /// Whether the source has what a clone will need.
 pub fn look(trees: &Trees<'_>) -> Result<(), Failure> {
-    refuse_without_kernel(trees)?;
+    initramfs::refuse_without_kernel(trees)?;
     programs(trees.root().source).map(|_| ())
-}
-
-fn refuse_without_kernel(trees: &Trees<'_>) -> Result<(), Failure> {
-    if initramfs::kernels(trees).is_empty() {
-        return Err(obstacle(Obstacle::Place, "there is no kernel in its /boot"));
-    }
-    Ok(())
 }
 
 fn install_for(tools: &Tools<'_>, way: &Way, target: &str, program: &str) -> Result<(), Failure> {
@@ -78,7 +72,7 @@ fn install_for(tools: &Tools<'_>, way: &Way, target: &str, program: &str) -> Res
     let point =
         way.layout.filesystems().find(|(_, names)| Some(&names.device) == efi).map(|(part, _)| &part.point);
     let point = point.ok_or_else(|| {
-        obstacle(
+        Failure::not_bootable(
             Obstacle::Loader,
             "the source's fstab does not say where the EFI system partition is mounted",
         )
@@ -114,7 +108,8 @@ fn outputs(grub: &Grub, targets: &[&str]) -> Vec<PathBuf> {
 
 /// The configuration has to name the clone's root, and must not name the source's.
 fn check(run: &Run<'_>, trees: &Trees<'_>, way: &Way, path: &Path) -> Result<(), Failure> {
-    let failed = |why: String| obstacle(Obstacle::Loader, format!("{} {why}", display::path(path)));
+    let failed =
+        |why: String| Failure::not_bootable(Obstacle::Loader, format!("{} {why}", display::path(path)));
     let text = trees
         .read_clone(path)
         .map_err(|error| failed(format!("cannot be read: {}", display::reason(&error))))?;

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use crate::failure::{Failure, Obstacle};
 use crate::linux::bootable::layout::{Container, Layout, Names};
-use crate::phases::bootable::obstacle;
 use crate::phases::bootable::tools;
 use crate::phases::bootable::tools::Tools;
 use crate::phases::bootable::trees::Trees;
@@ -45,13 +44,12 @@ pub fn images(trees: &Trees<'_>) -> Vec<PathBuf> {
     beginning(trees, &IMAGES)
 }
 
-/// The kernels of the source.
-pub fn kernels(trees: &Trees<'_>) -> Vec<PathBuf> {
-    let mut kernels = beginning(trees, &KERNELS);
-    kernels.extend(beginning(trees, &["vmlinuz", "Image", "kernel"]));
-    kernels.sort();
-    kernels.dedup();
-    kernels
+/// Without a kernel no loader has anything to start.
+pub fn refuse_without_kernel(trees: &Trees<'_>) -> Result<(), Failure> {
+    if beginning(trees, &["vmlinuz", "vmlinux", "Image", "kernel"]).is_empty() {
+        return Err(Failure::not_bootable(Obstacle::Place, "there is no kernel in its /boot"));
+    }
+    Ok(())
 }
 
 /// Makes the clone's images by its own program.
@@ -71,7 +69,7 @@ pub fn rebuild(trees: &Trees<'_>, tools: &Tools<'_>) -> Result<(), Failure> {
     if let Some(program) = has("dracut") {
         return tools.run(&program, &["--force", "--no-hostonly", "--regenerate-all"]);
     }
-    Err(obstacle(
+    Err(Failure::not_bootable(
         Obstacle::Loader,
         "the clone needs an initramfs of its own, and neither update-initramfs (package initramfs-tools), dracut nor \
          mkinitcpio is in it",

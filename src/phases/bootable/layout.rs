@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -11,9 +11,7 @@ use crate::failure::{Failure, Obstacle};
 use crate::fs::dir::Dir;
 use crate::linux::bootable::fstab;
 use crate::linux::bootable::layout::{Becomes, Container, Layout, Names, Part};
-use crate::phases::bootable::detect::Loader;
 use crate::phases::bootable::trees::Trees;
-use crate::phases::bootable::{obstacle, vital};
 use crate::run::Run;
 use crate::volume;
 use crate::volume::block::{self, BlockDevice};
@@ -42,6 +40,8 @@ pub struct Disks {
     pub efi: Option<BlockDevice>,
     /// Its BIOS boot partition.
     pub bios_boot: Option<PathBuf>,
+    /// It has an MBR, and a partition in it is marked active.
+    pub is_active: bool,
     /// The clone's filesystems, for links that the loader looks for.
     pub filesystems: Vec<BlockDevice>,
 }
@@ -54,8 +54,8 @@ struct Probed {
 }
 
 /// Asks for all filesystems of source and clone.
-pub fn of(run: &Run<'_>, trees: &Trees<'_>, loader: &Loader) -> Result<(Layout, Disks), Failure> {
-    let place = |why: String| obstacle(Obstacle::Place, why);
+pub fn of(run: &Run<'_>, trees: &Trees<'_>) -> Result<(Layout, Disks), Failure> {
+    let place = |why: String| Failure::not_bootable(Obstacle::Place, why);
     let mut parts: Vec<Part> = Vec::new();
     let mut filesystems: Vec<BlockDevice> = Vec::new();
     let mut of_source = BTreeSet::new();
@@ -91,14 +91,12 @@ pub fn of(run: &Run<'_>, trees: &Trees<'_>, loader: &Loader) -> Result<(Layout, 
         )));
     }
     let mut layout = Layout { parts };
-    let table = trees
-        .read_source(Path::new("/etc/fstab"))
-        .map_err(|error| obstacle(Obstacle::Table, format!("/etc/fstab: {}", display::reason(&error))))?;
+    let table = trees.read_source(Path::new("/etc/fstab")).map_err(|error| {
+        Failure::not_bootable(Obstacle::Table, format!("/etc/fstab: {}", display::reason(&error)))
+    })?;
     let table = table.unwrap_or_default();
     add_efi(&mut layout, &disks, &table);
-    if let Some(missing) =
-        vital(&table).find(|point| layout.part(point).is_none() && !loader.has_of_its_own(point))
-    {
+    if let Some(missing) = vital(&table).find(|point| layout.part(point).is_none()) {
         return Err(place(format!(
             "{} is a filesystem of its own, which is not part of this clone",
             display::path(&missing)
@@ -106,6 +104,14 @@ pub fn of(run: &Run<'_>, trees: &Trees<'_>, loader: &Loader) -> Result<(Layout, 
     }
     layout.root().map_err(|why| place(why.to_string()))?;
     Ok((layout, disks))
+}
+
+/// A filesystem of its own that a system cannot start without.
+fn vital(table: &[u8]) -> impl Iterator<Item = PathBuf> {
+    let is_vital = |point: &PathBuf| {
+        [Path::new("/boot"), Path::new("/usr"), Path::new("/boot/firmware")].contains(&point.as_path())
+    };
+    fstab::points(table).into_iter().filter(is_vital)
 }
 
 /// The system partition of the clone's disk stands for the source's, wherever that is mounted.
@@ -144,7 +150,7 @@ fn names(block: &BlockDevice, subvolume: Option<&Path>) -> Names {
         label: found.label,
         part_uuid: found.part_uuid,
         part_label: found.part_label,
-        subvolume: subvolume.map(|path| path.to_string_lossy().trim_start_matches('/').to_owned()),
+        subvolume: subvolume.map(|path| path.to_string_lossy().trim_matches('/').to_owned()),
         within: Vec::new(),
     }
 }
@@ -184,7 +190,7 @@ fn within(run: &Run<'_>, block: &BlockDevice) -> io::Result<Vec<Container>> {
                 found.push(Container::Luks(Box::new(names(&next, None))));
             }
             Ok(uuid) if uuid.starts_with("LVM-") => {
-                found.push(Container::Lvm(logical_volume(&read("dm/name")?)))
+                found.push(Container::Lvm(logical_volume(&read("dm/name")?)));
             }
             Ok(_) => {
                 return Err(io::Error::other(format!(
@@ -249,7 +255,18 @@ fn disks(run: &Run<'_>, filesystems: Vec<BlockDevice>) -> Result<Disks, String> 
             efi.get_or_insert(partition);
         }
     }
-    Ok(Disks { disk, table: whole.found.table, efi, bios_boot, filesystems })
+    let table = whole.found.table;
+    let is_active = table.as_deref() == Some("dos") && is_active(&disk).map_err(why)?;
+    Ok(Disks { disk, table, efi, bios_boot, is_active, filesystems })
+}
+
+/// Whether a partition in an MBR is marked active.
+fn is_active(disk: &Path) -> io::Result<bool> {
+    const ENTRIES: std::ops::Range<usize> = 446..510;
+    const ENTRY: usize = 16;
+    let mut sector = [0; 512];
+    fs::File::open(disk)?.read_exact(&mut sector)?;
+    Ok(sector[ENTRIES].iter().step_by(ENTRY).any(|flag| *flag == 0x80))
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use nix::sys::stat::{FileStat, SFlag};
 use sha2::{Digest as _, Sha256};
 
 use crate::fs::dir::Dir;
-use crate::phases::bootable::Way;
 use crate::phases::bootable::trees::{Pair, Trees, missing};
+use crate::phases::bootable::way::Way;
 use crate::run::Run;
 use crate::tree::pair::kind;
 
@@ -53,7 +53,14 @@ pub fn of(trees: &Trees<'_>, way: &Way, inputs: &[PathBuf], outputs: &[PathBuf])
     for (part, clone) in way.layout.filesystems() {
         // A device has another name tomorrow.
         let names = [&clone.uuid, &clone.part_uuid, &clone.subvolume];
-        digest.update(format!("{:?} {} {names:?} {}\0", part.point, clone.kind, way.loader));
+        let volumes: Vec<_> = clone.volumes().map(|volume| &volume.uuid).collect();
+        let kind = &clone.kind;
+        digest.update(part.point.as_os_str().as_encoded_bytes());
+        digest.update(format!(
+            "\0{kind} {names:?} {volumes:?} {:?} {}\0",
+            clone.logical_volume(),
+            way.loader
+        ));
     }
     for path in inputs {
         let (pair, relative) = trees.find(path);

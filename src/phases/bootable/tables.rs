@@ -7,7 +7,6 @@ use crate::failure::{Failure, Obstacle};
 use crate::linux::bootable::layout::Layout;
 use crate::linux::bootable::{Unresolved, crypttab, fstab, grub_defaults, loader_entries, resume};
 use crate::logging::warning;
-use crate::phases::bootable::obstacle;
 use crate::phases::bootable::trees::Trees;
 
 /// What makes the clone's file from the source's.
@@ -58,8 +57,9 @@ fn each(
     layout: &Layout,
     mut then: impl FnMut(PathBuf, Vec<u8>, Vec<u8>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let failed =
-        |path: &Path, why: String| obstacle(Obstacle::Table, format!("{}: {why}", display::path(path)));
+    let failed = |path: &Path, why: String| {
+        Failure::not_bootable(Obstacle::Table, format!("{}: {why}", display::path(path)))
+    };
     let read = |path: &Path| trees.read_source(path).map_err(|error| failed(path, display::reason(&error)));
     let loses_swap = read(Path::new("/etc/fstab"))?.is_some_and(|table| fstab::loses_swap(&table));
     for (path, rewrite) in all(trees) {
@@ -98,7 +98,10 @@ pub fn write(trees: &Trees<'_>, layout: &Layout) -> Result<Vec<PathBuf>, Failure
     let mut written = Vec::new();
     for (path, content) in made {
         let failed = |error| {
-            obstacle(Obstacle::Table, format!("{}: {}", display::path(&path), display::reason(&error)))
+            Failure::not_bootable(
+                Obstacle::Table,
+                format!("{}: {}", display::path(&path), display::reason(&error)),
+            )
         };
         if trees.write(&path, &content).map_err(failed)? {
             written.push(path);

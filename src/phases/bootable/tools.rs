@@ -12,7 +12,6 @@ use crate::fs::inside;
 use crate::linux::bootable::layout::Layout;
 use crate::logging::printed::Printed;
 use crate::phases::bootable::layout::Disks;
-use crate::phases::bootable::obstacle;
 use crate::phases::bootable::trees::Trees;
 use crate::process::{End, Guard, Guarded, stream_guarded};
 use crate::run::Run;
@@ -37,14 +36,16 @@ pub fn find(root: &Dir, names: &[&str], package: &str) -> Result<String, Failure
         for dir in DIRS {
             let path = format!("{dir}/{name}");
             let found = inside::has_program(root, Path::new(&path));
-            let failed = |error| obstacle(Obstacle::Loader, format!("{path}: {}", display::reason(&error)));
+            let failed = |error| {
+                Failure::not_bootable(Obstacle::Loader, format!("{path}: {}", display::reason(&error)))
+            };
             if found.map_err(failed)? {
                 return Ok(path);
             }
         }
     }
     let name = names.first().copied().unwrap_or_default();
-    Err(obstacle(
+    Err(Failure::not_bootable(
         Obstacle::Loader,
         format!("{name} is missing in the clone; install {package} in the source"),
     ))
@@ -60,7 +61,10 @@ impl<'a> Tools<'a> {
     ) -> Result<Self, Failure> {
         let failed = |error: std::io::Error| {
             let why = display::reason(&error);
-            obstacle(Obstacle::Loader, format!("the clone's programs cannot be run in it: {why}"))
+            Failure::not_bootable(
+                Obstacle::Loader,
+                format!("the clone's programs cannot be run in it: {why}"),
+            )
         };
         let mut attached = Vec::new();
         for pair in trees.0.iter().filter(|pair| !pair.is_root()) {
@@ -75,7 +79,7 @@ impl<'a> Tools<'a> {
                 let tree = detached::mount("vfat", &efi.path).map_err(|error| {
                     let device = display::path(&efi.path);
                     let why = display::reason(&error);
-                    obstacle(
+                    Failure::not_bootable(
                         Obstacle::Loader,
                         format!("the EFI system partition {device} cannot be mounted: {why}"),
                     )
@@ -95,13 +99,13 @@ impl<'a> Tools<'a> {
         });
         let links: Vec<DeviceLink> = links.flatten().collect();
         let chroot =
-            Chroot::open(&run.host.lock_dir, trees.root().destination, attached, &links).map_err(failed)?;
+            Chroot::open(&run.host.lock_dir, trees.root().destination, &attached, &links).map_err(failed)?;
         Ok(Self { run, chroot })
     }
 
     /// Runs a program of the clone; its output goes to the log.
     pub fn run(&self, program: &str, arguments: &[&str]) -> Result<(), Failure> {
-        let failed = |why: String| obstacle(Obstacle::Loader, format!("{program} {why}"));
+        let failed = |why: String| Failure::not_bootable(Obstacle::Loader, format!("{program} {why}"));
         info!("Running in the clone: {program} {}", arguments.join(" "));
         let cannot = |error: std::io::Error| failed(format!("cannot be run: {}", display::reason(&error)));
         let mut command = self.chroot.command(program, arguments).map_err(cannot)?;

@@ -1,6 +1,7 @@
 //! The filesystems of source and clone, and the files in them by their paths in the system.
 
-use std::ffi::OsStr;
+use std::ffi::{CString, OsStr};
+use std::fs::{File, Metadata};
 use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -98,27 +99,23 @@ impl<'a> Trees<'a> {
         if self.clone_has(path)? || !self.has(path)? {
             return Ok(());
         }
-        if let Some(content) = self.read_source(path).ok().flatten() {
-            return self.write(path, &content).map(|_| ());
-        }
-        let names = self.names(path)?;
         let (pair, relative) = self.find(path);
         let (Some(above), Some(name)) = (relative.parent(), relative.file_name()) else { return Ok(()) };
-        let to = pair.destination.enter_path(above)?;
-        to.make_dir(name)?;
-        let mode = pair.source.enter_path(relative)?.metadata()?.mode();
-        #[allow(
-            clippy::cast_possible_truncation,
-            clippy::unnecessary_cast,
-            reason = "mode_t differs by system"
-        )]
-        fchmod(&to.enter(name)?, Mode::from_bits_truncate(mode as nix::libc::mode_t & 0o7777))?;
-        for file in names {
-            if let Some(content) = self.read_source(&file)? {
-                self.write(&file, &content)?;
-            }
+        let (from, to) = (pair.source.enter_path(above)?, pair.destination.enter_path(above)?);
+        if let Some(mut file) = from.open_regular(name)? {
+            let wanted = file.metadata()?;
+            return put(&from, &to, name, &wanted, true, |copy| io::copy(&mut file, copy).map(|_| ()));
         }
-        Ok(())
+        let Some(dir) = missing(from.enter(name))? else { return Ok(()) };
+        to.make_dir(name)?;
+        fchmod(&to.enter(name)?, mode_of(&dir.metadata()?))?;
+        dir.names()?.iter().try_for_each(|name| {
+            let file = path.join(name);
+            match dir.open_regular(name)? {
+                Some(_) => self.copy_missing(&file),
+                None => Ok(()),
+            }
+        })
     }
 
     /// Gives the clone's file this content, and everything else as the source's has it. Returns whether it had to be
@@ -130,8 +127,8 @@ impl<'a> Trees<'a> {
         };
         let from = pair.source.enter_path(above)?;
         let to = pair.destination.enter_path(above)?;
-        let wanted = from.read_file(name, LARGEST)?.ok_or(io::ErrorKind::NotFound)?.0;
-        let is_same = |found: &std::fs::Metadata| {
+        let (wanted, original) = from.read_file(name, LARGEST)?.ok_or(io::ErrorKind::NotFound)?;
+        let is_same = |found: &Metadata| {
             (found.mode(), found.uid(), found.gid()) == (wanted.mode(), wanted.uid(), wanted.gid())
         };
         if let Ok(Some((found, there))) = to.read_file(name, LARGEST)
@@ -140,30 +137,10 @@ impl<'a> Trees<'a> {
         {
             return Ok(false);
         }
-        sweep(&to, name)?;
-        let (mut file, temporary) = to.temporary(name, 0o600)?;
-        let finish = |file: &mut std::fs::File| {
-            file.write_all(content)?;
-            // A filesystem without owners and modes keeps what it shows.
-            let _ = fchown(&*file, Some(Uid::from_raw(wanted.uid())), Some(Gid::from_raw(wanted.gid())));
-            #[allow(
-                clippy::cast_possible_truncation,
-                clippy::unnecessary_cast,
-                reason = "mode_t differs by system"
-            )]
-            let _ = fchmod(&*file, Mode::from_bits_truncate(wanted.mode() as nix::libc::mode_t & 0o7777));
-            let name = std::ffi::CString::new(name.as_encoded_bytes())?;
-            let _ = attributes::fit(&from.as_fd().try_clone_to_owned()?, &name, file);
-            let modified = TimeSpec::seconds(wanted.mtime()) + TimeSpec::nanoseconds(wanted.mtime_nsec());
-            futimens(&*file, &TimeSpec::UTIME_OMIT, &modified)?;
-            to.commit(file, &temporary, name.to_str().map_or(OsStr::new(""), OsStr::new))
-        };
-        let written = finish(&mut file);
-        if written.is_err() {
-            // The first error is the one to report.
-            let _ = to.remove(&temporary);
-        }
-        written.map(|()| true)
+        // Another content with the same time, and perhaps the same size, would be a copy for rsync once the option is left
+        // out.
+        let keeps_time = content == original;
+        put(&from, &to, name, &wanted, keeps_time, |file| file.write_all(content)).map(|()| true)
     }
 
     /// Gives the directories above these files the times that the source's have: the next run finds no difference.
@@ -205,12 +182,52 @@ fn has(root: &Dir, relative: &Path) -> io::Result<bool> {
     }
 }
 
+/// Puts a file into place with the owner, the mode and the attributes of the source's.
+fn put(
+    from: &Dir,
+    to: &Dir,
+    name: &OsStr,
+    wanted: &Metadata,
+    keeps_time: bool,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
+    sweep(to, name)?;
+    let (mut copy, temporary) = to.temporary(name, 0o600)?;
+    let finish = |file: &mut File| {
+        fill(file)?;
+        // A filesystem without owners and modes keeps what it shows.
+        let _ = fchown(&*file, Some(Uid::from_raw(wanted.uid())), Some(Gid::from_raw(wanted.gid())));
+        let _ = fchmod(&*file, mode_of(wanted));
+        let _ = attributes::fit(
+            &from.as_fd().try_clone_to_owned()?,
+            &CString::new(name.as_encoded_bytes())?,
+            file,
+        );
+        if keeps_time {
+            let modified = TimeSpec::seconds(wanted.mtime()) + TimeSpec::nanoseconds(wanted.mtime_nsec());
+            futimens(&*file, &TimeSpec::UTIME_OMIT, &modified)?;
+        }
+        to.commit(file, &temporary, name)
+    };
+    let written = finish(&mut copy);
+    if written.is_err() {
+        // The first error is the one to report.
+        let _ = to.remove(&temporary);
+    }
+    written
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::unnecessary_cast, reason = "mode_t differs by system")]
+fn mode_of(metadata: &Metadata) -> Mode {
+    Mode::from_bits_truncate(metadata.mode() as nix::libc::mode_t & 0o7777)
+}
+
 /// Removes what a killed run left behind.
 fn sweep(dir: &Dir, name: &OsStr) -> io::Result<()> {
     dir.names_that(|found| Dir::is_temporary(found, name))?.iter().try_for_each(|left| dir.remove(left))
 }
 
-fn read(root: &Dir, relative: &Path) -> io::Result<Option<(std::fs::Metadata, Vec<u8>)>> {
+fn read(root: &Dir, relative: &Path) -> io::Result<Option<(Metadata, Vec<u8>)>> {
     let (Some(above), Some(name)) = (relative.parent(), relative.file_name()) else { return Ok(None) };
     match missing(root.enter_path(above))? {
         Some(dir) => dir.read_file(name, LARGEST),

@@ -160,7 +160,7 @@ fn look(run: &Run<'_>, dir: &Dir) -> io::Result<Found> {
     let mut filesystem = volume::of(run, dir);
     if run.plan.named.is_some() {
         // Where it happens to be mounted says nothing about it.
-        filesystem.mount_point = run.location().resolved.clone();
+        filesystem.mount_point.clone_from(&run.location().resolved);
     }
     Ok(Found { identity, is_own, is_marked, filesystem })
 }
@@ -196,10 +196,11 @@ fn unmounted(run: &Run<'_>, found: &Found, known: &[Disk]) -> Option<Failure> {
     let last = known.last()?;
     let now = display::path(&found.filesystem.mount_point).to_string();
     let last_point = Path::new(&last.mount_point);
-    let is_above = match last_point.is_absolute() {
-        true => last.mount_point != now && last_point.starts_with(&now),
-        // It was named by a tag, and is given by its path now.
-        false => run.plan.named.is_none() && found.filesystem.mount_point != run.location().resolved,
+    let is_above = if last_point.is_absolute() {
+        last.mount_point != now && last_point.starts_with(&now)
+    } else {
+        // It was named by a tag, and is given now by a path that is no filesystem's root.
+        run.plan.named.is_none() && run.location().filesystem.is_none()
     };
     // A service may see its directories as mounts private to it; the same filesystem counts as unchanged.
     let is_same = last.filesystem.is_some()
@@ -208,9 +209,10 @@ fn unmounted(run: &Run<'_>, found: &Found, known: &[Disk]) -> Option<Failure> {
     (is_above && !is_same && !run.plan.adopt).then(|| Failure::DiskUnmounted {
         path: run.plan.destination.clone(),
         why: format!(
-            "{} was at {} at the last clone, and now the directory lies on the filesystem of {now}. Mount the \
+            "{} was {} {} at the last clone, and now the directory lies on the filesystem of {now}. Mount the \
              disk; to use the plain directory from now on, run once with --adopt.",
             name_of(&last.id, last.filesystem.as_deref()),
+            if last_point.is_absolute() { "mounted at" } else { "found as" },
             last.mount_point
         ).into(),
     })

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use nix::sys::stat::FileStat;
 
+use crate::logging::Screen;
 use crate::phases::exclusions::neighbours::Neighbours;
 use crate::phases::hard_links::Links;
 use crate::phases::survey::census::Census;
@@ -12,7 +13,9 @@ use crate::phases::survey::differences::Differences;
 use crate::phases::survey::linked_names::LinkedNames;
 use crate::phases::survey::list::List;
 use crate::phases::survey::needs::Needs;
+use crate::phases::transfer::meter::Meter;
 use crate::record::Totals;
+use crate::run::Run;
 
 /// Everything found out about both ends before the first write.
 #[derive(Debug)]
@@ -54,4 +57,12 @@ pub struct Survey {
     pub is_exact: bool,
     /// What the source held at the last complete clone to this destination, if known.
     pub before: Option<Totals>,
+}
+
+impl Survey {
+    /// Counts what is copied of what has to be written.
+    #[must_use]
+    pub fn meter(&self, run: &Run<'_>) -> Meter {
+        Meter::new(Screen::is_terminal().then(|| run.screen()), self.differences.written())
+    }
 }

@@ -9,6 +9,7 @@ use std::time::Instant;
 use nix::sys::stat::SFlag;
 
 use crate::fs::attributes;
+use crate::logging::Busy;
 use crate::phases::exclusions::neighbours::Neighbours;
 use crate::phases::hard_links::Links;
 use crate::phases::survey::differences::{Both, Differences};
@@ -43,9 +44,11 @@ pub fn survey(
     interrupts: &Interrupts,
     wanted: Wanted,
     memory: Option<Memory<'_>>,
+    busy: &Busy,
 ) -> Result<Survey, Unreadable> {
     let began = Instant::now();
     let surveyor = Surveyor {
+        busy,
         wanted,
         memory,
         source: Linked::default(),
@@ -96,6 +99,7 @@ pub fn survey(
 }
 
 struct Surveyor<'a> {
+    busy: &'a Busy,
     wanted: Wanted,
     memory: Option<Memory<'a>>,
     source: Linked,
@@ -120,6 +124,8 @@ impl Surveyor<'_> {
 /// What one thread has found.
 #[derive(Default)]
 struct Part {
+    /// Entries of this directory so far.
+    seen: u64,
     memory: Found,
     neighbours: Neighbours,
     source: Tally,
@@ -145,6 +151,7 @@ impl Visitor for Surveyor<'_> {
     }
 
     fn see(&self, here: &Here<'_>, entry: &Entry<'_>, part: &mut Part) {
+        part.seen += 1;
         if let Some(stat) = entry.stats.source {
             part.source.count(&self.source, stat);
             if here.is_boundary(stat) {
@@ -184,6 +191,10 @@ impl Visitor for Surveyor<'_> {
         let memory = self.memory.as_ref();
         let is_listed = memory.is_some_and(|memory| memory.judge(here, entry, difference, &mut part.memory));
         self.links.see(here, entry, is_listed);
+    }
+
+    fn leave(&self, _here: &Here<'_>, part: &mut Part) {
+        self.busy.count(std::mem::take(&mut part.seen));
     }
 
     fn unreadable(&self, side: Side, _path: &Path, part: &mut Part) {

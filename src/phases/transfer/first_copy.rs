@@ -7,9 +7,8 @@ use std::ffi::CStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use indicatif::HumanBytes;
 use log::info;
@@ -21,11 +20,11 @@ use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, geteuid, symlinkat, unlinka
 use crate::fs::copy::{Copied, Ways, contents, properties};
 use crate::fs::dir::UNNOTICED;
 use crate::fs::is_no_room;
-use crate::logging::Screen;
 use crate::phases::survey;
 use crate::phases::survey::found::Survey;
 use crate::phases::survey::memory::Stamp;
 use crate::phases::transfer::Transfer;
+use crate::phases::transfer::meter::Meter;
 use crate::record::{Kinds, Statistics};
 use crate::tree::pair::{Entry, Here, Visitor, kind, walk};
 
@@ -45,7 +44,7 @@ pub fn is_fit(survey: &Survey) -> bool {
 
 /// Copies what the destination lacks and what has not changed since `began`; returns what was copied.
 pub fn copy(transfer: &Transfer<'_>, survey: &Survey, began: Stamp) -> Statistics {
-    let Transfer { run, ends, rules, .. } = *transfer;
+    let Transfer { run, ends, rules, meter, .. } = *transfer;
     let left_out = survey::left_out(run, ends, rules);
     let clock = Instant::now();
     let copier = Copier {
@@ -53,13 +52,7 @@ pub fn copy(transfer: &Transfer<'_>, survey: &Survey, began: Stamp) -> Statistic
         ways: Ways::default(),
         is_over: AtomicBool::new(false),
         stopped: &|| run.interrupts.received().is_some(),
-        progress: Progress {
-            screen: Screen::is_terminal().then(|| run.screen()),
-            all: survey.differences.written().max(1),
-            bytes: AtomicU64::new(0),
-            shown: Mutex::new(clock),
-            began: clock,
-        },
+        meter,
     };
     info!(
         "First copy: {} entries, {}.",
@@ -73,9 +66,7 @@ pub fn copy(transfer: &Transfer<'_>, survey: &Survey, began: Stamp) -> Statistic
             sum.add(part);
         }
     }
-    if let Some(screen) = &copier.progress.screen {
-        screen.clear();
-    }
+    meter.clear();
     let seconds = clock.elapsed().as_secs_f64();
     info!("First copy: {} copied in {seconds:.1} s. A full pass follows.", HumanBytes(sum.bytes));
     sum.statistics()
@@ -117,7 +108,7 @@ struct Copier<'a> {
     /// The destination is full.
     is_over: AtomicBool,
     stopped: &'a (dyn Fn() -> bool + Sync),
-    progress: Progress,
+    meter: &'a Meter,
 }
 
 impl Visitor for Copier<'_> {
@@ -206,7 +197,7 @@ impl Copier<'_> {
         let create = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL;
         let copy = File::from(openat(to, name, flags | create, Mode::S_IRUSR | Mode::S_IWUSR)?);
         let go_on = |bytes| {
-            self.progress.add(bytes);
+            self.meter.add(bytes);
             !(self.stopped)()
         };
         let file = Copied { from: &source, to: &copy, stat: &stat };
@@ -241,39 +232,4 @@ fn copy_link(from: &OwnedFd, to: &OwnedFd, name: &CStr, stat: &FileStat) -> io::
     fchownat(to, name, Some(owner), Some(group), AtFlags::AT_SYMLINK_NOFOLLOW)?;
     let modified = TimeSpec::seconds(stat.st_mtime) + TimeSpec::nanoseconds(stat.st_mtime_nsec);
     Ok(utimensat(to, name, &TimeSpec::UTIME_OMIT, &modified, UtimensatFlags::NoFollowSymlink)?)
-}
-
-/// The progress of all threads together.
-struct Progress {
-    /// `None` if nobody is watching.
-    screen: Option<Screen>,
-    /// How much there is to copy, in bytes; not zero.
-    all: u64,
-    bytes: AtomicU64,
-    /// When it was last shown.
-    shown: Mutex<Instant>,
-    began: Instant,
-}
-
-/// How often the progress is shown.
-const EVERY: Duration = Duration::from_millis(200);
-
-impl Progress {
-    fn add(&self, bytes: u64) {
-        let copied = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        let Some(screen) = &self.screen else { return };
-        // Another thread shows it at the moment.
-        let Ok(mut shown) = self.shown.try_lock() else { return };
-        if shown.elapsed() < EVERY {
-            return;
-        }
-        *shown = Instant::now();
-        let seconds = self.began.elapsed().as_secs().max(1);
-        let speed = copied / seconds;
-        let left =
-            humantime::format_duration(Duration::from_secs(self.all.saturating_sub(copied) / speed.max(1)));
-        let percent = (u128::from(copied) * 100 / u128::from(self.all)).min(100);
-        let rest = format!("{}/s, {left} left", HumanBytes(speed));
-        screen.show(u64::try_from(percent).unwrap_or(100), copied, &rest);
-    }
 }

@@ -49,7 +49,7 @@ pub struct Report {
 
 /// Makes the clone.
 pub fn clone(transfer: &Transfer<'_>, nets: &mut Nets) -> Result<Report, Failure> {
-    let Transfer { run, rsync, ends, rules, linked, method } = *transfer;
+    let Transfer { run, rsync, ends, rules, linked, method, meter } = *transfer;
     run.go_on()?;
     // If the disk was unplugged during a wait, the directory below its mount point must not be filled.
     ends.ensure_in_place(run)?;
@@ -68,17 +68,16 @@ pub fn clone(transfer: &Transfer<'_>, nets: &mut Nets) -> Result<Report, Failure
         Method::Root => command.input = Vec::new().into(),
     }
     let (mut statistics, mut diagnostics) = (Statistics::default(), Diagnostics::default());
-    let (screen, names) = (run.screen(), ends.names());
+    let (before, names) = (meter.copied(), ends.names());
     let (mut printed, mut linked_vanished) = (Printed::new(""), None);
     let mut see = |line: Line<'_>| {
         if line.stream == Stream::Out {
             if let Some(progress) = Progress::read(line.bytes) {
-                let rest = format!("{}, {} left", progress.speed, progress.time);
-                screen.show(progress.percent, progress.bytes, &rest);
+                meter.set(before.saturating_add(progress.bytes));
                 return;
             }
             if line.piece.begins && statistics.read_line(line.bytes) {
-                screen.clear();
+                meter.clear();
                 printed.log_in_any_case(line);
                 return;
             }
@@ -97,7 +96,7 @@ pub fn clone(transfer: &Transfer<'_>, nets: &mut Nets) -> Result<Report, Failure
     let mut stall = guard(run, ends);
     let end =
         watchdog::watched(run.interrupts, || stream_guarded(&command, run.interrupts, &mut stall, &mut see));
-    screen.clear();
+    meter.clear();
     printed.finish();
     let given_up = matches!(end, Ok(Guarded::GivenUp { .. }));
     // A destination that does not respond would make us hang too: the next run tidies up the net.

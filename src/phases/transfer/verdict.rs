@@ -135,6 +135,7 @@ fn complete(run: &Run<'_>, ends: &Endpoints, report: &Report, code: i32) -> Resu
     }
     warn_of_kept(run, report);
     let path = || run.plan.destination.clone();
+    let _busy = run.screen().busy("Flushing the disk");
     ends.destination.dir.flush_filesystem().map_err(|error| {
         if is_no_room(&error) {
             Failure::DestinationFull { path: path(), what: display::reason(&error) }

@@ -2,21 +2,22 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Named, NotMounted, Place, Purpose, Wanted};
 use crate::display;
 use crate::host::{Host, TOOL_LIMIT};
 use crate::macos::disks;
-use crate::plan::tag::Tag;
 use crate::process::interrupts::Interrupts;
 use crate::process::{Command, End, capture};
+use crate::volume::named::wanted::{NotMounted, Purpose, Wanted};
 
 /// A mounted volume; unmounted when this is dropped, if we mounted it.
 #[derive(Debug)]
 pub struct Mounted<'a> {
     host: &'a Host,
     point: PathBuf,
-    /// What to unmount.
-    identifier: Option<String>,
+    /// Its identifier.
+    identifier: String,
+    /// We mounted it.
+    is_ours: bool,
 }
 
 impl Mounted<'_> {
@@ -24,13 +25,19 @@ impl Mounted<'_> {
     pub fn point(&self) -> &Path {
         &self.point
     }
+
+    /// What it is, and since when it is mounted.
+    pub fn described(&self) -> String {
+        let how = if self.is_ours { "mounted for this run" } else { "mounted already" };
+        format!("{}, {how} at {}", self.identifier, display::path(&self.point))
+    }
 }
 
 impl Drop for Mounted<'_> {
     fn drop(&mut self) {
-        if let Some(identifier) = &self.identifier {
+        if self.is_ours {
             // The signal that ends the run must not leave it mounted.
-            let _ = diskutil(self.host, &Interrupts::default(), &["unmount", identifier]);
+            let _ = diskutil(self.host, &Interrupts::default(), &["unmount", &self.identifier]);
         }
     }
 }
@@ -40,48 +47,35 @@ pub fn mount<'a>(
     host: &'a Host,
     interrupts: &Interrupts,
     wanted: &Wanted<'_>,
-) -> Result<Named<'a>, NotMounted> {
+) -> Result<(Mounted<'a>, disks::Disk), NotMounted> {
     let tag = wanted.tag;
     let printed = diskutil(host, interrupts, &["list", "-plist"])?;
     let disks = disks::list(&printed).ok_or_else(|| "diskutil lists no disks".to_owned())?;
-    let found: Vec<disks::Disk> = disks.into_iter().filter(|disk| disk.is(tag)).collect();
-    let disk = match &found[..] {
-        [] => return Err(NotMounted::Missing),
-        [disk] => disk,
-        several => {
-            let names: Vec<&str> = several.iter().map(|disk| disk.identifier.as_str()).collect();
-            return Err(format!(
-                "{} volumes have this name ({}). Disconnect one, or use a name that only one has",
-                names.len(),
-                names.join(", ")
-            )
-            .into());
-        }
-    };
-    if let Some(point) = &disk.mount_point {
-        return Ok(named(tag, disk, Mounted { host, point: point.clone(), identifier: None }));
+    let mut found: Vec<disks::Disk> = disks.into_iter().filter(|disk| disk.is(tag)).collect();
+    if found.len() > 1 {
+        let names: Vec<&str> = found.iter().map(|disk| disk.identifier.as_str()).collect();
+        return Err(format!(
+            "{} volumes have this name ({}). Disconnect one, or use a name that only one has",
+            names.len(),
+            names.join(", ")
+        )
+        .into());
+    }
+    let disk = found.pop().ok_or(NotMounted::Missing)?;
+    let identifier = disk.identifier.clone();
+    if let Some(point) = disk.mount_point.clone() {
+        return Ok((Mounted { host, point, identifier, is_ours: false }, disk));
     }
     if wanted.purpose == Purpose::Glance {
         return Err("it is not mounted".to_owned().into());
     }
-    diskutil(host, interrupts, &["mount", &disk.identifier])?;
+    diskutil(host, interrupts, &["mount", &identifier])?;
     // From here on it is unmounted, whatever comes.
-    let mut mounted = Mounted { host, point: PathBuf::new(), identifier: Some(disk.identifier.clone()) };
-    let info = diskutil(host, interrupts, &["info", "-plist", &disk.identifier])?;
+    let mut mounted = Mounted { host, point: PathBuf::new(), identifier, is_ours: true };
+    let info = diskutil(host, interrupts, &["info", "-plist", &mounted.identifier])?;
     mounted.point = disks::mount_point(&info)
-        .ok_or_else(|| format!("diskutil does not say where {} is mounted", disk.identifier))?;
-    Ok(named(tag, disk, mounted))
-}
-
-fn named<'a>(tag: &Tag, disk: &disks::Disk, mounted: Mounted<'a>) -> Named<'a> {
-    let how = if mounted.identifier.is_some() { "mounted for this run" } else { "mounted already" };
-    Named {
-        uuid: disk.volume_uuid.clone(),
-        remarks: vec![format!("{tag} is {}, {how} at {}.", disk.identifier, display::path(&mounted.point))],
-        warnings: Vec::new(),
-        mounted: Place::Volume(mounted),
-        opened: None,
-    }
+        .ok_or_else(|| format!("diskutil does not say where {} is mounted", mounted.identifier))?;
+    Ok((mounted, disk))
 }
 
 fn diskutil(host: &Host, interrupts: &Interrupts, arguments: &[&str]) -> Result<Vec<u8>, String> {

@@ -1,0 +1,57 @@
+//! `--prove`: a clone that is complete is booted before its run ends.
+
+use std::ffi::OsStr;
+
+use log::info;
+
+use crate::cli::prove::Setup;
+use crate::failure::Failure;
+use crate::failure::refusal::Refusal;
+use crate::outcome::Outcome;
+use crate::prove::disk::Search;
+use crate::prove::{Proven, prove as prove_disk, refuse_elsewhere};
+use crate::run::Run;
+
+/// Boots the clone if that was asked for. One that does not boot is complete all the same.
+#[must_use]
+pub fn prove(run: &Run<'_>, outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Completed | Outcome::Vanished if run.plan.prove => {}
+        Outcome::Completed
+        | Outcome::Vanished
+        | Outcome::Unbootable(_)
+        | Outcome::TestRun
+        | Outcome::Skipped
+        | Outcome::Failed(_) => return outcome,
+    }
+    let _phase = run.phase("prove");
+    match boot(run) {
+        Ok(Proven { proof, sentence }) => {
+            run.note(|journal| journal.proof = Some(proof));
+            match sentence {
+                Ok(sentence) => {
+                    sentence.lines().for_each(|line| info!("{line}"));
+                    outcome
+                }
+                Err(failure) => Outcome::Unbootable(failure),
+            }
+        }
+        Err(Refusal(_, why)) => {
+            if let Some(signal) = run.interrupts.received() {
+                return Outcome::Unbootable(Failure::Interrupted { signal });
+            }
+            // The copy is complete, and nothing is known against it.
+            run.warn_publicly(format_args!("the clone was not proven: {why}"));
+            outcome
+        }
+    }
+}
+
+fn boot(run: &Run<'_>) -> Result<Proven, Refusal> {
+    refuse_elsewhere(run.host)?;
+    let place = run.place().map_or(OsStr::new(""), |place| place.as_os_str());
+    // The run holds the lock of its destination.
+    let disk = Search { host: run.host, interrupts: run.interrupts, is_locked: true }.open(place)?;
+    let setup = Setup { log_dir: run.plan.log_dir.clone(), ..Setup::default() };
+    prove_disk(&setup, run.host, run.interrupts, &disk, &|line| info!("{line}"))
+}
