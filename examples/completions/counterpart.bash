@@ -28,17 +28,32 @@ _counterpart() {
             counterpart,generate)
                 cmd="counterpart__subcmd__generate"
                 ;;
+            counterpart,job)
+                cmd="counterpart__subcmd__job"
+                ;;
             counterpart,look)
                 cmd="counterpart__subcmd__look"
                 ;;
+            counterpart,prepare)
+                cmd="counterpart__subcmd__prepare"
+                ;;
+            counterpart,prove)
+                cmd="counterpart__subcmd__prove"
+                ;;
             counterpart,restore)
                 cmd="counterpart__subcmd__restore"
+                ;;
+            counterpart,run)
+                cmd="counterpart__subcmd__run"
                 ;;
             counterpart,schedule)
                 cmd="counterpart__subcmd__schedule"
                 ;;
             counterpart,setpass)
                 cmd="counterpart__subcmd__setpass"
+                ;;
+            counterpart__subcmd__job,init)
+                cmd="counterpart__subcmd__job__subcmd__init"
                 ;;
             counterpart__subcmd__schedule,install)
                 cmd="counterpart__subcmd__schedule__subcmd__install"
@@ -62,7 +77,7 @@ _counterpart() {
 
     case "${cmd}" in
         counterpart)
-            opts="-s -d -e -b -B -p -o -g -t -h -V --source --destination --exclude-from --backup-password --backup-keychain --backup-dir --pre-script --post-script --organisation-prefix --test-run --rsync --log-dir --keep-logs --adopt --allow-shrink --full --full-every --max-delete --no-space-check --allow-folder --strict-scripts --allow-non-root --retries --retry-wait --stall-timeout --vanished-ok --metrics-file --ping --on-error --skip-if-missing --safety-net --help --version setpass doctor check look schedule restore exclusions generate"
+            opts="-s -d -e -b -B -p -o -g -t -h -V --source --destination --exclude-from --backup-password --backup-keychain --backup-dir --pre-script --post-script --organisation-prefix --test-run --key-file --rsync --log-dir --keep-logs --adopt --allow-shrink --full --full-every --max-delete --no-space-check --allow-folder --strict-scripts --allow-non-root --retries --retry-wait --stall-timeout --vanished-ok --metrics-file --ping --on-error --skip-if-missing --bootable --prove --safety-net --help --version setpass doctor check look schedule restore prove prepare run job exclusions generate"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -128,6 +143,10 @@ _counterpart() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --rsync)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -184,7 +203,7 @@ _counterpart() {
             return 0
             ;;
         counterpart__subcmd__check)
-            opts="-d -w -c -g -t -h -V --destination --warning --critical --organisation-prefix --timeout --help --version"
+            opts="-d -w -c -g -t -h -V --destination --job --warning --critical --organisation-prefix --timeout --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -195,6 +214,10 @@ _counterpart() {
                     return 0
                     ;;
                 -d)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --job)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -238,7 +261,7 @@ _counterpart() {
             return 0
             ;;
         counterpart__subcmd__doctor)
-            opts="-s -d -e -b -B -p -o -g -t -h --source --destination --json --exclude-from --backup-password --backup-keychain --backup-dir --pre-script --post-script --organisation-prefix --test-run --rsync --log-dir --keep-logs --adopt --allow-shrink --full --full-every --max-delete --no-space-check --allow-folder --strict-scripts --allow-non-root --retries --retry-wait --stall-timeout --vanished-ok --metrics-file --ping --on-error --skip-if-missing --safety-net --help"
+            opts="-s -d -e -b -B -p -o -g -t -h --source --destination --job --only --json --exclude-from --backup-password --backup-keychain --backup-dir --pre-script --post-script --organisation-prefix --test-run --key-file --rsync --log-dir --keep-logs --adopt --allow-shrink --full --full-every --max-delete --no-space-check --allow-folder --strict-scripts --allow-non-root --retries --retry-wait --stall-timeout --vanished-ok --metrics-file --ping --on-error --skip-if-missing --bootable --prove --safety-net --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -257,6 +280,14 @@ _counterpart() {
                     return 0
                     ;;
                 -d)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --job)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --only)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -301,6 +332,10 @@ _counterpart() {
                     return 0
                     ;;
                 -g)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -386,7 +421,7 @@ _counterpart() {
             return 0
             ;;
         counterpart__subcmd__generate)
-            opts="-h --dir --help man bash zsh fish"
+            opts="-h --dir --help man bash zsh fish job-schema"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -396,6 +431,34 @@ _counterpart() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        counterpart__subcmd__job)
+            opts="-h --help init"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        counterpart__subcmd__job__subcmd__init)
+            opts="-h --replace --print --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;
@@ -433,8 +496,38 @@ _counterpart() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        counterpart__subcmd__restore)
-            opts="-d -g -h --destination --organisation-prefix --list --at --to --rsync --help"
+        counterpart__subcmd__prepare)
+            opts="-h --like --erase --encrypt --key-file --table --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --like)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --erase)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --table)
+                    COMPREPLY=($(compgen -W "gpt mbr" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        counterpart__subcmd__prove)
+            opts="-d -h --destination --firmware --bus --accelerator --memory --cpus --timeout --stall --allow-failed --log-dir --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -445,6 +538,68 @@ _counterpart() {
                     return 0
                     ;;
                 -d)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --firmware)
+                    COMPREPLY=($(compgen -W "auto bios uefi" -- "${cur}"))
+                    return 0
+                    ;;
+                --bus)
+                    COMPREPLY=($(compgen -W "auto virtio sata nvme" -- "${cur}"))
+                    return 0
+                    ;;
+                --accelerator)
+                    COMPREPLY=($(compgen -W "auto kvm tcg" -- "${cur}"))
+                    return 0
+                    ;;
+                --memory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cpus)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stall)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --allow-failed)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        counterpart__subcmd__restore)
+            opts="-d -g -h --destination --key-file --organisation-prefix --list --at --to --rsync --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --destination)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -d)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -475,6 +630,24 @@ _counterpart() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        counterpart__subcmd__run)
+            opts="-t -h --all --only --test-run --full --adopt --allow-shrink --no-space-check --skip-if-missing --member --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --only)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         counterpart__subcmd__schedule)
             opts="-h --help install show list run remove"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -490,7 +663,7 @@ _counterpart() {
             return 0
             ;;
         counterpart__subcmd__schedule__subcmd__install)
-            opts="-h --daily --weekly --every --name --replace --print --help"
+            opts="-h --daily --weekly --every --when-plugged-in --name --job --replace --print --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -509,6 +682,10 @@ _counterpart() {
                     return 0
                     ;;
                 --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --job)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_counterpart_global_optspecs
-    string join \n s/source= d/destination= e/exclude-from= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run rsync= log-dir= keep-logs= adopt allow-shrink full full-every= max-delete= no-space-check allow-folder strict-scripts allow-non-root retries= retry-wait= stall-timeout= vanished-ok metrics-file= ping= on-error= skip-if-missing safety-net= h/help V/version
+    string join \n s/source= d/destination= e/exclude-from= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run key-file= rsync= log-dir= keep-logs= adopt allow-shrink full full-every= max-delete= no-space-check allow-folder strict-scripts allow-non-root retries= retry-wait= stall-timeout= vanished-ok metrics-file= ping= on-error= skip-if-missing bootable prove safety-net= h/help V/version
 end
 
 function __fish_counterpart_needs_command
@@ -32,6 +32,7 @@ complete -c counterpart -n "__fish_counterpart_needs_command" -l backup-dir -d '
 complete -c counterpart -n "__fish_counterpart_needs_command" -s p -l pre-script -d 'Run this executable before the clone and log its output' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -s o -l post-script -d 'Run this executable after a successful clone and log its output' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -s g -l organisation-prefix -d 'Reverse-domain prefix of Counterpart\'s files at the destination' -r
+complete -c counterpart -n "__fish_counterpart_needs_command" -l key-file -d 'Open an encrypted destination (LUKS) with the key in this file, which only root may read' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -l rsync -d 'Use this rsync instead of searching for one' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -l log-dir -d 'Write the log to this directory' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -l keep-logs -d 'Keep the newest N logs, this run\'s included; 0 keeps all' -r
@@ -55,6 +56,8 @@ complete -c counterpart -n "__fish_counterpart_needs_command" -l strict-scripts 
 complete -c counterpart -n "__fish_counterpart_needs_command" -l allow-non-root -d 'Clone without root, keeping neither ownership nor special files'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l vanished-ok -d 'Exit 0 instead of 24 when files vanish from the source during the clone'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l skip-if-missing -d 'Exit 0 without cloning if the destination is missing'
+complete -c counterpart -n "__fish_counterpart_needs_command" -l bootable -d 'Make the clone start a machine: its own fstab, boot loader and what they need (Linux)'
+complete -c counterpart -n "__fish_counterpart_needs_command" -l prove -d 'Boot the clone in a virtual machine afterwards, as `counterpart prove` does (Linux)'
 complete -c counterpart -n "__fish_counterpart_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c counterpart -n "__fish_counterpart_needs_command" -s V -l version -d 'Print version'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "setpass" -d 'Store the password for server backups'
@@ -63,6 +66,10 @@ complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "check" -d '
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "look" -d 'Prints what the markers at a destination say, for the plugin'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "schedule" -d 'Manage scheduled clones'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "restore" -d 'Restore what a clone with --safety-net deleted or overwrote'
+complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "prove" -d 'Boot a clone in a virtual machine and check it from inside'
+complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "prepare" -d 'Prepare a disk for a clone that boots: partitions and filesystems like a system\'s (Linux)'
+complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "run" -d 'Make the clones of a job, whose options stand in a file'
+complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "job" -d 'Write a job\'s file'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "exclusions" -d 'Print the built-in exclusions, one pattern a line'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "generate" -d 'Print the man page or a shell\'s completions'
 complete -c counterpart -n "__fish_counterpart_using_subcommand setpass" -s g -l organisation-prefix -d 'Prefix of the clone\'s files' -r
@@ -72,12 +79,15 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand setpass" -l chec
 complete -c counterpart -n "__fish_counterpart_using_subcommand setpass" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s s -l source -d 'Check this source' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s d -l destination -d 'Check this destination' -r -F
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l job -d 'Check the clones of this job, by what its file says' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l only -d 'Check the clone to this destination of the job alone' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s e -l exclude-from -d 'Exclude what matches the patterns in this file, in rsync\'s syntax, besides the built-in ones' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s b -l backup-password -d 'Back up directory and database servers first, with this password; it shows in the process list: prefer -B' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l backup-dir -d 'Write the server backup here instead of /var/backups/counterpart' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s p -l pre-script -d 'Run this executable before the clone and log its output' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s o -l post-script -d 'Run this executable after a successful clone and log its output' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s g -l organisation-prefix -d 'Reverse-domain prefix of Counterpart\'s files at the destination' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l key-file -d 'Open an encrypted destination (LUKS) with the key in this file, which only root may read' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l rsync -d 'Use this rsync instead of searching for one' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l log-dir -d 'Write the log to this directory' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l keep-logs -d 'Keep the newest N logs, this run\'s included; 0 keeps all' -r
@@ -102,8 +112,11 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l stric
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l allow-non-root -d 'Clone without root, keeping neither ownership nor special files'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l vanished-ok -d 'Exit 0 instead of 24 when files vanish from the source during the clone'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l skip-if-missing -d 'Exit 0 without cloning if the destination is missing'
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l bootable -d 'Make the clone start a machine: its own fstab, boot loader and what they need (Linux)'
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l prove -d 'Boot the clone in a virtual machine afterwards, as `counterpart prove` does (Linux)'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c counterpart -n "__fish_counterpart_using_subcommand check" -s d -l destination -d 'Check this destination instead of all that this machine remembers' -r -F
+complete -c counterpart -n "__fish_counterpart_using_subcommand check" -l job -d 'Check the destinations of this job' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand check" -s w -l warning -d 'Return WARNING if the last success is older: minutes, or 26h, 2d, 90min' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand check" -s c -l critical -d 'Return CRITICAL if the last success is older: minutes, or 50h, 3d' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand check" -s g -l organisation-prefix -d 'Prefix of the clone\'s files [default: me.jedda; without -d, any]' -r
@@ -122,21 +135,64 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and no
 complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l daily -d 'Run every day at this time; the default is 03:30' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l weekly -d 'Run every week on this day at this time: Sun 04:00' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l every -d 'Run at this interval, which must divide a day or an hour evenly: 2h, 15m' -r
-complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l name -d 'Name of the schedule: letters, digits, \'-\' and \'_\'' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l name -d 'Name of the schedule: letters, digits, \'-\' and \'_\' [default: clone, or the job\'s]' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l job -d 'Schedule this job: NAME.toml in the directory of job files' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l when-plugged-in -d 'Start it too when the destination\'s disk appears'
 complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l replace -d 'Replace an existing schedule of that name'
 complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l print -d 'Print the files instead of installing them; needs no root'
-complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -s h -l help -d 'Print help'
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
 complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from run" -s h -l help -d 'Print help'
 complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
 complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -s d -l destination -d 'Restore from the safety nets of this clone' -r -F
+complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -l key-file -d 'Open an encrypted clone (LUKS) with the key in this file, which only root may read' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -s g -l organisation-prefix -d 'Prefix of the clone\'s files' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -l at -d 'Restore from this net instead of the newest that holds the path: its number, its local time (YYYY-MM-DD, YYYY-MM-DD_HH-MM-SS) or latest' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -l to -d 'Restore to this existing directory instead of the current one' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -l rsync -d 'Use this rsync instead of searching for one' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -l list -d 'List the safety nets, or those that hold the given paths'
 complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c counterpart -n "__fish_counterpart_using_subcommand prove" -s d -l destination -d 'Boot the disk of this clone: UUID=…, LABEL=…, PARTUUID=…, a device, where it is mounted, or a disk image' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand prove" -l firmware -d 'Start it with this firmware: bios, uefi or auto (what the disk is made for)' -r -f -a "auto\t'What the disk is made for'
+bios\t'`SeaBIOS`'
+uefi\t'OVMF'"
+complete -c counterpart -n "__fish_counterpart_using_subcommand prove" -l bus -d 'Attach the disk to this bus: virtio, sata, nvme or auto (this machine\'s own, then others)' -r -f -a "auto\t'What this machine\'s own disk has, and then others'
+virtio\t'virtio'
+sata\t'AHCI'
+nvme\t'`NVMe`'"
+complete -c counterpart -n "__fish_counterpart_using_subcommand prove" -l accelerator -d 'Run the guest by kvm, tcg or auto (KVM where it works)' -r -f -a "auto\t'KVM where it works, or else TCG'
+kvm\t'KVM'
+tcg\t'TCG'"
+complete -c counterpart -n "__fish_counterpart_using_subcommand prove" -l memory -d 'Give the guest this much memory, in MiB' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand prove" -l cpus -d 'Give the guest this many processors' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand prove" -l timeout -d 'Give up if it is not up after this long' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand prove" -l stall -d 'Give up if nothing has moved for this long' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand prove" -l allow-failed -d 'Let this unit fail, as one that needs the network or hardware; may be repeated' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand prove" -l log-dir -d 'Save the last screen of a clone that did not boot in this directory' -r -F
+complete -c counterpart -n "__fish_counterpart_using_subcommand prove" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c counterpart -n "__fish_counterpart_using_subcommand prepare" -l like -d 'Lay it out like the system in this directory' -r -F
+complete -c counterpart -n "__fish_counterpart_using_subcommand prepare" -l erase -d 'Erase the disk that has this serial number or WWN, typed in full as the plan shows it' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand prepare" -l key-file -d 'Read the passphrase from this file: all its bytes' -r -F
+complete -c counterpart -n "__fish_counterpart_using_subcommand prepare" -l table -d 'Write this partition table: gpt, or mbr for a BIOS that cannot start from GPT' -r -f -a "gpt\t'GUID partition table'
+mbr\t'The table of the PC\'s BIOS'"
+complete -c counterpart -n "__fish_counterpart_using_subcommand prepare" -l encrypt -d 'Encrypt the root filesystem with LUKS; the passphrase is typed, or is the one line of standard input'
+complete -c counterpart -n "__fish_counterpart_using_subcommand prepare" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c counterpart -n "__fish_counterpart_using_subcommand run" -l only -d 'Clone to this destination of the job alone' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand run" -l all -d 'Make the clones of every job, one job after another'
+complete -c counterpart -n "__fish_counterpart_using_subcommand run" -s t -l test-run -d 'Log what the clones would change, change nothing, and exit 70'
+complete -c counterpart -n "__fish_counterpart_using_subcommand run" -l full -d 'Let rsync look at every file, instead of only at what has changed since the last clone'
+complete -c counterpart -n "__fish_counterpart_using_subcommand run" -l adopt -d 'Accept a destination that holds other files, or another disk than before; needs --only if there are several'
+complete -c counterpart -n "__fish_counterpart_using_subcommand run" -l allow-shrink -d 'Allow a source that has shrunk by more than half, and deletions beyond --max-delete'
+complete -c counterpart -n "__fish_counterpart_using_subcommand run" -l no-space-check -d 'Do not check beforehand whether the clones fit'
+complete -c counterpart -n "__fish_counterpart_using_subcommand run" -l skip-if-missing -d 'Skip a destination that is missing'
+complete -c counterpart -n "__fish_counterpart_using_subcommand run" -l member -d 'One of several clones, started by this program'
+complete -c counterpart -n "__fish_counterpart_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c counterpart -n "__fish_counterpart_using_subcommand job; and not __fish_seen_subcommand_from init" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c counterpart -n "__fish_counterpart_using_subcommand job; and not __fish_seen_subcommand_from init" -f -a "init" -d 'Write a job\'s file, with a comment for each option, from the arguments of a clone'
+complete -c counterpart -n "__fish_counterpart_using_subcommand job; and __fish_seen_subcommand_from init" -l replace -d 'Replace an existing file'
+complete -c counterpart -n "__fish_counterpart_using_subcommand job; and __fish_seen_subcommand_from init" -l print -d 'Print the file instead of writing it; needs no root'
+complete -c counterpart -n "__fish_counterpart_using_subcommand job; and __fish_seen_subcommand_from init" -s h -l help -d 'Print help'
 complete -c counterpart -n "__fish_counterpart_using_subcommand exclusions" -s s -l source -d 'Print those of a clone of this directory' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand exclusions" -l system -d 'Print those of this system: linux or macos' -r -f -a "linux\t'Linux'
 macos\t'macOS'"
