@@ -152,10 +152,9 @@ fn run_job(args: &RunArgs, host: &Host, interrupts: &Interrupts) -> ExitCode {
     match job::run::work(args, host) {
         Ok(Work::Here(plan)) => {
             process::wipe_freed_memory(plan.backup.is_some());
-            match clone(&plan, host, interrupts) {
-                Outcome::Skipped if args.member => job::each::skipped(),
-                outcome => outcome.exit_code(),
-            }
+            let outcome = clone(&plan, host, interrupts);
+            let is_skipped = matches!(outcome, Outcome::Skipped);
+            if is_skipped && args.member { job::each::skipped() } else { outcome.exit_code() }
         }
         Ok(Work::Each(steps)) => job::each::each(&steps, interrupts),
         Err(refusal) => report(Err(refusal)),

@@ -15,7 +15,7 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// `counterpart prove`: which disk is started, and how.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ProveArgs {
-    /// Boot the disk of this clone: UUID=…, LABEL=…, PARTUUID=…, a device, where it is mounted, or a disk image
+    /// Boot the disk of this clone: UUID=, LABEL=, PARTUUID=, a device, where it is mounted, or a disk image
     #[arg(short, long, value_name = "CLONE")]
     pub destination: OsString,
     /// How it is started.

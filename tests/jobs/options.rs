@@ -40,12 +40,13 @@ fn value(key: &str, schema: &Value) -> String {
         _ => {}
     }
     let first = schema["anyOf"].get(0).unwrap_or(schema);
-    match &first["type"] {
-        Value::String(kind) if kind == "boolean" => "true".to_owned(),
-        Value::String(kind) if kind == "integer" => "3".to_owned(),
-        Value::String(_) if first["pattern"] == "^/" => "\"/x\"".to_owned(),
-        _ => "\"5%\"".to_owned(),
-    }
+    let text = match first["type"].as_str() {
+        Some("boolean") => "true",
+        Some("integer") => "3",
+        Some(_) if first["pattern"] == "^/" => "\"/x\"",
+        Some(_) | None => "\"5%\"",
+    };
+    text.to_owned()
 }
 
 #[test]

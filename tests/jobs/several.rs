@@ -107,9 +107,9 @@ fn of_a_rotation_the_disk_that_is_there_is_cloned_to() {
         assert_eq!((finished.code, finished.err.as_str()), (0, ""), "{finished}");
         let lines: Vec<String> = ["a", "b", "c"]
             .iter()
-            .map(|name| match *name == there {
-                true => format!("usb {name}: 0, success"),
-                false => format!("usb {name}: skipped, the destination is missing"),
+            .map(|name| {
+                let end = if *name == there { "0, success" } else { "skipped, the destination is missing" };
+                format!("usb {name}: {end}")
             })
             .collect();
         assert_eq!(summary(&finished), lines);
