@@ -7,6 +7,7 @@ pub mod answer;
 pub mod events;
 pub mod limits;
 pub mod markers;
+pub mod rotation;
 pub mod rules;
 pub mod status;
 pub mod subjects;
@@ -18,15 +19,17 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::cli::check::{CheckArgs, LOOK};
 use crate::display;
+use crate::failure::refusal::Refusal;
 use crate::fs::location::Location;
 use crate::host::Host;
 use crate::process::{Command, ask_all};
 use answer::{answer, plain};
 use limits::Limits;
 use markers::{LARGEST_ANSWER, Place};
+use rotation::best_of_rotations;
 use rules::{AHEAD, Facts, evaluate};
 use status::{Finding, Status};
-use subjects::{Subject, gather};
+use subjects::{Subject, gather, of_job};
 
 /// Runs the checks that were asked for, prints the result and returns the status.
 #[must_use]
@@ -61,19 +64,24 @@ fn say(text: &str) {
 
 fn check_all(args: &CheckArgs, host: &Host, deadline: Instant) -> (Status, String) {
     let now = now();
-    let mut subjects = gather(args, host, now.saturating_add(AHEAD));
+    let mut subjects = match &args.job {
+        None => gather(args, host, now.saturating_add(AHEAD)),
+        Some(job) => match of_job(job, host) {
+            Ok(subjects) => subjects,
+            Err(Refusal(_, why)) => return (Status::Unknown, plain(Status::Unknown, &why)),
+        },
+    };
     if subjects.is_empty() {
         let sentence = "this machine has no record of a clone: name the destination with -d";
         return (Status::Unknown, plain(Status::Unknown, sentence));
     }
     let places = look_at_all(args, &mut subjects, deadline, host);
     let limits = Limits { warning: seconds(args.warning), critical: seconds(args.critical) };
-    let finding: Vec<(String, Finding)> = subjects
-        .iter()
-        .zip(&places)
-        .map(|(subject, place)| (subject.name.clone(), check_one(subject, place.as_ref(), limits, now)))
-        .collect();
-    answer(&finding, limits)
+    let found = subjects.iter().zip(&places).map(|(subject, place)| {
+        let finding = check_one(subject, place.as_ref(), limits, now);
+        (subject.rotation.as_deref(), (subject.name.clone(), finding))
+    });
+    answer(&best_of_rotations(found), limits)
 }
 
 fn check_one(subject: &Subject, place: Result<&Place, &String>, limits: Limits, now: i64) -> Finding {
@@ -123,7 +131,8 @@ fn look_at_all(
                 Err(Err(format!("examining the destination failed: {}", display::reason(&error))))
             }
         };
-        if let (Some(given), Some(_)) = (&args.destination, &subject.target) {
+        if let Some(given) = subject.target.as_ref().filter(|_| subject.is_given) {
+            let given = &given.destination.clone();
             let location = match &look {
                 Ok(look) => match &look.filesystem {
                     Some(uuid) => Location::filesystem(given, uuid),

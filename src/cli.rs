@@ -2,6 +2,10 @@
 
 pub mod check;
 pub mod clone;
+pub mod given;
+pub mod job;
+pub mod job_file;
+pub mod job_text;
 pub mod paths;
 pub mod prepare;
 pub mod prove;
@@ -20,7 +24,8 @@ use crate::host::platform::System;
 use crate::marker::{DEFAULT_PREFIX, Prefix};
 use crate::plan::Plan;
 use check::{CheckArgs, LookArgs};
-use clone::{CloneArgs, CloneOptions, DoctorArgs, Inquiry, clone_plan, inquiry};
+use clone::{CloneArgs, CloneOptions, DoctorArgs, Examined, Inquiry, clone_plan, inquiry};
+use job::{DoctorJob, Init, JobArgs, RunArgs};
 use prepare::PrepareArgs;
 use prove::ProveArgs;
 use restore::RestoreArgs;
@@ -88,6 +93,36 @@ Examples:
       List the nets that hold a file
   counterpart restore -d /mnt/clone --at 2026-11-20 --to /root/back /etc/fstab
       Restore it as it was before the clone of that day";
+
+/// How `run` ends.
+const RUN_CODES: &str = "\
+Exit codes:
+  0      every clone is complete, or was skipped as it may be
+  20     interrupted: no further clone was started
+  84     a job's file is wrong, or there is none; it names the line and the column
+  other  the code of the first clone that failed; see counterpart(8). With -t 70, if none did
+
+Files:
+  /etc/counterpart/NAME.toml                            a job, on Linux
+  /Library/Application Support/Counterpart/NAME.toml    a job, on macOS
+
+Examples:
+  counterpart run nightly
+      Make the clones of the job nightly
+  counterpart run nightly --only usb-a -t
+      Log what a clone to its destination usb-a would change";
+
+/// How `job` ends.
+const JOB_CODES: &str = "\
+Exit codes:
+  0   the file is written or printed
+  1   not run as root, there is such a job already, or its file cannot be written
+  2   usage, in the clone's arguments too
+  84  the file would be wrong
+
+Examples:
+  counterpart job init nightly -- -s / -d UUID=0a3407de-014b-458b-b5c1-848e92a327a3 --safety-net
+      Write the job nightly";
 
 /// How `prove` ends.
 const PROVE_CODES: &str = "\
@@ -223,6 +258,15 @@ enum Commands {
     /// full, on an empty disk at the prompt, on any other with --erase. A disk that is in use is refused in any case.
     #[command(after_long_help = PREPARE_CODES)]
     Prepare(PrepareArgs),
+    /// Make the clones of a job, whose options stand in a file
+    ///
+    /// The clones are made one after another, each with its own log and record; one that fails does not keep the next from
+    /// being made. The options given here hold for this run.
+    #[command(after_long_help = RUN_CODES)]
+    Run(RunArgs),
+    /// Write a job's file
+    #[command(after_long_help = JOB_CODES)]
+    Job(JobArgs),
     /// Print the built-in exclusions, one pattern a line
     ///
     /// Without options, those of a clone of this whole system.
@@ -282,6 +326,8 @@ pub enum Generated {
     Zsh,
     /// Completions for fish.
     Fish,
+    /// The JSON Schema of job files.
+    JobSchema,
 }
 
 /// What the command line asks for.
@@ -307,6 +353,12 @@ pub enum Action {
     Prove(ProveArgs),
     /// Prepare a disk.
     Prepare(PrepareArgs),
+    /// Make the clones of a job.
+    Run(RunArgs),
+    /// Tell what the clones of a job would meet.
+    DoctorJob(DoctorJob),
+    /// Write a job's file.
+    InitJob(Init),
     /// Print the built-in exclusions.
     Exclusions(ExclusionsArgs),
     /// Print a generated document.
@@ -321,13 +373,15 @@ impl Action {
             Self::Clone(plan) => plan.backup.is_some(),
             Self::Doctor(inquiry) => inquiry.plan.backup.is_some(),
             Self::Prepare(args) => args.encrypt,
-            Self::Setpass(_) => true,
+            // What a job's file says is not known yet.
+            Self::Setpass(_) | Self::Run(_) | Self::DoctorJob(_) => true,
             Self::Check(_)
             | Self::ExplainCheck(_)
             | Self::Look(_)
             | Self::Schedule(_)
             | Self::Restore(_)
             | Self::Prove(_)
+            | Self::InitJob(_)
             | Self::Exclusions(_)
             | Self::Generate(_) => false,
         }
@@ -344,6 +398,19 @@ fn after_help() -> String {
     format!("Exit codes:\n{}{MORE}", exit_code::table_text())
 }
 
+/// The arguments of a clone among those that were read; `None` where they are those of something else.
+fn clone_of(matches: &clap::ArgMatches) -> Result<Option<(CloneArgs, CloneOptions)>, clap::Error> {
+    let args = <Args as clap::FromArgMatches>::from_arg_matches(matches)?;
+    Ok(args.clone.map(|clone| (clone, args.options)))
+}
+
+/// Whether they are, and a clone could be made with them.
+fn is_clone(matches: &clap::ArgMatches) -> Result<bool, clap::Error> {
+    let Some((ends, options)) = clone_of(matches)? else { return Ok(false) };
+    let wrong = |message| definition().error(ErrorKind::ValueValidation, message);
+    clone_plan(&ends, options).map(|_| true).map_err(wrong)
+}
+
 /// Parses the process's arguments. The error is clap's, and prints itself: help and version are "errors" with code 0.
 pub fn parse() -> Result<Action, clap::Error> {
     let mut definition = definition();
@@ -357,19 +424,19 @@ pub fn parse() -> Result<Action, clap::Error> {
     match (args.command, args.clone) {
         (Some(Commands::Setpass(args)), _) => Ok(Action::Setpass(args)),
         (Some(Commands::Doctor(args)), _) => inquiry(*args)
-            .map(|inquiry| Action::Doctor(Box::new(inquiry)))
+            .map(|examined| match examined {
+                Examined::Clone(inquiry) => Action::Doctor(inquiry),
+                Examined::Job(job) => Action::DoctorJob(job),
+            })
             .map_err(|message| definition.error(ErrorKind::ValueValidation, message)),
         (Some(Commands::Check(args)), _) => Ok(args.resolve().map_or_else(
             |message| Action::ExplainCheck(definition.error(ErrorKind::ValueValidation, message)),
             Action::Check,
         )),
         (Some(Commands::Look(args)), _) => Ok(Action::Look(args)),
-        (Some(Commands::Schedule(args)), _) => args
-            .resolve(&mut definition, |matches| {
-                let args = <Args as clap::FromArgMatches>::from_arg_matches(matches)?;
-                Ok(args.clone.map(|clone| (clone, args.options)))
-            })
-            .map(Action::Schedule),
+        (Some(Commands::Schedule(args)), _) => args.resolve(&mut definition, clone_of).map(Action::Schedule),
+        (Some(Commands::Run(args)), _) => Ok(Action::Run(args)),
+        (Some(Commands::Job(args)), _) => args.resolve(&mut definition, is_clone).map(Action::InitJob),
         (Some(Commands::Restore(args)), _) => restore::resolve(args)
             .map(Action::Restore)
             .map_err(|message| definition.error(ErrorKind::ValueValidation, message)),

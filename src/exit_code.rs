@@ -61,6 +61,8 @@ impl ExitCode {
     pub const PRE_SCRIPT_FAILED: Self = Self(81);
     /// The post-clone script failed.
     pub const POST_SCRIPT_FAILED: Self = Self(82);
+    /// A job's file is wrong.
+    pub const JOB_FILE: Self = Self(84);
     /// rsync was not found.
     pub const RSYNC_NOT_FOUND: Self = Self(85);
     /// The rsync found cannot make a clone.
@@ -109,6 +111,12 @@ impl ExitCode {
     #[must_use]
     pub fn from_signal(signal: i32) -> Self {
         Self(128 | u8::try_from(signal & 0x7f).unwrap_or(0))
+    }
+
+    /// The code with which this program has ended, if it is one that is documented.
+    #[must_use]
+    pub fn of_ourselves(code: i32) -> Option<Self> {
+        u8::try_from(code).ok().map(Self).filter(|code| Row::of(*code).is_some())
     }
 
     /// The process's exit status.
@@ -234,6 +242,12 @@ pub const TABLE: &[Row] = &[
         "82",
         "post-clone script failed (`--strict-scripts`)",
         "read the script's output in the log; the files were cloned before it ran",
+    ),
+    row(
+        "84",
+        "the job file is wrong",
+        "correct it where the message says, or write it anew with `counterpart job init`; it must belong to root and be \
+         writable by nobody else",
     ),
     row("85", "rsync not found", "install rsync (see INSTALL.md), or name it with `--rsync`"),
     row("86", "wrong rsync", "install Samba's rsync 3.0.9 or later; Apple's openrsync cannot make a clone"),

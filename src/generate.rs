@@ -1,5 +1,6 @@
 //! Man pages and shell completions, made from the definition of the command line.
 
+mod job_schema;
 mod man;
 mod roff;
 
@@ -25,6 +26,7 @@ pub fn run(args: &GenerateArgs) -> anyhow::Result<()> {
         Generated::Bash => complete(Shell::Bash, &mut text),
         Generated::Zsh => complete(Shell::Zsh, &mut text),
         Generated::Fish => complete(Shell::Fish, &mut text),
+        Generated::JobSchema => text = job_schema::schema()?.into_bytes(),
     }
     Ok(io::stdout().lock().write_all(&text)?)
 }

@@ -32,6 +32,8 @@ pub struct Host {
     pub search_path: OsString,
     /// The directory of scheduled jobs: launchd's daemons, systemd's units.
     pub job_dir: PathBuf,
+    /// The directory of job files.
+    pub job_file_dir: PathBuf,
     /// The default log directory.
     pub log_dir: PathBuf,
     /// Our lock directory.
@@ -86,6 +88,7 @@ impl Host {
             rsync_dirs: rsync_dirs(system),
             search_path: std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into()),
             job_dir: job_dir(system),
+            job_file_dir: job_file_dir(system),
             log_dir: log_dir(system, effective_uid, home.clone()),
             lock_dir: lock_dir(system, effective_uid, home.clone()),
             state_dir: state_dir(system, effective_uid, home),
@@ -163,6 +166,13 @@ fn job_dir(system: System) -> PathBuf {
     match system {
         System::MacOs => "/Library/LaunchDaemons".into(),
         System::Linux => "/etc/systemd/system".into(),
+    }
+}
+
+fn job_file_dir(system: System) -> PathBuf {
+    match system {
+        System::MacOs => "/Library/Application Support/Counterpart".into(),
+        System::Linux => "/etc/counterpart".into(),
     }
 }
 

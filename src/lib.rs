@@ -12,6 +12,7 @@ pub mod failure;
 pub mod fs;
 pub mod generate;
 pub mod host;
+pub mod job;
 pub mod linux;
 pub mod logging;
 pub mod macos;
@@ -40,10 +41,13 @@ pub mod volume;
 use std::io::{self, Write as _};
 use std::process::ExitCode as ProcessExitCode;
 
+use cli::clone::Inquiry;
+use cli::job::RunArgs;
 use exit_code::ExitCode;
 use failure::Failure;
 use failure::refusal::Refusal;
 use host::Host;
+use job::Work;
 use logging::complain;
 use outcome::Outcome;
 use process::interrupts::Interrupts;
@@ -91,7 +95,20 @@ pub fn main_on(find_host: impl FnOnce() -> anyhow::Result<Host>) -> ProcessExitC
         Ok(cli::Action::Doctor(inquiry)) => {
             on(find_host, |host, interrupts| doctor::run(&inquiry, host, interrupts))
         }
-        Ok(cli::Action::Clone(plan)) => on(find_host, |host, interrupts| clone(&plan, host, interrupts)),
+        Ok(cli::Action::Clone(plan)) => {
+            on(find_host, |host, interrupts| clone(&plan, host, interrupts).exit_code())
+        }
+        Ok(cli::Action::Run(args)) => on(find_host, |host, interrupts| run_job(&args, host, interrupts)),
+        Ok(cli::Action::DoctorJob(args)) => {
+            on(find_host, |host, interrupts| match job::examine::work(&args, host) {
+                Ok(Work::Here(plan)) => {
+                    doctor::run(&Inquiry::of_both_ends(*plan, args.json), host, interrupts)
+                }
+                Ok(Work::Each(steps)) => job::each::each(&steps, interrupts),
+                Err(refusal) => report(Err(refusal)),
+            })
+        }
+        Ok(cli::Action::InitJob(init)) => on(find_host, |host, _| report(job::init::run(&init, host))),
     };
     ProcessExitCode::from(code)
 }
@@ -131,7 +148,20 @@ fn report(done: Result<String, Refusal>) -> ExitCode {
     }
 }
 
-fn clone(plan: &plan::Plan, host: &Host, interrupts: &Interrupts) -> ExitCode {
+fn run_job(args: &RunArgs, host: &Host, interrupts: &Interrupts) -> ExitCode {
+    match job::run::work(args, host) {
+        Ok(Work::Here(plan)) => {
+            process::wipe_freed_memory(plan.backup.is_some());
+            let outcome = clone(&plan, host, interrupts);
+            let is_skipped = matches!(outcome, Outcome::Skipped);
+            if is_skipped && args.member { job::each::skipped() } else { outcome.exit_code() }
+        }
+        Ok(Work::Each(steps)) => job::each::each(&steps, interrupts),
+        Err(refusal) => report(Err(refusal)),
+    }
+}
+
+fn clone(plan: &plan::Plan, host: &Host, interrupts: &Interrupts) -> Outcome {
     // A panic would exit with 101, which is not documented, and leave the markers as they are.
     let run = std::panic::AssertUnwindSafe(|| pipeline::run(plan, host, interrupts));
     let outcome = std::panic::catch_unwind(run)
@@ -141,7 +171,7 @@ fn clone(plan: &plan::Plan, host: &Host, interrupts: &Interrupts) -> ExitCode {
     }
     let code = outcome.exit_code();
     say_goodbye(code);
-    code
+    outcome
 }
 
 fn say_goodbye(code: ExitCode) {

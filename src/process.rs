@@ -145,6 +145,18 @@ pub fn stream_guarded(
     drive(command, interrupts, guard, on_line)
 }
 
+/// Runs a program with our own outputs, which must be this one: it is trusted to end. Signals are forwarded to it.
+///
+/// Errors if it cannot be started.
+pub fn attached(command: &Command, interrupts: &Interrupts) -> io::Result<End> {
+    let mut child = interrupts.adopt(|| command.spawn_attached())?;
+    loop {
+        if let Some(end) = interrupts.wait(&mut child, &mut || false)? {
+            return Ok(end);
+        }
+    }
+}
+
 fn drive(
     command: &Command,
     interrupts: &Interrupts,

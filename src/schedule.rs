@@ -6,17 +6,21 @@ mod launchd;
 mod scheduler;
 mod systemd;
 
+use std::collections::BTreeSet;
+
 use chrono::Local;
 
-use crate::cli::schedule::{Action, Install};
+use crate::cli::job_file;
+use crate::cli::schedule::{Action, Install, NO_TAG, What, objection};
 use crate::display;
 use crate::exit_code::ExitCode;
 use crate::failure::refusal::Refusal;
 use crate::host::Host;
 use crate::host::platform::Platform;
 use crate::logging::complain;
+use crate::plan::Plan;
 use crate::plan::schedule;
-use crate::plan::schedule::{Job, Name, State};
+use crate::plan::schedule::{Job, Name, State, Target};
 use crate::process::interrupts::Interrupts;
 use crate::process::tool_environment;
 use crate::schedule::scheduler::Scheduler;
@@ -37,15 +41,22 @@ pub fn run(action: &Action, host: &Host, interrupts: &Interrupts) -> Result<Stri
 
 impl Scheduler<'_> {
     fn print(&self, install: &Install) -> Result<String, Refusal> {
-        let files = self.files(&job_of(install)?)?;
+        let files = self.files(&job_of(install, &self.plans(install)?)?)?;
         Ok(files.iter().map(|file| file.shown(&self.host.job_dir)).collect::<Vec<_>>().join("\n"))
     }
 
     fn install(&self, install: &Install) -> Result<String, Refusal> {
         let name = &install.name;
         self.needs_root("install", "; --print shows the files without it")?;
-        let warnings = check::check(&install.plan, self.host, self.interrupts)?;
-        let job = job_of(install)?;
+        let plans = self.plans(install)?;
+        let mut warnings = Vec::new();
+        for plan in &plans {
+            warnings.extend(check::check(plan, self.host, self.interrupts)?);
+        }
+        // Clones of one job may share a script.
+        let mut seen = BTreeSet::new();
+        warnings.retain(|warning| seen.insert(warning.clone()));
+        let job = job_of(install, &plans)?;
         let files = self.files(&job)?;
         let before = files::find(&self.host.job_dir, files.iter().map(|file| &*file.name))?;
         if !before.is_empty() {
@@ -64,6 +75,23 @@ impl Scheduler<'_> {
             Platform::MacOs(version) => launchd::install(self, version, name, &files, &before)?,
         }
         Ok(self.summary(&job, &files, &self.state(name)?))
+    }
+
+    /// What the schedule will make: the clone whose arguments were given, or those of a job.
+    fn plans(&self, install: &Install) -> Result<Vec<Plan>, Refusal> {
+        let name = match &install.what {
+            What::Clone { plan, .. } => return Ok(vec![(**plan).clone()]),
+            What::Job(name) => name,
+        };
+        let job = job_file::load(name, &self.host.job_file_dir, &[])?;
+        let plans: Vec<Plan> = job.clones.iter().map(job_file::JobClone::alone).collect();
+        if let Some(why) = plans.iter().find_map(objection) {
+            return Err(Refusal(ExitCode::JOB_FILE, format!("The job {name} is not scheduled: {why}.")));
+        }
+        if install.when_plugged_in && plans.iter().all(|plan| plan.named.is_none()) {
+            return Err(Refusal(ExitCode::USAGE, format!("{NO_TAG}.")));
+        }
+        Ok(plans)
     }
 
     fn show(&self, name: &Name) -> Result<String, Refusal> {
@@ -134,7 +162,8 @@ impl Scheduler<'_> {
     }
 
     fn files(&self, job: &Job) -> Result<Vec<File>, Refusal> {
-        if job.when_plugged_in && !job.skips_if_missing && self.host.platform != Platform::Linux {
+        let skips = job.targets.iter().all(|target| target.skips_if_missing);
+        if job.when_plugged_in && !skips && self.host.platform != Platform::Linux {
             return Err(Refusal(
                 ExitCode::USAGE,
                 "launchd starts the clone whenever any disk is mounted: with --when-plugged-in, give \
@@ -210,7 +239,7 @@ impl Scheduler<'_> {
 }
 
 /// The job to install.
-fn job_of(install: &Install) -> Result<Job, Refusal> {
+fn job_of(install: &Install, plans: &[Plan]) -> Result<Job, Refusal> {
     let unwritable = |why: String| Refusal::new(format!("The path of this program cannot be used: {why}."));
     let program = std::env::current_exe().map_err(|error| unwritable(display::reason(&error)))?;
     let text = schedule::text(program.as_os_str()).map_err(|error| unwritable(error.to_string()))?;
@@ -219,13 +248,22 @@ fn job_of(install: &Install) -> Result<Job, Refusal> {
         name: install.name.clone(),
         when: install.when,
         program: text,
-        arguments: install.arguments.clone(),
+        arguments: match &install.what {
+            What::Clone { arguments, .. } => arguments.clone(),
+            What::Job(name) => vec!["run".to_owned(), name.to_string()],
+        },
         search_path: search_path.unwrap_or_default().to_string_lossy().into_owned(),
-        destination: install.plan.destination.clone(),
-        named: install.plan.named.clone(),
+        targets: plans.iter().map(target).collect(),
         when_plugged_in: install.when_plugged_in,
-        skips_if_missing: install.plan.skip_if_missing,
     })
+}
+
+fn target(plan: &Plan) -> Target {
+    Target {
+        destination: plan.destination.clone(),
+        named: plan.named.clone(),
+        skips_if_missing: plan.skip_if_missing,
+    }
 }
 
 fn upcoming(loaded: bool, next: Option<String>) -> String {

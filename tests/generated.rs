@@ -9,11 +9,12 @@ use std::process::{Command, Output, Stdio};
 const PRODUCT: &str = env!("CARGO_BIN_EXE_counterpart");
 
 /// What is printed, and the file that holds it.
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     ("man", "examples/man/man8/counterpart.8"),
     ("bash", "examples/completions/counterpart.bash"),
     ("zsh", "examples/completions/_counterpart"),
     ("fish", "examples/completions/counterpart.fish"),
+    ("job-schema", "examples/job.schema.json"),
 ];
 
 fn path(file: &str) -> std::path::PathBuf {
@@ -62,7 +63,8 @@ fn there_is_a_man_page_for_each_command_and_all_are_up_to_date() {
     }
     let (written, kept) = (files(dir.path()), files(&path("examples/man")));
     let names: Vec<&str> = written.keys().map(String::as_str).collect();
-    let pages = ["check", "doctor", "exclusions", "prepare", "prove", "restore", "schedule", "setpass"];
+    let pages =
+        ["check", "doctor", "exclusions", "job", "prepare", "prove", "restore", "run", "schedule", "setpass"];
     let mut expected = vec!["man5/counterpart-files.5".to_owned(), "man8/counterpart.8".to_owned()];
     expected.extend(pages.map(|page| format!("man8/counterpart-{page}.8")));
     expected.sort();
@@ -133,8 +135,19 @@ fn each_page_names_every_option_of_its_command() {
     let pages = files(&path("examples/man"));
     let main = &pages["man8/counterpart.8"];
     let mut seen = 0;
-    for command in ["", "check", "doctor", "exclusions", "prepare", "restore", "schedule install", "setpass"]
-    {
+    for command in [
+        "",
+        "check",
+        "doctor",
+        "exclusions",
+        "job init",
+        "prepare",
+        "prove",
+        "restore",
+        "run",
+        "schedule install",
+        "setpass",
+    ] {
         let words: Vec<&str> = command.split_whitespace().collect();
         let page = words.first().map_or(main, |name| &pages[&format!("man8/counterpart-{name}.8")]);
         for option in options(&words) {

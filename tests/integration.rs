@@ -17,6 +17,7 @@ mod generated;
 mod guards;
 mod hazards;
 mod identity;
+mod jobs;
 mod layers;
 mod links;
 mod matcher;

@@ -16,6 +16,7 @@ const LAYERS: [&[&str]; 11] = [
         "doctor",
         "exclusions",
         "generate",
+        "job",
         "pipeline",
         "prepare",
         "prove",

@@ -6,10 +6,14 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::cli::check::CheckArgs;
+use crate::cli::job_file;
+use crate::cli::job_file::JobClone;
 use crate::display;
+use crate::failure::refusal::Refusal;
 use crate::fs::location::Location;
 use crate::host::Host;
 use crate::marker::Prefix;
+use crate::plan::schedule::Name;
 use crate::plan::tag::Tag;
 use crate::state::{State, Store};
 
@@ -27,6 +31,10 @@ pub struct Target {
 pub struct Subject {
     /// Its name in the output.
     pub name: String,
+    /// It was asked for; its state is read once its path is resolved.
+    pub is_given: bool,
+    /// The rotation of a job that its disk belongs to.
+    pub rotation: Option<String>,
     /// Where it is; `None` if a damaged state file hides it.
     pub target: Option<Target>,
     /// Its state, or why that cannot be read.
@@ -41,12 +49,26 @@ pub fn gather(args: &CheckArgs, host: &Host, now: i64) -> Vec<Subject> {
     match &args.destination {
         Some(destination) => {
             let prefix = args.organisation_prefix.clone().unwrap_or_default();
-            let target = Some(Target { destination: destination.clone(), prefix });
-            let name = display::path(destination).to_string();
-            vec![Subject { name, target, state: Ok(None), notes: Vec::new() }]
+            vec![given(destination.clone(), prefix, None)]
         }
         None => known(args.organisation_prefix.as_ref(), &stores(host), now),
     }
+}
+
+/// The destinations of a job.
+pub fn of_job(name: &Name, host: &Host) -> Result<Vec<Subject>, Refusal> {
+    let job = job_file::load(name, &host.job_file_dir, &[])?;
+    let subject = |clone: JobClone| {
+        let rotation = clone.rotation.as_ref().map(Name::to_string);
+        given(clone.plan.destination, clone.plan.prefix, rotation)
+    };
+    Ok(job.clones.into_iter().map(subject).collect())
+}
+
+fn given(destination: PathBuf, prefix: Prefix, rotation: Option<String>) -> Subject {
+    let name = display::path(&destination).to_string();
+    let target = Some(Target { destination, prefix });
+    Subject { name, is_given: true, rotation, target, state: Ok(None), notes: Vec::new() }
 }
 
 /// Root's state directory, and this user's.
@@ -126,7 +148,8 @@ fn of_state(state: State) -> io::Result<Subject> {
     let name =
         if is_default { state.destination.clone() } else { format!("{} ({prefix})", state.destination) };
     let target = Some(Target { destination, prefix });
-    Ok(Subject { name, target, state: Ok(Some(state)), notes: Vec::new() })
+    let (state, notes) = (Ok(Some(state)), Vec::new());
+    Ok(Subject { name, is_given: false, rotation: None, target, state, notes })
 }
 
 /// Merges two states of the same clone.
@@ -144,7 +167,7 @@ fn insert(subjects: &mut Vec<Subject>, new: Subject, now: i64) {
 fn damaged(path: &Path, error: &io::Error) -> Subject {
     let name = display::path(path).to_string();
     let why = format!("this machine's records cannot be read: {}", display::reason(error));
-    Subject { name, target: None, state: Err(why), notes: Vec::new() }
+    Subject { name, is_given: false, rotation: None, target: None, state: Err(why), notes: Vec::new() }
 }
 
 fn unreadable(dir: &Path, error: &io::Error) -> String {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::marker::Prefix;
+use crate::plan::schedule::Name;
 
 /// The name under which the program is the plugin itself.
 pub const PLUGIN: &str = "check_counterpart_clone";
@@ -24,6 +25,9 @@ pub struct CheckArgs {
     /// Check this destination instead of all that this machine remembers
     #[arg(short, long, value_name = "DIR|TAG", value_parser = clap::value_parser!(PathBuf))]
     pub destination: Option<PathBuf>,
+    /// Check the destinations of this job
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["destination", "organisation_prefix"])]
+    pub job: Option<Name>,
     /// Return WARNING if the last success is older: minutes, or 26h, 2d, 90min
     #[arg(short, long, value_name = "AGE", default_value = "26h", value_parser = parse_age)]
     pub warning: Duration,

@@ -4,9 +4,11 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::cli::job::DoctorJob;
 use crate::cli::paths::{Destination, absolute, destination};
 use crate::marker::{DEFAULT_PREFIX, Prefix};
 use crate::plan::ping_url::Address;
+use crate::plan::schedule::Name;
 use crate::plan::{BackupPassword, Filesystems, MaxDelete, Plan};
 use crate::process::hide_argument;
 use crate::secret::{Once, Secret};
@@ -33,6 +35,12 @@ pub(super) struct DoctorArgs {
     /// Check this destination
     #[arg(short, long, value_name = "DIR|TAG")]
     destination: Option<PathBuf>,
+    /// Check the clones of this job, by what its file says
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["source", "destination", "CloneOptions"])]
+    job: Option<Name>,
+    /// Check the clone to this destination of the job alone
+    #[arg(long, value_name = "DESTINATION", requires = "job")]
+    only: Option<Name>,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
@@ -176,6 +184,23 @@ pub struct Inquiry {
     pub json: bool,
 }
 
+impl Inquiry {
+    /// About a clone of which everything is known.
+    #[must_use]
+    pub fn of_both_ends(plan: Plan, json: bool) -> Self {
+        Self { plan, has_source: true, has_destination: true, json }
+    }
+}
+
+/// What the doctor examines.
+#[derive(Debug)]
+pub enum Examined {
+    /// A clone by its options.
+    Clone(Box<Inquiry>),
+    /// The clones of a job.
+    Job(DoctorJob),
+}
+
 /// A password is bytes to us; clap hands over text.
 #[allow(clippy::unnecessary_wraps, reason = "the form of clap's value parsers")]
 fn parse_secret(text: &str) -> Result<Secret, std::convert::Infallible> {
@@ -235,17 +260,20 @@ pub(super) fn clone_plan(ends: &CloneArgs, options: CloneOptions) -> Result<Plan
 }
 
 /// What the doctor is to look at.
-pub(super) fn inquiry(args: DoctorArgs) -> Result<Inquiry, String> {
+pub(super) fn inquiry(args: DoctorArgs) -> Result<Examined, String> {
+    if let Some(name) = args.job {
+        return Ok(Examined::Job(DoctorJob { name, only: args.only, json: args.json }));
+    }
     let end = |path: Option<&Path>, option| path.map_or(Ok(PathBuf::new()), |path| absolute(path, option));
     let source = end(args.source.as_deref(), "--source")?;
     let destination = args.destination.as_deref().map(destination).transpose()?.unwrap_or_default();
     let plan = plan(source, destination, args.options)?;
-    Ok(Inquiry {
+    Ok(Examined::Clone(Box::new(Inquiry {
         plan,
         has_source: args.source.is_some(),
         has_destination: args.destination.is_some(),
         json: args.json,
-    })
+    })))
 }
 
 fn plan(source: PathBuf, destination: Destination, args: CloneOptions) -> Result<Plan, String> {

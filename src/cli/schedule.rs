@@ -1,16 +1,13 @@
 //! The command line of `counterpart schedule`. The clone's own arguments are parsed as a clone parses them.
 
-use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
 
 use clap::error::ErrorKind;
-use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, Subcommand};
 
 use crate::cli::clone::{CloneArgs, CloneOptions, clone_plan};
-use crate::cli::paths::{absolute, destination};
+use crate::cli::given::{Given, given, may_lack_value};
 use crate::cli::words::read;
-use crate::display;
 use crate::plan::schedule;
 use crate::plan::schedule::when::When;
 use crate::plan::schedule::{DEFAULT_NAME, Name};
@@ -64,9 +61,12 @@ struct InstallArgs {
     /// The destination has to be named by a tag, such as UUID=.
     #[arg(long)]
     when_plugged_in: bool,
-    /// Name of the schedule: letters, digits, '-' and '_'
-    #[arg(long, value_name = "NAME", default_value = DEFAULT_NAME)]
-    name: Name,
+    /// Name of the schedule: letters, digits, '-' and '_' [default: clone, or the job's]
+    #[arg(long, value_name = "NAME")]
+    name: Option<Name>,
+    /// Schedule this job: NAME.toml in the directory of job files
+    #[arg(long, value_name = "NAME", conflicts_with = "arguments")]
+    job: Option<Name>,
     /// Replace an existing schedule of that name
     #[arg(long)]
     replace: bool,
@@ -74,7 +74,7 @@ struct InstallArgs {
     #[arg(long)]
     print: bool,
     /// Arguments of the clone, after two hyphens: -- -s / -d /mnt/clone
-    #[arg(last = true, required = true, value_name = "ARGUMENTS")]
+    #[arg(last = true, required_unless_present = "job", value_name = "ARGUMENTS")]
     arguments: Vec<OsString>,
 }
 
@@ -106,10 +106,22 @@ pub struct Install {
     pub print: bool,
     /// Start it too when the destination's disk appears.
     pub when_plugged_in: bool,
-    /// What the clone will do.
-    pub plan: Plan,
-    /// The clone's arguments as they are written into the job: long options, absolute paths.
-    pub arguments: Vec<String>,
+    /// What it starts.
+    pub what: What,
+}
+
+/// What a schedule starts.
+#[derive(Debug)]
+pub enum What {
+    /// A clone.
+    Clone {
+        /// What it will do.
+        plan: Box<Plan>,
+        /// Its arguments as they are written into the job: long options, absolute paths.
+        arguments: Vec<String>,
+    },
+    /// The clones of a job's file.
+    Job(Name),
 }
 
 /// Reads the arguments of a clone; `None` where they are those of something else.
@@ -130,6 +142,24 @@ impl ScheduleArgs {
 
 impl InstallArgs {
     fn resolve(self, definition: &mut Command, read_clone: ReadClone) -> Result<Install, clap::Error> {
+        let when = self.when().map_err(|why| definition.error(ErrorKind::ValueValidation, why))?;
+        let what = match &self.job {
+            Some(job) => What::Job(job.clone()),
+            None => self.clone_of(definition, read_clone)?,
+        };
+        let default = || self.job.clone().map_or_else(|| DEFAULT_NAME.parse(), Ok);
+        let name = self.name.clone().map_or_else(default, Ok);
+        Ok(Install {
+            name: name.map_err(|why| definition.error(ErrorKind::ValueValidation, why))?,
+            when,
+            replace: self.replace,
+            print: self.print,
+            when_plugged_in: self.when_plugged_in,
+            what,
+        })
+    }
+
+    fn clone_of(&self, definition: &mut Command, read_clone: ReadClone) -> Result<What, clap::Error> {
         let words = std::iter::once(OsString::from("counterpart")).chain(self.arguments.iter().cloned());
         let matches = read(definition, words)?;
         let wrong = |definition: &mut Command, why: String| definition.error(ErrorKind::ValueValidation, why);
@@ -143,16 +173,7 @@ impl InstallArgs {
             return Err(definition.error(ErrorKind::ArgumentConflict, NO_TAG));
         }
         let arguments = long_arguments(definition, &matches).map_err(|why| wrong(definition, why))?;
-        let when = self.when().map_err(|why| wrong(definition, why))?;
-        Ok(Install {
-            name: self.name,
-            when,
-            replace: self.replace,
-            print: self.print,
-            when_plugged_in: self.when_plugged_in,
-            plan,
-            arguments,
-        })
+        Ok(What::Clone { plan: Box::new(plan), arguments })
     }
 
     fn when(&self) -> Result<When, String> {
@@ -168,12 +189,15 @@ impl InstallArgs {
     }
 }
 
-const NO_TAG: &str = "--when-plugged-in needs a destination that is named by what it is: -d UUID=\u{2026}";
+/// Why a start by a disk needs a tag.
+pub const NO_TAG: &str =
+    "--when-plugged-in needs a destination that is named by what it is: -d UUID=\u{2026}";
 
 const NOT_A_CLONE: &str = "behind the two hyphens stand the arguments of a clone: -- -s / -d /mnt/clone";
 
 /// What a clone by hand may have and a job may not.
-fn objection(plan: &Plan) -> Option<&'static str> {
+#[must_use]
+pub fn objection(plan: &Plan) -> Option<&'static str> {
     if matches!(plan.backup, Some(BackupPassword::Given(_))) {
         return Some(
             "-b cannot be scheduled: the password would stand in a file. Store it with counterpart setpass and use -B",
@@ -182,31 +206,17 @@ fn objection(plan: &Plan) -> Option<&'static str> {
     plan.test_run.then_some("-t cannot be scheduled: a job that only tests never makes a clone")
 }
 
-/// The arguments that were given, in the order of their definition.
-///
-/// Every option that takes a path gets it as an absolute one: a job starts in another directory.
+/// The arguments that were given, as words.
 fn long_arguments(definition: &Command, matches: &ArgMatches) -> Result<Vec<String>, String> {
     let mut written = Vec::new();
-    for argument in definition.get_arguments() {
-        let id = argument.get_id().as_str();
-        let is_given = matches!(matches.try_contains_id(id), Ok(true))
-            && matches.value_source(id) == Some(ValueSource::CommandLine);
-        let Some(long) = argument.get_long().filter(|_| is_given) else { continue };
+    for Given { argument, long, values } in given(definition, matches)? {
         let option = format!("--{long}");
         if !argument.get_action().takes_values() {
             written.push(option);
             continue;
         }
-        let is_path = matches.try_get_one::<PathBuf>(id).is_ok();
-        let may_lack_value = argument.get_num_args().is_some_and(|number| number.min_values() == 0);
-        for value in matches.get_raw(id).into_iter().flatten() {
-            let value = match (is_path, id) {
-                (true, "destination") => destination(Path::new(value))?.path.into(),
-                (true, _) => absolute(Path::new(value), &option)?.into(),
-                (false, _) => value.to_owned(),
-            };
-            let text = writable(&value, &option)?;
-            if may_lack_value || text.starts_with('-') {
+        for text in values {
+            if may_lack_value(argument) || text.starts_with('-') {
                 written.push(format!("{option}={text}"));
             } else {
                 written.extend([option.clone(), text]);
@@ -214,8 +224,4 @@ fn long_arguments(definition: &Command, matches: &ArgMatches) -> Result<Vec<Stri
         }
     }
     Ok(written)
-}
-
-fn writable(value: &OsStr, option: &str) -> Result<String, String> {
-    schedule::text(value).map_err(|why| format!("{option} {}: {why}", display::name(value)))
 }

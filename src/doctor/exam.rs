@@ -61,7 +61,9 @@ impl<'a> Exam<'a> {
     }
 
     pub fn fail(&mut self, topic: &'static str, failure: &Failure) {
-        if self.goes_on() {
+        if self.run.plan.skip_if_missing && failure.means_missing() {
+            self.warn(topic, format!("{failure} A clone is skipped now (--skip-if-missing)."), "");
+        } else if self.goes_on() {
             self.report.fail(topic, failure.to_string(), failure.exit_code(), None);
         }
     }

@@ -67,10 +67,14 @@ UMask=0077
 
 /// What has to be there before.
 fn disk(job: &Job) -> String {
-    if job.named.is_some() {
+    if job.targets.iter().all(|target| target.named.is_some()) {
         return "# Counterpart mounts the disk itself, for the run alone.\n".to_owned();
     }
-    let mounts: Vec<String> = job.destination.ancestors().filter_map(|dir| unit_of(dir, ".mount")).collect();
+    let paths = job.targets.iter().filter(|target| target.named.is_none());
+    let mut mounts: Vec<String> = Vec::new();
+    for dir in paths.flat_map(|target| target.destination.ancestors()) {
+        mounts.extend(unit_of(dir, ".mount").filter(|unit| !mounts.contains(unit)));
+    }
     let mounts = mounts.join(" ");
     format!(
         "\
@@ -82,19 +86,18 @@ After={mounts}
     )
 }
 
-/// The unit of the disk that starts the service when it appears, at the machine's start too.
-#[must_use]
-pub fn device(job: &Job) -> Option<String> {
-    let tag = job.named.as_ref().filter(|_| job.when_plugged_in)?;
-    unit_of(&tag.link(), ".device")
+/// The units of the disks that start the service when they appear, at the machine's start too.
+fn devices(job: &Job) -> Vec<String> {
+    let tags = job.targets.iter().filter(|_| job.when_plugged_in).filter_map(|target| target.named.as_ref());
+    tags.filter_map(|tag| unit_of(&tag.link(), ".device")).collect()
 }
 
 fn install(job: &Job) -> String {
-    device(job).map_or_else(String::new, |device| {
-        format!(
-            "\n[Install]\n# The disk is plugged in, or there when the machine starts.\nWantedBy={device}\n"
-        )
-    })
+    let devices = devices(job).join(" ");
+    if devices.is_empty() {
+        return devices;
+    }
+    format!("\n[Install]\n# The disk is plugged in, or there when the machine starts.\nWantedBy={devices}\n")
 }
 
 /// The timer that starts the service.

@@ -59,13 +59,20 @@ pub struct Job {
     pub arguments: Vec<String>,
     /// `PATH` of the program.
     pub search_path: String,
-    /// The clone's destination.
+    /// The destinations of its clones.
+    pub targets: Vec<Target>,
+    /// Start it when a destination's disk appears, too.
+    pub when_plugged_in: bool,
+}
+
+/// The destination of a scheduled clone.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Its path, or the tag's own text.
     pub destination: PathBuf,
     /// What its filesystem is named by, if not by a path.
     pub named: Option<Tag>,
-    /// Start it when the destination's disk appears, too.
-    pub when_plugged_in: bool,
-    /// The clone is skipped while the destination is missing.
+    /// The clone is skipped while it is missing.
     pub skips_if_missing: bool,
 }
 

@@ -77,7 +77,16 @@ impl Command {
         self.spawn_with(if self.input.is_empty() { Stdio::null() } else { Stdio::piped() })
     }
 
+    /// With our own outputs.
+    pub(super) fn spawn_attached(&self) -> io::Result<Child> {
+        self.spawn_as(Stdio::null(), Stdio::inherit)
+    }
+
     pub(super) fn spawn_with(&self, input: Stdio) -> io::Result<Child> {
+        self.spawn_as(input, Stdio::piped)
+    }
+
+    fn spawn_as(&self, input: Stdio, output: impl Fn() -> Stdio) -> io::Result<Child> {
         let mut command = std::process::Command::new(&self.program);
         command
             .args(&self.arguments)
@@ -85,8 +94,8 @@ impl Command {
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir("/")
             .stdin(input)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stdout(output())
+            .stderr(output())
             .process_group(0);
         if let Some((user, group)) = self.user {
             command.uid(user).gid(group);

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
 use counterpart::fs::dir::FileIdentity;
@@ -165,7 +165,8 @@ pub fn systemd(data: &[u8]) {
     let Some(described) = described(data) else { return };
     let lines =
         |text: &str| text.lines().map(|line| line.split('=').next().unwrap_or(line).to_owned()).collect();
-    let plain = schedule::Job { destination: "/x".into(), arguments: Vec::new(), ..described.clone() };
+    let plain =
+        schedule::Job { targets: vec![target("/x".into())], arguments: Vec::new(), ..described.clone() };
     let (written, usual): (Vec<String>, Vec<String>) =
         (lines(&systemd::service(&described)), lines(&systemd::service(&plain)));
     assert_eq!(written, usual, "an argument became a line of its own");
@@ -181,13 +182,15 @@ fn described(data: &[u8]) -> Option<schedule::Job> {
         name: "clone".parse().unwrap(),
         when: schedule::when::When::default(),
         program: "/x".to_owned(),
-        destination: Path::new("/").join(&argument),
+        targets: vec![target(Path::new("/").join(&argument))],
         arguments: vec!["-d".to_owned(), argument],
         search_path: "/usr/bin".to_owned(),
-        named: None,
         when_plugged_in: false,
-        skips_if_missing: false,
     })
+}
+
+fn target(destination: PathBuf) -> schedule::Target {
+    schedule::Target { destination, named: None, skips_if_missing: false }
 }
 
 /// A word of a unit's command line as systemd reads it.

@@ -2,7 +2,8 @@
 //!
 //! That directory contains `system` ("macos" or "linux"), `tools/` with the system's tools, and `rsync/`, the only
 //! directory searched before `PATH`; it may contain `users`, `dumper-silence`, `name` (the machine's) and the
-//! directories where disks are mounted (`mnt/`, `Volumes/`); and it receives `log/`, `lock/`, `state/` and `jobs/`.
+//! directories where disks are mounted (`mnt/`, `Volumes/`); and it receives `log/`, `lock/`, `state/`,
+//! `jobs/` and `job-files/`.
 //! `system-state/` is root's state. The shipped binary reads no such variable.
 
 use std::collections::BTreeMap;
@@ -59,6 +60,7 @@ fn fake_host() -> anyhow::Result<Host> {
         rsync_dirs: vec![root.join("rsync")],
         search_path: std::env::var_os("PATH").unwrap_or_default(),
         job_dir: root.join("jobs"),
+        job_file_dir: root.join("job-files"),
         log_dir: root.join("log"),
         lock_dir: root.join("lock"),
         state_dir: root.join("state"),

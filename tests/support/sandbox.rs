@@ -45,7 +45,16 @@ impl Sandbox {
 
     /// A Mac of this version with ownership enabled everywhere.
     pub fn mac(version: &str) -> Self {
-        let sandbox = Self::on("macos");
+        Self::mac_in(version, &std::env::temp_dir())
+    }
+
+    /// The same in a place that only root can have arranged.
+    pub fn mac_of_root(version: &str) -> Self {
+        Self::mac_in(version, Path::new("/var/lib"))
+    }
+
+    fn mac_in(version: &str, place: &Path) -> Self {
+        let sandbox = Self::made("macos", place);
         sandbox.tool("sw_vers", &format!("echo '{version}'"));
         sandbox.tool("vsdbutil", "echo \"Permissions on '$2' are enabled.\"");
         sandbox.tool("diskutil", "echo 'Could not find disk' >&2; exit 1");
