@@ -69,6 +69,8 @@ complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "schedule" -
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "restore" -d 'Restore what a clone with --safety-net deleted or overwrote'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "prove" -d 'Boot a clone in a virtual machine and check it from inside'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "prepare" -d 'Prepare a disk for a clone that boots: partitions and filesystems like a system\'s (Linux)'
+complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "run" -d 'Make the clones of a job, whose options stand in a file'
+complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "job" -d 'Write a job\'s file'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "exclusions" -d 'Print the built-in exclusions, one pattern a line'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "generate" -d 'Print the man page or a shell\'s completions'
 complete -c counterpart -n "__fish_counterpart_using_subcommand setpass" -s g -l organisation-prefix -d 'Prefix of the clone\'s files' -r
@@ -78,6 +80,8 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand setpass" -l chec
 complete -c counterpart -n "__fish_counterpart_using_subcommand setpass" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s s -l source -d 'Check this source' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s d -l destination -d 'Check this destination' -r -F
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l job -d 'Check the clones of this job, by what its file says' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l only -d 'Check the clone to this destination of the job alone' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s e -l exclude-from -d 'Exclude what matches the patterns in this file, in rsync\'s syntax, besides the built-in ones' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s b -l backup-password -d 'Back up directory and database servers first, with this password; it shows in the process list: prefer -B' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l backup-dir -d 'Write the server backup here instead of /var/backups/counterpart' -r -F
@@ -114,6 +118,7 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l boota
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l prove -d 'Boot the clone in a virtual machine afterwards, as `counterpart prove` does (Linux)'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c counterpart -n "__fish_counterpart_using_subcommand check" -s d -l destination -d 'Check this destination instead of all that this machine remembers' -r -F
+complete -c counterpart -n "__fish_counterpart_using_subcommand check" -l job -d 'Check the destinations of this job' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand check" -s w -l warning -d 'Return WARNING if the last success is older: minutes, or 26h, 2d, 90min' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand check" -s c -l critical -d 'Return CRITICAL if the last success is older: minutes, or 50h, 3d' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand check" -s g -l organisation-prefix -d 'Prefix of the clone\'s files [default: me.jedda; without -d, any]' -r
@@ -132,7 +137,8 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and no
 complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l daily -d 'Run every day at this time; the default is 03:30' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l weekly -d 'Run every week on this day at this time: Sun 04:00' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l every -d 'Run at this interval, which must divide a day or an hour evenly: 2h, 15m' -r
-complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l name -d 'Name of the schedule: letters, digits, \'-\' and \'_\'' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l name -d 'Name of the schedule: letters, digits, \'-\' and \'_\' [default: clone, or the job\'s]' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l job -d 'Schedule this job: NAME.toml in the directory of job files' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l when-plugged-in -d 'Start it too when the destination\'s disk appears'
 complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l replace -d 'Replace an existing schedule of that name'
 complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l print -d 'Print the files instead of installing them; needs no root'
@@ -174,6 +180,21 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand prepare" -l tabl
 mbr\t'The table of the PC\'s BIOS'"
 complete -c counterpart -n "__fish_counterpart_using_subcommand prepare" -l encrypt -d 'Encrypt the root filesystem with LUKS; the passphrase is typed, or is the one line of standard input'
 complete -c counterpart -n "__fish_counterpart_using_subcommand prepare" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c counterpart -n "__fish_counterpart_using_subcommand run" -l only -d 'Clone to this destination of the job alone' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand run" -l all -d 'Make the clones of every job, one job after another'
+complete -c counterpart -n "__fish_counterpart_using_subcommand run" -s t -l test-run -d 'Log what the clones would change, change nothing, and exit 70'
+complete -c counterpart -n "__fish_counterpart_using_subcommand run" -l full -d 'Let rsync look at every file, instead of only at what has changed since the last clone'
+complete -c counterpart -n "__fish_counterpart_using_subcommand run" -l adopt -d 'Accept a destination that holds other files, or another disk than before; needs --only if there are several'
+complete -c counterpart -n "__fish_counterpart_using_subcommand run" -l allow-shrink -d 'Allow a source that has shrunk by more than half, and deletions beyond --max-delete'
+complete -c counterpart -n "__fish_counterpart_using_subcommand run" -l no-space-check -d 'Do not check beforehand whether the clones fit'
+complete -c counterpart -n "__fish_counterpart_using_subcommand run" -l skip-if-missing -d 'Skip a destination that is missing'
+complete -c counterpart -n "__fish_counterpart_using_subcommand run" -l member -d 'One of several clones, started by this program'
+complete -c counterpart -n "__fish_counterpart_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c counterpart -n "__fish_counterpart_using_subcommand job; and not __fish_seen_subcommand_from init" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c counterpart -n "__fish_counterpart_using_subcommand job; and not __fish_seen_subcommand_from init" -f -a "init" -d 'Write a job\'s file, with a comment for each option, from the arguments of a clone'
+complete -c counterpart -n "__fish_counterpart_using_subcommand job; and __fish_seen_subcommand_from init" -l replace -d 'Replace an existing file'
+complete -c counterpart -n "__fish_counterpart_using_subcommand job; and __fish_seen_subcommand_from init" -l print -d 'Print the file instead of writing it; needs no root'
+complete -c counterpart -n "__fish_counterpart_using_subcommand job; and __fish_seen_subcommand_from init" -s h -l help -d 'Print help'
 complete -c counterpart -n "__fish_counterpart_using_subcommand exclusions" -s s -l source -d 'Print those of a clone of this directory' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand exclusions" -l system -d 'Print those of this system: linux or macos' -r -f -a "linux\t'Linux'
 macos\t'macOS'"

@@ -187,8 +187,8 @@ mod tests {
     use chrono::{NaiveDate, NaiveDateTime};
 
     use super::{JobState, job, next_run, read_list, read_print};
-    use crate::plan::schedule::Job;
     use crate::plan::schedule::when::When;
+    use crate::plan::schedule::{Job, Target};
 
     fn written(when: When) -> Vec<u8> {
         let described = Job {
@@ -197,10 +197,12 @@ mod tests {
             program: "/usr/local/sbin/counterpart".to_owned(),
             arguments: ["-s", "/", "-d", "/Volumes/A & <B>"].map(str::to_owned).into(),
             search_path: "/usr/bin".to_owned(),
-            destination: "/Volumes/A & <B>".into(),
-            named: None,
+            targets: vec![Target {
+                destination: "/Volumes/A & <B>".into(),
+                named: None,
+                skips_if_missing: false,
+            }],
             when_plugged_in: false,
-            skips_if_missing: false,
         };
         job(&described).unwrap()
     }
