@@ -153,7 +153,7 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -l to -
 complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -l rsync -d 'Use this rsync instead of searching for one' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -l list -d 'List the safety nets, or those that hold the given paths'
 complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c counterpart -n "__fish_counterpart_using_subcommand prove" -s d -l destination -d 'Boot the disk of this clone: UUID=…, LABEL=…, PARTUUID=…, a device, where it is mounted, or a disk image' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand prove" -s d -l destination -d 'Boot the disk of this clone: UUID=, LABEL=, PARTUUID=, a device, where it is mounted, or a disk image' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand prove" -l firmware -d 'Start it with this firmware: bios, uefi or auto (what the disk is made for)' -r -f -a "auto\t'What the disk is made for'
 bios\t'`SeaBIOS`'
 uefi\t'OVMF'"
