@@ -197,10 +197,8 @@ mod tests {
             program: "/usr/local/sbin/counterpart".to_owned(),
             arguments: ["-s", "/", "-d", "/Volumes/A & <B>"].map(str::to_owned).into(),
             search_path: "/usr/bin".to_owned(),
-            destination: "/Volumes/A & <B>".into(),
-            named: None,
+            targets: Vec::new(),
             when_plugged_in: false,
-            skips_if_missing: false,
         };
         job(&described).unwrap()
     }
