@@ -15,7 +15,7 @@ mod tools;
 mod trees;
 pub mod way;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use log::info;
 
@@ -67,6 +67,10 @@ pub fn prepare(run: &Run<'_>, ends: &Endpoints, rules: &mut Rules) -> Result<Opt
             (Err(failure), made)
         }
     };
+    for path in &mut generated {
+        let own = of_its_own(&trees, path).to_owned();
+        *path = own;
+    }
     generated.sort();
     generated.dedup();
     for path in &generated {
@@ -87,6 +91,14 @@ pub fn prepare(run: &Run<'_>, ends: &Endpoints, rules: &mut Rules) -> Result<Opt
         }
     }
     Ok(Some(Preparation { generated, way }))
+}
+
+/// The topmost directory above a path, or the path itself, that only the clone has: one that holds what was made is not
+/// deleted from around it.
+fn of_its_own<'a>(trees: &Trees<'_>, path: &'a Path) -> &'a Path {
+    let is_at_source = |path: &Path| trees.has(path).unwrap_or(true);
+    let missing = path.ancestors().skip(1).take_while(|above| !is_at_source(above));
+    missing.last().unwrap_or(path)
 }
 
 /// What the doctor says: how the clone would start, or why it could not.

@@ -123,7 +123,7 @@ fn a_loader_that_is_not_certain_is_refused() {
     let other = "the source uses U-Boot, which Counterpart does not install yet";
     assert_copy_only(&machine, &machine.clone(), &why(other));
     fs::remove_dir_all(machine.source.path().join("boot/extlinux")).unwrap();
-    let none = "the source has none that is known; is it a whole system?";
+    let none = "the source has none that is known (is it a whole system?)";
     assert_copy_only(&machine, &machine.clone(), &why(none));
 }
 

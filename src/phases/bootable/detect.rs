@@ -106,7 +106,7 @@ pub fn loader(trees: &Trees<'_>) -> Result<Loader, Failure> {
             Err(unknown(format!("the source uses {other}, which Counterpart does not install yet")))
         }
         (None, _, None) => {
-            Err(unknown("the source has none that is known; is it a whole system?".to_owned()))
+            Err(unknown("the source has none that is known (is it a whole system?)".to_owned()))
         }
     }
 }
