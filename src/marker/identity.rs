@@ -196,7 +196,7 @@ mod tests {
             whole("/x\ny").to_string(),
             format!(
                 "{ID}\nFilesystem: 5b2d-77\nSource: a.example:/x\\#012y\nSource Filesystem: 1234-ABCD\n\
-                 Source Mount Point: /mnt: \\#012\n"
+                 Source Mount Point: /mnt: \\#012\nSource Part: 12-ab boot\nSource Part: - a b/\\#012\n"
             )
         );
         let bare = Identity::bare(ID.to_owned());

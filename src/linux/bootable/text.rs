@@ -89,6 +89,10 @@ impl<'a> Fields<'a> {
                 line.push_str(&" ".repeat(kept));
             } else {
                 line.push_str(blanks);
+                // Behind a tab a column begins where it was.
+                if blanks.contains('\t') {
+                    ahead = 0;
+                }
             }
             let old = before.get(index).map_or(0, str::len);
             ahead = (ahead + field.len()).saturating_sub(old);
