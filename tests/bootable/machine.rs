@@ -119,6 +119,8 @@ echo 'in /tmp' >/tmp/left
 echo 'in /dev' >/dev/left
 printf 'bootcode!' 1<>\"$disk\"
 [ -d /boot/grub/i386-pc ] || mkdir /boot/grub/i386-pc || exit 1
+[ -d /boot/grub/fonts ] || mkdir /boot/grub/fonts || exit 1
+echo font >/boot/grub/fonts/unicode.pf2
 echo module >/boot/grub/i386-pc/normal.mod
 echo \"core for $root\" >/boot/grub/i386-pc/core.img";
 
