@@ -35,8 +35,15 @@ pub fn examine(exam: &mut Exam<'_>, ends: &Ends) {
 fn bootable(exam: &mut Exam<'_>, ends: &Ends) {
     // Without both ends a clone would fail before.
     let Some(both) = &ends.both else { return };
-    if let Some(way) = exam.ask(TOPIC, "", |run| bootable::look(run, both)) {
-        exam.ok(TOPIC, format!("it will start by {way}."));
+    let way = bootable::look(exam.run, both);
+    exam.warnings(TOPIC, "");
+    match way {
+        Ok(way) => exam.ok(TOPIC, format!("it will start by {way}.")),
+        Err(failure) => {
+            let sentence = bootable::beforehand(&failure.to_string()).replacen("the clone", "The clone", 1);
+            let remedy = "Put right what is in the way, and ask again; without --bootable the copy is made all the same.";
+            exam.fail_with(TOPIC, sentence, failure.exit_code(), remedy);
+        }
     }
 }
 

@@ -172,6 +172,7 @@ fn carry_out(run: &Run<'_>, trees: &Trees<'_>, way: &Way) -> Result<(), Failure>
 }
 
 /// The sentence of a failure, before the copy.
-fn beforehand(sentence: &str) -> String {
+#[must_use]
+pub fn beforehand(sentence: &str) -> String {
     sentence.replacen("The copy is complete, but it could not", "the clone cannot", 1)
 }

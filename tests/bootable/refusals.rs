@@ -182,6 +182,6 @@ fn the_doctor_says_it_beforehand() {
     fs::remove_file(machine.source.path().join("usr/sbin/grub-mkconfig")).unwrap();
     let told = ask();
     assert_eq!(told.code, 78, "{told}");
-    assert!(told.out.contains("FAIL  starting from the clone: The copy is complete, but it could not be made bootable: the boot loader could not be installed: grub-mkconfig is missing"), "{told}");
+    assert!(told.out.contains("FAIL  starting from the clone: The clone cannot be made bootable: the boot loader could not be installed: grub-mkconfig is missing"), "{told}");
     assert_eq!(fs::read_dir(machine.clone.path()).unwrap().count(), 1, "lost+found alone");
 }

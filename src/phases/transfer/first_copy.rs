@@ -15,11 +15,11 @@ use log::info;
 use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, UtimensatFlags, fstat, mkdirat, utimensat};
 use nix::sys::time::{TimeSpec, TimeValLike as _};
-use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, geteuid, symlinkat, unlinkat};
+use nix::unistd::{Gid, Uid, fchownat, geteuid, symlinkat};
 
 use crate::fs::copy::{Copied, Ways, contents, properties};
 use crate::fs::dir::UNNOTICED;
-use crate::fs::is_no_room;
+use crate::fs::{is_no_room, nameless};
 use crate::phases::survey;
 use crate::phases::survey::found::Survey;
 use crate::phases::survey::memory::Stamp;
@@ -194,24 +194,19 @@ impl Copier<'_> {
         if kind(&stat) != SFlag::S_IFREG || stat.st_nlink != 1 || !Stamp::of(&stat).is_before(self.began) {
             return Ok(None);
         }
-        let create = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL;
-        let copy = File::from(openat(to, name, flags | create, Mode::S_IRUSR | Mode::S_IWUSR)?);
+        // Without a name until it is whole: what kills us leaves no half file.
+        let copy = nameless::create_in(to)?;
         let go_on = |bytes| {
             self.meter.add(bytes);
             !(self.stopped)()
         };
         let file = Copied { from: &source, to: &copy, stat: &stat };
-        let copied = contents(&self.ways, file, buffer, &go_on).and_then(|()| {
-            if is_changed(&source, &stat)? {
-                return Err(io::Error::other("it has changed meanwhile"));
-            }
-            properties(&source, &copy, &stat)
-        });
-        if let Err(error) = copied {
-            // Not half a file, nor one that looks finished: what cannot be removed has another time.
-            let _ = unlinkat(to, name, UnlinkatFlags::NoRemoveDir);
-            return Err(error);
+        contents(&self.ways, file, buffer, &go_on)?;
+        if is_changed(&source, &stat)? {
+            return Ok(None);
         }
+        properties(&source, &copy, &stat)?;
+        nameless::give_name(&copy, to, name)?;
         Ok(Some(u64::try_from(stat.st_size).unwrap_or(0)))
     }
 }
