@@ -25,6 +25,12 @@ fn erase(disk: &Disk) -> Finished {
     prepare(&disk.device, system.path(), &["--erase", &disk.image()])
 }
 
+/// Asserts that a disk is free again, once no namespace of another test has a copy of its mount.
+#[track_caller]
+fn assert_free(disk: &Disk) {
+    assert!(wait_until(|| erase(disk).code == 0), "{}", erase(disk));
+}
+
 /// Asserts that a disk is refused before anything is shown.
 #[track_caller]
 fn refuse(disk: &Disk, why: &str) {
@@ -40,7 +46,7 @@ fn a_mounted_partition() {
     let mounted = Mounted::new("ro", &disk.part(1), &dir.path().join("point"));
     refuse(&disk, &format!("{} is mounted at {}", disk.part(1), mounted.path().display()));
     drop(mounted);
-    assert_eq!(erase(&disk).code, 0, "it is free again");
+    assert_free(&disk);
 }
 
 #[test]
@@ -162,7 +168,7 @@ fn a_disk_that_a_program_claims_locks_or_has_a_partition_of_open() {
     assert_eq!(disk.digest(), before);
     drop(open);
     assert!(Path::new(&disk.part(1)).exists(), "the kernel knows the old partitions again");
-    assert_eq!(erase(&disk).code, 0, "it is free again");
+    assert_free(&disk);
 }
 
 #[test]
@@ -171,7 +177,7 @@ fn a_disk_that_cannot_be_written() {
     must(&["blockdev", "--setro", disk.path()]);
     refuse(&disk, "it is read-only");
     must(&["blockdev", "--setrw", disk.path()]);
-    assert_eq!(erase(&disk).code, 0);
+    assert_free(&disk);
 }
 
 #[test]
