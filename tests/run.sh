@@ -59,7 +59,7 @@ apt_update() {
 apt_install() {
     apt_update
     DEBIAN_FRONTEND=noninteractive timeout -k 5 900 \
-        apt-get -qq -o DPkg::Lock::Timeout=300 install --no-install-recommends -y "$@" </dev/null
+        apt-get -qq -o DPkg::Lock::Timeout=300 install --no-install-recommends --allow-downgrades -y "$@" </dev/null
 }
 
 # The tests start servers of their own: none is left running by the installation.
@@ -74,12 +74,27 @@ install_quietly() {
     policy=
 }
 
+# Newer tools of QEMU, as from the backports, would keep the release's QEMU out: they become those of the release.
+qemu_tools() {
+    local package wanted
+    wanted=$(apt-cache policy qemu-system-x86 | sed -n 's/^ *Candidate: //p')
+    for package in qemu-utils qemu-block-extra qemu-system-common; do
+        if is_installed "$package" &&
+            dpkg --compare-versions "$(dpkg-query -W -f '${Version}' "$package")" gt "$wanted"; then
+            printf '%s=%s\n' "$package" "$wanted"
+        fi
+    done
+}
+
 install_packages() {
-    local package missing=()
+    local package tools missing=()
     for package in "${packages[@]}"; do
         is_installed "$package" || missing+=("$package")
     done
-    [ ${#missing[@]} = 0 ] || install_quietly "${missing[@]}"
+    [ ${#missing[@]} != 0 ] || return 0
+    apt_update
+    mapfile -t tools < <(qemu_tools)
+    install_quietly "${missing[@]}" "${tools[@]}"
 }
 
 install_rust() {
