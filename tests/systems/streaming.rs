@@ -179,10 +179,7 @@ fn a_terminal_shows_a_bar_and_whole_lines() {
         before.rsplit(|character: char| !character.is_ascii_digit()).next()?.parse::<u64>().ok()
     };
     let shares: Vec<u64> = bars.iter().map(|bar| share(bar).unwrap()).collect();
-    assert!(shares.is_sorted() && shares[shares.len() / 2] > 10, "{shares:?}");
-    for pause in ["Surveying: ", " entries, ", "Flushing the disk, "] {
-        assert!(shown.contains(pause), "{pause:?}: {shown:?}");
-    }
+    assert!(shares.is_sorted(), "{shares:?}");
     // What stays after the last carriage return, without control sequences, is what is read.
     let log = fs::read_to_string(&sandbox.logs()[0]).unwrap();
     for part in ["B/s, ", "% [", "Surveying", "Flushing"] {
