@@ -69,6 +69,8 @@ impl Screen {
             if let Ok(style) = ProgressStyle::with_template(&format!("{{spinner}} {what}, {{elapsed}}")) {
                 bar.set_style(style);
             }
+            // The first time at once: what is over soon is seen too.
+            bar.tick();
             bar.enable_steady_tick(Duration::from_millis(200));
             *self.bar() = Some(bar.clone());
             bar
