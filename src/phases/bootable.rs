@@ -59,13 +59,14 @@ pub fn prepare(run: &Run<'_>, ends: &Endpoints, rules: &mut Rules) -> Result<Opt
     run.go_on()?;
     let (way, mut generated) = match found {
         Ok((way, generated)) => (Ok(way), generated),
-        // What an earlier run has made stays.
-        Err(failure) => {
-            let loader = detect::loader(&trees).map(|loader| loader.generated()).unwrap_or_default();
-            let mut made: Vec<PathBuf> = tables::existing(&trees).into_iter().chain(loader).collect();
+        // What an earlier run has made stays; in doubt, one has.
+        Err(failure) if stamp::exists(run, &trees).unwrap_or(true) => {
+            let mut made = tables::existing(&trees);
+            made.extend(detect::of_any_loader());
             made.retain(|path| trees.clone_has(path).unwrap_or(true));
             (Err(failure), made)
         }
+        Err(failure) => (Err(failure), Vec::new()),
     };
     for path in &mut generated {
         let own = of_its_own(&trees, path).to_owned();
@@ -137,19 +138,27 @@ pub fn make(
     preparation: Option<Preparation>,
     transferred: &Ended,
 ) -> Result<Option<Failure>, Failure> {
-    let Some(preparation) = preparation.filter(|_| transferred.1.is_ok()) else { return Ok(None) };
+    if transferred.1.is_err() {
+        return Ok(None);
+    }
+    let destination = &ends.destination.dir;
+    let Some(preparation) = preparation else {
+        return stamp::remove(run, destination).map(|()| None).map_err(|error| not_written(run, error));
+    };
     run.go_on()?;
     let _phase = run.phase("bootable");
     let trees = Trees::of(ends);
-    let made = preparation.way.and_then(|way| carry_out(run, &trees, &way));
+    let made = preparation.way.and_then(|way| {
+        stamp::begin(run, &trees).map_err(|error| not_written(run, error))?;
+        carry_out(run, &trees, &way)
+    });
     run.go_on()?;
     if made.is_err() {
         // What was left out of the copy must not be missing.
         tables::copy_missing(&trees, &preparation.generated);
     }
     trees.restore_times(&preparation.generated);
-    ends.destination
-        .dir
+    destination
         .flush_filesystem()
         .map_err(|error| Failure::FlushFailed { path: run.plan.destination.clone(), why: error.into() })?;
     match made {
@@ -157,6 +166,10 @@ pub fn make(
         Err(failure @ Failure::NotBootable { .. }) => Ok(Some(failure)),
         Err(failure) => Err(failure),
     }
+}
+
+fn not_written(run: &Run<'_>, error: std::io::Error) -> Failure {
+    Failure::MarkerNotWritten { path: run.plan.destination.join(stamp::name(run)), why: error.into() }
 }
 
 fn carry_out(run: &Run<'_>, trees: &Trees<'_>, way: &Way) -> Result<(), Failure> {

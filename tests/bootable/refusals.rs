@@ -67,6 +67,38 @@ fn what_worked_before_stays_when_a_table_is_not_understood() {
 }
 
 #[test]
+fn what_worked_before_stays_when_the_loader_is_not_certain_any_more() {
+    let machine = Machine::new();
+    machine.clone().assert_code(0);
+    let own = ["etc/fstab", "boot/grub/grub.cfg", "boot/grub/i386-pc/core.img"];
+    let before = own.map(|path| machine.read(path));
+    machine.write("boot/extlinux/extlinux.conf", "label l0\n\tappend root=LABEL=root\n");
+    machine.write("boot/grub/grub.cfg", "of the source\n");
+    machine.clone().assert_code(78);
+    assert_eq!(own.map(|path| machine.read(path)), before);
+    // Without the option it is a copy like any other, and nothing is kept for another one.
+    machine.sandbox.run(machine.arguments(&[])).assert_code(0);
+    let source = |path: &str| fs::read_to_string(machine.source.path().join(path)).unwrap();
+    assert_eq!(own.map(|path| machine.read(path)), own.map(source));
+    assert!(!machine.clone.path().join(".me.jedda.counterpart.boot").exists());
+}
+
+#[test]
+fn a_clone_that_never_started_stays_an_exact_copy() {
+    let machine = Machine::new();
+    machine.write("boot/extlinux/extlinux.conf", "label l0\n\tappend root=LABEL=root\n");
+    for content in ["first", "second"] {
+        machine.write("etc/default/grub", &format!("GRUB_CMDLINE_LINUX=\"{content}\"\n"));
+        machine.write("boot/grub/grub.cfg", content);
+        machine.clone().assert_code(78);
+        for path in ["etc/default/grub", "boot/grub/grub.cfg", "etc/fstab"] {
+            let source = fs::read_to_string(machine.source.path().join(path)).unwrap();
+            assert_eq!(machine.read(path), source, "{path}");
+        }
+    }
+}
+
+#[test]
 fn a_place_that_cannot_start_is_refused() {
     let why = |what: &str| format!("it cannot start a machine: {what}");
     let machine = Machine::with(Disk::new("label: gpt\nstart=4096, size=131072\n"));

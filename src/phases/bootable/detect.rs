@@ -128,6 +128,28 @@ fn targets(trees: &Trees<'_>, dir: &Path) -> io::Result<Vec<String>> {
     Ok(targets)
 }
 
+/// The platforms of GRUB for the machines that start by a BIOS or by UEFI.
+const PLATFORMS: [&str; 8] = [
+    "i386-pc",
+    "i386-efi",
+    "x86_64-efi",
+    "arm-efi",
+    "arm64-efi",
+    "loongarch64-efi",
+    "riscv64-efi",
+    "ia64-efi",
+];
+
+/// What any loader keeps in a clone that differs from the source's.
+#[must_use]
+pub fn of_any_loader() -> Vec<PathBuf> {
+    let grub = GRUB.map(|dir| {
+        Loader::Grub(Grub { dir: dir.into(), targets: PLATFORMS.map(str::to_owned).into() }).generated()
+    });
+    let extlinux = EXTLINUX.map(|(dir, _)| Loader::Extlinux { dir: dir.into() }.generated());
+    grub.into_iter().chain(extlinux).flatten().collect()
+}
+
 impl Loader {
     /// What it keeps in the clone that differs from the source's.
     #[must_use]

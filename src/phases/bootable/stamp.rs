@@ -24,7 +24,7 @@ const SECTOR: u64 = 512;
 const BEGINNING: u64 = 1 << 20;
 
 /// The file at the destination's root.
-fn name(run: &Run<'_>) -> OsString {
+pub fn name(run: &Run<'_>) -> OsString {
     OsString::from(run.plan.prefix.stem() + "boot")
 }
 
@@ -35,9 +35,27 @@ pub fn is_current(run: &Run<'_>, trees: &Trees<'_>, stamp: &str) -> bool {
     known.is_some_and(|known| known == stamp.as_bytes())
 }
 
-/// Forgets it, before the loader is changed.
+/// What it says while the clone is being made bootable, and if that has failed; no stamp is equal to it.
+const UNFINISHED: &str = "unfinished\n";
+
+/// Whether an earlier run has made files for the clone, which are not the source's. Errors if that cannot be determined.
+pub fn exists(run: &Run<'_>, trees: &Trees<'_>) -> io::Result<bool> {
+    Ok(trees.root().destination.kind(&name(run))?.is_some())
+}
+
+/// Notes that there are such files from now on.
+pub fn begin(run: &Run<'_>, trees: &Trees<'_>) -> io::Result<()> {
+    if exists(run, trees)? { Ok(()) } else { forget(run, trees) }
+}
+
+/// Forgets what the loader was made from, before that is changed.
 pub fn forget(run: &Run<'_>, trees: &Trees<'_>) -> io::Result<()> {
-    trees.root().destination.remove(&name(run))
+    trees.root().destination.replace(&name(run), 0o600, UNFINISHED.as_bytes())
+}
+
+/// Removes it: without the option the source's files have been copied.
+pub fn remove(run: &Run<'_>, destination: &Dir) -> io::Result<()> {
+    destination.remove(&name(run))
 }
 
 /// Keeps it.
