@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
+use crate::linux::fstab;
+use crate::linux::fstab::Entry;
 use crate::linux::mounts::unescape;
 
 /// The files in use, from `/proc/swaps`: a sample line is `/swap.img file 2097148 0 -2`.
@@ -30,16 +32,11 @@ pub fn active_devices(table: &[u8]) -> Vec<PathBuf> {
     lines.filter_map(device).collect()
 }
 
-/// What `/etc/fstab` uses for swap, including partitions: its lines of type `swap`.
+/// What `/etc/fstab` uses for swap by its path, including partitions.
 #[must_use]
 pub fn of_fstab(table: &[u8]) -> Vec<PathBuf> {
-    let lines = table.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii_start().starts_with(b"#"));
-    let device = |line: &[u8]| {
-        let mut words = words(line);
-        let device = unescape(words.next()?);
-        (words.nth(1)? == b"swap" && device.is_absolute()).then_some(device)
-    };
-    lines.filter_map(device).collect()
+    let swaps = fstab::read(table).into_iter().filter(Entry::is_swap);
+    swaps.map(|entry| PathBuf::from(entry.device)).filter(|path| path.is_absolute()).collect()
 }
 
 /// The swap file or device of a systemd unit, `NAME.swap`, if it is a path.

@@ -1,6 +1,6 @@
 //! The system that the disk shall be like: its filesystems, swap, and how it starts.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::fs::File;
 use std::io;
@@ -12,14 +12,15 @@ use crate::display;
 use crate::failure::Failure;
 use crate::fs::dir::Dir;
 use crate::fs::space::Space;
+use crate::linux::fstab;
+use crate::linux::fstab::Entry;
 use crate::linux::mounts::Mount;
 use crate::linux::swaps;
-use crate::prepare::fstab;
-use crate::prepare::fstab::Line;
 use crate::prepare::tools::Tools;
 use crate::prepare::wanted::{Kind, MIB, Role, Wanted};
 use crate::volume;
 use crate::volume::block::{BlockDevice, Tag};
+use crate::volume::kind::SUBVOLUME_TOP;
 use crate::volume::{block, mounts};
 
 /// What the new disk shall hold, and what has to be said about that.
@@ -42,9 +43,6 @@ const USUAL_SWAP: u64 = 1024 * MIB;
 /// What a separate /boot that the source does not have must hold: some kernels.
 const KERNELS: u64 = 400 * MIB;
 
-/// The subvolume's own inode on a btrfs.
-const TOP_OF_SUBVOLUME: u64 = 256;
-
 /// A filesystem of the source.
 #[derive(Debug)]
 struct Found<'a> {
@@ -66,7 +64,7 @@ struct Survey<'a> {
     args: &'a PrepareArgs,
     tools: Tools<'a>,
     dir: Dir,
-    fstab: Vec<Line>,
+    fstab: Vec<Entry>,
     source: Source,
 }
 
@@ -192,7 +190,7 @@ impl<'a> Survey<'a> {
     /// What fstab mounts at boot and is not mounted now, as the EFI system partition until it is used.
     fn add_listed(&mut self) -> io::Result<()> {
         let is_new =
-            |line: &&Line| line.is_local() && Kind::named(&line.kind).is_some_and(|k| k != Kind::Swap);
+            |line: &&Entry| line.is_local() && Kind::named(&line.kind).is_some_and(|k| k != Kind::Swap);
         for line in self.fstab.iter().filter(is_new).cloned().collect::<Vec<_>>() {
             let is_known = line.point == Path::new("/") || self.is_mounted(&line.point);
             let Some(kind) = Kind::named(&line.kind).filter(|_| !is_known) else { continue };
@@ -226,15 +224,15 @@ impl<'a> Survey<'a> {
     }
 
     /// The one device that fstab names.
-    fn device(&self, named: &str) -> io::Result<Option<BlockDevice>> {
-        let Some(Ok(tag)) = Tag::read_or_device(OsStr::new(named)) else { return Ok(None) };
+    fn device(&self, named: &OsStr) -> io::Result<Option<BlockDevice>> {
+        let Some(Ok(tag)) = Tag::read_or_device(named) else { return Ok(None) };
         let mut found = block::find(self.tools.host, self.tools.interrupts, &tag)?;
         Ok(if found.len() == 1 { found.pop() } else { None })
     }
 
     fn add_swap(&mut self) -> io::Result<()> {
         let devices = self.fstab.iter().filter(|line| line.is_swap_device()).map(|line| line.device.clone());
-        let devices: Vec<String> = devices.collect();
+        let devices: Vec<OsString> = devices.collect();
         let mut size = if devices.is_empty() && self.is_running() { active_swap()? } else { 0 };
         for device in &devices {
             size += match self.device(device)? {
@@ -330,5 +328,5 @@ fn rdev(device: &Path) -> Option<u64> {
 }
 
 fn is_subvolume(point: &Path) -> io::Result<bool> {
-    Ok(fs::symlink_metadata(point)?.ino() == TOP_OF_SUBVOLUME)
+    Ok(fs::symlink_metadata(point)?.ino() == SUBVOLUME_TOP)
 }

@@ -34,6 +34,9 @@ pub enum Kind {
     Other,
 }
 
+/// The inode of a btrfs subvolume's top, `BTRFS_FIRST_FREE_OBJECTID` of the kernel's `btrfs_tree.h`.
+pub const SUBVOLUME_TOP: u64 = 256;
+
 impl Kind {
     /// Asks the kernel.
     pub fn of(file: impl AsFd) -> io::Result<Self> {

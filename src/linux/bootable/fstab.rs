@@ -7,6 +7,7 @@ use crate::linux::bootable::Unresolved;
 use crate::linux::bootable::layout::{Becomes, Layout, Names};
 use crate::linux::bootable::mount_options;
 use crate::linux::bootable::text::{Fields, change, commented_out};
+use crate::linux::fstab;
 use crate::linux::mounts::{is_pseudo, unescape};
 use crate::plan::tag::Tag;
 
@@ -19,28 +20,17 @@ pub fn rewrite(text: &[u8], layout: &Layout) -> Result<Vec<u8>, Unresolved> {
     change(text, |line| entry(line, layout))
 }
 
-/// The swap that the table uses and the clone does not have.
+/// Whether the table uses swap that the clone does not have.
 #[must_use]
 pub fn loses_swap(text: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(text);
-    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
-    lines.map(Fields::of).any(|fields| {
-        fields.get(2) == Some("swap") && fields.get(0).is_some_and(|device| !device.starts_with("/dev/zram"))
-    })
+    fstab::read(text).iter().any(|entry| entry.is_swap() && !entry.is_zram())
 }
 
 /// The mount points of the table that are mounted when the system starts, in their order.
 #[must_use]
 pub fn points(text: &[u8]) -> Vec<PathBuf> {
-    let text = String::from_utf8_lossy(text);
-    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
-    let point = |line: &str| {
-        let fields = Fields::of(line);
-        let is_on = !fields.get(3).unwrap_or_default().split(',').any(|option| option == "noauto");
-        let point = clean(&unescape(fields.get(1)?.as_bytes()));
-        (point.is_absolute() && is_on && fields.get(2) != Some("swap")).then_some(point)
-    };
-    lines.filter_map(point).collect()
+    let entries = fstab::read(text).into_iter();
+    entries.filter(|entry| entry.is_mounted() && !entry.has("noauto")).map(|entry| entry.point).collect()
 }
 
 fn entry(line: &str, layout: &Layout) -> Result<Option<String>, Unresolved> {

@@ -4,10 +4,10 @@ use crate::linux::bootable::layout::Layout;
 use crate::linux::bootable::text::change;
 use crate::linux::bootable::{Unresolved, kernel_line};
 
-/// The settings for the clone, from the source's. With `forgets_swap`, the kernel is told not to look for a suspended
+/// The settings for the clone, from the source's. With `forgets_swap`, the kernel does not look for a suspended
 /// system.
 pub fn rewrite(text: &[u8], layout: &Layout, forgets_swap: bool) -> Result<Vec<u8>, Unresolved> {
-    let mut is_told = !forgets_swap;
+    let mut has_noresume = !forgets_swap;
     let mut settings = change(text, |line| {
         let Some((name, value)) = line.split_once('=') else { return Ok(None) };
         let name = name.trim_start().trim_start_matches("export ").trim();
@@ -19,8 +19,8 @@ pub fn rewrite(text: &[u8], layout: &Layout, forgets_swap: bool) -> Result<Vec<u
         }
         let (open, inner, rest) = quoted(value)?;
         let mut words = kernel_line::rewrite(inner, layout)?;
-        if name == "GRUB_CMDLINE_LINUX" && !is_told {
-            is_told = true;
+        if name == "GRUB_CMDLINE_LINUX" && !has_noresume {
+            has_noresume = true;
             if !words.split_whitespace().any(|word| word == "noresume") {
                 words = if words.is_empty() { "noresume".to_owned() } else { words + " noresume" };
             }
@@ -30,7 +30,7 @@ pub fn rewrite(text: &[u8], layout: &Layout, forgets_swap: bool) -> Result<Vec<u
         let start = &line[..line.len() - value.len()];
         Ok(Some(format!("{start}{open}{words}{open}{rest}")))
     })?;
-    if !is_told {
+    if !has_noresume {
         if !settings.is_empty() && !settings.ends_with(b"\n") {
             settings.push(b'\n');
         }
