@@ -7,7 +7,6 @@ mod confirm;
 mod contents;
 mod disk;
 mod format;
-mod fstab;
 mod guard;
 mod labels;
 mod layout;
@@ -69,7 +68,7 @@ pub fn run(args: &PrepareArgs, host: &Host, interrupts: &Interrupts) -> Result<(
     let layout = place(&source, &disk, args).map_err(refused)?;
     tools.require(needed(&layout))?;
     let parts = parts(&layout, &disk, tools).map_err(refused)?;
-    let identifiers = disk.identifiers(&contents.identifier);
+    let identifiers = disk.identifiers(&contents.identifier).map_err(refused)?;
     shown::plan(args, &disk, &contents, &identifiers, &source, &parts);
     let erase = args.erase.as_deref();
     let question = Question { disk: &disk, contents: &contents, identifiers: &identifiers, erase };

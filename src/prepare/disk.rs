@@ -135,19 +135,22 @@ impl Disk {
 
     /// What has to be typed to have it erased, any one of them: what its maker numbered it with, if no other disk here
     /// has the same; else a loop device's file; else its size and `contents`, an identifier of what it holds.
-    #[must_use]
-    pub fn identifiers(&self, contents: &str) -> Vec<String> {
-        let others = others(&self.dir());
+    ///
+    /// Errors if the other disks cannot be found out.
+    pub fn identifiers(&self, contents: &str) -> Result<Vec<String>, String> {
+        let others = others(&self.dir()).map_err(|error| {
+            format!("which other disks there are cannot be found out: {}", display::reason(&error))
+        })?;
         let own = &self.facts.serial;
         let numbers = [&own.number, &own.wwn].into_iter().flatten();
         let unique: Vec<String> = numbers.filter(|number| !others.contains(*number)).cloned().collect();
         if !unique.is_empty() {
-            return unique;
+            return Ok(unique);
         }
-        match &self.facts.backing {
+        Ok(match &self.facts.backing {
             Some(file) => vec![display::path(file).to_string()],
             None => vec![format!("{}-{contents}", self.facts.size)],
-        }
+        })
     }
 }
 
@@ -194,21 +197,27 @@ fn facts(file: &File, rdev: u64) -> Result<Facts, String> {
 }
 
 /// The numbers of all other disks.
-fn others(own: &Path) -> BTreeSet<String> {
-    let own = fs::canonicalize(own).ok();
+fn others(own: &Path) -> io::Result<BTreeSet<String>> {
+    let own = fs::canonicalize(own)?;
     let mut found = BTreeSet::new();
-    for entry in fs::read_dir("/sys/block").into_iter().flatten().flatten() {
-        let dir = fs::canonicalize(entry.path()).ok();
-        if dir.is_none() || dir == own {
+    for entry in fs::read_dir("/sys/block")? {
+        let path = entry?.path();
+        let dir = match fs::canonicalize(&path) {
+            Ok(dir) => dir,
+            // It has just been unplugged.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        if dir == own {
             continue;
         }
-        let uevent = fs::read_to_string(entry.path().join("uevent")).unwrap_or_default();
+        let uevent = fs::read_to_string(path.join("uevent")).unwrap_or_default();
         let device = device_name(&uevent).map(|name| Path::new("/dev").join(name));
         let rdev = device.and_then(|device| fs::metadata(device).ok()).map_or(0, |found| found.rdev());
-        let serial = serial::read(&entry.path(), &udev(rdev));
+        let serial = serial::read(&path, &udev(rdev));
         found.extend([serial.number, serial.wwn].into_iter().flatten());
     }
-    found
+    Ok(found)
 }
 
 /// Waits for udev, which may be looking at it.

@@ -107,17 +107,33 @@ fn swapped(members: &Members) -> Result<(), String> {
     found.map_or(Ok(()), |path| Err(format!("{} is in use as swap", display::path(path))))
 }
 
-/// A btrfs of several devices is mounted by the name of one.
-fn in_btrfs(members: &Members) -> Result<(), String> {
-    for filesystem in fs::read_dir("/sys/fs/btrfs").into_iter().flatten().flatten() {
-        for device in fs::read_dir(filesystem.path().join("devices")).into_iter().flatten().flatten() {
-            let number = fs::read_to_string(device.path().join("dev")).unwrap_or_default();
-            if let Some(path) = members.iter().find(|(rdev, _)| block::number(**rdev) == number.trim()) {
-                return Err(format!("{} belongs to a btrfs that is mounted", display::path(path.1)));
+/// The numbers of all devices of all btrfs that are mounted.
+fn btrfs_devices() -> io::Result<BTreeSet<String>> {
+    let mut numbers = BTreeSet::new();
+    // What has just been unmounted is in the way no more; a kernel without btrfs has no such directory.
+    let entries = |dir: &Path| match fs::read_dir(dir) {
+        Ok(entries) => entries.collect::<io::Result<Vec<_>>>(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    };
+    for filesystem in entries(Path::new("/sys/fs/btrfs"))? {
+        for device in entries(&filesystem.path().join("devices"))? {
+            match fs::read_to_string(device.path().join("dev")) {
+                Ok(number) => numbers.extend([number.trim().to_owned()]),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
             }
         }
     }
-    Ok(())
+    Ok(numbers)
+}
+
+/// A btrfs of several devices is mounted by the name of one.
+fn in_btrfs(members: &Members) -> Result<(), String> {
+    let numbers = btrfs_devices().map_err(|error| unknown("which disks a mounted btrfs has", &error))?;
+    let found = members.iter().find(|(rdev, _)| numbers.contains(&block::number(**rdev)));
+    let Some((_, path)) = found else { return Ok(()) };
+    Err(format!("{} belongs to a btrfs that is mounted", display::path(path)))
 }
 
 fn built_upon(disk: u64, members: &Members) -> Result<(), String> {

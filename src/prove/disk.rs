@@ -19,11 +19,12 @@ use crate::fs::lock::Lock;
 use crate::host::Host;
 use crate::linux::blkid::Probed;
 use crate::linux::mounts;
-use crate::linux::mounts::{Mount, device_name};
+use crate::linux::mounts::Mount;
 use crate::process::interrupts::Interrupts;
 use crate::prove::media;
 use crate::prove::media::Media;
 use crate::prove::qemu::{Bus, GuestDisk};
+use crate::volume;
 use crate::volume::block;
 use crate::volume::block::{BlockDevice, Tag};
 use crate::volume::mounts as mount_table;
@@ -115,7 +116,7 @@ impl Search<'_> {
                 ),
             ));
         }
-        let device = device_of(mount).ok_or_else(|| refuse(what, "its filesystem is on no disk"))?;
+        let device = volume::device(mount).ok_or_else(|| refuse(what, "its filesystem is on no disk"))?;
         let device = block::probe(self.host, self.interrupts, &device).map_err(failed)?;
         self.open_disk_of(what, &device)
     }
@@ -123,7 +124,7 @@ impl Search<'_> {
     /// Opens the whole disk that this device is on.
     fn open_disk_of(&self, what: &str, device: &BlockDevice) -> Result<Disk, Refusal> {
         let failed = |error: io::Error| refuse(what, display::reason(&error));
-        let disks = disks_of(&device.path, device.rdev).map_err(failed)?;
+        let disks = block::disks_of(device.rdev).map_err(failed)?;
         let path = match disks.as_slice() {
             [path] => path.clone(),
             several => {
@@ -169,9 +170,9 @@ impl Search<'_> {
         let failed = |error: io::Error| refuse(what, display::reason(&error));
         let table = std::fs::read("/proc/self/mountinfo").map_err(failed)?;
         let on_disk = |mount: &Mount| {
-            let device = device_of(mount)?;
+            let device = volume::device(mount)?;
             let rdev = device.metadata().ok()?.rdev();
-            disks_of(&device, rdev).ok()?.iter().any(|found| found == disk).then_some(())
+            block::disks_of(rdev).ok()?.iter().any(|found| found == disk).then_some(())
         };
         let table = mounts::read(&table);
         let (mut points, mut locks) = (Vec::<PathBuf>::new(), Vec::new());
@@ -224,56 +225,16 @@ fn same(point: &Path, dir: &Dir) -> bool {
     matches!((known, dir.identity()), (Ok(one), Ok(other)) if one == other)
 }
 
-/// The block device of a mount; `None` if it has none.
-fn device_of(mount: &Mount) -> Option<PathBuf> {
-    let uevent = std::fs::read_to_string(format!("/sys/dev/block/{}/uevent", mount.device_number));
-    match uevent.ok().as_deref().and_then(device_name) {
-        Some(name) => Some(Path::new("/dev").join(name)),
-        // The device numbers of btrfs are synthetic.
-        None => (mount.kind == "btrfs").then(|| PathBuf::from(&mount.device)),
-    }
-}
-
 /// The bus of the disk that this machine runs from: its initramfs knows it, and so does a clone's.
 #[must_use]
 pub fn bus_of_root() -> Option<Bus> {
     let table = mounts::read(&std::fs::read("/proc/self/mountinfo").ok()?);
-    let device = device_of(table.iter().find(|mount| mount.point == Path::new("/"))?)?;
-    let disks = disks_of(&device, device.metadata().ok()?.rdev()).ok()?;
+    let device = volume::device(table.iter().find(|mount| mount.point == Path::new("/"))?)?;
+    let disks = block::disks_of(device.metadata().ok()?.rdev()).ok()?;
     let name = disks.first()?.file_name()?.to_str()?.to_owned();
     [("vd", Bus::Virtio), ("nvme", Bus::Nvme), ("sd", Bus::Sata)]
         .into_iter()
         .find_map(|(start, bus)| name.starts_with(start).then_some(bus))
-}
-
-/// The most devices between a filesystem and its disks, such as a logical volume in an encrypted partition.
-const DEEPEST: usize = 16;
-
-/// The whole disks that a device lies on.
-fn disks_of(path: &Path, rdev: u64) -> io::Result<Vec<PathBuf>> {
-    let mut layer = vec![(path.to_owned(), rdev)];
-    let mut disks = Vec::new();
-    for _ in 0..DEEPEST {
-        let mut below = Vec::new();
-        for (path, rdev) in layer {
-            let device = BlockDevice { path, rdev, found: Probed::default(), is_ambiguous: false };
-            let made_of = device.made_of()?;
-            if made_of.is_empty() {
-                disks.push(device.disk()?);
-            }
-            for path in made_of {
-                let rdev = path.metadata()?.rdev();
-                below.push((path, rdev));
-            }
-        }
-        layer = below;
-        if layer.is_empty() {
-            disks.sort();
-            disks.dedup();
-            return Ok(disks);
-        }
-    }
-    Err(io::Error::other("too many devices lie upon each other"))
 }
 
 fn open(path: &Path, more: OFlag) -> io::Result<File> {

@@ -179,6 +179,34 @@ pub fn disk_of(rdev: u64) -> io::Result<PathBuf> {
     path_of(disk).ok_or_else(|| io::Error::other("the kernel does not name its disk"))
 }
 
+/// The most devices between a filesystem and its disks, such as a logical volume in an encrypted partition.
+const DEEPEST: usize = 16;
+
+/// The whole disks that a device lies on, sorted. Errors if that cannot be determined.
+pub fn disks_of(rdev: u64) -> io::Result<Vec<PathBuf>> {
+    let mut layer = vec![rdev];
+    let mut disks = Vec::new();
+    for _ in 0..DEEPEST {
+        let mut below = Vec::new();
+        for rdev in layer {
+            let made_of = related(rdev, "slaves")?;
+            if made_of.is_empty() {
+                disks.push(disk_of(rdev)?);
+            }
+            for path in made_of {
+                below.push(fs::metadata(&path)?.rdev());
+            }
+        }
+        layer = below;
+        if layer.is_empty() {
+            disks.sort();
+            disks.dedup();
+            return Ok(disks);
+        }
+    }
+    Err(io::Error::other("too many devices lie upon each other"))
+}
+
 /// The partitions of a disk that the kernel knows, in the order of their numbers.
 pub fn partitions_of(disk: u64) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();

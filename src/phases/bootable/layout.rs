@@ -15,10 +15,8 @@ use crate::phases::bootable::trees::Trees;
 use crate::run::Run;
 use crate::volume;
 use crate::volume::block::{self, BlockDevice};
+use crate::volume::kind::SUBVOLUME_TOP;
 use crate::volume::mounts;
-
-/// The inode of a btrfs subvolume's top.
-const SUBVOLUME: u64 = 256;
 
 /// How many layers of devices are looked through.
 const DEPTH: usize = 8;
@@ -66,7 +64,7 @@ pub fn of(run: &Run<'_>, trees: &Trees<'_>) -> Result<(Layout, Disks), Failure> 
         let source = probe(run, pair.source).map_err(|why| failed("source", why))?;
         let clone = probe(run, pair.destination).map_err(|why| failed("clone", why))?;
         of_source.extend(
-            disks_below(run, &source.block).map_err(|error| failed("source", display::reason(&error)))?,
+            block::disks_of(source.block.rdev).map_err(|error| failed("source", display::reason(&error)))?,
         );
         let is_own = filesystems.iter().all(|known| known.rdev != clone.block.rdev)
             || clone.is_subvolume(pair.destination);
@@ -84,14 +82,15 @@ pub fn of(run: &Run<'_>, trees: &Trees<'_>) -> Result<(Layout, Disks), Failure> 
         let failed =
             |why: String| place(format!("the source's filesystem for {}: {why}", display::path(&point)));
         let source = probe(run, &it.dir).map_err(failed)?;
-        of_source.extend(disks_below(run, &source.block).map_err(|error| failed(display::reason(&error)))?);
+        of_source
+            .extend(block::disks_of(source.block.rdev).map_err(|error| failed(display::reason(&error)))?);
         parts.push(Part { point, source: source.names, becomes: Becomes::Directory });
     }
     let disks = disks(run, filesystems).map_err(place)?;
-    let running = Dir::open(Path::new("/")).ok().and_then(|root| probe(run, &root).ok());
-    if let Some(running) = running {
-        of_source.extend(disks_below(run, &running.block).unwrap_or_default());
-    }
+    of_source.extend(disks_of_running().map_err(|error| {
+        let why = display::reason(&error);
+        place(format!("which disk the running system is on cannot be determined: {why}"))
+    })?);
     if of_source.contains(&disks.disk) {
         return Err(place(format!(
             "it is on {}, the disk of the source or of the running system, whose boot loader would be replaced",
@@ -112,6 +111,17 @@ pub fn of(run: &Run<'_>, trees: &Trees<'_>) -> Result<(Layout, Disks), Failure> 
     }
     layout.root().map_err(|why| place(why.to_string()))?;
     Ok((layout, disks))
+}
+
+/// The disks of the running system; none if its root is on no disk, as in a container or on a live medium.
+fn disks_of_running() -> io::Result<Vec<PathBuf>> {
+    let place = mounts::of(&Dir::open(Path::new("/"))?)?.ok_or(io::ErrorKind::Unsupported)?;
+    let mount = place.mount().ok_or(io::ErrorKind::NotFound)?;
+    let Some(device) = volume::device(mount) else { return Ok(Vec::new()) };
+    match fs::metadata(&device) {
+        Ok(found) => block::disks_of(found.rdev()),
+        Err(error) => Err(error),
+    }
 }
 
 /// A filesystem of its own that a system cannot start without.
@@ -167,7 +177,7 @@ impl Probed {
     fn is_subvolume(&self, dir: &Dir) -> bool {
         self.names.kind == "btrfs"
             && self.path != Path::new("/")
-            && dir.metadata().is_ok_and(|found| found.ino() == SUBVOLUME)
+            && dir.metadata().is_ok_and(|found| found.ino() == SUBVOLUME_TOP)
     }
 
     /// A system does not start from a directory.
@@ -219,28 +229,11 @@ fn logical_volume(name: &str) -> String {
     name.replace("--", "\0").replacen('-', "/", 1).replace('\0', "-")
 }
 
-/// The disks that a device is on.
-fn disks_below(run: &Run<'_>, block: &BlockDevice) -> io::Result<BTreeSet<PathBuf>> {
-    let mut disks = BTreeSet::new();
-    let mut devices = vec![block.clone()];
-    for _ in 0..DEPTH * DEPTH {
-        let Some(device) = devices.pop() else { return Ok(disks) };
-        let below = device.made_of()?;
-        if below.is_empty() {
-            disks.insert(device.disk()?);
-        }
-        for path in below {
-            devices.push(block::probe(run.host, run.interrupts, &path)?);
-        }
-    }
-    Err(io::Error::other("too many layers of devices"))
-}
-
 fn disks(run: &Run<'_>, filesystems: Vec<BlockDevice>) -> Result<Disks, String> {
     let why = |error: io::Error| display::reason(&error);
     let mut all = BTreeSet::new();
     for filesystem in &filesystems {
-        all.extend(disks_below(run, filesystem).map_err(why)?);
+        all.extend(block::disks_of(filesystem.rdev).map_err(why)?);
     }
     let mut all = all.into_iter();
     let (Some(disk), None) = (all.next(), all.next()) else {

@@ -165,7 +165,8 @@ impl Choice<'_, '_> {
     fn all(&mut self) -> io::Result<()> {
         let all: Vec<Mount> = self.below().into_iter().cloned().collect();
         for mount in all {
-            if is_removable(&mount) {
+            // A list is needed for what is taken out; what cannot be looked at is not cloned, and the log names it.
+            if Medium::of(&mount).is_ok_and(|medium| medium.is_none_or(|medium| medium.is_removable)) {
                 continue;
             }
             // The log names it among what is not cloned.
@@ -216,10 +217,14 @@ impl Choice<'_, '_> {
             let kind = display::line(mount.kind.as_bytes());
             return Ok(Err(format!("a filesystem of type {kind} cannot be part of a clone")));
         }
-        if volume::device(mount).is_none() {
-            return no("it is not on a disk of this machine");
-        }
-        if backing_file(mount).is_some_and(|file| file.starts_with(root)) {
+        let medium = match Medium::of(mount) {
+            Ok(Some(medium)) => medium,
+            Ok(None) => return no("it is not on a disk of this machine"),
+            Err(error) => {
+                return Ok(Err(format!("its disk cannot be examined: {}", display::reason(&error))));
+            }
+        };
+        if medium.backing_file.is_some_and(|file| file.starts_with(root)) {
             return no("it is in a file of the source, which is cloned itself");
         }
         if self.is_system && exclusions::is_left_out(&mount.point) {
@@ -296,23 +301,27 @@ impl Choice<'_, '_> {
     }
 }
 
-/// The directory of `/sys` for a mount's device.
-fn sys_of(mount: &Mount) -> Option<PathBuf> {
-    let device = std::fs::metadata(volume::device(mount)?).ok()?.rdev();
-    Some(Path::new("/sys/dev/block").join(block::number(device)))
+/// What the kernel says of the disk that a filesystem is on.
+struct Medium {
+    /// The file that a loop device shows, by its partition too.
+    backing_file: Option<PathBuf>,
+    /// It is one that is taken out without being unplugged: a stick or a card.
+    is_removable: bool,
 }
 
-/// The file that a loop device shows, by its partition too.
-fn backing_file(mount: &Mount) -> Option<PathBuf> {
-    let sys = std::fs::canonicalize(sys_of(mount)?).ok()?;
-    let read = |dir: &Path| std::fs::read(dir.join("loop/backing_file")).ok();
-    let text = read(&sys).or_else(|| read(sys.parent()?))?;
-    Some(PathBuf::from(OsStr::from_bytes(text.trim_ascii_end())))
-}
-
-/// Whether its disk is one that is taken out without being unplugged: a stick or a card.
-fn is_removable(mount: &Mount) -> bool {
-    let Some(sys) = sys_of(mount).and_then(|sys| std::fs::canonicalize(sys).ok()) else { return false };
-    let disk = if sys.join("partition").exists() { sys.parent().unwrap_or(&sys) } else { &sys };
-    std::fs::read(disk.join("removable")).is_ok_and(|flag| flag.trim_ascii() == b"1")
+impl Medium {
+    /// `None` if it is not on a disk of this machine.
+    fn of(mount: &Mount) -> io::Result<Option<Self>> {
+        let Some(device) = volume::device(mount) else { return Ok(None) };
+        let device = std::fs::metadata(device)?.rdev();
+        let sys = std::fs::canonicalize(Path::new("/sys/dev/block").join(block::number(device)))?;
+        let disk = if sys.join("partition").exists() { sys.parent().unwrap_or(&sys) } else { &sys };
+        let read = |name: &str| match std::fs::read(disk.join(name)) {
+            Ok(text) => Ok(Some(text.trim_ascii_end().to_owned())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        };
+        let backing_file = read("loop/backing_file")?.map(|file| PathBuf::from(OsStr::from_bytes(&file)));
+        Ok(Some(Self { backing_file, is_removable: read("removable")?.as_deref() == Some(b"1") }))
+    }
 }
