@@ -65,10 +65,10 @@ fn linux(exam: &mut Exam<'_>, ends: &Ends) {
     match fstab::of(&table, "/") {
         Some(entry) => exam.warn(
             TOPIC,
-            format!("/etc/fstab names the disk for / as {}, which is not the clone's.", display::line(entry.device.as_bytes())),
-            "Before booting a machine from the clone, put the UUID of the clone's filesystem (see blkid) into the \
-             clone's /etc/fstab; every run restores the source's. docs/guide.md, \"Restoring, and starting from a \
-             clone\".",
+            format!("/etc/fstab names the disk for / as {}, which is not the clone's.", display::name(&entry.device)),
+            "Clone with --bootable, which writes a table of the clone's own. Without it every run restores the source's: \
+             before booting a machine from the clone, put the UUID of the clone's filesystem (see blkid) into its \
+             /etc/fstab. docs/guide.md, \"Restoring, and starting from a clone\".",
         ),
         None => exam.ok(TOPIC, "/etc/fstab has no line for /, so there is none to change in the clone."),
     }
@@ -98,16 +98,16 @@ fn boot_loader(exam: &mut Exam<'_>, is_uefi: bool) {
     let (firmware, command) = if is_uefi {
         (
             "UEFI, whose EFI system partition is not cloned",
-            "Make an EFI system partition on the clone's disk, and in a chroot of the clone run grub-install \
+            "make an EFI system partition on the clone's disk, and in a chroot of the clone run grub-install \
              --target=x86_64-efi --efi-directory=/boot/efi --removable.",
         )
     } else {
-        ("a BIOS", "In a chroot of the clone, run grub-install on its disk.")
+        ("a BIOS", "in a chroot of the clone, run grub-install on its disk.")
     };
     exam.warn(
         TOPIC,
-        format!("a clone consists of files only, without a boot loader; this machine boots with {firmware}."),
-        format!("{command} All commands are in docs/guide.md, \"Restoring, and starting from a clone\"."),
+        format!("without --bootable a clone has no boot loader; this machine boots with {firmware}."),
+        format!("Clone with --bootable, or {command} All commands are in docs/guide.md, \"Restoring, and starting from a clone\"."),
     );
 }
 

@@ -19,8 +19,8 @@ const NO_LINE: &str =
     "OK    starting from the clone: /etc/fstab has no line for /, so there is none to change in the clone.";
 
 const BIOS: [&str; 2] = [
-    "WARN  starting from the clone: a clone consists of files only, without a boot loader; this machine boots with a BIOS.",
-    "      To do: In a chroot of the clone, run grub-install on its disk. All commands are in docs/guide.md, \"Restoring, and \
+    "WARN  starting from the clone: without --bootable a clone has no boot loader; this machine boots with a BIOS.",
+    "      To do: Clone with --bootable, or in a chroot of the clone, run grub-install on its disk. All commands are in docs/guide.md, \"Restoring, and \
      starting from a clone\".",
 ];
 
@@ -52,7 +52,7 @@ fn the_line_for_the_root_names_the_old_disk() {
                 &format!(
                     "WARN  {TOPIC}: /etc/fstab names the disk for / as {device}, which is not the clone's."
                 ),
-                "      To do: Before booting a machine from the clone, put the UUID of the clone's filesystem (see blkid) into the clone's /etc/fstab; every run restores the source's. docs/guide.md, \"Restoring, and starting from a clone\"."
+                "      To do: Clone with --bootable, which writes a table of the clone's own. Without it every run restores the source's: before booting a machine from the clone, put the UUID of the clone's filesystem (see blkid) into its /etc/fstab. docs/guide.md, \"Restoring, and starting from a clone\"."
             ]
         );
     }
@@ -81,9 +81,9 @@ fn a_machine_with_uefi_needs_another_boot_loader() {
     assert_eq!(
         told.of_topic(TOPIC)[2..],
         [
-            "WARN  starting from the clone: a clone consists of files only, without a boot loader; this machine boots with UEFI, whose \
+            "WARN  starting from the clone: without --bootable a clone has no boot loader; this machine boots with UEFI, whose \
              EFI system partition is not cloned.",
-            "      To do: Make an EFI system partition on the clone's disk, and in a chroot of the clone run grub-install \
+            "      To do: Clone with --bootable, or make an EFI system partition on the clone's disk, and in a chroot of the clone run grub-install \
              --target=x86_64-efi --efi-directory=/boot/efi --removable. All commands are in docs/guide.md, \"Restoring, and starting \
              from a clone\".",
         ]
