@@ -94,3 +94,66 @@ pub fn properties(from: impl AsFd, to: impl AsFd, stat: &FileStat) -> io::Result
     let modified = TimeSpec::seconds(stat.st_mtime) + TimeSpec::nanoseconds(stat.st_mtime_nsec);
     Ok(futimens(to.as_fd(), &TimeSpec::UTIME_OMIT, &modified)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::fs::{self, File};
+    use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _};
+
+    use nix::sys::stat::fstat;
+
+    use super::{Copied, Ways, contents, properties};
+
+    #[test]
+    fn a_copy_has_the_contents_the_holes_and_all_properties() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let file = File::create(at("file")).unwrap();
+        file.write_all_at(b"begin", 0).unwrap();
+        file.write_all_at(b"end", 3 << 20).unwrap();
+        file.set_len(9 << 20).unwrap();
+        fs::set_permissions(at("file"), fs::Permissions::from_mode(0o4751)).unwrap();
+        xattr::set(at("file"), "user.name", b"value").unwrap();
+        fs::write(at("small"), vec![7; 70_000]).unwrap();
+        for name in ["file", "small"] {
+            let (from, to) = (File::open(at(name)).unwrap(), File::create_new(at("copy")).unwrap());
+            let stat = fstat(&from).unwrap();
+            let (copied, mut buffer) = (Cell::new(0), Vec::new());
+            let go_on = |bytes| {
+                copied.set(copied.get() + bytes);
+                true
+            };
+            let copy = Copied { from: &from, to: &to, stat: &stat };
+            contents(&Ways::default(), copy, &mut buffer, &go_on).unwrap();
+            properties(&from, &to, &stat).unwrap();
+            let (one, other) = (fs::metadata(at(name)).unwrap(), fs::metadata(at("copy")).unwrap());
+            assert!(fs::read(at(name)).unwrap() == fs::read(at("copy")).unwrap(), "{name}");
+            assert_eq!((one.mode(), one.mtime_nsec()), (other.mode(), other.mtime_nsec()), "{name}");
+            assert!(other.blocks() <= one.blocks() + 256 && copied.get() > 0, "{name}");
+            let attribute = |name: &str| xattr::get(at(name), "user.name").unwrap();
+            assert_eq!(attribute(name), attribute("copy"), "{name}");
+            fs::remove_file(at("copy")).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_copy_that_is_stopped_or_of_a_file_that_has_shrunk_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::write(at("file"), vec![7; 20 << 20]).unwrap();
+        let from = File::open(at("file")).unwrap();
+        let stat = fstat(&from).unwrap();
+        let copy = |name: &str, goes_on: bool| {
+            let to = File::create_new(at(name)).unwrap();
+            let copy = Copied { from: &from, to: &to, stat: &stat };
+            contents(&Ways::default(), copy, &mut Vec::new(), &|_| goes_on)
+        };
+        // A file that shares its blocks is whole at once.
+        let stopped = copy("stopped", false);
+        assert!(stopped.is_err() || fs::metadata(at("stopped")).unwrap().len() == 20 << 20);
+        fs::write(at("file"), vec![7; 10 << 20]).unwrap();
+        let shrunk = copy("shrunk", true);
+        assert!(shrunk.is_err() || fs::metadata(at("shrunk")).unwrap().len() == 10 << 20);
+    }
+}

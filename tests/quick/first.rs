@@ -106,13 +106,20 @@ fn a_first_clone_is_copied_by_ourselves_and_rsync_finds_it_exact() {
 #[test]
 fn without_attributes_rsync_does_not_look_for_any() {
     let sandbox = Sandbox::new();
+    // In the source, and in the clone of what has not changed there.
+    let stray = sandbox.destination.join("0003/00000300");
     let arguments = watched_rsync(
         &sandbox,
-        "[ $n -gt 1 ] || { setfattr -n user.late -v x 0001/00000100; setfacl -m u:7:r 0002; }",
+        &format!(
+            "[ $n -gt 1 ] || {{ setfattr -n user.late -v x 0001/00000100; setfacl -m u:7:r 0002; \
+             setfattr -n user.stray -v x '{}'; }}",
+            stray.display()
+        ),
     );
     add_files(&sandbox.source);
+    let_the_clock_tick();
     let run = sandbox.clone(&[]);
-    run.assert_code(0).assert_err("").assert_log(": Closing pass 1: 2 entries have changed meanwhile.");
+    run.assert_code(0).assert_err("").assert_log(": Closing pass 1: 3 entries have changed meanwhile.");
     let given = fs::read_to_string(&arguments).unwrap();
     let transfers: Vec<&str> = given.split("--archive\n").skip(1).collect();
     let looks = |arguments: &str| arguments.contains("--xattrs\n") && arguments.contains("--acls\n");
