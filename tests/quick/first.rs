@@ -136,16 +136,22 @@ fn without_attributes_rsync_does_not_look_for_any() {
 }
 
 #[test]
-fn attributes_of_the_clone_alone_are_seen_too() {
-    for place in ["0001/00000100", "0001", ""] {
+fn attributes_at_one_end_alone_are_seen() {
+    for (is_source, place) in [false, true]
+        .into_iter()
+        .flat_map(|is_source| ["0001/00000100", "0001", ""].map(|place| (is_source, place)))
+    {
         let sandbox = Sandbox::new();
         let arguments = watched_rsync(&sandbox, "");
         add_files(&sandbox.source);
         sandbox.clone(&[]).assert_code(0);
-        run("setfattr", &["-n", "user.late", "-v", "x"], &sandbox.destination.join(place));
+        let end = if is_source { &sandbox.source } else { &sandbox.destination };
+        run("setfattr", &["-n", "user.late", "-v", "x"], &end.join(place));
         fs::remove_file(&arguments).unwrap();
         sandbox.clone(&["--full"]).assert_code(0);
-        assert!(fs::read_to_string(&arguments).unwrap().contains("--xattrs\n"), "{place}");
+        let given = fs::read_to_string(&arguments).unwrap();
+        // Of the full pass itself, not of one that puts it right.
+        assert!(given.split("--archive\n").nth(1).unwrap().contains("--xattrs\n"), "{place:?}: {given}");
         assert_same(&sandbox.source, &sandbox.destination, &Options::default());
     }
 }
