@@ -7,7 +7,7 @@ mod reason;
 pub mod refusal;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use measure::{Deletion, Measure};
@@ -55,11 +55,7 @@ pub enum Failure {
         why: Reason,
     },
     /// The destination does not exist.
-    #[error(
-        "The destination {} cannot be written: it does not exist, and Counterpart does not create it. Perhaps its disk \
-         is not mounted.",
-        display::path(path)
-    )]
+    #[error("The destination {} {}.", display::path(path), absence(path))]
     DestinationMissing {
         /// The destination.
         path: PathBuf,
@@ -605,6 +601,15 @@ impl Failure {
     #[must_use]
     pub fn not_bootable(obstacle: Obstacle, why: impl Into<String>) -> Self {
         Self::NotBootable { obstacle, why: why.into() }
+    }
+}
+
+/// A directory's path is absolute; a name such as `UUID=…` is not, and udev's links are below `/dev`.
+fn absence(destination: &Path) -> &'static str {
+    if destination.is_absolute() && !destination.starts_with("/dev") {
+        "cannot be written: it does not exist, and Counterpart does not create it. Perhaps its disk is not mounted"
+    } else {
+        "cannot be written: no disk of this machine has that name. Perhaps it is not plugged in; blkid shows all names"
     }
 }
 

@@ -76,7 +76,7 @@ pub(crate) fn refuse_elsewhere(host: &Host) -> Result<(), Refusal> {
     if std::env::consts::ARCH != "x86_64" {
         return Err(Refusal::new("A clone can be proven on x86-64 machines only."));
     }
-    if host.is_root() { Ok(()) } else { Err(Failure::NotRoot.into()) }
+    if host.is_root() { Ok(()) } else { Err(Refusal::new("prove must be run as root: it opens disks.")) }
 }
 
 fn unusable(error: &io::Error) -> Refusal {

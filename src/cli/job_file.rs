@@ -95,7 +95,7 @@ pub fn load(name: &Name, directory: &Path, once: &[&str]) -> Result<Job, Refusal
     let shown = display::path(&path).to_string();
     let text = text(&path).map_err(|error| {
         let why = if error.kind() == io::ErrorKind::NotFound {
-            format!("There is no job {name}: {shown} does not exist.")
+            format!("There is no job {name}: {shown} does not exist. counterpart job init writes one.")
         } else {
             format!("{shown} is not used: {}. {ADVICE}", display::reason(&error))
         };
@@ -135,7 +135,10 @@ pub fn names(directory: &Path) -> Result<Vec<Result<Name, Refusal>>, Refusal> {
         }));
     }
     if names.is_empty() {
-        return Err(Refusal(ExitCode::JOB_FILE, format!("There is no job in {shown}.")));
+        return Err(Refusal(
+            ExitCode::JOB_FILE,
+            format!("There is no job in {shown}. counterpart job init writes one."),
+        ));
     }
     Ok(names)
 }

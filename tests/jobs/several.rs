@@ -192,7 +192,13 @@ fn a_file_that_only_looks_like_a_job_is_not_passed_over() {
     let empty = Scene::new();
     let finished = empty.run(&["--all"]);
     assert_eq!((finished.code, finished.out.as_str()), (84, ""));
-    assert_eq!(finished.err, format!("counterpart: There is no job in {}.\n", empty.dir().display()));
+    assert_eq!(
+        finished.err,
+        format!(
+            "counterpart: There is no job in {}. counterpart job init writes one.\n",
+            empty.dir().display()
+        )
+    );
 }
 
 #[test]

@@ -116,7 +116,7 @@ fn what_is_no_text_or_too_large_is_refused() {
     // A nest of brackets does not overflow the stack.
     std::fs::write(scene.file("clone"), format!("full = {}", "[".repeat(1 << 19))).unwrap();
     assert_eq!(scene.run(&["clone"]).code, 84);
-    scene.refused("other", "There is no job other: FILE does not exist.");
+    scene.refused("other", "There is no job other: FILE does not exist. counterpart job init writes one.");
     let finished = scene.run(&["../clone"]);
     assert_eq!((finished.code, finished.out.as_str()), (2, ""), "{finished}");
 }
@@ -128,6 +128,6 @@ fn on_a_real_machine_jobs_are_in_etc() {
     assert_eq!(output.status.code(), Some(84));
     assert_eq!(
         String::from_utf8(output.stderr).unwrap(),
-        "counterpart: There is no job no-test-has-this-job: /etc/counterpart/no-test-has-this-job.toml does not exist.\n"
+        "counterpart: There is no job no-test-has-this-job: /etc/counterpart/no-test-has-this-job.toml does not exist. counterpart job init writes one.\n"
     );
 }

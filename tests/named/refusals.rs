@@ -47,7 +47,11 @@ fn a_disk_that_is_away_is_missing() {
     let mut disk = BareDisk::new("ext4", &[]);
     let name = uuid(&disk);
     disk.unplug();
-    refused(&sandbox, &name, &["it does not exist", "Perhaps its disk is not"]);
+    refused(
+        &sandbox,
+        &name,
+        &["no disk of this machine has that name. Perhaps it is not plugged in; blkid shows all names."],
+    );
     let skipped = clone(&sandbox, &name, &["--skip-if-missing"]);
     skipped.assert_code(0).assert_err("").assert_log("Nothing is cloned (--skip-if-missing).");
     let tested = clone(&sandbox, &name, &["-t"]);
@@ -79,7 +83,7 @@ fn what_holds_no_filesystem_is_refused() {
     let finished = refused(&sandbox, &by_id, &["holds no filesystem that blkid knows"]);
     fs::remove_file(&by_id).unwrap();
     assert!(finished.err.contains(empty.device().to_str().unwrap()));
-    refused(&sandbox, &by_id, &["it does not exist"]);
+    refused(&sandbox, &by_id, &["no disk of this machine has that name."]);
     assert_free(&swap);
     assert_free(&empty);
 }
