@@ -62,7 +62,8 @@ fn bytes_of_an_unknown_kind_are_not_taken_for_nothing() {
 
 /// Prepares a disk on a terminal. Once the question is there, `then` happens and the answer is typed.
 fn on_terminal(disk: &Disk, like: &Path, then: impl FnOnce(), answer: &[u8]) -> Finished {
-    let command = format!("timeout -k 5 300 {PRODUCT} prepare {} --like {}", disk.path(), like.display());
+    // In the terminal's foreground, whatever shell starts it: a program in the background may not read.
+    let command = format!("timeout --foreground -k 5 300 {PRODUCT} prepare {} --like {}", disk.path(), like.display());
     let mut child = Command::new("script")
         .args(["-q", "-e", "-c", &command, "/dev/null"])
         .stdin(Stdio::piped())
