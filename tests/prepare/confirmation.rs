@@ -62,8 +62,9 @@ fn bytes_of_an_unknown_kind_are_not_taken_for_nothing() {
 
 /// Prepares a disk on a terminal. Once the question is there, `then` happens and the answer is typed.
 fn on_terminal(disk: &Disk, like: &Path, then: impl FnOnce(), answer: &[u8]) -> Finished {
-    // In the terminal's foreground, whatever shell starts it: a program in the background may not read.
-    let command = format!("timeout --foreground -k 5 300 {PRODUCT} prepare {} --like {}", disk.path(), like.display());
+    // In the shell's place, whichever it is: beside it, timeout would be in the terminal's background and could not read.
+    let command =
+        format!("exec timeout -k 5 300 {PRODUCT} prepare {} --like {}", disk.path(), like.display());
     let mut child = Command::new("script")
         .args(["-q", "-e", "-c", &command, "/dev/null"])
         .stdin(Stdio::piped())
@@ -122,7 +123,7 @@ fn a_disk_with_data_is_not_erased_by_an_answer() {
     let disk = Disk::new(300);
     must(&["mkfs.ext4", "-q", disk.path()]);
     let before = disk.digest();
-    let command = format!("{PRODUCT} prepare {} --like {}", disk.path(), system.path().display());
+    let command = format!("exec {PRODUCT} prepare {} --like {}", disk.path(), system.path().display());
     let mut child = Command::new("script")
         .args(["-q", "-e", "-c", &command, "/dev/null"])
         .stdin(Stdio::piped())

@@ -23,7 +23,7 @@ fn decrypted(path: &Path, password: &str) -> Vec<u8> {
 
 /// The same through the stock tool, which asks on its terminal.
 fn decrypted_by_age(path: &Path, to: &Path, password: &str) -> Vec<u8> {
-    let command = format!("age -d -o '{}' '{}'", to.display(), path.display());
+    let command = format!("exec age -d -o '{}' '{}'", to.display(), path.display());
     let mut child = Command::new("script")
         .args(["-q", "-e", "-c", &command, "/dev/null"])
         .stdin(Stdio::piped())

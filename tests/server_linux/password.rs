@@ -132,7 +132,7 @@ fn only_root_stores_a_password() {
 
 /// Types answers on a terminal of its own, each after the question; returns the exit code and what was shown.
 fn on_terminal(sandbox: &Sandbox, answers: &[&str]) -> (i32, String) {
-    let command = format!("{} setpass", crate::support::sandbox::FAKE_HOST);
+    let command = format!("exec {} setpass", crate::support::sandbox::FAKE_HOST);
     let mut child = Command::new("script")
         .args(["-q", "-e", "-c", &command, "/dev/null"])
         .env("COUNTERPART_FAKE_HOST", sandbox.host())
