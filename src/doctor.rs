@@ -16,19 +16,19 @@ mod servers;
 use crate::cli::clone::Inquiry;
 use crate::doctor::exam::Exam;
 use crate::exit_code::ExitCode;
-use crate::host::Host;
+use crate::host::machine::Machine;
 use crate::logging::complain;
 use crate::logging::kept::Kept;
 use crate::phases::endpoints;
-use crate::process::interrupts::Interrupts;
 use crate::run::{Mode, Run};
 use report::Report;
 
 /// Runs and prints every check that was asked for. Returns success, or the code that the clone would end with.
 #[must_use]
-pub fn run(inquiry: &Inquiry, host: &Host, interrupts: &Interrupts) -> ExitCode {
-    let run = Run::new(&inquiry.plan, host, interrupts).in_mode(Mode::Examine);
-    let mut exam = Exam { run: &run, inquiry, kept: Kept::start(), report: Report::new(host, inquiry.json) };
+pub fn run(inquiry: &Inquiry, machine: Machine<'_>) -> ExitCode {
+    let run = Run::new(&inquiry.plan, machine).in_mode(Mode::Examine);
+    let mut exam =
+        Exam { run: &run, inquiry, kept: Kept::start(), report: Report::new(machine.host, inquiry.json) };
     let mount = endpoints::named::mount(&run);
     machine::rights(&mut exam);
     machine::log(&mut exam);
@@ -43,7 +43,7 @@ pub fn run(inquiry: &Inquiry, host: &Host, interrupts: &Interrupts) -> ExitCode 
     schedule::last_run(&mut exam);
     schedule::jobs(&mut exam);
     boot::examine(&mut exam, &ends);
-    if let Some(signal) = interrupts.received() {
+    if let Some(signal) = machine.interrupts.received() {
         complain(&format!("The examination was interrupted ({signal})."));
         return ExitCode::from_interruption(signal);
     }

@@ -1,5 +1,6 @@
 //! The machine we run on: plain data. Only [`Host::native`] asks the compiler or the machine which system this is.
 
+pub mod machine;
 pub mod platform;
 pub mod rights;
 pub mod tools;

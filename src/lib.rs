@@ -47,6 +47,7 @@ use exit_code::ExitCode;
 use failure::Failure;
 use failure::refusal::Refusal;
 use host::Host;
+use host::machine::Machine;
 use job::Work;
 use logging::complain;
 use outcome::Outcome;
@@ -60,6 +61,9 @@ pub fn main_on(find_host: impl FnOnce() -> anyhow::Result<Host>) -> ProcessExitC
     // Until it is known that there is no password, or it is no longer needed.
     process::wipe_freed_memory(true);
     let action = cli::parse();
+    if let Some(password) = action.as_ref().ok().and_then(cli::Action::typed_password) {
+        password.show(process::hide_argument);
+    }
     process::wipe_freed_memory(action.as_ref().is_ok_and(cli::Action::may_hold_a_password));
     let code = match action {
         Err(error) => {
@@ -77,54 +81,41 @@ pub fn main_on(find_host: impl FnOnce() -> anyhow::Result<Host>) -> ProcessExitC
         Ok(cli::Action::Look(args)) => {
             finish(find_host().and_then(|host| check::markers::print(&args, &host)))
         }
-        Ok(cli::Action::Setpass(args)) => {
-            on(find_host, |host, interrupts| report(setpass::run(&args, host, interrupts)))
+        Ok(cli::Action::Setpass(args)) => on(find_host, |machine| report(setpass::run(&args, machine))),
+        Ok(cli::Action::Schedule(action)) => on(find_host, |machine| report(schedule::run(&action, machine))),
+        Ok(cli::Action::Restore(args)) => {
+            on(find_host, |machine| report(restore::run(&args, machine).map(|()| String::new())))
         }
-        Ok(cli::Action::Schedule(action)) => {
-            on(find_host, |host, interrupts| report(schedule::run(&action, host, interrupts)))
+        Ok(cli::Action::Prove(args)) => on(find_host, |machine| report(prove::run(&args, machine))),
+        Ok(cli::Action::Prepare(args)) => {
+            on(find_host, |machine| report(prepare::run(&args, machine).map(|()| String::new())))
         }
-        Ok(cli::Action::Restore(args)) => on(find_host, |host, interrupts| {
-            report(restore::run(&args, host, interrupts).map(|()| String::new()))
-        }),
-        Ok(cli::Action::Prove(args)) => {
-            on(find_host, |host, interrupts| report(prove::run(&args, host, interrupts)))
-        }
-        Ok(cli::Action::Prepare(args)) => on(find_host, |host, interrupts| {
-            report(prepare::run(&args, host, interrupts).map(|()| String::new()))
-        }),
-        Ok(cli::Action::Doctor(inquiry)) => {
-            on(find_host, |host, interrupts| doctor::run(&inquiry, host, interrupts))
-        }
-        Ok(cli::Action::Clone(plan)) => {
-            on(find_host, |host, interrupts| clone(&plan, host, interrupts).exit_code())
-        }
-        Ok(cli::Action::Run(args)) => on(find_host, |host, interrupts| run_job(&args, host, interrupts)),
+        Ok(cli::Action::Doctor(inquiry)) => on(find_host, |machine| doctor::run(&inquiry, machine)),
+        Ok(cli::Action::Clone(plan)) => on(find_host, |machine| clone(&plan, machine).exit_code()),
+        Ok(cli::Action::Run(args)) => on(find_host, |machine| run_job(&args, machine)),
         Ok(cli::Action::DoctorJob(args)) => {
-            on(find_host, |host, interrupts| match job::examine::work(&args, host) {
-                Ok(Work::Here(plan)) => {
-                    doctor::run(&Inquiry::of_both_ends(*plan, args.json), host, interrupts)
-                }
-                Ok(Work::Each(steps)) => job::each::each(&steps, interrupts),
+            on(find_host, |machine| match job::examine::work(&args, machine.host) {
+                Ok(Work::Here(plan)) => doctor::run(&Inquiry::of_both_ends(*plan, args.json), machine),
+                Ok(Work::Each(steps)) => job::each::each(&steps, machine.interrupts),
                 Err(refusal) => report(Err(refusal)),
             })
         }
-        Ok(cli::Action::InitJob(init)) => on(find_host, |host, _| report(job::init::run(&init, host))),
+        Ok(cli::Action::InitJob(init)) => {
+            on(find_host, |machine| report(job::init::run(&init, machine.host)))
+        }
     };
     ProcessExitCode::from(code)
 }
 
 /// Runs an action on the host, with signal handlers installed, and returns its exit code.
-fn on(
-    find_host: impl FnOnce() -> anyhow::Result<Host>,
-    act: impl FnOnce(&Host, &Interrupts) -> ExitCode,
-) -> u8 {
+fn on(find_host: impl FnOnce() -> anyhow::Result<Host>, act: impl FnOnce(Machine<'_>) -> ExitCode) -> u8 {
     let ready = || {
         let host = find_host()?;
         let interrupts = Interrupts::install(|| say_goodbye(ExitCode::INTERRUPTED))?;
         anyhow::Ok((host, interrupts))
     };
     match ready() {
-        Ok((host, interrupts)) => act(&host, &interrupts).number(),
+        Ok((host, interrupts)) => act(Machine { host: &host, interrupts: &interrupts }).number(),
         Err(error) => finish(Err(error)),
     }
 }
@@ -148,22 +139,22 @@ fn report(done: Result<String, Refusal>) -> ExitCode {
     }
 }
 
-fn run_job(args: &RunArgs, host: &Host, interrupts: &Interrupts) -> ExitCode {
-    match job::run::work(args, host) {
+fn run_job(args: &RunArgs, machine: Machine<'_>) -> ExitCode {
+    match job::run::work(args, machine.host) {
         Ok(Work::Here(plan)) => {
             process::wipe_freed_memory(plan.backup.is_some());
-            let outcome = clone(&plan, host, interrupts);
+            let outcome = clone(&plan, machine);
             let is_skipped = matches!(outcome, Outcome::Skipped);
             if is_skipped && args.member { job::each::skipped() } else { outcome.exit_code() }
         }
-        Ok(Work::Each(steps)) => job::each::each(&steps, interrupts),
+        Ok(Work::Each(steps)) => job::each::each(&steps, machine.interrupts),
         Err(refusal) => report(Err(refusal)),
     }
 }
 
-fn clone(plan: &plan::Plan, host: &Host, interrupts: &Interrupts) -> Outcome {
+fn clone(plan: &plan::Plan, machine: Machine<'_>) -> Outcome {
     // A panic would exit with 101, which is not documented, and leave the markers as they are.
-    let run = std::panic::AssertUnwindSafe(|| pipeline::run(plan, host, interrupts));
+    let run = std::panic::AssertUnwindSafe(|| pipeline::run(plan, machine));
     let outcome = std::panic::catch_unwind(run)
         .unwrap_or_else(|_| Outcome::Failed(Failure::Internal("a panic, described above".to_owned())));
     if let Outcome::Failed(failure) | Outcome::Unbootable(failure) = &outcome {

@@ -1,7 +1,7 @@
 //! The run: a straight line of phases, each of which can only fail with a documented exit code.
 
 use crate::failure::Failure;
-use crate::host::Host;
+use crate::host::machine::Machine;
 use crate::outcome::Outcome;
 use crate::phases::conclusion::Claim;
 use crate::phases::endpoints::Endpoints;
@@ -14,14 +14,13 @@ use crate::phases::{
     ping, preflight, safety_net, script, server_backup, survey, test_run,
 };
 use crate::plan::Plan;
-use crate::process::interrupts::Interrupts;
 use crate::prove::after_clone;
 use crate::run::{Mode, Run};
 
 /// Makes the clone that `plan` describes on `host`.
 #[must_use]
-pub fn run(plan: &Plan, host: &Host, interrupts: &Interrupts) -> Outcome {
-    let run = Run::new(plan, host, interrupts);
+pub fn run(plan: &Plan, machine: Machine<'_>) -> Outcome {
+    let run = Run::new(plan, machine);
     let mount = endpoints::named::mount(&run);
     let (claim, ended) = match claim(&run, &mount) {
         Ok((rsync, claim)) => {

@@ -32,7 +32,7 @@ use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::failure::refusal::Refusal;
 use crate::fs::dir::random_hex;
-use crate::host::Host;
+use crate::host::machine::Machine;
 use crate::host::platform::Platform;
 use crate::process::interrupts::Interrupts;
 use crate::volume::block;
@@ -48,23 +48,23 @@ use tools::Tools;
 use wanted::Kind;
 
 /// Runs the subcommand.
-pub fn run(args: &PrepareArgs, host: &Host, interrupts: &Interrupts) -> Result<(), Refusal> {
-    if host.platform != Platform::Linux {
+pub fn run(args: &PrepareArgs, machine: Machine<'_>) -> Result<(), Refusal> {
+    if machine.host.platform != Platform::Linux {
         return Err(failed("prepare works on Linux only; on macOS use Disk Utility or diskutil."));
     }
-    if !host.is_root() {
+    if !machine.host.is_root() {
         return Err(failed("prepare must be run as root: it opens disks."));
     }
-    let tools = Tools { host, interrupts };
+    let tools = Tools { machine };
     tools.require(["sfdisk", "partx", "wipefs"])?;
     let refused = |why: String| {
-        interrupted(args, interrupts)
+        interrupted(args, machine.interrupts)
             .unwrap_or_else(|| Failure::DiskRefused { path: args.disk.clone(), why: why.into() }.into())
     };
     let mut disk = Disk::open(&args.disk).map_err(refused)?;
     let contents = contents::read(&disk, tools).map_err(refused)?;
     let source = source::survey(args, tools)
-        .map_err(|failure| interrupted(args, interrupts).unwrap_or_else(|| failure.into()))?;
+        .map_err(|failure| interrupted(args, machine.interrupts).unwrap_or_else(|| failure.into()))?;
     let layout = place(&source, &disk, args).map_err(refused)?;
     tools.require(needed(&layout))?;
     let parts = parts(&layout, &disk, tools).map_err(refused)?;
@@ -72,16 +72,16 @@ pub fn run(args: &PrepareArgs, host: &Host, interrupts: &Interrupts) -> Result<(
     shown::plan(args, &disk, &contents, &identifiers, &source, &parts);
     let erase = args.erase.as_deref();
     let question = Question { disk: &disk, contents: &contents, identifiers: &identifiers, erase };
-    confirm::ask(&question, interrupts)?;
+    confirm::ask(&question, machine.interrupts)?;
     let key = args.key_file.as_deref();
-    let passphrase = if args.encrypt { Some(passphrase::get(key, interrupts)?) } else { None };
+    let passphrase = if args.encrypt { Some(passphrase::get(key, machine.interrupts)?) } else { None };
     disk.check().map_err(refused)?;
     let ids = identifiers_of(args.table, &parts).map_err(|error| failed(format!("{error}.")))?;
     let maker = Maker { tools, table: args.table, ids: &ids, parts: &parts, passphrase: passphrase.as_ref() };
     let mut progress = Progress::default();
     let made = maker.make(&mut disk, &mut progress);
     if let Err(why) = made {
-        return Err(stopped(args, &progress, why, interrupts));
+        return Err(stopped(args, &progress, why, machine.interrupts));
     }
     shown::end(args, &disk, &parts);
     Ok(())
@@ -161,7 +161,7 @@ fn taken(disk: &Disk, tools: Tools<'_>) -> Result<Taken, String> {
         if block::disk_of(found.rdev()).is_ok_and(|of| of == disk.path) {
             continue;
         }
-        match block::probe(tools.host, tools.interrupts, &path) {
+        match block::probe(tools.machine, &path) {
             Ok(device) => device.found.label.iter().for_each(|label| taken.add(label)),
             // It has just gone.
             Err(_) if !path.exists() => {}

@@ -27,28 +27,28 @@ use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::failure::refusal::Refusal;
 use crate::host::Host;
+use crate::host::machine::Machine;
 use crate::host::platform::Platform;
 use crate::logging::complain;
-use crate::process::interrupts::Interrupts;
 use crate::record::Proof;
 use disk::{Disk, Search};
 use evidence::Evidence;
 use guest::Boot;
-use qemu::{Accelerator, Bus, Firmware, Machine};
+use qemu::{Accelerator, Bus, Firmware, VirtualMachine};
 use trial::Qemu;
 use verdict::{Ending, Expected, Limits, Reason};
 use work::Work;
 
 /// Runs the subcommand.
-pub fn run(args: &ProveArgs, host: &Host, interrupts: &Interrupts) -> Result<String, Refusal> {
-    refuse_elsewhere(host)?;
-    let disk = Search { host, interrupts, is_locked: false }.open(&args.destination)?;
+pub fn run(args: &ProveArgs, machine: Machine<'_>) -> Result<String, Refusal> {
+    refuse_elsewhere(machine.host)?;
+    let disk = Search { machine, is_locked: false }.open(&args.destination)?;
     let said = |line: &str| {
         // A closed output must not make a success look like a failure.
         let _ = writeln!(io::stdout(), "{line}");
     };
-    let result = prove(&args.how, host, interrupts, &disk, &said)?;
-    if !remember::save(host, &disk, &result.proof) {
+    let result = prove(&args.how, machine, &disk, &said)?;
+    if !remember::save(machine.host, &disk, &result.proof) {
         said("This machine has no record of a clone to this disk, so the proof is not recorded.");
     }
     result.sentence.map_err(Refusal::from)
@@ -84,15 +84,9 @@ fn unusable(error: &io::Error) -> Refusal {
 }
 
 /// Boots the disk, on one bus after the other where it finds no root.
-pub fn prove(
-    how: &Setup,
-    host: &Host,
-    interrupts: &Interrupts,
-    disk: &Disk,
-    say: &dyn Fn(&str),
-) -> Result<Proven, Refusal> {
-    let program = trial::find(&host.tools.usr, &host.search_path)?;
-    let firmware = firmware(how.firmware, disk, host)?;
+pub fn prove(how: &Setup, machine: Machine<'_>, disk: &Disk, say: &dyn Fn(&str)) -> Result<Proven, Refusal> {
+    let program = trial::find(&machine.host.tools.usr, &machine.host.search_path)?;
+    let firmware = firmware(how.firmware, disk, machine.host)?;
     let uid = account::free().map_err(|error| unusable(&error))?;
     let account = (uid, account::kvm_group().unwrap_or(uid));
     let work = Work::make(account.0, account.1).map_err(|error| unusable(&error))?;
@@ -102,23 +96,23 @@ pub fn prove(
         AcceleratorName::Kvm => Some(Accelerator::Kvm),
         AcceleratorName::Tcg => Some(Accelerator::Tcg),
     };
-    let (accelerator, is_sandboxed, no_kvm) = qemu.try_out(wanted, interrupts)?;
+    let (accelerator, is_sandboxed, no_kvm) = qemu.try_out(wanted, machine.interrupts)?;
     if let Some(why) = no_kvm {
         say(&format!("KVM is not used ({why}): the guest takes many times as long."));
     }
-    let mut machine = Machine { accelerator, is_sandboxed, firmware, memory: how.memory, cpus: how.cpus };
-    announce(&machine, disk, say);
+    let mut vm = VirtualMachine { accelerator, is_sandboxed, firmware, memory: how.memory, cpus: how.cpus };
+    announce(&vm, disk, say);
     let limits = Limits { timeout: how.timeout, stall: how.stall };
     let expected = Expected { root: disk.filesystem.clone(), allowed: how.allow_failed.clone() };
     let mut left = buses(how.bus).into_iter().peekable();
     let mut bus = left.next().unwrap_or(Bus::Virtio);
     loop {
-        let boot = guest::boot(&qemu, &machine, disk, bus, &limits, interrupts)?;
+        let boot = guest::boot(&qemu, &vm, disk, bus, &limits, machine.interrupts)?;
         let failure = failure(&boot, &expected);
         if let Some(reason) = &failure {
-            if reason.got_nowhere() && machine.accelerator == Accelerator::Kvm && wanted.is_none() {
+            if reason.got_nowhere() && vm.accelerator == Accelerator::Kvm && wanted.is_none() {
                 say(&format!("With KVM {reason}: it may not work here, and TCG is tried."));
-                machine.accelerator = Accelerator::Tcg;
+                vm.accelerator = Accelerator::Tcg;
                 continue;
             }
             if let Some(next) = left.next_if(|_| reason.lacks_root()) {
@@ -128,20 +122,20 @@ pub fn prove(
                 continue;
             }
         }
-        return conclude(how, host, disk, &machine, &boot, failure);
+        return conclude(how, machine.host, disk, &vm, &boot, failure);
     }
 }
 
-fn announce(machine: &Machine, disk: &Disk, say: &dyn Fn(&str)) {
+fn announce(vm: &VirtualMachine, disk: &Disk, say: &dyn Fn(&str)) {
     say(&format!(
         "Booting {} by {} in QEMU ({}, {} MiB, {} CPUs); nothing is written to it.",
         display::path(&disk.path),
-        firmware_name(&machine.firmware),
-        machine.accelerator.name(),
-        machine.memory,
-        machine.cpus
+        firmware_name(&vm.firmware),
+        vm.accelerator.name(),
+        vm.memory,
+        vm.cpus
     ));
-    if !machine.is_sandboxed {
+    if !vm.is_sandboxed {
         say("This QEMU has no sandbox.");
     }
     for point in &disk.mounted_at {
@@ -197,7 +191,7 @@ fn conclude(
     how: &Setup,
     host: &Host,
     disk: &Disk,
-    machine: &Machine,
+    vm: &VirtualMachine,
     boot: &Boot,
     failure: Option<Reason>,
 ) -> Result<Proven, Refusal> {
@@ -218,7 +212,7 @@ fn conclude(
         booted: failure.is_none(),
         reason: failure.as_ref().map(Reason::to_string),
         compared: boot.report.is_complete,
-        firmware: firmware_name(&machine.firmware).to_owned(),
+        firmware: firmware_name(&vm.firmware).to_owned(),
         kernel: boot.report.kernel.as_deref().map(|kernel| display::line(kernel.as_bytes()).to_string()),
         seconds: (boot.took.as_secs_f64() * 10.0).round() / 10.0,
     };

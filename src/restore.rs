@@ -17,7 +17,7 @@ use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::failure::refusal::Refusal;
 use crate::fs::dir::Dir;
-use crate::host::Host;
+use crate::host::machine::Machine;
 use crate::logging::complain;
 use crate::phases::preflight;
 use crate::phases::preflight::Search;
@@ -35,32 +35,32 @@ use place::Place;
 use wanted::Wanted;
 
 /// Runs the subcommand.
-pub fn run(args: &RestoreArgs, host: &Host, interrupts: &Interrupts) -> Result<(), Refusal> {
+pub fn run(args: &RestoreArgs, machine: Machine<'_>) -> Result<(), Refusal> {
     let wanted = args.paths.iter().map(|path| Wanted::read(path)).collect::<Result<Vec<_>, Refusal>>()?;
-    let mount = mount(args, host, interrupts)?;
+    let mount = mount(args, machine)?;
     let nets = Nets::open(args, mount.as_ref().map(Named::point))?;
     if args.list {
-        return listing::list(&nets, &wanted, interrupts);
+        return listing::list(&nets, &wanted, machine.interrupts);
     }
     let found = nets.find(&wanted, args.at.as_deref())?;
     let target = target(args, &nets)?;
     refuse_overwriting(&found, &target)?;
-    for lack in host.rights.lacks().iter().filter(|lack| lack.is_silent) {
+    for lack in machine.host.rights.lacks().iter().filter(|lack| lack.is_silent) {
         complain(&format!("Warning: root lacks {} here: {}.", lack.what, lack.effect));
     }
-    let rsync = preflight::find(&Search { host, interrupts, named: args.rsync.as_deref() })?;
+    let rsync = preflight::find(&Search { machine, named: args.rsync.as_deref() })?;
     let Some(stock) = &nets.stock else { return Ok(()) };
-    let place = Place::make(&target, host.is_root())?;
+    let place = Place::make(&target, machine.host.is_root())?;
     for name in nets.names.iter().filter(|name| found.iter().any(|found| found.net == **name)) {
         let of_net: Vec<&Found<'_>> = found.iter().filter(|found| found.net == *name).collect();
         let (from, to) = (place::reach(stock.dir())?, place::reach(place.dir())?);
         let sources: Vec<PathBuf> = of_net.iter().map(|found| found.below(&from.path)).collect();
-        let arguments = arguments::restore(&rsync.capabilities, host.rights, &sources, &to.path);
+        let arguments = arguments::restore(&rsync.capabilities, machine.host.rights, &sources, &to.path);
         let mut command = Command::tool(&rsync.path, arguments);
         command.inherit.push(from.descriptor);
         command.inherit.push(to.descriptor);
         let names = [(&from.path, stock.dir().shown()), (&to.path, target.path())];
-        let copied = copy(&command, interrupts, &target, &names);
+        let copied = copy(&command, machine.interrupts, &target, &names);
         // Files that were copied are renamed into place even if others failed.
         for found in of_net {
             let (path, name) = (found.wanted, found.name());
@@ -76,11 +76,7 @@ pub fn run(args: &RestoreArgs, host: &Host, interrupts: &Interrupts) -> Result<(
 }
 
 /// Mounts the clone, if it is named by a tag.
-fn mount<'a>(
-    args: &RestoreArgs,
-    host: &'a Host,
-    interrupts: &Interrupts,
-) -> Result<Option<Named<'a>>, Refusal> {
+fn mount<'a>(args: &RestoreArgs, machine: Machine<'a>) -> Result<Option<Named<'a>>, Refusal> {
     let Some(tag) = &args.named else { return Ok(None) };
     let wanted = named::Wanted {
         tag,
@@ -92,7 +88,7 @@ fn mount<'a>(
         let sentence = format!("{} cannot be read: {why}.", display::path(&args.destination));
         Err(Refusal(ExitCode::DESTINATION, sentence))
     };
-    match named::mount(host, interrupts, &wanted) {
+    match named::mount(machine, &wanted) {
         Ok(named) => {
             named.warnings.iter().for_each(|warning| complain(&format!("Warning: {warning}")));
             Ok(Some(named))
@@ -100,7 +96,8 @@ fn mount<'a>(
         Err(NotMounted::Missing) => refuse("no such filesystem is there"),
         Err(NotMounted::Unusable(why)) => refuse(&why),
         Err(NotMounted::Interrupted) => {
-            let code = interrupts.received().map_or(ExitCode::INTERRUPTED, ExitCode::from_interruption);
+            let code =
+                machine.interrupts.received().map_or(ExitCode::INTERRUPTED, ExitCode::from_interruption);
             Err(Refusal(code, "Interrupted: nothing was restored.".to_owned()))
         }
     }

@@ -11,11 +11,10 @@ use chrono::{DateTime, Local};
 
 use crate::failure::Failure;
 use crate::fs::location::Location;
-use crate::host::Host;
+use crate::host::machine::Machine;
 use crate::logging;
 use crate::logging::{Log, Screen};
 use crate::plan::Plan;
-use crate::process::interrupts::Interrupts;
 use journal::Journal;
 
 /// The purpose of a run.
@@ -48,10 +47,8 @@ impl Mode {
 pub struct Run<'a> {
     /// The options that apply.
     pub plan: &'a Plan,
-    /// The machine we run on.
-    pub host: &'a Host,
-    /// Signals that we received.
-    pub interrupts: &'a Interrupts,
+    /// The machine we run on, and the signals that may end us.
+    pub machine: Machine<'a>,
     /// The purpose of the run.
     pub mode: Mode,
     /// When the run began.
@@ -68,11 +65,10 @@ pub struct Run<'a> {
 impl<'a> Run<'a> {
     /// Starts a run now.
     #[must_use]
-    pub fn new(plan: &'a Plan, host: &'a Host, interrupts: &'a Interrupts) -> Self {
+    pub fn new(plan: &'a Plan, machine: Machine<'a>) -> Self {
         Self {
             plan,
-            host,
-            interrupts,
+            machine,
             mode: if plan.test_run { Mode::TestRun } else { Mode::Clone },
             started: Local::now(),
             began: Instant::now(),
@@ -134,7 +130,7 @@ impl<'a> Run<'a> {
 
     /// Starts the log, in the requested directory or else the host's default.
     pub fn start_log(&self) {
-        let dir = self.plan.log_dir.as_deref().unwrap_or(&self.host.log_dir);
+        let dir = self.plan.log_dir.as_deref().unwrap_or(&self.machine.host.log_dir);
         // A test run changes nothing besides writing its own log.
         let keep = self.plan.keep_logs.filter(|_| self.mode.writes());
         let _ = self.log.get_or_init(|| logging::start(dir, self.started, keep));
@@ -160,9 +156,6 @@ impl<'a> Run<'a> {
 
     /// Fails if a signal has asked us to stop.
     pub fn go_on(&self) -> Result<(), Failure> {
-        match self.interrupts.received() {
-            Some(signal) => Err(Failure::Interrupted { signal }),
-            None => Ok(()),
-        }
+        self.machine.go_on()
     }
 }

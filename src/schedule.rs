@@ -15,20 +15,19 @@ use crate::cli::schedule::{Action, Install, NO_TAG, What, objection};
 use crate::display;
 use crate::exit_code::ExitCode;
 use crate::failure::refusal::Refusal;
-use crate::host::Host;
+use crate::host::machine::Machine;
 use crate::host::platform::Platform;
 use crate::logging::complain;
 use crate::plan::Plan;
 use crate::plan::schedule;
 use crate::plan::schedule::{Job, Name, State, Target};
-use crate::process::interrupts::Interrupts;
 use crate::process::tool_environment;
 use crate::schedule::scheduler::Scheduler;
 use files::File;
 
 /// Runs the subcommand, and returns what to print.
-pub fn run(action: &Action, host: &Host, interrupts: &Interrupts) -> Result<String, Refusal> {
-    let scheduler = Scheduler { host, interrupts };
+pub fn run(action: &Action, machine: Machine<'_>) -> Result<String, Refusal> {
+    let scheduler = Scheduler { machine };
     match action {
         Action::Install(install) if install.print => scheduler.print(install),
         Action::Install(install) => scheduler.install(install),
@@ -42,7 +41,7 @@ pub fn run(action: &Action, host: &Host, interrupts: &Interrupts) -> Result<Stri
 impl Scheduler<'_> {
     fn print(&self, install: &Install) -> Result<String, Refusal> {
         let files = self.files(&job_of(install, &self.plans(install)?)?)?;
-        Ok(files.iter().map(|file| file.shown(&self.host.job_dir)).collect::<Vec<_>>().join("\n"))
+        Ok(files.iter().map(|file| file.shown(&self.machine.host.job_dir)).collect::<Vec<_>>().join("\n"))
     }
 
     fn install(&self, install: &Install) -> Result<String, Refusal> {
@@ -51,14 +50,14 @@ impl Scheduler<'_> {
         let plans = self.plans(install)?;
         let mut warnings = Vec::new();
         for plan in &plans {
-            warnings.extend(check::check(plan, self.host, self.interrupts)?);
+            warnings.extend(check::check(plan, self.machine)?);
         }
         // Clones of one job may share a script.
         let mut seen = BTreeSet::new();
         warnings.retain(|warning| seen.insert(warning.clone()));
         let job = job_of(install, &plans)?;
         let files = self.files(&job)?;
-        let before = files::find(&self.host.job_dir, files.iter().map(|file| &*file.name))?;
+        let before = files::find(&self.machine.host.job_dir, files.iter().map(|file| &*file.name))?;
         if !before.is_empty() {
             if !install.replace {
                 return Err(Refusal::new(format!(
@@ -70,7 +69,7 @@ impl Scheduler<'_> {
         for warning in warnings.iter().chain(&check::program(&job)) {
             complain(&format!("Warning: {warning}"));
         }
-        match self.host.platform {
+        match self.machine.host.platform {
             Platform::Linux => systemd::install(self, name, &files, &before)?,
             Platform::MacOs(version) => launchd::install(self, version, name, &files, &before)?,
         }
@@ -83,7 +82,7 @@ impl Scheduler<'_> {
             What::Clone { plan, .. } => return Ok(vec![(**plan).clone()]),
             What::Job(name) => name,
         };
-        let job = job_file::load(name, &self.host.job_file_dir, &[])?;
+        let job = job_file::load(name, &self.machine.host.job_file_dir, &[])?;
         let plans: Vec<Plan> = job.clones.iter().map(job_file::JobClone::alone).collect();
         if let Some(why) = plans.iter().find_map(objection) {
             return Err(Refusal(ExitCode::JOB_FILE, format!("The job {name} is not scheduled: {why}.")));
@@ -101,7 +100,7 @@ impl Scheduler<'_> {
             format!("Schedule:    {name}\nNext run:    {}\nLast result: {last}\n", upcoming(loaded, next));
         for file in files {
             text += "\n";
-            text += &file.shown(&self.host.job_dir);
+            text += &file.shown(&self.machine.host.job_dir);
         }
         Ok(text)
     }
@@ -125,7 +124,7 @@ impl Scheduler<'_> {
         self.needs_root("run", "")?;
         self.existing(name)?;
         self.refuse_while_it_runs(name)?;
-        match self.host.platform {
+        match self.machine.host.platform {
             Platform::Linux => systemd::start(self, name)?,
             Platform::MacOs(version) => launchd::start(self, version, name)?,
         }
@@ -138,7 +137,7 @@ impl Scheduler<'_> {
         self.needs_root("remove", "")?;
         let files = self.existing(name)?;
         self.refuse_while_it_runs(name)?;
-        match self.host.platform {
+        match self.machine.host.platform {
             Platform::Linux => systemd::remove(self, name, &files)?,
             Platform::MacOs(version) => launchd::remove(self, version, name, &files)?,
         }
@@ -146,7 +145,7 @@ impl Scheduler<'_> {
     }
 
     fn needs_root(&self, what: &str, more: &str) -> Result<(), Refusal> {
-        if self.host.is_root() {
+        if self.machine.host.is_root() {
             return Ok(());
         }
         Err(Refusal::new(format!("schedule {what} must be run as root{more}.")))
@@ -163,7 +162,7 @@ impl Scheduler<'_> {
 
     fn files(&self, job: &Job) -> Result<Vec<File>, Refusal> {
         let skips = job.targets.iter().all(|target| target.skips_if_missing);
-        if job.when_plugged_in && !skips && self.host.platform != Platform::Linux {
+        if job.when_plugged_in && !skips && self.machine.host.platform != Platform::Linux {
             return Err(Refusal(
                 ExitCode::USAGE,
                 "launchd starts the clone whenever any disk is mounted: with --when-plugged-in, give \
@@ -171,7 +170,7 @@ impl Scheduler<'_> {
                     .to_owned(),
             ));
         }
-        match self.host.platform {
+        match self.machine.host.platform {
             Platform::Linux => systemd::files(job),
             Platform::MacOs(_) => launchd::files(job),
         }
@@ -179,11 +178,11 @@ impl Scheduler<'_> {
 
     /// The files of a schedule, which must exist.
     fn existing(&self, name: &Name) -> Result<Vec<File>, Refusal> {
-        let names = match self.host.platform {
+        let names = match self.machine.host.platform {
             Platform::Linux => systemd::file_names(name),
             Platform::MacOs(_) => launchd::file_names(name),
         };
-        let found = files::find(&self.host.job_dir, names.iter().map(|name| &**name))?;
+        let found = files::find(&self.machine.host.job_dir, names.iter().map(|name| &**name))?;
         if found.is_empty() {
             return Err(Refusal::new(format!("There is no schedule {name}. See: counterpart schedule list")));
         }
@@ -192,14 +191,14 @@ impl Scheduler<'_> {
 
     /// The names of all schedules, sorted.
     fn names(&self) -> Result<Vec<Name>, Refusal> {
-        let name_of = match self.host.platform {
+        let name_of = match self.machine.host.platform {
             Platform::Linux => crate::linux::systemd::name_of,
             Platform::MacOs(_) => crate::macos::launchd::name_of,
         };
         let mut names = Vec::new();
-        for file in files::names(&self.host.job_dir)? {
+        for file in files::names(&self.machine.host.job_dir)? {
             if let Some(name) = name_of(&file)
-                && files::is_ours(&self.host.job_dir, &file)
+                && files::is_ours(&self.machine.host.job_dir, &file)
             {
                 names.push(name);
             }
@@ -209,7 +208,7 @@ impl Scheduler<'_> {
     }
 
     fn state(&self, name: &Name) -> Result<State, Refusal> {
-        match self.host.platform {
+        match self.machine.host.platform {
             Platform::Linux => systemd::state(self, name),
             Platform::MacOs(version) => launchd::state(self, version, name, Local::now().naive_local()),
         }
@@ -220,9 +219,11 @@ impl Scheduler<'_> {
         let (name, next) = (&job.name, upcoming(state.loaded, state.next.clone()));
         let list =
             |title: &str, lines: Vec<String>| format!("{title:<12} {}\n", lines.join("\n             "));
-        let paths =
-            files.iter().map(|file| display::path(&self.host.job_dir.join(&file.name)).to_string()).collect();
-        let see = match self.host.platform {
+        let paths = files
+            .iter()
+            .map(|file| display::path(&self.machine.host.job_dir.join(&file.name)).to_string())
+            .collect();
+        let see = match self.machine.host.platform {
             Platform::Linux => systemd::how_to_see(name),
             Platform::MacOs(version) => launchd::how_to_see(version, name),
         };

@@ -82,6 +82,13 @@ impl Once {
         Self(Arc::new(Mutex::new(Some(secret))))
     }
 
+    /// Shows the secret to `look`, unless it has been taken.
+    pub fn show(&self, look: impl FnOnce(&Secret)) {
+        if let Some(secret) = &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            look(secret);
+        }
+    }
+
     /// The secret, on the first call only.
     #[must_use]
     pub fn take(&self) -> Option<Secret> {

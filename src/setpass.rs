@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _, Read as _};
 use crate::cli::SetpassArgs;
 use crate::exit_code::ExitCode;
 use crate::failure::refusal::Refusal;
-use crate::host::Host;
+use crate::host::machine::Machine;
 use crate::password_store;
 use crate::password_store::error::StoreError;
 use crate::process::interrupts::Interrupts;
@@ -16,28 +16,28 @@ fn unusable(error: &StoreError) -> Refusal {
 }
 
 /// Runs the subcommand, and returns what to print.
-pub fn run(args: &SetpassArgs, host: &Host, interrupts: &Interrupts) -> Result<String, Refusal> {
-    if !host.is_root() {
+pub fn run(args: &SetpassArgs, machine: Machine<'_>) -> Result<String, Refusal> {
+    if !machine.host.is_root() {
         let why = "setpass must be run as root: the password is stored for the whole system.";
         return Err(Refusal(ExitCode::NOT_ROOT_OR_INTERNAL, why.to_owned()));
     }
     let prefix = &args.organisation_prefix;
     if args.delete {
-        return if password_store::delete(host, interrupts, prefix).map_err(|error| unusable(&error))? {
+        return if password_store::delete(machine, prefix).map_err(|error| unusable(&error))? {
             Ok(format!("The password of {prefix} is deleted."))
         } else {
             Err(Refusal(ExitCode::NO_PASSWORD, format!("No password of {prefix} is stored.")))
         };
     }
     if args.check {
-        password_store::load(host, interrupts, prefix).map_err(|error| unusable(&error))?;
+        password_store::load(machine, prefix).map_err(|error| unusable(&error))?;
         return Ok(format!("A password of {prefix} is stored and can be read."));
     }
-    let secret = if args.stdin { from_standard_input()? } else { from_terminal(interrupts)? };
+    let secret = if args.stdin { from_standard_input()? } else { from_terminal(machine.interrupts)? };
     if let Some(why) = secret.objection() {
         return Err(refused(&format!("The password {why}. Nothing was stored.")));
     }
-    let place = password_store::save(host, interrupts, prefix, &secret).map_err(|error| unusable(&error))?;
+    let place = password_store::save(machine, prefix, &secret).map_err(|error| unusable(&error))?;
     Ok(format!("The password of {prefix} is stored {place}."))
 }
 

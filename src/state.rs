@@ -137,6 +137,14 @@ impl State {
         self.disks.push(disk);
     }
 
+    /// Adds what a complete clone to this disk has found. What was known of it since it was accepted stays.
+    pub fn complete(&mut self, disk: Disk) {
+        match self.disks.iter_mut().find(|known| known.id == disk.id) {
+            Some(known) => known.complete = disk.complete.or(known.complete),
+            None => self.see(disk),
+        }
+    }
+
     /// Takes over what an earlier version stored under another spelling of the same destination.
     fn absorb(&mut self, earlier: Self) {
         let at = |run: &Option<Record>| run.as_ref().map(|run| run.ended.epoch);

@@ -14,15 +14,13 @@ pub mod private;
 pub mod unclean;
 pub mod view;
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use crate::fs::dir::Dir;
-use crate::host::TOOL_LIMIT;
+use crate::host::machine::Machine;
 use crate::host::platform::Platform;
 use crate::linux::mounts::{Mount, device_name};
 use crate::marker::identity::read_uuid;
-use crate::process::{Command, End, capture};
 use crate::run::Run;
 use crate::volume::mount_point::mount_point;
 
@@ -38,7 +36,7 @@ pub struct Filesystem {
 /// The filesystem that the directory is on.
 #[must_use]
 pub fn of(run: &Run<'_>, dir: &Dir) -> Filesystem {
-    match run.host.platform {
+    match run.machine.host.platform {
         Platform::Linux => {
             linux(run, dir).unwrap_or_else(|| Filesystem { uuid: None, mount_point: mount_point(dir.path()) })
         }
@@ -54,7 +52,7 @@ pub fn of(run: &Run<'_>, dir: &Dir) -> Filesystem {
 fn linux(run: &Run<'_>, dir: &Dir) -> Option<Filesystem> {
     let place = mounts::of(dir).ok()??;
     let mount = place.mount()?;
-    let uuid = device(mount).and_then(|device| blkid(run, &device));
+    let uuid = device(mount).and_then(|device| uuid(run.machine, &device));
     Some(Filesystem { uuid, mount_point: mount.point.clone() })
 }
 
@@ -69,10 +67,7 @@ pub fn device(mount: &Mount) -> Option<PathBuf> {
     }
 }
 
-/// Reads the device itself: links in `/dev/disk` need udev, and a stale cache could name another filesystem.
-fn blkid(run: &Run<'_>, device: &Path) -> Option<String> {
-    let options = ["-p", "-o", "value", "-s", "UUID"].map(OsStr::new);
-    let command = Command::tool(&run.host.tools.blkid, options.into_iter().chain([device.as_os_str()]));
-    let printed = capture(&command, run.interrupts, TOOL_LIMIT).ok()?;
-    if printed.end == End::Exited(0) { read_uuid(&String::from_utf8_lossy(&printed.out)) } else { None }
+/// `None` if it cannot be read, as without root: the callers take that for "not known", never for "the same".
+fn uuid(machine: Machine<'_>, device: &Path) -> Option<String> {
+    block::probe(machine, device).ok()?.found.uuid.as_deref().and_then(read_uuid)
 }

@@ -14,6 +14,7 @@ use crate::display;
 use crate::fs::dir::Dir;
 use crate::fs::location::Location;
 use crate::host::Host;
+use crate::host::machine::Machine;
 use crate::marker::stats::StatsFile;
 use crate::marker::{Marker, Prefix};
 use crate::plan::tag::Tag;
@@ -147,7 +148,7 @@ fn look_at_filesystem(tag: &Tag, prefix: &Prefix, host: &Host) -> (Option<String
     if !host.is_root() {
         return (None, Place::NotMounted("only root can mount it".to_owned()));
     }
-    match named::mount(host, &Interrupts::default(), &wanted) {
+    match named::mount(Machine { host, interrupts: &Interrupts::default() }, &wanted) {
         Ok(named) => (named.uuid.clone(), look(named.point(), prefix)),
         Err(NotMounted::Missing) => (None, Place::Missing),
         Err(NotMounted::Unusable(why)) => (None, Place::NotMounted(why)),

@@ -10,7 +10,6 @@ use crate::marker::{DEFAULT_PREFIX, Prefix};
 use crate::plan::ping_url::Address;
 use crate::plan::schedule::Name;
 use crate::plan::{BackupPassword, Filesystems, MaxDelete, Plan};
-use crate::process::hide_argument;
 use crate::secret::{Once, Secret};
 
 /// The ends of a clone.
@@ -286,7 +285,6 @@ fn plan(source: PathBuf, destination: Destination, args: CloneOptions) -> Result
         exclude_from: optional(args.exclude_from, "--exclude-from")?,
         backup: match (args.backup_password, args.backup_keychain) {
             (Some(secret), _) => {
-                hide_argument(&secret);
                 if let Some(why) = secret.objection() {
                     return Err(format!("--backup-password {why}"));
                 }

@@ -25,7 +25,7 @@ pub fn examine(exam: &mut Exam<'_>, ends: &Ends) {
         exam.ok(TOPIC, "this is a clone of data, not of a system.");
         return;
     }
-    match exam.run.host.platform {
+    match exam.run.machine.host.platform {
         Platform::Linux => linux(exam, ends),
         Platform::MacOs(version) => macos(exam, version),
     }
@@ -48,7 +48,7 @@ fn bootable(exam: &mut Exam<'_>, ends: &Ends) {
 }
 
 fn linux(exam: &mut Exam<'_>, ends: &Ends) {
-    let root = exam.run.host.tools.system_root.clone();
+    let root = exam.run.machine.host.tools.system_root.clone();
     let text = std::fs::read(root.join("etc/fstab")).unwrap_or_default();
     let table = fstab::read(&text);
     let is_uefi = root.join("sys/firmware/efi").exists();
@@ -117,7 +117,7 @@ fn lies_apart(root: &Path, name: &str) -> bool {
 }
 
 fn macos(exam: &mut Exam<'_>, version: MacOsVersion) {
-    let system = exam.run.host.platform;
+    let system = exam.run.machine.host.platform;
     if version >= MacOsVersion::BIG_SUR {
         exam.warn(
             TOPIC,

@@ -124,7 +124,7 @@ fn together(exam: &mut Exam<'_>, ends: &mut Ends) {
 /// Whether rsync will work on exactly the directories that were checked, even if their paths change.
 fn view(exam: &mut Exam<'_>, both: &Endpoints) {
     const TOPIC: &str = "private view";
-    let is_possible = matches!(exam.run.host.platform, Platform::Linux);
+    let is_possible = matches!(exam.run.machine.host.platform, Platform::Linux);
     if both.view.is_some() {
         exam.ok(
             TOPIC,

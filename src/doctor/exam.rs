@@ -76,6 +76,6 @@ impl<'a> Exam<'a> {
 
     /// After a signal every phase only reports that it was interrupted.
     pub fn goes_on(&self) -> bool {
-        self.run.interrupts.received().is_none()
+        self.run.machine.interrupts.received().is_none()
     }
 }

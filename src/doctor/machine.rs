@@ -21,7 +21,7 @@ use crate::rsync::version::Version;
 /// Checks for root, or permission to do without.
 pub fn rights(exam: &mut Exam<'_>) {
     const TOPIC: &str = "rights";
-    let root = if exam.run.host.is_root() {
+    let root = if exam.run.machine.host.is_root() {
         "Give the container or the service these rights, or run it as the machine's own root."
     } else {
         "For a complete clone, run it as root, without --allow-non-root."
@@ -31,7 +31,7 @@ pub fn rights(exam: &mut Exam<'_>) {
         log_header::warn_of_rights(run);
         Ok(())
     });
-    if may.is_some() && exam.run.host.is_root() && exam.run.host.rights.lacks().is_empty() {
+    if may.is_some() && exam.run.machine.host.is_root() && exam.run.machine.host.rights.lacks().is_empty() {
         exam.ok(TOPIC, "root.");
     }
 }
@@ -64,7 +64,7 @@ pub fn rsync(exam: &mut Exam<'_>) {
 
 /// The log directory: without it a clone still runs, but nobody can read what it did.
 pub fn log(exam: &mut Exam<'_>) {
-    let dir = exam.run.plan.log_dir.as_deref().unwrap_or(&exam.run.host.log_dir);
+    let dir = exam.run.plan.log_dir.as_deref().unwrap_or(&exam.run.machine.host.log_dir);
     own_dir(
         exam,
         "log",
@@ -77,7 +77,7 @@ pub fn log(exam: &mut Exam<'_>) {
 pub fn state(exam: &mut Exam<'_>) {
     let remedy =
         "The clone would continue, but later runs could not recognise that the destination is not mounted.";
-    own_dir(exam, "state", &exam.run.host.state_dir, remedy);
+    own_dir(exam, "state", &exam.run.machine.host.state_dir, remedy);
 }
 
 fn own_dir(exam: &mut Exam<'_>, topic: &'static str, dir: &Path, remedy: &str) {
@@ -116,11 +116,11 @@ pub fn full_disk_access(exam: &mut Exam<'_>, ends: &Ends) {
     const PROTECTED: &str = "Library/Application Support/com.apple.TCC/TCC.db";
     let remedy = "In System Settings, Privacy & Security, Full Disk Access, add the program that starts the clone: \
                   Terminal for one by hand, counterpart itself for a launchd job. INSTALL.md has the steps.";
-    match exam.run.host.platform {
+    match exam.run.machine.host.platform {
         Platform::MacOs(version) if version >= MacOsVersion::MOJAVE => {}
         Platform::MacOs(_) | Platform::Linux => return,
     }
-    let path = exam.run.host.tools.system_root.join(PROTECTED);
+    let path = exam.run.machine.host.tools.system_root.join(PROTECTED);
     let name = display::path(&path);
     match File::open(&path) {
         Ok(_) => exam.ok(TOPIC, "this process has it."),

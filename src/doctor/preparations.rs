@@ -82,7 +82,7 @@ fn password(exam: &mut Exam<'_>) {
         }
         return;
     }
-    let message = match password_store::load(exam.run.host, exam.run.interrupts, &plan.prefix) {
+    let message = match password_store::load(exam.run.machine, &plan.prefix) {
         Ok(_) => "one for a server backup is stored, but no server backup was requested.".to_owned(),
         Err(error) => format!("no server backup was requested, so none is needed ({error})."),
     };

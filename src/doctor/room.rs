@@ -18,7 +18,8 @@ const TOPIC: &str = "free space";
 pub fn examine(exam: &mut Exam<'_>, ends: &Ends, rules: Option<&mut Rules>) -> Option<Survey> {
     let remedy = "Make room there, or exclude more with -e.";
     let free = ends.destination.as_ref().and_then(|dir| Space::of(dir).ok());
-    let free = free.filter(|space| space.total > 0).map(|space| space.free_for(exam.run.host.is_root()));
+    let free =
+        free.filter(|space| space.total > 0).map(|space| space.free_for(exam.run.machine.host.is_root()));
     let free = free.map_or("an unknown number of bytes".to_owned(), |bytes| HumanBytes(bytes).to_string());
     survey::warn_of_short_disks(exam.run);
     if let (Some(both), Some(rules)) = (&ends.both, rules) {

@@ -20,7 +20,7 @@ pub fn last_run(exam: &mut Exam<'_>) {
         return;
     }
     let plan = exam.run.plan;
-    match Store::new(&exam.run.host.state_dir).load(exam.run.location(), &plan.prefix) {
+    match Store::new(&exam.run.machine.host.state_dir).load(exam.run.location(), &plan.prefix) {
         Err(error) => exam.warn(
             TOPIC,
             format!("this machine's record of this destination cannot be read: {}.", display::reason(&error)),
@@ -59,8 +59,8 @@ fn report(exam: &mut Exam<'_>, topic: &'static str, last: &Record) {
 /// Reports the scheduled jobs that start a clone.
 pub fn jobs(exam: &mut Exam<'_>) {
     const TOPIC: &str = "schedule";
-    let (root, units) = (&exam.run.host.tools.system_root, &exam.run.host.job_dir);
-    let found = match exam.run.host.platform {
+    let (root, units) = (&exam.run.machine.host.tools.system_root, &exam.run.machine.host.job_dir);
+    let found = match exam.run.machine.host.platform {
         Platform::MacOs(_) => named(units, ".plist"),
         Platform::Linux => {
             let timers = named(units, ".timer");

@@ -43,7 +43,7 @@ pub fn main_page() -> io::Result<Page> {
         let end = if remedy.ends_with('?') { "" } else { "." };
         text.extend(format!(".TP\n\\fB{code}\\fR\n{meaning}: {remedy}{end}\n").bytes());
     }
-    text.extend(roff::sections(cli::MORE).bytes());
+    text.extend(roff::sections(cli::help::MORE).bytes());
     Ok(page(&top, text, "rsync(1)"))
 }
 

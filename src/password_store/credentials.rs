@@ -10,6 +10,7 @@ use nix::fcntl::OFlag;
 
 use crate::display;
 use crate::fs::dir::Dir;
+use crate::host::machine::Machine;
 use crate::host::{Host, TOOL_LIMIT};
 use crate::marker::Prefix;
 use crate::password_store::error::StoreError;
@@ -26,20 +27,20 @@ fn name(prefix: &Prefix) -> String {
 }
 
 /// Reads the password: the job's own credential first, then the encrypted one, then the plain one.
-pub fn load(host: &Host, interrupts: &Interrupts, prefix: &Prefix) -> Result<Secret, StoreError> {
+pub fn load(machine: Machine<'_>, prefix: &Prefix) -> Result<Secret, StoreError> {
     let name = name(prefix);
-    if let Some(dir) = &host.job_credentials {
+    if let Some(dir) = &machine.host.job_credentials {
         let path = dir.join(&name);
         if let Some(content) = read(&path, |_| Ok(()))? {
             return usable(&path, content);
         }
     }
-    let encrypted = host.encrypted_credentials.join(&name);
+    let encrypted = machine.host.encrypted_credentials.join(&name);
     if read(&encrypted, check_private)?.is_some() {
-        let content = decrypt(host, interrupts, &name, &encrypted)?;
+        let content = decrypt(machine, &name, &encrypted)?;
         return usable(&encrypted, content);
     }
-    let plain = host.plain_credentials.join(&name);
+    let plain = machine.host.plain_credentials.join(&name);
     match read(&plain, check_private)? {
         Some(content) => usable(&plain, content),
         None => Err(StoreError(format!(
@@ -51,34 +52,29 @@ pub fn load(host: &Host, interrupts: &Interrupts, prefix: &Prefix) -> Result<Sec
 }
 
 /// Stores the password encrypted if systemd supports that, and plain otherwise.
-pub fn save(
-    host: &Host,
-    interrupts: &Interrupts,
-    prefix: &Prefix,
-    secret: &Secret,
-) -> Result<String, StoreError> {
+pub fn save(machine: Machine<'_>, prefix: &Prefix, secret: &Secret) -> Result<String, StoreError> {
     let name = name(prefix);
-    if !host.tools.systemd_creds.is_file() {
-        let path = host.plain_credentials.join(&name);
-        write(&host.plain_credentials, &name, secret.expose())?;
-        remove(&host.encrypted_credentials, &name)?;
+    if !machine.host.tools.systemd_creds.is_file() {
+        let path = machine.host.plain_credentials.join(&name);
+        write(&machine.host.plain_credentials, &name, secret.expose())?;
+        remove(&machine.host.encrypted_credentials, &name)?;
         return Ok(format!(
             "in the file {}, which only root can read: it is not encrypted, as there is no {}",
             display::path(&path),
-            display::path(&host.tools.systemd_creds)
+            display::path(&machine.host.tools.systemd_creds)
         ));
     }
-    let encrypted = encrypt(host, interrupts, &name, secret)?;
-    write(&host.encrypted_credentials, &name, &encrypted)?;
-    let path = host.encrypted_credentials.join(&name);
-    let back = decrypt(host, interrupts, &name, &path)?;
+    let encrypted = encrypt(machine, &name, secret)?;
+    write(&machine.host.encrypted_credentials, &name, &encrypted)?;
+    let path = machine.host.encrypted_credentials.join(&name);
+    let back = decrypt(machine, &name, &path)?;
     if usable(&path, back)?.expose() != secret.expose() {
         return Err(StoreError(format!(
             "{} does not return the password as it was stored",
             display::path(&path)
         )));
     }
-    remove(&host.plain_credentials, &name)?;
+    remove(&machine.host.plain_credentials, &name)?;
     Ok(format!("encrypted in {}", display::path(&path)))
 }
 
@@ -152,17 +148,17 @@ fn remove(dir: &Path, name: &str) -> Result<bool, StoreError> {
     }
 }
 
-fn encrypt(host: &Host, interrupts: &Interrupts, name: &str, secret: &Secret) -> Result<Vec<u8>, StoreError> {
+fn encrypt(machine: Machine<'_>, name: &str, secret: &Secret) -> Result<Vec<u8>, StoreError> {
     let arguments = ["encrypt".into(), format!("--name={name}"), "-".into(), "-".into()];
-    let mut command = Command::tool(&host.tools.systemd_creds, arguments);
+    let mut command = Command::tool(&machine.host.tools.systemd_creds, arguments);
     command.input = secret.expose().to_vec().into();
-    Ok(ask(&command, interrupts)?.expose().to_vec())
+    Ok(ask(&command, machine.interrupts)?.expose().to_vec())
 }
 
-fn decrypt(host: &Host, interrupts: &Interrupts, name: &str, path: &Path) -> Result<Secret, StoreError> {
+fn decrypt(machine: Machine<'_>, name: &str, path: &Path) -> Result<Secret, StoreError> {
     let arguments: [OsString; 4] =
         ["decrypt".into(), format!("--name={name}").into(), path.into(), "-".into()];
-    ask(&Command::tool(&host.tools.systemd_creds, arguments), interrupts)
+    ask(&Command::tool(&machine.host.tools.systemd_creds, arguments), machine.interrupts)
 }
 
 fn ask(command: &Command, interrupts: &Interrupts) -> Result<Secret, StoreError> {

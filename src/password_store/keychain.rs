@@ -5,18 +5,18 @@ use std::io;
 use zeroize::Zeroizing;
 
 use crate::display;
+use crate::host::machine::Machine;
 use crate::host::{Host, TOOL_LIMIT};
 use crate::macos::keychain;
 use crate::macos::keychain::{Answer, KEYCHAIN};
 use crate::password_store::error::StoreError;
-use crate::process::interrupts::Interrupts;
 use crate::process::{Captured, Command, End, capture};
 use crate::secret::Secret;
 
 /// Reads the password stored for `service`.
-pub fn load(host: &Host, interrupts: &Interrupts, service: &str) -> Result<Secret, StoreError> {
-    let command = Command::tool(&host.tools.security, keychain::find_arguments(service));
-    let printed = ask(host, interrupts, &command)?;
+pub fn load(machine: Machine<'_>, service: &str) -> Result<Secret, StoreError> {
+    let command = Command::tool(&machine.host.tools.security, keychain::find_arguments(service));
+    let printed = ask(machine, &command)?;
     match printed.end {
         End::Exited(0) => {
             let err = Zeroizing::new(printed.err);
@@ -26,27 +26,22 @@ pub fn load(host: &Host, interrupts: &Interrupts, service: &str) -> Result<Secre
                 ))
             })
         }
-        end @ (End::Exited(_) | End::Killed(_)) => Err(StoreError(words(host, end, "read", service))),
+        end @ (End::Exited(_) | End::Killed(_)) => Err(StoreError(words(machine.host, end, "read", service))),
     }
 }
 
 /// Stores the password for `service`, replacing an earlier one.
 ///
 /// It is read back, so that a password altered by the keychain is never considered stored.
-pub fn save(
-    host: &Host,
-    interrupts: &Interrupts,
-    service: &str,
-    password: &Secret,
-) -> Result<(), StoreError> {
+pub fn save(machine: Machine<'_>, service: &str, password: &Secret) -> Result<(), StoreError> {
     let line = keychain::add_line(service, password).map_err(|error| StoreError(error.to_string()))?;
-    let mut command = Command::tool(&host.tools.security, ["-i"]);
+    let mut command = Command::tool(&machine.host.tools.security, ["-i"]);
     command.input = line;
-    let end = ask(host, interrupts, &command)?.end;
+    let end = ask(machine, &command)?.end;
     if end != End::Exited(0) {
-        return Err(StoreError(words(host, end, "written", service)));
+        return Err(StoreError(words(machine.host, end, "written", service)));
     }
-    if load(host, interrupts, service)?.expose() == password.expose() {
+    if load(machine, service)?.expose() == password.expose() {
         return Ok(());
     }
     Err(StoreError(format!(
@@ -55,18 +50,20 @@ pub fn save(
 }
 
 /// Deletes the password of `service`; returns whether there was one.
-pub fn delete(host: &Host, interrupts: &Interrupts, service: &str) -> Result<bool, StoreError> {
-    let command = Command::tool(&host.tools.security, keychain::delete_arguments(service));
-    match ask(host, interrupts, &command)?.end {
+pub fn delete(machine: Machine<'_>, service: &str) -> Result<bool, StoreError> {
+    let command = Command::tool(&machine.host.tools.security, keychain::delete_arguments(service));
+    match ask(machine, &command)?.end {
         End::Exited(0) => Ok(true),
         End::Exited(code) if keychain::answer(code) == Some(Answer::NotFound) => Ok(false),
-        end @ (End::Exited(_) | End::Killed(_)) => Err(StoreError(words(host, end, "changed", service))),
+        end @ (End::Exited(_) | End::Killed(_)) => {
+            Err(StoreError(words(machine.host, end, "changed", service)))
+        }
     }
 }
 
-fn ask(host: &Host, interrupts: &Interrupts, command: &Command) -> Result<Captured, StoreError> {
-    capture(command, interrupts, TOOL_LIMIT).map_err(|error| {
-        let tool = display::path(&host.tools.security);
+fn ask(machine: Machine<'_>, command: &Command) -> Result<Captured, StoreError> {
+    capture(command, machine.interrupts, TOOL_LIMIT).map_err(|error| {
+        let tool = display::path(&machine.host.tools.security);
         StoreError(if error.kind() == io::ErrorKind::TimedOut {
             format!("{tool} did not answer within {} seconds", TOOL_LIMIT.as_secs())
         } else {

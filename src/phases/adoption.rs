@@ -49,7 +49,7 @@ pub fn standing(run: &Run<'_>, destination: &Destination) -> Result<Standing, Fa
 fn holds_nothing(run: &Run<'_>, destination: &Destination) -> io::Result<bool> {
     for name in destination.dir.names()? {
         // The filesystem's own directories do not count, but their contents may.
-        let is_empty = is_filesystems_own(run.host.platform, &name)
+        let is_empty = is_filesystems_own(run.machine.host.platform, &name)
             && destination.dir.enter(&name).and_then(|own| own.names()).is_ok_and(|names| names.is_empty());
         if !is_empty {
             return Ok(false);

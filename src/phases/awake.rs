@@ -18,8 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 ///
 /// Failing to do so is no reason to skip the clone: it is only logged.
 pub fn hold(run: &Run<'_>) -> Option<Background> {
-    let tools = &run.host.tools;
-    let (tool, mut arguments) = match run.host.platform {
+    let tools = &run.machine.host.tools;
+    let (tool, mut arguments) = match run.machine.host.platform {
         // Prevents idle sleep of the system, idle sleep of disks, and sleep on mains power.
         Platform::MacOs(_) => (&tools.caffeinate, ["-i", "-m", "-s"].map(OsString::from).to_vec()),
         Platform::Linux => (

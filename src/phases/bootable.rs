@@ -117,8 +117,8 @@ pub fn look(run: &Run<'_>, ends: &Endpoints) -> Result<String, Failure> {
 
 fn find_way(run: &Run<'_>, trees: &Trees<'_>) -> Result<Way, Failure> {
     let place = |why: String| Failure::not_bootable(Obstacle::Place, why);
-    match run.host.platform {
-        Platform::Linux if run.host.is_root() => {}
+    match run.machine.host.platform {
+        Platform::Linux if run.machine.host.is_root() => {}
         Platform::Linux => return Err(place("that takes root".to_owned())),
         Platform::MacOs(_) => {
             return Err(place("on a Mac that is done by hand, see docs/guide.md".to_owned()));

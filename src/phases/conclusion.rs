@@ -13,13 +13,13 @@ use crate::fs::dir::Dir;
 use crate::logging::warning;
 use crate::outcome::Outcome;
 use crate::phases::endpoints::named::Mount;
-use crate::phases::endpoints::{Destination, Endpoints, claim_destination};
+use crate::phases::endpoints::{Destination, Endpoints, claim_destination, identity};
 use crate::phases::ping::Request;
 use crate::phases::{markers, outputs, ping, script};
 use crate::process;
-use crate::record::Record;
+use crate::record::{Record, Totals};
 use crate::run::Run;
-use crate::state::{State, Store};
+use crate::state::{Disk, State, Store};
 
 /// What the end of a run needs from its beginning.
 #[derive(Debug)]
@@ -62,8 +62,13 @@ pub fn conclude(run: &Run<'_>, claim: Option<Claim>, mount: Mount<'_>, outcome: 
     if let Some(destination) = &destination {
         markers::write_record(run, destination, &record, record == public);
     }
-    let last_success =
-        if is_allowed(outcome, outputs::may_remember) { remember(run, was_claimed, public) } else { None };
+    let disk = destination.as_ref().filter(|_| public.outcome.is_complete());
+    let disk = disk.and_then(|destination| complete(run, destination, public.census));
+    let last_success = if is_allowed(outcome, outputs::may_remember) {
+        remember(run, disk, was_claimed, public)
+    } else {
+        None
+    };
     // From here on the disk may be unmounted and the next run may start.
     drop(destination);
     drop(mount);
@@ -71,7 +76,7 @@ pub fn conclude(run: &Run<'_>, claim: Option<Claim>, mount: Mount<'_>, outcome: 
         metrics::write(run, &record, last_success);
     }
     // The signal that ended the clone must not interrupt the notifications.
-    run.interrupts.answered();
+    run.machine.interrupts.answered();
     ping::finish(run, announcement, &record);
     script::run_on_error(run, outcome);
 }
@@ -79,7 +84,7 @@ pub fn conclude(run: &Run<'_>, claim: Option<Claim>, mount: Mount<'_>, outcome: 
 /// Notes the last proof of this clone, unless this run has made one.
 fn recall_proof(run: &Run<'_>) {
     // A state that cannot be read is warned of when this run is added to it.
-    let known = Store::new(&run.host.state_dir).load(run.location(), &run.plan.prefix).ok().flatten();
+    let known = Store::new(&run.machine.host.state_dir).load(run.location(), &run.plan.prefix).ok().flatten();
     let earlier = known.and_then(|state| state.proof);
     run.note(|journal| journal.proof = journal.proof.take().or(earlier));
 }
@@ -128,12 +133,26 @@ fn answers(run: &Run<'_>, destination: &Destination) -> bool {
     name.is_ok_and(|name| process::can_write(&destination.dir, &name, PATIENCE))
 }
 
+/// The destination as it is remembered after a complete clone of a source that holds this much.
+fn complete(run: &Run<'_>, destination: &Destination, census: Option<Totals>) -> Option<Disk> {
+    match identity::settled(run, &destination.dir, &destination.acceptance) {
+        Ok(disk) => Some(Disk { complete: census, ..disk }),
+        Err(error) => {
+            let why = display::reason(&error);
+            warning(format_args!(
+                "the destination's id cannot be read ({why}): its last use is not remembered."
+            ));
+            None
+        }
+    }
+}
+
 /// Saves the run on this machine, and returns when the last known success ended.
 ///
 /// A destination that was never accepted is not added: a mistyped path would be monitored forever.
-fn remember(run: &Run<'_>, was_claimed: bool, record: Record) -> Option<i64> {
+fn remember(run: &Run<'_>, disk: Option<Disk>, was_claimed: bool, record: Record) -> Option<i64> {
     let (location, prefix) = (run.location(), &run.plan.prefix);
-    let store = Store::new(&run.host.state_dir);
+    let store = Store::new(&run.machine.host.state_dir);
     let known = match store.load(location, prefix) {
         Ok(known) => known,
         Err(error) => {
@@ -152,13 +171,9 @@ fn remember(run: &Run<'_>, was_claimed: bool, record: Record) -> Option<i64> {
         return None;
     }
     let mut state = known.unwrap_or_else(|| State::new(&location.resolved, prefix));
-    let census = record.census.filter(|_| record.outcome.is_complete());
-    run.note(|journal| {
-        if let Some(mut disk) = journal.disk.take() {
-            disk.complete = census;
-            state.see(disk);
-        }
-    });
+    if let Some(disk) = disk {
+        state.complete(disk);
+    }
     if record.outcome.is_complete() {
         state.last_success = Some(record.clone());
     }
@@ -169,7 +184,7 @@ fn remember(run: &Run<'_>, was_claimed: bool, record: Record) -> Option<i64> {
     if let Err(error) = store.save(location, prefix, &state) {
         warning(format_args!(
             "the state of this run could not be saved in {}: {}.",
-            display::path(&run.host.state_dir),
+            display::path(&run.machine.host.state_dir),
             display::reason(&error)
         ));
     }

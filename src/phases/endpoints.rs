@@ -2,6 +2,7 @@
 
 pub mod filesystems;
 pub mod identity;
+pub mod lock;
 pub mod named;
 pub mod overlap;
 pub mod ownership;
@@ -20,16 +21,14 @@ use nix::unistd::{AccessFlags, faccessat};
 
 use crate::failure::Failure;
 use crate::fs::dir::{Dir, FileIdentity};
-use crate::fs::is_no_room;
 use crate::fs::lock::Lock;
 use crate::host::platform::{MacOsVersion, Platform};
-use crate::logging::warning;
 use crate::phases::endpoints::filesystems::Mounted;
 use crate::phases::endpoints::identity::Acceptance;
 use crate::phases::endpoints::overlap::Relation;
 use crate::rsync::filter::rules;
 use crate::rsync::names::Names;
-use crate::run::{Mode, Run};
+use crate::run::Run;
 use crate::tree::pair::Point;
 use crate::volume::diskutil::diskutil;
 use crate::volume::kind::Kind;
@@ -129,10 +128,14 @@ pub fn claim(run: &Run<'_>) -> Result<Endpoints, Failure> {
 
 /// Opens the view of both ends; `None` where none is expected.
 fn view(run: &Run<'_>, ends: &Endpoints) -> io::Result<Option<Opened<2>>> {
-    match run.host.platform {
-        Platform::Linux if run.host.is_root() => {
+    match run.machine.host.platform {
+        Platform::Linux if run.machine.host.is_root() => {
             // A test run may not create the lock directory; no rsync needs anything below `/sys`.
-            let place = if run.host.lock_dir.is_dir() { &run.host.lock_dir } else { Path::new("/sys") };
+            let place = if run.machine.host.lock_dir.is_dir() {
+                &run.machine.host.lock_dir
+            } else {
+                Path::new("/sys")
+            };
             let both = [(SOURCE, &ends.source.dir), (DESTINATION, &ends.destination.dir)];
             let below = ends.source.filesystems.iter();
             let attached: Vec<Attached<'_>> =
@@ -159,7 +162,7 @@ pub fn claim_destination(run: &Run<'_>) -> Option<Destination> {
 
 /// Takes the lock first: a run that holds it may be registering this destination right now.
 fn accept(run: &Run<'_>, dir: Dir) -> Result<Destination, Failure> {
-    let lock = lock(run, &dir)?;
+    let lock = lock::take(run, &dir)?;
     let acceptance = identity::check(run, &dir)?;
     Ok(Destination { dir, lock, acceptance })
 }
@@ -173,7 +176,7 @@ pub fn check_source(run: &Run<'_>) -> Result<(), Failure> {
 /// Checks what else speaks against a destination whose source is not known.
 pub fn check_destination(run: &Run<'_>, dir: &Dir) -> Result<(), Failure> {
     refuse_system(dir)?;
-    look_at_lock(run, dir)?;
+    lock::look(run, dir)?;
     identity::check(run, dir).map(|_| ())
 }
 
@@ -189,7 +192,7 @@ fn refuse_empty(run: &Run<'_>, source: &Source) -> Result<(), Failure> {
     let destination = source.holds_destination.as_ref().map(|(relative, _)| relative.as_os_str());
     let stays = |name: &OsStr| {
         rules::hides(&run.plan.prefix, name)
-            || is_filesystems_own(run.host.platform, name)
+            || is_filesystems_own(run.machine.host.platform, name)
             || destination == Some(name)
     };
     let names = source.dir.names().map_err(|error| unreadable(run, error))?;
@@ -212,7 +215,7 @@ fn open_source(run: &Run<'_>) -> Result<Source, Failure> {
             "it is managed by an automounter, which shows only what is mounted at the moment".to_owned();
         return Err(Failure::SourceUnreadable { path: run.plan.source.clone(), why: why.into() });
     }
-    let is_system = match run.host.platform {
+    let is_system = match run.machine.host.platform {
         Platform::MacOs(_) => macos::exclusions::is_system(dir.path()),
         Platform::Linux => linux::exclusions::is_system(dir.path()),
     };
@@ -304,7 +307,7 @@ fn check_overlap(run: &Run<'_>, source: &mut Source, destination: &Dir) -> Resul
 
 /// Whether the destination is mounted for this run alone.
 fn is_private(run: &Run<'_>) -> bool {
-    run.plan.named.is_some() && run.host.platform == Platform::Linux
+    run.plan.named.is_some() && run.machine.host.platform == Platform::Linux
 }
 
 /// Refuses a destination that holds the running system, even by a second mount or above a root that is a subvolume.
@@ -327,7 +330,7 @@ fn refuse_system(destination: &Dir) -> Result<(), Failure> {
 /// Since macOS 11 the system volume is sealed, and a copy of its files cannot boot.
 pub fn refuse_sealed(run: &Run<'_>, source: &Source) -> Result<(), Failure> {
     let path = source.dir.path();
-    match run.host.platform {
+    match run.machine.host.platform {
         Platform::MacOs(version) if version >= MacOsVersion::BIG_SUR => {
             let sealed = path == Path::new("/") || {
                 is_mount_point(path) && diskutil(run, path).is_some_and(|volume| volume.sealed)
@@ -338,60 +341,9 @@ pub fn refuse_sealed(run: &Run<'_>, source: &Source) -> Result<(), Failure> {
     }
 }
 
-fn lock(run: &Run<'_>, dir: &Dir) -> Result<Option<Lock>, Failure> {
-    if run.mode == Mode::Examine {
-        look_at_lock(run, dir)?;
-    }
-    if !run.mode.writes() {
-        return Ok(None);
-    }
-    let directory = display::path(&run.host.lock_dir);
-    let taken = dir.identity().and_then(|identity| Lock::take(&run.host.lock_dir, identity));
-    let locked = match taken {
-        // A full or read-only system disk must not stop a clone.
-        Err(error) if is_no_room(&error) || error.raw_os_error() == Some(Errno::EROFS as i32) => {
-            warning(format_args!("the lock in {directory} cannot be written: {}.", display::reason(&error)));
-            Lock::take_on(dir)
-        }
-        taken => taken,
-    };
-    let locked = locked.map_err(|error| {
-        Failure::Internal(format!("the lock in {directory} cannot be taken: {}", display::reason(&error)))
-    })?;
-    match locked {
-        Some(lock) => Ok(Some(lock)),
-        None => Err(Failure::Locked { path: run.plan.destination.clone() }),
-    }
-}
-
-/// Checks without touching it whether this destination's lock is free. Only Linux reports who holds it.
-fn look_at_lock(run: &Run<'_>, dir: &Dir) -> Result<(), Failure> {
-    let directory = display::path(&run.host.lock_dir);
-    let places = || {
-        let identity = dir.identity()?;
-        // Anybody who can read the destination can lock it: that counts only if a run has no other place for its lock.
-        let itself = Some(identity).filter(|_| !Lock::has_room(&run.host.lock_dir));
-        Ok([Lock::examine(&run.host.lock_dir, identity)?, itself])
-    };
-    let places = places().map_err(|error: io::Error| {
-        Failure::Internal(format!("the lock in {directory} cannot be taken: {}", display::reason(&error)))
-    })?;
-    let table = match (run.host.platform, std::fs::read("/proc/locks")) {
-        (_, Ok(table)) => table,
-        (Platform::MacOs(_), Err(_)) => return Ok(()),
-        (Platform::Linux, Err(error)) => {
-            let why = display::reason(&error);
-            let what = format!("whether the lock in {directory} is held cannot be determined: {why}");
-            return Err(Failure::Internal(what));
-        }
-    };
-    let held = places.into_iter().flatten().any(|place| linux::locks::is_held(&table, place));
-    if held { Err(Failure::Locked { path: run.plan.destination.clone() }) } else { Ok(()) }
-}
-
 /// The directories where rsync may be, including the interpreter if it is a script.
 fn programs(run: &Run<'_>) -> Vec<PathBuf> {
-    let host = run.host;
+    let host = run.machine.host;
     let given = run.plan.rsync.iter().filter_map(|rsync| rsync.parent().map(Path::to_owned));
     let searched = std::env::split_paths(&host.search_path).filter(|path| path.is_absolute());
     let all: Vec<PathBuf> = given.chain(host.rsync_dirs.iter().cloned()).chain(searched).collect();

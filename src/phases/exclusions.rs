@@ -65,7 +65,7 @@ pub fn gather_for(run: &Run<'_>, source: &Source) -> Result<Rules, Failure> {
     for doubt in doubts::of(users.as_deref().unwrap_or_default(), &[&run.plan.source, &resolved]) {
         run.warn_publicly(format_args!("the excludes file may not do what it should: {doubt}."));
     }
-    let (system, own) = match run.host.platform {
+    let (system, own) = match run.machine.host.platform {
         Platform::MacOs(_) => (System::MacOs, macos::exclusions::FILESYSTEMS_OWN),
         Platform::Linux => (System::Linux, linux::exclusions::FILESYSTEMS_OWN),
     };

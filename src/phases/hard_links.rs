@@ -128,10 +128,10 @@ pub fn separate(run: &Run<'_>, trees: &Trees<'_>, links: &Links) -> Result<(), F
 /// Anybody who can create links could fill the memory: does more walks, each for fewer inodes.
 fn separate_in_shares(run: &Run<'_>, trees: &Trees<'_>) {
     let mut share = Share { number: 0, of: 4 };
-    while share.number < share.of && run.interrupts.received().is_none() {
-        let links = Links::of(share, run.host.is_root());
+    while share.number < share.of && run.machine.interrupts.received().is_none() {
+        let links = Links::of(share, run.machine.host.is_root());
         // If the roots cannot be walked, rsync reports it.
-        let walked = walk(trees, run.interrupts, &links);
+        let walked = walk(trees, run.machine.interrupts, &links);
         let known = links.take_known();
         if known.is_full {
             share = Share { number: 0, of: share.of.saturating_mul(4) };
@@ -150,16 +150,16 @@ fn separate_in_shares(run: &Run<'_>, trees: &Trees<'_>) {
 
 /// Separates what is known to be wrongly linked.
 fn part(run: &Run<'_>, trees: &Trees<'_>, known: Known) {
-    if known.wrong.is_empty() || run.interrupts.received().is_some() {
+    if known.wrong.is_empty() || run.machine.interrupts.received().is_some() {
         return;
     }
     info!(
         "{} files of the clone are hard links of each other but separate files at the source: unlinking them.",
         known.wrong.len()
     );
-    let parting = Parting { known, is_root: run.host.is_root(), done: Mutex::default() };
+    let parting = Parting { known, is_root: run.machine.host.is_root(), done: Mutex::default() };
     // The roots were opened once before; if that fails now, rsync reports it.
-    let _ = walk(trees, run.interrupts, &parting);
+    let _ = walk(trees, run.machine.interrupts, &parting);
     parting.report(run);
 }
 

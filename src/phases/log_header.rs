@@ -23,7 +23,12 @@ use crate::volume::mounts;
 pub fn log(run: &Run<'_>, rsync: &Rsync) {
     let plan = run.plan;
     run.note(|notes| notes.rsync = Some(preflight::describe(rsync)));
-    info!("Counterpart {} on {}, {}.", env!("CARGO_PKG_VERSION"), run.host.name, run.host.platform);
+    info!(
+        "Counterpart {} on {}, {}.",
+        env!("CARGO_PKG_VERSION"),
+        run.machine.host.name,
+        run.machine.host.platform
+    );
     info!("rsync: {}, version {}.", display::path(&rsync.path), rsync.version);
     info!("Source: {}", display::path(&plan.source));
     info!("Destination: {}", display::path(&plan.destination));
@@ -52,7 +57,7 @@ pub fn warn_of_lacks(rsync: &Rsync) {
 /// Describes what `--open-noatime` does not do in this version, if it was requested.
 #[must_use]
 pub fn access_times(run: &Run<'_>, rsync: &Rsync) -> Option<&'static str> {
-    let is_used = rsync.capabilities.has(Optional::OpenNoatime) && run.host.rights.open_noatime();
+    let is_used = rsync.capabilities.has(Optional::OpenNoatime) && run.machine.host.rights.open_noatime();
     if !is_used || rsync.version >= Version::SPARES_DIRECTORIES {
         None
     } else if rsync.version.spares_files() {
@@ -76,10 +81,10 @@ pub fn warn_of_holes(rsync: &Rsync) {
 
 /// Warns about what is not cloned without root.
 pub fn warn_of_rights(run: &Run<'_>) {
-    if !run.host.is_root() {
+    if !run.machine.host.is_root() {
         warning("not root: ownership and special files (devices, FIFOs, sockets) are not cloned.");
     }
-    for lack in run.host.rights.lacks() {
+    for lack in run.machine.host.rights.lacks() {
         let sentence = format!("root lacks {} here: {}.", lack.what, lack.effect);
         if lack.is_silent { run.warn(sentence) } else { warning(sentence) }
     }
@@ -97,7 +102,7 @@ pub fn log_what_is_left_out(run: &Run<'_>, ends: &Endpoints) {
 /// Does the same for a source whose destination may be unknown. With a view no mount is entered; without one, mounts of
 /// the source's own filesystem are.
 pub fn warn_of_left_out(run: &Run<'_>, source: &Source, destination: Option<&Dir>) {
-    match run.host.platform {
+    match run.machine.host.platform {
         Platform::Linux => {}
         // On macOS, a system's volumes are found and cloned one by one.
         Platform::MacOs(_) => return,

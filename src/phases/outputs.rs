@@ -98,12 +98,13 @@ fn misplaced(run: &Run<'_>, destination: &Dir) -> Result<Vec<Misplaced>, Failure
         }
     }
     let metrics = plan.metrics_file.as_deref().and_then(Path::parent);
-    let backup = plan.backup.as_ref().map(|_| plan.backup_dir.as_deref().unwrap_or(&run.host.backup_dir));
+    let backup =
+        plan.backup.as_ref().map(|_| plan.backup_dir.as_deref().unwrap_or(&run.machine.host.backup_dir));
     let outputs: [(&'static str, Option<&Path>); 5] = [
-        (STATE, Some(&run.host.state_dir)),
+        (STATE, Some(&run.machine.host.state_dir)),
         (METRICS, metrics),
-        (LOCKS, Some(&run.host.lock_dir)),
-        (LOG, Some(plan.log_dir.as_deref().unwrap_or(&run.host.log_dir))),
+        (LOCKS, Some(&run.machine.host.lock_dir)),
+        (LOG, Some(plan.log_dir.as_deref().unwrap_or(&run.machine.host.log_dir))),
         (BACKUP, backup),
     ];
     let mut found = Vec::new();

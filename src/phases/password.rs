@@ -19,7 +19,7 @@ pub fn resolve(run: &Run<'_>) -> Result<Option<Secret>, Failure> {
                 .map(Some)
                 .ok_or_else(|| Failure::Internal("the password was taken before".to_owned()))
         }
-        Some(BackupPassword::Stored) => password_store::load(run.host, run.interrupts, &run.plan.prefix)
+        Some(BackupPassword::Stored) => password_store::load(run.machine, &run.plan.prefix)
             .map(Some)
             .map_err(|error| Failure::NoPassword {
                 why: error.to_string().into(),

@@ -54,7 +54,7 @@ impl Request {
                 Err(RecvTimeoutError::Disconnected) => return Err("the request was broken off".to_owned()),
                 Err(RecvTimeoutError::Timeout) if left.is_zero() => return Err(too_late()),
                 Err(RecvTimeoutError::Timeout) => {
-                    if let Some(signal) = run.interrupts.received() {
+                    if let Some(signal) = run.machine.interrupts.received() {
                         return Err(format!("{signal} arrived while waiting for the answer"));
                     }
                 }

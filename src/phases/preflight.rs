@@ -7,9 +7,8 @@ use nix::unistd::{AccessFlags, access};
 
 use crate::display;
 use crate::failure::Failure;
-use crate::host::Host;
+use crate::host::machine::Machine;
 use crate::host::platform::Platform;
-use crate::process::interrupts::Interrupts;
 use crate::process::{Command, End, capture};
 use crate::record;
 use crate::rsync::capabilities::{Capabilities, Optional};
@@ -32,13 +31,13 @@ pub struct Rsync {
 
 /// Checks that we are root, or need not be.
 pub fn rights(run: &Run<'_>) -> Result<(), Failure> {
-    if run.host.is_root() || run.plan.allow_non_root { Ok(()) } else { Err(Failure::NotRoot) }
+    if run.machine.host.is_root() || run.plan.allow_non_root { Ok(()) } else { Err(Failure::NotRoot) }
 }
 
 /// Finds the first rsync that is Samba's and at least 3.0.9, and queries its options; it must support a safety net if
 /// one is wanted.
 pub fn rsync(run: &Run<'_>) -> Result<Rsync, Failure> {
-    let search = Search { host: run.host, interrupts: run.interrupts, named: run.plan.rsync.as_deref() };
+    let search = Search { machine: run.machine, named: run.plan.rsync.as_deref() };
     let rsync = find(&search)?;
     if run.plan.safety_net.is_some() && !rsync.version.keeps_backups() {
         return Err(Failure::LosesBackups { path: rsync.path, version: rsync.version.to_string() });
@@ -49,29 +48,27 @@ pub fn rsync(run: &Run<'_>) -> Result<Rsync, Failure> {
 /// A search for an rsync.
 #[derive(Debug, Clone, Copy)]
 pub struct Search<'a> {
-    /// Where we are.
-    pub host: &'a Host,
-    /// Signals that we received.
-    pub interrupts: &'a Interrupts,
+    /// The machine we run on, and the signals that may end us.
+    pub machine: Machine<'a>,
     /// The rsync to use, instead of searching.
     pub named: Option<&'a Path>,
 }
 
 impl Search<'_> {
     fn go_on(&self) -> Result<(), Failure> {
-        self.interrupts.received().map_or(Ok(()), |signal| Err(Failure::Interrupted { signal }))
+        self.machine.go_on()
     }
 }
 
 /// Finds the first rsync that is Samba's and at least 3.0.9, and queries its options.
 pub fn find(search: &Search<'_>) -> Result<Rsync, Failure> {
-    let install = install_hint(search.host.platform);
+    let install = install_hint(search.machine.host.platform);
     let candidates = candidates(search);
     let mut wrong = None;
     for path in &candidates {
         match implementation(search, path) {
             Implementation::Samba(version) if version >= Version::OLDEST => {
-                let capabilities = Capabilities::probe(search.host.platform, version, |options| {
+                let capabilities = Capabilities::probe(search.machine.host.platform, version, |options| {
                     accepts(search, path, options)
                 })?;
                 return Ok(Rsync { path: path.clone(), version, capabilities });
@@ -105,10 +102,11 @@ fn candidates(search: &Search<'_>) -> Vec<PathBuf> {
     if let Some(rsync) = search.named {
         return if is_executable(rsync) { vec![rsync.to_owned()] } else { Vec::new() };
     }
-    let mut found: Vec<PathBuf> = search.host.rsync_dirs.iter().map(|dir| dir.join("rsync")).collect();
+    let mut found: Vec<PathBuf> =
+        search.machine.host.rsync_dirs.iter().map(|dir| dir.join("rsync")).collect();
     found.retain(|path| is_executable(path));
     // A relative entry in PATH would mean another program in every directory.
-    let absolute = std::env::split_paths(&search.host.search_path).filter(|dir| dir.is_absolute());
+    let absolute = std::env::split_paths(&search.machine.host.search_path).filter(|dir| dir.is_absolute());
     if let Ok(joined) = std::env::join_paths(absolute)
         && let Ok(more) = which::which_in_all("rsync", Some(joined), "/")
     {
@@ -125,19 +123,19 @@ fn searched(search: &Search<'_>) -> String {
     if let Some(rsync) = search.named {
         return display::path(rsync).to_string();
     }
-    let dirs = search.host.rsync_dirs.iter().map(|dir| display::path(dir).to_string());
-    dirs.chain([display::name(&search.host.search_path).to_string()]).collect::<Vec<_>>().join(", ")
+    let dirs = search.machine.host.rsync_dirs.iter().map(|dir| display::path(dir).to_string());
+    dirs.chain([display::name(&search.machine.host.search_path).to_string()]).collect::<Vec<_>>().join(", ")
 }
 
 fn implementation(search: &Search<'_>, path: &Path) -> Implementation {
     let command = Command::tool(path, ["--version"]);
-    capture(&command, search.interrupts, LIMIT)
+    capture(&command, search.machine.interrupts, LIMIT)
         .map_or(Implementation::Unknown, |printed| identify(&printed.out, &printed.err))
 }
 
 fn accepts(search: &Search<'_>, path: &Path, options: &[Optional]) -> Result<bool, Failure> {
     let arguments = options.iter().map(|option| option.argument()).chain(["--version"]);
-    let printed = capture(&Command::tool(path, arguments), search.interrupts, LIMIT)
+    let printed = capture(&Command::tool(path, arguments), search.machine.interrupts, LIMIT)
         .map_err(|source| Failure::RsyncNotRun { path: path.to_owned(), source })?;
     search.go_on()?;
     Ok(printed.end == End::Exited(0))

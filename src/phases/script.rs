@@ -53,7 +53,7 @@ pub fn check_of(run: &Run<'_>, which: Moment) -> Result<(), Failure> {
 /// Anybody who can change a script run by root, or the path to it, is effectively root.
 fn warn_of_strangers(run: &Run<'_>, which: Moment, program: &Path) {
     let shown = display::path(program);
-    match trust::changeable(program, run.host.effective_uid) {
+    match trust::changeable(program, run.machine.host.effective_uid) {
         Ok(None) => {}
         Ok(Some(place)) => run.warn_publicly(format_args!(
             "the {which} script runs {shown}, and users other than this one can change {}: they can do whatever this \
@@ -220,7 +220,7 @@ fn execute(run: &Run<'_>, which: Moment, path: &Path, outcome: Option<&Outcome>)
     command.environment = environment();
     command.environment.extend(variables(run, which, outcome));
     let mut printed = Printed::new(format!("{which} script: "));
-    let end = stream(&command, run.interrupts, &mut |line| printed.log(line));
+    let end = stream(&command, run.machine.interrupts, &mut |line| printed.log(line));
     printed.finish();
     let end = end.map_err(|error| Failure::ScriptNotExecutable {
         which,

@@ -21,7 +21,7 @@ pub fn run(run: &Run<'_>, password: Option<Secret>) -> Result<(), Failure> {
     let Some(password) = password else { return Ok(()) };
     run.go_on()?;
     let _phase = run.phase("server backup");
-    let done = match run.host.platform {
+    let done = match run.machine.host.platform {
         Platform::MacOs(version) => macos::run(run, version, &password),
         Platform::Linux => linux::run(run, &password),
     };
@@ -43,7 +43,7 @@ pub enum Found {
 /// Fails if there is nothing, or if what is there cannot be determined.
 pub fn find(run: &Run<'_>) -> Result<Found, Failure> {
     run.go_on()?;
-    match run.host.platform {
+    match run.machine.host.platform {
         Platform::MacOs(version) => macos::find(run, version).map(Found::MacOs),
         Platform::Linux => linux::find(run).map(Found::Linux),
     }

@@ -74,12 +74,13 @@ pub fn look(
     let wanted = Wanted {
         attributes: needs::wants_attributes(ends),
         nanoseconds: timestamps::shows_nanoseconds(&ends.destination),
-        is_root: run.host.is_root(),
+        is_root: run.machine.host.is_root(),
     };
     let busy = busy(run);
     let mut survey = {
         let left_out = left_out(run, ends, rules);
-        surveyor::survey(&trees(ends, &left_out), run.interrupts, wanted, memory, &busy).map_err(failed)?
+        surveyor::survey(&trees(ends, &left_out), run.machine.interrupts, wanted, memory, &busy)
+            .map_err(failed)?
     };
     run.go_on()?;
     let has_clones = survey.neighbours.has_clones();
@@ -88,7 +89,7 @@ pub fn look(
     let left_out = left_out(run, ends, rules);
     if has_clones {
         // Other clones in the destination are no part of this one.
-        survey = surveyor::survey(&trees(ends, &left_out), run.interrupts, wanted, memory, &busy)
+        survey = surveyor::survey(&trees(ends, &left_out), run.machine.interrupts, wanted, memory, &busy)
             .map_err(failed)?;
         run.go_on()?;
     }
@@ -130,13 +131,14 @@ fn busy(run: &Run<'_>) -> Busy {
 /// Surveys both ends once more after a transfer.
 pub fn again(run: &Run<'_>, ends: &Endpoints, rules: &Rules, memory: Memory<'_>) -> Result<Survey, Failure> {
     let left_out = left_out(run, ends, rules);
-    let wanted = Wanted { attributes: false, nanoseconds: true, is_root: run.host.is_root() };
+    let wanted = Wanted { attributes: false, nanoseconds: true, is_root: run.machine.host.is_root() };
     let failed = |Unreadable { side, error }| match side {
         Side::Source => Failure::SourceLost { path: run.plan.source.clone(), why: error.into() },
         Side::Destination => lost(run, error),
     };
     let (trees, busy) = (trees(ends, &left_out), busy(run));
-    let survey = surveyor::survey(&trees, run.interrupts, wanted, Some(memory), &busy).map_err(failed)?;
+    let survey =
+        surveyor::survey(&trees, run.machine.interrupts, wanted, Some(memory), &busy).map_err(failed)?;
     drop(busy);
     run.go_on()?;
     Ok(survey)

@@ -160,7 +160,7 @@ fn holds(disk: &Disk, tools: Tools<'_>, start: u64, length: u64) -> Result<Strin
     let options =
         ["-c", "/dev/null", "-p", "-o", "udev", "-O", &start.to_string(), "-S", &length.to_string()]
             .map(OsString::from);
-    let mut command = Command::tool(&tools.host.tools.blkid, options);
+    let mut command = Command::tool(&tools.machine.host.tools.blkid, options);
     let path = command.hand_over(disk.file().try_clone().map_err(|error| display::reason(&error))?);
     command.arguments.push(path.into());
     let printed = tools.ask(&command)?;

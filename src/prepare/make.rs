@@ -110,7 +110,7 @@ impl Maker<'_> {
     }
 
     fn check_interrupt(&self) -> Result<(), String> {
-        match self.tools.interrupts.received() {
+        match self.tools.machine.interrupts.received() {
             Some(signal) => Err(format!("interrupted ({signal})")),
             None => Ok(()),
         }
@@ -144,7 +144,8 @@ impl Maker<'_> {
             // By its number: partx finds no name for a disk that it gets by a descriptor.
             let command = self.on(disk.file(), "partx", &["--delete", "--nr", &number.to_string()])?;
             let done = self.tools.run(&command);
-            if done.is_ok() || Instant::now() > deadline || self.tools.interrupts.received().is_some() {
+            if done.is_ok() || Instant::now() > deadline || self.tools.machine.interrupts.received().is_some()
+            {
                 return done.map(|_| ());
             }
             std::thread::sleep(Duration::from_millis(100));
@@ -231,7 +232,7 @@ impl Maker<'_> {
     /// Reads back what was made.
     fn verify(&self, path: &Path, kind: &str, uuid: &str, label: Option<&str>) -> Result<(), String> {
         let shown = display::path(path);
-        let found = block::probe(self.tools.host, self.tools.interrupts, path)
+        let found = block::probe(self.tools.machine, path)
             .map_err(|error| format!("{shown} cannot be read back: {}", display::reason(&error)))?;
         let is_right = found.found.kind.as_deref() == Some(kind)
             && found.found.uuid.as_deref().is_some_and(|found| found.eq_ignore_ascii_case(uuid))

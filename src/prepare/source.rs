@@ -124,7 +124,7 @@ impl<'a> Survey<'a> {
     }
 
     fn label(&self, device: &Path) -> io::Result<Option<String>> {
-        Ok(block::probe(self.tools.host, self.tools.interrupts, device)?.found.label)
+        Ok(block::probe(self.tools.machine, device)?.found.label)
     }
 
     /// What is mounted below the source now, from a local disk, and belongs to the system.
@@ -226,7 +226,7 @@ impl<'a> Survey<'a> {
     /// The one device that fstab names.
     fn device(&self, named: &OsStr) -> io::Result<Option<BlockDevice>> {
         let Some(Ok(tag)) = Tag::read_or_device(named) else { return Ok(None) };
-        let mut found = block::find(self.tools.host, self.tools.interrupts, &tag)?;
+        let mut found = block::find(self.tools.machine, &tag)?;
         Ok(if found.len() == 1 { found.pop() } else { None })
     }
 
@@ -253,7 +253,8 @@ impl<'a> Survey<'a> {
 
     /// The machine's firmware needs an EFI system partition even where nothing is mounted from it.
     fn add_efi(&mut self) {
-        let is_efi = self.is_running() && self.tools.host.tools.system_root.join("sys/firmware/efi").exists();
+        let is_efi =
+            self.is_running() && self.tools.machine.host.tools.system_root.join("sys/firmware/efi").exists();
         if is_efi && !self.source.wanted.iter().any(|wanted| wanted.role == Role::Efi) {
             let point = Path::new("/boot/efi");
             self.source.wanted.push(Wanted::new(Role::Efi, Kind::Vfat, Some(point), USUAL_EFI));

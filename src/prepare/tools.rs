@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use crate::display;
 use crate::failure::refusal::Refusal;
-use crate::host::Host;
+use crate::host::machine::Machine;
 use crate::prepare::output::failed;
-use crate::process::interrupts::Interrupts;
 use crate::process::{Captured, Command, End, capture};
 
 /// The longest that one step may take: a filesystem on a large disk that is first discarded.
@@ -20,10 +19,8 @@ const QUOTED: usize = 400;
 /// The machine's tools, and the signals to pass on to them.
 #[derive(Debug, Clone, Copy)]
 pub struct Tools<'a> {
-    /// The machine.
-    pub host: &'a Host,
-    /// The signals.
-    pub interrupts: &'a Interrupts,
+    /// The machine we run on, and the signals that may end us.
+    pub machine: Machine<'a>,
 }
 
 /// The package of Debian and its relatives that has a tool, and of most others.
@@ -42,7 +39,7 @@ fn package(tool: &str) -> &'static str {
 impl Tools<'_> {
     /// Where a tool is; `None` if it is not installed.
     fn path(&self, tool: &str) -> Option<PathBuf> {
-        self.host.tools.disk_tools.iter().map(|dir| dir.join(tool)).find(|path| path.exists())
+        self.machine.host.tools.disk_tools.iter().map(|dir| dir.join(tool)).find(|path| path.exists())
     }
 
     /// Ensures that all of these are installed.
@@ -71,7 +68,7 @@ impl Tools<'_> {
     /// Runs a command, whatever its exit code is.
     pub fn ask(&self, command: &Command) -> Result<Captured, String> {
         let name = name(&command.program);
-        capture(command, self.interrupts, LONGEST)
+        capture(command, self.machine.interrupts, LONGEST)
             .map_err(|error| format!("{name} cannot be run: {}", display::reason(&error)))
     }
 

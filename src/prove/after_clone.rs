@@ -37,7 +37,7 @@ pub fn prove(run: &Run<'_>, outcome: Outcome) -> Outcome {
             }
         }
         Err(Refusal(_, why)) => {
-            if let Some(signal) = run.interrupts.received() {
+            if let Some(signal) = run.machine.interrupts.received() {
                 return Outcome::Unbootable(Failure::Interrupted { signal });
             }
             // The copy is complete, and nothing is known against it.
@@ -48,10 +48,10 @@ pub fn prove(run: &Run<'_>, outcome: Outcome) -> Outcome {
 }
 
 fn boot(run: &Run<'_>) -> Result<Proven, Refusal> {
-    refuse_elsewhere(run.host)?;
+    refuse_elsewhere(run.machine.host)?;
     let place = run.place().map_or(OsStr::new(""), |place| place.as_os_str());
     // The run holds the lock of its destination.
-    let disk = Search { host: run.host, interrupts: run.interrupts, is_locked: true }.open(place)?;
+    let disk = Search { machine: run.machine, is_locked: true }.open(place)?;
     let setup = Setup { log_dir: run.plan.log_dir.clone(), ..Setup::default() };
-    prove_disk(&setup, run.host, run.interrupts, &disk, &|line| info!("{line}"))
+    prove_disk(&setup, run.machine, &disk, &|line| info!("{line}"))
 }

@@ -16,11 +16,10 @@ use crate::failure::Failure;
 use crate::failure::refusal::Refusal;
 use crate::fs::dir::Dir;
 use crate::fs::lock::Lock;
-use crate::host::Host;
+use crate::host::machine::Machine;
 use crate::linux::blkid::Probed;
 use crate::linux::mounts;
 use crate::linux::mounts::Mount;
-use crate::process::interrupts::Interrupts;
 use crate::prove::media;
 use crate::prove::media::Media;
 use crate::prove::qemu::{Bus, GuestDisk};
@@ -64,10 +63,8 @@ fn refuse(what: &str, why: impl std::fmt::Display) -> Refusal {
 /// How the disk is looked for and opened.
 #[derive(Debug, Clone, Copy)]
 pub struct Search<'a> {
-    /// The machine.
-    pub host: &'a Host,
-    /// Signals.
-    pub interrupts: &'a Interrupts,
+    /// The machine we run on, and the signals that may end us.
+    pub machine: Machine<'a>,
     /// The caller holds the destination's lock already.
     pub is_locked: bool,
 }
@@ -79,7 +76,7 @@ impl Search<'_> {
         let failed = |error: io::Error| refuse(&what, display::reason(&error));
         if let Some(tag) = Tag::read_or_device(given) {
             let tag = tag.map_err(|error| refuse(&what, error))?;
-            let found = block::find(self.host, self.interrupts, &tag).map_err(failed)?;
+            let found = block::find(self.machine, &tag).map_err(failed)?;
             return match <[BlockDevice; 1]>::try_from(found) {
                 Ok([device]) => self.open_disk_of(&what, &device),
                 Err(none) if none.is_empty() => Err(refuse(&what, "no such device is there")),
@@ -117,7 +114,7 @@ impl Search<'_> {
             ));
         }
         let device = volume::device(mount).ok_or_else(|| refuse(what, "its filesystem is on no disk"))?;
-        let device = block::probe(self.host, self.interrupts, &device).map_err(failed)?;
+        let device = block::probe(self.machine, &device).map_err(failed)?;
         self.open_disk_of(what, &device)
     }
 
@@ -182,7 +179,8 @@ impl Search<'_> {
             }
             let dir = Dir::open(&mount.point).map_err(failed)?;
             if !self.is_locked {
-                let lock = dir.identity().and_then(|identity| Lock::take(&self.host.lock_dir, identity));
+                let lock =
+                    dir.identity().and_then(|identity| Lock::take(&self.machine.host.lock_dir, identity));
                 match lock.map_err(failed)? {
                     Some(lock) => locks.push(lock),
                     // Mounted at two places, it has one lock.

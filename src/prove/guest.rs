@@ -25,7 +25,7 @@ use crate::prove::evidence;
 use crate::prove::evidence::Evidence;
 use crate::prove::probe;
 use crate::prove::probe::Reader;
-use crate::prove::qemu::{Bus, Lines, Machine, arguments};
+use crate::prove::qemu::{Bus, Lines, VirtualMachine, arguments};
 use crate::prove::qmp::{Event, Monitor};
 use crate::prove::screen;
 use crate::prove::trial::Qemu;
@@ -91,13 +91,13 @@ fn of_io(error: &io::Error) -> Refusal {
 /// Boots the disk once.
 pub fn boot(
     qemu: &Qemu<'_>,
-    machine: &Machine,
+    vm: &VirtualMachine,
     disk: &Disk,
     bus: Bus,
     limits: &Limits,
     interrupts: &Interrupts,
 ) -> Result<Boot, Refusal> {
-    let booted = watch(qemu, machine, disk, bus, limits, interrupts);
+    let booted = watch(qemu, vm, disk, bus, limits, interrupts);
     // The signal has reached QEMU as well, and that it has ended is not the news.
     match interrupts.received() {
         Some(signal) => {
@@ -110,13 +110,13 @@ pub fn boot(
 
 fn watch(
     qemu: &Qemu<'_>,
-    machine: &Machine,
+    vm: &VirtualMachine,
     disk: &Disk,
     bus: Bus,
     limits: &Limits,
     interrupts: &Interrupts,
 ) -> Result<Boot, Refusal> {
-    let mut guest = start(qemu, machine, disk, bus, interrupts)?;
+    let mut guest = start(qemu, vm, disk, bus, interrupts)?;
     let ending = loop {
         guest.listen(PAUSE)?;
         guest.look()?;
@@ -131,7 +131,7 @@ fn watch(
 
 fn start<'a>(
     qemu: &Qemu<'_>,
-    machine: &Machine,
+    vm: &VirtualMachine,
     disk: &Disk,
     bus: Bus,
     interrupts: &'a Interrupts,
@@ -148,7 +148,7 @@ fn start<'a>(
     let shared = disk.share().map_err(failed)?;
     let mut guest_disk = disk.for_guest();
     guest_disk.descriptor = shared.as_raw_fd();
-    let words = arguments(machine, guest_disk, bus, lines, &probe::smbios_string(&nonce));
+    let words = arguments(vm, guest_disk, bus, lines, &probe::smbios_string(&nonce));
     let mut command: Command = qemu.command(words);
     command.inherit.extend(theirs);
     command.inherit.push(shared.into());

@@ -85,7 +85,7 @@ pub struct GuestDisk {
 
 /// What of a guest stays the same from start to start.
 #[derive(Debug, Clone)]
-pub struct Machine {
+pub struct VirtualMachine {
     /// What runs its instructions.
     pub accelerator: Accelerator,
     /// Forbid QEMU the system calls that it does not need.
@@ -109,8 +109,14 @@ pub struct Lines {
 
 /// The arguments that start a guest from its disk.
 #[must_use]
-pub fn arguments(machine: &Machine, disk: GuestDisk, bus: Bus, lines: Lines, smbios: &str) -> Vec<OsString> {
-    let mut all = common(machine);
+pub fn arguments(
+    vm: &VirtualMachine,
+    disk: GuestDisk,
+    bus: Bus,
+    lines: Lines,
+    smbios: &str,
+) -> Vec<OsString> {
+    let mut all = common(vm);
     let mut add = |words: &[String]| all.extend(words.iter().map(OsString::from));
     let words = |option: &str, value: String| [option.to_owned(), value];
     // A guest that switches itself off is kept until its screen is read.
@@ -145,8 +151,8 @@ pub fn arguments(machine: &Machine, disk: GuestDisk, bus: Bus, lines: Lines, smb
 
 /// The arguments that try QEMU out: they start a boot sector in an open file, which ends QEMU with [`TRIED`].
 #[must_use]
-pub fn trial(machine: &Machine, sector: RawFd) -> Vec<OsString> {
-    let mut all = common(machine);
+pub fn trial(vm: &VirtualMachine, sector: RawFd) -> Vec<OsString> {
+    let mut all = common(vm);
     let more = [
         "-device".to_owned(),
         "isa-debug-exit,iobase=0xf4,iosize=2".to_owned(),
@@ -189,10 +195,10 @@ pub const TRIAL_SIZE: u64 = 2 << 20;
 /// QEMU's exit code at the end of a trial: twice the number that was written, plus one.
 pub const TRIED: i32 = 0x10 << 1 | 1;
 
-fn common(machine: &Machine) -> Vec<OsString> {
-    let [accelerator, cpu] = machine.accelerator.options();
-    let memory = machine.memory.to_string();
-    let cpus = machine.cpus.to_string();
+fn common(vm: &VirtualMachine) -> Vec<OsString> {
+    let [accelerator, cpu] = vm.accelerator.options();
+    let memory = vm.memory.to_string();
+    let cpus = vm.cpus.to_string();
     let fixed = [
         "-nodefaults",
         "-no-user-config",
@@ -216,11 +222,11 @@ fn common(machine: &Machine) -> Vec<OsString> {
         "base=utc",
     ];
     let mut all: Vec<OsString> = fixed.into_iter().map(OsString::from).collect();
-    if machine.is_sandboxed {
+    if vm.is_sandboxed {
         let forbidden = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
         all.extend(["-sandbox".into(), forbidden.into()]);
     }
-    if let Firmware::Uefi(code, variables) = &machine.firmware {
+    if let Firmware::Uefi(code, variables) = &vm.firmware {
         for (unit, file, is_changed) in [(0, code, false), (1, variables, true)] {
             let how = if is_changed { "snapshot=on" } else { "readonly=on" };
             let mut drive = OsString::from(format!("if=pflash,format=raw,unit={unit},{how},file="));
@@ -233,14 +239,16 @@ fn common(machine: &Machine) -> Vec<OsString> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Accelerator, Bus, Firmware, GuestDisk, Lines, Machine, arguments, trial, trial_sector};
+    use super::{
+        Accelerator, Bus, Firmware, GuestDisk, Lines, VirtualMachine, arguments, trial, trial_sector,
+    };
 
     fn joined(words: &[std::ffi::OsString]) -> String {
         words.iter().map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join(" ")
     }
 
-    fn machine() -> Machine {
-        Machine {
+    fn vm() -> VirtualMachine {
+        VirtualMachine {
             accelerator: Accelerator::Tcg,
             is_sandboxed: true,
             firmware: Firmware::Bios,
@@ -253,7 +261,7 @@ mod tests {
     fn the_disk_is_read_through_a_descriptor_and_never_written() {
         let disk = GuestDisk { descriptor: 7, is_device: true, sector: 512 };
         let lines = Lines { monitor: 8, serial: [9, 10] };
-        let words = joined(&arguments(&machine(), disk, Bus::Virtio, lines, "a,b"));
+        let words = joined(&arguments(&vm(), disk, Bus::Virtio, lines, "a,b"));
         assert_eq!(
             words,
             "-nodefaults -no-user-config -machine q35 -accel tcg,thread=multi -cpu Nehalem -m 1024 -smp 2 \
@@ -272,11 +280,11 @@ mod tests {
     fn each_choice_has_its_words() {
         let disk = GuestDisk { descriptor: 7, is_device: false, sector: 4096 };
         let lines = Lines { monitor: 8, serial: [9, 10] };
-        let uefi = Machine {
+        let uefi = VirtualMachine {
             firmware: Firmware::Uefi("/c.fd".into(), "/v.fd".into()),
             accelerator: Accelerator::Kvm,
             is_sandboxed: false,
-            ..machine()
+            ..vm()
         };
         let words = joined(&arguments(&uefi, disk, Bus::Nvme, lines, ""));
         for part in [
@@ -289,7 +297,7 @@ mod tests {
             assert!(words.contains(part), "{part}: {words}");
         }
         assert!(!words.contains("-sandbox"), "{words}");
-        assert!(joined(&trial(&machine(), 5)).contains(" -sandbox on,"), "it tries what is used");
+        assert!(joined(&trial(&vm(), 5)).contains(" -sandbox on,"), "it tries what is used");
         assert_eq!(trial_sector()[510..512], [0x55, 0xaa]);
     }
 }

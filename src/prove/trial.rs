@@ -11,7 +11,7 @@ use crate::exit_code::ExitCode;
 use crate::failure::refusal::Refusal;
 use crate::process::interrupts::Interrupts;
 use crate::process::{Captured, Command, End, capture};
-use crate::prove::qemu::{Accelerator, Firmware, Machine, TRIAL_SIZE, TRIED, trial, trial_sector};
+use crate::prove::qemu::{Accelerator, Firmware, TRIAL_SIZE, TRIED, VirtualMachine, trial, trial_sector};
 use crate::prove::work::Work;
 
 /// How long a boot sector may take: `/dev/kvm` may open and the guest hang all the same.
@@ -114,8 +114,8 @@ impl Qemu<'_> {
         let sector = self.work.dir().open_regular(&name).map_err(failed)?;
         self.work.dir().remove_file(&name).map_err(failed)?;
         let Some(sector) = sector else { return Err(unusable("its private directory is not private")) };
-        let machine = Machine { accelerator, is_sandboxed, firmware: Firmware::Bios, memory: 64, cpus: 1 };
-        let mut command = self.command(trial(&machine, sector.as_raw_fd()));
+        let vm = VirtualMachine { accelerator, is_sandboxed, firmware: Firmware::Bios, memory: 64, cpus: 1 };
+        let mut command = self.command(trial(&vm, sector.as_raw_fd()));
         command.inherit.push(sector.into());
         let tried = capture(&command, interrupts, limit);
         if let Some(signal) = interrupts.received() {

@@ -1,7 +1,6 @@
 //! What a run records about itself for those who look at it afterwards.
 
 use crate::record::{Lines, Phase, Proof, Rsync, Script, Statistics, Totals};
-use crate::state::Disk;
 
 /// The notes of a run.
 #[derive(Debug, Default)]
@@ -24,6 +23,4 @@ pub struct Journal {
     pub census: Option<Totals>,
     /// The last proof of the clone, this run's own or an earlier one.
     pub proof: Option<Proof>,
-    /// The destination, once it is accepted.
-    pub disk: Option<Disk>,
 }

@@ -88,8 +88,8 @@ impl Run<'_> {
         Record {
             schema: SCHEMA,
             counterpart: env!("CARGO_PKG_VERSION").to_owned(),
-            host: self.host.name.clone(),
-            system: self.host.platform.to_string(),
+            host: self.machine.host.name.clone(),
+            system: self.machine.host.platform.to_string(),
             source: display::path(&self.plan.source).to_string(),
             destination: display::path(&self.location().resolved).to_string(),
             prefix: self.plan.prefix.to_string(),

@@ -7,25 +7,24 @@ use std::path::Path;
 use crate::display;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
-use crate::host::Host;
+use crate::host::machine::Machine;
 use crate::phases::endpoints::identity;
 use crate::phases::{adoption, endpoints, exclusions, password, preflight, script};
 use crate::plan::Plan;
 use crate::plan::schedule::Job;
-use crate::process::interrupts::Interrupts;
 use crate::process::tool_environment;
 use crate::run::{Mode, Run};
 use crate::volume::mount_point::mount_point;
 
 /// Fails as the clone would; returns other problems as warnings. Changes nothing.
-pub fn check(plan: &Plan, host: &Host, interrupts: &Interrupts) -> Result<Vec<String>, Failure> {
-    let mut host = host.clone();
+pub fn check(plan: &Plan, machine: Machine<'_>) -> Result<Vec<String>, Failure> {
+    let mut host = machine.host.clone();
     // Use the job's PATH, not that of the installing user.
     if let Some((_, path)) = tool_environment().into_iter().find(|(name, _)| name == "PATH") {
         host.search_path = path;
     }
     // A test run takes no lock and probes nothing at the destination.
-    let run = Run::new(plan, &host, interrupts).in_mode(Mode::TestRun);
+    let run = Run::new(plan, Machine { host: &host, ..machine }).in_mode(Mode::TestRun);
     let _mount = endpoints::named::mount(&run);
     preflight::rsync(&run)?;
     let mut warnings = Vec::new();
@@ -51,7 +50,7 @@ pub fn check(plan: &Plan, host: &Host, interrupts: &Interrupts) -> Result<Vec<St
     } else {
         let ends = endpoints::claim(&run)?;
         // A test run only warns about it.
-        let strict = Run::new(plan, &host, interrupts).in_mode(Mode::Examine);
+        let strict = Run::new(plan, Machine { host: &host, ..machine }).in_mode(Mode::Examine);
         match identity::check(&strict, &ends.destination.dir) {
             Ok(_) => warnings.extend(of_destination(&run, &ends)?),
             Err(refusal) if plan.skip_if_missing && refusal.means_missing() => {}

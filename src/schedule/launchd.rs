@@ -46,7 +46,7 @@ pub fn install(
     files: &[File],
     before: &[File],
 ) -> Result<(), Refusal> {
-    let dir = &scheduler.host.job_dir;
+    let dir = &scheduler.machine.host.job_dir;
     if job_state(scheduler, version, name)?.is_some() {
         if before.is_empty() {
             return Err(Refusal::new(format!(
@@ -79,7 +79,7 @@ fn load(
     files: &[File],
 ) -> Result<(), Refusal> {
     for file in files {
-        let path = path(&scheduler.host.job_dir, file)?;
+        let path = path(&scheduler.machine.host.job_dir, file)?;
         if version >= DOMAINS {
             // A disabled job would be refused.
             control(scheduler, &["enable", &target(name)])?;
@@ -103,13 +103,13 @@ fn unload(
 ) -> Result<(), Refusal> {
     if version >= DOMAINS {
         let arguments = ["bootout".into(), target(name).into()].into();
-        match scheduler.ask(&scheduler.host.tools.launchctl, arguments)?.end {
+        match scheduler.ask(&scheduler.machine.host.tools.launchctl, arguments)?.end {
             End::Exited(0 | IN_PROGRESS) => {}
             End::Exited(_) | End::Killed(_) => control(scheduler, &["bootout", &target(name)])?,
         }
     } else {
         for file in files {
-            control(scheduler, &["unload", "-w", &path(&scheduler.host.job_dir, file)?])?;
+            control(scheduler, &["unload", "-w", &path(&scheduler.machine.host.job_dir, file)?])?;
         }
     }
     let deadline = Instant::now() + PATIENCE;
@@ -132,7 +132,7 @@ pub fn remove(
     if job_state(scheduler, version, name)?.is_some() {
         unload(scheduler, version, name, files)?;
     }
-    files::remove(&scheduler.host.job_dir, files)
+    files::remove(&scheduler.machine.host.job_dir, files)
 }
 
 /// Starts the job without waiting.
@@ -152,7 +152,7 @@ pub fn state(
     now: NaiveDateTime,
 ) -> Result<State, Refusal> {
     let names = file_names(name);
-    let files = files::find(&scheduler.host.job_dir, names.iter().map(|name| &**name))?;
+    let files = files::find(&scheduler.machine.host.job_dir, names.iter().map(|name| &**name))?;
     let next = files.first().and_then(|file| next_run(&file.content, now));
     let job_state = job_state(scheduler, version, name)?;
     Ok(State {
@@ -178,7 +178,7 @@ fn job_state(
     } else {
         (vec!["list".into(), label(name).into()], launchd::read_list)
     };
-    let printed = scheduler.ask(&scheduler.host.tools.launchctl, arguments)?;
+    let printed = scheduler.ask(&scheduler.machine.host.tools.launchctl, arguments)?;
     let lines = printed.out.split(|byte| *byte == b'\n');
     let text: String = lines.map(|line| display::line(line).to_string() + "\n").collect();
     Ok((printed.end == End::Exited(0)).then(|| read(&text)))
@@ -204,5 +204,5 @@ fn path(dir: &Path, file: &File) -> Result<String, Refusal> {
 }
 
 fn control(scheduler: &Scheduler<'_>, arguments: &[&str]) -> Result<(), Refusal> {
-    scheduler.tool(&scheduler.host.tools.launchctl, arguments.iter().copied()).map(|_| ())
+    scheduler.tool(&scheduler.machine.host.tools.launchctl, arguments.iter().copied()).map(|_| ())
 }

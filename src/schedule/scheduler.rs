@@ -6,15 +6,15 @@ use std::path::Path;
 
 use crate::display;
 use crate::failure::refusal::Refusal;
+use crate::host::TOOL_LIMIT;
+use crate::host::machine::Machine;
 use crate::host::platform::Platform;
-use crate::host::{Host, TOOL_LIMIT};
-use crate::process::interrupts::Interrupts;
 use crate::process::{Captured, Command, End, capture};
 
 /// Access to the system's own scheduler.
 pub struct Scheduler<'a> {
-    pub host: &'a Host,
-    pub interrupts: &'a Interrupts,
+    /// The machine we run on, and the signals that may end us.
+    pub machine: Machine<'a>,
 }
 
 impl Scheduler<'_> {
@@ -46,9 +46,9 @@ impl Scheduler<'_> {
 
     /// Runs a tool, however it ends.
     pub fn ask(&self, program: &Path, arguments: Vec<OsString>) -> Result<Captured, Refusal> {
-        capture(&Command::tool(program, arguments), self.interrupts, TOOL_LIMIT).map_err(|error| {
+        capture(&Command::tool(program, arguments), self.machine.interrupts, TOOL_LIMIT).map_err(|error| {
             let tool = display::path(program);
-            Refusal::new(match self.host.platform {
+            Refusal::new(match self.machine.host.platform {
                 Platform::Linux if error.kind() == io::ErrorKind::NotFound => {
                     format!("{tool} was not found. Scheduling needs systemd; without it use cron, as SCHEDULING.md \
                              shows.")

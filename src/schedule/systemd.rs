@@ -48,7 +48,7 @@ pub fn install(
     files: &[File],
     before: &[File],
 ) -> Result<(), Refusal> {
-    let dir = &scheduler.host.job_dir;
+    let dir = &scheduler.machine.host.job_dir;
     refuse_shadowing(scheduler, name)?;
     if is_started_by_disk(dir, name) {
         // Its link to another disk would stay.
@@ -64,7 +64,7 @@ fn load(scheduler: &Scheduler<'_>, name: &Name) -> Result<(), Refusal> {
     let timer = timer_name(name);
     control(scheduler, &["daemon-reload"])?;
     control(scheduler, &["enable", &timer])?;
-    if is_started_by_disk(&scheduler.host.job_dir, name) {
+    if is_started_by_disk(&scheduler.machine.host.job_dir, name) {
         control(scheduler, &["enable", &service_name(name)])?;
     }
     // A timer that is already active keeps its old times until restarted.
@@ -78,7 +78,7 @@ fn is_started_by_disk(dir: &Path, name: &Name) -> bool {
 
 /// Undoes an installation that systemd refused, and describes what remains.
 fn take_back(scheduler: &Scheduler<'_>, name: &Name, files: &[File], before: &[File]) -> String {
-    let (dir, timer) = (&scheduler.host.job_dir, timer_name(name));
+    let (dir, timer) = (&scheduler.machine.host.job_dir, timer_name(name));
     if is_started_by_disk(dir, name) {
         let _ = control(scheduler, &["disable", &service_name(name)]);
     }
@@ -104,7 +104,7 @@ fn refuse_shadowing(scheduler: &Scheduler<'_>, name: &Name) -> Result<(), Refusa
     for unit in [service_name(name), timer_name(name)] {
         let shown = show(scheduler, "FragmentPath", &unit)?;
         let path = systemd::properties(&shown).get("FragmentPath").copied().unwrap_or_default().to_owned();
-        if !path.is_empty() && Path::new(&path) != scheduler.host.job_dir.join(&unit) {
+        if !path.is_empty() && Path::new(&path) != scheduler.machine.host.job_dir.join(&unit) {
             return Err(Refusal::new(format!(
                 "{} is already a unit of that name. Choose another --name.",
                 display::path(Path::new(&path))
@@ -122,12 +122,12 @@ pub fn remove(scheduler: &Scheduler<'_>, name: &Name, files: &[File]) -> Result<
         // Or a new schedule of that name would first make up for a run missed by this one. Older ones have no `clean`.
         let _ = control(scheduler, &["clean", "--what=state", &timer]);
     }
-    if is_started_by_disk(&scheduler.host.job_dir, name) {
+    if is_started_by_disk(&scheduler.machine.host.job_dir, name) {
         control(scheduler, &["disable", &service])?;
     }
     // A failed run would be listed forever; systemctl reports an error if there was none.
     let _ = control(scheduler, &["reset-failed", &service]);
-    files::remove(&scheduler.host.job_dir, files)?;
+    files::remove(&scheduler.machine.host.job_dir, files)?;
     control(scheduler, &["daemon-reload"])
 }
 
@@ -152,7 +152,8 @@ pub fn how_to_see(name: &Name) -> Vec<String> {
 }
 
 fn show(scheduler: &Scheduler<'_>, properties: &str, unit: &str) -> Result<String, Refusal> {
-    scheduler.tool(&scheduler.host.tools.systemctl, ["show", "--no-pager", "--property", properties, unit])
+    scheduler
+        .tool(&scheduler.machine.host.tools.systemctl, ["show", "--no-pager", "--property", properties, unit])
 }
 
 fn shown_lines(text: &str) -> String {
@@ -160,5 +161,5 @@ fn shown_lines(text: &str) -> String {
 }
 
 fn control(scheduler: &Scheduler<'_>, arguments: &[&str]) -> Result<(), Refusal> {
-    scheduler.tool(&scheduler.host.tools.systemctl, arguments.iter().copied()).map(|_| ())
+    scheduler.tool(&scheduler.machine.host.tools.systemctl, arguments.iter().copied()).map(|_| ())
 }

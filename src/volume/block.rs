@@ -8,13 +8,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::display;
-use crate::host::Host;
+use crate::host::machine::Machine;
 use crate::linux::blkid;
 use crate::linux::blkid::Probed;
 use crate::linux::mounts::device_name;
 use crate::logging::warning;
 pub use crate::plan::tag::Tag;
-use crate::process::interrupts::Interrupts;
 use crate::process::{Command, End, capture};
 
 /// The longest that probing one device may take: one that hangs must not keep us from the others.
@@ -85,17 +84,17 @@ impl BlockDevice {
 ///
 /// Every device is read itself: links in `/dev/disk` need udev and show one of two devices with the same name, and a
 /// cache may be stale. A device below another that is found as well, as one path of several to a disk, does not count.
-pub fn find(host: &Host, interrupts: &Interrupts, tag: &Tag) -> io::Result<Vec<BlockDevice>> {
+pub fn find(machine: Machine<'_>, tag: &Tag) -> io::Result<Vec<BlockDevice>> {
     if let Tag::Device(path) = tag {
         return match fs::canonicalize(path) {
-            Ok(path) => probe(host, interrupts, &path).map(|device| vec![device]),
+            Ok(path) => probe(machine, &path).map(|device| vec![device]),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(error),
         };
     }
     let mut found = Vec::new();
     for path in all()? {
-        match probe(host, interrupts, &path) {
+        match probe(machine, &path) {
             Ok(device) if device.is(tag) => found.push(device),
             Ok(_) => {}
             // It has just gone, or its disk is not answering: what is sought may be elsewhere.
@@ -106,7 +105,7 @@ pub fn find(host: &Host, interrupts: &Interrupts, tag: &Tag) -> io::Result<Vec<B
             )),
             Err(error) => return Err(error),
         }
-        if interrupts.received().is_some() {
+        if machine.interrupts.received().is_some() {
             return Err(io::ErrorKind::Interrupted.into());
         }
     }
@@ -121,19 +120,19 @@ fn is_gone(error: &io::Error) -> bool {
 }
 
 /// Probes one device. `InvalidInput` if it is not a block device, `TimedOut` if it does not answer.
-pub fn probe(host: &Host, interrupts: &Interrupts, path: &Path) -> io::Result<BlockDevice> {
+pub fn probe(machine: Machine<'_>, path: &Path) -> io::Result<BlockDevice> {
     let metadata = fs::metadata(path)?;
     if !metadata.file_type().is_block_device() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a block device"));
     }
     let options = ["-c", "/dev/null", "-p", "-o", "udev"].map(OsStr::new);
-    let command = Command::tool(&host.tools.blkid, options.into_iter().chain([path.as_os_str()]));
-    let printed = capture(&command, interrupts, PROBE_LIMIT).map_err(|error| {
+    let command = Command::tool(&machine.host.tools.blkid, options.into_iter().chain([path.as_os_str()]));
+    let printed = capture(&command, machine.interrupts, PROBE_LIMIT).map_err(|error| {
         if error.kind() == io::ErrorKind::TimedOut {
             return error;
         }
         // Not the device is missing, but the tool.
-        let tool = display::path(&host.tools.blkid);
+        let tool = display::path(&machine.host.tools.blkid);
         io::Error::other(format!("{tool} cannot be run ({})", display::reason(&error)))
     })?;
     let mut device = BlockDevice {
@@ -148,7 +147,7 @@ pub fn probe(host: &Host, interrupts: &Interrupts, path: &Path) -> io::Result<Bl
         End::Exited(2) => {}
         End::Exited(8) => device.is_ambiguous = true,
         End::Exited(_) | End::Killed(_) => {
-            let tool = display::path(&host.tools.blkid).to_string();
+            let tool = display::path(&machine.host.tools.blkid).to_string();
             return Err(io::Error::other(format!("{tool} failed on {}", display::path(path))));
         }
     }

@@ -12,7 +12,11 @@ use crate::run::Run;
 #[must_use]
 pub fn diskutil(run: &Run<'_>, volume: &Path) -> Option<Volume> {
     let arguments = [OsStr::new("info"), OsStr::new("-plist"), volume.as_os_str()];
-    let printed =
-        capture(&Command::tool(&run.host.tools.diskutil, arguments), run.interrupts, TOOL_LIMIT).ok()?;
+    let printed = capture(
+        &Command::tool(&run.machine.host.tools.diskutil, arguments),
+        run.machine.interrupts,
+        TOOL_LIMIT,
+    )
+    .ok()?;
     Volume::read(&printed.out)
 }

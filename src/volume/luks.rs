@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use crate::display;
 use crate::fs::resolve;
 use crate::host::Host;
+use crate::host::machine::Machine;
 use crate::process::interrupts::Interrupts;
 use crate::process::{Command, End, capture};
 
@@ -64,8 +65,7 @@ pub fn name_of(uuid: &str) -> String {
 
 /// Opens a device; returns what to close, and the path of what is in it. Errors with a sentence.
 pub fn open<'a>(
-    host: &'a Host,
-    interrupts: &Interrupts,
+    machine: Machine<'a>,
     device: &Path,
     uuid: &str,
     key: Zeroizing<Vec<u8>>,
@@ -73,12 +73,13 @@ pub fn open<'a>(
     let name = name_of(uuid);
     let arguments = ["open", "--type", "luks", "--key-file", "-", "--"].map(Into::into);
     let device_and_name = [device.as_os_str().to_owned(), name.clone().into()];
-    let mut command = Command::tool(&host.tools.cryptsetup, arguments.into_iter().chain(device_and_name));
+    let mut command =
+        Command::tool(&machine.host.tools.cryptsetup, arguments.into_iter().chain(device_and_name));
     command.input = key;
-    let tool = display::path(&host.tools.cryptsetup);
-    let printed = capture(&command, interrupts, LIMIT)
+    let tool = display::path(&machine.host.tools.cryptsetup);
+    let printed = capture(&command, machine.interrupts, LIMIT)
         .map_err(|error| format!("{tool} cannot be run: {}; install cryptsetup", display::reason(&error)))?;
-    let opened = Opened { host, name };
+    let opened = Opened { host: machine.host, name };
     match printed.end {
         End::Exited(0) => {}
         End::Exited(2) => return Err("the key does not open it".to_owned()),

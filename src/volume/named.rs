@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use crate::display;
 use crate::fs::dir::Dir;
 use crate::host::Host;
+use crate::host::machine::Machine;
 use crate::host::platform::Platform;
 use crate::linux::mounts;
 use crate::password_store;
@@ -56,26 +57,22 @@ impl Named<'_> {
 }
 
 /// Mounts it. To be called by the main thread, at most once: on Linux it leaves our caller's mount namespace.
-pub fn mount<'a>(
-    host: &'a Host,
-    interrupts: &Interrupts,
-    wanted: &Wanted<'_>,
-) -> Result<Named<'a>, NotMounted> {
-    if !host.is_root() {
+pub fn mount<'a>(machine: Machine<'a>, wanted: &Wanted<'_>) -> Result<Named<'a>, NotMounted> {
+    if !machine.host.is_root() {
         return Err("only root can mount it; name the directory where it is mounted".to_owned().into());
     }
-    let named = match host.platform {
-        Platform::MacOs(_) => volume(host, interrupts, wanted),
-        Platform::Linux => linux(host, interrupts, wanted),
+    let named = match machine.host.platform {
+        Platform::MacOs(_) => volume(machine, wanted),
+        Platform::Linux => linux(machine, wanted),
     };
-    match interrupts.received() {
+    match machine.interrupts.received() {
         Some(_) => Err(NotMounted::Interrupted),
         None => named,
     }
 }
 
-fn volume<'a>(host: &'a Host, interrupts: &Interrupts, wanted: &Wanted<'_>) -> Result<Named<'a>, NotMounted> {
-    let (mounted, disk) = macos::mount(host, interrupts, wanted)?;
+fn volume<'a>(machine: Machine<'a>, wanted: &Wanted<'_>) -> Result<Named<'a>, NotMounted> {
+    let (mounted, disk) = macos::mount(machine, wanted)?;
     let remark = format!("{} is {}.", wanted.tag, mounted.described());
     Ok(Named {
         mounted: Place::Volume(mounted),
@@ -86,11 +83,11 @@ fn volume<'a>(host: &'a Host, interrupts: &Interrupts, wanted: &Wanted<'_>) -> R
     })
 }
 
-fn linux<'a>(host: &'a Host, interrupts: &Interrupts, wanted: &Wanted<'_>) -> Result<Named<'a>, NotMounted> {
-    let found = block::find(host, interrupts, wanted.tag)
+fn linux<'a>(machine: Machine<'a>, wanted: &Wanted<'_>) -> Result<Named<'a>, NotMounted> {
+    let found = block::find(machine, wanted.tag)
         .map_err(|error| format!("the block devices cannot be searched: {}", display::reason(&error)))?;
     let (device, others) = one(&found)?;
-    let (device, opened) = opened(host, interrupts, wanted, device)?;
+    let (device, opened) = opened(machine, wanted, device)?;
     let kind = kind(&device)?;
     let mut remarks = vec![format!("{} is {} ({kind}).", wanted.tag, display::path(&device.path))];
     let mut warnings = Vec::new();
@@ -106,10 +103,10 @@ fn linux<'a>(host: &'a Host, interrupts: &Interrupts, wanted: &Wanted<'_>) -> Re
         let state = unclean::look(&held, kind).map_err(|error| cannot_mount(&error, kind))?;
         warnings.extend(state.map(|why| format!("the filesystem {}: {why}.", wanted.tag)));
     }
-    let point = point(host).map_err(|error| {
+    let point = point(machine.host).map_err(|error| {
         format!(
             "there is no place to mount it in {}: {}",
-            display::path(&host.lock_dir),
+            display::path(&machine.host.lock_dir),
             display::reason(&error)
         )
     })?;
@@ -123,7 +120,7 @@ fn linux<'a>(host: &'a Host, interrupts: &Interrupts, wanted: &Wanted<'_>) -> Re
         keeps_log: matches!(wanted.purpose, Purpose::Examine | Purpose::Glance),
         others: &others,
     };
-    let mounted = patiently(interrupts, &device.path, &point, how, &points)
+    let mounted = patiently(machine.interrupts, &device.path, &point, how, &points)
         .map_err(|error| cannot_mount(&error, kind))?;
     // Its path may mean another device by now: what is mounted counts.
     if !is_mounted(&device, &held, &point).unwrap_or(false) {
@@ -194,8 +191,7 @@ fn one(found: &[BlockDevice]) -> Result<(BlockDevice, Vec<PathBuf>), NotMounted>
 
 /// The device itself, or what is in it if it is encrypted.
 fn opened<'a>(
-    host: &'a Host,
-    interrupts: &Interrupts,
+    machine: Machine<'a>,
     wanted: &Wanted<'_>,
     device: BlockDevice,
 ) -> Result<(BlockDevice, Option<luks::Opened<'a>>), NotMounted> {
@@ -203,7 +199,7 @@ fn opened<'a>(
         return Ok((device, None));
     }
     let probe = |path: &Path| {
-        block::probe(host, interrupts, path).map_err(|error| {
+        block::probe(machine, path).map_err(|error| {
             format!("{}, which is in it, cannot be read: {}", display::path(path), display::reason(&error))
         })
     };
@@ -214,7 +210,7 @@ fn opened<'a>(
         let ours = Path::new("/dev/mapper").join(luks::name_of(&uuid));
         let is_ours = std::fs::metadata(ours).map(|found| found.rdev()).ok();
         let inner = probe(inner)?;
-        let left = (is_ours == Some(inner.rdev)).then(|| luks::Opened::left_behind(host, &uuid));
+        let left = (is_ours == Some(inner.rdev)).then(|| luks::Opened::left_behind(machine.host, &uuid));
         return Ok((inner, left));
     }
     if wanted.purpose == Purpose::Glance {
@@ -223,7 +219,7 @@ fn opened<'a>(
     let key = if let Some(file) = wanted.key_file {
         luks::key(file)?
     } else {
-        let secret = password_store::load(host, interrupts, wanted.prefix).map_err(|error| {
+        let secret = password_store::load(machine, wanted.prefix).map_err(|error| {
             format!(
                 "it is encrypted, and there is no key: {error}. Give --key-file, or store its passphrase with \
                  counterpart setpass"
@@ -231,8 +227,8 @@ fn opened<'a>(
         })?;
         Zeroizing::new(secret.expose().to_vec())
     };
-    let (opened, path) = luks::open(host, interrupts, &device.path, &uuid, key)
-        .map_err(|why| format!("it is encrypted, and {why}"))?;
+    let (opened, path) =
+        luks::open(machine, &device.path, &uuid, key).map_err(|why| format!("it is encrypted, and {why}"))?;
     Ok((probe(&path)?, Some(opened)))
 }
 

@@ -1,6 +1,7 @@
 //! The password in the keychain: what is stored is read back exactly, or is refused.
 
 use counterpart::host::Host;
+use counterpart::host::machine::Machine;
 use counterpart::password_store::keychain::{delete, load, save};
 use counterpart::process::interrupts::Interrupts;
 use counterpart::secret::Secret;
@@ -23,19 +24,23 @@ impl Keychain {
         Self { mac, host, interrupts: Interrupts::default() }
     }
 
+    fn machine(&self) -> Machine<'_> {
+        Machine { host: &self.host, interrupts: &self.interrupts }
+    }
+
     fn save(&self, password: &[u8]) -> Result<(), String> {
         let secret = Secret::new(password.to_vec());
-        save(&self.host, &self.interrupts, SERVICE, &secret).map_err(|error| error.to_string())
+        save(self.machine(), SERVICE, &secret).map_err(|error| error.to_string())
     }
 
     fn load(&self) -> Result<Vec<u8>, String> {
-        load(&self.host, &self.interrupts, SERVICE)
+        load(self.machine(), SERVICE)
             .map(|secret| secret.expose().to_vec())
             .map_err(|error| error.to_string())
     }
 
     fn delete(&self) -> Result<bool, String> {
-        delete(&self.host, &self.interrupts, SERVICE).map_err(|error| error.to_string())
+        delete(self.machine(), SERVICE).map_err(|error| error.to_string())
     }
 }
 

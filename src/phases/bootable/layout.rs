@@ -148,7 +148,7 @@ fn probe(run: &Run<'_>, dir: &Dir) -> Result<Probed, String> {
     let place = place.ok_or("this system has no table of mounts")?;
     let mount = place.mount().ok_or("it is not in the table of mounts")?;
     let device = volume::device(mount).ok_or("it is not on a disk")?;
-    let block = block::probe(run.host, run.interrupts, &device)
+    let block = block::probe(run.machine, &device)
         .map_err(|error| format!("{}: {}", display::path(&device), display::reason(&error)))?;
     if block.is_ambiguous || block.found.kind.is_none() {
         return Err(format!("what {} holds is not certain", display::path(&device)));
@@ -202,7 +202,7 @@ fn within(run: &Run<'_>, block: &BlockDevice) -> io::Result<Vec<Container>> {
         let read = |name: &str| fs::read_to_string(sys.join(name)).map(|text| text.trim().to_owned());
         let below = device.made_of()?;
         let Some(first) = below.first() else { return Ok(found) };
-        let next = block::probe(run.host, run.interrupts, first)?;
+        let next = block::probe(run.machine, first)?;
         match read("dm/uuid") {
             Ok(uuid) if uuid.starts_with("CRYPT-") => {
                 found.push(Container::Luks(Box::new(names(&next, None))));
@@ -239,7 +239,7 @@ fn disks(run: &Run<'_>, filesystems: Vec<BlockDevice>) -> Result<Disks, String> 
     let (Some(disk), None) = (all.next(), all.next()) else {
         return Err("the clone lies on several disks".to_owned());
     };
-    let whole = block::probe(run.host, run.interrupts, &disk).map_err(why)?;
+    let whole = block::probe(run.machine, &disk).map_err(why)?;
     if filesystems.iter().any(|filesystem| filesystem.rdev == whole.rdev) {
         return Err(format!(
             "{} has no partition table, so there is no room for a boot loader",
@@ -248,7 +248,7 @@ fn disks(run: &Run<'_>, filesystems: Vec<BlockDevice>) -> Result<Disks, String> 
     }
     let (mut efi, mut bios_boot) = (None, None);
     for path in block::partitions_of(whole.rdev).map_err(why)? {
-        let partition = block::probe(run.host, run.interrupts, &path).map_err(why)?;
+        let partition = block::probe(run.machine, &path).map_err(why)?;
         let kind = partition.found.part_type.clone().unwrap_or_default().to_ascii_lowercase();
         if kind == BIOS_BOOT {
             bios_boot.get_or_insert(path);

@@ -95,8 +95,8 @@ impl<'a> Tools<'a> {
             [link("by-uuid", &device.found.uuid), link("by-partuuid", &device.found.part_uuid)]
         });
         let links: Vec<DeviceLink> = links.flatten().collect();
-        let chroot =
-            Chroot::open(&run.host.lock_dir, trees.root().destination, &attached, &links).map_err(failed)?;
+        let chroot = Chroot::open(&run.machine.host.lock_dir, trees.root().destination, &attached, &links)
+            .map_err(failed)?;
         Ok(Self { run, chroot })
     }
 
@@ -111,8 +111,9 @@ impl<'a> Tools<'a> {
         let name = program.rsplit('/').next().unwrap_or(program);
         let mut printed = Printed::new(format!("{name}: "));
         let mut patience = Patience(Instant::now());
-        let ended =
-            stream_guarded(&command, self.run.interrupts, &mut patience, &mut |line| printed.log(line));
+        let ended = stream_guarded(&command, self.run.machine.interrupts, &mut patience, &mut |line| {
+            printed.log(line);
+        });
         printed.finish();
         self.run.go_on()?;
         match ended.map_err(cannot)? {

@@ -140,7 +140,7 @@ pub fn find(
         stopped: AtomicBool::new(false),
     };
     let trees = Trees { roots: Sides::source(&source.dir), left_out, points: &source.points };
-    let (tops, _) = walk(&trees, run.interrupts, &comparison)?;
+    let (tops, _) = walk(&trees, run.machine.interrupts, &comparison)?;
     tops.source.iter().for_each(|top| comparison.compare_properties(Path::new(""), top));
     if let Some(error) = locked(&comparison.trouble).take() {
         return Err(error);

@@ -69,7 +69,7 @@ pub fn choose(
         Filesystems::All => None,
         Filesystems::Listed(paths) => Some(paths),
     };
-    match run.host.platform {
+    match run.machine.host.platform {
         Platform::Linux => {}
         // Making a clone bootable there is refused with what to do instead.
         Platform::MacOs(_) if run.plan.bootable && listed.is_none() => return Ok(Vec::new()),

@@ -187,7 +187,7 @@ fn look(run: &Run<'_>, dir: &Dir) -> io::Result<Found> {
 ///
 /// If they cannot be read, any disk is refused: it may be the wrong one.
 fn known(run: &Run<'_>) -> Result<Vec<Disk>, Failure> {
-    let error = match Store::new(&run.host.state_dir).load(run.location(), &run.plan.prefix) {
+    let error = match Store::new(&run.machine.host.state_dir).load(run.location(), &run.plan.prefix) {
         Ok(state) => return Ok(state.map(|state| state.disks).unwrap_or_default()),
         Err(error) => display::reason(&error),
     };
@@ -197,7 +197,7 @@ fn known(run: &Run<'_>) -> Result<Vec<Disk>, Failure> {
             why: format!(
                 "this machine's record of it, in {}, cannot be read ({error}). If this is the right disk, run once \
                  with --adopt, which rewrites it.",
-                display::path(&run.host.state_dir)
+                display::path(&run.machine.host.state_dir)
             ).into(),
         });
     }
@@ -242,15 +242,14 @@ fn no_disk(run: &Run<'_>, dir: &Path, found: &Found) -> Option<Failure> {
     let is_missing = |place: &PathBuf| {
         let place = std::fs::canonicalize(place).unwrap_or_else(|_| place.clone());
         dir.starts_with(&place)
-            && match run.host.platform {
+            && match run.machine.host.platform {
                 Platform::Linux => !mount_point.starts_with(&place),
                 // On macOS, /Volumes itself leads to another volume and has that volume's device number.
                 Platform::MacOs(_) => !mount_point.starts_with(&place) || *mount_point == place,
             }
     };
-    (!run.plan.allow_folder && run.host.mount_dirs.iter().any(is_missing)).then(|| Failure::NoDiskMounted {
-        path: run.plan.destination.clone(),
-        mount_point: mount_point.clone(),
+    (!run.plan.allow_folder && run.machine.host.mount_dirs.iter().any(is_missing)).then(|| {
+        Failure::NoDiskMounted { path: run.plan.destination.clone(), mount_point: mount_point.clone() }
     })
 }
 
@@ -267,7 +266,7 @@ fn objection(run: &Run<'_>, found: &Found, known: &[Disk]) -> Option<Objection> 
     let remembered = disk.map(|disk| Origin { host: disk.host.clone(), path: disk.source.clone() });
     if let Some(source) = identity.source.clone().or(remembered) {
         // A host name may change with the network; it is ignored for a disk that is known here.
-        let is_ours = disk.is_some() || source.host == run.host.name;
+        let is_ours = disk.is_some() || source.host == run.machine.host.name;
         if !is_ours || !is_source(run, &source.path) {
             return Some(Objection::OtherSource(source));
         }
@@ -277,7 +276,7 @@ fn objection(run: &Run<'_>, found: &Found, known: &[Disk]) -> Option<Objection> 
     let other = match filesystem {
         Some(now) => given_on.find(|uuid| *uuid != now).cloned().map(Objection::OtherFilesystem),
         // Only root may read a device; without that right, the id and the mount point have to suffice.
-        None if run.host.is_root() => given_on.next().cloned().map(Objection::HiddenFilesystem),
+        None if run.machine.host.is_root() => given_on.next().cloned().map(Objection::HiddenFilesystem),
         None => None,
     };
     if other.is_some() {
@@ -302,7 +301,7 @@ fn refusal(run: &Run<'_>, objection: &Objection, found: &Found, known: &[Disk]) 
     let why = match objection {
         Objection::OtherSource(source) => format!(
             "it is the clone of {source}, and this run clones {}. If that clone may be deleted, run once with --adopt.",
-            Origin::new(&run.host.name, &run.plan.source)
+            Origin::new(&run.machine.host.name, &run.plan.source)
         ),
         Objection::OtherFilesystem(other) => format!(
             "its id was assigned on the filesystem {other}, and now there is {here}: a copy, or a disk that was \
@@ -350,7 +349,7 @@ pub fn settle(run: &Run<'_>, dir: &Dir, acceptance: &Acceptance) -> io::Result<(
     let identity = Identity {
         id: kept.as_ref().map_or_else(|| random_hex(16), |kept| Ok(kept.id.clone()))?,
         filesystem: filesystem.uuid.clone().or_else(|| kept.as_ref()?.filesystem.clone()),
-        source: Some(Origin::new(&run.host.name, &run.plan.source)),
+        source: Some(Origin::new(&run.machine.host.name, &run.plan.source)),
         source_filesystem: match source {
             Some(source) => source.uuid.clone(),
             None => before.and_then(|before| before.source_filesystem.clone()),
@@ -376,18 +375,17 @@ pub fn settle(run: &Run<'_>, dir: &Dir, acceptance: &Acceptance) -> io::Result<(
             written => written?,
         }
     }
-    remember(run, identity, filesystem);
+    remember(run, disk(run, identity, filesystem));
     Ok(())
 }
 
-/// Also goes into the notes: if saving fails, the end of the run tries again and reports it.
-fn remember(run: &Run<'_>, identity: Identity, filesystem: &Filesystem) {
+fn disk(run: &Run<'_>, identity: Identity, filesystem: &Filesystem) -> Disk {
     let now = Local::now();
-    let disk = Disk {
+    Disk {
         id: identity.id,
         filesystem: identity.filesystem,
         mount_point: display::path(&filesystem.mount_point).to_string(),
-        host: run.host.name.clone(),
+        host: run.machine.host.name.clone(),
         source: display::path(&run.plan.source).to_string(),
         source_filesystem: identity.source_filesystem,
         source_mount_point: identity.source_mount_point,
@@ -395,19 +393,27 @@ fn remember(run: &Run<'_>, identity: Identity, filesystem: &Filesystem) {
         complete: None,
         first_seen: now.into(),
         last_seen: now.into(),
-    };
-    let (store, location, prefix) = (Store::new(&run.host.state_dir), run.location(), &run.plan.prefix);
+    }
+}
+
+/// The destination as this machine remembers it, once [`settle`] has given it its id. Errors if that cannot be read.
+pub fn settled(run: &Run<'_>, dir: &Dir, acceptance: &Acceptance) -> io::Result<Disk> {
+    let written = dir.read(&run.plan.prefix.marker(Marker::Identity), LARGEST)?;
+    let identity = written.as_deref().and_then(Identity::read).ok_or(io::ErrorKind::InvalidData)?;
+    Ok(disk(run, identity, &acceptance.filesystem))
+}
+
+/// If this fails, the end of a complete run tries again and reports it.
+fn remember(run: &Run<'_>, disk: Disk) {
+    let (store, location, prefix) =
+        (Store::new(&run.machine.host.state_dir), run.location(), &run.plan.prefix);
     let state = match store.load(location, prefix) {
         Ok(state) => state,
         // A state that has just become unreadable is not discarded for that.
-        Err(_) if !run.plan.adopt => {
-            run.note(|journal| journal.disk = Some(disk));
-            return;
-        }
+        Err(_) if !run.plan.adopt => return,
         Err(_) => None,
     };
     let mut state = state.unwrap_or_else(|| State::new(&location.resolved, prefix));
-    state.see(disk.clone());
+    state.see(disk);
     let _ = store.save(location, prefix, &state);
-    run.note(|journal| journal.disk = Some(disk));
 }

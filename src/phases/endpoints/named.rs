@@ -34,7 +34,7 @@ pub fn mount<'a>(run: &Run<'a>) -> Mount<'a> {
         prefix: &run.plan.prefix,
         purpose: if run.mode.writes() { Purpose::Write } else { Purpose::Examine },
     };
-    match named::mount(run.host, run.interrupts, &wanted) {
+    match named::mount(run.machine, &wanted) {
         Ok(named) => {
             if let Some(uuid) = &named.uuid {
                 run.settle_location(Location::filesystem(&run.plan.destination, uuid));
@@ -55,7 +55,7 @@ fn failure(run: &Run<'_>, why: NotMounted) -> Failure {
     match why {
         NotMounted::Missing => Failure::DestinationMissing { path },
         NotMounted::Unusable(why) => Failure::DestinationUnusable { path, why: why.into() },
-        NotMounted::Interrupted => match run.interrupts.received() {
+        NotMounted::Interrupted => match run.machine.interrupts.received() {
             Some(signal) => Failure::Interrupted { signal },
             None => Failure::Internal("interrupted by nothing".to_owned()),
         },
@@ -79,7 +79,7 @@ impl Mount<'_> {
 /// by that.
 pub fn settle(run: &Run<'_>, dir: &Dir) {
     let (given, prefix) = (&run.plan.destination, &run.plan.prefix);
-    let store = Store::new(&run.host.state_dir);
+    let store = Store::new(&run.machine.host.state_dir);
     let by_path = Location::of(given);
     if run.plan.named.is_some() || !store.has_filesystems() || store.has(&by_path.resolved, prefix) {
         return;
@@ -98,7 +98,7 @@ pub fn settle(run: &Run<'_>, dir: &Dir) {
 
 /// Whether a mount point shows the root of its filesystem.
 fn is_root(run: &Run<'_>, dir: &Dir) -> bool {
-    match run.host.platform {
+    match run.machine.host.platform {
         Platform::MacOs(_) => true,
         Platform::Linux => volume::mounts::of(dir)
             .ok()

@@ -37,7 +37,7 @@ pub fn refuse_known(run: &Run<'_>, dir: &Dir) -> Result<(), Failure> {
 /// The test file is removed before it returns, and the directory's time is restored.
 pub fn refuse_measured(run: &Run<'_>, dir: &Dir) -> Result<(), Failure> {
     // What this process is not allowed to set is not the destination's fault, and has a warning of its own.
-    if !run.host.rights.owners || known(run, dir) != Ownership::Unknown {
+    if !run.machine.host.rights.owners || known(run, dir) != Ownership::Unknown {
         return Ok(());
     }
     match keeps_owner(run, dir) {
@@ -61,7 +61,7 @@ fn refusal(run: &Run<'_>, why: String) -> Failure {
 /// What the system reports about ownership there.
 #[must_use]
 pub fn known(run: &Run<'_>, dir: &Dir) -> Ownership {
-    match run.host.platform {
+    match run.machine.host.platform {
         Platform::Linux => linux(dir).unwrap_or(Ownership::Unknown),
         Platform::MacOs(_) => macos(run, dir),
     }
@@ -92,8 +92,8 @@ fn macos(run: &Run<'_>, dir: &Dir) -> Ownership {
 }
 
 fn vsdbutil(run: &Run<'_>, volume: &Path) -> Option<Permissions> {
-    let command = Command::tool(&run.host.tools.vsdbutil, [OsStr::new("-c"), volume.as_os_str()]);
-    let printed = capture(&command, run.interrupts, TOOL_LIMIT).ok()?;
+    let command = Command::tool(&run.machine.host.tools.vsdbutil, [OsStr::new("-c"), volume.as_os_str()]);
+    let printed = capture(&command, run.machine.interrupts, TOOL_LIMIT).ok()?;
     vsdb::read_vsdbutil(&printed.out, &printed.err, printed.end == End::Exited(0))
 }
 
@@ -106,7 +106,7 @@ fn keeps_owner(run: &Run<'_>, dir: &Dir) -> io::Result<bool> {
     let kept = match fchown(&file, Some(Uid::from_raw(SOMEBODY)), Some(Gid::from_raw(SOMEBODY))) {
         Ok(()) => file.metadata().map(|now| now.uid() == SOMEBODY && now.gid() == SOMEBODY),
         // That user may not be mapped in this namespace.
-        Err(Errno::EINVAL) if !run.host.rights.all_users => Ok(true),
+        Err(Errno::EINVAL) if !run.machine.host.rights.all_users => Ok(true),
         Err(Errno::EPERM | Errno::EINVAL | Errno::ENOTSUP | Errno::ENOSYS) => Ok(false),
         Err(error) => Err(error.into()),
     };

@@ -58,7 +58,7 @@ fn objection(run: &Run<'_>, before: &Filesystem, now: &Filesystem) -> Option<Str
              disk mounted at {here}?"
         )),
         // Only root may read a device; without that right, the mount point has to suffice.
-        (Some(uuid), None) if run.host.is_root() => Some(format!(
+        (Some(uuid), None) if run.machine.host.is_root() => Some(format!(
             "it lay on the filesystem {uuid} at the last clone, and on which one it lies now cannot be determined."
         )),
         (Some(_) | None, None) | (None, Some(_)) => None,
@@ -78,7 +78,7 @@ fn missing(run: &Run<'_>, before: &[Part], now: &[Part]) -> Option<String> {
             ));
         };
         match (&part.uuid, &now.uuid) {
-            (Some(_), None) if run.host.is_root() => Some(format!(
+            (Some(_), None) if run.machine.host.is_root() => Some(format!(
                 "{name} was mounted at {path} at the last clone, and which one is there now cannot be determined."
             )),
             (Some(before), Some(uuid)) if before != uuid => Some(format!(

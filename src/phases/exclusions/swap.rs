@@ -26,7 +26,7 @@ const LARGEST_UNIT: u64 = 64 << 10;
 
 /// The swap files of this machine that lie in the source, by their relative paths, sorted.
 pub fn below(run: &Run<'_>, source: &Source) -> Vec<OsString> {
-    match run.host.platform {
+    match run.machine.host.platform {
         Platform::Linux => {}
         // There they lie in a directory that the built-in exclusions cover.
         Platform::MacOs(_) => return Vec::new(),
@@ -47,10 +47,10 @@ pub fn below(run: &Run<'_>, source: &Source) -> Vec<OsString> {
 
 /// Everything that the machine is configured to swap to, files or not.
 fn named(run: &Run<'_>) -> Vec<PathBuf> {
-    let root = &run.host.tools.system_root;
+    let root = &run.machine.host.tools.system_root;
     let mut named = swaps::active(&read(&root.join("proc/swaps"), "the swap files in use"));
     named.extend(swaps::of_fstab(&read(&root.join("etc/fstab"), "the swap files of /etc/fstab")));
-    named.extend(of_units(&run.host.job_dir));
+    named.extend(of_units(&run.machine.host.job_dir));
     named
 }
 

@@ -141,15 +141,15 @@ pub fn run_dumper(
     let name = display::path(&command.program).to_string();
     let (mut tail, mut complaints, mut failed) = (Vec::new(), Vec::new(), None);
     let mut printed = Printed::new(format!("{name}: "));
-    let silence = Silence::new(run.host.dumper_silence);
-    let end = silence.watch(run.interrupts, || {
-        stream(&command, run.interrupts, &mut |line| {
+    let silence = Silence::new(run.machine.host.dumper_silence);
+    let end = silence.watch(run.machine.interrupts, || {
+        stream(&command, run.machine.interrupts, &mut |line| {
             match line.stream {
                 Stream::Out if failed.is_none() => {
                     keep_tail(&mut tail, line.bytes);
                     if let Err(error) = sink(line.bytes) {
                         failed = Some(error);
-                        run.interrupts.stop_child();
+                        run.machine.interrupts.stop_child();
                     }
                 }
                 Stream::Out => {}
@@ -167,7 +167,7 @@ pub fn run_dumper(
     printed.finish();
     let end = end.map_err(|error| format!("{name} could not be run: {}", display::reason(&error)))?;
     if silence.was_too_long() {
-        let minutes = run.host.dumper_silence.as_secs().div_ceil(60);
+        let minutes = run.machine.host.dumper_silence.as_secs().div_ceil(60);
         return Err(format!("{name} was stopped: it has printed nothing for {minutes} min"));
     }
     if let Some(error) = failed {

@@ -81,7 +81,7 @@ fn back_up(run: &Run<'_>, version: MacOsVersion, password: &Secret) -> Result<()
 fn find_tools(run: &Run<'_>, version: MacOsVersion) -> Result<ServerTools, Failure> {
     let unsupported = |why: String| Failure::BackupUnsupported { why: why.into() };
     let system = Platform::MacOs(version);
-    let roots = &run.host.tools;
+    let roots = &run.machine.host.tools;
     let tools = macos_server::tools(version, &roots.server_root, &roots.system_root)
         .ok_or_else(|| unsupported(format!("{system} is older than 10.7")))?;
     if !tools.signs.iter().any(|sign| sign.exists()) {

@@ -13,7 +13,7 @@ use crate::run::Run;
 /// The directory of the dumps.
 #[must_use]
 pub fn dir_path<'a>(run: &Run<'a>) -> &'a Path {
-    run.plan.backup_dir.as_deref().unwrap_or(&run.host.backup_dir)
+    run.plan.backup_dir.as_deref().unwrap_or(&run.machine.host.backup_dir)
 }
 
 /// Checks an existing backup directory.

@@ -120,7 +120,7 @@ struct Keeping {
 }
 
 fn keeping(run: &Run<'_>, dir: &Dir) -> Keeping {
-    match run.host.platform {
+    match run.machine.host.platform {
         Platform::Linux => mounts::of(dir).ok().flatten().as_ref().and_then(Place::mount).map_or(
             Keeping { bytes: false, inodes: false },
             |mount| Keeping { bytes: mount.keeps_sizes(), inodes: mount.has_fixed_inodes() },
@@ -130,7 +130,7 @@ fn keeping(run: &Run<'_>, dir: &Dir) -> Keeping {
 }
 
 fn free(run: &Run<'_>, space: &Space) -> Room {
-    Room { bytes: space.free_for(run.host.is_root()), inodes: space.free_inodes }
+    Room { bytes: space.free_for(run.machine.host.is_root()), inodes: space.free_inodes }
 }
 
 /// What a clone has to write.
@@ -156,7 +156,7 @@ fn nets(run: &Run<'_>, dir: &Dir) -> Option<Room> {
         Ok(nets) => nets,
         Err(error) => return (error.kind() == io::ErrorKind::NotFound).then(Room::default),
     };
-    let found = count(&nets, &LeftOut::default(), run.interrupts).ok()?;
+    let found = count(&nets, &LeftOut::default(), run.machine.interrupts).ok()?;
     (found.unreadable == 0).then_some(Room { bytes: found.bytes, inodes: found.inodes })
 }
 
@@ -165,7 +165,7 @@ fn nets(run: &Run<'_>, dir: &Dir) -> Option<Room> {
 /// What the clone holds is counted if the survey of it is not given, or is out of date.
 #[must_use]
 pub fn growth(run: &Run<'_>, dir: &Dir, census: &Census, clone: Option<&Census>) -> u64 {
-    let fits = |space: &Space| space.free_for(run.host.is_root()) >= census.content;
+    let fits = |space: &Space| space.free_for(run.machine.host.is_root()) >= census.content;
     if Space::of(dir).is_ok_and(|space| fits(&space)) {
         return 0;
     }
@@ -173,7 +173,7 @@ pub fn growth(run: &Run<'_>, dir: &Dir, census: &Census, clone: Option<&Census>)
         return census.content.saturating_sub(clone.content);
     }
     let without_nets = LeftOut::of(&Rules::default(), &run.plan.prefix, None);
-    match count(dir, &without_nets, run.interrupts) {
+    match count(dir, &without_nets, run.machine.interrupts) {
         Ok(found) if found.unreadable == 0 => census.content.saturating_sub(found.content),
         // A guess could remove safety nets needlessly.
         Ok(_) | Err(_) => 0,
@@ -182,11 +182,11 @@ pub fn growth(run: &Run<'_>, dir: &Dir, census: &Census, clone: Option<&Census>)
 
 /// Warns if the log or the server backup may run out of space; the clone itself is not affected.
 pub fn warn_of_short_disks(run: &Run<'_>) {
-    warn_if_short("log", run.plan.log_dir.as_deref().unwrap_or(&run.host.log_dir), 0);
+    warn_if_short("log", run.plan.log_dir.as_deref().unwrap_or(&run.machine.host.log_dir), 0);
     if run.plan.backup.is_some() {
-        let path = run.plan.backup_dir.as_deref().unwrap_or(&run.host.backup_dir);
+        let path = run.plan.backup_dir.as_deref().unwrap_or(&run.machine.host.backup_dir);
         // An old dump is only replaced once the new one is complete.
-        let dumps = Dir::open(path).and_then(|dir| count(&dir, &LeftOut::default(), run.interrupts));
+        let dumps = Dir::open(path).and_then(|dir| count(&dir, &LeftOut::default(), run.machine.interrupts));
         warn_if_short("server backup", path, dumps.map_or(0, |dumps| dumps.bytes));
     }
 }

@@ -27,7 +27,7 @@ const CHUNK: usize = 128 << 10;
 pub fn reveal(run: &Run<'_>, ends: &Endpoints, list: &List) {
     let (mut left, mut different, mut unread) = (MOST, 0_u64, 0_u64);
     for path in list.paths(Why::Doubtful) {
-        if run.interrupts.received().is_some() {
+        if run.machine.interrupts.received().is_some() {
             return;
         }
         match compare(run, ends, path, &mut left) {
@@ -77,7 +77,7 @@ fn is_equal(run: &Run<'_>, source: File, mut copy: &File) -> io::Result<bool> {
     let (mut one, mut other) = (vec![0; CHUNK], vec![0; CHUNK]);
     let mut source = source;
     loop {
-        if run.interrupts.received().is_some() {
+        if run.machine.interrupts.received().is_some() {
             return Ok(true);
         }
         let read = source.read(&mut one)?;

@@ -26,7 +26,7 @@ pub fn list(
     let command = command(run, rsync, ends, rules, Purpose::List, None)?;
     let (mut diagnostics, mut printed, names) = (Diagnostics::default(), Printed::new(""), ends.names());
     let mut stall = guard(run, ends);
-    let end = stream_guarded(&command, run.interrupts, &mut stall, &mut |line| match line.stream {
+    let end = stream_guarded(&command, run.machine.interrupts, &mut stall, &mut |line| match line.stream {
         Stream::Out => {
             if let Some(item) = Item::read(line.bytes).filter(|_| line.piece.begins) {
                 see(item);

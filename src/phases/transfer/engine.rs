@@ -114,7 +114,7 @@ fn full(transfer: &Transfer<'_>, survey: &Survey, nets: &mut Nets) -> Result<End
 
 /// The bytes that may still be written to the destination; as many as you like if that is not known.
 fn free(run: &Run<'_>, ends: &Endpoints) -> u64 {
-    Space::of(&ends.destination.dir).map_or(u64::MAX, |space| space.free_for(run.host.is_root()))
+    Space::of(&ends.destination.dir).map_or(u64::MAX, |space| space.free_for(run.machine.host.is_root()))
 }
 
 /// Why a quick pass would not do.
@@ -176,7 +176,7 @@ fn finish_quick(
         remembered.save(run, Proved { keys: Vec::new(), root, settled: None }, false);
         return Ok(ended);
     };
-    run.interrupts.sleep(TICK);
+    run.machine.interrupts.sleep(TICK);
     run.go_on()?;
     let (began, clock) = remembered.began;
     let is_short = clock.elapsed() < SHORT.max(survey.took * 3);
@@ -202,7 +202,7 @@ fn close(
     let Transfer { run, ends, rules, .. } = *transfer;
     let mut source = remembered.began.0;
     for round in 1..=CLOSING {
-        run.interrupts.sleep(TICK);
+        run.machine.interrupts.sleep(TICK);
         run.go_on()?;
         let Ok(now) = Stamp::now() else { return Ok(ended) };
         let settled = Settled { source, destination: now };

@@ -51,7 +51,7 @@ pub fn copy(transfer: &Transfer<'_>, survey: &Survey, began: Stamp) -> Statistic
         began,
         ways: Ways::default(),
         is_over: AtomicBool::new(false),
-        stopped: &|| run.interrupts.received().is_some(),
+        stopped: &|| run.machine.interrupts.received().is_some(),
         meter,
     };
     info!(
@@ -61,7 +61,7 @@ pub fn copy(transfer: &Transfer<'_>, survey: &Survey, began: Stamp) -> Statistic
     );
     let mut sum = Part::default();
     // A root that cannot be read is rsync's to report.
-    if let Ok((_, parts)) = walk(&survey::trees(ends, &left_out), run.interrupts, &copier) {
+    if let Ok((_, parts)) = walk(&survey::trees(ends, &left_out), run.machine.interrupts, &copier) {
         for part in &parts {
             sum.add(part);
         }

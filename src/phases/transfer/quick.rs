@@ -79,7 +79,7 @@ fn regrouped(run: &Run<'_>, trees: &Trees<'_>, survey: &Survey) -> Option<List> 
     if inodes.is_empty() {
         return Some(List::default());
     }
-    regroup::names(trees, run.interrupts, &inodes).ok()
+    regroup::names(trees, run.machine.interrupts, &inodes).ok()
 }
 
 /// Starts rsync for the paths and for the root, where there is something to do; returns whether its end is final, and no
@@ -102,7 +102,7 @@ fn transfer_both(
         report = next;
         if report.end != End::Exited(0) {
             let has_stalled = report.stalled.as_ref().is_some_and(may_not_retry);
-            return Ok((report, has_stalled || run.interrupts.received().is_some()));
+            return Ok((report, has_stalled || run.machine.interrupts.received().is_some()));
         }
     }
     Ok((report, true))

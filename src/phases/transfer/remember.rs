@@ -129,7 +129,7 @@ impl Remembered {
 
     fn try_save(&self, run: &Run<'_>, proved: Proved<'_>, was_full: bool) -> std::io::Result<()> {
         let Proved { mut keys, root, settled } = proved;
-        let dir = Dir::open_or_create(&run.host.state_dir, 0o755)?;
+        let dir = Dir::open_or_create(&run.machine.host.state_dir, 0o755)?;
         let name = name(run);
         let (stamp, instant) = self.began;
         let passed = Stamp::now()?.since(stamp);
@@ -158,8 +158,8 @@ impl Remembered {
 fn refuse_unfit(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints) -> Result<(), String> {
     let keeps = |dir: &Dir| Kind::of(dir).is_ok_and(Kind::stamps_changes);
     for (is_fit, why) in [
-        (run.host.platform == Platform::Linux, "this system is not known well enough"),
-        (run.host.rights == Rights::ALL, "it needs all rights of root"),
+        (run.machine.host.platform == Platform::Linux, "this system is not known well enough"),
+        (run.machine.host.rights == Rights::ALL, "it needs all rights of root"),
         (rsync.capabilities.has(Optional::Nanoseconds), "this rsync is too old"),
         (ends.view.is_some(), "there is no private view of both ends"),
         // A list names paths, and a user could exchange a directory in one for a link.
@@ -185,7 +185,7 @@ fn usable(run: &Run<'_>, made_with: [u8; 32]) -> Result<Index, String> {
     if run.plan.full {
         return Err("it was requested".to_owned());
     }
-    let loaded = Dir::open(&run.host.state_dir).and_then(|dir| Index::load(&dir, &name(run)));
+    let loaded = Dir::open(&run.machine.host.state_dir).and_then(|dir| Index::load(&dir, &name(run)));
     let index = match loaded {
         Ok(Some(index)) => index,
         Ok(None) => return Err("there is no index of the last clone".to_owned()),

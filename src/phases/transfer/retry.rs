@@ -78,7 +78,7 @@ fn passing_cause(report: &Report, ending: &Result<Completion, Failure>) -> Optio
 fn wait(run: &Run<'_>, why: &str, attempt: u32, all: u32) -> Result<(), Failure> {
     let pause = run.plan.retry_wait;
     info!("Attempt {attempt} of {all}: {why}. The next begins in {}.", humantime::format_duration(pause));
-    run.interrupts.sleep(pause);
+    run.machine.interrupts.sleep(pause);
     run.go_on()?;
     info!("Attempt {} of {all} begins.", attempt + 1);
     Ok(())

@@ -94,8 +94,9 @@ pub fn clone(transfer: &Transfer<'_>, nets: &mut Nets) -> Result<Report, Failure
         note(&mut diagnostics, &mut printed, line);
     };
     let mut stall = guard(run, ends);
-    let end =
-        watchdog::watched(run.interrupts, || stream_guarded(&command, run.interrupts, &mut stall, &mut see));
+    let end = watchdog::watched(run.machine.interrupts, || {
+        stream_guarded(&command, run.machine.interrupts, &mut stall, &mut see)
+    });
     meter.clear();
     printed.finish();
     let given_up = matches!(end, Ok(Guarded::GivenUp { .. }));
@@ -160,7 +161,7 @@ pub(super) fn command(
             }
             Purpose::List => timestamps::shows_nanoseconds(&ends.destination),
         },
-        rights: run.host.rights,
+        rights: run.machine.host.rights,
         // In the view nothing is mounted below the source but what belongs to it.
         one_file_system: ends.source.filesystems.is_empty(),
         rules,

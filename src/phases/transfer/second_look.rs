@@ -29,7 +29,9 @@ pub fn clone(transfer: &Transfer<'_>, nets: &mut Nets) -> Result<Report, Failure
             break;
         }
         // A source that vanished as a whole must not be cloned as an empty one.
-        if run.interrupts.received().is_some() || verdict::probe_source_of(run, ends, &report).is_err() {
+        if run.machine.interrupts.received().is_some()
+            || verdict::probe_source_of(run, ends, &report).is_err()
+        {
             break;
         }
         info!(

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::display;
+use crate::host::machine::Machine;
 use crate::host::{Host, TOOL_LIMIT};
 use crate::macos::disks;
 use crate::process::interrupts::Interrupts;
@@ -37,19 +38,19 @@ impl Drop for Mounted<'_> {
     fn drop(&mut self) {
         if self.is_ours {
             // The signal that ends the run must not leave it mounted.
-            let _ = diskutil(self.host, &Interrupts::default(), &["unmount", &self.identifier]);
+            let machine = Machine { host: self.host, interrupts: &Interrupts::default() };
+            let _ = diskutil(machine, &["unmount", &self.identifier]);
         }
     }
 }
 
 /// Finds a volume and mounts it.
 pub fn mount<'a>(
-    host: &'a Host,
-    interrupts: &Interrupts,
+    machine: Machine<'a>,
     wanted: &Wanted<'_>,
 ) -> Result<(Mounted<'a>, disks::Disk), NotMounted> {
     let tag = wanted.tag;
-    let printed = diskutil(host, interrupts, &["list", "-plist"])?;
+    let printed = diskutil(machine, &["list", "-plist"])?;
     let disks = disks::list(&printed).ok_or_else(|| "diskutil lists no disks".to_owned())?;
     let mut found: Vec<disks::Disk> = disks.into_iter().filter(|disk| disk.is(tag)).collect();
     if found.len() > 1 {
@@ -64,24 +65,24 @@ pub fn mount<'a>(
     let disk = found.pop().ok_or(NotMounted::Missing)?;
     let identifier = disk.identifier.clone();
     if let Some(point) = disk.mount_point.clone() {
-        return Ok((Mounted { host, point, identifier, is_ours: false }, disk));
+        return Ok((Mounted { host: machine.host, point, identifier, is_ours: false }, disk));
     }
     if wanted.purpose == Purpose::Glance {
         return Err("it is not mounted".to_owned().into());
     }
-    diskutil(host, interrupts, &["mount", &identifier])?;
+    diskutil(machine, &["mount", &identifier])?;
     // From here on it is unmounted, whatever comes.
-    let mut mounted = Mounted { host, point: PathBuf::new(), identifier, is_ours: true };
-    let info = diskutil(host, interrupts, &["info", "-plist", &mounted.identifier])?;
+    let mut mounted = Mounted { host: machine.host, point: PathBuf::new(), identifier, is_ours: true };
+    let info = diskutil(machine, &["info", "-plist", &mounted.identifier])?;
     mounted.point = disks::mount_point(&info)
         .ok_or_else(|| format!("diskutil does not say where {} is mounted", mounted.identifier))?;
     Ok((mounted, disk))
 }
 
-fn diskutil(host: &Host, interrupts: &Interrupts, arguments: &[&str]) -> Result<Vec<u8>, String> {
-    let command = Command::tool(&host.tools.diskutil, arguments);
-    let tool = display::path(&host.tools.diskutil);
-    let printed = capture(&command, interrupts, TOOL_LIMIT)
+fn diskutil(machine: Machine<'_>, arguments: &[&str]) -> Result<Vec<u8>, String> {
+    let command = Command::tool(&machine.host.tools.diskutil, arguments);
+    let tool = display::path(&machine.host.tools.diskutil);
+    let printed = capture(&command, machine.interrupts, TOOL_LIMIT)
         .map_err(|error| format!("{tool} cannot be run: {}", display::reason(&error)))?;
     if printed.end == End::Exited(0) {
         return Ok(printed.out);

@@ -96,7 +96,7 @@ fn failure(server: String, why: String) -> Failure {
 
 /// The first of these programs that exists.
 fn tool(run: &Run<'_>, names: &[&str]) -> Result<PathBuf, String> {
-    let dir = run.host.tools.usr.join("bin");
+    let dir = run.machine.host.tools.usr.join("bin");
     let program = names.iter().map(|name| dir.join(name)).find(|program| is_program(program));
     program.ok_or_else(|| format!("no {} in {}", names.join(" or "), display::path(&dir)))
 }
@@ -179,7 +179,7 @@ impl<'a> Dumper<'a> {
                     }
                 }
             }
-            if self.run.interrupts.received().is_some() {
+            if self.run.machine.interrupts.received().is_some() {
                 break;
             }
         }
@@ -219,7 +219,7 @@ impl<'a> Dumper<'a> {
         for program in [&self.client, &self.dump_program] {
             let mut command = Command::tool(program, ["--version"]);
             command.user = Some(self.server.account.numbers);
-            let printed = capture(&command, self.run.interrupts, TOOL_LIMIT)
+            let printed = capture(&command, self.run.machine.interrupts, TOOL_LIMIT)
                 .map_err(|error| not_run(program, &error))?;
             if !known::is_mariadb(&printed.out) {
                 return Ok(false);
@@ -232,7 +232,7 @@ impl<'a> Dumper<'a> {
         let arguments = |socket: &Path| known::question_arguments(login, socket, question);
         let command = self.command(&self.client, login, arguments)?;
         let program = display::path(&command.program);
-        let printed = capture(&command, self.run.interrupts, TOOL_LIMIT)
+        let printed = capture(&command, self.run.machine.interrupts, TOOL_LIMIT)
             .map_err(|error| not_run(&command.program, &error))?;
         if printed.end == End::Exited(0) {
             return Ok(printed.out);

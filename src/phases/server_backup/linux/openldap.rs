@@ -70,7 +70,7 @@ impl Directory {
 
 /// Finds the running servers, or else one configured in slapd's default location.
 pub fn find(run: &Run<'_>) -> Result<Vec<Directory>, Failure> {
-    let slapcat = &run.host.tools.slapcat;
+    let slapcat = &run.machine.host.tools.slapcat;
     let mut directories = running(run)?;
     if !is_program(slapcat) {
         if directories.is_empty() {
@@ -111,7 +111,7 @@ fn running(run: &Run<'_>) -> Result<Vec<Directory>, Failure> {
 /// A server running as root may use a configuration that its account owns; that is read as the account.
 fn of_server(run: &Run<'_>, server: &Server, configuration: &Configuration) -> Result<Directory, Failure> {
     let accounts = match server.account.numbers.0 {
-        0 => Account::all(run.host, &KIND),
+        0 => Account::all(run.machine.host, &KIND),
         _ => Vec::new(),
     };
     let first = Directory::open(configuration, &server.account, |_| server.account.numbers);
@@ -129,7 +129,7 @@ fn configured(server: &Server, line: &[u8]) -> io::Result<Option<Configuration>>
 }
 
 fn by_default(run: &Run<'_>) -> Option<Configuration> {
-    run.host.tools.slapd_configurations.iter().find_map(|path| {
+    run.machine.host.tools.slapd_configurations.iter().find_map(|path| {
         let metadata = std::fs::metadata(path).ok()?;
         let is_empty = || std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
         match metadata.is_dir() {
@@ -142,7 +142,7 @@ fn by_default(run: &Run<'_>) -> Option<Configuration> {
 
 /// Opens a configuration that belongs to root or to one of the accounts for such servers.
 fn at_rest(run: &Run<'_>, configuration: &Configuration) -> Result<Directory, Failure> {
-    let accounts = Account::all(run.host, &KIND);
+    let accounts = Account::all(run.machine.host, &KIND);
     let first = Directory::open(configuration, &Account::root(), |owner| {
         let is_its = |account: &&Account| account.numbers.1 == owner.1;
         accounts.iter().find(is_its).map_or((0, 0), |account| account.numbers)
@@ -188,7 +188,7 @@ fn dump_one(
 
 /// slapcat gets the configuration already open, so it needs no access to its path.
 fn slapcat(run: &Run<'_>, directory: &Directory, database: u32) -> Result<Command, String> {
-    let mut command = Command::tool(&run.host.tools.slapcat, [] as [&str; 0]);
+    let mut command = Command::tool(&run.machine.host.tools.slapcat, [] as [&str; 0]);
     let file = directory.file.try_clone();
     let file =
         file.map_err(|error| format!("the configuration cannot be passed on: {}", display::reason(&error)))?;
@@ -201,7 +201,7 @@ fn slapcat(run: &Run<'_>, directory: &Directory, database: u32) -> Result<Comman
 fn last_database(run: &Run<'_>, directory: &Directory) -> Result<u32, String> {
     let command = slapcat(run, directory, known::NO_DATABASE)?;
     let tool = display::path(&command.program).to_string();
-    let printed = capture(&command, run.interrupts, TOOL_LIMIT)
+    let printed = capture(&command, run.machine.interrupts, TOOL_LIMIT)
         .map_err(|error| format!("{tool} could not be run: {}", display::reason(&error)))?;
     let words = String::from_utf8_lossy(&printed.err);
     known::last_database(&words).ok_or_else(|| {

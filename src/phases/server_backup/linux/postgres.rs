@@ -148,12 +148,12 @@ fn command(program: &Path, cluster: &Cluster, socket: &Entry) -> io::Result<Comm
 
 /// The first `pg_dumpall` that can dump this cluster: one older than the server refuses.
 pub fn dumper(run: &Run<'_>, cluster: &Cluster) -> Result<PathBuf, Failure> {
-    let usr = &run.host.tools.usr;
+    let usr = &run.machine.host.tools.usr;
     let places = known::dumpers(usr, cluster.version, &names(&usr.join("lib/postgresql")), &names(usr));
     let fits = |program: &PathBuf| {
         let mut command = Command::tool(program, ["--version"]);
         command.user = Some(cluster.server.account.numbers);
-        let printed = capture(&command, run.interrupts, TOOL_LIMIT).ok()?;
+        let printed = capture(&command, run.machine.interrupts, TOOL_LIMIT).ok()?;
         Version::of_program(&String::from_utf8_lossy(&printed.out))
             .filter(|version| *version >= cluster.version)
     };

@@ -123,7 +123,7 @@ pub fn find(run: &Run<'_>, kind: &Kind) -> io::Result<Vec<Server>> {
         let name = entry?.file_name();
         let Some(number) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
         let title = format!("{} (process {number})", kind.name);
-        match look(run.host, kind, number, &network) {
+        match look(run.machine.host, kind, number, &network) {
             Ok(server) => found.push(server),
             Err(Refused::Elsewhere) => {}
             Err(Refused::Strange(why)) => skipped.add(title, why),

@@ -51,7 +51,7 @@ pub(super) fn find_instances(
 }
 
 fn find_instance(run: &Run<'_>, tools: &ServerTools, instance: Instance) -> Result<Option<Found>, String> {
-    let below = |dir: &str| run.host.tools.system_root.join(dir);
+    let below = |dir: &str| run.machine.host.tools.system_root.join(dir);
     match instance.sign {
         Sign::Service(service) => {
             Ok(is_running(run, tools, instance, service)?.then_some(Found { instance, socket: None }))
@@ -122,7 +122,7 @@ fn find_socket(run: &Run<'_>, instance: Instance, dir: &Path) -> Result<Option<S
     for entry in entries {
         let name = entry.map_err(unreadable)?.file_name();
         let Some(port) = name.to_str().and_then(macos_server::socket_port) else { continue };
-        match trusted_socket(&run.host.tools.system_root, &dir.join(&name), user) {
+        match trusted_socket(&run.machine.host.tools.system_root, &dir.join(&name), user) {
             Ok(true) => return Ok(Some(Socket { dir: dir.to_owned(), port })),
             Ok(false) => {}
             Err(error) => {
@@ -168,7 +168,8 @@ fn find_newest_socket(run: &Run<'_>, instance: Instance, parent: &Path, prefix: 
 /// The user and group id that an instance belongs to.
 fn numbers(run: &Run<'_>, instance: Instance) -> Result<(u32, u32), String> {
     let user = instance.user;
-    run.host
+    run.machine
+        .host
         .user(user)
         .map_err(|error| format!("the user {user} cannot be looked up: {}", display::reason(&error)))?
         .ok_or_else(|| format!("there is no user {user}"))

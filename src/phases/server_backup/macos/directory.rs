@@ -102,7 +102,7 @@ fn make_archive(run: &Run<'_>, tools: &ServerTools, path: &Path, password: &Secr
     command.input = macos_server::archive_commands(path, password).map_err(|(what, why)| {
         format!("the {what} {why}, which cannot be passed to serveradmin. Choose another one")
     })?;
-    let answer = capture(&command, run.interrupts, ARCHIVE_LIMIT)
+    let answer = capture(&command, run.machine.interrupts, ARCHIVE_LIMIT)
         .map_err(|error| not_run(&tools.serveradmin, &error))?;
     let (out, err) = (text(answer.out), text(answer.err));
     for line in out.lines().chain(err.lines()).filter(|line| !repeats(line, password)) {

@@ -15,7 +15,8 @@ use crate::servers::macos_server::ServerTools;
 
 pub fn ask(run: &Run<'_>, tools: &ServerTools, arguments: [&str; 2]) -> Result<Captured, String> {
     let command = Command::tool(&tools.serveradmin, arguments);
-    capture(&command, run.interrupts, ANSWER_LIMIT).map_err(|error| not_run(&tools.serveradmin, &error))
+    capture(&command, run.machine.interrupts, ANSWER_LIMIT)
+        .map_err(|error| not_run(&tools.serveradmin, &error))
 }
 
 pub fn not_run(program: &Path, error: &io::Error) -> String {
