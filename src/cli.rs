@@ -29,7 +29,7 @@ use check::{CheckArgs, LookArgs};
 use clone::{CloneArgs, CloneOptions, DoctorArgs, Examined, Inquiry, clone_plan, inquiry};
 use help::{
     CHECK_CODES, DOCTOR_CODES, JOB_CODES, MORE, PREPARE_CODES, PROVE_CODES, RESTORE_CODES, RUN_CODES,
-    SCHEDULE_CODES, SETPASS_CODES,
+    SCHEDULE_CODES, SETPASS_CODES, SHORT,
 };
 use job::{DoctorJob, Init, JobArgs, RunArgs};
 use prepare::PrepareArgs;
@@ -47,7 +47,7 @@ use restore::RestoreArgs;
     subcommand_negates_reqs = true,
     args_conflicts_with_subcommands = true
 )]
-#[command(disable_help_subcommand = true, max_term_width = 100)]
+#[command(max_term_width = 100)]
 struct Args {
     #[command(subcommand)]
     command: Option<Commands>,
@@ -282,7 +282,7 @@ impl Action {
 /// The definition of the command line, with the exit codes below its help.
 #[must_use]
 pub fn definition() -> clap::Command {
-    Args::command().after_long_help(after_help()).after_help(after_help())
+    Args::command().after_long_help(after_help()).after_help(SHORT)
 }
 
 fn after_help() -> String {

@@ -2,6 +2,8 @@
 //!
 //! The format is rsync's own: `\#ooo`, with three octal digits, for a byte that cannot be displayed.
 
+pub mod words;
+
 use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;

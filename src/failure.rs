@@ -74,6 +74,8 @@ pub enum Failure {
     ScriptNotExecutable {
         /// Before or after the clone.
         which: Moment,
+        /// It was executable when the run began.
+        was_checked: bool,
         /// The script.
         path: PathBuf,
         /// The reason.

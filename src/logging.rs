@@ -3,124 +3,33 @@
 pub mod kept;
 mod old;
 pub mod printed;
+mod screen;
+pub mod shown;
 mod warn;
+pub use screen::{Busy, Screen, Step};
 pub use warn::warning;
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::fs::File;
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, Local};
-use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
-use log::LevelFilter;
-use simplelog::{ConfigBuilder, WriteLogger};
+use log::{Level, LevelFilter};
+use simplelog::{ConfigBuilder, LevelPadding, WriteLogger};
 
 use crate::display;
 use crate::fs::dir::Dir;
 use crate::process;
 use crate::sys::last_words;
-
-/// The terminal: log lines go above the progress bar, if there is one.
-#[derive(Debug, Clone, Default)]
-pub struct Screen(Arc<Mutex<Option<ProgressBar>>>);
-
-impl Screen {
-    /// Whether anyone is watching: both outputs are terminals.
-    #[must_use]
-    pub fn is_terminal() -> bool {
-        io::stdout().is_terminal() && io::stderr().is_terminal()
-    }
-
-    fn bar(&self) -> MutexGuard<'_, Option<ProgressBar>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Shows the progress of the transfer.
-    pub fn show(&self, percent: u64, bytes: u64, rest: &str) {
-        let mut slot = self.bar();
-        let bar = slot.get_or_insert_with(|| {
-            // A bar that comes back does not begin at the left.
-            let bar = ProgressBar::new(100).with_position(percent);
-            // The template is fixed and therefore valid; the default style would do as well.
-            if let Ok(style) = ProgressStyle::with_template("{percent:>3}% [{bar:30}] {wide_msg}") {
-                bar.set_style(style.progress_chars("=> "));
-            }
-            bar
-        });
-        // Set the message first: the bar is drawn at its first change, and then shows both.
-        bar.set_message(format!("{}, {rest}", HumanBytes(bytes)));
-        bar.set_position(percent);
-    }
-
-    /// Shows what takes its time, and how long already, until the returned value is dropped. `{pos}` in `what` is the number
-    /// that [`Busy::count`] has counted.
-    #[must_use]
-    pub fn busy(&self, what: &str) -> Busy {
-        let bar = Self::is_terminal().then(|| {
-            let bar = ProgressBar::new_spinner();
-            if let Ok(style) = ProgressStyle::with_template(&format!("{{spinner}} {what}, {{elapsed}}")) {
-                bar.set_style(style);
-            }
-            // The first time at once: what is over soon is seen too.
-            bar.tick();
-            bar.enable_steady_tick(Duration::from_millis(200));
-            *self.bar() = Some(bar.clone());
-            bar
-        });
-        Busy { screen: self.clone(), bar }
-    }
-
-    /// Removes the progress bar.
-    pub fn clear(&self) {
-        if let Some(bar) = self.bar().take() {
-            bar.finish_and_clear();
-        }
-    }
-
-    fn print(&self, line: &[u8]) {
-        // A closed standard output must not stop a clone: the log file has the line.
-        let print = || {
-            let mut out = io::stdout().lock();
-            let _ = out.write_all(line).and_then(|()| out.flush());
-        };
-        match &*self.bar() {
-            Some(bar) => bar.suspend(print),
-            None => print(),
-        }
-    }
-}
-
-/// Something that takes its time and is shown meanwhile.
-#[derive(Debug)]
-pub struct Busy {
-    screen: Screen,
-    bar: Option<ProgressBar>,
-}
-
-impl Busy {
-    /// Counts more of what is done; any thread may.
-    pub fn count(&self, more: u64) {
-        if let Some(bar) = &self.bar {
-            bar.inc(more);
-        }
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        if self.bar.is_some() {
-            self.screen.clear();
-        }
-    }
-}
+use shown::{Place, Shown};
 
 /// The log's last lines, for reports on how a run went.
 #[derive(Debug, Clone, Default)]
@@ -168,8 +77,8 @@ pub struct Log {
 /// If it cannot be written, the run continues with a warning on standard error: a full system disk must not prevent a
 /// clone. Older logs there are removed until only `keep` are left, including this one; without a number all are kept.
 #[must_use]
-pub fn start(directory: &Path, now: DateTime<Local>, keep: Option<NonZeroUsize>) -> Log {
-    let (screen, tail) = (Screen::default(), Tail::default());
+pub fn start(directory: &Path, now: DateTime<Local>, keep: Option<NonZeroUsize>, shown: Shown) -> Log {
+    let (screen, tail) = (Screen::new(shown), Tail::default());
     let mut to_remove = None;
     let created = create(directory, now).map(|(dir, file, name)| {
         old::number(&dir, &file, &name);
@@ -198,11 +107,15 @@ pub fn start(directory: &Path, now: DateTime<Local>, keep: Option<NonZeroUsize>)
         path: path.clone(),
         screen: screen.clone(),
         tail: tail.clone(),
+        shown,
         start: Start::default(),
+        level: Level::Info,
         line: Vec::new(),
     };
     let plain = ConfigBuilder::new()
-        .set_max_level(LevelFilter::Off)
+        // Each message begins with its level, which `Lines` takes off again.
+        .set_max_level(LevelFilter::Error)
+        .set_level_padding(LevelPadding::Off)
         .set_time_level(LevelFilter::Off)
         .set_thread_level(LevelFilter::Off)
         .set_target_level(LevelFilter::Off)
@@ -230,7 +143,8 @@ pub fn close(last: impl Display) {
 
 /// Reports on standard error what cannot be logged.
 pub fn complain(message: &str) {
-    let _ = writeln!(io::stderr(), "counterpart: {message}");
+    let name = Shown::chosen().map_or("counterpart:", Shown::name);
+    let _ = writeln!(io::stderr(), "{name} {message}");
 }
 
 /// How many names are tried if the first is taken.
@@ -272,13 +186,24 @@ impl Start {
     }
 }
 
+/// The level that a message begins with, and the rest.
+fn level(message: &[u8]) -> Option<(Level, &[u8])> {
+    let (name, rest) =
+        message.strip_prefix(b"[")?.split_at_checked(message.iter().position(|byte| *byte == b']')? - 1)?;
+    let level = std::str::from_utf8(name).ok()?.parse().ok()?;
+    Some((level, rest.strip_prefix(b"] ")?))
+}
+
 /// Puts the time before each line, and writes each line to the file in one piece once it is complete.
 struct Lines {
     file: Option<File>,
     path: Option<PathBuf>,
     screen: Screen,
     tail: Tail,
+    shown: Shown,
     start: Start,
+    /// That of the message whose lines come.
+    level: Level,
     line: Vec<u8>,
 }
 
@@ -288,11 +213,25 @@ impl Lines {
             self.line.clear();
             return;
         }
-        let mut whole = self.start.now().to_vec();
-        whole.append(&mut self.line);
+        let text = match level(&self.line) {
+            Some((level, text)) => {
+                self.level = level;
+                text
+            }
+            None => &self.line,
+        };
+        let start = self.start.now();
+        match self.shown.place(self.level, start, text) {
+            Place::Out(line) => self.screen.print(&line),
+            Place::Err(line) => {
+                let _ = io::stderr().write_all(&line);
+            }
+            Place::Nowhere => {}
+        }
+        let mut whole = [start, text].concat();
+        self.line.clear();
         self.tail.push(&whole);
         whole.push(b'\n');
-        self.screen.print(&whole);
         if let Some(Err(error)) = self.file.as_mut().map(|file| file.write_all(&whole)) {
             // Reported once; the terminal still shows every line.
             last_words::set_log(None);

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use ping_url::Address;
 
+use crate::logging::shown::{Colour, Verbosity};
 use crate::marker::Prefix;
 use crate::plan::tag::Tag;
 use crate::secret::Once;
@@ -39,6 +40,10 @@ pub struct Plan {
     pub prefix: Prefix,
     /// Only show what would change.
     pub test_run: bool,
+    /// How much of the run is shown.
+    pub verbosity: Verbosity,
+    /// Whether in colours.
+    pub colour: Colour,
     /// The rsync to use, instead of searching.
     pub rsync: Option<PathBuf>,
     /// The log directory, instead of the default one.

@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::fs::location::Location;
 use crate::host::machine::Machine;
 use crate::logging;
+use crate::logging::shown::Shown;
 use crate::logging::{Log, Screen};
 use crate::plan::Plan;
 use journal::Journal;
@@ -133,7 +134,8 @@ impl<'a> Run<'a> {
         let dir = self.plan.log_dir.as_deref().unwrap_or(&self.machine.host.log_dir);
         // A test run changes nothing besides writing its own log.
         let keep = self.plan.keep_logs.filter(|_| self.mode.writes());
-        let _ = self.log.get_or_init(|| logging::start(dir, self.started, keep));
+        let shown = Shown::choose(self.plan.verbosity, self.plan.colour, !self.mode.writes());
+        let _ = self.log.get_or_init(|| logging::start(dir, self.started, keep, shown));
     }
 
     /// Where progress is displayed.

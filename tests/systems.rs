@@ -11,4 +11,5 @@ mod macos;
 mod rights;
 mod search;
 mod streaming;
+mod terminal;
 mod versions;

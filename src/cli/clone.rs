@@ -1,16 +1,27 @@
 //! The options of a clone, and how they become a [`Plan`].
 
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::ValueEnum;
+
 use crate::cli::job::DoctorJob;
+use crate::cli::paths;
 use crate::cli::paths::{Destination, absolute, destination};
+use crate::logging::shown::{Colour, Verbosity};
 use crate::marker::{DEFAULT_PREFIX, Prefix};
 use crate::plan::ping_url::Address;
 use crate::plan::schedule::Name;
 use crate::plan::{BackupPassword, Filesystems, MaxDelete, Plan};
 use crate::secret::{Once, Secret};
+
+// The groups of the help.
+const BACKUP: &str = "Server backup";
+const REPORTS: &str = "Scripts and reports";
+const SAFETY: &str = "Safety";
+const TRANSFER: &str = "Transfer";
+const BOOTING: &str = "Disks and booting";
 
 /// The ends of a clone.
 #[derive(Debug, clap::Args)]
@@ -54,120 +65,137 @@ pub(super) struct CloneOptions {
     #[arg(short, long, value_name = "FILE")]
     exclude_from: Option<PathBuf>,
     /// Back up directory and database servers first, with this password; it shows in the process list: prefer -B
-    #[arg(short, long, value_name = "PASSWORD", conflicts_with = "backup_keychain", value_parser = parse_secret)]
+    #[arg(short, long, value_name = "PASSWORD", conflicts_with = "backup_keychain", value_parser = parse_secret, help_heading = BACKUP)]
     backup_password: Option<Secret>,
     /// Back up servers first, with the password stored by `counterpart setpass`
-    #[arg(short = 'B', long)]
+    #[arg(short = 'B', long, help_heading = BACKUP)]
     backup_keychain: bool,
     /// Write the server backup here instead of /var/backups/counterpart
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help_heading = BACKUP, hide_short_help = true)]
     backup_dir: Option<PathBuf>,
     /// Run this executable before the clone and log its output
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", help_heading = REPORTS)]
     pre_script: Option<PathBuf>,
     /// Run this executable after a successful clone and log its output
-    #[arg(short = 'o', long, value_name = "FILE")]
+    #[arg(short = 'o', long, value_name = "FILE", help_heading = REPORTS)]
     post_script: Option<PathBuf>,
     /// Reverse-domain prefix of Counterpart's files at the destination
     ///
     /// Letters, digits, '-', '.' and '_', at most 100 of them, not beginning with a dot.
-    #[arg(short = 'g', long, value_name = "PREFIX", default_value = DEFAULT_PREFIX)]
+    #[arg(short = 'g', long, value_name = "PREFIX", default_value = DEFAULT_PREFIX, help_heading = TRANSFER, hide_short_help = true)]
     organisation_prefix: Prefix,
     /// Log what a clone would change, change nothing, and exit 70
-    #[arg(short, long)]
+    #[arg(short, long, visible_alias = "dry-run")]
     test_run: bool,
+    /// Print only warnings and errors, on standard error
+    #[arg(short, long, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Print every line of the log, on a terminal too
+    #[arg(short, long)]
+    verbose: bool,
+    /// Use colours: auto, always or never
+    #[arg(long, value_name = "WHEN", default_value = "auto", hide_short_help = true)]
+    color: ColourName,
     /// Open an encrypted destination (LUKS) with the key in this file, which only root may read
     ///
     /// Without it, the password stored by `counterpart setpass` is its passphrase.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = BOOTING, hide_short_help = true)]
     key_file: Option<PathBuf>,
     /// Use this rsync instead of searching for one
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = TRANSFER, hide_short_help = true)]
     rsync: Option<PathBuf>,
     /// Write the log to this directory
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help_heading = REPORTS)]
     log_dir: Option<PathBuf>,
     /// Keep the newest N logs, this run's included; 0 keeps all
-    #[arg(long, value_name = "N", default_value = "60")]
+    #[arg(long, value_name = "N", default_value = "60", help_heading = REPORTS, hide_short_help = true)]
     keep_logs: usize,
     /// Accept a destination that holds other files, or another disk than before; use it once, by hand
-    #[arg(long)]
+    #[arg(long, help_heading = SAFETY)]
     adopt: bool,
     /// Allow a source that has shrunk by more than half, and deletions beyond --max-delete
-    #[arg(long)]
+    #[arg(long, help_heading = SAFETY)]
     allow_shrink: bool,
     /// Let rsync look at every file, instead of only at what has changed since the last clone
-    #[arg(long)]
+    #[arg(long, help_heading = TRANSFER)]
     full: bool,
     /// Make such a full pass at least every DAYS days
-    #[arg(long, value_name = "DAYS", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    #[arg(long, value_name = "DAYS", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=36_500), help_heading = TRANSFER, hide_short_help = true)]
     full_every: u32,
     /// Refuse, with 76, to delete more than N entries, or P percent of the entries or bytes, of the clone
     ///
     /// By default more than half, if that is at least 100 entries or 100 MB. --allow-shrink lifts it for one run.
-    #[arg(long, value_name = "N|P%", value_parser = parse_max_delete)]
+    #[arg(long, value_name = "N|P%", value_parser = parse_max_delete, help_heading = SAFETY)]
     max_delete: Option<MaxDelete>,
     /// Do not check beforehand whether the clone fits
     ///
     /// For sources and destinations with shared, compressed or preallocated blocks.
-    #[arg(long)]
+    #[arg(long, help_heading = SAFETY, hide_short_help = true)]
     no_space_check: bool,
     /// Clone into a directory below /mnt, /media or /Volumes even if no disk is mounted there
-    #[arg(long)]
+    #[arg(long, help_heading = SAFETY, hide_short_help = true)]
     allow_folder: bool,
     /// Fail the run if a script fails: 81 before the clone, 82 after it
-    #[arg(long)]
+    #[arg(long, help_heading = REPORTS, hide_short_help = true)]
     strict_scripts: bool,
     /// Clone without root, keeping neither ownership nor special files
-    #[arg(long)]
+    #[arg(long, help_heading = TRANSFER, hide_short_help = true)]
     allow_non_root: bool,
     /// Retry the transfer up to N times after a transient failure
     ///
     /// Those are rsync's 10, 12, 30 and 35 while both ends are still there, and vanished files.
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=100))]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=100), help_heading = TRANSFER, hide_short_help = true)]
     retries: u32,
     /// Wait this long before each retry: 90s, 5min, 1h
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_wait)]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_wait, help_heading = TRANSFER, hide_short_help = true)]
     retry_wait: Duration,
     /// Give up, with 30, after rsync has done nothing at all for this long; 0 or off waits forever
-    #[arg(long, value_name = "TIME", default_value = "30min", value_parser = parse_stall_timeout)]
+    #[arg(long, value_name = "TIME", default_value = "30min", value_parser = parse_stall_timeout, help_heading = TRANSFER, hide_short_help = true)]
     stall_timeout: StallTimeout,
     /// Exit 0 instead of 24 when files vanish from the source during the clone
-    #[arg(long)]
+    #[arg(long, help_heading = TRANSFER, hide_short_help = true)]
     vanished_ok: bool,
     /// Write metrics for Prometheus's textfile collector; the name must end in .prom
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = REPORTS, hide_short_help = true)]
     metrics_file: Option<PathBuf>,
     /// Ping this URL (healthchecks.io convention)
     ///
     /// URL/start at the start, then URL after a success or URL/fail after a failure.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", help_heading = REPORTS)]
     ping: Option<Address>,
     /// Run this executable after any failure and log its output
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = REPORTS)]
     on_error: Option<PathBuf>,
     /// Exit 0 without cloning if the destination is missing
     ///
     /// It is missing if it does not exist or its disk is not mounted.
-    #[arg(long)]
+    #[arg(long, help_heading = SAFETY)]
     skip_if_missing: bool,
     /// Make the clone start a machine: its own fstab, boot loader and what they need (Linux)
     ///
     /// The destination must be a whole filesystem on a disk of its own, with what the boot loader needs.
-    #[arg(long)]
+    #[arg(long, help_heading = BOOTING)]
     bootable: bool,
     /// Clone these filesystems below the source too, into directories of the same clone (Linux)
     ///
     /// All of those on local disks, none, or those mounted at these paths. All with --bootable, otherwise none.
-    #[arg(long, value_name = "all|none|PATHS", value_parser = parse_filesystems)]
+    #[arg(long, value_name = "all|none|PATHS", value_parser = parse_filesystems, help_heading = BOOTING)]
     filesystems: Option<Filesystems>,
     /// Boot the clone in a virtual machine afterwards, as `counterpart prove` does (Linux)
-    #[arg(long)]
+    #[arg(long, help_heading = BOOTING)]
     prove: bool,
     /// Keep what the clone deletes or overwrites for DAYS days, 30 without a number
     #[arg(long, value_name = "DAYS", num_args = 0..=1, require_equals = true, default_missing_value = "30",
-        value_parser = clap::value_parser!(u32).range(1..=36_500))]
+        value_parser = clap::value_parser!(u32).range(1..=36_500), help_heading = SAFETY)]
     safety_net: Option<u32>,
+}
+
+/// Whether colours are used, as it is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ColourName {
+    Auto,
+    Always,
+    Never,
 }
 
 /// What the doctor is asked.
@@ -254,7 +282,7 @@ fn parse_stall_timeout(text: &str) -> Result<StallTimeout, String> {
 
 /// What a clone is to do.
 pub(super) fn clone_plan(ends: &CloneArgs, options: CloneOptions) -> Result<Plan, String> {
-    let source = absolute(&ends.source, "--source")?;
+    let source = paths::source(&ends.source)?;
     plan(source, destination(&ends.destination)?, options)
 }
 
@@ -263,8 +291,7 @@ pub(super) fn inquiry(args: DoctorArgs) -> Result<Examined, String> {
     if let Some(name) = args.job {
         return Ok(Examined::Job(DoctorJob { name, only: args.only, json: args.json }));
     }
-    let end = |path: Option<&Path>, option| path.map_or(Ok(PathBuf::new()), |path| absolute(path, option));
-    let source = end(args.source.as_deref(), "--source")?;
+    let source = args.source.as_deref().map(paths::source).transpose()?.unwrap_or_default();
     let destination = args.destination.as_deref().map(destination).transpose()?.unwrap_or_default();
     let plan = plan(source, destination, args.options)?;
     Ok(Examined::Clone(Box::new(Inquiry {
@@ -298,6 +325,16 @@ fn plan(source: PathBuf, destination: Destination, args: CloneOptions) -> Result
         post_script: optional(args.post_script, "--post-script")?,
         prefix: args.organisation_prefix,
         test_run: args.test_run,
+        verbosity: match (args.quiet, args.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (false, true) => Verbosity::Verbose,
+            (false, false) => Verbosity::Normal,
+        },
+        colour: match args.color {
+            ColourName::Auto => Colour::Auto,
+            ColourName::Always => Colour::Always,
+            ColourName::Never => Colour::Never,
+        },
         rsync: optional(args.rsync, "--rsync")?,
         log_dir: optional(args.log_dir, "--log-dir")?,
         keep_logs: NonZeroUsize::new(args.keep_logs),

@@ -1,5 +1,10 @@
 //! What the help of each command says below its options.
 
+/// What is shown below the options that are most often needed.
+pub const SHORT: &str = "\
+counterpart --help has the other options, the exit codes, files and examples, as man counterpart has.
+counterpart help COMMAND is about a command.";
+
 /// What is shown below the options and the exit codes, and on the man page.
 pub const MORE: &str = "\
 Files:

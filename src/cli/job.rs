@@ -33,7 +33,7 @@ pub struct RunArgs {
 #[derive(Debug, Clone, clap::Args)]
 pub struct Once {
     /// Log what the clones would change, change nothing, and exit 70
-    #[arg(short, long)]
+    #[arg(short, long, visible_alias = "dry-run")]
     test_run: bool,
     /// Let rsync look at every file, instead of only at what has changed since the last clone
     #[arg(long)]
@@ -50,6 +50,12 @@ pub struct Once {
     /// Skip a destination that is missing
     #[arg(long)]
     skip_if_missing: bool,
+    /// Print only warnings and errors, on standard error
+    #[arg(short, long, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Print every line of the logs, on a terminal too
+    #[arg(short, long)]
+    verbose: bool,
 }
 
 impl Once {
@@ -63,6 +69,8 @@ impl Once {
             ("allow-shrink", self.allow_shrink),
             ("no-space-check", self.no_space_check),
             ("skip-if-missing", self.skip_if_missing),
+            ("quiet", self.quiet),
+            ("verbose", self.verbose),
         ];
         all.into_iter().filter_map(|(name, is_given)| is_given.then_some(name)).collect()
     }

@@ -76,11 +76,14 @@ impl Failure {
         }
     }
 
-    /// Whether the destination was refused as a whole: then nothing is written there at all.
+    /// Whether the destination was refused as a whole, or never came into play: then nothing is written there at all.
     #[must_use]
     pub fn refuses_destination(&self) -> bool {
         match self {
-            Self::DestinationUnusable { .. }
+            // A slip of whoever typed it says nothing about the clone.
+            Self::ExcludesUnreadable { .. }
+            | Self::ScriptNotExecutable { was_checked: false, .. }
+            | Self::DestinationUnusable { .. }
             | Self::DestinationMissing { .. }
             | Self::WouldDelete { .. }
             | Self::Shrunken { .. }
@@ -105,8 +108,7 @@ impl Failure {
             Self::Internal(_)
             | Self::SourceUnreadable { .. }
             | Self::SourceEmpty { .. }
-            | Self::ExcludesUnreadable { .. }
-            | Self::ScriptNotExecutable { .. }
+            | Self::ScriptNotExecutable { was_checked: true, .. }
             | Self::ScriptFailed { .. }
             | Self::SourceLost { .. }
             | Self::DestinationLost { .. }

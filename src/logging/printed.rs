@@ -1,6 +1,6 @@
 //! Logs the output of other programs, within limits: the log is on the system's own disk.
 
-use log::info;
+use log::{Level, info, log};
 
 use crate::display;
 use crate::logging::warning;
@@ -15,6 +15,9 @@ const LINES: u64 = 100_000;
 /// How many bytes of one program are logged; escaping may make them five times as many.
 const BYTES: u64 = 64 << 20;
 
+/// How many complaints of one program are more than lines of the log.
+const COMPLAINTS: u64 = 20;
+
 /// How many further lines that matter to the reader, such as a program's last messages, may be logged.
 const RESERVE: u64 = 1_000;
 
@@ -24,6 +27,7 @@ pub struct Printed {
     /// The prefix of each line.
     prefix: String,
     lines: u64,
+    complaints: u64,
     bytes: u64,
     reserve: u64,
     /// How many bytes of the current line were omitted.
@@ -36,20 +40,27 @@ impl Printed {
     /// For a program whose lines get this prefix.
     #[must_use]
     pub fn new(prefix: impl Into<String>) -> Self {
-        Self { prefix: prefix.into(), lines: 0, bytes: 0, reserve: 0, left_out: 0, dropped: 0 }
+        Self { prefix: prefix.into(), lines: 0, complaints: 0, bytes: 0, reserve: 0, left_out: 0, dropped: 0 }
     }
 
     /// Logs a line, or the beginning of one that is too long.
     pub fn log(&mut self, line: Line<'_>) {
-        self.put(line, false);
+        self.put(line, false, Level::Info);
+    }
+
+    /// Logs a line that is a complaint; a person sees the first of them.
+    pub fn log_complaint(&mut self, line: Line<'_>) {
+        let level = if self.complaints < COMPLAINTS { Level::Warn } else { Level::Info };
+        self.complaints += u64::from(line.piece.begins);
+        self.put(line, false, level);
     }
 
     /// Logs an important line even if the program has printed too much already.
     pub fn log_in_any_case(&mut self, line: Line<'_>) {
-        self.put(line, true);
+        self.put(line, true, Level::Info);
     }
 
-    fn put(&mut self, line: Line<'_>, matters: bool) {
+    fn put(&mut self, line: Line<'_>, matters: bool, level: Level) {
         if !line.piece.begins {
             self.left_out += line.bytes.len() as u64;
             if line.piece.ends {
@@ -66,11 +77,11 @@ impl Printed {
         self.bytes += shown.len() as u64;
         let (prefix, text) = (&self.prefix, display::line(shown));
         if line.piece.ends && !rest.is_empty() {
-            info!("{prefix}{text}… {} bytes more", rest.len());
+            log!(level, "{prefix}{text}… {} bytes more", rest.len());
         } else if line.piece.ends {
-            info!("{prefix}{text}");
+            log!(level, "{prefix}{text}");
         } else {
-            info!("{prefix}{text}…");
+            log!(level, "{prefix}{text}…");
             self.left_out = rest.len() as u64;
         }
     }

@@ -1,6 +1,7 @@
 //! The end of every run, however it went: writes the results for those who look at them afterwards.
 
 pub mod metrics;
+mod summary;
 
 use std::ffi::{CString, OsStr};
 use std::time::Duration;
@@ -79,6 +80,9 @@ pub fn conclude(run: &Run<'_>, claim: Option<Claim>, mount: Mount<'_>, outcome: 
     run.machine.interrupts.answered();
     ping::finish(run, announcement, &record);
     script::run_on_error(run, outcome);
+    for line in summary::lines(run, &record, outcome) {
+        run.screen().say(&line);
+    }
 }
 
 /// Notes the last proof of this clone, unless this run has made one.

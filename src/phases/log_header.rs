@@ -33,6 +33,11 @@ pub fn log(run: &Run<'_>, rsync: &Rsync) {
     info!("Source: {}", display::path(&plan.source));
     info!("Destination: {}", display::path(&plan.destination));
     info!("Prefix: {}", plan.prefix);
+    run.screen().say(&format!(
+        "Cloning {} to {}",
+        display::path(&plan.source),
+        display::path(&plan.destination)
+    ));
     if plan.test_run {
         info!("This is a test run: nothing is changed.");
     }

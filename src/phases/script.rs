@@ -41,6 +41,7 @@ pub fn check_of(run: &Run<'_>, which: Moment) -> Result<(), Failure> {
     let Some(path) = named(run, which) else { return Ok(()) };
     let interpreter = check_one(path).map_err(|why| Failure::ScriptNotExecutable {
         which,
+        was_checked: false,
         path: path.to_owned(),
         why: why.into(),
     })?;
@@ -193,7 +194,13 @@ fn run_in_clone(run: &Run<'_>, which: Moment, path: &Path, outcome: Option<&Outc
         Moment::PostClone => "post-clone script",
         Moment::OnError => "on-error script",
     });
+    let step = run.step(match which {
+        Moment::PreClone => "pre-clone script",
+        Moment::PostClone => "post-clone script",
+        Moment::OnError => "on-error script",
+    });
     let end = execute(run, which, path, outcome)?;
+    drop(step);
     run.note(|journal| journal.scripts.push(record(which, path, end)));
     run.go_on()?;
     if end == End::Exited(0) {
@@ -224,6 +231,7 @@ fn execute(run: &Run<'_>, which: Moment, path: &Path, outcome: Option<&Outcome>)
     printed.finish();
     let end = end.map_err(|error| Failure::ScriptNotExecutable {
         which,
+        was_checked: true,
         path: path.to_owned(),
         why: error.into(),
     })?;

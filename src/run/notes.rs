@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use chrono::Local;
 
 use crate::display;
-use crate::logging::warning;
+use crate::logging::{Step, warning};
 use crate::outcome::Outcome;
 use crate::record::{Lines, Phase, Record, SCHEMA, Status};
 use crate::run::Run;
@@ -18,6 +18,7 @@ pub struct PhaseTimer<'a> {
     run: &'a Run<'a>,
     name: &'static str,
     began: Instant,
+    _step: Step,
 }
 
 impl Drop for PhaseTimer<'_> {
@@ -41,7 +42,13 @@ impl Run<'_> {
     /// Measures the duration of a phase, from now until the returned value is dropped.
     #[must_use]
     pub fn phase(&self, name: &'static str) -> PhaseTimer<'_> {
-        PhaseTimer { run: self, name, began: Instant::now() }
+        PhaseTimer { run: self, name, began: Instant::now(), _step: self.step(name) }
+    }
+
+    /// Shows on a terminal what is being done, until the returned value is dropped.
+    #[must_use]
+    pub fn step(&self, name: &'static str) -> Step {
+        self.screen().step(name)
     }
 
     /// Logs a warning and makes a success of this run one with warnings. It may name files below the source or the

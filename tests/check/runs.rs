@@ -86,8 +86,10 @@ fn the_age_is_that_of_the_marker() {
 fn a_failed_run_is_critical_until_the_next_success() {
     let sandbox = cloned();
     age(&sandbox, HOUR);
-    sandbox.clone(&["-e", "/nonexistent"]).assert_code(67);
-    let words = &[" ago (20", "/nonexistent", "the last success was 1 h"][..];
+    let script = sandbox.script("script", "exit 7");
+    let script = script.to_str().unwrap();
+    sandbox.clone(&["--strict-scripts", "-p", script]).assert_code(81);
+    let words = &[" ago (20", script, "the last success was 1 h"][..];
     let run = check(&sandbox, &[]);
     assert_answer(&run, 2, words);
     assert!(run.out.contains("\nReason: ") && run.out.contains("\nLog: "), "{run}");
@@ -100,7 +102,7 @@ fn a_failed_run_is_critical_until_the_next_success() {
     fs::rename(&away, &sandbox.destination).unwrap();
     let memory = sandbox.host().join("state");
     fs::rename(&memory, &away).unwrap();
-    assert_answer(&check(&sandbox, &[]), 2, &["/nonexistent", "the last success was "]);
+    assert_answer(&check(&sandbox, &[]), 2, &[script, "the last success was "]);
     fs::rename(&away, &memory).unwrap();
     sandbox.clone(&[]).assert_code(0);
     assert_answer(&check(&sandbox, &[]), 0, &["completed "]);

@@ -220,13 +220,40 @@ fn the_error_is_exactly_one_line() {
 fn success_takes_the_old_error_away_and_failure_the_old_completion() {
     let sandbox = sandbox();
     sandbox.clone(&[]).assert_code(0);
-    sandbox.clone(&["-e", "/nonexistent"]).assert_code(67);
+    fakes::rsync(&sandbox, "exit 12");
+    sandbox.clone(&[]).assert_code(12);
     assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
+    fs::remove_file(sandbox.host().join("rsync/rsync")).unwrap();
     sandbox.clone(&[]).assert_code(0);
     assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
     fakes::rsync(&sandbox, "exit 12");
     sandbox.clone(&[]).assert_code(12);
     assert_eq!(sandbox.markers(), ["error", "id", "stats"]);
+}
+
+/// Nothing at the destination changes before the arguments are right.
+#[test]
+fn a_mistyped_argument_takes_nothing_from_a_good_clone() {
+    let sandbox = sandbox();
+    sandbox.clone(&[]).assert_code(0);
+    let kept = || {
+        let names = names_of(&sandbox.destination);
+        let of = |name: &OsString| fs::symlink_metadata(sandbox.destination.join(name)).unwrap();
+        let times: Vec<(i64, i64)> =
+            names.iter().map(|name| (of(name).ctime(), of(name).ctime_nsec())).collect();
+        (names, times)
+    };
+    let before = kept();
+    for (arguments, code) in [
+        (["-e", "/nonexistent"], 67),
+        (["-p", "/nonexistent"], 68),
+        (["-o", "/nonexistent"], 69),
+        (["--on-error", "/nonexistent"], 2),
+    ] {
+        sandbox.clone(&arguments).assert_code(code);
+        assert_eq!(kept(), before, "{arguments:?}");
+        assert_eq!(sandbox.record().unwrap()["exit_code"], 0);
+    }
 }
 
 #[test]
@@ -284,7 +311,9 @@ fn another_prefix_names_other_files() {
     };
     let names = names_of(&sandbox.destination);
     assert_eq!(names, marks_and_file(["completed", "id", "stats", "stats.json"]));
-    sandbox.clone(&["-g", "org.example-1_x", "-e", "/nonexistent"]).assert_code(67);
+    fakes::rsync(&sandbox, "exit 12");
+    sandbox.clone(&["-g", "org.example-1_x"]).assert_code(12);
+    fs::remove_file(sandbox.host().join("rsync/rsync")).unwrap();
     let names = names_of(&sandbox.destination);
     assert_eq!(names, marks_and_file(["error", "id", "stats", "stats.json"]));
     let long = "x".repeat(100);
@@ -369,7 +398,8 @@ fn planted_links_and_directories_are_replaced_and_never_followed() {
     assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
     fs::remove_file(sandbox.marker("completed")).unwrap();
     symlink(&target, sandbox.marker("error")).unwrap();
-    sandbox.clone(&["-e", "/nonexistent"]).assert_code(67);
+    fakes::rsync(&sandbox, "exit 12");
+    sandbox.clone(&[]).assert_code(12);
     assert!(fs::symlink_metadata(sandbox.marker("error")).unwrap().is_file());
     assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
     assert_eq!(fs::read_to_string(sandbox.source.join("file")).unwrap(), "content");

@@ -106,7 +106,7 @@ pub fn a_damaged_inode_is_23_and_named(evidence: &mut Evidence) {
     sandbox.source = disk.path().into();
     quarter_megabytes(&sandbox, 4);
     evidence.watch(&sandbox);
-    disk.unmount_lazily();
+    disk.unmount();
     let damage = [OsStr::new("-w"), OsStr::new("-R"), OsStr::new("sif /002 checksum 0x1234")];
     tool("debugfs", &[damage[0], damage[1], damage[2], disk.device().as_os_str()]);
     disk.mount_again();

@@ -243,11 +243,9 @@ fn failures_of_every_kind_are_told() {
     fakes::rsync(&sandbox, "kill -TERM $PPID; sleep 20");
     failed(&sandbox, 20, &[]);
     // Before rsync is started, and before both ends are known.
-    let record = failed(&sandbox, 67, &["-e", "/nonexistent"]);
+    let script = sandbox.script("script", "exit 7");
+    let record = failed(&sandbox, 81, &["--strict-scripts", "-p", script.to_str().unwrap()]);
     assert_eq!(record["rsync"]["attempts"], 0);
-    failed(&sandbox, 68, &["-p", "/nonexistent"]);
-    failed(&sandbox, 69, &["-o", "/nonexistent"]);
-    failed(&sandbox, 2, &["--on-error", "/nonexistent"]);
     assert_eq!(failed(&sandbox, 85, &["--rsync", "/nonexistent"])["rsync"], json!(null));
     fs::remove_file(sandbox.source.join("file")).unwrap();
     failed(&sandbox, 65, &[]);

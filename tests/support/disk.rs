@@ -8,10 +8,11 @@ use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -129,6 +130,25 @@ impl LoopDisk {
         must("unmount lazily", run("umount", [OsStr::new("-l"), self.path().as_os_str()]));
     }
 
+    /// Unmounts the filesystem and waits until nobody has it: the mount namespace of another test's rsync may hold a copy
+    /// of the mount, and what is then written to the device is not seen, or is written over.
+    pub fn unmount(&self) {
+        must("unmount", run("umount", [OsStr::new("-l"), self.path().as_os_str()]));
+        let is_free = || {
+            // Exclusive use of a block device is refused while it is mounted anywhere.
+            OpenOptions::new().read(true).custom_flags(nix::libc::O_EXCL).open(self.device()).is_ok()
+        };
+        let patience = Instant::now();
+        while !is_free() {
+            assert!(
+                patience.elapsed() < Duration::from_secs(120),
+                "{} stays in use",
+                self.device().display()
+            );
+            sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Mounts the filesystem again in the same place.
     pub fn mount_again(&self) {
         must("mount again", run("mount", [self.device().as_os_str(), self.path().as_os_str()]));
@@ -136,7 +156,7 @@ impl LoopDisk {
 
     /// Unmounts the filesystem, repairs it, and mounts it again: unwritten data is lost.
     pub fn repair(&self) {
-        must("unmount", run("umount", [self.path()]));
+        self.unmount();
         let check = [OsStr::new("-f"), OsStr::new("-y"), self.device().as_os_str()];
         // It exits with 1 after a repair; anything that is not an ext filesystem is left to the mount.
         let _ = run("e2fsck", check);

@@ -63,6 +63,6 @@ impl Survey {
     /// Counts what is copied of what has to be written.
     #[must_use]
     pub fn meter(&self, run: &Run<'_>) -> Meter {
-        Meter::new(Screen::is_terminal().then(|| run.screen()), self.differences.written())
+        Meter::new(Some(run.screen()).filter(Screen::draws), self.differences.written())
     }
 }

@@ -8,7 +8,6 @@ use log::info;
 
 use crate::display;
 use crate::failure::Failure;
-use crate::logging::Screen;
 use crate::logging::printed::Printed;
 use crate::phases::endpoints::Endpoints;
 use crate::phases::preflight::Rsync;
@@ -55,7 +54,7 @@ pub fn clone(transfer: &Transfer<'_>, nets: &mut Nets) -> Result<Report, Failure
     ends.ensure_in_place(run)?;
     // Each start gets its own net: a second one would overwrite files from the first.
     let net = if matches!(method, Method::Root) { None } else { safety_net::create(run, ends, nets)? };
-    let progress = Screen::is_terminal();
+    let progress = run.screen().draws();
     let purpose = match method {
         Method::Full { deletes_first, is_plain } => Purpose::Clone { progress, deletes_first, is_plain },
         Method::Listed(_) => Purpose::Listed { progress },
@@ -139,7 +138,10 @@ pub(super) fn note(diagnostics: &mut Diagnostics, printed: &mut Printed, line: L
             }
         }
     }
-    printed.log(line);
+    match line.stream {
+        Stream::Err => printed.log_complaint(line),
+        Stream::Out => printed.log(line),
+    }
 }
 
 pub(super) fn command(

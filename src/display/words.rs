@@ -1,5 +1,7 @@
 //! Formats times, durations and numbers.
 
+use std::time::Duration;
+
 use chrono::{Local, TimeZone as _};
 
 const MINUTE: i64 = 60;
@@ -23,6 +25,18 @@ pub fn span(seconds: i64) -> String {
         MINUTE..HOUR => two(MINUTE, "min", MINUTE, "min"),
         HOUR..DAY => two(HOUR, "h", MINUTE, "min"),
         _ => two(DAY, "d", HOUR, "h"),
+    }
+}
+
+/// How long something took: `0.4 s`, `3 min 20 s`.
+#[must_use]
+pub fn took(duration: Duration) -> String {
+    match duration.as_secs() {
+        0..10 => format!("{:.1} s", duration.as_secs_f64()),
+        seconds @ 10..600 if seconds % 60 != 0 && seconds > 60 => {
+            format!("{} min {} s", seconds / 60, seconds % 60)
+        }
+        seconds => span(i64::try_from(seconds).unwrap_or(i64::MAX)),
     }
 }
 
