@@ -11,5 +11,5 @@ mod macos;
 mod rights;
 mod search;
 mod streaming;
-mod terminal;
+pub mod terminal;
 mod versions;

@@ -28,6 +28,9 @@ _counterpart() {
             counterpart,generate)
                 cmd="counterpart__subcmd__generate"
                 ;;
+            counterpart,help)
+                cmd="counterpart__subcmd__help"
+                ;;
             counterpart,job)
                 cmd="counterpart__subcmd__job"
                 ;;
@@ -51,6 +54,63 @@ _counterpart() {
                 ;;
             counterpart,setpass)
                 cmd="counterpart__subcmd__setpass"
+                ;;
+            counterpart__subcmd__help,check)
+                cmd="counterpart__subcmd__help__subcmd__check"
+                ;;
+            counterpart__subcmd__help,doctor)
+                cmd="counterpart__subcmd__help__subcmd__doctor"
+                ;;
+            counterpart__subcmd__help,exclusions)
+                cmd="counterpart__subcmd__help__subcmd__exclusions"
+                ;;
+            counterpart__subcmd__help,generate)
+                cmd="counterpart__subcmd__help__subcmd__generate"
+                ;;
+            counterpart__subcmd__help,help)
+                cmd="counterpart__subcmd__help__subcmd__help"
+                ;;
+            counterpart__subcmd__help,job)
+                cmd="counterpart__subcmd__help__subcmd__job"
+                ;;
+            counterpart__subcmd__help,look)
+                cmd="counterpart__subcmd__help__subcmd__look"
+                ;;
+            counterpart__subcmd__help,prepare)
+                cmd="counterpart__subcmd__help__subcmd__prepare"
+                ;;
+            counterpart__subcmd__help,prove)
+                cmd="counterpart__subcmd__help__subcmd__prove"
+                ;;
+            counterpart__subcmd__help,restore)
+                cmd="counterpart__subcmd__help__subcmd__restore"
+                ;;
+            counterpart__subcmd__help,run)
+                cmd="counterpart__subcmd__help__subcmd__run"
+                ;;
+            counterpart__subcmd__help,schedule)
+                cmd="counterpart__subcmd__help__subcmd__schedule"
+                ;;
+            counterpart__subcmd__help,setpass)
+                cmd="counterpart__subcmd__help__subcmd__setpass"
+                ;;
+            counterpart__subcmd__help__subcmd__job,init)
+                cmd="counterpart__subcmd__help__subcmd__job__subcmd__init"
+                ;;
+            counterpart__subcmd__help__subcmd__schedule,install)
+                cmd="counterpart__subcmd__help__subcmd__schedule__subcmd__install"
+                ;;
+            counterpart__subcmd__help__subcmd__schedule,list)
+                cmd="counterpart__subcmd__help__subcmd__schedule__subcmd__list"
+                ;;
+            counterpart__subcmd__help__subcmd__schedule,remove)
+                cmd="counterpart__subcmd__help__subcmd__schedule__subcmd__remove"
+                ;;
+            counterpart__subcmd__help__subcmd__schedule,run)
+                cmd="counterpart__subcmd__help__subcmd__schedule__subcmd__run"
+                ;;
+            counterpart__subcmd__help__subcmd__schedule,show)
+                cmd="counterpart__subcmd__help__subcmd__schedule__subcmd__show"
                 ;;
             counterpart__subcmd__job,init)
                 cmd="counterpart__subcmd__job__subcmd__init"
@@ -77,7 +137,7 @@ _counterpart() {
 
     case "${cmd}" in
         counterpart)
-            opts="-s -d -e -b -B -p -o -g -t -h -V --source --destination --exclude-from --backup-password --backup-keychain --backup-dir --pre-script --post-script --organisation-prefix --test-run --key-file --rsync --log-dir --keep-logs --adopt --allow-shrink --full --full-every --max-delete --no-space-check --allow-folder --strict-scripts --allow-non-root --retries --retry-wait --stall-timeout --vanished-ok --metrics-file --ping --on-error --skip-if-missing --bootable --filesystems --prove --safety-net --help --version setpass doctor check look schedule restore prove prepare run job exclusions generate"
+            opts="-s -d -e -b -B -p -o -g -t -q -v -h -V --source --destination --exclude-from --backup-password --backup-keychain --backup-dir --pre-script --post-script --organisation-prefix --dry-run --test-run --quiet --verbose --color --key-file --rsync --log-dir --keep-logs --adopt --allow-shrink --full --full-every --max-delete --no-space-check --allow-folder --strict-scripts --allow-non-root --retries --retry-wait --stall-timeout --vanished-ok --metrics-file --ping --on-error --skip-if-missing --bootable --filesystems --prove --safety-net --help --version setpass doctor check look schedule restore prove prepare run job exclusions generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -141,6 +201,10 @@ _counterpart() {
                     ;;
                 -g)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 --key-file)
@@ -265,7 +329,7 @@ _counterpart() {
             return 0
             ;;
         counterpart__subcmd__doctor)
-            opts="-s -d -e -b -B -p -o -g -t -h --source --destination --job --only --json --exclude-from --backup-password --backup-keychain --backup-dir --pre-script --post-script --organisation-prefix --test-run --key-file --rsync --log-dir --keep-logs --adopt --allow-shrink --full --full-every --max-delete --no-space-check --allow-folder --strict-scripts --allow-non-root --retries --retry-wait --stall-timeout --vanished-ok --metrics-file --ping --on-error --skip-if-missing --bootable --filesystems --prove --safety-net --help"
+            opts="-s -d -e -b -B -p -o -g -t -q -v -h --source --destination --job --only --json --exclude-from --backup-password --backup-keychain --backup-dir --pre-script --post-script --organisation-prefix --dry-run --test-run --quiet --verbose --color --key-file --rsync --log-dir --keep-logs --adopt --allow-shrink --full --full-every --max-delete --no-space-check --allow-folder --strict-scripts --allow-non-root --retries --retry-wait --stall-timeout --vanished-ok --metrics-file --ping --on-error --skip-if-missing --bootable --filesystems --prove --safety-net --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -337,6 +401,10 @@ _counterpart() {
                     ;;
                 -g)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 --key-file)
@@ -439,6 +507,286 @@ _counterpart() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        counterpart__subcmd__help)
+            opts="setpass doctor check look schedule restore prove prepare run job exclusions generate help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        counterpart__subcmd__help__subcmd__check)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        counterpart__subcmd__help__subcmd__doctor)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        counterpart__subcmd__help__subcmd__exclusions)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        counterpart__subcmd__help__subcmd__generate)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        counterpart__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        counterpart__subcmd__help__subcmd__job)
+            opts="init"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        counterpart__subcmd__help__subcmd__job__subcmd__init)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        counterpart__subcmd__help__subcmd__look)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        counterpart__subcmd__help__subcmd__prepare)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        counterpart__subcmd__help__subcmd__prove)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        counterpart__subcmd__help__subcmd__restore)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        counterpart__subcmd__help__subcmd__run)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        counterpart__subcmd__help__subcmd__schedule)
+            opts="install show list run remove"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        counterpart__subcmd__help__subcmd__schedule__subcmd__install)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        counterpart__subcmd__help__subcmd__schedule__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        counterpart__subcmd__help__subcmd__schedule__subcmd__remove)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        counterpart__subcmd__help__subcmd__schedule__subcmd__run)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        counterpart__subcmd__help__subcmd__schedule__subcmd__show)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        counterpart__subcmd__help__subcmd__setpass)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;
@@ -639,7 +987,7 @@ _counterpart() {
             return 0
             ;;
         counterpart__subcmd__run)
-            opts="-t -h --all --only --test-run --full --adopt --allow-shrink --no-space-check --skip-if-missing --member --help"
+            opts="-t -q -v -h --all --only --dry-run --test-run --full --adopt --allow-shrink --no-space-check --skip-if-missing --quiet --verbose --member --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_counterpart_global_optspecs
-    string join \n s/source= d/destination= e/exclude-from= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run key-file= rsync= log-dir= keep-logs= adopt allow-shrink full full-every= max-delete= no-space-check allow-folder strict-scripts allow-non-root retries= retry-wait= stall-timeout= vanished-ok metrics-file= ping= on-error= skip-if-missing bootable filesystems= prove safety-net= h/help V/version
+    string join \n s/source= d/destination= e/exclude-from= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run q/quiet v/verbose color= key-file= rsync= log-dir= keep-logs= adopt allow-shrink full full-every= max-delete= no-space-check allow-folder strict-scripts allow-non-root retries= retry-wait= stall-timeout= vanished-ok metrics-file= ping= on-error= skip-if-missing bootable filesystems= prove safety-net= h/help V/version
 end
 
 function __fish_counterpart_needs_command
@@ -32,6 +32,9 @@ complete -c counterpart -n "__fish_counterpart_needs_command" -l backup-dir -d '
 complete -c counterpart -n "__fish_counterpart_needs_command" -s p -l pre-script -d 'Run this executable before the clone and log its output' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -s o -l post-script -d 'Run this executable after a successful clone and log its output' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -s g -l organisation-prefix -d 'Reverse-domain prefix of Counterpart\'s files at the destination' -r
+complete -c counterpart -n "__fish_counterpart_needs_command" -l color -d 'Use colours: auto, always or never' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c counterpart -n "__fish_counterpart_needs_command" -l key-file -d 'Open an encrypted destination (LUKS) with the key in this file, which only root may read' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -l rsync -d 'Use this rsync instead of searching for one' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -l log-dir -d 'Write the log to this directory' -r -F
@@ -47,7 +50,9 @@ complete -c counterpart -n "__fish_counterpart_needs_command" -l on-error -d 'Ru
 complete -c counterpart -n "__fish_counterpart_needs_command" -l filesystems -d 'Clone these filesystems below the source too, into directories of the same clone (Linux)' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -l safety-net -d 'Keep what the clone deletes or overwrites for DAYS days, 30 without a number' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -s B -l backup-keychain -d 'Back up servers first, with the password stored by `counterpart setpass`'
-complete -c counterpart -n "__fish_counterpart_needs_command" -s t -l test-run -d 'Log what a clone would change, change nothing, and exit 70'
+complete -c counterpart -n "__fish_counterpart_needs_command" -s t -l test-run -l dry-run -d 'Log what a clone would change, change nothing, and exit 70'
+complete -c counterpart -n "__fish_counterpart_needs_command" -s q -l quiet -d 'Print only warnings and errors, on standard error'
+complete -c counterpart -n "__fish_counterpart_needs_command" -s v -l verbose -d 'Print every line of the log, on a terminal too'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l adopt -d 'Accept a destination that holds other files, or another disk than before; use it once, by hand'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l allow-shrink -d 'Allow a source that has shrunk by more than half, and deletions beyond --max-delete'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l full -d 'Let rsync look at every file, instead of only at what has changed since the last clone'
@@ -73,6 +78,7 @@ complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "run" -d 'Ma
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "job" -d 'Write a job\'s file'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "exclusions" -d 'Print the built-in exclusions, one pattern a line'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "generate" -d 'Print the man page or a shell\'s completions'
+complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c counterpart -n "__fish_counterpart_using_subcommand setpass" -s g -l organisation-prefix -d 'Prefix of the clone\'s files' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand setpass" -l stdin -d 'Read the password, one line, from standard input instead of prompting'
 complete -c counterpart -n "__fish_counterpart_using_subcommand setpass" -l delete -d 'Delete the stored password'
@@ -88,6 +94,9 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l backu
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s p -l pre-script -d 'Run this executable before the clone and log its output' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s o -l post-script -d 'Run this executable after a successful clone and log its output' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s g -l organisation-prefix -d 'Reverse-domain prefix of Counterpart\'s files at the destination' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l color -d 'Use colours: auto, always or never' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l key-file -d 'Open an encrypted destination (LUKS) with the key in this file, which only root may read' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l rsync -d 'Use this rsync instead of searching for one' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l log-dir -d 'Write the log to this directory' -r -F
@@ -104,7 +113,9 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l files
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l safety-net -d 'Keep what the clone deletes or overwrites for DAYS days, 30 without a number' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l json -d 'Print the result as JSON'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s B -l backup-keychain -d 'Back up servers first, with the password stored by `counterpart setpass`'
-complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s t -l test-run -d 'Log what a clone would change, change nothing, and exit 70'
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s t -l test-run -l dry-run -d 'Log what a clone would change, change nothing, and exit 70'
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s q -l quiet -d 'Print only warnings and errors, on standard error'
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s v -l verbose -d 'Print every line of the log, on a terminal too'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l adopt -d 'Accept a destination that holds other files, or another disk than before; use it once, by hand'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l allow-shrink -d 'Allow a source that has shrunk by more than half, and deletions beyond --max-delete'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l full -d 'Let rsync look at every file, instead of only at what has changed since the last clone'
@@ -182,12 +193,14 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand prepare" -l encr
 complete -c counterpart -n "__fish_counterpart_using_subcommand prepare" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c counterpart -n "__fish_counterpart_using_subcommand run" -l only -d 'Clone to this destination of the job alone' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand run" -l all -d 'Make the clones of every job, one job after another'
-complete -c counterpart -n "__fish_counterpart_using_subcommand run" -s t -l test-run -d 'Log what the clones would change, change nothing, and exit 70'
+complete -c counterpart -n "__fish_counterpart_using_subcommand run" -s t -l test-run -l dry-run -d 'Log what the clones would change, change nothing, and exit 70'
 complete -c counterpart -n "__fish_counterpart_using_subcommand run" -l full -d 'Let rsync look at every file, instead of only at what has changed since the last clone'
 complete -c counterpart -n "__fish_counterpart_using_subcommand run" -l adopt -d 'Accept a destination that holds other files, or another disk than before; needs --only if there are several'
 complete -c counterpart -n "__fish_counterpart_using_subcommand run" -l allow-shrink -d 'Allow a source that has shrunk by more than half, and deletions beyond --max-delete'
 complete -c counterpart -n "__fish_counterpart_using_subcommand run" -l no-space-check -d 'Do not check beforehand whether the clones fit'
 complete -c counterpart -n "__fish_counterpart_using_subcommand run" -l skip-if-missing -d 'Skip a destination that is missing'
+complete -c counterpart -n "__fish_counterpart_using_subcommand run" -s q -l quiet -d 'Print only warnings and errors, on standard error'
+complete -c counterpart -n "__fish_counterpart_using_subcommand run" -s v -l verbose -d 'Print every line of the logs, on a terminal too'
 complete -c counterpart -n "__fish_counterpart_using_subcommand run" -l member -d 'One of several clones, started by this program'
 complete -c counterpart -n "__fish_counterpart_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c counterpart -n "__fish_counterpart_using_subcommand job; and not __fish_seen_subcommand_from init" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -201,3 +214,22 @@ macos\t'macOS'"
 complete -c counterpart -n "__fish_counterpart_using_subcommand exclusions" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c counterpart -n "__fish_counterpart_using_subcommand generate" -l dir -d 'Write all man pages to man8 and man5 below this directory instead of printing the main one' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand generate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor check look schedule restore prove prepare run job exclusions generate help" -f -a "setpass" -d 'Store the password for server backups'
+complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor check look schedule restore prove prepare run job exclusions generate help" -f -a "doctor" -d 'Check what a clone would run into; read-only'
+complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor check look schedule restore prove prepare run job exclusions generate help" -f -a "check" -d 'Check the state of clones; a Nagios-compatible plugin'
+complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor check look schedule restore prove prepare run job exclusions generate help" -f -a "look" -d 'Prints what the markers at a destination say, for the plugin'
+complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor check look schedule restore prove prepare run job exclusions generate help" -f -a "schedule" -d 'Manage scheduled clones'
+complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor check look schedule restore prove prepare run job exclusions generate help" -f -a "restore" -d 'Restore what a clone with --safety-net deleted or overwrote'
+complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor check look schedule restore prove prepare run job exclusions generate help" -f -a "prove" -d 'Boot a clone in a virtual machine and check it from inside'
+complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor check look schedule restore prove prepare run job exclusions generate help" -f -a "prepare" -d 'Prepare a disk for a clone that boots: partitions and filesystems like a system\'s (Linux)'
+complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor check look schedule restore prove prepare run job exclusions generate help" -f -a "run" -d 'Make the clones of a job, whose options stand in a file'
+complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor check look schedule restore prove prepare run job exclusions generate help" -f -a "job" -d 'Write a job\'s file'
+complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor check look schedule restore prove prepare run job exclusions generate help" -f -a "exclusions" -d 'Print the built-in exclusions, one pattern a line'
+complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor check look schedule restore prove prepare run job exclusions generate help" -f -a "generate" -d 'Print the man page or a shell\'s completions'
+complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor check look schedule restore prove prepare run job exclusions generate help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c counterpart -n "__fish_counterpart_using_subcommand help; and __fish_seen_subcommand_from schedule" -f -a "install" -d 'Check a clone\'s arguments and schedule it'
+complete -c counterpart -n "__fish_counterpart_using_subcommand help; and __fish_seen_subcommand_from schedule" -f -a "show" -d 'Show a schedule: its next run, last result and files'
+complete -c counterpart -n "__fish_counterpart_using_subcommand help; and __fish_seen_subcommand_from schedule" -f -a "list" -d 'List the schedules with their next run and last result'
+complete -c counterpart -n "__fish_counterpart_using_subcommand help; and __fish_seen_subcommand_from schedule" -f -a "run" -d 'Start a scheduled clone now, without waiting for it to finish'
+complete -c counterpart -n "__fish_counterpart_using_subcommand help; and __fish_seen_subcommand_from schedule" -f -a "remove" -d 'Remove a schedule; clones and logs stay'
+complete -c counterpart -n "__fish_counterpart_using_subcommand help; and __fish_seen_subcommand_from job" -f -a "init" -d 'Write a job\'s file, with a comment for each option, from the arguments of a clone'

@@ -47,6 +47,7 @@ fn property(key: &Key) -> Value {
     let value = match key.kind {
         Kind::Switch => json!({ "type": "boolean" }),
         Kind::Number => json!({ "type": "integer", "minimum": 0 }),
+        Kind::Text if !key.choices.is_empty() => json!({ "type": "string", "enum": key.choices }),
         Kind::Text => json!({ "type": ["string", "integer"] }),
         Kind::Path => json!({ "type": "string", "pattern": "^/" }),
         Kind::Destination => json!({ "type": "string", "pattern": "^(/|UUID=|LABEL=|PARTUUID=|PARTLABEL=)" }),

@@ -1,5 +1,6 @@
 //! The test run: lists what a clone would change, and changes nothing.
 
+use indicatif::HumanBytes;
 use log::info;
 
 use crate::display;
@@ -52,7 +53,8 @@ pub fn list_changes(
         ));
     }
     info!(
-        "Test run: would create {created}, change {changed} and delete {deleted} entries. Nothing was changed."
+        "Test run: would create {created}, change {changed} and delete {deleted} entries, and write {}. Nothing was changed.",
+        HumanBytes(survey.differences.written())
     );
     Ok(Outcome::TestRun)
 }

@@ -56,7 +56,7 @@ fn everything_that_would_change_is_shown() {
         "Would change mode (.f...p",
         "Would delete gone/below\n",
         "Would delete gone/\n",
-        "Test run: would create 4, change 3 and delete 2 entries. Nothing was changed.\n",
+        "Test run: would create 4, change 3 and delete 2 entries, and write 19 B. Nothing was changed.\n",
     ] {
         finished.assert_log(line);
     }
@@ -64,7 +64,9 @@ fn everything_that_would_change_is_shown() {
     // What was told is what happens.
     sandbox.clone(&[]).assert_code(0);
     let finished = sandbox.clone(&["-t"]);
-    finished.assert_code(70).assert_log("Test run: would create 0, change 0 and delete 0 entries.");
+    finished
+        .assert_code(70)
+        .assert_log("Test run: would create 0, change 0 and delete 0 entries, and write 0 B.");
 }
 
 #[test]

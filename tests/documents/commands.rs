@@ -24,8 +24,8 @@ fn options() -> BTreeSet<String> {
         .into_iter()
         .flat_map(|argument| {
             let short = argument.get_short().map(|short| format!("-{short}"));
-            let long = argument.get_long().map(|long| format!("--{long}"));
-            short.into_iter().chain(long)
+            let long = argument.get_long_and_visible_aliases().unwrap_or_default();
+            short.into_iter().chain(long.into_iter().map(|long| format!("--{long}")))
         })
         .collect()
 }
@@ -127,6 +127,7 @@ fn every_command_line_is_one_that_the_program_takes() {
             let needs_none = [
                 "--version",
                 "--help",
+                "help",
                 "generate",
                 "prepare",
                 "prove",

@@ -22,11 +22,23 @@ fn the_table_of_exit_codes_is_the_programs() {
 
 #[test]
 fn help_tells_each_exit_code() {
-    for help in [product(&["--help"]), product(&["-h"])] {
-        let codes = flat(help.split_once("Exit codes:").expect("no exit codes").1);
-        for row in TABLE {
-            assert!(codes.contains(&format!("{} {}", row.code, row.meaning)), "{}: {codes}", row.code);
-        }
+    let help = product(&["--help"]);
+    let codes = flat(help.split_once("Exit codes:").expect("no exit codes").1);
+    for row in TABLE {
+        assert!(codes.contains(&format!("{} {}", row.code, row.meaning)), "{}: {codes}", row.code);
+    }
+}
+
+#[test]
+fn the_short_help_fits_a_screen_and_says_where_the_rest_is() {
+    let help = product(&["-h"]);
+    assert!(help.lines().count() <= 72, "{help}");
+    assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
+    assert!(help.contains("counterpart --help has the other options, the exit codes"), "{help}");
+    for heading in
+        ["Options:", "Safety:", "Transfer:", "Disks and booting:", "Server backup:", "Scripts and reports:"]
+    {
+        assert!(help.contains(&format!("\n{heading}\n")), "{heading}");
     }
 }
 

@@ -41,6 +41,9 @@ fn value(key: &str, schema: &Value) -> String {
         _ => {}
     }
     let first = schema["anyOf"].get(0).unwrap_or(schema);
+    if let Some(choice) = first["enum"].get(0) {
+        return choice.to_string();
+    }
     let text = match first["type"].as_str() {
         Some("boolean") => "true",
         Some("integer") => "3",

@@ -10,15 +10,16 @@ use crate::support::tree;
 use crate::systems::streaming::which_rsync;
 
 /// A run on a terminal.
-struct OnTerminal {
-    code: i32,
+pub struct OnTerminal {
+    /// The exit code.
+    pub code: i32,
     /// Everything that the terminal got.
     drawn: String,
 }
 
 impl OnTerminal {
     /// The lines that stay: without what was drawn over, and without colours.
-    fn lines(&self) -> Vec<String> {
+    pub fn lines(&self) -> Vec<String> {
         let lines = self.drawn.split("\r\n").map(|line| {
             let last = line.rsplit("\r\u{1b}[2K").next().unwrap_or(line);
             let last = last.rsplit("\u{1b}[2K").next().unwrap_or(last);
@@ -35,13 +36,18 @@ fn without_colours(text: &str) -> String {
 }
 
 /// Runs a clone on a terminal of this width. Once the terminal has got `sign`, `typed` is typed.
-fn on_terminal(sandbox: &Sandbox, columns: u32, more: &[&str], typed: Option<(&str, &[u8])>) -> OnTerminal {
+pub fn on_terminal(
+    sandbox: &Sandbox,
+    columns: u32,
+    more: &[&str],
+    typed: Option<(&str, &[u8])>,
+) -> OnTerminal {
     let arguments = sandbox.arguments(more);
     let quoted: Vec<String> =
         arguments.iter().map(|argument| format!("'{}'", argument.to_string_lossy())).collect();
     let mut child = Command::new("timeout")
         .args(["-k", "5", "300", "script", "-qec"])
-        .arg(format!("stty cols {columns} -echo; exec '{FAKE_HOST}' {}", quoted.join(" ")))
+        .arg(format!("stty rows 24 cols {columns} -echo; exec '{FAKE_HOST}' {}", quoted.join(" ")))
         .arg("/dev/null")
         .env("COUNTERPART_FAKE_HOST", sandbox.host())
         .env("TERM", "xterm")
@@ -137,7 +143,7 @@ fn warnings_and_complaints_are_shown_in_colour() {
     let lines = run.lines();
     assert_eq!(run.code, 0, "{lines:#?}");
     let warning = format!(
-        "Warning: The pre-clone script {} failed: it ended with code 3. The run continues (see --strict-scripts).",
+        "Warning: The pre-clone script {} failed: it ended with exit code 3. The run continues (see --strict-scripts).",
         script.display()
     );
     assert!(lines.contains(&warning), "{lines:#?}");
@@ -164,7 +170,7 @@ fn verbose_prints_every_line_without_its_time() {
     assert_eq!(run.code, 70);
     assert!(run.lines().iter().any(|line| line.starts_with("Test run: would create ")), "{:#?}", run.lines());
     let both = sandbox.clone(&["-q", "-v"]);
-    both.assert_code(2);
+    assert_eq!(both.code, 2, "{both}");
     assert!(both.err.contains("'--quiet' cannot be used with '--verbose'"), "{both}");
 }
 
@@ -172,21 +178,19 @@ fn verbose_prints_every_line_without_its_time() {
 fn quiet_means_warnings_and_errors_on_standard_error() {
     let sandbox = three_files();
     let fine = sandbox.clone(&["-q"]);
-    fine.assert_code(0).assert_err("");
-    assert_eq!(fine.out, "");
+    assert_eq!((fine.code, &*fine.out, &*fine.err), (0, "", ""));
     let script = sandbox.script("script", "echo output; exit 3");
     let warned = sandbox.clone(&["--quiet", "-p", script.to_str().unwrap()]);
     let script = script.display();
-    warned.assert_code(0).assert_err(&format!(
-        "counterpart: Warning: The pre-clone script {script} failed: it ended with code 3. The run continues \
+    let warning = format!(
+        "counterpart: Warning: The pre-clone script {script} failed: it ended with exit code 3. The run continues \
          (see --strict-scripts).\n"
-    ));
-    assert_eq!(warned.out, "");
-    let failed = sandbox.clone(&["-q", "-e", "/nonexistent"]);
-    failed.assert_code(67).assert_err(
-        "counterpart: The excludes file /nonexistent cannot be read: No such file or directory. Check -e.\n",
     );
-    assert_eq!(failed.out, "");
+    assert_eq!((warned.code, &*warned.out, &*warned.err), (0, "", &*warning));
+    let failed = sandbox.clone(&["-q", "-e", "/nonexistent"]);
+    let sentence =
+        "counterpart: The excludes file /nonexistent cannot be read: No such file or directory. Check -e.\n";
+    assert_eq!((failed.code, &*failed.out, &*failed.err), (67, "", sentence));
     assert_eq!(sandbox.logs().len(), 3, "the log is written all the same");
 }
 

@@ -54,6 +54,8 @@ pub struct Key {
     pub separator: Option<char>,
     /// What it is without being given.
     pub default: Option<String>,
+    /// The only values that it may have; none if there are others.
+    pub choices: Vec<String>,
 }
 
 /// All keys.
@@ -132,8 +134,16 @@ fn key(argument: &Arg) -> Option<Key> {
         is_list: repeats || separator.is_some(),
         separator,
         default: default.filter(|_| argument.get_action().takes_values()),
+        choices: choices(argument),
         name,
     })
+}
+
+fn choices(argument: &Arg) -> Vec<String> {
+    if !argument.get_action().takes_values() {
+        return Vec::new();
+    }
+    argument.get_possible_values().iter().map(|choice| choice.get_name().to_owned()).collect()
 }
 
 fn kind(argument: &Arg) -> Kind {
