@@ -11,7 +11,6 @@ pub mod rotation;
 pub mod rules;
 pub mod status;
 pub mod subjects;
-pub use crate::display::words;
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};

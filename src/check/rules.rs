@@ -4,7 +4,7 @@ use crate::check::events::{Failure, History, Success};
 use crate::check::limits::Limits;
 use crate::check::markers::{Found, Markers, Place};
 use crate::check::status::{Figures, Finding, Status};
-use crate::check::words::{count, moment, span};
+use crate::display::words::{count, moment, span};
 use crate::record::{self, Lines, Record};
 use crate::state::State;
 

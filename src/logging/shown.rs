@@ -109,18 +109,15 @@ impl Shown {
     pub fn place(self, level: Level, start: &[u8], text: &[u8]) -> Place {
         // What ends a run is said on standard error as its last word, and once.
         let is_said_elsewhere = level == Level::Error;
-        match (self.form, level) {
-            (Form::Lines, _) => Place::Out([start, text, b"\n"].concat()),
-            (Form::Journal, _) if is_said_elsewhere && self.errors_to_journal => Place::Nowhere,
-            (Form::Journal, _) => Place::Out([priority(level).as_bytes(), text, b"\n"].concat()),
-            (Form::Terminal | Form::Quiet | Form::Verbose, Level::Error) => Place::Nowhere,
-            (Form::Quiet, Level::Warn) => {
-                Place::Err([b"counterpart: ".as_slice(), &self.dyed(text), b"\n"].concat())
-            }
-            (Form::Terminal, Level::Warn) | (Form::Verbose, _) => {
-                Place::Out([&*self.dyed(text), b"\n"].concat())
-            }
-            (Form::Terminal | Form::Quiet, Level::Info | Level::Debug | Level::Trace) => Place::Nowhere,
+        let is_detail = matches!(level, Level::Info | Level::Debug | Level::Trace);
+        match self.form {
+            Form::Lines => Place::Out([start, text, b"\n"].concat()),
+            Form::Journal if is_said_elsewhere && self.errors_to_journal => Place::Nowhere,
+            Form::Journal => Place::Out([priority(level).as_bytes(), text, b"\n"].concat()),
+            Form::Terminal | Form::Quiet | Form::Verbose if is_said_elsewhere => Place::Nowhere,
+            Form::Terminal | Form::Quiet if is_detail => Place::Nowhere,
+            Form::Quiet => Place::Err([b"counterpart: ".as_slice(), &self.dyed(text), b"\n"].concat()),
+            Form::Terminal | Form::Verbose => Place::Out([&*self.dyed(text), b"\n"].concat()),
         }
     }
 

@@ -159,8 +159,10 @@ fn directories_however_deep_under_the_names_of_our_files_are_removed() {
 
         // The reason of a failure has to be written as well.
         plant_deep(&sandbox.marker("error"), levels.min(3000));
-        let run = clone_with_descriptors(&sandbox, descriptors, &["-p", "/nowhere/script"]);
-        run.assert_code(68);
+        let script = sandbox.script("script", "exit 1");
+        let failing = ["--strict-scripts", "-p", script.to_str().unwrap()];
+        let run = clone_with_descriptors(&sandbox, descriptors, &failing);
+        run.assert_code(81);
         assert_eq!(sandbox.read_marker("error").lines().count(), 1);
         assert!(!sandbox.destination.join(format!("{STEM}completed")).exists());
     }

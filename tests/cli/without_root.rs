@@ -98,7 +98,7 @@ fn an_unreadable_excludes_file_is_67_without_root() {
         "counterpart: The excludes file {} cannot be read: Permission denied. Check -e.\n",
         excludes.display()
     ));
-    assert_eq!(sandbox.markers(), ["error"]);
+    assert_eq!(sandbox.markers(), [] as [&str; 0]);
 }
 
 #[test]

@@ -81,7 +81,7 @@ fn printed_after(text: &str, command: &str) -> Vec<String> {
 /// A line of a log without what differs from run to run.
 fn form(line: &str) -> String {
     let message = line.split_once("]: ").map_or(line, |(_, message)| message);
-    let plain = regex::Regex::new(r"/\S+").unwrap().replace_all(message, "PATH").into_owned();
+    let plain = regex::Regex::new("/[^ ]+").unwrap().replace_all(message, "PATH").into_owned();
     let plain = regex::Regex::new("[0-9][0-9.,]*").unwrap().replace_all(&plain, "N").into_owned();
     plain.replace("KiB", "B").replace("MiB", "B")
 }

@@ -252,5 +252,8 @@ fn on_sixty_columns_nothing_wraps_and_control_c_leaves_no_bar() {
         assert!(bar.chars().count() <= 60, "{bar:?}");
     }
     assert!(lines.iter().all(|line| !line.contains("% [") && !line.contains("Surveying")), "{lines:#?}");
-    assert!(lines.last().unwrap().starts_with("counterpart: Interrupted (SIGINT)"), "{lines:#?}");
+    assert!(
+        lines.last().unwrap().starts_with("counterpart: The clone was interrupted (SIGINT)."),
+        "{lines:#?}"
+    );
 }
