@@ -4,7 +4,7 @@
 #
 # COUNTERPART_MAINTAINER   who packages, "NAME <MAILBOX>"; CONTRIBUTING.md, "Packages"
 # COUNTERPART_REVISION     the package's revision of this version, 1 if unset
-# COUNTERPART_URL          where the source archive will be; for formulas
+# COUNTERPART_URL, COUNTERPART_HOMEPAGE    where the source archive and the project will be, for formulas
 set -euo pipefail
 export LC_ALL=C
 umask 022
@@ -50,11 +50,11 @@ compile() { # TARGET
         cargo build --locked --release --bin counterpart --target "$1"
 }
 
-tool() { # CRATE VERSION
+tool() { # CRATE VERSION ARGUMENT…
     if ! grep -qs "^\"$1 $2 " "$out/tools/.crates.toml"; then
         # Used once: no time is spent on making them fast.
         CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
-            cargo install --locked --no-default-features --root "$out/tools" --version "$2" "$1"
+            cargo install --locked --root "$out/tools" --version "$2" "$1" "${@:3}"
     fi
     PATH=$PWD/$out/tools/bin:$PATH
 }
@@ -65,7 +65,7 @@ fill_stage() {
     rm -rf "$stage"
     mkdir -p "$stage"/{etc/counterpart,usr/lib/systemd/system} "$doc"/{docs,examples} \
         "$share"/{man,bash-completion/completions,fish/vendor_completions.d} \
-        "$stage"/deb/usr/share/zsh/vendor-completions "$stage"/rpm/usr/share/{zsh/site-functions,licenses/counterpart}
+        "$stage"/deb/usr/share/{zsh/vendor-completions,lintian/overrides} "$stage"/rpm/usr/share/{zsh/site-functions,licenses/counterpart}
     cp packaging/etc/README "$stage/etc/counterpart/"
     cp packaging/systemd/* "$stage/usr/lib/systemd/system/"
     "$program" generate man --dir "$share/man"
@@ -73,6 +73,7 @@ fill_stage() {
     "$program" generate fish >"$share/fish/vendor_completions.d/counterpart.fish"
     "$program" generate zsh >"$stage/deb/usr/share/zsh/vendor-completions/_counterpart"
     "$program" generate zsh >"$stage/rpm/usr/share/zsh/site-functions/_counterpart"
+    cp packaging/debian/lintian-overrides "$stage/deb/usr/share/lintian/overrides/counterpart"
     cp LICENSE "$stage/rpm/usr/share/licenses/counterpart/"
     cp README.md INSTALL.md SCHEDULING.md SECURITY.md "$doc/"
     cp docs/*.md docs/*.svg "$doc/docs/"
@@ -90,7 +91,8 @@ fill_stage() {
 build_deb() {
     need dpkg-shlibdeps dpkg-dev
     need xz xz-utils
-    tool cargo-deb $cargo_deb
+    # It calls xz.
+    tool cargo-deb $cargo_deb --no-default-features
     compile "$gnu"
     fill_stage "$gnu"
     cat >"$out/changelog.Debian" <<EOF
@@ -155,12 +157,14 @@ build_source() {
 build_formulas() {
     local archive=$out/counterpart-$version.tar.gz sum file
     [ -n "${COUNTERPART_URL:-}" ] || die "COUNTERPART_URL is not set: the address of counterpart-$version.tar.gz"
+    [ -n "${COUNTERPART_HOMEPAGE:-}" ] || die "COUNTERPART_HOMEPAGE is not set: the address of the project"
     [ -f "$archive" ] || build_source
     sum=$(sha256sum "$archive" | cut -d ' ' -f 1)
     for file in homebrew/counterpart.rb aur/PKGBUILD; do
         sed -e "s|@VERSION@|$version|g" -e "s|@URL@|$COUNTERPART_URL|g" -e "s|@SHA256@|$sum|g" \
+            -e "s|@HOMEPAGE@|$COUNTERPART_HOMEPAGE|g" -e "s|@MAINTAINER@|$maintainer|g" \
             "packaging/$file" >"$out/${file##*/}"
-        ! grep -n '@[A-Z0-9]*@' "$out/${file##*/}" || die "$file holds a marker that is not known"
+        ! grep -n '@[A-Z0-9]\{3,\}@' "$out/${file##*/}" || die "$file holds a marker that is not known"
     done
 }
 
