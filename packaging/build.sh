@@ -121,7 +121,8 @@ build_static() {
         need rustup rustup
         rustup target add "$musl"
     fi
-    CC=musl-gcc compile "$musl"
+    export "CC_${musl//-/_}=musl-gcc"
+    compile "$musl"
     fill_stage "$musl"
     local name=counterpart-$version-$musl
     rm -rf "${out:?}/$name"

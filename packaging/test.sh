@@ -6,7 +6,8 @@ set -euo pipefail
 export LC_ALL=C
 umask 022
 
-packages=(ca-certificates cpio curl dpkg-dev e2fsprogs gcc libc6-dev lintian mmdebstrap musl-tools python3 rpm rsync util-linux)
+packages=(ca-certificates cpio curl debian-archive-keyring dpkg-dev e2fsprogs gcc libc6-dev lintian mmdebstrap musl-tools python3 rpm rsync
+    systemd-container util-linux)
 suites=(bookworm trixie noble)
 
 cd "$(dirname -- "${BASH_SOURCE[0]}")/.."
@@ -24,7 +25,7 @@ die() { printf 'test: %s\n' "$*" >&2; exit 1; }
 # What is mounted below the scratch directory is so in this process's own namespace alone.
 unmount() {
     local place
-    for place in system alone; do
+    for place in mounted system alone; do
         while mountpoint -q "$scratch/$place"; do umount -R "$scratch/$place"; done
     done
 }
@@ -85,7 +86,8 @@ rpm_is_complete() {
 }
 
 formulas_are_filled() {
-    COUNTERPART_URL="file://$out/counterpart-$version.tar.gz" COUNTERPART_HOMEPAGE="file://$out" packaging/build.sh formulas
+    COUNTERPART_URL=${COUNTERPART_URL:-"file://$out/counterpart-$version.tar.gz"} \
+        COUNTERPART_HOMEPAGE=${COUNTERPART_HOMEPAGE:-"file://$out"} packaging/build.sh formulas
     local sum
     sum=$(sha256sum "$out/counterpart-$version.tar.gz" | cut -d ' ' -f 1)
     grep -q "sha256 \"$sum\"" "$out/counterpart.rb"
@@ -118,7 +120,7 @@ enter() { # ROOT COMMAND…
 }
 
 # A fresh system on a filesystem of its own, with an empty disk at /mnt/clone.
-new_system() { # ROOT SUITE
+new_system() { # ROOT SUITE [PACKAGES]
     local mirror=() key=()
     case $2 in
         bookworm | trixie) ;;
@@ -133,7 +135,7 @@ new_system() { # ROOT SUITE
     esac
     mkdir -p "$1"
     mount -t tmpfs -o size=3g,mode=755 system "$1"
-    mmdebstrap --quiet --variant=apt --include=ca-certificates "$2" "$1" "${mirror[@]}"
+    mmdebstrap --quiet --variant=apt --include="ca-certificates${3:+,$3}" "$2" "$1" "${mirror[@]}"
     mkdir -p "$1/mnt/clone"
     truncate -s 3G "$scratch/disk"
     mkfs.ext4 -q -F "$scratch/disk"
@@ -221,6 +223,51 @@ schedule() { # ROOT NAME PROGRAM
     ln -s "/etc/systemd/system/counterpart-$2.timer" "$units/timers.target.wants/counterpart-$2.timer"
 }
 
+# --- a system that is booted, in a container: what the package does to units
+
+booted() { # SUITE
+    local root=$scratch/system results=$scratch/results
+    mkdir -p "$results" "$scratch/mounted"
+    new_system "$root" "$1" systemd-sysv,dbus
+    umount "$root/mnt/clone"
+    install_deb "$root" 1
+    cp packaging/booted.sh "$out/counterpart_$version-2_$architecture.deb" "$root/root/"
+    cat >"$root/etc/systemd/system/booted.service" <<'EOF'
+[Unit]
+Wants=dbus.socket systemd-logind.service timers.target
+After=dbus.socket systemd-logind.service timers.target
+SuccessAction=poweroff-force
+FailureAction=poweroff-force
+
+[Service]
+Type=oneshot
+ExecStart=/bin/bash /root/booted.sh
+TimeoutStartSec=500
+EOF
+    umount -R "$root/proc" "$root/dev"
+    mount -o loop "$scratch/disk" "$scratch/mounted"
+    timeout -k 5 600 unshare --mount bash -c '
+        set -eu
+        mount -t tmpfs tmpfs /run
+        if [ "$(stat -f -c %T /sys/fs/cgroup)" != cgroup2fs ]; then
+            umount -R /sys/fs/cgroup
+            mount -t cgroup2 none /sys/fs/cgroup
+        fi
+        # Groups of its own: the hierarchy is the machine'"'"'s.
+        group=/sys/fs/cgroup/counterpart-packages-$$
+        home=/sys/fs/cgroup$(sed -n "s/^0:://p" /proc/self/cgroup)
+        mkdir "$group"
+        echo $$ >"$group/cgroup.procs"
+        leave() { echo $$ >"$home/cgroup.procs"; find "$group" -depth -type d -exec rmdir {} +; }
+        trap leave EXIT
+        mkdir -p /run/systemd/system
+        systemd-nspawn --quiet --directory="$1" --machine="counterpart-packages-$$" --bind="$2:/mnt/clone" --bind="$3:/results" \
+            --register=no --keep-unit --console=read-only --private-network --boot systemd.unit=booted.service
+        ' - "$root" "$scratch/mounted" "$results" >"$scratch/console" 2>&1 || true
+    cat "$scratch/console" "$results/log"
+    exists "$results/done" "$scratch/mounted/.me.jedda.counterpart.completed"
+}
+
 # --- an empty root: this program, rsync and its libraries, and no more
 
 static_runs_alone() {
@@ -289,6 +336,7 @@ check "static, in an empty root" static_runs_alone
 for suite in "${suites[@]}"; do
     check "deb in $suite: install, clone, upgrade, remove, purge" deb_in "$suite"
 done
+check "deb in a booted trixie: units, schedules, purge" booted trixie
 check "formulas" formulas_are_filled
 [ $build = no ] || check "the source archive builds the same" the_source_builds_the_same
 
