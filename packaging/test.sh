@@ -53,6 +53,9 @@ check() { # NAME COMMAND…
 is() { # WHAT EXPECTED FOUND
     [ "$2" = "$3" ] || { echo "$1: expected \"$2\", found \"$3\""; exit 1; }
 }
+matches() { # WHAT PATTERN FOUND
+    grep -qE "$2" <<<"$3" || { echo "$1: \"$3\" does not match \"$2\""; exit 1; }
+}
 exists() { for file in "$@"; do [ -e "$file" ] || { echo "$file is missing"; exit 1; }; done; }
 is_gone() { for file in "$@"; do [ ! -e "$file" ] && [ ! -L "$file" ] || { echo "$file is still there"; exit 1; }; done; }
 
@@ -65,10 +68,10 @@ lintian_is_silent() {
 rpm_is_complete() {
     local package root=$scratch/rpm
     package=$(echo "$out/counterpart-$version-1."*.rpm)
-    rpm -qp --requires "$package" | grep -x 'rsync >= 3.2'
-    rpm -qp --requires "$package" | grep 'libc.so.6(GLIBC_'
+    matches requirements '^rsync >= 3.2$' "$(rpm -qp --requires "$package")"
+    matches requirements '^libc.so.6\(GLIBC_' "$(rpm -qp --requires "$package")"
     is licence GPL-3.0-or-later "$(rpm -qp --queryformat '%{LICENSE}' "$package")"
-    rpm -qpc "$package" | grep -x /etc/counterpart/README
+    matches configuration '^/etc/counterpart/README$' "$(rpm -qpc "$package")"
     # It is installed by rpm, but for the packages that it needs, and leaves nothing when it goes but what was changed.
     mkdir -p "$root/etc/counterpart"
     rpm --root "$root" --initdb
@@ -76,9 +79,8 @@ rpm_is_complete() {
     rpm --root "$root" -V --nodeps counterpart
     exists "$root"/usr/share/man/man8/counterpart-run.8.gz "$root"/usr/lib/systemd/system/counterpart@.timer \
         "$root"/usr/share/zsh/site-functions/_counterpart "$root"/usr/share/licenses/counterpart/LICENSE
-    rpm2cpio "$package" | cpio -t --quiet | sort >"$scratch/names"
-    grep -qx './usr/sbin/counterpart' "$scratch/names"
-    "$root/usr/sbin/counterpart" --version | grep "^counterpart $version ("
+    matches contents '^./usr/sbin/counterpart$' "$(rpm2cpio "$package" | cpio -t --quiet)"
+    matches version "^counterpart $version \\(" "$("$root/usr/sbin/counterpart" --version)"
     echo 'source = "/"' >"$root/etc/counterpart/mine.toml"
     rpm --root "$root" -e --nodeps --noscripts counterpart
     exists "$root/etc/counterpart/mine.toml"
@@ -113,10 +115,21 @@ the_source_builds_the_same() {
 
 # --- a system
 
+# Runs a command in a root that is a mount point. A plain chroot would leave what is above it in sight of mounts.
 enter() { # ROOT COMMAND…
     local root=$1
     shift
-    env -i HOME=/root TERM=dumb PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive chroot "$root" "$@"
+    env -i HOME=/root TERM=dumb PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive \
+        unshare --mount --propagation private /usr/bin/python3 -c '
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+os.chdir(sys.argv[1])
+if libc.pivot_root(b".", b".") or libc.umount2(b".", 2):
+    sys.exit("pivot_root: " + os.strerror(ctypes.get_errno()))
+os.chdir("/")
+# Python has no library any more that it could search the program with.
+program = next(path for path in (os.path.join(d, sys.argv[2]) for d in os.environ["PATH"].split(":")) if os.path.exists(path))
+os.execv(program, sys.argv[2:])' "$root" "$@"
 }
 
 # A fresh system on a filesystem of its own, with an empty disk at /mnt/clone.
@@ -165,7 +178,7 @@ deb_in() { # SUITE
     is_gone "$root/etc/counterpart"
     install_deb "$root" 1
     is "mode of /etc/counterpart" "755 root root" "$(stat -c '%a %U %G' "$root/etc/counterpart")"
-    enter "$root" counterpart --version | grep -E "^counterpart $version \(([0-9a-f]{12} )?$target-gnu\)$"
+    matches version "^counterpart $version \\(([0-9a-f]{12} )?$target-gnu\\)$" "$(enter "$root" counterpart --version)"
     exists "$root"/usr/share/man/man8/counterpart.8.gz "$root"/usr/share/bash-completion/completions/counterpart \
         "$root"/usr/share/doc/counterpart/examples/nightly.toml
 
@@ -190,7 +203,7 @@ deb_in() { # SUITE
 
     # Removed, all is left but the program; installed again, it goes on.
     schedule "$root" clone /usr/sbin/counterpart
-    enter "$root" dpkg --remove counterpart | grep 'the schedule clone stays'
+    matches "what is said" 'the schedule clone stays' "$(enter "$root" dpkg --remove counterpart)"
     is_gone "$root/usr/sbin/counterpart" "$root/usr/lib/systemd/system/counterpart@.service"
     exists "$state" "$log" "$root"/etc/counterpart/{nightly.toml,README} "$root"/etc/systemd/system/counterpart-clone.{service,timer}
     install_deb "$root" 2
@@ -292,7 +305,8 @@ static_runs_alone() {
     ln -s nowhere "$root/source/soft"
     truncate -s 1M "$root/source/holes"
     chown 1234:5678 "$root/source/hard"
-    enter "$root" /usr/sbin/counterpart --version | grep -E "^counterpart $version \(([0-9a-f]{12} )?$target-musl\)$"
+    matches version "^counterpart $version \\(([0-9a-f]{12} )?$target-musl\\)$" \
+        "$(enter "$root" /usr/sbin/counterpart --version)"
     enter "$root" /usr/sbin/counterpart -s /source -d /clone
     exists "$root/clone/.me.jedda.counterpart.completed"
     rsync -aHAXn --delete --itemize-changes --exclude '/.me.jedda.*' "$root/source/" "$root/clone/" >"$scratch/differences"
