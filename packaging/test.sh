@@ -233,7 +233,7 @@ schedule() { # ROOT NAME PROGRAM
     mkdir -p "$units/timers.target.wants"
     printf '# Written by counterpart schedule.\n[Service]\nExecStart=%s -s / -d /mnt/clone\n' "$3" >"$units/counterpart-$2.service"
     printf '# Written by counterpart schedule.\n[Timer]\nOnCalendar=daily\n' >"$units/counterpart-$2.timer"
-    ln -s "/etc/systemd/system/counterpart-$2.timer" "$units/timers.target.wants/counterpart-$2.timer"
+    ln -s "../counterpart-$2.timer" "$units/timers.target.wants/counterpart-$2.timer"
 }
 
 # --- a system that is booted, in a container: what the package does to units
