@@ -185,7 +185,7 @@ deb_in() { # SUITE
     # A job, and the clone that it makes of this system.
     enter "$root" counterpart job init nightly -- -s / -d /mnt/clone
     clone_there "$root"
-    diff -r "$root/usr/share/doc" "$root/mnt/clone/usr/share/doc"
+    diff -r --no-dereference "$root/usr/share/doc" "$root/mnt/clone/usr/share/doc"
     is "owner of the clone's /etc/shadow" "$(stat -c '%a %u %g' "$root/etc/shadow")" \
         "$(stat -c '%a %u %g' "$root/mnt/clone/etc/shadow")"
     state=$(echo "$root"/var/lib/counterpart/*.json)
@@ -281,11 +281,11 @@ EOF
     exists "$results/done" "$scratch/mounted/.me.jedda.counterpart.completed"
 }
 
-# --- an empty root: this program, rsync and its libraries, and no more
+# --- an empty root: this program, rsync and its libraries, /proc and /dev/null, and no more
 
 static_runs_alone() {
     local root=$scratch/alone dir=$scratch/unpacked library
-    mkdir -p "$root"/{usr/sbin,usr/bin,proc,etc,source,clone,tmp} "$dir"
+    mkdir -p "$root"/{usr/sbin,usr/bin,dev,proc,source,clone} "$dir"
     tar -xzf "$out/counterpart-$version-$target-musl.tar.gz" -C "$dir"
     dir=$dir/counterpart-$version-$target-musl
     exists "$dir"/{README.md,INSTALL.md,LICENSE,docs/guide.md,examples/nightly.toml,man/man8/counterpart.8.gz} \
@@ -299,6 +299,7 @@ static_runs_alone() {
     done
     mount --bind "$root" "$root"
     mount -t proc proc "$root/proc"
+    mknod -m 666 "$root/dev/null" c 1 3
     mount -t tmpfs clone "$root/clone"
     cp -a docs "$root/source/"
     ln "$root/source/docs/guide.md" "$root/source/hard"
