@@ -3,7 +3,6 @@ class Counterpart < Formula
   desc "Exact nightly clones of a running system with rsync"
   homepage "@HOMEPAGE@"
   url "@URL@"
-  version "@VERSION@"
   sha256 "@SHA256@"
   license "GPL-3.0-or-later"
 
