@@ -8,7 +8,7 @@ umask 022
 
 packages=(ca-certificates cpio curl debian-archive-keyring dpkg-dev e2fsprogs gcc libc6-dev lintian mmdebstrap musl-tools python3 rpm rsync
     systemd-container util-linux)
-suites=(bookworm trixie noble)
+suites=(bookworm trixie jammy noble)
 
 cd "$(dirname -- "${BASH_SOURCE[0]}")/.."
 out=$PWD/target/packages
