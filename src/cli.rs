@@ -36,6 +36,9 @@ use prepare::PrepareArgs;
 use prove::ProveArgs;
 use restore::RestoreArgs;
 
+/// What `--version` prints: the commit, where it is known, and the target, as `build.rs` has them.
+const LONG_VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("COUNTERPART_BUILD"), ")");
+
 /// Make an exact clone of a running system with rsync
 ///
 /// The contents of the source become the contents of the destination: whatever the source does not have is deleted
@@ -44,6 +47,7 @@ use restore::RestoreArgs;
 #[command(
     name = "counterpart",
     version,
+    long_version = LONG_VERSION,
     subcommand_negates_reqs = true,
     args_conflicts_with_subcommands = true
 )]

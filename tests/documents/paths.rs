@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use crate::documents::{DOCUMENTS, block, files_below, read, root, section};
 
 /// The directories of the project that a path in a document can begin with.
-const DIRS: [&str; 5] = ["examples/", "tests/", "src/", "benches/", "docs/"];
+const DIRS: [&str; 6] = ["examples/", "tests/", "src/", "benches/", "docs/", "packaging/"];
 
 #[test]
 fn every_named_file_of_the_project_exists() {

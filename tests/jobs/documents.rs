@@ -12,6 +12,8 @@ fn the_job_in_the_guide_is_read() {
     let lines = guide[start..].lines().take_while(|line| line.is_empty() || line.starts_with("    "));
     let job: String = lines.flat_map(|line| [line.trim_start(), "\n"]).collect();
     assert!(job.contains("[destinations.usb-b]"), "{job}");
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/nightly.toml");
+    assert_eq!(fs::read_to_string(example).unwrap().trim_end(), job.trim_end(), "examples/nightly.toml");
     let scene = Scene::with("nightly", &job);
     let finished = scene.sandbox.run(["check", "--job", "nightly"]);
     assert!(finished.out.contains("2 clones: "), "{finished}");

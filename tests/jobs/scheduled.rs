@@ -1,6 +1,7 @@
 //! `schedule install --job`.
 
 use std::fs;
+use std::process::Command;
 
 use crate::jobs::scene::{ENDS, Scene};
 use crate::support::sandbox::{FAKE_HOST, Finished, Sandbox};
@@ -39,6 +40,56 @@ fn the_unit_runs_the_job() {
     assert_eq!(value(&unit(&scene.sandbox, "counterpart-nightly.timer"), "OnCalendar"), "*-*-* 02:15:00");
     // The file can be changed without another installation.
     assert_eq!(scene.sandbox.names(), [] as [&str; 0]);
+}
+
+/// The settings of one section of a unit.
+fn settings(unit: &str, section: &str) -> Vec<String> {
+    let lines = unit.lines().skip_while(|line| *line != section).skip(1);
+    let lines = lines.take_while(|line| !line.starts_with('['));
+    lines.filter(|line| !line.starts_with('#') && !line.is_empty()).map(str::to_owned).collect()
+}
+
+/// The packages' template is started by what a package manager or a person enables, and is to be no other.
+#[test]
+fn the_packages_units_are_what_is_written_for_a_job() {
+    let packaged = |kind: &str| {
+        let path = format!("{}/packaging/systemd/counterpart@.{kind}", env!("CARGO_MANIFEST_DIR"));
+        fs::read_to_string(path).unwrap()
+    };
+    let scene = machine(ENDS);
+    assert_eq!(install(&scene, &["--daily", "03:30"]).code, 0);
+    let (service, timer) = (packaged("service"), packaged("timer"));
+    let written = unit(&scene.sandbox, "counterpart-nightly.service");
+    // The program's path, and that by which it finds others, are the installation's.
+    let written: Vec<_> = settings(&written, "[Service]")
+        .into_iter()
+        .map(|line| match line.split_once('=').unwrap() {
+            ("ExecStart", command) => {
+                assert_eq!(command, format!("{FAKE_HOST} run nightly"));
+                "ExecStart=/usr/sbin/counterpart run %i".to_owned()
+            }
+            ("Environment", _) => {
+                "Environment=PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()
+            }
+            _ => line,
+        })
+        .collect();
+    assert_eq!(settings(&service, "[Service]"), written);
+    let written = unit(&scene.sandbox, "counterpart-nightly.timer");
+    for section in ["[Timer]", "[Install]"] {
+        assert_eq!(settings(&timer, section), settings(&written, section));
+    }
+
+    let dir = tempfile::tempdir().unwrap();
+    let units = [("service", service), ("timer", timer)].map(|(kind, text)| {
+        let path = dir.path().join(format!("counterpart@nightly.{kind}"));
+        fs::write(&path, text.replace("/usr/sbin/counterpart", FAKE_HOST)).unwrap();
+        path
+    });
+    let mut verify = Command::new("systemd-analyze");
+    let output = verify.args(["verify", "--man=no", "--recursive-errors=no"]).args(units).output().unwrap();
+    let complaints = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && !complaints.contains("counterpart"), "{complaints}");
 }
 
 #[test]
