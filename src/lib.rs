@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod exclusions;
 pub mod exit_code;
 pub mod failure;
+pub mod forget;
 pub mod fs;
 pub mod generate;
 pub mod host;
@@ -34,6 +35,7 @@ pub mod secret;
 pub mod servers;
 pub mod setpass;
 pub mod state;
+pub mod status;
 pub(crate) mod sys;
 pub mod tree;
 pub mod volume;
@@ -81,6 +83,8 @@ pub fn main_on(find_host: impl FnOnce() -> anyhow::Result<Host>) -> ProcessExitC
         Ok(cli::Action::Look(args)) => {
             finish(find_host().and_then(|host| check::markers::print(&args, &host)))
         }
+        Ok(cli::Action::Status(args)) => on(find_host, |machine| report(status::run(&args, machine))),
+        Ok(cli::Action::Forget(args)) => on(find_host, |machine| report(forget::run(&args, machine))),
         Ok(cli::Action::Setpass(args)) => on(find_host, |machine| report(setpass::run(&args, machine))),
         Ok(cli::Action::Schedule(action)) => on(find_host, |machine| report(schedule::run(&action, machine))),
         Ok(cli::Action::Restore(args)) => {
