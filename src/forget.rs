@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 
 use crate::check::looking::{Looked, look_at_all};
-use crate::check::markers::Place;
-use crate::check::rules::remark;
+use crate::check::rules::{markers, remark};
 use crate::check::subjects::Target;
 use crate::cli::status::ForgetArgs;
 use crate::display;
@@ -228,13 +227,9 @@ impl Forgetting<'_> {
             text += &format!("{title:<10} {}\n", display::path(path));
         }
         text += "Nothing at the destination was touched";
-        text += match &self.place.place {
-            Ok(Place::Seen(_)) => "; what is there stays a clone.\n",
-            Ok(
-                Place::Missing | Place::Barred | Place::Broken(_) | Place::Silent(_) | Place::NotMounted(_),
-            )
-            | Err(_) => ".\n",
-        };
+        let markers = self.place.place.as_ref().ok().and_then(markers);
+        let is_clone = markers.is_some_and(|markers| !markers.identity.is_absent());
+        text += if is_clone { "; what is there stays a clone.\n" } else { ".\n" };
         if also_roots {
             let dir = display::path(&self.host.system_state_dir);
             text += &format!("What root remembers of it, in {dir}, stays: only root can remove that.\n");

@@ -66,7 +66,7 @@ fn row<'a>(name: &'a str, finding: &Finding) -> Row<'a> {
         sentence: harmless(&finding.sentence),
         details: finding.details.iter().map(|line| harmless(line)).collect(),
         age_seconds: age,
-        seconds: duration,
+        seconds: duration.map(|seconds| seconds.max(0.0)),
         files,
         transferred,
         size,

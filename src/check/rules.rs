@@ -25,7 +25,7 @@ pub struct Facts<'a> {
 pub const AHEAD: i64 = 60;
 
 /// The exit code of a run during which files vanished.
-const VANISHED: u64 = 24;
+pub const VANISHED: u64 = 24;
 
 /// Checks a clone.
 #[must_use]

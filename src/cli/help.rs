@@ -26,7 +26,7 @@ Exit codes:
 States:
   ok          the last run made a complete clone
   warning     it did, and somebody should look at its warnings
-  running     a run is under way; seen for one's own runs, and by root
+  running     a run is under way (on Linux; others than root see their own runs)
   unfinished  there is no complete clone there: a run is under way or was killed
   failed      a run has failed since the last success
   never       no clone was ever completed

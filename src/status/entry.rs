@@ -201,13 +201,16 @@ fn completed(success: &Success<'_>, hides_warnings: bool, now: i64) -> Completed
             }
         }
         Some(_) => {}
+        None if success.statistics.and_then(|file| file.exit_code) == Some(rules::VANISHED) => {
+            warnings.push("Files vanished from the source while they were copied".to_owned());
+        }
         None if hides_warnings => warnings.push("Only root may read the warnings: see the log".to_owned()),
         None => {}
     }
     Completed {
         at: Moment::at(success.at),
         age_seconds: now.saturating_sub(success.at),
-        seconds: duration,
+        seconds: duration.map(|seconds| seconds.max(0.0)),
         files,
         size,
         transferred,
@@ -220,7 +223,7 @@ fn completed(success: &Success<'_>, hides_warnings: bool, now: i64) -> Completed
 fn failed(failure: &Failure<'_>) -> Failed {
     Failed {
         at: Moment::at(failure.at),
-        exit_code: failure.record.map(|record| record.exit_code),
+        exit_code: failure.record.map(|record| record.exit_code).filter(|code| *code > 0),
         reason: Some(line(failure.reason)).filter(|reason| !reason.is_empty()),
         log: failure.record.and_then(|record| record.log.as_deref()).map(line),
     }

@@ -5,6 +5,10 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use counterpart::fs::location::Location;
+use counterpart::marker::Prefix;
+use counterpart::state::{State, Store};
+
 use crate::check::scene::{cloned, memories, sandbox};
 use crate::named::scene as named;
 use crate::status::scene::{forget, refused, shown, status};
@@ -34,10 +38,11 @@ fn clone_to(sandbox: &Sandbox, path: &Path, more: &[&str]) {
 
 #[test]
 fn all_that_is_remembered_goes_and_nothing_else() {
-    let sandbox = cloned();
+    let sandbox = sandbox();
     let kept = sandbox.path().join("kept");
     clone_to(&sandbox, &kept, &[]);
     clone_to(&sandbox, &sandbox.destination, &["-g", "org.example"]);
+    clone_to(&sandbox, &sandbox.destination, &["--adopt"]);
     let state = memories(&sandbox)
         .into_iter()
         .find(|file| {
@@ -76,7 +81,10 @@ fn all_that_is_remembered_goes_and_nothing_else() {
         1,
         &[&format!("This machine remembers no clone at {destination}. ")],
     );
-    forgotten(&forget(&sandbox, &sandbox.destination, &["-g", "org.example"]));
+    // Its markers gave way to the other's.
+    let finished = forget(&sandbox, &sandbox.destination, &["-g", "org.example"]);
+    forgotten(&finished);
+    assert!(finished.out.ends_with("\nNothing at the destination was touched.\n"), "{finished}");
     forgotten(&forget(&sandbox, &kept, &[]));
     assert_eq!(known(&sandbox), [] as [&str; 0]);
     assert_eq!(status(&sandbox, &[]).out, "This machine remembers no clone.\n");
@@ -143,19 +151,18 @@ fn a_disk_that_hangs_is_forgotten_without_it() {
     let sandbox = cloned();
     let fuse = FaultyFuse::new();
     let path = fuse.path();
-    fs::write(path.join(format!("{STEM}id")), "0123456789abcdef0123456789abcdef\n").unwrap();
-    // The state is stored under what its path is: as if the directory had been there.
-    let renamed = sandbox.path().join("moved");
-    fs::rename(&sandbox.destination, &renamed).unwrap();
-    symlink(&path, sandbox.path().join("way")).unwrap();
-    fuse.tell(&format!("hang /{STEM}id"));
-    let through = sandbox.path().join("destination");
-    let finished = forget(&sandbox, &through, &[]);
-    forgotten(&finished);
-    // One that hangs itself, of which nothing is known, is not waited for without end.
-    let hanging = forget(&sandbox, &path, &[]);
+    fs::write(path.join(format!("{STEM}stats")), "Exit Code: 0\n").unwrap();
+    // As if it had been cloned to.
+    let state = State::parse(&fs::read(&memories(&sandbox)[0]).unwrap()).unwrap();
+    let state = State { destination: path.to_str().unwrap().to_owned(), ..state };
+    let store = Store::new(&sandbox.host().join("state"));
+    store.save(&Location::unresolved(&path), &Prefix::default(), &state).unwrap();
+    fuse.tell(&format!("hang /{STEM}stats"));
+    let finished = forget(&sandbox, &path, &[]);
     fuse.tell("");
-    refused(&hanging, 1, &["This machine remembers no clone at "]);
+    forgotten(&finished);
+    assert!(finished.out.ends_with("\nNothing at the destination was touched.\n"), "{finished}");
+    assert_eq!(known(&sandbox).len(), 1);
 }
 
 #[test]

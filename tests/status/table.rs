@@ -178,13 +178,13 @@ fn a_disk_that_hangs_is_left_alone() {
     let fuse = FaultyFuse::new();
     let path = fuse.path();
     plant(&path, "completed", "", 3600);
-    plant(&path, "id", "0123456789abcdef0123456789abcdef\n", 3600);
+    plant(&path, "stats", "Exit Code: 0\n", 3600);
     // As if it had been cloned to.
     let file = memories(&sandbox)[0].clone();
     let mut state: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
     state["destination"] = json!(path.to_str().unwrap());
     fs::write(file.with_file_name("hanging-0123456789abcdef.json"), state.to_string()).unwrap();
-    fuse.tell(&format!("hang /{STEM}id"));
+    fuse.tell(&format!("hang /{STEM}stats"));
     let began = Instant::now();
     let finished = status(&sandbox, &["-t", "2"]);
     assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
