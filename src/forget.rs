@@ -34,9 +34,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub fn run(args: &ForgetArgs, machine: Machine<'_>) -> Result<String, Refusal> {
     let host = machine.host;
     // Schedules run as root, and what an ordinary user remembers is of that user's own runs.
-    let schedules = if host.is_root() { made::all(machine)? } else { Vec::new() };
+    let all = if host.is_root() { made::all(machine)? } else { Vec::new() };
     let own = Target { destination: args.destination.clone(), prefix: args.organisation_prefix.clone() };
-    let scheduled = targets(&schedules, &own);
+    let scheduled = targets(&all, &own);
     let targets: Vec<Option<Target>> =
         std::iter::once(&own).chain(scheduled.iter().map(|(target, _)| target)).cloned().map(Some).collect();
     let mut looked = look_at_all(&targets, PATIENCE, Instant::now() + PATIENCE).into_iter().flatten();
@@ -45,7 +45,7 @@ pub fn run(args: &ForgetArgs, machine: Machine<'_>) -> Result<String, Refusal> {
 
     let forgetting = Forgetting { host, own: &own, place: &place, store: Store::new(&host.state_dir) };
     let files = forgetting.files()?;
-    for schedule in &schedules {
+    for schedule in &all {
         if let Err(why) = &schedule.clones {
             return Err(forgetting.undecided(schedule, why));
         }
@@ -224,7 +224,7 @@ impl Forgetting<'_> {
         let paths: Vec<PathBuf> = files.iter().map(|name| dir.join(name)).collect();
         for (at, path) in paths.iter().enumerate() {
             let title = if at == 0 { "Removed:" } else { "" };
-            text += &format!("{title:<10} {}\n", display::path(path));
+            text = text + &format!("{title:<10} {}", display::path(path)) + "\n";
         }
         text += "Nothing at the destination was touched";
         let markers = self.place.place.as_ref().ok().and_then(markers);
@@ -232,7 +232,9 @@ impl Forgetting<'_> {
         text += if is_clone { "; what is there stays a clone.\n" } else { ".\n" };
         if also_roots {
             let dir = display::path(&self.host.system_state_dir);
-            text += &format!("What root remembers of it, in {dir}, stays: only root can remove that.\n");
+            text = text
+                + &format!("What root remembers of it, in {dir}, stays: only root can remove that.")
+                + "\n";
         }
         Ok(text)
     }

@@ -24,8 +24,8 @@ Exit codes:
   20  interrupted
 
 States:
-  ok          the last run made a complete clone
-  warning     it did, and somebody should look at its warnings
+  ok          there is a complete clone, and no run has failed since
+  warning     the same, but somebody should look at the warnings of the run that made it
   running     a run is under way (on Linux; others than root see their own runs)
   unfinished  there is no complete clone there: a run is under way or was killed
   failed      a run has failed since the last success

@@ -178,9 +178,8 @@ pub fn command(service: &str) -> Option<Vec<String>> {
         words.push(word);
         rest = match after.strip_prefix(' ') {
             Some(next) if !next.is_empty() => next,
-            Some(_) => return None,
             None if after.is_empty() => after,
-            None => return None,
+            Some(_) | None => return None,
         };
     }
     Some(words)

@@ -1,6 +1,6 @@
 //! Which clones the schedules make, read from the files that they were installed with.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use crate::cli;
 use crate::cli::job_file;
@@ -42,7 +42,7 @@ pub fn all(machine: Machine<'_>) -> Result<Vec<Made>, Refusal> {
     }
     found.sort();
     found.dedup();
-    Ok(found.into_iter().map(|(name, file)| made(machine, name, file)).collect())
+    Ok(found.into_iter().map(|(name, file)| made(machine, name, &file)).collect())
 }
 
 /// How the system's scheduler has it.
@@ -50,13 +50,13 @@ pub fn state(machine: Machine<'_>, name: &Name) -> Result<State, Refusal> {
     Scheduler { machine }.state(name)
 }
 
-fn made(machine: Machine<'_>, name: Name, file: OsString) -> Made {
+fn made(machine: Machine<'_>, name: Name, file: &OsStr) -> Made {
     let dir = &machine.host.job_dir;
-    let read = files::find(dir, std::iter::once(&*file));
+    let read = files::find(dir, std::iter::once(file));
     let words = match read {
         Err(Refusal(_, why)) => Err(why.trim_end_matches('.').to_owned()),
         Ok(files) => match files.first() {
-            None => Err(format!("{} is missing", crate::display::path(&dir.join(&file)))),
+            None => Err(format!("{} is missing", crate::display::path(&dir.join(file)))),
             Some(file) => {
                 let words = match machine.host.platform {
                     Platform::Linux => systemd::command(&String::from_utf8_lossy(&file.content)),
@@ -74,16 +74,14 @@ fn made(machine: Machine<'_>, name: Name, file: OsString) -> Made {
         [_, run, job] if run == "run" => job.parse::<Name>().ok(),
         _ => None,
     };
-    let clones = match &job {
-        Some(job) => job_file::load(job, &machine.host.job_file_dir, &[])
+    let clones = if let Some(job) = &job {
+        job_file::load(job, &machine.host.job_file_dir, &[])
             .map(|job| job.clones.into_iter().map(|clone| clone.plan).collect())
-            .map_err(|Refusal(_, why)| why.trim_end_matches('.').to_owned()),
-        None => {
-            let words = words.into_iter().skip(1).map(OsString::from);
-            cli::clone_from(words)
-                .map(|plan| vec![plan])
-                .map_err(|why| format!("its command is not understood: {why}"))
-        }
+            .map_err(|Refusal(_, why)| why.trim_end_matches('.').to_owned())
+    } else {
+        cli::clone_from(words.into_iter().skip(1).map(OsString::from))
+            .map(|plan| vec![plan])
+            .map_err(|why| format!("its command is not understood: {why}"))
     };
     Made { name, job, clones }
 }

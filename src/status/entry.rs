@@ -23,9 +23,9 @@ use crate::state::State;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Word {
-    /// The last run made a complete clone.
+    /// There is a complete clone, and no run has failed since.
     Ok,
-    /// It did, and needs attention.
+    /// The same, but the run that made it needs attention.
     Warning,
     /// A run is under way.
     Running,
@@ -200,12 +200,11 @@ fn completed(success: &Success<'_>, hides_warnings: bool, now: i64) -> Completed
                 warnings.push("There are more warnings: see the log".to_owned());
             }
         }
-        Some(_) => {}
         None if success.statistics.and_then(|file| file.exit_code) == Some(rules::VANISHED) => {
             warnings.push("Files vanished from the source while they were copied".to_owned());
         }
         None if hides_warnings => warnings.push("Only root may read the warnings: see the log".to_owned()),
-        None => {}
+        Some(_) | None => {}
     }
     Completed {
         at: Moment::at(success.at),

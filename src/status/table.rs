@@ -31,7 +31,7 @@ pub fn text(clones: &[Entry], notes: &[String], host: &str) -> String {
     let mut text = line(&heading, &widths);
     for (clone, row) in clones.iter().zip(&rows) {
         text += &line(row, &widths);
-        text += &format!("{:indent$}{}\n", "", ends(clone, host));
+        text = text + &" ".repeat(indent) + &ends(clone, host) + "\n";
         for more in more(clone) {
             text += &wrapped(&more, indent);
         }
@@ -52,7 +52,7 @@ fn row(clone: &Entry) -> [String; 7] {
     let of = |show: &dyn Fn(&Completed) -> Option<String>| success.and_then(show).unwrap_or(NONE.to_owned());
     let proven = match &clone.proof {
         Some(proof) if !proof.booted => "failed".to_owned(),
-        Some(_) | None => clone.proven.as_ref().map_or(NONE.to_owned(), |at| day(at).to_owned()),
+        Some(_) | None => clone.proven.as_ref().map_or(NONE.to_owned(), day),
     };
     [
         clone.state.text().to_owned(),
@@ -121,12 +121,11 @@ fn brief(seconds: i64) -> String {
     const MINUTE: i64 = 60;
     const HOUR: i64 = 60 * MINUTE;
     const DAY: i64 = 24 * HOUR;
-    match seconds {
-        ..120 => format!("{} s", seconds.max(0)),
-        ..7200 => format!("{} min", seconds / MINUTE),
-        ..172_800 => format!("{} h", seconds / HOUR),
-        _ => format!("{} d", seconds / DAY),
-    }
+    let (length, unit) = [(DAY, "d"), (HOUR, "h"), (MINUTE, "min")]
+        .into_iter()
+        .find(|(length, _)| seconds >= 2 * length)
+        .unwrap_or((1, "s"));
+    format!("{} {unit}", seconds.max(0) / length)
 }
 
 fn stopped(sentence: &str) -> String {
@@ -140,19 +139,20 @@ fn capital(sentence: &str) -> String {
 
 /// A sentence in lines of that width, each with this indent; a longer word stands alone.
 fn wrapped(sentence: &str, indent: usize) -> String {
+    let margin = " ".repeat(indent);
     let mut text = String::new();
     let mut line = String::new();
     for word in sentence.split(' ') {
         let is_full = indent + line.chars().count() + 1 + word.chars().count() > WIDTH;
         if !line.is_empty() && is_full {
-            text += &format!("{:indent$}{line}\n", "");
+            text = text + &margin + &line + "\n";
             line.clear();
         } else if !line.is_empty() {
             line.push(' ');
         }
         line += word;
     }
-    text + &format!("{:indent$}{line}\n", "")
+    text + &margin + &line + "\n"
 }
 
 #[cfg(test)]
