@@ -78,8 +78,8 @@ fn the_schedules_say_what_they_make() {
     done(&machine.install(&["--name", "one"], &["--safety-net", "-g", "org.example"]));
     done(&machine.install(&["--name", "two"], &[]));
     let service = machine.job("counterpart-two.service");
-    let changed = fs::read_to_string(&service).unwrap().replace("ExecStart=", "ExecStart=nice ");
-    fs::write(&service, changed).unwrap();
+    let edited = fs::read_to_string(&service).unwrap().replace("ExecStart=", "ExecStart=nice ");
+    fs::write(&service, edited).unwrap();
     let document = valid("schedule.schema.json", &machine.schedule(&["list", "--json"]));
     let (source, destination) = (&machine.sandbox.source, &machine.sandbox.destination);
     assert_eq!(

@@ -49,9 +49,9 @@ pub fn assert_strict(schema: &str, document: &Value, changes: &[(&str, Value)]) 
         assert!(objections.contains("is a required property"), "{name}: {objections}");
     }
     for (pointer, value) in changes {
-        let mut changed = document.clone();
-        *changed.pointer_mut(pointer).unwrap_or_else(|| panic!("{pointer}")) = value.clone();
-        assert_ne!(objections(schema, &changed.to_string()), "", "{pointer} = {value}");
+        let mut wrong = document.clone();
+        *wrong.pointer_mut(pointer).unwrap_or_else(|| panic!("{pointer}")) = value.clone();
+        assert_ne!(objections(schema, &wrong.to_string()), "", "{pointer} = {value}");
     }
 }
 
