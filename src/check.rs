@@ -5,26 +5,24 @@
 
 pub mod answer;
 pub mod events;
+pub mod json;
 pub mod limits;
+pub mod looking;
 pub mod markers;
 pub mod rotation;
 pub mod rules;
 pub mod status;
 pub mod subjects;
 
-use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use crate::cli::check::{CheckArgs, LOOK};
-use crate::display;
+use crate::cli::check::CheckArgs;
 use crate::failure::refusal::Refusal;
-use crate::fs::location::Location;
 use crate::host::Host;
-use crate::process::{Command, ask_all};
 use answer::{answer, plain};
 use limits::Limits;
-use markers::{LARGEST_ANSWER, Place};
+use looking::{Looked, examine};
 use rotation::best_of_rotations;
 use rules::{AHEAD, Facts, evaluate};
 use status::{Finding, Status};
@@ -36,7 +34,7 @@ pub fn run(args: &CheckArgs, find_host: impl FnOnce() -> anyhow::Result<Host>) -
     let deadline = Instant::now() + args.timeout;
     let (status, text) = match find_host() {
         Ok(host) => check_all(args, &host, deadline),
-        Err(error) => (Status::Unknown, plain(Status::Unknown, &format!("{error:#}"))),
+        Err(error) => unknown(args, &format!("{error:#}")),
     };
     say(&text);
     status
@@ -63,94 +61,54 @@ fn say(text: &str) {
 
 fn check_all(args: &CheckArgs, host: &Host, deadline: Instant) -> (Status, String) {
     let now = now();
+    let latest = now.saturating_add(AHEAD);
     let mut subjects = match &args.job {
-        None => gather(args, host, now.saturating_add(AHEAD)),
+        None => gather(args.destination.as_deref(), args.organisation_prefix.as_ref(), host, latest),
         Some(job) => match of_job(job, host) {
             Ok(subjects) => subjects,
-            Err(Refusal(_, why)) => return (Status::Unknown, plain(Status::Unknown, &why)),
+            Err(Refusal(_, why)) => return unknown(args, &why),
         },
     };
     if subjects.is_empty() {
-        let sentence = "this machine has no record of a clone: name the destination with -d";
-        return (Status::Unknown, plain(Status::Unknown, sentence));
+        return unknown(args, "this machine has no record of a clone: name the destination with -d");
     }
-    let places = look_at_all(args, &mut subjects, deadline, host);
+    let looked = examine(&mut subjects, host, args.timeout, deadline, latest);
     let limits = Limits { warning: seconds(args.warning), critical: seconds(args.critical) };
-    let found = subjects.iter().zip(&places).map(|(subject, place)| {
-        let finding = check_one(subject, place.as_ref(), limits, now);
+    let found = subjects.iter().zip(&looked).map(|(subject, looked)| {
+        let finding = check_one(subject, looked.as_ref(), limits, now);
         (subject.rotation.as_deref(), (subject.name.clone(), finding))
     });
-    answer(&best_of_rotations(found), limits)
+    let found = best_of_rotations(found);
+    let (status, text) = answer(&found, limits);
+    (status, if args.json { json::document(status, None, &found, Some(limits)) } else { text })
 }
 
-fn check_one(subject: &Subject, place: Result<&Place, &String>, limits: Limits, now: i64) -> Finding {
+/// UNKNOWN, for this reason.
+fn unknown(args: &CheckArgs, why: &str) -> (Status, String) {
+    let status = Status::Unknown;
+    (status, if args.json { json::document(status, Some(why), &[], None) } else { plain(status, why) })
+}
+
+fn check_one(subject: &Subject, looked: Option<&Looked>, limits: Limits, now: i64) -> Finding {
     let state = subject.state.as_ref().map(Option::as_ref).map_err(String::as_str);
-    let mut ending = match (&subject.target, place) {
-        (Some(target), Ok(place)) => {
+    let mut ending = match (&subject.target, looked.map(|looked| &looked.place)) {
+        (Some(target), Some(Ok(place))) => {
             evaluate(&Facts { place, state, stem: &target.prefix.stem(), now }, limits)
         }
-        (Some(_), Err(why)) => Finding::unknown(why.clone()),
-        (None, _) => Finding::unknown(state.err().unwrap_or_default().to_owned()),
+        (Some(_), Some(Err(why))) => Finding::unknown(why.clone()),
+        (Some(_) | None, _) => Finding::unknown(state.err().unwrap_or_default().to_owned()),
     };
     ending.details.extend(subject.notes.iter().cloned());
     ending
-}
-
-/// Starts one process per destination, all at the same time. Each also resolves its destination's path, which is the
-/// key under which the clone is remembered.
-fn look_at_all(
-    args: &CheckArgs,
-    subjects: &mut [Subject],
-    deadline: Instant,
-    host: &Host,
-) -> Vec<Result<Place, String>> {
-    let program = std::env::current_exe().map_err(|error| {
-        format!("the path of the running program cannot be determined: {}", display::reason(&error))
-    });
-    let command = |subject: &Subject| {
-        let (program, target) = (program.as_ref().ok()?, subject.target.as_ref()?);
-        let (destination, prefix) = (target.destination.clone().into(), target.prefix.to_string().into());
-        let arguments: [OsString; 5] = [LOOK.into(), "-d".into(), destination, "-g".into(), prefix];
-        // It is this same program for the same user, so it inherits the environment.
-        Some(Command { environment: std::env::vars_os().collect(), ..Command::tool(program, arguments) })
-    };
-    let commands: Vec<Option<Command>> = subjects.iter().map(command).collect();
-    let answers = ask_all(&commands, deadline, LARGEST_ANSWER);
-    let mut places = Vec::new();
-    for (subject, answer) in subjects.iter_mut().zip(answers) {
-        let look = match (&program, answer) {
-            (Err(why), _) => Err(Err(why.clone())),
-            (Ok(_), Ok(printed)) => {
-                markers::parse(&printed).ok_or_else(|| Err("examining the destination failed".to_owned()))
-            }
-            (Ok(_), Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
-                Err(Ok(Place::Silent(args.timeout.as_secs_f64())))
-            }
-            (Ok(_), Err(error)) => {
-                Err(Err(format!("examining the destination failed: {}", display::reason(&error))))
-            }
-        };
-        if let Some(given) = subject.target.as_ref().filter(|_| subject.is_given) {
-            let given = &given.destination.clone();
-            let location = match &look {
-                Ok(look) => match &look.filesystem {
-                    Some(uuid) => Location::filesystem(given, uuid),
-                    None => Location::found(given, look.resolved.clone()),
-                },
-                Err(_) => Location::unresolved(given),
-            };
-            subject.remember(host, &location, now().saturating_add(AHEAD));
-        }
-        places.push(look.map_or_else(|place| place, |look| Ok(look.place)));
-    }
-    places
 }
 
 fn seconds(duration: std::time::Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }
 
-fn now() -> i64 {
+/// Seconds since 1970.
+#[must_use]
+pub fn now() -> i64 {
     // With a clock before 1970, an age of 0 beats a negative one.
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     seconds(since)

@@ -12,8 +12,10 @@ pub mod prepare;
 pub mod prove;
 pub mod restore;
 pub mod schedule;
+pub mod status;
 pub mod words;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
@@ -28,13 +30,14 @@ use crate::secret::Once;
 use check::{CheckArgs, LookArgs};
 use clone::{CloneArgs, CloneOptions, DoctorArgs, Examined, Inquiry, clone_plan, inquiry};
 use help::{
-    CHECK_CODES, DOCTOR_CODES, JOB_CODES, MORE, PREPARE_CODES, PROVE_CODES, RESTORE_CODES, RUN_CODES,
-    SCHEDULE_CODES, SETPASS_CODES, SHORT,
+    CHECK_CODES, DOCTOR_CODES, FORGET_CODES, JOB_CODES, MORE, PREPARE_CODES, PROVE_CODES, RESTORE_CODES,
+    RUN_CODES, SCHEDULE_CODES, SETPASS_CODES, SHORT, STATUS_CODES,
 };
 use job::{DoctorJob, Init, JobArgs, RunArgs};
 use prepare::PrepareArgs;
 use prove::ProveArgs;
 use restore::RestoreArgs;
+use status::{ForgetArgs, StatusArgs};
 
 /// What `--version` prints: the commit, where it is known, and the target, as `build.rs` has them.
 const LONG_VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("COUNTERPART_BUILD"), ")");
@@ -93,6 +96,18 @@ enum Commands {
     /// do about it.
     #[command(after_long_help = DOCTOR_CODES)]
     Doctor(Box<DoctorArgs>),
+    /// Show the clones that this machine remembers: how old they are, and when they are made next
+    ///
+    /// It writes nothing and needs no root. The markers at the destinations count too, as far as this user can read them; a
+    /// disk that does not answer is left alone after --timeout. Whether a clone is too old is for `check` to say.
+    #[command(after_long_help = STATUS_CODES)]
+    Status(StatusArgs),
+    /// Forget a clone that was given up, so that status and check no longer name it
+    ///
+    /// Removes what this machine remembers of it: its state and its index. Nothing at the destination is touched, and logs,
+    /// schedules, jobs and passwords stay.
+    #[command(after_long_help = FORGET_CODES)]
+    Forget(ForgetArgs),
     /// Check the state of clones; a Nagios-compatible plugin
     ///
     /// Prints the state on one line, with performance data. It writes nothing and needs no root. A link to the program by
@@ -207,6 +222,10 @@ pub enum Action {
     Setpass(SetpassArgs),
     /// Tell what a clone would meet.
     Doctor(Box<Inquiry>),
+    /// Show the clones that this machine remembers.
+    Status(StatusArgs),
+    /// Remove what this machine remembers of a clone.
+    Forget(ForgetArgs),
     /// Check clones for a monitoring system.
     Check(CheckArgs),
     /// Answer a monitoring system that has asked for help, or in a way that makes no sense.
@@ -242,6 +261,8 @@ impl Action {
             Self::Doctor(inquiry) => &inquiry.plan,
             // What else takes a clone's arguments refuses a password among them.
             Self::Setpass(_)
+            | Self::Status(_)
+            | Self::Forget(_)
             | Self::Check(_)
             | Self::ExplainCheck(_)
             | Self::Look(_)
@@ -270,7 +291,9 @@ impl Action {
             Self::Prepare(args) => args.encrypt,
             // What a job's file says is not known yet.
             Self::Setpass(_) | Self::Run(_) | Self::DoctorJob(_) => true,
-            Self::Check(_)
+            Self::Status(_)
+            | Self::Forget(_)
+            | Self::Check(_)
             | Self::ExplainCheck(_)
             | Self::Look(_)
             | Self::Schedule(_)
@@ -299,6 +322,22 @@ fn clone_of(matches: &clap::ArgMatches) -> Result<Option<(CloneArgs, CloneOption
     Ok(args.clone.map(|clone| (clone, args.options)))
 }
 
+/// The clone that is made with these arguments; errors with a sentence.
+pub fn clone_from(arguments: impl Iterator<Item = OsString>) -> Result<Plan, String> {
+    let sentence = |error: clap::Error| {
+        let text = error.render().to_string();
+        let first = text.lines().next().unwrap_or_default();
+        first.strip_prefix("error: ").unwrap_or(first).to_owned()
+    };
+    let mut definition = definition();
+    let words = std::iter::once(OsString::from("counterpart")).chain(arguments);
+    let matches = words::read(&mut definition, words).map_err(sentence)?;
+    match clone_of(&matches).map_err(sentence)? {
+        Some((ends, options)) => clone_plan(&ends, options),
+        None => Err("it makes no clone".to_owned()),
+    }
+}
+
 /// Whether they are, and a clone could be made with them.
 fn is_clone(matches: &clap::ArgMatches) -> Result<bool, clap::Error> {
     let Some((ends, options)) = clone_of(matches)? else { return Ok(false) };
@@ -323,6 +362,14 @@ pub fn parse() -> Result<Action, clap::Error> {
                 Examined::Clone(inquiry) => Action::Doctor(inquiry),
                 Examined::Job(job) => Action::DoctorJob(job),
             })
+            .map_err(|message| definition.error(ErrorKind::ValueValidation, message)),
+        (Some(Commands::Status(args)), _) => args
+            .resolve()
+            .map(Action::Status)
+            .map_err(|message| definition.error(ErrorKind::ValueValidation, message)),
+        (Some(Commands::Forget(args)), _) => args
+            .resolve()
+            .map(Action::Forget)
             .map_err(|message| definition.error(ErrorKind::ValueValidation, message)),
         (Some(Commands::Check(args)), _) => Ok(args.resolve().map_or_else(
             |message| Action::ExplainCheck(definition.error(ErrorKind::ValueValidation, message)),

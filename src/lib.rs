@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod exclusions;
 pub mod exit_code;
 pub mod failure;
+pub mod forget;
 pub mod fs;
 pub mod generate;
 pub mod host;
@@ -34,6 +35,7 @@ pub mod secret;
 pub mod servers;
 pub mod setpass;
 pub mod state;
+pub mod status;
 pub(crate) mod sys;
 pub mod tree;
 pub mod volume;
@@ -43,6 +45,7 @@ use std::process::ExitCode as ProcessExitCode;
 
 use cli::clone::Inquiry;
 use cli::job::RunArgs;
+use display::words::moment;
 use exit_code::ExitCode;
 use failure::Failure;
 use failure::refusal::Refusal;
@@ -50,7 +53,9 @@ use host::Host;
 use host::machine::Machine;
 use job::Work;
 use logging::complain;
+use logging::shown::Shown;
 use outcome::Outcome;
+use phases::conclusion::summary::row;
 use process::interrupts::Interrupts;
 
 /// Parses the command line, carries it out on the host returned by `find_host`, and returns the exit code.
@@ -81,6 +86,8 @@ pub fn main_on(find_host: impl FnOnce() -> anyhow::Result<Host>) -> ProcessExitC
         Ok(cli::Action::Look(args)) => {
             finish(find_host().and_then(|host| check::markers::print(&args, &host)))
         }
+        Ok(cli::Action::Status(args)) => on(find_host, |machine| report(status::run(&args, machine))),
+        Ok(cli::Action::Forget(args)) => on(find_host, |machine| report(forget::run(&args, machine))),
         Ok(cli::Action::Setpass(args)) => on(find_host, |machine| report(setpass::run(&args, machine))),
         Ok(cli::Action::Schedule(action)) => on(find_host, |machine| report(schedule::run(&action, machine))),
         Ok(cli::Action::Restore(args)) => {
@@ -157,12 +164,23 @@ fn clone(plan: &plan::Plan, machine: Machine<'_>) -> Outcome {
     let run = std::panic::AssertUnwindSafe(|| pipeline::run(plan, machine));
     let outcome = std::panic::catch_unwind(run)
         .unwrap_or_else(|_| Outcome::Failed(Failure::Internal("a panic, described above".to_owned())));
+    say_next_run(plan, machine);
     if let Outcome::Failed(failure) | Outcome::Unbootable(failure) = &outcome {
         complain(&failure.to_string());
     }
     let code = outcome.exit_code();
     say_goodbye(code);
     outcome
+}
+
+/// The last line of the summary on a terminal.
+fn say_next_run(plan: &plan::Plan, machine: Machine<'_>) {
+    if Shown::chosen().is_some_and(Shown::is_for_people)
+        && machine.go_on().is_ok()
+        && let Some((at, name)) = schedule::made::next_run(machine, plan)
+    {
+        let _ = writeln!(io::stdout(), "{}", row("Next run", &format!("{} ({name})", moment(at))));
+    }
 }
 
 fn say_goodbye(code: ExitCode) {

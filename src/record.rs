@@ -4,7 +4,7 @@
 
 pub mod prometheus;
 
-use chrono::{DateTime, Local, SecondsFormat};
+use chrono::{DateTime, Datelike as _, Local, SecondsFormat, TimeZone as _};
 use serde::{Deserialize, Serialize};
 
 /// The version of the schema; a reader rejects later ones.
@@ -59,6 +59,15 @@ pub struct Moment {
     pub rfc3339: String,
     /// Seconds since 1970.
     pub epoch: i64,
+}
+
+impl Moment {
+    /// This many seconds since 1970; `None` for a time that RFC 3339 cannot write.
+    #[must_use]
+    pub fn at(epoch: i64) -> Option<Self> {
+        let time = Local.timestamp_opt(epoch, 0).single()?;
+        (0..=9999).contains(&time.year()).then(|| time.into())
+    }
 }
 
 impl From<DateTime<Local>> for Moment {

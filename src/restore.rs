@@ -1,5 +1,6 @@
 //! `counterpart restore`: restores what a clone with `--safety-net` deleted or overwrote.
 
+mod json;
 mod listing;
 mod nets;
 mod output;
@@ -39,6 +40,9 @@ pub fn run(args: &RestoreArgs, machine: Machine<'_>) -> Result<(), Refusal> {
     let wanted = args.paths.iter().map(|path| Wanted::read(path)).collect::<Result<Vec<_>, Refusal>>()?;
     let mount = mount(args, machine)?;
     let nets = Nets::open(args, mount.as_ref().map(Named::point))?;
+    if args.list && args.json {
+        return json::list(&nets, &wanted, machine.interrupts);
+    }
     if args.list {
         return listing::list(&nets, &wanted, machine.interrupts);
     }

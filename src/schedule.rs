@@ -2,7 +2,9 @@
 
 mod check;
 mod files;
+mod json;
 mod launchd;
+pub mod made;
 mod scheduler;
 mod systemd;
 
@@ -32,7 +34,8 @@ pub fn run(action: &Action, machine: Machine<'_>) -> Result<String, Refusal> {
         Action::Install(install) if install.print => scheduler.print(install),
         Action::Install(install) => scheduler.install(install),
         Action::Show(name) => scheduler.show(name),
-        Action::List => scheduler.list(),
+        Action::List(false) => scheduler.list(),
+        Action::List(true) => scheduler.list_json(),
         Action::Run(name) => scheduler.start(name),
         Action::Remove(name) => scheduler.remove(name),
     }
@@ -118,6 +121,15 @@ impl Scheduler<'_> {
         let (first, second) = (width(0), width(1));
         let lines = rows.iter().map(|[name, next, last]| format!("{name:first$}  {next:second$}  {last}\n"));
         Ok(lines.collect())
+    }
+
+    fn list_json(&self) -> Result<String, Refusal> {
+        let mut rows = Vec::new();
+        for made in made::all(self.machine)? {
+            let state = self.state(&made.name)?;
+            rows.push(json::row(&made, &state));
+        }
+        Ok(json::document(rows))
     }
 
     fn start(&self, name: &Name) -> Result<String, Refusal> {

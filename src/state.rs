@@ -2,6 +2,8 @@
 //!
 //! So a disconnected destination can be checked, and a failure that could not be written to it is still visible.
 
+mod files;
+
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -35,6 +37,9 @@ const FILESYSTEM: &str = "UUID";
 
 /// The suffix of state file names.
 const ENDING: &str = ".json";
+
+/// The extension of the index beside a state file.
+const INDEX: &str = "index";
 
 /// The state of one destination with one prefix.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -214,12 +219,22 @@ impl Store {
                 Ok(Some(State { destination, ..earlier }))
             }
             (Some(known), None) => Ok(Some(known)),
-            // If a link was just followed, only its target counts.
-            (None, None) if location.is_lexical() => self.by_spelling(location, prefix),
-            (None, None) => match &location.filesystem {
-                Some(uuid) if location.is_named() => self.by_mount_point(location, uuid, prefix),
-                Some(_) | None => Ok(None),
-            },
+            (None, None) => {
+                let found = self.elsewhere(location, prefix)?;
+                Ok(found.map(|(_, state)| if location.is_lexical() { state } else { moved(state, location) }))
+            }
+        }
+    }
+
+    /// The file and the state of a destination that is stored under neither of its own names.
+    fn elsewhere(&self, location: &Location, prefix: &Prefix) -> io::Result<Option<(PathBuf, State)>> {
+        // If a link was just followed, only its target counts.
+        if location.is_lexical() {
+            return self.by_spelling(location, prefix);
+        }
+        match &location.filesystem {
+            Some(uuid) if location.is_named() => self.by_mount_point(uuid, prefix),
+            Some(_) | None => Ok(None),
         }
     }
 
@@ -267,7 +282,7 @@ impl Store {
     }
 
     /// For a destination behind a link on an unmounted disk, of which only the spelling is known.
-    fn by_spelling(&self, location: &Location, prefix: &Prefix) -> io::Result<Option<State>> {
+    fn by_spelling(&self, location: &Location, prefix: &Prefix) -> io::Result<Option<(PathBuf, State)>> {
         let (given, prefix) = (display::path(&location.given).to_string(), prefix.to_string());
         // Only links above the last component are followed, so the name starts the same way.
         let own = stem(&location.given);
@@ -290,14 +305,14 @@ impl Store {
                 state.destination.starts_with(FILESYSTEM) && state.destination != own
             });
             if state.prefix == prefix && state.spellings.contains(&given) && !is_another {
-                found = Some(state);
+                found = Some((path, state));
             }
         }
         Ok(found)
     }
 
-    /// For a filesystem that was known by the path where it was mounted, and there alone: its state moves.
-    fn by_mount_point(&self, location: &Location, uuid: &str, prefix: &Prefix) -> io::Result<Option<State>> {
+    /// For a filesystem that was known by the path where it was mounted, and there alone.
+    fn by_mount_point(&self, uuid: &str, prefix: &Prefix) -> io::Result<Option<(PathBuf, State)>> {
         let is_it = |state: &State| {
             let mut disks = state.disks.iter();
             state.prefix == prefix.to_string()
@@ -307,14 +322,9 @@ impl Store {
                 })
         };
         // One that cannot be read belongs to another destination, whose own run reports it.
-        let mut states = self.all()?.into_iter().filter_map(|(_, state)| state.ok());
-        Ok(states.find(is_it).map(|mut state| {
-            let before =
-                std::mem::replace(&mut state.destination, display::path(&location.resolved).to_string());
-            state.spellings.insert(0, before.clone());
-            state.replaces = Some(before);
-            state
-        }))
+        let mut states =
+            self.all()?.into_iter().filter_map(|(path, state)| state.ok().map(|state| (path, state)));
+        Ok(states.find(|(_, state)| is_it(state)))
     }
 
     /// Whether anything is stored under this path or tag.
@@ -352,6 +362,14 @@ impl Store {
     }
 }
 
+/// The state of a filesystem that was known by its mount point, as it is stored from now on.
+fn moved(mut state: State, location: &Location) -> State {
+    let before = std::mem::replace(&mut state.destination, display::path(&location.resolved).to_string());
+    state.spellings.insert(0, before.clone());
+    state.replaces = Some(before);
+    state
+}
+
 /// The path's last component, for people, and a digest of path and prefix, which makes the name unique.
 fn name(destination: &Path, prefix: &Prefix) -> OsString {
     let mut digest = Sha256::new();
@@ -364,7 +382,7 @@ fn name(destination: &Path, prefix: &Prefix) -> OsString {
 }
 
 fn index_of(destination: &Path, prefix: &Prefix) -> OsString {
-    Path::new(&name(destination, prefix)).with_extension("index").into_os_string()
+    Path::new(&name(destination, prefix)).with_extension(INDEX).into_os_string()
 }
 
 fn stem(destination: &Path) -> String {

@@ -6,5 +6,5 @@ mod memory;
 mod monitors;
 mod rules;
 mod runs;
-mod scene;
+pub mod scene;
 mod usage;

@@ -63,8 +63,20 @@ fn there_is_a_man_page_for_each_command_and_all_are_up_to_date() {
     }
     let (written, kept) = (files(dir.path()), files(&path("examples/man")));
     let names: Vec<&str> = written.keys().map(String::as_str).collect();
-    let pages =
-        ["check", "doctor", "exclusions", "job", "prepare", "prove", "restore", "run", "schedule", "setpass"];
+    let pages = [
+        "check",
+        "doctor",
+        "exclusions",
+        "forget",
+        "job",
+        "prepare",
+        "prove",
+        "restore",
+        "run",
+        "schedule",
+        "setpass",
+        "status",
+    ];
     let mut expected = vec!["man5/counterpart-files.5".to_owned(), "man8/counterpart.8".to_owned()];
     expected.extend(pages.map(|page| format!("man8/counterpart-{page}.8")));
     expected.sort();
@@ -140,6 +152,7 @@ fn each_page_names_every_option_of_its_command() {
         "check",
         "doctor",
         "exclusions",
+        "forget",
         "job init",
         "prepare",
         "prove",
@@ -147,6 +160,7 @@ fn each_page_names_every_option_of_its_command() {
         "run",
         "schedule install",
         "setpass",
+        "status",
     ] {
         let words: Vec<&str> = command.split_whitespace().collect();
         let page = words.first().map_or(main, |name| &pages[&format!("man8/counterpart-{name}.8")]);

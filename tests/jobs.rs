@@ -3,7 +3,7 @@
 
 mod init;
 mod options;
-mod scene;
+pub mod scene;
 mod several;
 mod signals;
 mod trust;

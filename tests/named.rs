@@ -7,5 +7,5 @@ mod encrypted;
 mod mac;
 mod others;
 mod refusals;
-mod scene;
+pub mod scene;
 mod schedule;

@@ -9,5 +9,5 @@ mod moved;
 mod order;
 mod restore;
 mod room;
-mod scene;
+pub mod scene;
 mod stock;

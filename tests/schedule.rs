@@ -6,4 +6,4 @@ mod checks;
 mod documents;
 mod linux;
 mod mac;
-mod machine;
+pub mod machine;

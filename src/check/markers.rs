@@ -121,6 +121,8 @@ pub struct Look {
     pub resolved: Vec<u8>,
     /// The UUID of its filesystem, if it was given by a tag and found.
     pub filesystem: Option<String>,
+    /// The directory's device and inode number, if it could be opened.
+    pub directory: Option<(u64, u64)>,
     /// What is there.
     pub place: Place,
 }
@@ -128,11 +130,11 @@ pub struct Look {
 /// Prints the contents of a destination's markers on standard output, as JSON.
 pub fn print(args: &LookArgs, host: &Host) -> anyhow::Result<()> {
     let resolved = Location::of(&args.destination).resolved.into_os_string().into_vec();
-    let (filesystem, place) = match Tag::read(args.destination.as_os_str()) {
+    let (filesystem, (directory, place)) = match Tag::read(args.destination.as_os_str()) {
         Some(Ok(tag)) => look_at_filesystem(&tag, &args.organisation_prefix, host),
         Some(Err(_)) | None => (None, look(&args.destination, &args.organisation_prefix)),
     };
-    let look = Look { resolved, filesystem, place };
+    let look = Look { resolved, filesystem, directory, place };
     Ok(io::stdout().lock().write_all(&serde_json::to_vec(&look)?)?)
 }
 
@@ -142,28 +144,36 @@ pub fn parse(printed: &[u8]) -> Option<Look> {
     serde_json::from_slice(printed).ok()
 }
 
+/// A directory's device and inode number, if it could be opened, and what it holds.
+type Opened = (Option<(u64, u64)>, Place);
+
 /// Mounts a filesystem for this process, if it may, and reads its markers; returns its UUID as well.
-fn look_at_filesystem(tag: &Tag, prefix: &Prefix, host: &Host) -> (Option<String>, Place) {
+fn look_at_filesystem(tag: &Tag, prefix: &Prefix, host: &Host) -> (Option<String>, Opened) {
     let wanted = Wanted { tag, key_file: None, prefix, purpose: Purpose::Glance };
     if !host.is_root() {
-        return (None, Place::NotMounted("only root can mount it".to_owned()));
+        return (None, (None, Place::NotMounted("only root can mount it".to_owned())));
     }
     match named::mount(Machine { host, interrupts: &Interrupts::default() }, &wanted) {
         Ok(named) => (named.uuid.clone(), look(named.point(), prefix)),
-        Err(NotMounted::Missing) => (None, Place::Missing),
-        Err(NotMounted::Unusable(why)) => (None, Place::NotMounted(why)),
-        Err(NotMounted::Interrupted) => (None, Place::NotMounted("interrupted".to_owned())),
+        Err(NotMounted::Missing) => (None, (None, Place::Missing)),
+        Err(NotMounted::Unusable(why)) => (None, (None, Place::NotMounted(why))),
+        Err(NotMounted::Interrupted) => (None, (None, Place::NotMounted("interrupted".to_owned()))),
     }
 }
 
-fn look(destination: &Path, prefix: &Prefix) -> Place {
+fn look(destination: &Path, prefix: &Prefix) -> Opened {
     let dir = match Dir::open(destination) {
         Ok(dir) => dir,
-        Err(error) => return not_opened(destination, &error),
+        Err(error) => return (None, not_opened(destination, &error)),
     };
+    let identity = dir.identity().ok().map(|directory| (directory.device, directory.inode));
+    (identity, Place::Seen(Box::new(markers(&dir, prefix))))
+}
+
+fn markers(dir: &Dir, prefix: &Prefix) -> Markers {
     let text = |suffix: &str| dir.read_file(&OsString::from(prefix.stem() + suffix), LARGEST);
-    Place::Seen(Box::new(Markers {
-        completed: Found::from_io(completion(&dir, prefix)),
+    Markers {
+        completed: Found::from_io(completion(dir, prefix)),
         error: Found::from_io(text(Marker::Error.suffix()).map(|file| {
             file.map(|(metadata, content)| ErrorMark { at: metadata.mtime(), reason: first_line(&content) })
         })),
@@ -180,7 +190,7 @@ fn look(destination: &Path, prefix: &Prefix) -> Place {
             ),
         },
         identity: Found::from_io(dir.kind(&prefix.marker(Marker::Identity)).map(|kind| kind.map(|_| ()))),
-    }))
+    }
 }
 
 fn not_opened(destination: &Path, error: &io::Error) -> Place {
@@ -229,7 +239,7 @@ mod tests {
     const STEM: &str = ".me.jedda.counterpart.";
 
     fn seen(dir: &Path) -> Markers {
-        match look(dir, &Prefix::default()) {
+        match look(dir, &Prefix::default()).1 {
             Place::Seen(markers) => *markers,
             other @ (Place::Missing
             | Place::Barred
@@ -272,8 +282,8 @@ mod tests {
     #[test]
     fn an_answer_that_is_cut_short_is_none() {
         let dir = tempfile::tempdir().unwrap();
-        let place = look(dir.path(), &Prefix::default());
-        let look = Look { resolved: b"/\xff".to_vec(), filesystem: None, place };
+        let (directory, place) = look(dir.path(), &Prefix::default());
+        let look = Look { resolved: b"/\xff".to_vec(), filesystem: None, directory, place };
         let printed = serde_json::to_vec(&look).unwrap();
         assert_eq!(parse(&printed), Some(look));
         assert_eq!(parse(&printed[..printed.len() - 1]), None);
@@ -287,8 +297,8 @@ mod tests {
         std::fs::write(&file, "").unwrap();
         symlink(dir.path(), &link).unwrap();
         let prefix = Prefix::default();
-        assert_eq!(look(&dir.path().join("none"), &prefix), Place::Missing);
-        assert_eq!(look(&file, &prefix), Place::Broken("Not a directory".to_owned()));
-        assert_eq!(look(&link, &prefix), Place::Broken("it is a symbolic link".to_owned()));
+        assert_eq!(look(&dir.path().join("none"), &prefix), (None, Place::Missing));
+        assert_eq!(look(&file, &prefix).1, Place::Broken("Not a directory".to_owned()));
+        assert_eq!(look(&link, &prefix).1, Place::Broken("it is a symbolic link".to_owned()));
     }
 }

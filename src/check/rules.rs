@@ -25,7 +25,7 @@ pub struct Facts<'a> {
 pub const AHEAD: i64 = 60;
 
 /// The exit code of a run during which files vanished.
-const VANISHED: u64 = 24;
+pub const VANISHED: u64 = 24;
 
 /// Checks a clone.
 #[must_use]
@@ -83,7 +83,9 @@ fn remark_on_proof(ending: &mut Finding, state: &State, now: i64) {
     }
 }
 
-fn markers(place: &Place) -> Option<&Markers> {
+/// The markers, if the place could be read.
+#[must_use]
+pub fn markers(place: &Place) -> Option<&Markers> {
     match place {
         Place::Seen(markers) => Some(markers),
         Place::Missing | Place::Barred | Place::Broken(_) | Place::Silent(_) | Place::NotMounted(_) => None,
@@ -167,7 +169,9 @@ fn never() -> Finding {
     Finding { status: Status::Critical, ..Finding::unknown("no clone was ever completed".to_owned()) }
 }
 
-fn unheard_of(place: &Place) -> String {
+/// Why nothing is known of a clone.
+#[must_use]
+pub fn unheard_of(place: &Place) -> String {
     match place {
         Place::Seen(_) => {
             "there is no Counterpart marker there, and this machine has no record of a clone: check -d and -g; is its \
@@ -189,7 +193,8 @@ fn unheard_of(place: &Place) -> String {
 }
 
 /// A run removes `.completed` before it changes the first byte, and leaves it or `.error` at its end.
-fn is_unfinished(markers: &Markers) -> bool {
+#[must_use]
+pub fn is_unfinished(markers: &Markers) -> bool {
     markers.completed.is_absent() && markers.error.is_absent() && !is_bare(markers)
 }
 
@@ -207,37 +212,44 @@ fn remark_on_place(ending: &mut Finding, facts: &Facts<'_>) {
         Ok(Some(_)) => ", according to this machine's records",
         Ok(None) | Err(_) => "",
     };
+    let Some(remark) = remark(facts.place) else { return };
     let sentence = &mut ending.sentence;
     match facts.place {
-        Place::Seen(markers) if is_bare(markers) => {
-            add(
-                sentence,
-                &format!("there is no Counterpart marker there now; perhaps its disk is not mounted{basis}"),
-            );
-        }
-        Place::Seen(_) => {}
-        Place::Missing => add(sentence, &format!("the destination is not there now{basis}")),
-        Place::Barred => add(sentence, &format!("this user has no access to the destination{basis}")),
-        Place::NotMounted(why) => {
-            add(
-                sentence,
-                &format!("the destination was not examined ({}){basis}", why.trim_end_matches('.')),
-            );
-        }
-        Place::Broken(why) => {
-            ending.status = ending.status.worse(Status::Unknown);
-            add(sentence, &format!("the destination cannot be examined ({why}){basis}"));
-        }
-        Place::Silent(limit) => {
+        Place::Silent(_) => {
             ending.status = Status::Unknown;
-            *sentence = format!(
-                "the destination did not answer within {limit} s; this machine's records say: {sentence}"
-            );
+            *sentence = format!("{remark}; this machine's records say: {sentence}");
+        }
+        Place::Broken(_) => {
+            ending.status = ending.status.worse(Status::Unknown);
+            add(sentence, &format!("{remark}{basis}"));
+        }
+        Place::Seen(_) | Place::Missing | Place::Barred | Place::NotMounted(_) => {
+            add(sentence, &format!("{remark}{basis}"));
         }
     }
 }
 
-fn damage(facts: &Facts<'_>) -> Vec<String> {
+/// What is to be said of the place itself.
+#[must_use]
+pub fn remark(place: &Place) -> Option<String> {
+    Some(match place {
+        Place::Seen(markers) if is_bare(markers) => {
+            "there is no Counterpart marker there now; perhaps its disk is not mounted".to_owned()
+        }
+        Place::Seen(_) => return None,
+        Place::Missing => "the destination is not there now".to_owned(),
+        Place::Barred => "this user has no access to the destination".to_owned(),
+        Place::NotMounted(why) => {
+            format!("the destination was not examined ({})", why.trim_end_matches('.'))
+        }
+        Place::Broken(why) => format!("the destination cannot be examined ({why})"),
+        Place::Silent(limit) => format!("the destination did not answer within {limit} s"),
+    })
+}
+
+/// What cannot be read, a sentence each.
+#[must_use]
+pub fn damage(facts: &Facts<'_>) -> Vec<String> {
     let mut damage = Vec::new();
     if let Some(markers) = markers(facts.place) {
         let Markers { completed, error, statistics, record, identity } = markers;
@@ -258,7 +270,9 @@ fn damage(facts: &Facts<'_>) -> Vec<String> {
     damage
 }
 
-fn figures(success: &Success<'_>) -> Figures {
+/// The numbers of a run, without its age.
+#[must_use]
+pub fn figures(success: &Success<'_>) -> Figures {
     if let Some(record) = success.record {
         let figures = record.statistics.unwrap_or_default();
         return Figures {
@@ -320,7 +334,8 @@ fn listed(what: &str, list: &Lines) -> Vec<String> {
 }
 
 /// Disks may alternate at one path; the last success may then be another disk's.
-fn another_disk(success: &Success<'_>, markers: &Markers) -> Option<String> {
+#[must_use]
+pub fn another_disk(success: &Success<'_>, markers: &Markers) -> Option<String> {
     if let Some(at) = markers.completed.present().filter(|at| !success.is_at(**at)) {
         return Some(format!("The disk that is there now holds the clone of {}", moment(*at)));
     }
@@ -328,7 +343,9 @@ fn another_disk(success: &Success<'_>, markers: &Markers) -> Option<String> {
     Some(format!("The disk that is there now has the error of {}: {}", moment(error.at), error.reason))
 }
 
-fn skipped(last: &Record) -> Option<String> {
+/// That the last run was skipped, if it was.
+#[must_use]
+pub fn skipped(last: &Record) -> Option<String> {
     (last.outcome == record::Status::Skipped).then(|| {
         format!("The last run, at {}, was skipped: the destination was not there", moment(last.ended.epoch))
     })

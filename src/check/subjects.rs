@@ -5,7 +5,6 @@ use std::io;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::cli::check::CheckArgs;
 use crate::cli::job_file;
 use crate::cli::job_file::JobClone;
 use crate::display;
@@ -45,13 +44,10 @@ pub struct Subject {
 
 /// The clone given on the command line, or else every clone that this machine remembers.
 #[must_use]
-pub fn gather(args: &CheckArgs, host: &Host, now: i64) -> Vec<Subject> {
-    match &args.destination {
-        Some(destination) => {
-            let prefix = args.organisation_prefix.clone().unwrap_or_default();
-            vec![given(destination.clone(), prefix, None)]
-        }
-        None => known(args.organisation_prefix.as_ref(), &stores(host), now),
+pub fn gather(destination: Option<&Path>, prefix: Option<&Prefix>, host: &Host, now: i64) -> Vec<Subject> {
+    match destination {
+        Some(destination) => vec![given(destination.to_owned(), prefix.cloned().unwrap_or_default(), None)],
+        None => known(prefix, &stores(host), now),
     }
 }
 

@@ -40,6 +40,9 @@ pub struct CheckArgs {
     /// Give up with UNKNOWN after this long: seconds, or 10s, 1min
     #[arg(short, long, value_name = "TIME", default_value = "10s", value_parser = parse_timeout)]
     pub timeout: Duration,
+    /// Print JSON instead of the plugin's lines; the exit code is the same
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What the plugin hands to the process that touches the destination in its place.
@@ -85,7 +88,8 @@ fn parse_age(text: &str) -> Result<Duration, String> {
     parse(text, 60, "write minutes, or 26h, 2d, 90min")
 }
 
-fn parse_timeout(text: &str) -> Result<Duration, String> {
+/// How long to wait for a destination.
+pub(super) fn parse_timeout(text: &str) -> Result<Duration, String> {
     let limit = parse(text, 1, "write seconds, or 10s, 1min")?;
     if limit.is_zero() { Err("it is no time at all".to_owned()) } else { Ok(limit) }
 }

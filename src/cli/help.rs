@@ -20,6 +20,44 @@ Examples:
   counterpart schedule install -- -s / -d /mnt/clone
       Clone it every night";
 
+/// How `status` ends.
+pub const STATUS_CODES: &str = "\
+Exit codes:
+  0   shown, whatever the state of the clones
+  1   nothing is known of the clone that was named, or an internal error
+  2   usage
+  20  interrupted
+
+States:
+  ok          there is a complete clone, and no run has failed since
+  warning     the same, but somebody should look at the warnings of the run that made it
+  running     a run is under way (on Linux; others than root see their own runs)
+  unfinished  there is no complete clone there: a run is under way or was killed
+  failed      a run has failed since the last success
+  never       no clone was ever completed
+  unknown     what is remembered cannot be read
+
+Examples:
+  counterpart status
+      Show every clone that this machine remembers
+  counterpart status -d /mnt/clone --json
+      Print what is known of one for a program";
+
+/// How `forget` ends.
+pub const FORGET_CODES: &str = "\
+Exit codes:
+  0   forgotten
+  1   not run as root, a schedule still makes the clone, nothing is known of it, or an internal error
+  2   usage
+  20  interrupted
+  80  a clone to this destination is being made
+
+Examples:
+  counterpart forget -d /mnt/clone
+      Forget a clone by the path that status shows
+  counterpart forget -d UUID=0a3407de-014b-458b-b5c1-848e92a327a3
+      Forget a disk that was known by its UUID";
+
 /// The states of the plugin.
 pub const CHECK_CODES: &str = "\
 Exit codes:

@@ -24,6 +24,9 @@ pub struct RestoreArgs {
     /// List the safety nets, or those that hold the given paths
     #[arg(long, conflicts_with_all = ["at", "to"])]
     pub list: bool,
+    /// Print the list as JSON
+    #[arg(long, requires = "list")]
+    pub json: bool,
     /// Restore from this net instead of the newest that holds the path: its number, its local time (YYYY-MM-DD,
     /// YYYY-MM-DD_HH-MM-SS) or latest
     #[arg(long, value_name = "NET")]

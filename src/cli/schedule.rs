@@ -32,7 +32,11 @@ enum Commands {
         name: Name,
     },
     /// List the schedules with their next run and last result
-    List,
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Start a scheduled clone now, without waiting for it to finish
     Run {
         /// Name of the schedule
@@ -85,8 +89,8 @@ pub enum Action {
     Install(Box<Install>),
     /// Show one.
     Show(Name),
-    /// List all.
-    List,
+    /// List all, as JSON if that is true.
+    List(bool),
     /// Start one now.
     Run(Name),
     /// Remove one.
@@ -133,7 +137,7 @@ impl ScheduleArgs {
         Ok(match self.command {
             Commands::Install(args) => Action::Install(Box::new(args.resolve(definition, read)?)),
             Commands::Show { name } => Action::Show(name),
-            Commands::List => Action::List,
+            Commands::List { json } => Action::List(json),
             Commands::Run { name } => Action::Run(name),
             Commands::Remove { name } => Action::Remove(name),
         })

@@ -13,6 +13,9 @@ use nix::unistd::{AccessFlags, access};
 use crate::fs::dir::{Dir, FileIdentity};
 use crate::fs::space::Space;
 
+/// The suffix of our lock files' names.
+const ENDING: &str = ".lock";
+
 /// A held lock.
 #[derive(Debug)]
 pub struct Lock(Flock<std::fs::File>);
@@ -64,6 +67,30 @@ impl Lock {
         Self::hold(std::fs::File::from(dir.as_fd().try_clone_to_owned()?))
     }
 
+    /// Whether any lock in this directory is held: each is tried for a moment, shared with others that try.
+    ///
+    /// Errors if the lock directory is not ours alone, or a lock cannot be tried.
+    pub fn any_held(lock_dir: &Path) -> io::Result<bool> {
+        let locks = match Dir::open(lock_dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            opened => opened?,
+        };
+        refuse_strangers(&locks)?;
+        for name in locks.names()? {
+            if !name.as_encoded_bytes().ends_with(ENDING.as_bytes()) {
+                continue;
+            }
+            let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+            let file = std::fs::File::from(openat(&locks, name.as_os_str(), flags, Mode::empty())?);
+            match Flock::lock(file, FlockArg::LockSharedNonblock) {
+                Ok(_) => {}
+                Err((_, Errno::EWOULDBLOCK)) => return Ok(true),
+                Err((_, error)) => return Err(error.into()),
+            }
+        }
+        Ok(false)
+    }
+
     fn hold(file: std::fs::File) -> io::Result<Option<Self>> {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(held) => Ok(Some(Self(held))),
@@ -79,7 +106,7 @@ impl Lock {
 }
 
 fn file_name(dir: FileIdentity) -> String {
-    format!("{:x}-{:x}.lock", dir.device, dir.inode)
+    format!("{:x}-{:x}{ENDING}", dir.device, dir.inode)
 }
 
 /// In a directory that others can change, anything could have the name of our lock file.

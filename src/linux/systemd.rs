@@ -5,6 +5,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
+use chrono::NaiveDateTime;
+
 use crate::plan::schedule::when::When;
 use crate::plan::schedule::{Job, Name, State};
 
@@ -21,6 +23,12 @@ pub fn unit(name: &Name) -> String {
 #[must_use]
 pub fn name_of(file: &OsStr) -> Option<Name> {
     file.to_str()?.strip_prefix("counterpart-")?.strip_suffix(".timer")?.parse().ok()
+}
+
+/// The schedule that a service's file name belongs to.
+#[must_use]
+pub fn name_of_service(file: &OsStr) -> Option<Name> {
+    file.to_str()?.strip_prefix("counterpart-")?.strip_suffix(".service")?.parse().ok()
 }
 
 /// The service that makes the clone.
@@ -158,6 +166,52 @@ fn quote(word: &str) -> String {
     quoted
 }
 
+/// The words of the command line that one of our services starts, the program first; `None` if it is not as we write it.
+#[must_use]
+pub fn command(service: &str) -> Option<Vec<String>> {
+    let mut commands = service.lines().filter_map(|line| line.strip_prefix("ExecStart="));
+    let (Some(line), None) = (commands.next(), commands.next()) else { return None };
+    let mut words = Vec::new();
+    let mut rest = line;
+    while !rest.is_empty() {
+        let (word, after) = unquote(rest)?;
+        words.push(word);
+        rest = match after.strip_prefix(' ') {
+            Some(next) if !next.is_empty() => next,
+            None if after.is_empty() => after,
+            Some(_) | None => return None,
+        };
+    }
+    Some(words)
+}
+
+/// The first word of a command line as [`quote`] writes it, and what follows.
+fn unquote(text: &str) -> Option<(String, &str)> {
+    let Some(inner) = text.strip_prefix('"') else {
+        let end = text.find(' ').unwrap_or(text.len());
+        let (word, rest) = text.split_at(end);
+        // Nothing that needs quotes stands without.
+        return (quote(word) == word).then(|| (word.to_owned(), rest));
+    };
+    let mut word = String::new();
+    let mut characters = inner.char_indices();
+    while let Some((at, character)) = characters.next() {
+        match character {
+            '"' => return Some((word, &inner[at + 1..])),
+            '\\' | '%' | '$' => {
+                let (_, next) = characters.next()?;
+                let is_pair = if character == '\\' { matches!(next, '"' | '\\') } else { next == character };
+                if !is_pair {
+                    return None;
+                }
+                word.push(next);
+            }
+            other => word.push(other),
+        }
+    }
+    None
+}
+
 /// The unit that stands for a path, as systemd-escape(1) names it; none for `/`.
 fn unit_of(path: &Path, ending: &str) -> Option<String> {
     let inner = path.as_os_str().as_bytes().strip_prefix(b"/").filter(|inner| !inner.is_empty())?;
@@ -197,8 +251,16 @@ pub fn state(service: &str, timer: &str) -> State {
         loaded: timer.get("LoadState") == Some(&"loaded") && timer.get("ActiveState") == Some(&"active"),
         running,
         next: (!matches!(next, "" | "n/a" | "infinity")).then(|| next.to_owned()),
+        next_at: None,
         last: if running { format!("running since {}", of("ExecMainStartTimestamp")) } else { last(&of) },
     }
+}
+
+/// A moment that systemd has printed in UTC, such as `Tue 2026-11-24 03:30:00 UTC`, in seconds since 1970.
+#[must_use]
+pub fn moment(printed: &str) -> Option<i64> {
+    let time = printed.strip_suffix(" UTC")?.split_once(' ')?.1;
+    Some(NaiveDateTime::parse_from_str(time, "%Y-%m-%d %H:%M:%S").ok()?.and_utc().timestamp())
 }
 
 fn last<'a>(of: &impl Fn(&str) -> &'a str) -> String {
@@ -216,7 +278,7 @@ fn last<'a>(of: &impl Fn(&str) -> &'a str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{calendar, quote, state, unit_of};
+    use super::{calendar, command, moment, quote, state, unit_of};
     use crate::plan::schedule::when::When;
 
     #[test]
@@ -233,6 +295,36 @@ mod tests {
             ("\u{fc}", "\"\u{fc}\""),
         ] {
             assert_eq!(quote(word), quoted);
+        }
+    }
+
+    #[test]
+    fn what_was_quoted_is_read_again() {
+        let words =
+            ["/usr/sbin/counterpart", "", "a b", "100%", "$HOME", "a\"b\\c", "it's", ";", "\u{fc}", "--x=1"];
+        let line: Vec<String> = words.iter().map(|word| quote(word)).collect();
+        let unit = format!("[Service]\nExecStart={}\nNice=10\n", line.join(" "));
+        assert_eq!(command(&unit).unwrap(), words);
+        for other in [
+            "",
+            "ExecStart=/a\nExecStart=/b",
+            "ExecStart=\"a",
+            "ExecStart=/a  b",
+            "ExecStart=/a ",
+            "ExecStart=/a $B",
+        ] {
+            assert_eq!(command(other), None, "{other:?}");
+        }
+        for odd in ["\"a%b\"", "\"a$b\"", "\"a\\nb\"", "\"a\"b", "it's"] {
+            assert_eq!(command(&format!("ExecStart={odd}")), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_moment_in_utc_is_read() {
+        assert_eq!(moment("Tue 2026-11-24 03:30:00 UTC"), Some(1_795_491_000));
+        for other in ["", "n/a", "infinity", "Tue 2026-11-24 03:30:00 CET", "UTC", " UTC"] {
+            assert_eq!(moment(other), None, "{other}");
         }
     }
 

@@ -73,6 +73,14 @@ pub fn job(job: &Job) -> Result<Vec<u8>, plist::Error> {
     Ok(text.replacen("<plist ", &format!("{OURS}\n<plist "), 1).into_bytes())
 }
 
+/// The words of the command line that a job starts, the program first; `None` if they cannot be read.
+#[must_use]
+pub fn command(job: &[u8]) -> Option<Vec<String>> {
+    let words = dictionary(job)?;
+    let words = words.get("ProgramArguments")?.as_array()?;
+    words.iter().map(|word| word.as_string().map(str::to_owned)).collect()
+}
+
 /// launchd runs the job at every minute that matches one of these; a missing part always matches.
 fn intervals(when: When) -> Vec<Value> {
     let interval = |parts: &[(&str, u32)]| {

@@ -1,7 +1,7 @@
 //! The end of every run, however it went: writes the results for those who look at them afterwards.
 
 pub mod metrics;
-mod summary;
+pub mod summary;
 
 use std::ffi::{CString, OsStr};
 use std::time::Duration;

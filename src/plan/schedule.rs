@@ -83,8 +83,10 @@ pub struct State {
     pub loaded: bool,
     /// Whether it is running now.
     pub running: bool,
-    /// When it runs next; `None` if no run is planned.
+    /// When it runs next, in the system's words; `None` if no run is planned.
     pub next: Option<String>,
+    /// The same in seconds since 1970, if those words are known.
+    pub next_at: Option<i64>,
     /// How the last run ended.
     pub last: String,
 }

@@ -38,10 +38,12 @@ pub fn list(nets: &Nets, wanted: &[Wanted], interrupts: &Interrupts) -> Result<(
             nowhere.get_or_insert(path);
         }
     }
-    match nowhere {
-        None => Ok(()),
-        Some(path) => Err(Refusal(ExitCode::SOURCE, format!("{path} is in no safety net."))),
-    }
+    nowhere.map_or(Ok(()), |path| Err(in_no_net(path)))
+}
+
+/// A path that was asked for is in no net.
+pub fn in_no_net(path: &Wanted) -> Refusal {
+    Refusal(ExitCode::SOURCE, format!("{path} is in no safety net."))
 }
 
 /// Prints which nets hold a path, newest first, and whether the clone has it; returns whether any net does.
@@ -82,7 +84,7 @@ fn describe(stat: &FileStat) -> String {
 }
 
 /// Counts everything below a net, and the disk space its files use.
-fn measure(net: &Dir, interrupts: &Interrupts) -> Result<Size, Refusal> {
+pub fn measure(net: &Dir, interrupts: &Interrupts) -> Result<Size, Refusal> {
     let measured = size::measure(net, &|| interrupts.received().is_some());
     if let Some(signal) = interrupts.received() {
         return Err(Refusal(ExitCode::from_interruption(signal), "Interrupted.".to_owned()));

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use chrono::NaiveDateTime;
+use chrono::{Local, NaiveDateTime, TimeZone as _};
 
 use crate::display;
 use crate::failure::refusal::Refusal;
@@ -158,6 +158,9 @@ pub fn state(
     Ok(State {
         loaded: job_state.is_some(),
         running: job_state.as_ref().is_some_and(|job_state| job_state.running),
+        next_at: next
+            .and_then(|next| Local.from_local_datetime(&next).earliest())
+            .map(|next| next.timestamp()),
         next: next.map(|next| next.format("%a %Y-%m-%d %H:%M").to_string()),
         last: match job_state {
             Some(job_state) if job_state.running => format!("running; before that: {}", job_state.last),

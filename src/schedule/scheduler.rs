@@ -24,11 +24,25 @@ impl Scheduler<'_> {
         program: &Path,
         arguments: impl IntoIterator<Item = &'b str>,
     ) -> Result<String, Refusal> {
-        let arguments: Vec<OsString> = arguments.into_iter().map(OsString::from).collect();
-        let called = display::path(program).to_string()
+        self.succeed(&Command::tool(program, arguments))
+    }
+
+    /// The same; the tool prints times in UTC.
+    pub fn tool_in_utc<'b>(
+        &self,
+        program: &Path,
+        arguments: impl IntoIterator<Item = &'b str>,
+    ) -> Result<String, Refusal> {
+        let mut command = Command::tool(program, arguments);
+        command.environment.push(("TZ".into(), "UTC".into()));
+        self.succeed(&command)
+    }
+
+    fn succeed(&self, command: &Command) -> Result<String, Refusal> {
+        let called = display::path(&command.program).to_string()
             + " "
-            + &display::name(&arguments.join(" ".as_ref())).to_string();
-        let Captured { end, out, err } = self.ask(program, arguments)?;
+            + &display::name(&command.arguments.join(" ".as_ref())).to_string();
+        let Captured { end, out, err } = self.capture(command)?;
         if end == End::Exited(0) {
             return Ok(String::from_utf8_lossy(&out).into_owned());
         }
@@ -46,8 +60,12 @@ impl Scheduler<'_> {
 
     /// Runs a tool, however it ends.
     pub fn ask(&self, program: &Path, arguments: Vec<OsString>) -> Result<Captured, Refusal> {
-        capture(&Command::tool(program, arguments), self.machine.interrupts, TOOL_LIMIT).map_err(|error| {
-            let tool = display::path(program);
+        self.capture(&Command::tool(program, arguments))
+    }
+
+    fn capture(&self, command: &Command) -> Result<Captured, Refusal> {
+        capture(command, self.machine.interrupts, TOOL_LIMIT).map_err(|error| {
+            let tool = display::path(&command.program);
             Refusal::new(match self.machine.host.platform {
                 Platform::Linux if error.kind() == io::ErrorKind::NotFound => {
                     format!("{tool} was not found. Scheduling needs systemd; without it use cron, as SCHEDULING.md \

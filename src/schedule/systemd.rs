@@ -140,7 +140,20 @@ pub fn start(scheduler: &Scheduler<'_>, name: &Name) -> Result<(), Refusal> {
 pub fn state(scheduler: &Scheduler<'_>, name: &Name) -> Result<State, Refusal> {
     let service = show(scheduler, SERVICE_PROPERTIES, &service_name(name))?;
     let timer = show(scheduler, TIMER_PROPERTIES, &timer_name(name))?;
-    Ok(systemd::state(&shown_lines(&service), &shown_lines(&timer)))
+    let state = systemd::state(&shown_lines(&service), &shown_lines(&timer));
+    let next_at = if state.next.is_some() { next_at(scheduler, name)? } else { None };
+    Ok(State { next_at, ..state })
+}
+
+/// When the timer elapses next: asked once more, in UTC, as a zone's abbreviation has no one meaning.
+fn next_at(scheduler: &Scheduler<'_>, name: &Name) -> Result<Option<i64>, Refusal> {
+    const PROPERTY: &str = "NextElapseUSecRealtime";
+    let timer = timer_name(name);
+    let shown = scheduler.tool_in_utc(
+        &scheduler.machine.host.tools.systemctl,
+        ["show", "--no-pager", "--property", PROPERTY, &timer],
+    )?;
+    Ok(systemd::properties(&shown).get(PROPERTY).and_then(|next| systemd::moment(next)))
 }
 
 /// systemd's own commands to inspect a schedule.

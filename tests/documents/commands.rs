@@ -137,6 +137,8 @@ fn every_command_line_is_one_that_the_program_takes() {
                 "check",
                 "doctor",
                 "exclusions",
+                "status",
+                "forget",
                 "run",
                 "job",
             ];

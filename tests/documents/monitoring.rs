@@ -44,6 +44,21 @@ fn monitoring() -> String {
 }
 
 #[test]
+fn the_columns_and_the_states_of_the_table_are_the_programs() {
+    let told = tables(&section("docs/monitoring.md", "## Status"));
+    let first = |table: &Vec<Vec<String>>| -> Vec<String> {
+        let cells = table.iter().flat_map(|row| row[0].split(", "));
+        cells.map(|cell| cell.trim_matches('`').to_owned()).collect()
+    };
+    let heading = shell(&cloned(), "counterpart status").out.lines().next().unwrap().to_owned();
+    let columns: Vec<&str> = heading.split("  ").map(str::trim).filter(|column| !column.is_empty()).collect();
+    assert_eq!(first(&told[0]), columns);
+    let schema: serde_json::Value = serde_json::from_str(&read("examples/status.schema.json")).unwrap();
+    let states = schema["$defs"]["clone"]["properties"]["state"]["enum"].as_array().unwrap();
+    assert_eq!(first(&told[1]), states.iter().map(|state| state.as_str().unwrap()).collect::<Vec<_>>());
+}
+
+#[test]
 fn the_states_are_the_programs() {
     let told: Vec<[String; 2]> =
         tables(&monitoring())[0].iter().map(|row| [row[0].clone(), row[1].clone()]).collect();

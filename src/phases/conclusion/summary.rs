@@ -24,7 +24,9 @@ fn span(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or_default()
 }
 
-fn row(name: &str, text: &str) -> String {
+/// A row of the summary.
+#[must_use]
+pub fn row(name: &str, text: &str) -> String {
     format!("  {name:12}{text}")
 }
 
