@@ -25,6 +25,9 @@ _counterpart() {
             counterpart,exclusions)
                 cmd="counterpart__subcmd__exclusions"
                 ;;
+            counterpart,forget)
+                cmd="counterpart__subcmd__forget"
+                ;;
             counterpart,generate)
                 cmd="counterpart__subcmd__generate"
                 ;;
@@ -55,6 +58,9 @@ _counterpart() {
             counterpart,setpass)
                 cmd="counterpart__subcmd__setpass"
                 ;;
+            counterpart,status)
+                cmd="counterpart__subcmd__status"
+                ;;
             counterpart__subcmd__help,check)
                 cmd="counterpart__subcmd__help__subcmd__check"
                 ;;
@@ -63,6 +69,9 @@ _counterpart() {
                 ;;
             counterpart__subcmd__help,exclusions)
                 cmd="counterpart__subcmd__help__subcmd__exclusions"
+                ;;
+            counterpart__subcmd__help,forget)
+                cmd="counterpart__subcmd__help__subcmd__forget"
                 ;;
             counterpart__subcmd__help,generate)
                 cmd="counterpart__subcmd__help__subcmd__generate"
@@ -93,6 +102,9 @@ _counterpart() {
                 ;;
             counterpart__subcmd__help,setpass)
                 cmd="counterpart__subcmd__help__subcmd__setpass"
+                ;;
+            counterpart__subcmd__help,status)
+                cmd="counterpart__subcmd__help__subcmd__status"
                 ;;
             counterpart__subcmd__help__subcmd__job,init)
                 cmd="counterpart__subcmd__help__subcmd__job__subcmd__init"
@@ -137,7 +149,7 @@ _counterpart() {
 
     case "${cmd}" in
         counterpart)
-            opts="-s -d -e -b -B -p -o -g -t -q -v -h -V --source --destination --exclude-from --backup-password --backup-keychain --backup-dir --pre-script --post-script --organisation-prefix --dry-run --test-run --quiet --verbose --color --key-file --rsync --log-dir --keep-logs --adopt --allow-shrink --full --full-every --max-delete --no-space-check --allow-folder --strict-scripts --allow-non-root --retries --retry-wait --stall-timeout --vanished-ok --metrics-file --ping --on-error --skip-if-missing --bootable --filesystems --prove --safety-net --help --version setpass doctor check look schedule restore prove prepare run job exclusions generate help"
+            opts="-s -d -e -b -B -p -o -g -t -q -v -h -V --source --destination --exclude-from --backup-password --backup-keychain --backup-dir --pre-script --post-script --organisation-prefix --dry-run --test-run --quiet --verbose --color --key-file --rsync --log-dir --keep-logs --adopt --allow-shrink --full --full-every --max-delete --no-space-check --allow-folder --strict-scripts --allow-non-root --retries --retry-wait --stall-timeout --vanished-ok --metrics-file --ping --on-error --skip-if-missing --bootable --filesystems --prove --safety-net --help --version setpass doctor status forget check look schedule restore prove prepare run job exclusions generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -271,7 +283,7 @@ _counterpart() {
             return 0
             ;;
         counterpart__subcmd__check)
-            opts="-d -w -c -g -t -h -V --destination --job --warning --critical --organisation-prefix --timeout --help --version"
+            opts="-d -w -c -g -t -h -V --destination --job --warning --critical --organisation-prefix --timeout --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -496,6 +508,36 @@ _counterpart() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        counterpart__subcmd__forget)
+            opts="-d -g -h --destination --organisation-prefix --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --destination)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -d)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --organisation-prefix)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -g)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         counterpart__subcmd__generate)
             opts="-h --dir --help man bash zsh fish job-schema"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -515,7 +557,7 @@ _counterpart() {
             return 0
             ;;
         counterpart__subcmd__help)
-            opts="setpass doctor check look schedule restore prove prepare run job exclusions generate help"
+            opts="setpass doctor status forget check look schedule restore prove prepare run job exclusions generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -557,6 +599,20 @@ _counterpart() {
             return 0
             ;;
         counterpart__subcmd__help__subcmd__exclusions)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        counterpart__subcmd__help__subcmd__forget)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -794,6 +850,20 @@ _counterpart() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        counterpart__subcmd__help__subcmd__status)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         counterpart__subcmd__job)
             opts="-h --help init"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -941,7 +1011,7 @@ _counterpart() {
             return 0
             ;;
         counterpart__subcmd__restore)
-            opts="-d -g -h --destination --key-file --organisation-prefix --list --at --to --rsync --help"
+            opts="-d -g -h --destination --key-file --organisation-prefix --list --json --at --to --rsync --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1053,7 +1123,7 @@ _counterpart() {
             return 0
             ;;
         counterpart__subcmd__schedule__subcmd__list)
-            opts="-h --help"
+            opts="-h --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1120,6 +1190,44 @@ _counterpart() {
                     return 0
                     ;;
                 -g)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        counterpart__subcmd__status)
+            opts="-d -g -t -h --destination --organisation-prefix --timeout --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --destination)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -d)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --organisation-prefix)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -g)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -t)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

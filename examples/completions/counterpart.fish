@@ -68,6 +68,8 @@ complete -c counterpart -n "__fish_counterpart_needs_command" -s h -l help -d 'P
 complete -c counterpart -n "__fish_counterpart_needs_command" -s V -l version -d 'Print version'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "setpass" -d 'Store the password for server backups'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "doctor" -d 'Check what a clone would run into; read-only'
+complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "status" -d 'Show the clones that this machine remembers: how old they are, and when they are made next'
+complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "forget" -d 'Forget a clone that was given up, so that status and check no longer name it'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "check" -d 'Check the state of clones; a Nagios-compatible plugin'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "look" -d 'Prints what the markers at a destination say, for the plugin'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "schedule" -d 'Manage scheduled clones'
@@ -128,12 +130,21 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l skip-
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l bootable -d 'Make the clone start a machine: its own fstab, boot loader and what they need (Linux)'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l prove -d 'Boot the clone in a virtual machine afterwards, as `counterpart prove` does (Linux)'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c counterpart -n "__fish_counterpart_using_subcommand status" -s d -l destination -d 'Show this clone instead of all that this machine remembers' -r -F
+complete -c counterpart -n "__fish_counterpart_using_subcommand status" -s g -l organisation-prefix -d 'Prefix of the clone\'s files [default: me.jedda; without -d, any]' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand status" -s t -l timeout -d 'Leave a disk that does not answer alone after this long: seconds, or 10s, 1min' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand status" -l json -d 'Print JSON'
+complete -c counterpart -n "__fish_counterpart_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c counterpart -n "__fish_counterpart_using_subcommand forget" -s d -l destination -d 'Forget the clone at this destination, which need not be there' -r -F
+complete -c counterpart -n "__fish_counterpart_using_subcommand forget" -s g -l organisation-prefix -d 'Prefix of the clone\'s files' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand forget" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c counterpart -n "__fish_counterpart_using_subcommand check" -s d -l destination -d 'Check this destination instead of all that this machine remembers' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand check" -l job -d 'Check the destinations of this job' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand check" -s w -l warning -d 'Return WARNING if the last success is older: minutes, or 26h, 2d, 90min' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand check" -s c -l critical -d 'Return CRITICAL if the last success is older: minutes, or 50h, 3d' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand check" -s g -l organisation-prefix -d 'Prefix of the clone\'s files [default: me.jedda; without -d, any]' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand check" -s t -l timeout -d 'Give up with UNKNOWN after this long: seconds, or 10s, 1min' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand check" -l json -d 'Print JSON instead of the plugin\'s lines; the exit code is the same'
 complete -c counterpart -n "__fish_counterpart_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c counterpart -n "__fish_counterpart_using_subcommand check" -s V -l version -d 'Print version'
 complete -c counterpart -n "__fish_counterpart_using_subcommand look" -s d -l destination -d 'The destination, absolute' -r -F
@@ -155,6 +166,7 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __
 complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l print -d 'Print the files instead of installing them; needs no root'
 complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from list" -l json -d 'Print JSON'
 complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from run" -s h -l help -d 'Print help'
 complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
@@ -165,6 +177,7 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -l at -
 complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -l to -d 'Restore to this existing directory instead of the current one' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -l rsync -d 'Use this rsync instead of searching for one' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -l list -d 'List the safety nets, or those that hold the given paths'
+complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -l json -d 'Print the list as JSON'
 complete -c counterpart -n "__fish_counterpart_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c counterpart -n "__fish_counterpart_using_subcommand prove" -s d -l destination -d 'Boot the disk of this clone: UUID=, LABEL= or PARTUUID= and the value, a device, where it is mounted, or a disk image' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand prove" -l firmware -d 'Start it with this firmware: bios, uefi or auto (what the disk is made for)' -r -f -a "auto\t'What the disk is made for'
@@ -214,19 +227,21 @@ macos\t'macOS'"
 complete -c counterpart -n "__fish_counterpart_using_subcommand exclusions" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c counterpart -n "__fish_counterpart_using_subcommand generate" -l dir -d 'Write all man pages to man8 and man5 below this directory instead of printing the main one' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand generate" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor check look schedule restore prove prepare run job exclusions generate help" -f -a "setpass" -d 'Store the password for server backups'
-complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor check look schedule restore prove prepare run job exclusions generate help" -f -a "doctor" -d 'Check what a clone would run into; read-only'
-complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor check look schedule restore prove prepare run job exclusions generate help" -f -a "check" -d 'Check the state of clones; a Nagios-compatible plugin'
-complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor check look schedule restore prove prepare run job exclusions generate help" -f -a "look" -d 'Prints what the markers at a destination say, for the plugin'
-complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor check look schedule restore prove prepare run job exclusions generate help" -f -a "schedule" -d 'Manage scheduled clones'
-complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor check look schedule restore prove prepare run job exclusions generate help" -f -a "restore" -d 'Restore what a clone with --safety-net deleted or overwrote'
-complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor check look schedule restore prove prepare run job exclusions generate help" -f -a "prove" -d 'Boot a clone in a virtual machine and check it from inside'
-complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor check look schedule restore prove prepare run job exclusions generate help" -f -a "prepare" -d 'Prepare a disk for a clone that boots: partitions and filesystems like a system\'s (Linux)'
-complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor check look schedule restore prove prepare run job exclusions generate help" -f -a "run" -d 'Make the clones of a job, whose options stand in a file'
-complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor check look schedule restore prove prepare run job exclusions generate help" -f -a "job" -d 'Write a job\'s file'
-complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor check look schedule restore prove prepare run job exclusions generate help" -f -a "exclusions" -d 'Print the built-in exclusions, one pattern a line'
-complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor check look schedule restore prove prepare run job exclusions generate help" -f -a "generate" -d 'Print the man page or a shell\'s completions'
-complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor check look schedule restore prove prepare run job exclusions generate help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor status forget check look schedule restore prove prepare run job exclusions generate help" -f -a "setpass" -d 'Store the password for server backups'
+complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor status forget check look schedule restore prove prepare run job exclusions generate help" -f -a "doctor" -d 'Check what a clone would run into; read-only'
+complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor status forget check look schedule restore prove prepare run job exclusions generate help" -f -a "status" -d 'Show the clones that this machine remembers: how old they are, and when they are made next'
+complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor status forget check look schedule restore prove prepare run job exclusions generate help" -f -a "forget" -d 'Forget a clone that was given up, so that status and check no longer name it'
+complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor status forget check look schedule restore prove prepare run job exclusions generate help" -f -a "check" -d 'Check the state of clones; a Nagios-compatible plugin'
+complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor status forget check look schedule restore prove prepare run job exclusions generate help" -f -a "look" -d 'Prints what the markers at a destination say, for the plugin'
+complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor status forget check look schedule restore prove prepare run job exclusions generate help" -f -a "schedule" -d 'Manage scheduled clones'
+complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor status forget check look schedule restore prove prepare run job exclusions generate help" -f -a "restore" -d 'Restore what a clone with --safety-net deleted or overwrote'
+complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor status forget check look schedule restore prove prepare run job exclusions generate help" -f -a "prove" -d 'Boot a clone in a virtual machine and check it from inside'
+complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor status forget check look schedule restore prove prepare run job exclusions generate help" -f -a "prepare" -d 'Prepare a disk for a clone that boots: partitions and filesystems like a system\'s (Linux)'
+complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor status forget check look schedule restore prove prepare run job exclusions generate help" -f -a "run" -d 'Make the clones of a job, whose options stand in a file'
+complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor status forget check look schedule restore prove prepare run job exclusions generate help" -f -a "job" -d 'Write a job\'s file'
+complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor status forget check look schedule restore prove prepare run job exclusions generate help" -f -a "exclusions" -d 'Print the built-in exclusions, one pattern a line'
+complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor status forget check look schedule restore prove prepare run job exclusions generate help" -f -a "generate" -d 'Print the man page or a shell\'s completions'
+complete -c counterpart -n "__fish_counterpart_using_subcommand help; and not __fish_seen_subcommand_from setpass doctor status forget check look schedule restore prove prepare run job exclusions generate help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c counterpart -n "__fish_counterpart_using_subcommand help; and __fish_seen_subcommand_from schedule" -f -a "install" -d 'Check a clone\'s arguments and schedule it'
 complete -c counterpart -n "__fish_counterpart_using_subcommand help; and __fish_seen_subcommand_from schedule" -f -a "show" -d 'Show a schedule: its next run, last result and files'
 complete -c counterpart -n "__fish_counterpart_using_subcommand help; and __fish_seen_subcommand_from schedule" -f -a "list" -d 'List the schedules with their next run and last result'
