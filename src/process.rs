@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 use crate::secret::Secret;
 pub use crate::sys::{can_write, group_usage, speak_when_aborted};
 pub use abandon::ask_all;
-pub use command::{Command, End, Line, Stream, tool_environment};
+pub use command::{Command, End, Line, Namespace, Stream, tool_environment};
 use drain::drain;
 use interrupts::Interrupts;
 

@@ -257,21 +257,22 @@ fn end_of_descriptors() -> i32 {
     numbers.max().map_or(MOST, |highest| highest.saturating_add(1).min(MOST))
 }
 
-/// Makes the child die with us where the system supports that, run in `namespace`, and keep only these descriptors
-/// open, including the lock.
+/// Makes the child die with us where the system supports that, run in `namespace` (with this root, or its own), and keep
+/// only these descriptors open, including the lock.
 ///
 /// Without the first, a killed Counterpart would leave an rsync that goes on deleting; without the lock, the next run
 /// could start beside it on systems that do not support the first. Signals that we ignore for ourselves are not ignored
 /// in the child.
 pub fn prepare_child<'a>(
     command: &mut Command,
-    namespace: Option<&OwnedFd>,
+    namespace: Option<(&OwnedFd, Option<&OwnedFd>)>,
     kept: impl Iterator<Item = &'a OwnedFd>,
 ) {
     let kept: Vec<RawFd> = kept.map(|kept| kept.as_fd().as_raw_fd()).collect();
     let end = end_of_descriptors();
     #[cfg(target_os = "linux")]
-    let namespace = namespace.map(|namespace| namespace.as_fd().as_raw_fd());
+    let namespace = namespace
+        .map(|(mounts, root)| (mounts.as_fd().as_raw_fd(), root.map(|root| root.as_fd().as_raw_fd())));
     // Other systems have none.
     #[cfg(not(target_os = "linux"))]
     let _ = namespace;
@@ -284,10 +285,14 @@ pub fn prepare_child<'a>(
             if nix::unistd::getppid() != parent {
                 return Err(nix::errno::Errno::ESRCH.into());
             }
-            if let Some(namespace) = namespace {
+            if let Some((mounts, root)) = namespace {
                 // SAFETY: as with the lock below, the parent's `OwnedFd` outlives the spawn.
-                let namespace = unsafe { std::os::fd::BorrowedFd::borrow_raw(namespace) };
-                nix::sched::setns(namespace, nix::sched::CloneFlags::CLONE_NEWNS)?;
+                let mounts = unsafe { std::os::fd::BorrowedFd::borrow_raw(mounts) };
+                nix::sched::setns(mounts, nix::sched::CloneFlags::CLONE_NEWNS)?;
+                if let Some(root) = root {
+                    // SAFETY: the same.
+                    enter_root(unsafe { std::os::fd::BorrowedFd::borrow_raw(root) })?;
+                }
                 nix::unistd::chdir(c"/")?;
             }
         }
@@ -304,9 +309,18 @@ pub fn prepare_child<'a>(
         }
         Ok(())
     };
-    // SAFETY: the closure makes only async-signal-safe system calls (prctl, getppid, setns, chdir, close_range, fcntl,
-    // signal); it allocates nothing, takes no lock and touches no memory except its captured integers.
+    // SAFETY: the closure makes only async-signal-safe system calls (prctl, getppid, setns, stat, fchdir, chroot, chdir,
+    // close_range, fcntl, signal); it allocates nothing, takes no lock and touches no memory except its captured integers.
     unsafe { command.pre_exec(prepare) };
+}
+
+/// Makes this the root directory again: to enter a mount namespace is to leave a chroot.
+#[cfg(target_os = "linux")]
+fn enter_root(root: std::os::fd::BorrowedFd<'_>) -> nix::Result<()> {
+    let (wanted, now) = (nix::sys::stat::fstat(root)?, nix::sys::stat::stat(c"/")?);
+    let entered = nix::unistd::fchdir(root).and_then(|()| nix::unistd::chroot(c"."));
+    // Where it is the root already, the right to do this may be missing.
+    if (wanted.st_dev, wanted.st_ino) == (now.st_dev, now.st_ino) { Ok(()) } else { entered }
 }
 
 /// The system's allocator, which can be told to wipe memory when it is freed.

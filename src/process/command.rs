@@ -31,9 +31,18 @@ pub struct Command {
     /// A lock that is held until both this process and the child are gone.
     pub lock: Option<OwnedFd>,
     /// The mount namespace to run in, from a view of the phases; ours if `None`.
-    pub namespace: Option<OwnedFd>,
+    pub namespace: Option<Namespace>,
     /// Descriptors that the child inherits under the same numbers.
     pub inherit: Vec<OwnedFd>,
+}
+
+/// A mount namespace to run in.
+#[derive(Debug)]
+pub struct Namespace {
+    /// The namespace.
+    pub mounts: OwnedFd,
+    /// What is the root directory there, where it is not the namespace's own: we may have been started in a chroot.
+    pub root: Option<OwnedFd>,
 }
 
 /// The environment of every tool: the C locale, the system's directories, and nothing from our caller.
@@ -100,7 +109,11 @@ impl Command {
         if let Some((user, group)) = self.user {
             command.uid(user).gid(group);
         }
-        sys::prepare_child(&mut command, self.namespace.as_ref(), self.lock.iter().chain(&self.inherit));
+        sys::prepare_child(
+            &mut command,
+            self.namespace.as_ref().map(|it| (&it.mounts, it.root.as_ref())),
+            self.lock.iter().chain(&self.inherit),
+        );
         command.spawn()
     }
 }

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use crate::fs::dir::Dir;
-use crate::process::Command;
+use crate::process::{Command, Namespace};
 use crate::volume::detached;
 
 /// Another system, ready to run its programs.
@@ -60,7 +60,8 @@ impl Chroot {
         for (name, value) in [("HOME", "/root"), ("TMPDIR", "/tmp")] {
             command.environment.push((name.into(), value.into()));
         }
-        command.namespace = Some(self.namespace.as_fd().try_clone_to_owned()?);
+        command.namespace =
+            Some(Namespace { mounts: self.namespace.as_fd().try_clone_to_owned()?, root: None });
         Ok(command)
     }
 }

@@ -12,11 +12,14 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use crate::fs::dir::Dir;
+use crate::process::Namespace;
 
 /// Directories in their own mount namespace.
 #[derive(Debug)]
 pub struct View {
     namespace: OwnedFd,
+    /// Our root directory in it.
+    root: OwnedFd,
     place: PathBuf,
     follows_links: bool,
 }
@@ -53,7 +56,7 @@ impl View {
         let trees = trees.into_iter().collect::<io::Result<Vec<_>>>()?;
         let below = attached.iter().map(|it| Ok((it.name, it.place, system::tree(it.root)?)));
         let below = below.collect::<io::Result<Vec<_>>>()?;
-        let (namespace, follows_links) = system::namespace(&place, programs, &trees, &below)?;
+        let (namespace, root, follows_links) = system::namespace(&place, programs, &trees, &below)?;
         let mut seen = Vec::with_capacity(N);
         for ((_, directory), (_, tree)) in directories.iter().zip(&trees) {
             seen.push(directory.seen_through(tree.as_fd())?);
@@ -69,7 +72,7 @@ impl View {
                 return Err(io::Error::other("a filesystem is not in its place in the view"));
             }
         }
-        Ok((Self { namespace, place, follows_links }, seen, roots))
+        Ok((Self { namespace, root, place, follows_links }, seen, roots))
     }
 
     /// The path of a directory for a process in the view's namespace.
@@ -85,8 +88,9 @@ impl View {
     }
 
     /// A handle to the namespace, for a child process to enter.
-    pub fn namespace(&self) -> io::Result<OwnedFd> {
-        self.namespace.as_fd().try_clone_to_owned()
+    pub fn namespace(&self) -> io::Result<Namespace> {
+        let root = self.root.as_fd().try_clone_to_owned()?;
+        Ok(Namespace { mounts: self.namespace.as_fd().try_clone_to_owned()?, root: Some(root) })
     }
 }
 
@@ -99,7 +103,7 @@ mod system {
     use std::path::{Path, PathBuf};
 
     use nix::sched::{CloneFlags, unshare};
-    use rustix::fs::{CWD, StatVfsMountFlags};
+    use rustix::fs::{CWD, Mode, OFlags, StatVfsMountFlags};
     use rustix::mount::{
         MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount, mount_change,
         mount_remount, move_mount, open_tree, unmount,
@@ -121,7 +125,7 @@ mod system {
         programs: &[PathBuf],
         trees: &[(&str, OwnedFd)],
         below: &[(&str, &Path, OwnedFd)],
-    ) -> io::Result<(OwnedFd, bool)> {
+    ) -> io::Result<(OwnedFd, OwnedFd, bool)> {
         // Run on a separate thread, which alone leaves the process's namespace.
         std::thread::scope(|scope| {
             let built =
@@ -135,7 +139,7 @@ mod system {
         programs: &[PathBuf],
         trees: &[(&str, OwnedFd)],
         below: &[(&str, &Path, OwnedFd)],
-    ) -> io::Result<(OwnedFd, bool)> {
+    ) -> io::Result<(OwnedFd, OwnedFd, bool)> {
         unshare(CloneFlags::CLONE_NEWNS)?;
         // Mounts made here stay here; unmounts elsewhere still take effect here.
         mount_change("/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)?;
@@ -165,7 +169,8 @@ mod system {
             move_mount(tree.as_fd(), c"", CWD, &point, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
             follows_links |= !settle(&point)?;
         }
-        Ok((File::open("/proc/thread-self/ns/mnt")?.into(), follows_links))
+        let root = rustix::fs::open("/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        Ok((File::open("/proc/thread-self/ns/mnt")?.into(), root, follows_links))
     }
 
     /// Makes a new mount private, with nothing on it; returns whether no path through it follows a link.
@@ -245,7 +250,7 @@ mod system {
         _programs: &[PathBuf],
         _trees: &[(&str, OwnedFd)],
         _below: &[(&str, &Path, OwnedFd)],
-    ) -> io::Result<(OwnedFd, bool)> {
+    ) -> io::Result<(OwnedFd, OwnedFd, bool)> {
         Err(io::ErrorKind::Unsupported.into())
     }
 }
