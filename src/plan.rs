@@ -4,7 +4,7 @@ pub mod ping_url;
 pub mod schedule;
 pub mod tag;
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,6 +14,15 @@ use crate::logging::shown::{Colour, Verbosity};
 use crate::marker::Prefix;
 use crate::plan::tag::Tag;
 use crate::secret::Once;
+
+/// How rsync is tuned, without an effect on what a clone is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tuning {
+    /// The most that is written, in KiB a second.
+    pub bandwidth: Option<NonZeroU64>,
+    /// Compare files by their contents.
+    pub checksum: bool,
+}
 
 /// Everything one run of a clone needs to know. Paths are absolute, but for a destination that is named by a tag.
 #[derive(Debug, Clone)]
@@ -58,6 +67,8 @@ pub struct Plan {
     pub full: bool,
     /// The same at least every so many days.
     pub full_every: u32,
+    /// How rsync is tuned.
+    pub tuning: Tuning,
     /// How much of the destination a clone may delete.
     pub max_delete: MaxDelete,
     /// Do not check beforehand whether the clone fits.

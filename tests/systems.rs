@@ -12,4 +12,5 @@ mod rights;
 mod search;
 mod streaming;
 pub mod terminal;
+mod tuning;
 mod versions;

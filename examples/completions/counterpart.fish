@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_counterpart_global_optspecs
-    string join \n s/source= d/destination= e/exclude-from= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run q/quiet v/verbose color= key-file= rsync= log-dir= keep-logs= adopt allow-shrink full full-every= max-delete= no-space-check allow-folder strict-scripts allow-non-root retries= retry-wait= stall-timeout= vanished-ok metrics-file= ping= on-error= skip-if-missing bootable filesystems= prove safety-net= h/help V/version
+    string join \n s/source= d/destination= e/exclude-from= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run q/quiet v/verbose color= key-file= rsync= log-dir= keep-logs= adopt allow-shrink full full-every= bwlimit= checksum max-delete= no-space-check allow-folder strict-scripts allow-non-root retries= retry-wait= stall-timeout= vanished-ok metrics-file= ping= on-error= skip-if-missing bootable filesystems= prove safety-net= h/help V/version
 end
 
 function __fish_counterpart_needs_command
@@ -40,6 +40,7 @@ complete -c counterpart -n "__fish_counterpart_needs_command" -l rsync -d 'Use t
 complete -c counterpart -n "__fish_counterpart_needs_command" -l log-dir -d 'Write the log to this directory' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -l keep-logs -d 'Keep the newest N logs, this run\'s included; 0 keeps all' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -l full-every -d 'Make such a full pass at least every DAYS days' -r
+complete -c counterpart -n "__fish_counterpart_needs_command" -l bwlimit -d 'Write no more than so much a second: 500K, 20M or 1G' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -l max-delete -d 'Refuse, with 76, to delete more than N entries, or P percent of the entries or bytes, of the clone' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -l retries -d 'Retry the transfer up to N times after a transient failure' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -l retry-wait -d 'Wait this long before each retry: 90s, 5min, 1h' -r
@@ -56,6 +57,7 @@ complete -c counterpart -n "__fish_counterpart_needs_command" -s v -l verbose -d
 complete -c counterpart -n "__fish_counterpart_needs_command" -l adopt -d 'Accept a destination that holds other files, or another disk than before; use it once, by hand'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l allow-shrink -d 'Allow a source that has shrunk by more than half, and deletions beyond --max-delete'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l full -d 'Let rsync look at every file, instead of only at what has changed since the last clone'
+complete -c counterpart -n "__fish_counterpart_needs_command" -l checksum -d 'Compare all files by their contents, in a full pass; reads both ends'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l no-space-check -d 'Do not check beforehand whether the clone fits'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l allow-folder -d 'Clone into a directory below /mnt, /media or /Volumes even if no disk is mounted there'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l strict-scripts -d 'Fail the run if a script fails: 81 before the clone, 82 after it'
@@ -104,6 +106,7 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l rsync
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l log-dir -d 'Write the log to this directory' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l keep-logs -d 'Keep the newest N logs, this run\'s included; 0 keeps all' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l full-every -d 'Make such a full pass at least every DAYS days' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l bwlimit -d 'Write no more than so much a second: 500K, 20M or 1G' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l max-delete -d 'Refuse, with 76, to delete more than N entries, or P percent of the entries or bytes, of the clone' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l retries -d 'Retry the transfer up to N times after a transient failure' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l retry-wait -d 'Wait this long before each retry: 90s, 5min, 1h' -r
@@ -121,6 +124,7 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s v -l 
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l adopt -d 'Accept a destination that holds other files, or another disk than before; use it once, by hand'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l allow-shrink -d 'Allow a source that has shrunk by more than half, and deletions beyond --max-delete'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l full -d 'Let rsync look at every file, instead of only at what has changed since the last clone'
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l checksum -d 'Compare all files by their contents, in a full pass; reads both ends'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l no-space-check -d 'Do not check beforehand whether the clone fits'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l allow-folder -d 'Clone into a directory below /mnt, /media or /Volumes even if no disk is mounted there'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l strict-scripts -d 'Fail the run if a script fails: 81 before the clone, 82 after it'

@@ -1,6 +1,6 @@
 //! The options of a clone, and how they become a [`Plan`].
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::logging::shown::{Colour, Verbosity};
 use crate::marker::{DEFAULT_PREFIX, Prefix};
 use crate::plan::ping_url::Address;
 use crate::plan::schedule::Name;
-use crate::plan::{BackupPassword, Filesystems, MaxDelete, Plan};
+use crate::plan::{BackupPassword, Filesystems, MaxDelete, Plan, Tuning};
 use crate::secret::{Once, Secret};
 
 // The groups of the help.
@@ -122,6 +122,12 @@ pub(super) struct CloneOptions {
     /// Make such a full pass at least every DAYS days
     #[arg(long, value_name = "DAYS", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=36_500), help_heading = TRANSFER, hide_short_help = true)]
     full_every: u32,
+    /// Write no more than so much a second: 500K, 20M or 1G
+    #[arg(long, value_name = "RATE", value_parser = parse_rate, help_heading = TRANSFER, hide_short_help = true)]
+    bwlimit: Option<NonZeroU64>,
+    /// Compare all files by their contents, in a full pass; reads both ends
+    #[arg(long, help_heading = TRANSFER, hide_short_help = true)]
+    checksum: bool,
     /// Refuse, with 76, to delete more than N entries, or P percent of the entries or bytes, of the clone
     ///
     /// By default more than half, if that is at least 100 entries or 100 MB. --allow-shrink lifts it for one run.
@@ -248,6 +254,19 @@ fn parse_filesystems(text: &str) -> Result<Filesystems, String> {
     }
 }
 
+/// In KiB a second, as every rsync understands it.
+fn parse_rate(text: &str) -> Result<NonZeroU64, String> {
+    let (number, unit) = text.split_at(text.len() - text.chars().last().map_or(0, char::len_utf8));
+    let factor = match unit {
+        "K" | "k" => 1,
+        "M" | "m" => 1 << 10,
+        "G" | "g" => 1 << 20,
+        _ => 0,
+    };
+    let rate = number.parse::<u64>().ok().and_then(|number| NonZeroU64::new(number.checked_mul(factor)?));
+    rate.ok_or_else(|| "write a number and its unit, such as 500K, 20M or 1G".to_owned())
+}
+
 fn parse_max_delete(text: &str) -> Result<MaxDelete, String> {
     let wrong = || "write a number of entries, such as 500, or a share, such as 20%".to_owned();
     match text.strip_suffix('%') {
@@ -342,6 +361,7 @@ fn plan(source: PathBuf, destination: Destination, args: CloneOptions) -> Result
         allow_shrink: args.allow_shrink,
         full: args.full,
         full_every: args.full_every,
+        tuning: Tuning { bandwidth: args.bwlimit, checksum: args.checksum },
         max_delete: args.max_delete.unwrap_or(MaxDelete::Half),
         no_space_check: args.no_space_check,
         allow_folder: args.allow_folder,

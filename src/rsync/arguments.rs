@@ -1,6 +1,7 @@
 //! Builds rsync's argument vector.
 
 use std::ffi::{OsStr, OsString};
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use crate::host::rights::Rights;
@@ -48,6 +49,10 @@ pub struct Arguments<'a> {
     pub one_file_system: bool,
     /// What is excluded and protected.
     pub rules: &'a Rules,
+    /// The most that is written, in KiB a second.
+    pub bandwidth: Option<NonZeroU64>,
+    /// Compare files by their contents.
+    pub checksum: bool,
     /// Where to move what is deleted or overwritten, relative to the destination.
     pub backup_dir: Option<&'a OsStr>,
     /// The source, absolute.
@@ -154,6 +159,7 @@ impl Arguments<'_> {
                 }
             }
         }
+        self.add_tuning(&mut arguments);
         self.add_rules(&mut arguments);
         // Trailing slashes on both: contents are copied to contents, and patterns are anchored at the source.
         arguments.push("--".into());
@@ -190,6 +196,15 @@ impl Arguments<'_> {
             let mut argument = OsString::from("--backup-dir=");
             argument.push(dir);
             arguments.push(argument);
+        }
+    }
+
+    fn add_tuning(&self, arguments: &mut Vec<OsString>) {
+        if let Some(bandwidth) = self.bandwidth {
+            arguments.push(format!("--bwlimit={bandwidth}").into());
+        }
+        if self.checksum && matches!(self.purpose, Purpose::Clone { .. } | Purpose::List) {
+            arguments.push("--checksum".into());
         }
     }
 
@@ -306,6 +321,8 @@ mod tests {
             rights,
             one_file_system: true,
             rules,
+            bandwidth: None,
+            checksum: false,
             backup_dir: None,
             source,
             destination,
@@ -469,6 +486,8 @@ mod tests {
             rights: Rights::ALL,
             one_file_system: true,
             rules: &rules,
+            bandwidth: None,
+            checksum: false,
             backup_dir: None,
             source: Path::new("/s"),
             destination: Path::new("/d"),

@@ -33,6 +33,7 @@ fn schema() -> Value {
 /// A value that the schema allows for this key.
 fn value(key: &str, schema: &Value) -> String {
     match key {
+        "bwlimit" => return "\"20M\"".to_owned(),
         "filesystems" => return "\"none\"".to_owned(),
         "metrics-file" => return "\"/x.prom\"".to_owned(),
         "ping" => return "\"https://example.org/x\"".to_owned(),

@@ -19,6 +19,7 @@ use crate::phases::transfer::remember::{Proved, Remembered};
 use crate::phases::transfer::rsync::Report;
 use crate::phases::transfer::verdict::Ended;
 use crate::phases::transfer::{Method, Transfer, doubtful, first_copy, quick, recheck, retry, timestamps};
+use crate::plan::Tuning;
 use crate::rsync::filter::rules::Rules;
 use crate::run::Run;
 use crate::tree::compare::differs_in_attributes;
@@ -78,7 +79,11 @@ pub fn clone(
     let has_room = survey.differences.written() <= free(run, ends);
     let copied = match remembered {
         Ok(remembered)
-            if closes && has_room && remembered.copies_attributes() && first_copy::is_fit(survey) =>
+            if closes
+                && has_room
+                && run.plan.tuning == Tuning::default()
+                && remembered.copies_attributes()
+                && first_copy::is_fit(survey) =>
         {
             Some(first_copy::copy(transfer, survey, remembered.began.0))
         }

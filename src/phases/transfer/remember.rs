@@ -182,6 +182,9 @@ fn refuse_unfit(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints) -> Result<(), St
 
 /// Loads an index that was made as one would be made now. Errors with the reason for a full pass.
 fn usable(run: &Run<'_>, made_with: [u8; 32]) -> Result<Index, String> {
+    if run.plan.tuning.checksum {
+        return Err("--checksum was given".to_owned());
+    }
     if run.plan.full {
         return Err("it was requested".to_owned());
     }

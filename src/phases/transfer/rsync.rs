@@ -167,6 +167,8 @@ pub(super) fn command(
         // In the view nothing is mounted below the source but what belongs to it.
         one_file_system: ends.source.filesystems.is_empty(),
         rules,
+        bandwidth: run.plan.tuning.bandwidth,
+        checksum: run.plan.tuning.checksum,
         backup_dir: net.map(Net::path),
         source: &source,
         destination: &destination,
