@@ -74,7 +74,7 @@ pub fn what_is_planted_at_a_clone_gives_way(evidence: &mut Evidence) {
             let what = format!("{name} as {marker}");
             let scene = Scene::new();
             // Without an id, a clone is known by its filesystem.
-            scene.sandbox.tool("blkid", "echo 1234-ABCD");
+            scene.sandbox.tool("blkid", "echo ID_FS_UUID_ENC=1234-ABCD");
             scene.sandbox.clone(&[]).assert_code(0);
             scene.plant(marker, plant);
             fs::remove_file(scene.victims.join("linked")).unwrap();
