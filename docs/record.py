@@ -27,9 +27,9 @@ OUTPUT = PROJECT / "docs/first-clone.svg"
 COLUMNS, ROWS = 118, 30
 PROMPT = "# "
 COMMANDS = [
-    "counterpart -s /srv -d /mnt/clone -t | tail -n 9",
+    "counterpart -s /srv -d /mnt/clone -t",
     "counterpart -s /srv -d /mnt/clone",
-    "counterpart check -d /mnt/clone | fold -s -w 110",
+    "counterpart status",
 ]
 # Seconds: between keys, after a command, at the end, and the shortest time that a frame is shown.
 KEY, PAUSE, END, SHORTEST = 0.05, 2.0, 8.0, 0.04
