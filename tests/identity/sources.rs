@@ -94,7 +94,7 @@ fn a_source_whose_filesystem_cannot_be_found_out_is_refused() {
     sandbox.write("photo", "content");
     sandbox.clone(&[]).assert_code(0);
     // The destination lies on the tests' own disk, which has no UUID or loses it in the same way.
-    for broken in ["exit 2", "echo 'a b'", "kill -9 $$"] {
+    for broken in ["exit 2", r"printf '%s\n' 'ID_FS_UUID_ENC=a\x20b'", "kill -9 $$"] {
         sandbox.tool(
             "blkid",
             &format!("case \"$*\" in *{}) {broken} ;; esac; exec blkid \"$@\"", disk.device().display()),

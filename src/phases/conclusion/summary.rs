@@ -11,7 +11,15 @@ use crate::run::Run;
 
 /// The lines of the summary. Why a run failed is the last word, on standard error.
 pub fn lines(run: &Run<'_>, record: &Record, outcome: &Outcome) -> Vec<String> {
-    let mut lines = vec![format!("{}, after {}", how(record, outcome), took(span(record.seconds)))];
+    let how = how(record, outcome);
+    let mut lines = vec![match outcome {
+        Outcome::Skipped => how,
+        Outcome::Completed
+        | Outcome::Vanished
+        | Outcome::Unbootable(_)
+        | Outcome::TestRun
+        | Outcome::Failed(_) => format!("{how}, after {}", took(span(record.seconds))),
+    }];
     if matches!(outcome, Outcome::Completed | Outcome::Vanished | Outcome::Unbootable(_)) {
         lines.extend(found(record));
         lines.extend(kept(run, record));
