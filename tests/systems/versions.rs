@@ -138,7 +138,9 @@ fn a_test_run_tells_what_the_clone_then_does() {
             .assert_log("Would change changed (")
             .assert_log("Would delete extra")
             .assert_log("Warning: a real run would be refused with code 76.")
-            .assert_log("would create 1, change 2 and delete 1 entries, and write 20 B. Nothing was changed.");
+            .assert_log(
+                "would create 1, change 2 and delete 1 entries, and write 20 B. Nothing was changed.",
+            );
         tree::assert_unchanged(&before, &tree::snapshot_with_ctime(&sandbox.destination));
         sandbox.clone(&[]).assert_code(76).assert_log("would delete or overwrite 2 files and 0 directories");
         tree::assert_unchanged(&before, &tree::snapshot_with_ctime(&sandbox.destination));
