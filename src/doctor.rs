@@ -26,10 +26,10 @@ use report::Report;
 /// Runs and prints every check that was asked for. Returns success, or the code that the clone would end with.
 #[must_use]
 pub fn run(inquiry: &Inquiry, machine: Machine<'_>) -> ExitCode {
-    let run = Run::new(&inquiry.plan, machine).in_mode(Mode::Examine);
+    let mount = endpoints::named::mount(&inquiry.plan, machine, Mode::Examine);
+    let run = Run::new(&inquiry.plan, machine, Mode::Examine, mount.whereabouts());
     let mut exam =
         Exam { run: &run, inquiry, kept: Kept::start(), report: Report::new(machine.host, inquiry.json) };
-    let mount = endpoints::named::mount(&run);
     machine::rights(&mut exam);
     machine::log(&mut exam);
     machine::rsync(&mut exam);

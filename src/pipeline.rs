@@ -20,8 +20,9 @@ use crate::run::{Mode, Run};
 /// Makes the clone that `plan` describes on `host`.
 #[must_use]
 pub fn run(plan: &Plan, machine: Machine<'_>) -> Outcome {
-    let run = Run::new(plan, machine);
-    let mount = endpoints::named::mount(&run);
+    let mode = Mode::of(plan);
+    let mount = endpoints::named::mount(plan, machine, mode);
+    let run = Run::new(plan, machine, mode, mount.whereabouts());
     let (claim, ended) = match claim(&run, &mount) {
         Ok((rsync, claim)) => {
             let ended = clone(&run, &rsync, &claim.ends).map(|outcome| after_clone::prove(&run, outcome));

@@ -29,7 +29,40 @@ pub enum Mode {
     Examine,
 }
 
+/// Where the destination is found, which is known before anything else is done.
+#[derive(Debug, Clone)]
+pub enum Whereabouts {
+    /// At the path that was given.
+    AtPath,
+    /// It is named by a tag, and mounted for this run.
+    Mounted {
+        /// Where.
+        point: PathBuf,
+        /// The UUID of its filesystem.
+        uuid: Option<String>,
+    },
+    /// It is named by a tag, and not mounted.
+    Nowhere(Absence),
+}
+
+/// Why a destination that is named by a tag is not mounted.
+#[derive(Debug, Clone)]
+pub enum Absence {
+    /// There is no such filesystem.
+    Missing,
+    /// There is, and this is in the way.
+    Unusable(String),
+    /// A signal came before it was.
+    Interrupted,
+}
+
 impl Mode {
+    /// The purpose of a run that makes a clone, or says what one would change.
+    #[must_use]
+    pub fn of(plan: &Plan) -> Self {
+        if plan.test_run { Self::TestRun } else { Self::Clone }
+    }
+
     /// Whether anything besides the log may be written.
     #[must_use]
     pub fn writes(self) -> bool {
@@ -59,32 +92,32 @@ pub struct Run<'a> {
     log: OnceCell<Log>,
     journal: RefCell<Journal>,
     location: OnceCell<Location>,
-    mounted: OnceCell<PathBuf>,
-    not_mounted: RefCell<Option<Failure>>,
+    whereabouts: Whereabouts,
 }
 
 impl<'a> Run<'a> {
-    /// Starts a run now.
+    /// Starts a run now, of a destination that is found there.
     #[must_use]
-    pub fn new(plan: &'a Plan, machine: Machine<'a>) -> Self {
+    pub fn new(plan: &'a Plan, machine: Machine<'a>, mode: Mode, whereabouts: Whereabouts) -> Self {
+        let location = match &whereabouts {
+            Whereabouts::Mounted { uuid: Some(uuid), .. } => {
+                OnceCell::from(Location::filesystem(&plan.destination, uuid))
+            }
+            Whereabouts::Mounted { uuid: None, .. } | Whereabouts::AtPath | Whereabouts::Nowhere(_) => {
+                OnceCell::new()
+            }
+        };
         Self {
             plan,
             machine,
-            mode: if plan.test_run { Mode::TestRun } else { Mode::Clone },
+            mode,
             started: Local::now(),
             began: Instant::now(),
             journal: RefCell::default(),
             log: OnceCell::new(),
-            location: OnceCell::new(),
-            mounted: OnceCell::new(),
-            not_mounted: RefCell::default(),
+            location,
+            whereabouts,
         }
-    }
-
-    /// Starts a run in this mode, whatever the plan says.
-    #[must_use]
-    pub fn in_mode(self, mode: Mode) -> Self {
-        Self { mode, ..self }
     }
 
     /// The destination's canonical name, under which everything that outlives the run is stored.
@@ -103,30 +136,30 @@ impl<'a> Run<'a> {
     /// is not mounted.
     #[must_use]
     pub fn place(&self) -> Option<&Path> {
-        match self.plan.named {
-            Some(_) => self.mounted.get().map(PathBuf::as_path),
-            None => Some(&self.plan.destination),
+        match &self.whereabouts {
+            Whereabouts::AtPath => Some(&self.plan.destination),
+            Whereabouts::Mounted { point, .. } => Some(point),
+            Whereabouts::Nowhere(_) => None,
         }
     }
 
-    /// Says where the destination that is named by a tag is mounted now.
-    pub fn mounted_at(&self, point: PathBuf) {
-        let _ = self.mounted.set(point);
-    }
-
-    /// Keeps why the destination that is named by a tag is not mounted, for the phase that opens it.
-    pub fn not_mounted(&self, failure: Failure) {
-        *self.not_mounted.borrow_mut() = Some(failure);
-    }
-
-    /// Why the destination is not mounted; reported once.
+    /// Why the destination is not mounted.
     #[must_use]
     pub fn why_not_mounted(&self) -> Failure {
         let path = self.plan.destination.clone();
-        self.not_mounted
-            .borrow_mut()
-            .take()
-            .unwrap_or(Failure::DestinationUnusable { path, why: "it is not mounted".into() })
+        match &self.whereabouts {
+            Whereabouts::Nowhere(Absence::Missing) => Failure::DestinationMissing { path },
+            Whereabouts::Nowhere(Absence::Unusable(why)) => {
+                Failure::DestinationUnusable { path, why: why.clone().into() }
+            }
+            Whereabouts::Nowhere(Absence::Interrupted) => match self.machine.interrupts.received() {
+                Some(signal) => Failure::Interrupted { signal },
+                None => Failure::Internal("interrupted by nothing".to_owned()),
+            },
+            Whereabouts::AtPath | Whereabouts::Mounted { .. } => {
+                Failure::DestinationUnusable { path, why: "it is not mounted".into() }
+            }
+        }
     }
 
     /// Starts the log, in the requested directory or else the host's default.

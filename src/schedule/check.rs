@@ -24,8 +24,9 @@ pub fn check(plan: &Plan, machine: Machine<'_>) -> Result<Vec<String>, Failure> 
         host.search_path = path;
     }
     // A test run takes no lock and probes nothing at the destination.
-    let run = Run::new(plan, Machine { host: &host, ..machine }).in_mode(Mode::TestRun);
-    let _mount = endpoints::named::mount(&run);
+    let machine = Machine { host: &host, ..machine };
+    let mount = endpoints::named::mount(plan, machine, Mode::TestRun);
+    let run = Run::new(plan, machine, Mode::TestRun, mount.whereabouts());
     preflight::rsync(&run)?;
     let mut warnings = Vec::new();
     let is_missing = match &plan.named {
@@ -50,7 +51,7 @@ pub fn check(plan: &Plan, machine: Machine<'_>) -> Result<Vec<String>, Failure> 
     } else {
         let ends = endpoints::claim(&run)?;
         // A test run only warns about it.
-        let strict = Run::new(plan, Machine { host: &host, ..machine }).in_mode(Mode::Examine);
+        let strict = Run::new(plan, machine, Mode::Examine, mount.whereabouts());
         match identity::check(&strict, &ends.destination.dir) {
             Ok(_) => warnings.extend(of_destination(&run, &ends)?),
             Err(refusal) if plan.skip_if_missing && refusal.means_missing() => {}

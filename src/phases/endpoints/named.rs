@@ -1,15 +1,14 @@
 //! A destination that is named by a tag: mounted before anything looks at it, for this run alone.
 
-use std::path::PathBuf;
-
 use log::info;
 
-use crate::failure::Failure;
 use crate::fs::dir::Dir;
 use crate::fs::location::{Location, of_filesystem};
+use crate::host::machine::Machine;
 use crate::host::platform::Platform;
 use crate::logging::warning;
-use crate::run::Run;
+use crate::plan::Plan;
+use crate::run::{Absence, Mode, Run, Whereabouts};
 use crate::state::Store;
 use crate::volume;
 use crate::volume::named;
@@ -19,6 +18,7 @@ use crate::volume::named::{NotMounted, Purpose, Wanted};
 #[derive(Debug)]
 pub struct Mount<'a> {
     named: Option<named::Named<'a>>,
+    whereabouts: Whereabouts,
 }
 
 /// Mounts the destination, if it is named by a tag. What goes wrong is reported by the phase that opens it.
@@ -26,43 +26,37 @@ pub struct Mount<'a> {
 /// This comes before the log, so that the log is not written below the destination, and before any thread that has to
 /// see the mount is started.
 #[must_use]
-pub fn mount<'a>(run: &Run<'a>) -> Mount<'a> {
-    let Some(tag) = &run.plan.named else { return Mount { named: None } };
+pub fn mount<'a>(plan: &Plan, machine: Machine<'a>, mode: Mode) -> Mount<'a> {
+    let Some(tag) = &plan.named else { return Mount { named: None, whereabouts: Whereabouts::AtPath } };
     let wanted = Wanted {
         tag,
-        key_file: run.plan.key_file.as_deref(),
-        prefix: &run.plan.prefix,
-        purpose: if run.mode.writes() { Purpose::Write } else { Purpose::Examine },
+        key_file: plan.key_file.as_deref(),
+        prefix: &plan.prefix,
+        purpose: if mode.writes() { Purpose::Write } else { Purpose::Examine },
     };
-    match named::mount(run.machine, &wanted) {
+    match named::mount(machine, &wanted) {
         Ok(named) => {
-            if let Some(uuid) = &named.uuid {
-                run.settle_location(Location::filesystem(&run.plan.destination, uuid));
-            }
-            run.mounted_at(named.point().to_owned());
-            Mount { named: Some(named) }
+            let (point, uuid) = (named.point().to_owned(), named.uuid.clone());
+            Mount { named: Some(named), whereabouts: Whereabouts::Mounted { point, uuid } }
         }
         Err(why) => {
-            run.not_mounted(failure(run, why));
-            Mount { named: None }
+            let absence = match why {
+                NotMounted::Missing => Absence::Missing,
+                NotMounted::Unusable(why) => Absence::Unusable(why),
+                NotMounted::Interrupted => Absence::Interrupted,
+            };
+            Mount { named: None, whereabouts: Whereabouts::Nowhere(absence) }
         }
-    }
-}
-
-/// Why a destination that is named by a tag is not mounted.
-fn failure(run: &Run<'_>, why: NotMounted) -> Failure {
-    let path: PathBuf = run.plan.destination.clone();
-    match why {
-        NotMounted::Missing => Failure::DestinationMissing { path },
-        NotMounted::Unusable(why) => Failure::DestinationUnusable { path, why: why.into() },
-        NotMounted::Interrupted => match run.machine.interrupts.received() {
-            Some(signal) => Failure::Interrupted { signal },
-            None => Failure::Internal("interrupted by nothing".to_owned()),
-        },
     }
 }
 
 impl Mount<'_> {
+    /// Where the destination is found.
+    #[must_use]
+    pub fn whereabouts(&self) -> Whereabouts {
+        self.whereabouts.clone()
+    }
+
     /// Writes to the log what was found.
     pub fn log(&self, run: &Run<'_>) {
         let Some(named) = &self.named else { return };
