@@ -170,7 +170,7 @@ fn variables(run: &Run<'_>, which: Moment, outcome: Option<&Outcome>) -> Vec<(Os
     ];
     variables.extend(run.log_path().map(|path| ("COUNTERPART_LOG", path.as_os_str().to_owned())));
     if let Some(outcome) = outcome {
-        variables.push(("COUNTERPART_OUTCOME", run.verdict(outcome).word().into()));
+        variables.push(("COUNTERPART_OUTCOME", run.status(outcome).word().into()));
         variables.push(("COUNTERPART_EXIT_CODE", outcome.exit_code().number().to_string().into()));
         if let Outcome::Failed(failure) = outcome {
             variables.push(("COUNTERPART_REASON", failure.to_string().into()));

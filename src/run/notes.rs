@@ -73,7 +73,7 @@ impl Run<'_> {
 
     /// The status of a run with this outcome.
     #[must_use]
-    pub fn verdict(&self, outcome: &Outcome) -> Status {
+    pub fn status(&self, outcome: &Outcome) -> Status {
         match outcome {
             Outcome::Failed(_) => Status::Failed,
             Outcome::Skipped => Status::Skipped,
@@ -100,7 +100,7 @@ impl Run<'_> {
             source: display::path(&self.plan.source).to_string(),
             destination: display::path(&self.location().resolved).to_string(),
             prefix: self.plan.prefix.to_string(),
-            outcome: self.verdict(outcome),
+            outcome: self.status(outcome),
             exit_code: outcome.exit_code().number(),
             reason: match outcome {
                 Outcome::Failed(failure) | Outcome::Unbootable(failure) => Some(failure.to_string()),

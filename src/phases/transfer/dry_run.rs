@@ -41,7 +41,7 @@ pub fn list(
     let end = end.map_err(|source| Failure::RsyncNotRun { path: rsync.path.clone(), source })?;
     let end = match end {
         Guarded::Ended(end) => end,
-        Guarded::GivenUp { left_behind } => return Err(stall.verdict(left_behind).into()),
+        Guarded::GivenUp { left_behind } => return Err(stall.describe(left_behind).into()),
     };
     run.go_on()?;
     match end {

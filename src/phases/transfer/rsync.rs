@@ -106,7 +106,7 @@ pub fn clone(transfer: &Transfer<'_>, nets: &mut Nets) -> Result<Report, Failure
     let (end, stalled) =
         match end.map_err(|source| Failure::RsyncNotRun { path: rsync.path.clone(), source })? {
             Guarded::Ended(end) => (end, None),
-            Guarded::GivenUp { left_behind } => (KILLED, Some(stall.verdict(left_behind))),
+            Guarded::GivenUp { left_behind } => (KILLED, Some(stall.describe(left_behind))),
         };
     diagnostics.name_temporaries(|path| source_entry::is_in_source(ends, path));
     Ok(Report { end, ended: Local::now(), statistics, diagnostics, starts: 1, linked_vanished, stalled })

@@ -71,7 +71,7 @@ impl Stall {
 
     /// Describes the stall after rsync was killed.
     #[must_use]
-    pub fn verdict(&self, left_behind: bool) -> Stalled {
+    pub fn describe(&self, left_behind: bool) -> Stalled {
         Stalled {
             limit: self.limit.unwrap_or_default(),
             last: self.last.as_deref().map(|path| display::name(path).to_string()),
