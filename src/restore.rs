@@ -30,6 +30,7 @@ use crate::restore::output::say;
 use crate::restore::output::unreadable;
 use crate::rsync::arguments;
 use crate::rsync::diagnostics::Diagnostics;
+use crate::rsync::exit_status;
 use crate::volume::named;
 use crate::volume::named::{Named, NotMounted, Purpose};
 use place::Place;
@@ -174,7 +175,7 @@ fn copy(
         (_, Some(what), _) => Err(Failure::DestinationFull { path: target.path().to_owned(), what }.into()),
         (_, None, Some(limited)) => Err(verdict::cannot_hold(target.path(), target, &limited).into()),
         (_, None, None) => {
-            let code = verdict::of_rsync(end).exit_code();
+            let code = exit_status::of_rsync(end).exit_code();
             let sentence = format!("rsync ended with {}: not everything is restored.", code.number());
             Err(Refusal(code, sentence))
         }

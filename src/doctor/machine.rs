@@ -14,8 +14,8 @@ use crate::doctor::exam::Exam;
 use crate::host::platform::{MacOsVersion, Platform};
 use crate::phases::log_header;
 use crate::phases::preflight;
-use crate::phases::transfer::verdict;
 use crate::process::End;
+use crate::rsync::exit_status;
 use crate::rsync::version::Version;
 
 /// Checks for root, or permission to do without.
@@ -128,7 +128,7 @@ pub fn full_disk_access(exam: &mut Exam<'_>, ends: &Ends) {
             let message =
                 format!("macOS does not let this process open {name}, nor much else that is protected.");
             if ends.is_system() {
-                let partial = verdict::of_rsync(End::Exited(23)).exit_code();
+                let partial = exit_status::of_rsync(End::Exited(23)).exit_code();
                 exam.fail_with(TOPIC, message, partial, remedy);
             } else {
                 exam.warn(TOPIC, message, remedy);

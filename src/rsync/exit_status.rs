@@ -1,5 +1,22 @@
 //! rsync's exit codes, the same from 3.0.9 to 3.5.1.
 
+use crate::exit_code::ExitCode;
+use crate::failure::Failure;
+use crate::process::End;
+
+/// The failure for this end of rsync if nothing more specific is known.
+#[must_use]
+pub fn of_rsync(end: End) -> Failure {
+    match end {
+        End::Killed(signal) => Failure::RsyncKilled { signal },
+        End::Exited(code) => {
+            let meaning = meaning(code);
+            ExitCode::from_rsync(code)
+                .map_or(Failure::RsyncUnusable { code, meaning }, |code| Failure::Rsync { code, meaning })
+        }
+    }
+}
+
 /// rsync's own description of a code.
 #[must_use]
 pub fn meaning(code: i32) -> &'static str {

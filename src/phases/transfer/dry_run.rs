@@ -5,10 +5,10 @@ use crate::logging::printed::Printed;
 use crate::phases::endpoints::Endpoints;
 use crate::phases::preflight::Rsync;
 use crate::phases::transfer::rsync::{command, guard, note};
-use crate::phases::transfer::verdict;
 use crate::process::{End, Guarded, Line, Stream, stream_guarded};
 use crate::rsync::arguments::Purpose;
 use crate::rsync::diagnostics::Diagnostics;
+use crate::rsync::exit_status;
 use crate::rsync::filter::rules::Rules;
 use crate::rsync::itemized::Item;
 use crate::run::Run;
@@ -46,6 +46,6 @@ pub fn list(
     run.go_on()?;
     match end {
         End::Exited(0 | 23 | 24) => Ok(end),
-        End::Exited(_) | End::Killed(_) => Err(verdict::of_rsync(end)),
+        End::Exited(_) | End::Killed(_) => Err(exit_status::of_rsync(end)),
     }
 }

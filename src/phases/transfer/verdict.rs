@@ -13,7 +13,6 @@ use nix::libc::dev_t;
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 
 use crate::display;
-use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::fs::dir::{Dir, forget_cached, open_subdir};
 use crate::fs::is_no_room;
@@ -70,7 +69,7 @@ pub fn check(run: &Run<'_>, ends: &Endpoints, report: &Report) -> Result<Complet
             info!("rsync ended with code {code}: {}.", exit_status::meaning(code));
             Err(reason(run, ends, report, code))
         }
-        End::Killed(_) => Err(of_rsync(report.end)),
+        End::Killed(_) => Err(exit_status::of_rsync(report.end)),
     }
 }
 
@@ -79,19 +78,6 @@ fn without_vanished(report: &Report) -> Result<Completion, Failure> {
     match &report.linked_vanished {
         Some(path) => Err(Failure::LinkedVanished { path: path.clone() }),
         None => Ok(Completion::Vanished),
-    }
-}
-
-/// The failure for this end of rsync if nothing more specific is known.
-#[must_use]
-pub fn of_rsync(end: End) -> Failure {
-    match end {
-        End::Killed(signal) => Failure::RsyncKilled { signal },
-        End::Exited(code) => {
-            let meaning = exit_status::meaning(code);
-            ExitCode::from_rsync(code)
-                .map_or(Failure::RsyncUnusable { code, meaning }, |code| Failure::Rsync { code, meaning })
-        }
     }
 }
 
@@ -162,7 +148,7 @@ fn reason(run: &Run<'_>, ends: &Endpoints, report: &Report, code: i32) -> Failur
     if let Some(limited) = &report.diagnostics.limited {
         return cannot_hold(&run.plan.destination, &ends.destination.dir, limited);
     }
-    of_rsync(End::Exited(code))
+    exit_status::of_rsync(End::Exited(code))
 }
 
 /// The failure for a destination that has reached a limit of its filesystem or is full: `setxattr` returns the same
