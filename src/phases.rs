@@ -1,6 +1,5 @@
 //! The phases of a run, one module each; `pipeline.rs` puts them in order.
 
-pub mod adoption;
 pub mod awake;
 pub mod bootable;
 pub mod capacity;

@@ -3,6 +3,7 @@
 //!
 //! It reads no file, so it costs a fraction of the rsync run that follows.
 
+pub mod adoption;
 mod boundaries;
 pub mod census;
 pub mod differences;

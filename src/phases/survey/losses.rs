@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use crate::display;
 use crate::failure::{Deletion, Failure, Measure};
-use crate::phases::adoption;
-use crate::phases::adoption::Standing;
 use crate::phases::endpoints::Endpoints;
+use crate::phases::survey::adoption;
+use crate::phases::survey::adoption::Standing;
 use crate::phases::survey::differences::First;
 use crate::phases::survey::found::Survey;
 use crate::plan::MaxDelete;
