@@ -253,12 +253,11 @@ pub enum Action {
 }
 
 impl Action {
-    /// The password that was typed as an argument.
-    #[must_use]
-    pub fn typed_password(&self) -> Option<&Once> {
-        let plan = match self {
-            Self::Clone(plan) => plan,
-            Self::Doctor(inquiry) => &inquiry.plan,
+    /// The clone that it makes or asks about, if that is known by now.
+    fn plan(&self) -> Option<&Plan> {
+        match self {
+            Self::Clone(plan) => Some(plan),
+            Self::Doctor(inquiry) => Some(&inquiry.plan),
             // What else takes a clone's arguments refuses a password among them.
             Self::Setpass(_)
             | Self::Status(_)
@@ -274,9 +273,14 @@ impl Action {
             | Self::DoctorJob(_)
             | Self::InitJob(_)
             | Self::Exclusions(_)
-            | Self::Generate(_) => return None,
-        };
-        match &plan.backup {
+            | Self::Generate(_) => None,
+        }
+    }
+
+    /// The password that was typed as an argument.
+    #[must_use]
+    pub fn typed_password(&self) -> Option<&Once> {
+        match &self.plan()?.backup {
             Some(BackupPassword::Given(secret)) => Some(secret),
             Some(BackupPassword::Stored) | None => None,
         }
@@ -285,24 +289,10 @@ impl Action {
     /// Whether a password may be in memory from now on.
     #[must_use]
     pub fn may_hold_a_password(&self) -> bool {
-        match self {
-            Self::Clone(plan) => plan.backup.is_some(),
-            Self::Doctor(inquiry) => inquiry.plan.backup.is_some(),
-            Self::Prepare(args) => args.encrypt,
+        self.plan().is_some_and(|plan| plan.backup.is_some())
+            || matches!(self, Self::Prepare(args) if args.encrypt)
             // What a job's file says is not known yet.
-            Self::Setpass(_) | Self::Run(_) | Self::DoctorJob(_) => true,
-            Self::Status(_)
-            | Self::Forget(_)
-            | Self::Check(_)
-            | Self::ExplainCheck(_)
-            | Self::Look(_)
-            | Self::Schedule(_)
-            | Self::Restore(_)
-            | Self::Prove(_)
-            | Self::InitJob(_)
-            | Self::Exclusions(_)
-            | Self::Generate(_) => false,
-        }
+            || matches!(self, Self::Setpass(_) | Self::Run(_) | Self::DoctorJob(_))
     }
 }
 
