@@ -16,6 +16,7 @@ use crate::logging;
 use crate::logging::shown::Shown;
 use crate::logging::{Log, Screen};
 use crate::plan::Plan;
+use crate::volume::named::wanted::NotMounted;
 use journal::Journal;
 
 /// The purpose of a run.
@@ -42,18 +43,7 @@ pub enum Whereabouts {
         uuid: Option<String>,
     },
     /// It is named by a tag, and not mounted.
-    Nowhere(Absence),
-}
-
-/// Why a destination that is named by a tag is not mounted.
-#[derive(Debug, Clone)]
-pub enum Absence {
-    /// There is no such filesystem.
-    Missing,
-    /// There is, and this is in the way.
-    Unusable(String),
-    /// A signal came before it was.
-    Interrupted,
+    Nowhere(NotMounted),
 }
 
 impl Mode {
@@ -148,11 +138,11 @@ impl<'a> Run<'a> {
     pub fn why_not_mounted(&self) -> Failure {
         let path = self.plan.destination.clone();
         match &self.whereabouts {
-            Whereabouts::Nowhere(Absence::Missing) => Failure::DestinationMissing { path },
-            Whereabouts::Nowhere(Absence::Unusable(why)) => {
+            Whereabouts::Nowhere(NotMounted::Missing) => Failure::DestinationMissing { path },
+            Whereabouts::Nowhere(NotMounted::Unusable(why)) => {
                 Failure::DestinationUnusable { path, why: why.clone().into() }
             }
-            Whereabouts::Nowhere(Absence::Interrupted) => match self.machine.interrupts.received() {
+            Whereabouts::Nowhere(NotMounted::Interrupted) => match self.machine.interrupts.received() {
                 Some(signal) => Failure::Interrupted { signal },
                 None => Failure::Internal("interrupted by nothing".to_owned()),
             },

@@ -1,7 +1,7 @@
 //! A filesystem that is named by a tag: finds its device, opens it if it is encrypted, and mounts it for this process.
 
 mod macos;
-mod wanted;
+pub mod wanted;
 
 use std::fs::File;
 use std::io;

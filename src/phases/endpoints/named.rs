@@ -8,11 +8,11 @@ use crate::host::machine::Machine;
 use crate::host::platform::Platform;
 use crate::logging::warning;
 use crate::plan::Plan;
-use crate::run::{Absence, Mode, Run, Whereabouts};
+use crate::run::{Mode, Run, Whereabouts};
 use crate::state::Store;
 use crate::volume;
 use crate::volume::named;
-use crate::volume::named::{NotMounted, Purpose, Wanted};
+use crate::volume::named::{Purpose, Wanted};
 
 /// The destination's mount, which lasts as long as this.
 #[derive(Debug)]
@@ -39,14 +39,7 @@ pub fn mount<'a>(plan: &Plan, machine: Machine<'a>, mode: Mode) -> Mount<'a> {
             let (point, uuid) = (named.point().to_owned(), named.uuid.clone());
             Mount { named: Some(named), whereabouts: Whereabouts::Mounted { point, uuid } }
         }
-        Err(why) => {
-            let absence = match why {
-                NotMounted::Missing => Absence::Missing,
-                NotMounted::Unusable(why) => Absence::Unusable(why),
-                NotMounted::Interrupted => Absence::Interrupted,
-            };
-            Mount { named: None, whereabouts: Whereabouts::Nowhere(absence) }
-        }
+        Err(why) => Mount { named: None, whereabouts: Whereabouts::Nowhere(why) },
     }
 }
 

@@ -32,7 +32,7 @@ pub struct Wanted<'a> {
 }
 
 /// Why it is not mounted.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum NotMounted {
     /// No such filesystem is there.
     Missing,
