@@ -450,6 +450,21 @@ mod tests {
     }
 
     #[test]
+    fn a_complete_clone_adds_to_what_is_known_of_its_disk() {
+        let totals = |entries| Some(crate::record::Totals { entries, bytes: None });
+        let of = |id: &str, complete| Disk { complete, ..disk(id, None) };
+        let mut state = State::new(Path::new("/mnt/clone"), &Prefix::default());
+        state.see(disk("a", Some("u")));
+        state.see(disk("bb", None));
+        state.complete(of("a", totals(7)));
+        // One that counted nothing takes nothing away, and what was not saved before is saved now.
+        state.complete(of("a", None));
+        state.complete(of("ccc", totals(9)));
+        let known = Disk { filesystem: Some("u".to_owned()), ..of("a", totals(7)) };
+        assert_eq!(state.disks, [known, disk("bb", None), of("ccc", totals(9))]);
+    }
+
+    #[test]
     fn a_state_from_before_disks_were_kept_in_mind_is_read() {
         let old = br#"{"schema":1,"destination":"/d","prefix":"p","last":null,"last_success":null}"#;
         assert_eq!(State::parse(old).unwrap().disks, []);

@@ -116,7 +116,10 @@ impl Shown {
             Form::Journal => Place::Out([priority(level).as_bytes(), text, b"\n"].concat()),
             Form::Terminal | Form::Quiet | Form::Verbose if is_said_elsewhere => Place::Nowhere,
             Form::Terminal | Form::Quiet if is_detail => Place::Nowhere,
-            Form::Quiet => Place::Err([b"counterpart: ".as_slice(), &self.dyed(text), b"\n"].concat()),
+            Form::Quiet => {
+                let start = if self.errors_to_journal { priority(level) } else { "" };
+                Place::Err([start.as_bytes(), b"counterpart: ", &self.dyed(text), b"\n"].concat())
+            }
             Form::Terminal | Form::Verbose => Place::Out([&*self.dyed(text), b"\n"].concat()),
         }
     }
@@ -215,6 +218,6 @@ mod tests {
         assert_eq!(of(Form::Terminal, Level::Error, true), Place::Nowhere);
         assert_eq!(of(Form::Verbose, Level::Info, false), out("Warning: x\n"));
         assert_eq!(of(Form::Quiet, Level::Info, false), Place::Nowhere);
-        assert_eq!(of(Form::Quiet, Level::Warn, false), Place::Err(b"counterpart: Warning: x\n".to_vec()));
+        assert_eq!(of(Form::Quiet, Level::Warn, false), Place::Err(b"<4>counterpart: Warning: x\n".to_vec()));
     }
 }

@@ -156,6 +156,28 @@ fn warnings_and_complaints_are_shown_in_colour() {
 }
 
 #[test]
+fn the_first_twenty_complaints_of_rsync_are_shown_and_the_log_has_all() {
+    let sandbox = three_files();
+    let real = which_rsync();
+    sandbox.rsync(&format!(
+        "case \"$*\" in *--stats*) for i in $(seq 30); do echo \"complaint $i.\" >&2; done;; esac\nexec {real} \"$@\""
+    ));
+    let expected: Vec<String> = (1..=30).map(|number| format!("complaint {number}.")).collect();
+    let run = on_terminal(&sandbox, 100, &[], None);
+    let lines = run.lines();
+    assert_eq!(run.code, 0, "{lines:#?}");
+    let shown: Vec<&String> = lines.iter().filter(|line| line.starts_with("complaint")).collect();
+    assert_eq!(shown, expected[..20].iter().collect::<Vec<_>>());
+    let log = fs::read_to_string(&sandbox.logs()[0]).unwrap();
+    let logged: Vec<&str> =
+        log.lines().filter_map(|line| line.split_once("]: ")).map(|(_, line)| line).collect();
+    assert!(expected.iter().all(|complaint| logged.contains(&complaint.as_str())), "{log}");
+    let quiet = sandbox.clone(&["-q"]);
+    let told: String = expected[..20].iter().map(|line| format!("counterpart: {line}\n")).collect();
+    assert_eq!((quiet.code, &*quiet.out, &*quiet.err), (0, "", &*told));
+}
+
+#[test]
 fn verbose_prints_every_line_without_its_time() {
     let sandbox = three_files();
     let run = on_terminal(&sandbox, 300, &["-v"], None);
@@ -223,6 +245,11 @@ fn the_journal_gets_priorities_and_no_second_time() {
     assert_eq!(code, Some(67), "{printed}");
     assert!(printed.ends_with(&format!("\n<3>{sentence}<6>Counterpart exited with code 67.\n")), "{printed}");
     assert_eq!(printed.matches("/nonexistent").count(), 1, "{printed}");
+    // With -q there are warnings and errors alone, with their priorities.
+    let (code, printed, _) = run(&["-q", "-p", script.to_str().unwrap()], true);
+    assert_eq!(code, Some(0), "{printed}");
+    assert!(printed.starts_with("<4>counterpart: Warning: The pre-clone script "), "{printed}");
+    assert_eq!(printed.lines().count(), 1, "{printed}");
     // Where standard error is somewhere else, the journal has the reason too.
     let (_, printed, err) = run(&["-e", "/nonexistent"], false);
     assert!(printed.contains("\n<3>Error: The excludes file /nonexistent "), "{printed}");

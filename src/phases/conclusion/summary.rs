@@ -1,4 +1,4 @@
-//! What a person at a terminal is told at the end.
+//! The summary that a run ends with on a terminal.
 
 use std::time::Duration;
 
