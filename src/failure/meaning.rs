@@ -76,14 +76,11 @@ impl Failure {
         }
     }
 
-    /// Whether the destination was refused as a whole, or never came into play: then nothing is written there at all.
+    /// Whether the destination was refused as a whole: then nothing is written there at all.
     #[must_use]
     pub fn refuses_destination(&self) -> bool {
         match self {
-            // A slip of whoever typed it says nothing about the clone.
-            Self::ExcludesUnreadable { .. }
-            | Self::ScriptNotExecutable { was_checked: false, .. }
-            | Self::DestinationUnusable { .. }
+            Self::DestinationUnusable { .. }
             | Self::DestinationMissing { .. }
             | Self::WouldDelete { .. }
             | Self::Shrunken { .. }
@@ -108,7 +105,8 @@ impl Failure {
             Self::Internal(_)
             | Self::SourceUnreadable { .. }
             | Self::SourceEmpty { .. }
-            | Self::ScriptNotExecutable { was_checked: true, .. }
+            | Self::ExcludesUnreadable { .. }
+            | Self::ScriptNotExecutable { .. }
             | Self::ScriptFailed { .. }
             | Self::SourceLost { .. }
             | Self::DestinationLost { .. }
@@ -151,6 +149,12 @@ impl Failure {
             self,
             Self::DestinationMissing { .. } | Self::DiskUnmounted { .. } | Self::NoDiskMounted { .. }
         )
+    }
+
+    /// Whether there is no rsync to begin with.
+    #[must_use]
+    pub fn is_of_preflight(&self) -> bool {
+        matches!(self, Self::RsyncNotFound { .. } | Self::WrongRsync { .. } | Self::LosesBackups { .. })
     }
 
     /// Whether it is a refusal by the survey, of which a test run only warns.

@@ -105,10 +105,19 @@ fn is_allowed(outcome: &Outcome, allows: impl FnOnce(&Failure) -> bool) -> bool 
     }
 }
 
+/// Whether an argument was mistyped, which says nothing about the clone that is there.
+fn is_of_arguments(run: &Run<'_>, failure: &Failure) -> bool {
+    let is_of_file = matches!(
+        failure,
+        Failure::ExcludesUnreadable { .. } | Failure::ScriptNotExecutable { was_checked: false, .. }
+    );
+    is_of_file || (run.plan.rsync.is_some() && failure.is_of_preflight())
+}
+
 /// Returns the destination if it may be written to at this end of the run.
 fn writable(run: &Run<'_>, claimed: Option<Endpoints>, outcome: &Outcome) -> Option<Destination> {
     match outcome {
-        Outcome::Failed(failure) if failure.refuses_destination() => None,
+        Outcome::Failed(failure) if failure.refuses_destination() || is_of_arguments(run, failure) => None,
         // What made rsync hang would make us hang as well.
         Outcome::Failed(Failure::Stalled { .. }) => {
             claimed.map(|ends| ends.destination).filter(|destination| {

@@ -1,6 +1,6 @@
 //! The files at the destination's root.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -249,11 +249,18 @@ fn a_mistyped_argument_takes_nothing_from_a_good_clone() {
         (["-p", "/nonexistent"], 68),
         (["-o", "/nonexistent"], 69),
         (["--on-error", "/nonexistent"], 2),
+        (["--rsync", "/nonexistent"], 85),
+        (["--rsync", "/bin/true"], 86),
     ] {
         sandbox.clone(&arguments).assert_code(code);
         assert_eq!(kept(), before, "{arguments:?}");
-        assert_eq!(sandbox.record().unwrap()["exit_code"], 0);
     }
+    // Nor is a source that this is no clone of.
+    let ends =
+        [OsStr::new("-s"), OsStr::new("/nonexistent"), OsStr::new("-d"), sandbox.destination.as_os_str()];
+    sandbox.run(ends).assert_code(65);
+    assert_eq!(kept(), before);
+    assert_eq!(sandbox.record().unwrap()["exit_code"], 0);
 }
 
 #[test]

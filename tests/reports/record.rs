@@ -246,7 +246,13 @@ fn failures_of_every_kind_are_told() {
     let script = sandbox.script("script", "exit 7");
     let record = failed(&sandbox, 81, &["--strict-scripts", "-p", script.to_str().unwrap()]);
     assert_eq!(record["rsync"]["attempts"], 0);
-    assert_eq!(failed(&sandbox, 85, &["--rsync", "/nonexistent"])["rsync"], json!(null));
+    let nothing = sandbox.path().join("nothing");
+    fs::create_dir(&nothing).unwrap();
+    fs::remove_file(sandbox.host().join("rsync/rsync")).unwrap();
+    let mut command = sandbox.command(sandbox.arguments([""; 0]));
+    let finished = Finished::from(command.env("PATH", &nothing).output().unwrap());
+    finished.assert_code(85);
+    assert_eq!(record_of(&sandbox, &finished, "failed")["rsync"], json!(null));
     fs::remove_file(sandbox.source.join("file")).unwrap();
     failed(&sandbox, 65, &[]);
 }
