@@ -144,3 +144,58 @@ fn options_may_be_typed_in_every_usual_way() {
         .assert_code(0)
         .assert_err("");
 }
+
+#[test]
+fn another_machine_is_neither_source_nor_destination() {
+    let sandbox = Sandbox::new();
+    sandbox.write("file", "content");
+    let before = snapshot_with_ctime(sandbox.path());
+    let (source, destination) = (sandbox.source.as_os_str(), sandbox.destination.as_os_str());
+    for place in ["root@host:/path", "rsync://host/module", "host:directory", "host::module"] {
+        for (from, to, option) in
+            [(source, OsStr::new(place), "--destination"), (OsStr::new(place), destination, "--source")]
+        {
+            let run = sandbox.run([OsStr::new("-s"), from, OsStr::new("-d"), to]);
+            let sentence = format!(
+                "error: {option} {place}: another machine can be neither source nor destination. Mount it here, or run \
+                 Counterpart there. (A directory by this name in the current one is ./{place})\n"
+            );
+            assert_eq!((run.code, &*run.out), (2, ""), "{place}: {run}");
+            assert!(run.err.starts_with(&sentence), "{place}: {run}");
+        }
+    }
+    assert_unchanged(&before, &snapshot_with_ctime(sandbox.path()));
+    // What there is by such a name is meant.
+    std::fs::create_dir(sandbox.path().join("host:directory")).unwrap();
+    for name in ["host:directory", "./host:directory"] {
+        let mut command = sandbox.command([OsStr::new("-s"), source, OsStr::new("-d"), OsStr::new(name)]);
+        let run = Finished::from(command.current_dir(sandbox.path()).output().unwrap());
+        assert_eq!(run.code, 0, "{run}");
+    }
+}
+
+#[test]
+fn a_mistyped_command_is_named_and_its_help_can_be_asked_for() {
+    for (word, hint) in [
+        ("chekc", "did you mean check?"),
+        ("staus", "did you mean status?"),
+        ("restor", "did you mean restore?"),
+        // A hidden command is not named, and what resembles none is the rest of a path.
+        ("looks", "a path that holds blanks needs quotes"),
+        ("Disk", "a path that holds blanks needs quotes"),
+    ] {
+        let run = product(&[word]);
+        assert_eq!((run.code, &*run.out), (2, ""), "{run}");
+        assert!(run.err.starts_with(&format!("error: unexpected argument '{word}'; {hint}\n")), "{run}");
+    }
+    let (asked, shown) = (product(&["help", "check"]), product(&["check", "--help"]));
+    assert_eq!((asked.code, asked.out), (0, shown.out));
+}
+
+#[test]
+fn a_dry_run_is_a_test_run() {
+    let sandbox = Sandbox::new();
+    sandbox.write("file", "content");
+    sandbox.clone(&["--dry-run"]).assert_code(70);
+    assert_eq!(sandbox.names(), [] as [&str; 0]);
+}

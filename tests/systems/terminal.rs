@@ -135,6 +135,17 @@ fn why_a_run_failed_is_said_once_and_last() {
 }
 
 #[test]
+fn a_missing_disk_that_may_be_missing_is_no_failure() {
+    let sandbox = three_files();
+    fs::remove_dir(&sandbox.destination).unwrap();
+    let run = on_terminal(&sandbox, 200, &["--skip-if-missing"], None);
+    let lines = run.lines();
+    assert_eq!(run.code, 0, "{lines:#?}");
+    assert_eq!(lines[1], "Nothing was cloned: the destination is missing");
+    assert!(lines[2].starts_with("  Log ") && lines.len() == 3, "{lines:#?}");
+}
+
+#[test]
 fn warnings_and_complaints_are_shown_in_colour() {
     let sandbox = three_files();
     // A script that others can change is warned of; rsync complains of what it cannot read.
@@ -173,7 +184,7 @@ fn the_first_twenty_complaints_of_rsync_are_shown_and_the_log_has_all() {
         log.lines().filter_map(|line| line.split_once("]: ")).map(|(_, line)| line).collect();
     assert!(expected.iter().all(|complaint| logged.contains(&complaint.as_str())), "{log}");
     let quiet = sandbox.clone(&["-q"]);
-    let told: String = expected[..20].iter().map(|line| format!("counterpart: {line}\n")).collect();
+    let told = expected[..20].iter().fold(String::new(), |told, line| told + "counterpart: " + line + "\n");
     assert_eq!((quiet.code, &*quiet.out, &*quiet.err), (0, "", &*told));
 }
 
