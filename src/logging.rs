@@ -1,9 +1,10 @@
 //! The run's log: one file per run, and the same lines on standard output.
 
+pub mod changes;
 pub mod kept;
-mod old;
 pub mod printed;
 mod screen;
+mod shelf;
 pub mod shown;
 mod warn;
 pub use screen::{Busy, Screen, Step};
@@ -29,6 +30,8 @@ use crate::display;
 use crate::fs::dir::Dir;
 use crate::process;
 use crate::sys::last_words;
+use changes::{Changes, Wanted};
+use shelf::Shelf;
 use shown::{Place, Shown};
 
 /// The log's last lines, for reports on how a run went.
@@ -70,33 +73,48 @@ pub struct Log {
     pub screen: Screen,
     /// Its last lines, whether or not it can be written.
     pub tail: Tail,
+    /// The list of what is changed.
+    pub changes: Changes,
+    shelf: Option<Arc<Shelf>>,
+}
+
+impl Log {
+    /// Everything that was asked of the run has been checked. Older logs are removed until only `keep` are left, including
+    /// this one; without a number all are kept.
+    pub fn go_on(&self, keep: Option<NonZeroUsize>) {
+        if let Some(shelf) = &self.shelf {
+            shelf.go_on(keep);
+        }
+    }
+
+    /// The run ends. If it does so before that, then of the logs of such runs only `keep` are left, including this one.
+    pub fn end(&self, keep: NonZeroUsize) {
+        if let Some(shelf) = &self.shelf {
+            shelf.end(keep);
+        }
+    }
 }
 
 /// Opens the log in `dir` and sends every later message there.
 ///
 /// If it cannot be written, the run continues with a warning on standard error: a full system disk must not prevent a
-/// clone. Older logs there are removed until only `keep` are left, including this one; without a number all are kept.
+/// clone.
 #[must_use]
-pub fn start(directory: &Path, now: DateTime<Local>, keep: Option<NonZeroUsize>, shown: Shown) -> Log {
+pub fn start(directory: &Path, now: DateTime<Local>, wanted: Wanted, shown: Shown) -> Log {
     let (screen, tail) = (Screen::new(shown), Tail::default());
-    let mut to_remove = None;
-    let created = create(directory, now).map(|(dir, file, name)| {
-        old::number(&dir, &file, &name);
-        if let Some(keep) = keep {
-            // Its messages need the log.
-            to_remove = Some((dir, name.clone(), keep));
-        }
-        (file, directory.join(name))
+    let created = create(directory, now).and_then(|(dir, file, name)| {
+        let path = directory.join(&name);
+        Ok((file.try_clone()?, path, Arc::new(Shelf::new(dir, file, name))))
     });
-    let (file, path) = match created {
-        Ok((file, path)) => (Some(file), Some(path)),
+    let (file, path, shelf) = match created {
+        Ok((file, path, shelf)) => (Some(file), Some(path), Some(shelf)),
         Err(error) => {
             complain(&format!(
                 "The log in {} cannot be written: {}. The run continues without it.",
                 display::path(directory),
                 display::reason(&error)
             ));
-            (None, None)
+            (None, None, None)
         }
     };
     // From now on the last line goes to standard output, and to the log if there is one.
@@ -123,13 +141,12 @@ pub fn start(directory: &Path, now: DateTime<Local>, keep: Option<NonZeroUsize>,
         // Messages of libraries are not ours, and may contain a secret address.
         .add_filter_allow_str("counterpart")
         .build();
-    if let Err(error) = WriteLogger::init(LevelFilter::Info, plain, writer) {
+    // What is printed but not logged has a level of its own.
+    let level = if wanted.printed { LevelFilter::Debug } else { LevelFilter::Info };
+    if let Err(error) = WriteLogger::init(level, plain, writer) {
         complain(&format!("The log cannot be started: {error}."));
     }
-    if let Some((dir, current, keep)) = to_remove {
-        old::remove(&dir, &current, keep);
-    }
-    Log { path, screen, tail }
+    Log { path, screen, tail, changes: Changes::new(wanted, shelf.clone()), shelf }
 }
 
 /// Whether the last line has been written.
@@ -227,6 +244,10 @@ impl Lines {
                 let _ = io::stderr().write_all(&line);
             }
             Place::Nowhere => {}
+        }
+        if self.level >= Level::Debug {
+            self.line.clear();
+            return;
         }
         let mut whole = [start, text].concat();
         self.line.clear();

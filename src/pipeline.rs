@@ -57,6 +57,7 @@ fn clone(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints) -> Result<Outcome, Fail
     if run.mode == Mode::TestRun {
         return test_run::list_changes(run, rsync, ends, &mut rules);
     }
+    run.keep_log();
     let _awake = awake::hold(run);
     server_backup::run(run, password)?;
     script::run_pre_clone(run)?;

@@ -59,6 +59,8 @@ pub struct Plan {
     pub log_dir: Option<PathBuf>,
     /// How many logs are kept, including this run's; all if `None`.
     pub keep_logs: Option<NonZeroUsize>,
+    /// List what is changed in a file beside the log.
+    pub log_changes: bool,
     /// The first clone may delete what the destination contains, and the destination may have changed.
     pub adopt: bool,
     /// The source may have lost most of its entries since the last complete clone.

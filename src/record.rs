@@ -285,6 +285,9 @@ pub struct Record {
     pub failing_paths: Lines,
     /// The log's path, if there is a log.
     pub log: Option<String>,
+    /// The path of the list of changes, if anything was changed and listed; earlier versions lack the field.
+    #[serde(default)]
+    pub changes: Option<String>,
     /// The clone's last proof that it boots, or does not; earlier versions lack the field.
     #[serde(default)]
     pub proof: Option<Proof>,
@@ -319,6 +322,7 @@ pub(crate) mod tests {
             scripts: Vec::new(),
             failing_paths: Lines::default(),
             log: None,
+            changes: None,
             proof: None,
         }
     }

@@ -13,7 +13,8 @@ use crate::failure::Failure;
 use crate::fs::location::Location;
 use crate::host::machine::Machine;
 use crate::logging;
-use crate::logging::shown::Shown;
+use crate::logging::changes::{Changes, Wanted};
+use crate::logging::shown::{Shown, Verbosity};
 use crate::logging::{Log, Screen};
 use crate::plan::Plan;
 use crate::volume::named::wanted::NotMounted;
@@ -155,10 +156,33 @@ impl<'a> Run<'a> {
     /// Starts the log, in the requested directory or else the host's default.
     pub fn start_log(&self) {
         let dir = self.plan.log_dir.as_deref().unwrap_or(&self.machine.host.log_dir);
-        // A test run changes nothing besides writing its own log.
-        let keep = self.plan.keep_logs.filter(|_| self.mode.writes());
-        let shown = Shown::choose(self.plan.verbosity, self.plan.colour, !self.mode.writes());
-        let _ = self.log.get_or_init(|| logging::start(dir, self.started, keep, shown));
+        let writes = self.mode.writes();
+        let shown = Shown::choose(self.plan.verbosity, self.plan.colour, !writes);
+        let wanted = Wanted {
+            listed: writes && self.plan.log_changes,
+            printed: writes && self.plan.verbosity == Verbosity::Verbose,
+        };
+        let _ = self.log.get_or_init(|| logging::start(dir, self.started, wanted, shown));
+    }
+
+    /// The run does not end early: its log takes the place of an older one.
+    pub fn keep_log(&self) {
+        if let Some(log) = self.log.get() {
+            log.go_on(self.plan.keep_logs);
+        }
+    }
+
+    /// The run ends: if it does so early, its log takes the place of one of another such run.
+    pub fn end_log(&self) {
+        if let (Some(log), Some(keep)) = (self.log.get(), self.plan.keep_logs) {
+            log.end(keep);
+        }
+    }
+
+    /// Where what is changed at the destination is listed.
+    #[must_use]
+    pub fn changes(&self) -> Changes {
+        self.log.get().map(|log| log.changes.clone()).unwrap_or_default()
     }
 
     /// Where progress is displayed.

@@ -90,7 +90,7 @@ pub(super) struct CloneOptions {
     /// Print only warnings and errors, on standard error
     #[arg(short, long, conflicts_with = "verbose")]
     quiet: bool,
-    /// Print every line of the log, on a terminal too
+    /// Print every line of the log and each changed path, on a terminal too
     #[arg(short, long)]
     verbose: bool,
     /// Use colours: auto, always or never
@@ -110,6 +110,10 @@ pub(super) struct CloneOptions {
     /// Keep the newest N logs, this run's included; 0 keeps all
     #[arg(long, value_name = "N", default_value = "60", help_heading = REPORTS, hide_short_help = true)]
     keep_logs: usize,
+    /// List each path that is created, changed or deleted in a file beside the log: yes or no
+    #[arg(long, value_name = "yes|no", num_args = 0..=1, require_equals = true, default_value = "yes",
+        default_missing_value = "yes", help_heading = REPORTS, hide_short_help = true)]
+    log_changes: YesNo,
     /// Accept a destination that holds other files, or another disk than before; use it once, by hand
     #[arg(long, help_heading = SAFETY)]
     adopt: bool,
@@ -202,6 +206,13 @@ enum ColourName {
     Auto,
     Always,
     Never,
+}
+
+/// Whether something is done, as it is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum YesNo {
+    Yes,
+    No,
 }
 
 /// What the doctor is asked.
@@ -357,6 +368,7 @@ fn plan(source: PathBuf, destination: Destination, args: CloneOptions) -> Result
         rsync: optional(args.rsync, "--rsync")?,
         log_dir: optional(args.log_dir, "--log-dir")?,
         keep_logs: NonZeroUsize::new(args.keep_logs),
+        log_changes: args.log_changes == YesNo::Yes,
         adopt: args.adopt,
         allow_shrink: args.allow_shrink,
         full: args.full,

@@ -44,6 +44,9 @@ pub fn failed_or_skipped(run: &Run<'_>, failure: Failure) -> Outcome {
 
 /// Records the reason of a failure at the destination, saves the run's record, and sends the notifications.
 pub fn conclude(run: &Run<'_>, claim: Option<Claim>, mount: Mount<'_>, outcome: &Outcome) {
+    if let Some(path) = run.changes().path() {
+        info!("What was changed is listed in {}.", display::path(&path));
+    }
     if let Outcome::Failed(failure) | Outcome::Unbootable(failure) = outcome {
         error!("Error: {failure}");
     }
@@ -52,6 +55,7 @@ pub fn conclude(run: &Run<'_>, claim: Option<Claim>, mount: Mount<'_>, outcome: 
         return;
     }
     let was_claimed = claim.is_some();
+    run.end_log();
     let (ends, announcement) = claim.map_or((None, None), |claim| (Some(claim.ends), claim.announcement));
     let destination = writable(run, ends, outcome);
     if let (Outcome::Failed(failure), Some(destination)) = (outcome, &destination) {

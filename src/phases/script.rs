@@ -169,6 +169,7 @@ fn variables(run: &Run<'_>, which: Moment, outcome: Option<&Outcome>) -> Vec<(Os
         ("COUNTERPART_STATS", statistics.into_os_string()),
     ];
     variables.extend(run.log_path().map(|path| ("COUNTERPART_LOG", path.as_os_str().to_owned())));
+    variables.extend(run.changes().path().map(|path| ("COUNTERPART_CHANGES", path.into_os_string())));
     if let Some(outcome) = outcome {
         variables.push(("COUNTERPART_OUTCOME", run.status(outcome).word().into()));
         variables.push(("COUNTERPART_EXIT_CODE", outcome.exit_code().number().to_string().into()));

@@ -53,6 +53,8 @@ pub struct Arguments<'a> {
     pub bandwidth: Option<NonZeroU64>,
     /// Compare files by their contents.
     pub checksum: bool,
+    /// Print what is created, changed and deleted, as [`crate::rsync::itemized::Item`] reads it.
+    pub itemize: bool,
     /// Where to move what is deleted or overwritten, relative to the destination.
     pub backup_dir: Option<&'a OsStr>,
     /// The source, absolute.
@@ -85,10 +87,12 @@ const LISTED: [&str; 6] =
 /// Copies the root's own attributes and nothing in it.
 const ROOT: [&str; 3] = ["--no-recursive", "--dirs", "--exclude=*"];
 
-/// A dry run. We choose the item format: `%L` would add a link's target, which cannot be told from the name. Deletions
-/// are listed even after an unreadable directory, or a later run would delete what this one did not list.
-const LISTING: [&str; 5] =
-    ["--dry-run", "--verbose", "--itemize-changes", "--out-format=%i %n", "--ignore-errors"];
+/// The format of items: `%L` would add a link's target, which cannot be told from the name.
+const ITEMS: &str = "--out-format=%i %n";
+
+/// A dry run. Deletions are listed even after an unreadable directory, or a later run would delete what this one did not
+/// list.
+const LISTING: [&str; 5] = ["--dry-run", "--verbose", "--itemize-changes", ITEMS, "--ignore-errors"];
 
 /// XFS shows each access control list a second time, as `trusted.SGI_ACL_FILE` or `_DEFAULT`. rsync would delete this
 /// attribute, which the source does not show, and the list with it: measured with 3.5.0 from ext4 to XFS at the second
@@ -158,6 +162,9 @@ impl Arguments<'_> {
                     arguments.push("--no-hard-links".into());
                 }
             }
+        }
+        if self.itemize && self.purpose != Purpose::List {
+            arguments.push(ITEMS.into());
         }
         self.add_tuning(&mut arguments);
         self.add_rules(&mut arguments);
@@ -323,6 +330,7 @@ mod tests {
             rules,
             bandwidth: None,
             checksum: false,
+            itemize: true,
             backup_dir: None,
             source,
             destination,
@@ -488,6 +496,7 @@ mod tests {
             rules: &rules,
             bandwidth: None,
             checksum: false,
+            itemize: false,
             backup_dir: None,
             source: Path::new("/s"),
             destination: Path::new("/d"),

@@ -1,22 +1,22 @@
-//! Parses the items of a dry run: what would be created, changed and deleted.
+//! Parses rsync's items: what is created, changed and deleted, or would be by a dry run.
 
-/// What would happen to one entry of the destination.
+/// What happens to one entry of the destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// It would be deleted.
+    /// It is deleted.
     Delete,
-    /// It would be created, or replace something of another type.
+    /// It is created, or replaces something of another type.
     Create,
-    /// Its content, target or device number would be replaced.
+    /// Its content, target or device number is replaced.
     Replace,
-    /// Only attributes would change.
+    /// Only attributes change.
     Attributes,
 }
 
 /// An item: the change and the name as printed, with rsync's escapes; a directory's name ends with a slash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Item<'a> {
-    /// What would happen.
+    /// What happens.
     pub change: Change,
     /// rsync's eleven letters, such as `>f.st......`.
     pub letters: &'a str,
@@ -52,6 +52,13 @@ impl<'a> Item<'a> {
             Change::Replace
         };
         Some(Self { change, letters, name })
+    }
+
+    /// Whether it is the root with another time and nothing else: each run changes that by its own files there.
+    #[must_use]
+    pub fn is_root_time(&self) -> bool {
+        self.name == b"./"
+            && self.letters.strip_prefix(".d").is_some_and(|rest| rest.trim_matches('.') == "t")
     }
 
     /// Whether it is a directory.

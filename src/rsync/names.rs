@@ -56,7 +56,8 @@ fn replace(line: &[u8], given: &[u8], real: &[u8]) -> Option<Vec<u8>> {
 
 /// A path as rsync prints it: a control character, or a backslash that would look like an escape, becomes `\#` and
 /// three octal digits.
-fn escaped(path: &Path) -> Vec<u8> {
+#[must_use]
+pub fn escaped(path: &Path) -> Vec<u8> {
     let bytes = path.as_os_str().as_bytes();
     let mut escaped = Vec::with_capacity(bytes.len());
     for (at, &byte) in bytes.iter().enumerate() {

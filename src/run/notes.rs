@@ -117,6 +117,7 @@ impl Run<'_> {
             scripts: journal.scripts.clone(),
             failing_paths: journal.failing_paths.clone(),
             log: self.log_path().map(|path| display::path(path).to_string()),
+            changes: self.changes().path().map(|path| display::path(&path).to_string()),
             proof: journal.proof.clone(),
         }
     }

@@ -50,6 +50,7 @@ pub fn record(outcome: Outcome, ago: i64) -> Record {
         scripts: Vec::new(),
         failing_paths: Lines::default(),
         log: Some("/var/log/counterpart/Counterpart_x".to_owned()),
+        changes: None,
         proof: None,
     }
 }

@@ -23,7 +23,14 @@ fn sandbox(seconds: std::ops::Range<u32>) -> (Sandbox, PathBuf) {
     (sandbox, dir)
 }
 
+/// Everything in the directory but lists of changes.
 fn names(dir: &std::path::Path) -> Vec<String> {
+    let mut names = all_names(dir);
+    names.retain(|name| !name.ends_with(".changes"));
+    names
+}
+
+fn all_names(dir: &std::path::Path) -> Vec<String> {
     names_of(dir).iter().map(|name| name.to_string_lossy().into_owned()).collect()
 }
 
@@ -161,6 +168,59 @@ fn a_test_run_removes_none() {
     for name in &left[..3] {
         assert_eq!(fs::read_to_string(dir.join(name)).unwrap(), "an old log\n");
     }
+}
+
+#[test]
+fn a_run_that_ends_early_takes_no_place_from_the_others() {
+    let (mut sandbox, dir) = sandbox(0..0);
+    for _ in 0..2 {
+        sandbox.clone(&["--keep-logs", "2"]).assert_code(0);
+    }
+    let good = names(&dir);
+    let missing = sandbox.path().join("missing").into_os_string().into_string().unwrap();
+    let destination = std::mem::replace(&mut sandbox.destination, missing.clone().into());
+    sandbox.clone(&["--keep-logs", "2"]).assert_code(66);
+    sandbox.clone(&["--keep-logs", "2", "--skip-if-missing"]).assert_code(0);
+    sandbox.destination = destination;
+    for (option, code) in [("-e", 67), ("-p", 68), ("-o", 69), ("--rsync", 85)] {
+        sandbox.clone(&["--keep-logs", "2", option, &missing]).assert_code(code);
+    }
+    let after = names(&dir);
+    assert!(good.iter().all(|log| after.contains(log)), "{good:?} {after:?}");
+    let early: Vec<&String> = after.iter().filter(|log| !good.contains(log)).collect();
+    assert_eq!(early.len(), 2, "{after:?}");
+    let last = fs::read_to_string(dir.join(early[1])).unwrap();
+    assert!(last.ends_with("Counterpart exited with code 85.\n"), "{last}");
+    // A test run's is like theirs; a good run makes room for itself, and leaves them.
+    sandbox.clone(&["--keep-logs", "2", "-t"]).assert_code(70);
+    sandbox.clone(&["--keep-logs", "2"]).assert_code(0);
+    let last = names(&dir);
+    assert_eq!(last.iter().filter(|log| good.contains(log)).collect::<Vec<_>>(), [&good[1]]);
+    assert_eq!(last.len(), 4, "{last:?}");
+    sandbox.clone(&["--keep-logs", "1"]).assert_code(0);
+    assert_eq!(names(&dir).len(), 2);
+}
+
+#[test]
+fn a_list_of_changes_goes_with_its_log() {
+    let (sandbox, dir) = sandbox(0..0);
+    sandbox.clone(&[]).assert_code(0);
+    let first = sandbox.changes();
+    assert!(first.exists());
+    let lone = dir.join("Counterpart_20-01-02_03-04-05.changes");
+    let others = dir.join("Counterpart_20-01-02_03-04-06.changes");
+    let no_list = dir.join("notes.changes");
+    for path in [&lone, &others, &no_list] {
+        fs::write(path, "").unwrap();
+    }
+    chown(&others, Some(Uid::from_raw(4711)), Some(Gid::from_raw(4711))).unwrap();
+    sandbox.write("more", "content");
+    sandbox.clone(&["--keep-logs", "2"]).assert_code(0).assert_no_warning();
+    assert!(first.exists() && sandbox.changes().exists() && !lone.exists());
+    sandbox.clone(&["--keep-logs", "1"]).assert_code(0).assert_no_warning();
+    let left = all_names(&dir);
+    assert_eq!(left.len(), 3, "{left:?}");
+    assert!(others.exists() && no_list.exists());
 }
 
 #[test]

@@ -49,6 +49,8 @@ fn record_of(sandbox: &Sandbox, finished: &Finished, outcome: &str) -> Value {
     assert_eq!(record["source"], sandbox.source.to_str().unwrap());
     let log = sandbox.logs().pop().unwrap();
     assert_eq!(record["log"], log.to_str().unwrap());
+    let list = sandbox.changes();
+    assert_eq!(record["changes"].as_str(), list.exists().then(|| list.to_str().unwrap()));
     let reason = finished.err.strip_prefix("counterpart: ").map(str::trim_end);
     assert_eq!(record["reason"].as_str(), reason, "{finished}");
     let metadata = fs::symlink_metadata(sandbox.marker(RECORD)).unwrap();

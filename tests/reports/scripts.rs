@@ -48,6 +48,8 @@ fn assert_told(sandbox: &Sandbox, seen: &Path, more: &[(&str, &str)]) {
     let mut told = told(seen);
     let log = sandbox.logs().pop().unwrap();
     assert_eq!(told.remove("LOG").as_deref(), Some(log.as_os_str().as_bytes()));
+    let list = told.remove("CHANGES").map(|path| PathBuf::from(OsStr::from_bytes(&path)));
+    assert!(list.is_none_or(|list| list == sandbox.changes() && list.exists()));
     let mut expected: BTreeMap<String, Vec<u8>> =
         more.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
     let mut path =

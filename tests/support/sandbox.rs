@@ -175,8 +175,16 @@ impl Sandbox {
     pub fn logs(&self) -> Vec<PathBuf> {
         let Ok(entries) = fs::read_dir(self.host().join("log")) else { return Vec::new() };
         let mut logs: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+        logs.retain(|path| path.extension().is_none_or(|extension| extension != "changes"));
         logs.sort();
         logs
+    }
+
+    /// The path of the list of changes that belongs to the last log, whether or not there is one.
+    pub fn changes(&self) -> PathBuf {
+        let mut path = self.logs().pop().unwrap().into_os_string();
+        path.push(".changes");
+        path.into()
     }
 
     /// The names at the destination's root without our markers, sorted.

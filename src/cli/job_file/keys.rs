@@ -58,6 +58,14 @@ pub struct Key {
     pub choices: Vec<String>,
 }
 
+impl Key {
+    /// Whether true and false are its values, as yes and no.
+    #[must_use]
+    pub fn is_yes_or_no(&self) -> bool {
+        self.choices == ["yes", "no"]
+    }
+}
+
 /// All keys.
 #[derive(Debug)]
 pub struct Keys(BTreeMap<String, Key>);

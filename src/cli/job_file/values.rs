@@ -11,6 +11,9 @@ use crate::plan::tag::Tag;
 pub fn word(key: Option<&Key>, name: &str, value: &DeValue<'_>) -> Result<Vec<OsString>, String> {
     let key = key.ok_or_else(|| format!("there is no option {name}"))?;
     match value {
+        DeValue::Boolean(is_on) if key.is_yes_or_no() => {
+            Ok(vec![word_of(name, if *is_on { "yes" } else { "no" })])
+        }
         // Whatever it takes: a section takes back what the top of the file says.
         DeValue::Boolean(false) => Ok(Vec::new()),
         DeValue::Boolean(true) if key.kind == Kind::Switch || key.may_lack_value => {

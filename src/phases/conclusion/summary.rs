@@ -24,6 +24,7 @@ pub fn lines(run: &Run<'_>, record: &Record, outcome: &Outcome) -> Vec<String> {
         lines.extend(found(record));
         lines.extend(kept(run, record));
     }
+    lines.extend(record.changes.as_ref().map(|changes| row("Changes", changes)));
     lines.extend(record.log.as_ref().map(|log| row("Log", log)));
     lines
 }

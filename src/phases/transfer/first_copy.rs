@@ -3,10 +3,11 @@
 //!
 //! It only adds names, so it needs no safety net. What it cannot copy exactly, and what may be changing, it leaves out.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, OsStr};
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -20,16 +21,21 @@ use nix::unistd::{Gid, Uid, fchownat, geteuid, symlinkat};
 use crate::fs::copy::{Copied, Ways, contents, properties};
 use crate::fs::dir::UNNOTICED;
 use crate::fs::{is_no_room, nameless};
+use crate::logging::changes::Changes;
 use crate::phases::survey;
 use crate::phases::survey::found::Survey;
 use crate::phases::survey::memory::Stamp;
 use crate::phases::transfer::Transfer;
 use crate::phases::transfer::meter::Meter;
 use crate::record::{Kinds, Statistics};
+use crate::rsync::names;
 use crate::tree::pair::{Entry, Here, Visitor, kind, walk};
 
 /// A source with fewer entries that the destination lacks is left to rsync.
 const LEAST: u64 = 1000;
+
+/// The rest of rsync's letters for what is new.
+const CREATED: &str = "+++++++++";
 
 /// Whether it is worth it: most of the source is not at the destination, and everything that may not be copied is known.
 #[must_use]
@@ -53,6 +59,7 @@ pub fn copy(transfer: &Transfer<'_>, survey: &Survey, began: Stamp) -> Statistic
         is_over: AtomicBool::new(false),
         stopped: &|| run.machine.interrupts.received().is_some(),
         meter,
+        changes: run.changes(),
     };
     info!(
         "First copy: {} entries, {}.",
@@ -67,6 +74,7 @@ pub fn copy(transfer: &Transfer<'_>, survey: &Survey, began: Stamp) -> Statistic
         }
     }
     meter.clear();
+    copier.changes.flush();
     let seconds = clock.elapsed().as_secs_f64();
     info!("First copy: {} copied in {seconds:.1} s. A full pass follows.", HumanBytes(sum.bytes));
     sum.statistics()
@@ -109,6 +117,7 @@ struct Copier<'a> {
     is_over: AtomicBool,
     stopped: &'a (dyn Fn() -> bool + Sync),
     meter: &'a Meter,
+    changes: Changes,
 }
 
 impl Visitor for Copier<'_> {
@@ -133,13 +142,17 @@ impl Visitor for Copier<'_> {
                 Ok(Some(bytes)) => {
                     part.kinds.files += 1;
                     part.bytes += bytes;
+                    self.list(">f", here, entry.name, "");
                 }
                 Ok(None) => {}
                 Err(error) => self.give_up(&error),
             },
             SFlag::S_IFLNK if Stamp::of(stat).is_before(self.began) => {
                 match copy_link(from, to, entry.name, stat) {
-                    Ok(()) => part.kinds.links += 1,
+                    Ok(()) => {
+                        part.kinds.links += 1;
+                        self.list("cL", here, entry.name, "");
+                    }
                     Err(error) => self.give_up(&error),
                 }
             }
@@ -151,6 +164,9 @@ impl Visitor for Copier<'_> {
         let Some(to) = here.dirs.destination.filter(|_| part.is_ours) else { return false };
         let is_made = !self.is_over.load(Ordering::Relaxed) && mkdirat(to, name, Mode::S_IRWXU).is_ok();
         part.kinds.dirs += u64::from(is_made);
+        if is_made {
+            self.list("cd", here, name, "/");
+        }
         is_made
     }
 
@@ -173,6 +189,16 @@ fn is_ours(dir: &OwnedFd, is_top: bool) -> bool {
 }
 
 impl Copier<'_> {
+    /// Lists what was created, as rsync would.
+    fn list(&self, letters: &str, here: &Here<'_>, name: &CStr, end: &str) {
+        if self.changes.is_wanted() {
+            let path = here.path.join(OsStr::from_bytes(name.to_bytes()));
+            let mut name = names::escaped(&path);
+            name.extend_from_slice(end.as_bytes());
+            self.changes.add(&format!("{letters}{CREATED}"), &name);
+        }
+    }
+
     /// rsync reports what has failed; without room nothing more is tried.
     fn give_up(&self, error: &io::Error) {
         if is_no_room(error) {

@@ -23,6 +23,7 @@ use crate::record::Statistics;
 use crate::rsync::arguments::{Arguments, Purpose};
 use crate::rsync::diagnostics::{Diagnostics, vanished};
 use crate::rsync::filter::rules::Rules;
+use crate::rsync::itemized::Item;
 use crate::rsync::progress::Progress;
 use crate::run::Run;
 use crate::volume::view::View;
@@ -67,12 +68,18 @@ pub fn clone(transfer: &Transfer<'_>, nets: &mut Nets) -> Result<Report, Failure
         Method::Root => command.input = Vec::new().into(),
     }
     let (mut statistics, mut diagnostics) = (Statistics::default(), Diagnostics::default());
-    let (before, names) = (meter.copied(), ends.names());
+    let (before, names, changes) = (meter.copied(), ends.names(), run.changes());
     let (mut printed, mut linked_vanished) = (Printed::new(""), None);
     let mut see = |line: Line<'_>| {
         if line.stream == Stream::Out {
             if let Some(progress) = Progress::read(line.bytes) {
                 meter.set(before.saturating_add(progress.bytes));
+                return;
+            }
+            if let Some(item) = Item::read(line.bytes).filter(|_| line.piece == Piece::LINE) {
+                if !item.is_root_time() {
+                    changes.add(item.letters, item.name);
+                }
                 return;
             }
             if line.piece.begins && statistics.read_line(line.bytes) {
@@ -98,6 +105,7 @@ pub fn clone(transfer: &Transfer<'_>, nets: &mut Nets) -> Result<Report, Failure
     });
     meter.clear();
     printed.finish();
+    changes.flush();
     let given_up = matches!(end, Ok(Guarded::GivenUp { .. }));
     // A destination that does not respond would make us hang too: the next run tidies up the net.
     if let Some(net) = net.filter(|_| !given_up) {
@@ -169,6 +177,7 @@ pub(super) fn command(
         rules,
         bandwidth: run.plan.tuning.bandwidth,
         checksum: run.plan.tuning.checksum,
+        itemize: run.changes().is_wanted(),
         backup_dir: net.map(Net::path),
         source: &source,
         destination: &destination,
