@@ -4,6 +4,7 @@
 //! and empty directories, is added here.
 
 mod ages;
+pub mod changes;
 mod cursor;
 mod dirs;
 mod leftovers;
@@ -14,6 +15,7 @@ pub mod stock;
 
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::path::Path;
 
 use chrono::Utc;
 use indicatif::HumanBytes;
@@ -263,7 +265,9 @@ impl Net {
     }
 
     /// Restores the properties of the directories in the net after rsync, and removes the net if it is empty.
-    pub fn settle(self, destination: &Destination) {
+    ///
+    /// `list` is where the run lists its changes, if it has made any.
+    pub fn settle(self, destination: &Destination, list: Option<&Path>) {
         let repaired = self.before.repair(&destination.dir, &self.dir);
         if let Some((path, error)) = repaired.problem {
             warning(format_args!(
@@ -274,6 +278,9 @@ impl Net {
             ));
         }
         if !self.stock.dir().remove_empty(&self.name.to_os_string()).unwrap_or(false) {
+            if let Some(list) = list {
+                changes::note(&self.dir, list);
+            }
             info!(
                 "What was deleted or overwritten is in the safety net {}.",
                 display::path(self.dir.shown())

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::display;
 use crate::failure::refusal::Refusal;
+use crate::phases::safety_net::changes;
 use crate::phases::safety_net::name::NetName;
 use crate::process::interrupts::Interrupts;
 use crate::record::Moment;
@@ -33,6 +34,7 @@ struct Net {
     made: Option<Moment>,
     entries: Option<u64>,
     bytes: Option<u64>,
+    changes: Option<String>,
 }
 
 /// A path that was given, and what is there.
@@ -67,13 +69,15 @@ pub fn list(nets: &Nets, wanted: &[Wanted], interrupts: &Interrupts) -> Result<(
         paths: Vec::new(),
     };
     for name in &nets.names {
-        let size = if wanted.is_empty() { Some(measure(&nets.enter(*name)?, interrupts)?) } else { None };
+        let dir = nets.enter(*name)?;
+        let size = if wanted.is_empty() { Some(measure(&dir, interrupts)?) } else { None };
         document.nets.push(Net {
             name: name.to_string(),
             number: name.number(),
             made: Moment::at(name.made().timestamp()),
             entries: size.as_ref().map(|size| size.entries),
             bytes: size.as_ref().map(|size| size.bytes),
+            changes: changes::noted(&dir).map(|list| display::path(&list).to_string()),
         });
     }
     let mut nowhere = None;

@@ -8,6 +8,7 @@ use crate::display;
 use crate::exit_code::ExitCode;
 use crate::failure::refusal::Refusal;
 use crate::fs::dir::Dir;
+use crate::phases::safety_net::changes;
 use crate::phases::safety_net::name::NetName;
 use crate::phases::safety_net::size;
 use crate::phases::safety_net::size::Size;
@@ -28,7 +29,9 @@ pub fn list(nets: &Nets, wanted: &[Wanted], interrupts: &Interrupts) -> Result<(
             let dir = nets.enter(*name)?;
             let size = measure(&dir, interrupts)?;
             let size = format!("{} entries  {}", size.entries, HumanBytes(size.bytes));
-            say(format_args!("{}  {size}", shown_net(*name)));
+            let list = changes::noted(&dir);
+            let list = list.map(|list| format!("  {}", display::path(&list))).unwrap_or_default();
+            say(format_args!("{}  {size}{list}", shown_net(*name)));
             Ok(())
         });
     }

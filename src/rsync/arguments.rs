@@ -100,6 +100,9 @@ const LISTING: [&str; 5] = ["--dry-run", "--verbose", "--itemize-changes", ITEMS
 /// `--delete-excluded` a rule without a side is the sender's only, and the receiver would delete every list anywhere.
 const XATTR_RULES: [&str; 2] = ["--filter=-xsr system.*", "--filter=-xsr trusted.SGI_ACL_*"];
 
+/// A net's directory has an attribute of ours, which was not the clone's.
+const NETS_OWN: &str = "--filter=-xsr user.counterpart.changes";
+
 /// The parts of `--archive` that this process has no privileges for.
 fn without(rights: Rights) -> Vec<OsString> {
     [
@@ -275,6 +278,7 @@ pub fn restore(
     arguments.extend(without(rights));
     if rights.root && capabilities.has(Optional::XattrRules) {
         arguments.extend(XATTR_RULES.iter().map(OsString::from));
+        arguments.push(NETS_OWN.into());
     }
     arguments.push("--".into());
     arguments.extend(sources.iter().map(|source| source.as_os_str().to_owned()));

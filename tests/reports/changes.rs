@@ -131,6 +131,38 @@ fn scripts_know_the_list() {
 }
 
 #[test]
+fn a_safety_net_knows_the_list_of_its_run() {
+    let sandbox = Sandbox::new();
+    sandbox.write("file", "content");
+    sandbox.write("gone", "content");
+    sandbox.clone(&[]).assert_code(0);
+    fs::remove_file(sandbox.source.join("gone")).unwrap();
+    sandbox.clone(&["--safety-net"]).assert_code(0);
+    let list = sandbox.changes().into_os_string().into_string().unwrap();
+    let destination = sandbox.destination.to_str().unwrap();
+    let run = sandbox.run(["restore", "-d", destination, "--list"]);
+    assert!(run.code == 0 && run.out.ends_with(&format!("  1 entries  4.00 KiB  {list}\n")), "{run}");
+    let run = sandbox.run(["restore", "-d", destination, "--list", "--json"]);
+    let told: serde_json::Value = serde_json::from_str(&run.out).unwrap();
+    assert_eq!(told["nets"][0]["changes"], list.as_str(), "{run}");
+    // What is restored is what the clone had, without our attribute.
+    let target = sandbox.path().join("restored");
+    fs::create_dir(&target).unwrap();
+    let net = told["nets"][0]["name"].as_str().unwrap();
+    let run = sandbox.run(["restore", "-d", destination, "--to", target.to_str().unwrap(), "/"]);
+    assert_eq!(run.code, 0, "{run}");
+    let restored = target.join(net);
+    assert_eq!(fs::read_to_string(restored.join("gone")).unwrap(), "content");
+    assert_eq!(xattr::get(&restored, "user.counterpart.changes").unwrap(), None);
+    // Without a list none is named.
+    fs::write(sandbox.source.join("file"), "other content").unwrap();
+    sandbox.clone(&["--safety-net", "--log-changes=no"]).assert_code(0);
+    let run = sandbox.run(["restore", "-d", destination, "--list", "--json"]);
+    let told: serde_json::Value = serde_json::from_str(&run.out).unwrap();
+    assert_eq!(told["nets"][1]["changes"], serde_json::Value::Null, "{run}");
+}
+
+#[test]
 fn each_path_is_printed_if_that_is_asked_for() {
     let sandbox = Sandbox::new();
     sandbox.write("file", "content");

@@ -109,7 +109,7 @@ pub fn clone(transfer: &Transfer<'_>, nets: &mut Nets) -> Result<Report, Failure
     let given_up = matches!(end, Ok(Guarded::GivenUp { .. }));
     // A destination that does not respond would make us hang too: the next run tidies up the net.
     if let Some(net) = net.filter(|_| !given_up) {
-        net.settle(&ends.destination);
+        net.settle(&ends.destination, changes.path().as_deref());
     }
     let (end, stalled) =
         match end.map_err(|source| Failure::RsyncNotRun { path: rsync.path.clone(), source })? {
