@@ -1,5 +1,6 @@
 //! Checks for root, and for an rsync that can make a clone.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use crate::display;
 use crate::failure::Failure;
 use crate::host::machine::Machine;
 use crate::host::platform::Platform;
-use crate::process::{Command, End, capture};
+use crate::process::{Captured, Command, End, capture};
 use crate::record;
 use crate::rsync::capabilities::{Capabilities, Optional};
 use crate::rsync::version::{Implementation, Version, identify};
@@ -66,11 +67,15 @@ pub fn find(search: &Search<'_>) -> Result<Rsync, Failure> {
     let candidates = candidates(search);
     let mut wrong = None;
     for path in &candidates {
-        match implementation(search, path) {
+        let found = identified(search, path)?;
+        match found.implementation {
             Implementation::Samba(version) if version >= Version::OLDEST => {
-                let capabilities = Capabilities::probe(search.machine.host.platform, version, |options| {
-                    accepts(search, path, options)
-                })?;
+                let platform = search.machine.host.platform;
+                let capabilities = if found.accepts_all {
+                    Capabilities::all(platform, version)
+                } else {
+                    Capabilities::probe(platform, version, |options| accepts(search, path, options))?
+                };
                 return Ok(Rsync { path: path.clone(), version, capabilities });
             }
             other @ (Implementation::Samba(_) | Implementation::OpenRsync | Implementation::Unknown) => {
@@ -127,18 +132,38 @@ fn searched(search: &Search<'_>) -> String {
     dirs.chain([display::name(&search.machine.host.search_path).to_string()]).collect::<Vec<_>>().join(", ")
 }
 
-fn implementation(search: &Search<'_>, path: &Path) -> Implementation {
-    let command = Command::tool(path, ["--version"]);
-    capture(&command, search.machine.interrupts, LIMIT)
-        .map_or(Implementation::Unknown, |printed| identify(&printed.out, &printed.err))
+/// What a program says that it is.
+struct Identified {
+    implementation: Implementation,
+    /// It accepts every wanted option.
+    accepts_all: bool,
+}
+
+/// Asks for the version and for all options at once, and if that is not answered for the version alone.
+fn identified(search: &Search<'_>, path: &Path) -> Result<Identified, Failure> {
+    let wanted: Vec<Optional> = Optional::wanted(search.machine.host.platform).collect();
+    for (options, accepts_all) in [(&*wanted, true), (&[], false)] {
+        let Ok(printed) = version(search, path, options) else { break };
+        search.go_on()?;
+        if printed.end == End::Exited(0) || !accepts_all {
+            let implementation = identify(&printed.out, &printed.err);
+            return Ok(Identified { implementation, accepts_all });
+        }
+    }
+    Ok(Identified { implementation: Implementation::Unknown, accepts_all: false })
 }
 
 fn accepts(search: &Search<'_>, path: &Path, options: &[Optional]) -> Result<bool, Failure> {
-    let arguments = options.iter().map(|option| option.argument()).chain(["--version"]);
-    let printed = capture(&Command::tool(path, arguments), search.machine.interrupts, LIMIT)
+    let printed = version(search, path, options)
         .map_err(|source| Failure::RsyncNotRun { path: path.to_owned(), source })?;
     search.go_on()?;
     Ok(printed.end == End::Exited(0))
+}
+
+/// Runs `rsync OPTIONS --version`.
+fn version(search: &Search<'_>, path: &Path, options: &[Optional]) -> io::Result<Captured> {
+    let arguments = options.iter().map(|option| option.argument()).chain(["--version"]);
+    capture(&Command::tool(path, arguments), search.machine.interrupts, LIMIT)
 }
 
 /// The record's entry for rsync before it has transferred anything.

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::support::audit::{self, audit};
-use crate::support::other_rsyncs::{is_before, with_each};
+use crate::support::other_rsyncs::{fetched, is_before, with_each};
 use crate::support::sandbox::{Finished, Sandbox};
 use crate::support::tree;
 use crate::systems::fakes::{FIXTURES, FakeRsync, SINCE_3_1_0, SINCE_3_1_3};
@@ -260,6 +260,35 @@ fn old_versions_are_asked_only_for_what_they_have() {
         assert_eq!(is_oldest, version == "3.0.9");
         let arguments = record.of_clone();
         assert!(lacks.iter().all(|lacking| !arguments.contains(&(*lacking).to_owned())), "{arguments:#?}");
+    }
+}
+
+/// Puts a program before an rsync that notes how it is started; returns how often it was asked for its version since.
+fn counted(sandbox: &Sandbox, rsync: &Path) -> impl Fn() -> usize + use<> {
+    let record = sandbox.path().join("starts");
+    sandbox.rsync(&format!("echo \"$*\" >>'{}'; exec '{}' \"$@\"", record.display(), rsync.display()));
+    move || {
+        let starts = fs::read_to_string(&record).unwrap();
+        starts.lines().filter(|line| line.ends_with("--version")).count()
+    }
+}
+
+#[test]
+fn an_rsync_is_asked_once_and_an_old_one_three_times() {
+    for (version, rsync) in fetched() {
+        let sandbox = Sandbox::new();
+        sandbox.write("file", "content");
+        let asked = counted(&sandbox, &rsync);
+        sandbox.clone(&[]).assert_code(0).assert_log(&format!(", version {version}."));
+        assert_eq!(asked(), 1, "{version}");
+    }
+    for (version, options, _, _) in OLD {
+        let sandbox = Sandbox::new();
+        let rsync = sandbox.path().join("old-rsync");
+        old(&sandbox, version, options).install(&rsync, &sandbox.path().join("record"));
+        let asked = counted(&sandbox, &rsync);
+        sandbox.clone(&[]).assert_code(0).assert_log(&format!(", version {version}."));
+        assert_eq!(asked(), 3, "{version}");
     }
 }
 
