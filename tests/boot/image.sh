@@ -11,7 +11,8 @@ set -euo pipefail
 attach() {
     loop=$(losetup --find --show "$1")
     trap 'sync; umount --recursive "$root" 2>/dev/null || true; rmdir "$root"; partx -d "$loop"; losetup -d "$loop"' EXIT
-    partx -a "$loop"
+    # Not -a: a test that was killed may have left partitions of the device to us.
+    partx -u "$loop"
 }
 
 root=$(mktemp -d)

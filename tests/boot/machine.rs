@@ -137,7 +137,7 @@ impl Attached {
         let output = Command::new("losetup").args(["--find", "--show"]).arg(image).output().unwrap();
         assert!(output.status.success(), "{output:?}");
         let attached = Self { device: String::from_utf8(output.stdout).unwrap().trim().to_owned() };
-        assert!(Command::new("partx").args(["-a", &attached.device]).status().unwrap().success());
+        assert!(Command::new("partx").args(["-u", &attached.device]).status().unwrap().success());
         attached
     }
 

@@ -37,7 +37,7 @@ impl Disk {
         let device = must("losetup", &["-f", "--show", image.to_str().unwrap()]);
         let disk = Self { device, point: dir.path().join("mounted"), dir };
         // A kernel that reads partition tables has them already.
-        let _ = Command::new("partx").args(["-a", &disk.device]).output();
+        let _ = Command::new("partx").args(["-u", &disk.device]).output();
         must("mkfs.ext4", &["-q", "-F", "-L", "root", &disk.partition(1)]);
         fs::create_dir(&disk.point).unwrap();
         must("mount", &[&disk.partition(1), disk.point.to_str().unwrap()]);

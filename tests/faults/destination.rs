@@ -10,7 +10,7 @@ use crate::support::disk::{LoopDisk, OwnerlessFuse, Tmpfs};
 use crate::support::evidence::Evidence;
 use crate::support::sandbox::{Sandbox, names_of};
 use crate::support::scene::{
-    RSYNC, Running, assert_clone, assert_failure, assert_no_rsync, assert_nothing_extra, beside, dir,
+    RSYNC, Running, SLOWLY, assert_clone, assert_failure, assert_no_rsync, assert_nothing_extra, beside, dir,
     on_transfer, quarter_megabytes, sentence, slow_down, text, thousands, tool, wait_for_files,
 };
 use crate::support::tree::{acl, assert_unchanged, edit_in_the_same_second, noise, snapshot_with_ctime};
@@ -132,7 +132,7 @@ pub fn an_error_in_the_destinations_filesystem_is_72(evidence: &mut Evidence) {
     let disk = LoopDisk::new("ext4", 64, &[], "errors=remount-ro");
     let sandbox = sandbox_on(disk.path());
     quarter_megabytes(&sandbox, 20);
-    slow_down(&sandbox, 1500);
+    slow_down(&sandbox, SLOWLY);
     evidence.watch(&sandbox);
     let run = Running::start(&sandbox, &[]);
     wait_for_files(&sandbox);
@@ -160,7 +160,7 @@ pub fn a_destination_that_shuts_down_is_72(evidence: &mut Evidence) {
 fn shut_down(evidence: &mut Evidence, disk: &LoopDisk) {
     let sandbox = sandbox_on(disk.path());
     quarter_megabytes(&sandbox, 20);
-    slow_down(&sandbox, 1500);
+    slow_down(&sandbox, SLOWLY);
     evidence.watch(&sandbox);
     let run = Running::start(&sandbox, &[]);
     wait_for_files(&sandbox);
@@ -183,7 +183,7 @@ pub fn a_destination_that_is_unmounted_in_between_is_72(evidence: &mut Evidence)
     let disk = LoopDisk::new("ext4", 64, &[], "");
     let sandbox = sandbox_on(disk.path());
     quarter_megabytes(&sandbox, 20);
-    slow_down(&sandbox, 2000);
+    slow_down(&sandbox, 500);
     evidence.watch(&sandbox);
     let run = Running::start(&sandbox, &[]);
     wait_for_files(&sandbox);

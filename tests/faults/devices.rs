@@ -22,7 +22,7 @@ fn slow_sandbox(source: Option<&LoopDisk>, destination: Option<&LoopDisk>) -> Sa
         sandbox.destination = disk.path().into();
     }
     quarter_megabytes(&sandbox, 10);
-    slow_down(&sandbox, 1500);
+    slow_down(&sandbox, 500);
     // What has not reached the disk yet would be lost by the fault, not by the run.
     tool("sync", &[OsStr::new("-f"), sandbox.source.as_os_str()]);
     sandbox

@@ -65,7 +65,7 @@ faults! {
     destination::a_read_only_destination_is_66_and_not_touched: "destination mounted read-only", Before
         => 66; "completed id stats"; BOTH;
     destination::data_that_does_not_reach_the_disk_is_no_success: "destination's disk image has no room behind it", Copying
-        => 11, 72, 74; "error id" | "error id stats"; SOURCE;
+        => 11, 72, 74; "error id" | "error id stats"; Unchanged::SourceAlone;
     destination::a_destination_without_access_control_lists_is_23_and_the_path_named: "destination without attributes", Before
         => 23; "error id stats"; SOURCE;
     destination::a_destination_without_owners_is_90_and_nothing_is_written: "destination without owners", Before

@@ -8,8 +8,8 @@ use crate::support::evidence::Evidence;
 use crate::support::faulty::FaultyFuse;
 use crate::support::sandbox::Sandbox;
 use crate::support::scene::{
-    RSYNC, Running, assert_failure, assert_nothing_extra, on_transfer, quarter_megabytes, slow_down, text,
-    tool, wait_for_files,
+    RSYNC, Running, SLOWLY, assert_failure, assert_nothing_extra, on_transfer, quarter_megabytes, slow_down,
+    text, tool, wait_for_files,
 };
 
 const PARTIAL: &str = "rsync ended with code 23: some files or attributes were not transferred. \
@@ -20,7 +20,7 @@ pub fn a_source_whose_device_goes_away_is_71(evidence: &mut Evidence) {
     let mut sandbox = Sandbox::new();
     sandbox.source = disk.path().into();
     quarter_megabytes(&sandbox, 40);
-    slow_down(&sandbox, 1500);
+    slow_down(&sandbox, SLOWLY);
     let image = disk.save();
     evidence.watch(&sandbox);
     let run = Running::start(&sandbox, &[]);
@@ -44,7 +44,7 @@ pub fn a_source_that_shuts_down_is_71(evidence: &mut Evidence) {
     let mut sandbox = Sandbox::new();
     sandbox.source = disk.path().into();
     quarter_megabytes(&sandbox, 40);
-    slow_down(&sandbox, 1500);
+    slow_down(&sandbox, SLOWLY);
     // What has not reached the disk before would be lost by the shutdown, not by the run.
     tool("sync", &[OsStr::new("-f"), disk.path().as_os_str()]);
     evidence.watch(&sandbox);

@@ -242,7 +242,7 @@ fn a_partition_is_found_by_its_own_names() {
     let made =
         Command::new("sfdisk").args(["-q", "--no-reread"]).arg(disk.device()).stdin(input).status().unwrap();
     assert!(made.success());
-    let known = Command::new("partx").arg("-a").arg(disk.device()).status().unwrap();
+    let known = Command::new("partx").arg("-u").arg(disk.device()).status().unwrap();
     assert!(known.success());
     let device = format!("{}p1", disk.device().display());
     let made = Command::new("mkfs.ext4").args(["-q", "-F", &device]).status().unwrap();

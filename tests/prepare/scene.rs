@@ -78,7 +78,7 @@ impl Disk {
         fs::write(&script, format!("label: gpt\n{}", lines.concat())).unwrap();
         let command = format!("sfdisk -q --no-reread --no-tell-kernel {} <{}", self.path(), script.display());
         must(&["sh", "-c", &command]);
-        must(&["partx", "-a", self.path()]);
+        must(&["partx", "-u", self.path()]);
     }
 
     /// The partition table, as sfdisk reads it.

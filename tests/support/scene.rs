@@ -24,6 +24,9 @@ pub fn quarter_megabytes(sandbox: &Sandbox, count: u64) {
     }
 }
 
+/// So few KiB per second that what happens during the transfer does so on a busy machine too, where it ends the transfer.
+pub const SLOWLY: u32 = 200;
+
 /// Limits the transfer itself, and nothing else that rsync does, to this many KiB per second.
 pub fn slow_down(sandbox: &Sandbox, kib_per_second: u32) {
     on_transfer(sandbox, &format!("exec {RSYNC} --bwlimit={kib_per_second} \"$@\""));
