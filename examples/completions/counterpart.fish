@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_counterpart_global_optspecs
-    string join \n s/source= d/destination= e/exclude-from= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run q/quiet v/verbose color= key-file= rsync= log-dir= keep-logs= adopt allow-shrink full full-every= bwlimit= checksum max-delete= no-space-check allow-folder strict-scripts allow-non-root retries= retry-wait= stall-timeout= vanished-ok metrics-file= ping= on-error= skip-if-missing bootable filesystems= prove safety-net= h/help V/version
+    string join \n s/source= d/destination= e/exclude-from= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run q/quiet v/verbose color= key-file= rsync= log-dir= keep-logs= log-changes= adopt allow-shrink full full-every= bwlimit= checksum max-delete= no-space-check allow-folder strict-scripts allow-non-root retries= retry-wait= stall-timeout= vanished-ok metrics-file= ping= on-error= skip-if-missing bootable filesystems= prove safety-net= h/help V/version
 end
 
 function __fish_counterpart_needs_command
@@ -39,6 +39,8 @@ complete -c counterpart -n "__fish_counterpart_needs_command" -l key-file -d 'Op
 complete -c counterpart -n "__fish_counterpart_needs_command" -l rsync -d 'Use this rsync instead of searching for one' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -l log-dir -d 'Write the log to this directory' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -l keep-logs -d 'Keep the newest N logs, this run\'s included; 0 keeps all' -r
+complete -c counterpart -n "__fish_counterpart_needs_command" -l log-changes -d 'List each path that is created, changed or deleted in a file beside the log: yes or no' -r -f -a "yes\t''
+no\t''"
 complete -c counterpart -n "__fish_counterpart_needs_command" -l full-every -d 'Make such a full pass at least every DAYS days' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -l bwlimit -d 'Write no more than so much a second: 500K, 20M or 1G' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -l max-delete -d 'Refuse, with 76, to delete more than N entries, or P percent of the entries or bytes, of the clone' -r
@@ -53,7 +55,7 @@ complete -c counterpart -n "__fish_counterpart_needs_command" -l safety-net -d '
 complete -c counterpart -n "__fish_counterpart_needs_command" -s B -l backup-keychain -d 'Back up servers first, with the password stored by `counterpart setpass`'
 complete -c counterpart -n "__fish_counterpart_needs_command" -s t -l test-run -l dry-run -d 'Log what a clone would change, change nothing, and exit 70'
 complete -c counterpart -n "__fish_counterpart_needs_command" -s q -l quiet -d 'Print only warnings and errors, on standard error'
-complete -c counterpart -n "__fish_counterpart_needs_command" -s v -l verbose -d 'Print every line of the log, on a terminal too'
+complete -c counterpart -n "__fish_counterpart_needs_command" -s v -l verbose -d 'Print every line of the log and each changed path, on a terminal too'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l adopt -d 'Accept a destination that holds other files, or another disk than before; use it once, by hand'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l allow-shrink -d 'Allow a source that has shrunk by more than half, and deletions beyond --max-delete'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l full -d 'Let rsync look at every file, instead of only at what has changed since the last clone'
@@ -105,6 +107,8 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l key-f
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l rsync -d 'Use this rsync instead of searching for one' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l log-dir -d 'Write the log to this directory' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l keep-logs -d 'Keep the newest N logs, this run\'s included; 0 keeps all' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l log-changes -d 'List each path that is created, changed or deleted in a file beside the log: yes or no' -r -f -a "yes\t''
+no\t''"
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l full-every -d 'Make such a full pass at least every DAYS days' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l bwlimit -d 'Write no more than so much a second: 500K, 20M or 1G' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l max-delete -d 'Refuse, with 76, to delete more than N entries, or P percent of the entries or bytes, of the clone' -r
@@ -120,7 +124,7 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l json 
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s B -l backup-keychain -d 'Back up servers first, with the password stored by `counterpart setpass`'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s t -l test-run -l dry-run -d 'Log what a clone would change, change nothing, and exit 70'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s q -l quiet -d 'Print only warnings and errors, on standard error'
-complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s v -l verbose -d 'Print every line of the log, on a terminal too'
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s v -l verbose -d 'Print every line of the log and each changed path, on a terminal too'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l adopt -d 'Accept a destination that holds other files, or another disk than before; use it once, by hand'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l allow-shrink -d 'Allow a source that has shrunk by more than half, and deletions beyond --max-delete'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l full -d 'Let rsync look at every file, instead of only at what has changed since the last clone'

@@ -244,10 +244,13 @@ fn a_failure_before_the_source_writes_to_no_refused_destination() {
 }
 
 #[test]
-fn a_wrong_or_missing_rsync_leaves_its_reason_at_an_accepted_destination() {
+fn a_wrong_rsync_leaves_its_reason_at_an_accepted_destination_unless_it_was_mistyped() {
     let sandbox = accepted();
-    let wrong = sandbox.script("old", "echo 'rsync  version 2.6.9  protocol version 29'");
-    let finished = sandbox.clone(&["--rsync", wrong.to_str().unwrap()]);
+    let wrong = sandbox.rsync("echo 'rsync  version 2.6.9  protocol version 29'");
+    let with_path = |path: &str| {
+        Finished::from(sandbox.command(sandbox.arguments([""; 0])).env("PATH", path).output().unwrap())
+    };
+    let finished = with_path("");
     let sentence = format!(
         "{} is rsync 2.6.9; Counterpart needs Samba's rsync 3.0.9 or later. Install one with: apt-get install rsync \
          (Debian, Ubuntu) or: dnf install rsync (Fedora).\n",
@@ -256,7 +259,9 @@ fn a_wrong_or_missing_rsync_leaves_its_reason_at_an_accepted_destination() {
     finished.assert_code(86).assert_err(&format!("counterpart: {sentence}"));
     assert_eq!(sandbox.markers(), ["error", "id"]);
     assert_eq!(sandbox.read_marker("error"), sentence);
+    let before = snapshot_with_ctime(&sandbox.destination);
     let missing = sandbox.path().join("missing");
+    sandbox.clone(&["--rsync", wrong.to_str().unwrap()]).assert_code(86);
     let finished = sandbox.clone(&["--rsync", missing.to_str().unwrap()]);
     let sentence = format!(
         "rsync was not found (searched: {}). Install one with: apt-get install rsync (Debian, Ubuntu) or: dnf \
@@ -264,7 +269,11 @@ fn a_wrong_or_missing_rsync_leaves_its_reason_at_an_accepted_destination() {
         missing.display()
     );
     finished.assert_code(85).assert_err(&format!("counterpart: {sentence}"));
-    assert_eq!(sandbox.read_marker("error"), sentence);
+    assert_unchanged(&before, &snapshot_with_ctime(&sandbox.destination));
+    fs::remove_file(&wrong).unwrap();
+    let finished = with_path("");
+    finished.assert_code(85);
+    assert_eq!(sandbox.read_marker("error"), finished.err.strip_prefix("counterpart: ").unwrap());
     assert_eq!(sandbox.names(), ["old"]);
 }
 

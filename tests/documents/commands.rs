@@ -31,7 +31,7 @@ fn options() -> BTreeSet<String> {
 }
 
 /// Options that the documents name and that belong to other programs.
-const OF_OTHERS: [&str; 34] = [
+const OF_OTHERS: [&str; 35] = [
     // rsync
     "--acls",
     "--archive",
@@ -41,6 +41,7 @@ const OF_OTHERS: [&str; 34] = [
     "--fileflags",
     "--hard-links",
     "--hfs-compression",
+    "--itemize-changes",
     "--max-delete",
     "--modify-window",
     "--numeric-ids",

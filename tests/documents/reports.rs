@@ -81,7 +81,8 @@ fn the_variables_of_scripts_are_told() {
     };
     let (pre, post, error) = (script("pre"), script("post"), script("error"));
     sandbox.clone(&["-p", &pre, "-o", &post]).assert_code(0);
-    sandbox.clone(&["--on-error", &error, "-e", "/nonexistent"]).assert_code(67);
+    sandbox.write("more", "content");
+    sandbox.clone(&["--on-error", &error, "-o", "/bin/false", "--strict-scripts"]).assert_code(82);
     let rows = table(&section("docs/guide.md", "## Scripts"));
     for (column, name) in [(2, "pre"), (3, "post"), (4, "error")] {
         let told = rows.iter().filter(|row| row[column] == "yes");

@@ -127,7 +127,7 @@ fn documents_speak_only_of_codes_in_the_table() {
 }
 
 /// Each step of the pipeline, and what the README calls it.
-const STEPS: [(&str, &str); 24] = [
+const STEPS: [(&str, &str); 25] = [
     ("preflight::rights", "Rights."),
     ("outputs::start_log", "The log"),
     ("preflight::rsync", "rsync"),
@@ -140,6 +140,7 @@ const STEPS: [(&str, &str); 24] = [
     ("script::check", "Scripts"),
     ("password::resolve", "The password"),
     ("test_run::list_changes", "A test run"),
+    ("run.keep_log", "Old logs"),
     ("awake::hold", "Sleep"),
     ("server_backup::run", "The server backup"),
     ("script::run_pre_clone", "The pre-clone script"),
