@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
 # Compares counterpart with bare rsync under the same options, in turns, and prints medians. Needs root; see README.md.
-# Usage: benches/against-rsync.sh [ROUNDS [FILES [cold]]]   (7 and 150000 by default; cold drops the caches before each run)
+# Usage: benches/against-rsync.sh [ROUNDS [FILES [warm|cold [others]]]]
+#   (7 and 150000 by default; cold drops the caches before each run; others measures further tools, where installed)
 set -euo pipefail
 export LC_ALL=C
 
 rounds=${1:-7}
 files=${2:-150000}
 caches=${3:-warm}
+others=${4:-}
 die() { printf 'against-rsync: %s\n' "$*" >&2; exit 1; }
 [ "$(id -u)" = 0 ] || die "run this as root"
 for number in "$rounds" "$files"; do
-    [[ $number =~ ^[1-9][0-9]*$ ]] || die "usage: benches/against-rsync.sh [ROUNDS [FILES [cold]]]"
+    [[ $number =~ ^[1-9][0-9]*$ ]] || die "usage: benches/against-rsync.sh [ROUNDS [FILES [warm|cold [others]]]]"
 done
 for tool in rsync python3 cargo; do command -v "$tool" >/dev/null || die "$tool is missing"; done
 
@@ -23,12 +25,13 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 chmod 755 "$scratch"
 
-python3 - "$target/release/counterpart" "$(command -v rsync)" "$scratch" "$rounds" "$files" "$caches" <<'EOF'
+python3 - "$target/release/counterpart" "$(command -v rsync)" "$scratch" "$rounds" "$files" "$caches" "$others" <<'EOF'
 import os, shutil, statistics, subprocess, sys, threading, time
 
 counterpart, rsync, scratch = sys.argv[1:4]
 rounds, files = map(int, sys.argv[4:6])
 cold = sys.argv[6] == "cold"
+with_others = sys.argv[7] == "others"
 source = f"{scratch}/source"
 
 
@@ -88,7 +91,8 @@ exec '{rsync}' "$@"
                     "--log-dir", f"{scratch}/logs", "--rsync", noting], check=True, stdout=subprocess.DEVNULL)
     with open(noted, "rb") as options:
         arguments = os.fsdecode(options.read()).split("\0")[:-1]
-    return arguments[:arguments.index("--")]
+    # Nobody asks a bare rsync for a list of changes.
+    return [argument for argument in arguments[:arguments.index("--")] if not argument.startswith("--out-format")]
 
 
 options = learn_options()
@@ -101,6 +105,25 @@ variants = {
                                "--rsync", rsync],
 }
 
+# What each has to do once before its first clone, which is not measured.
+prepared = {}
+# Whether it has a run for a clone that is there already.
+updates = {}
+if with_others:
+    os.environ |= {"RESTIC_PASSWORD": "benchmark", "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK": "yes",
+                   "HOME": f"{scratch}/home", "XDG_CACHE_HOME": f"{scratch}/home/cache"}
+    os.makedirs(f"{scratch}/home")
+    variants["cp -a"] = lambda to: ["cp", "-a", f"{source}/.", to]
+    updates["cp -a"] = False
+    if shutil.which("rclone"):
+        variants["rclone sync"] = lambda to: ["rclone", "sync", "--links", "--create-empty-src-dirs", source, to]
+    if shutil.which("restic"):
+        variants["restic backup"] = lambda to: ["restic", "--quiet", "--repo", to, "backup", source]
+        prepared["restic backup"] = lambda to: ["restic", "--quiet", "--repo", to, "init"]
+    if shutil.which("borg"):
+        variants["borg create"] = lambda to: ["borg", "create", f"{to}::{time.monotonic_ns()}", source]
+        prepared["borg create"] = lambda to: ["borg", "init", "--encryption=none", to]
+
 for number in range(files):
     if number % 200 == 0:
         os.makedirs(os.path.dirname(path(number)), exist_ok=True)
@@ -112,16 +135,22 @@ names = list(variants)
 shares = {"0.1% changed": 1000, "1% changed": 100, "10% changed": 10}
 scenarios = ["first clone", "nothing changed", *shares, "full pass"]
 for turn in range(rounds):
-    order = names[turn % 3:] + names[:turn % 3]
+    order = names[turn % len(names):] + names[:turn % len(names)]
     for scenario in scenarios:
         if scenario == "first clone":
             for name in names:
                 shutil.rmtree(f"{scratch}/{name}", ignore_errors=True)
                 os.mkdir(f"{scratch}/{name}")
+                if name in prepared:
+                    subprocess.run(prepared[name](f"{scratch}/{name}"), check=True, stdout=subprocess.DEVNULL)
         if scenario in shares:
             for number in range(turn % shares[scenario], files, shares[scenario]):
                 write(number, scenarios.index(scenario) * rounds + turn + 1)
         for name in order:
+            if scenario != "first clone" and not updates.get(name, True):
+                continue
+            if scenario == "full pass" and name in prepared:
+                continue
             # Nobody pays for what another one has yet to write.
             os.sync()
             if cold:
@@ -139,6 +168,8 @@ print(f"{'':16} {'variant':16} {'wall s':>8} {'best':>8} {'CPU s':>8} {'peak KiB
 for scenario in scenarios:
     ours = results[scenario, "counterpart"]
     for name in names:
+        if (scenario, name) not in results:
+            continue
         theirs = results[scenario, name]
         median = [statistics.median(values) for values in zip(*theirs)]
         ratio = [statistics.median(a[part] / b[part] for a, b in zip(ours, theirs)) for part in (0, 1)]
