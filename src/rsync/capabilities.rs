@@ -106,6 +106,11 @@ impl Optional {
         }
     }
 
+    /// Whether only an rsync that was built with a patch has it; those of Homebrew and MacPorts differ in that.
+    fn is_patch(self) -> bool {
+        matches!(self, Self::FileFlags | Self::HfsCompression | Self::ProtectDecmpfs)
+    }
+
     /// The options that improve a clone on this system.
     pub fn wanted(platform: Platform) -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(move |option| option.is_wanted(platform))
@@ -149,7 +154,7 @@ impl Capabilities {
     /// the given options.
     ///
     /// `rsync --OPTION --version` exits with 0 if the option is known and with 1 if not, in every version from 3.0.9 to
-    /// 3.5.1. What is not accepted together is asked by halves: that takes few starts of rsync.
+    /// 3.5.1. What is not accepted together is asked by halves, and each patch alone: that takes few starts of rsync.
     pub fn probe<E>(
         platform: Platform,
         version: Version,
@@ -157,8 +162,13 @@ impl Capabilities {
     ) -> Result<Self, E> {
         let Self { has: asked, lacks } = Self::all(platform, version);
         let mut found = Self { has: Vec::new(), lacks };
-        found.probe_for(&asked, &mut accepts)?;
-        Ok(found)
+        let (patches, common): (Vec<_>, Vec<_>) = asked.iter().partition(|option| option.is_patch());
+        found.probe_for(&common, &mut accepts)?;
+        for patch in patches {
+            found.probe_for(&[patch], &mut accepts)?;
+        }
+        let has = asked.into_iter().filter(|option| found.has(*option)).collect();
+        Ok(Self { has, ..found })
     }
 
     fn probe_for<E>(
@@ -216,7 +226,13 @@ mod tests {
         let missing = [Optional::FileFlags, Optional::HfsCompression, Optional::ProtectDecmpfs];
         let macos = Platform::MacOs(MacOsVersion::BIG_SUR);
         let (found, calls) = probe(macos, Version::of(3, 5, 1), &missing);
-        assert_eq!((&*found.lacks, calls), (&missing[..], 11));
+        assert_eq!((&*found.lacks, calls), (&missing[..], 4));
+        // One that nobody expects to be missing is found as well.
+        let missing = [Optional::Xattrs, Optional::FileFlags];
+        let (odd, _) = probe(macos, Version::of(3, 5, 1), &missing);
+        assert_eq!(odd.lacks, missing);
+        assert_eq!(odd.has.len() + odd.lacks.len(), 11);
+        let missing = [Optional::FileFlags, Optional::HfsCompression, Optional::ProtectDecmpfs];
         let wanted: Vec<Optional> =
             Optional::wanted(macos).filter(|option| !missing.contains(option)).collect();
         assert_eq!(found.has, wanted);
