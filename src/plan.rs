@@ -22,6 +22,18 @@ pub struct Tuning {
     pub bandwidth: Option<NonZeroU64>,
     /// Compare files by their contents.
     pub checksum: bool,
+    /// Write what has changed of a large file into its copy.
+    pub in_place: bool,
+    /// Write a changed file whole, in place too.
+    pub whole_file: bool,
+}
+
+impl Tuning {
+    /// Whether we may copy files without rsync.
+    #[must_use]
+    pub fn lets_us_copy(self) -> bool {
+        self.bandwidth.is_none() && !self.checksum
+    }
 }
 
 /// Everything one run of a clone needs to know. Paths are absolute, but for a destination that is named by a tag.

@@ -128,6 +128,15 @@ pub(super) struct CloneOptions {
     /// Compare all files by their contents, in a full pass; reads both ends
     #[arg(long, help_heading = TRANSFER, hide_short_help = true)]
     checksum: bool,
+    /// Write what has changed of a large file into its copy, instead of replacing the copy (Linux)
+    ///
+    /// For destinations that keep snapshots or have no room for a second copy of a disk image. Files of at least 1 MiB with
+    /// unchanged owner, permissions and attributes and a single name; others are replaced.
+    #[arg(long, conflicts_with_all = ["safety_net", "allow_non_root"], help_heading = TRANSFER, hide_short_help = true)]
+    inplace: bool,
+    /// Write a changed file whole, with --inplace too; without it that is so in any case
+    #[arg(long, help_heading = TRANSFER, hide_short_help = true)]
+    whole_file: bool,
     /// Refuse, with 76, to delete more than N entries, or P percent of the entries or bytes, of the clone
     ///
     /// By default more than half, if that is at least 100 entries or 100 MB. --allow-shrink lifts it for one run.
@@ -361,7 +370,12 @@ fn plan(source: PathBuf, destination: Destination, args: CloneOptions) -> Result
         allow_shrink: args.allow_shrink,
         full: args.full,
         full_every: args.full_every,
-        tuning: Tuning { bandwidth: args.bwlimit, checksum: args.checksum },
+        tuning: Tuning {
+            bandwidth: args.bwlimit,
+            checksum: args.checksum,
+            in_place: args.inplace,
+            whole_file: args.whole_file,
+        },
         max_delete: args.max_delete.unwrap_or(MaxDelete::Half),
         no_space_check: args.no_space_check,
         allow_folder: args.allow_folder,

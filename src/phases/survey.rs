@@ -8,6 +8,7 @@ mod boundaries;
 pub mod census;
 pub mod differences;
 pub mod found;
+pub mod in_place;
 pub mod linked_names;
 pub mod list;
 pub mod locked;
@@ -76,6 +77,7 @@ pub fn look(
         attributes: needs::wants_attributes(ends),
         nanoseconds: timestamps::shows_nanoseconds(&ends.destination),
         is_root: run.machine.host.is_root(),
+        in_place: run.plan.tuning.in_place,
     };
     let busy = busy(run);
     let mut survey = {
@@ -132,7 +134,12 @@ fn busy(run: &Run<'_>) -> Busy {
 /// Surveys both ends once more after a transfer.
 pub fn again(run: &Run<'_>, ends: &Endpoints, rules: &Rules, memory: Memory<'_>) -> Result<Survey, Failure> {
     let left_out = left_out(run, ends, rules);
-    let wanted = Wanted { attributes: false, nanoseconds: true, is_root: run.machine.host.is_root() };
+    let wanted = Wanted {
+        attributes: false,
+        nanoseconds: true,
+        is_root: run.machine.host.is_root(),
+        in_place: run.plan.tuning.in_place,
+    };
     let failed = |Unreadable { side, error }| match side {
         Side::Source => Failure::SourceLost { path: run.plan.source.clone(), why: error.into() },
         Side::Destination => lost(run, error),

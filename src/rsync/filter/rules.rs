@@ -104,6 +104,12 @@ pub fn leave_out(relative: &OsStr, only_contents: bool) -> OsString {
     exactly("-", relative, only_contents)
 }
 
+/// Rules that keep the destination's copy of exactly this path unchanged.
+#[must_use]
+pub fn keep_entry(relative: &OsStr) -> [OsString; 2] {
+    ["H", "P"].map(|kind| exactly(kind, relative, false))
+}
+
 /// Rules that keep the destination's copy of this directory unchanged: nothing in it is copied or deleted.
 #[must_use]
 pub fn keep(relative: &OsStr) -> [OsString; 2] {
