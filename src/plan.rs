@@ -4,6 +4,7 @@ pub mod ping_url;
 pub mod schedule;
 pub mod tag;
 
+use std::ffi::OsString;
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -36,6 +37,23 @@ impl Tuning {
     }
 }
 
+/// By which entries in them directories are excluded.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tags {
+    /// By a valid CACHEDIR.TAG.
+    pub caches: bool,
+    /// By an entry of one of these names.
+    pub names: Vec<OsString>,
+}
+
+impl Tags {
+    /// Whether there may be any.
+    #[must_use]
+    pub fn are_wanted(&self) -> bool {
+        self.caches || !self.names.is_empty()
+    }
+}
+
 /// Everything one run of a clone needs to know. Paths are absolute, but for a destination that is named by a tag.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -49,6 +67,8 @@ pub struct Plan {
     pub key_file: Option<PathBuf>,
     /// The user's exclusion patterns, in rsync's syntax.
     pub exclude_from: Option<PathBuf>,
+    /// Which directories are excluded by what is in them.
+    pub tags: Tags,
     /// Back up servers first, with the password from here.
     pub backup: Option<BackupPassword>,
     /// The directory for the server backup, instead of the default one.
@@ -61,6 +81,8 @@ pub struct Plan {
     pub prefix: Prefix,
     /// Only show what would change.
     pub test_run: bool,
+    /// Print what would change as JSON.
+    pub json: bool,
     /// How much of the run is shown.
     pub verbosity: Verbosity,
     /// Whether in colours.
@@ -115,6 +137,14 @@ pub struct Plan {
     pub prove: bool,
     /// Keep what the clone deletes or overwrites, for this many days.
     pub safety_net: Option<u32>,
+}
+
+impl Plan {
+    /// The same, with its result as JSON: nothing else may go to standard output.
+    #[must_use]
+    pub fn printing_json(self) -> Self {
+        Self { json: true, verbosity: Verbosity::Quiet, ..self }
+    }
 }
 
 /// Which of the filesystems that are mounted below the source are part of the clone.

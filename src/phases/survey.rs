@@ -25,7 +25,7 @@ use crate::failure::Failure;
 use crate::fs::is_no_room;
 use crate::logging::{Busy, warning};
 use crate::phases::endpoints::Endpoints;
-use crate::phases::exclusions::neighbours;
+use crate::phases::exclusions::{neighbours, tagged};
 use crate::phases::survey::found::Survey;
 use crate::phases::survey::memory::Memory;
 use crate::phases::survey::surveyor::Wanted;
@@ -80,6 +80,8 @@ pub fn look(
         in_place: run.plan.tuning.in_place,
     };
     let busy = busy(run);
+    exclude_tagged(run, ends, rules, &busy).map_err(failed)?;
+    run.go_on()?;
     let mut survey = {
         let left_out = left_out(run, ends, rules);
         surveyor::survey(&trees(ends, &left_out), run.machine.interrupts, wanted, memory, &busy)
@@ -111,6 +113,25 @@ pub fn look(
     locked::keep_copies(run, rules, survey.locked.clone());
     survey.before = refuse(run, shrink::before(run, &ends.destination))?;
     Ok(survey)
+}
+
+/// Adds rules for the directories that are excluded by a tag in them. What they are is decided once in a run.
+fn exclude_tagged(
+    run: &Run<'_>,
+    ends: &Endpoints,
+    rules: &mut Rules,
+    busy: &Busy,
+) -> Result<(), Unreadable> {
+    if !run.plan.tags.are_wanted() {
+        return Ok(());
+    }
+    rules.tagged.clear();
+    let left_out = left_out(run, ends, rules);
+    let mut trees = trees(ends, &left_out);
+    trees.roots.destination = None;
+    let found = tagged::find(&run.plan.tags, &trees, run.machine.interrupts, busy)?;
+    found.exclude(run, rules);
+    Ok(())
 }
 
 /// Refuses a source that has shrunk by most, and a clone that cannot fit.

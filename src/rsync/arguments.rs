@@ -252,7 +252,12 @@ impl Arguments<'_> {
             return;
         }
         arguments.extend(self.rules.built_in.iter().map(|pattern| format!("--exclude={pattern}").into()));
-        if self.rules.users.is_some() {
+        for rule in self.rules.odd() {
+            let mut argument = OsString::from("--filter=");
+            argument.push(rule);
+            arguments.push(argument);
+        }
+        if self.rules.input().is_some() {
             // From standard input: the file was read once, so what was checked is what is used.
             arguments.push("--exclude-from=-".into());
         }

@@ -176,7 +176,7 @@ pub(super) fn command(
         destination: &destination,
     };
     let mut command = Command::tool(&rsync.path, arguments.to_vec());
-    command.input = rules.users.clone().unwrap_or_default().into();
+    command.input = rules.input().unwrap_or_default().into();
     // rsync holds the lock as well: if we are killed, no other run starts before rsync has exited.
     command.lock = ends
         .destination
