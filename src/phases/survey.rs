@@ -79,9 +79,9 @@ pub fn look(
         is_root: run.machine.host.is_root(),
         in_place: run.plan.tuning.in_place,
     };
-    let busy = busy(run);
-    exclude_tagged(run, ends, rules, &busy).map_err(failed)?;
+    exclude_tagged(run, ends, rules).map_err(failed)?;
     run.go_on()?;
+    let busy = busy(run);
     let mut survey = {
         let left_out = left_out(run, ends, rules);
         surveyor::survey(&trees(ends, &left_out), run.machine.interrupts, wanted, memory, &busy)
@@ -116,12 +116,7 @@ pub fn look(
 }
 
 /// Adds rules for the directories that are excluded by a tag in them. What they are is decided once in a run.
-fn exclude_tagged(
-    run: &Run<'_>,
-    ends: &Endpoints,
-    rules: &mut Rules,
-    busy: &Busy,
-) -> Result<(), Unreadable> {
+fn exclude_tagged(run: &Run<'_>, ends: &Endpoints, rules: &mut Rules) -> Result<(), Unreadable> {
     if !run.plan.tags.are_wanted() {
         return Ok(());
     }
@@ -129,7 +124,9 @@ fn exclude_tagged(
     let left_out = left_out(run, ends, rules);
     let mut trees = trees(ends, &left_out);
     trees.roots.destination = None;
-    let found = tagged::find(&run.plan.tags, &trees, run.machine.interrupts, busy)?;
+    let busy = run.screen().busy("Looking for tags: {pos} directories");
+    let found = tagged::find(&run.plan.tags, &trees, run.machine.interrupts, &busy)?;
+    drop(busy);
     found.exclude(run, rules);
     Ok(())
 }

@@ -71,14 +71,8 @@ pub struct Arguments<'a> {
 /// The options of every clone. With incremental recursion rsync waits forever for a hard-linked file that has changed
 /// and cannot be opened (measured from 3.1.3 to 3.5.1), and is a little slower. `--no-h` keeps digits plain from 3.1.0
 /// on; `--8-bit-output` keeps names readable.
-const ALWAYS: [&str; 6] = [
-    "--archive",
-    "--hard-links",
-    "--numeric-ids",
-    "--no-inc-recursive",
-    "--no-h",
-    "--8-bit-output",
-];
+const ALWAYS: [&str; 6] =
+    ["--archive", "--hard-links", "--numeric-ids", "--no-inc-recursive", "--no-h", "--8-bit-output"];
 
 /// Of every clone but what is written in place: together with `--inplace` every rsync from 3.2.3 to 3.5.1 leaves wrong
 /// bytes where zeros of the source meet data of the copy, with exit code 0.

@@ -17,7 +17,7 @@ pub const ROTATION: &str = "rotation";
 /// The option that no file may hold.
 const PASSWORD: &str = "backup-password";
 
-/// The options that are about the command line alone.
+/// The options that a file has no use for.
 const TYPED: [&str; 3] = ["help", "version", "json"];
 
 /// A name that differs from a key by more letters than this is not taken for a slip.

@@ -108,9 +108,8 @@ impl Finder<'_> {
         let Ok(place) = fstat(dir) else { return (Vec::new(), false) };
         let (mut kept, mut is_doubtful) = (Vec::new(), false);
         let cache_tag = [CACHE_TAG].into_iter().filter(|_| self.caches);
-        for (name, must_be_signed) in cache_tag
-            .map(|name| (name, true))
-            .chain(self.names.iter().map(|name| (name.as_c_str(), false)))
+        for (name, must_be_signed) in
+            cache_tag.map(|name| (name, true)).chain(self.names.iter().map(|name| (name.as_c_str(), false)))
         {
             let Ok(tag) = fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW) else { continue };
             if must_be_signed && !is_signed(dir, name, &tag) {
@@ -196,13 +195,13 @@ impl Found {
     /// Adds the rules, and logs for which directories.
     pub fn exclude(self, run: &Run<'_>, rules: &mut Rules) {
         let shown = |path: &Path| display::path(&run.plan.source.join(path)).to_string();
-        let mut tagged: Vec<Tagged> =
-            self.dirs.into_iter().map(|(dir, kept)| Tagged { dir, kept }).collect();
+        let mut tagged: Vec<Tagged> = self.dirs.into_iter().map(|(dir, kept)| Tagged { dir, kept }).collect();
         tagged.sort_unstable_by(|one, other| one.dir.cmp(&other.dir));
         if !tagged.is_empty() {
             let named = tagged.iter().take(NAMED).map(|tagged| shown(&tagged.dir));
             let more = tagged.len().saturating_sub(NAMED);
-            let named = named.chain((more > 0).then(|| format!("{more} more"))).collect::<Vec<_>>().join(", ");
+            let named =
+                named.chain((more > 0).then(|| format!("{more} more"))).collect::<Vec<_>>().join(", ");
             info!("Excluded by tags in them: {}: {named}.", counted(tagged.len() as u64));
         }
         if self.is_top_tagged {

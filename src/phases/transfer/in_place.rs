@@ -124,7 +124,10 @@ impl Written<'_> {
         }
         let done: HashSet<Vec<u8>> = self.files.paths().map(listed).collect();
         let rest = paths.split_inclusive(|byte| *byte == 0);
-        rest.filter(|path| !done.contains(path.strip_suffix(b"\0").unwrap_or(path))).flatten().copied().collect()
+        rest.filter(|path| !done.contains(path.strip_suffix(b"\0").unwrap_or(path)))
+            .flatten()
+            .copied()
+            .collect()
     }
 
     /// Counts it in the report of the pass that followed.

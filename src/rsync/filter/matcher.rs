@@ -194,8 +194,8 @@ impl Place {
 #[cfg(test)]
 mod tests {
     use super::{LeftOut, Rules};
-    use crate::rsync::filter::rules::Tagged;
     use crate::marker::Prefix;
+    use crate::rsync::filter::rules::Tagged;
     use crate::{linux, macos};
     use std::ffi::OsStr;
 
