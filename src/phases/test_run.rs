@@ -49,7 +49,9 @@ pub fn list_changes(
                 info!("Would delete {name}");
             }
         }
-        document.iter_mut().for_each(|document| document.add(item));
+        if let Some(document) = &mut document {
+            document.add(item);
+        }
     });
     if let Some(document) = document {
         document.end(totals, matches!(listed, Ok(End::Exited(0))));

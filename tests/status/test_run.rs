@@ -51,7 +51,7 @@ fn everything_that_would_change_is_listed() {
         ]
     );
     assert!(changes[2]["itemized"].as_str().unwrap().starts_with(">f.s"), "{document:#}");
-    assert_eq!(document["totals"], json!({ "created": 4, "changed": 3, "deleted": 2, "bytes": 19 }));
+    assert_eq!(document["totals"], json!({ "created": 4, "changed": 3, "deleted": 2, "bytes": 13 }));
     assert_eq!(document["complete"], true);
     assert_eq!(document["source"], sandbox.source.to_str().unwrap());
     assert_strict(

@@ -194,6 +194,10 @@ fn it_is_refused_where_it_would_not_be_exact() {
     }
     assert!(fs::read(sandbox.destination.join("big")).unwrap() == before);
     assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
+    let (source, destination) = (sandbox.source.to_str().unwrap(), sandbox.destination.to_str().unwrap());
+    let doctor = sandbox.run(["doctor", "-s", source, "-d", destination, "--inplace"]);
+    assert_eq!(doctor.code, 2, "{doctor}");
+    assert!(doctor.out.contains("FAIL  writing in place: "), "{doctor}");
 }
 
 #[test]

@@ -33,11 +33,12 @@ const CACHE_TAG: &CStr = c"CACHEDIR.TAG";
 /// What it begins with.
 const SIGNATURE: &[u8; 43] = b"Signature: 8a477f597d28d172789f06886806bc55";
 
-/// How many directories are excluded so: in a full pass rsync compares every entry with the rules of each.
+/// How many directories are excluded so.
 const MOST: usize = 10_000;
 
-/// The limit on the total length of their paths, in bytes.
-const MOST_BYTES: usize = 4 << 20;
+/// The limit on the total length of their paths, in bytes: in a full pass rsync compares every entry with the rules of each,
+/// byte by byte as far as they are equal.
+const MOST_BYTES: usize = 512 << 10;
 
 /// How many of them may have a line end in their paths: their rules are arguments.
 const MOST_ODD: usize = 64;
@@ -148,8 +149,8 @@ fn is_signed(dir: &OwnedFd, name: &CStr, stat: &FileStat) -> bool {
     if !fstat(&file).is_ok_and(|stat| kind(&stat) == SFlag::S_IFREG) {
         return false;
     }
-    let mut start = Vec::with_capacity(SIGNATURE.len());
-    file.take(SIGNATURE.len() as u64).read_to_end(&mut start).is_ok() && start == SIGNATURE
+    let mut read = Vec::with_capacity(SIGNATURE.len());
+    file.take(SIGNATURE.len() as u64).read_to_end(&mut read).is_ok() && read == SIGNATURE
 }
 
 impl Found {
