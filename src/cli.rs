@@ -63,6 +63,9 @@ struct Args {
     // Not nested in the ends: clap does not see an argument group inside an optional one.
     #[command(flatten)]
     options: CloneOptions,
+    /// Print what a test run (-t) finds as JSON, and nothing else, on standard output
+    #[arg(long, requires = "test_run", conflicts_with = "verbose", hide_short_help = true)]
+    json: bool,
 }
 
 /// `counterpart setpass`: what is done with the stored password.
@@ -309,6 +312,9 @@ fn after_help() -> String {
 /// The arguments of a clone among those that were read; `None` where they are those of something else.
 fn clone_of(matches: &clap::ArgMatches) -> Result<Option<(CloneArgs, CloneOptions)>, clap::Error> {
     let args = <Args as clap::FromArgMatches>::from_arg_matches(matches)?;
+    if args.json {
+        return Err(definition().error(ErrorKind::ArgumentConflict, "--json is for a test run that is typed"));
+    }
     Ok(args.clone.map(|clone| (clone, args.options)))
 }
 
@@ -381,7 +387,7 @@ pub fn parse() -> Result<Action, clap::Error> {
         (Some(Commands::Exclusions(args)), _) => Ok(Action::Exclusions(args)),
         (Some(Commands::Generate(args)), _) => Ok(Action::Generate(args)),
         (None, Some(clone)) => clone_plan(&clone, args.options)
-            .map(|plan| Action::Clone(Box::new(plan)))
+            .map(|plan| Action::Clone(Box::new(if args.json { plan.printing_json() } else { plan })))
             .map_err(|message| definition.error(ErrorKind::ValueValidation, message)),
         (None, None) => Err(definition.error(
             ErrorKind::MissingRequiredArgument,

@@ -20,6 +20,7 @@ use crate::host::machine::Machine;
 use crate::logging::complain;
 use crate::logging::kept::Kept;
 use crate::phases::endpoints;
+use crate::phases::transfer::in_place;
 use crate::run::{Mode, Run};
 use report::Report;
 
@@ -32,8 +33,11 @@ pub fn run(inquiry: &Inquiry, machine: Machine<'_>) -> ExitCode {
         Exam { run: &run, inquiry, kept: Kept::start(), report: Report::new(machine.host, inquiry.json) };
     machine::rights(&mut exam);
     machine::log(&mut exam);
-    machine::rsync(&mut exam);
+    let rsync = machine::rsync(&mut exam);
     let ends = ends::examine(&mut exam, &mount);
+    if let (Some(rsync), Some(both)) = (&rsync, &ends.both) {
+        exam.ask("writing in place", "", |run| in_place::check(run, rsync, both));
+    }
     let mut rules = preparations::examine(&mut exam, &ends);
     let survey = room::examine(&mut exam, &ends, rules.as_mut());
     preparations::first_clone(&mut exam, &ends, survey.as_ref());

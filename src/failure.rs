@@ -566,6 +566,13 @@ pub enum Failure {
         #[source]
         why: Reason,
     },
+    /// Files cannot be written in place exactly, or safely.
+    #[error("Files cannot be written in place here: {why}. Leave out --inplace.")]
+    InPlaceRefused {
+        /// The reason.
+        #[source]
+        why: Reason,
+    },
     /// `prepare` does not touch this disk.
     #[error("{} is refused: {why}. Nothing was written to it.", display::path(path))]
     DiskRefused {

@@ -8,7 +8,7 @@ use crate::phases::endpoints::Endpoints;
 use crate::phases::endpoints::named::Mount;
 use crate::phases::preflight::Rsync;
 use crate::phases::transfer::remember::Remembered;
-use crate::phases::transfer::{Method, Transfer, engine};
+use crate::phases::transfer::{Method, Transfer, engine, in_place};
 use crate::phases::{
     awake, bootable, capacity, conclusion, endpoints, exclusions, log_header, markers, outputs, password,
     ping, preflight, safety_net, script, server_backup, survey, test_run,
@@ -49,6 +49,7 @@ fn claim(run: &Run<'_>, mount: &Mount<'_>) -> Result<(Rsync, Claim), Failure> {
 
 /// The phases from then on.
 fn clone(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints) -> Result<Outcome, Failure> {
+    in_place::check(run, rsync, ends)?;
     log_header::log_what_is_left_out(run, ends);
     let mut rules = exclusions::gather(run, ends)?;
     let boot = bootable::prepare(run, ends, &mut rules)?;

@@ -4,6 +4,7 @@ pub mod ping_url;
 pub mod schedule;
 pub mod tag;
 
+use std::ffi::OsString;
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,6 +23,35 @@ pub struct Tuning {
     pub bandwidth: Option<NonZeroU64>,
     /// Compare files by their contents.
     pub checksum: bool,
+    /// Write what has changed of a large file into its copy.
+    pub in_place: bool,
+    /// Write a changed file whole, in place too.
+    pub whole_file: bool,
+}
+
+impl Tuning {
+    /// Whether we may copy files without rsync.
+    #[must_use]
+    pub fn lets_us_copy(self) -> bool {
+        self.bandwidth.is_none() && !self.checksum
+    }
+}
+
+/// By which entries in them directories are excluded.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tags {
+    /// By a valid CACHEDIR.TAG.
+    pub caches: bool,
+    /// By an entry of one of these names.
+    pub names: Vec<OsString>,
+}
+
+impl Tags {
+    /// Whether there may be any.
+    #[must_use]
+    pub fn are_wanted(&self) -> bool {
+        self.caches || !self.names.is_empty()
+    }
 }
 
 /// Everything one run of a clone needs to know. Paths are absolute, but for a destination that is named by a tag.
@@ -37,6 +67,8 @@ pub struct Plan {
     pub key_file: Option<PathBuf>,
     /// The user's exclusion patterns, in rsync's syntax.
     pub exclude_from: Option<PathBuf>,
+    /// Which directories are excluded by what is in them.
+    pub tags: Tags,
     /// Back up servers first, with the password from here.
     pub backup: Option<BackupPassword>,
     /// The directory for the server backup, instead of the default one.
@@ -49,6 +81,8 @@ pub struct Plan {
     pub prefix: Prefix,
     /// Only show what would change.
     pub test_run: bool,
+    /// Print what would change as JSON.
+    pub json: bool,
     /// How much of the run is shown.
     pub verbosity: Verbosity,
     /// Whether in colours.
@@ -105,6 +139,14 @@ pub struct Plan {
     pub prove: bool,
     /// Keep what the clone deletes or overwrites, for this many days.
     pub safety_net: Option<u32>,
+}
+
+impl Plan {
+    /// The same, with its result as JSON: nothing else may go to standard output.
+    #[must_use]
+    pub fn printing_json(self) -> Self {
+        Self { json: true, verbosity: Verbosity::Quiet, ..self }
+    }
 }
 
 /// Which of the filesystems that are mounted below the source are part of the clone.

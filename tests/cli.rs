@@ -17,6 +17,7 @@ mod planted_paths;
 mod privacy;
 mod scripts;
 mod state;
+mod tags;
 mod test_run;
 mod usage;
 mod without_root;

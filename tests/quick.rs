@@ -7,6 +7,8 @@ mod choice;
 mod closing;
 mod deletions;
 mod first;
+mod in_place;
+mod tags;
 
 use std::fs;
 use std::path::{Path, PathBuf};

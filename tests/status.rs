@@ -7,3 +7,4 @@ mod json;
 mod scene;
 mod schedules;
 mod table;
+mod test_run;

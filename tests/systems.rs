@@ -6,6 +6,7 @@ mod attributes;
 mod boundaries;
 mod descriptors;
 mod fakes;
+mod in_place;
 mod limits;
 mod macos;
 mod rights;

@@ -1,10 +1,12 @@
 //! The options of a clone, and how they become a [`Plan`].
 
+use std::ffi::OsString;
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
 
 use crate::cli::job::DoctorJob;
 use crate::cli::paths;
@@ -13,7 +15,7 @@ use crate::logging::shown::{Colour, Verbosity};
 use crate::marker::{DEFAULT_PREFIX, Prefix};
 use crate::plan::ping_url::Address;
 use crate::plan::schedule::Name;
-use crate::plan::{BackupPassword, Filesystems, MaxDelete, Plan, Tuning};
+use crate::plan::{BackupPassword, Filesystems, MaxDelete, Plan, Tags, Tuning};
 use crate::secret::{Once, Secret};
 
 // The groups of the help.
@@ -64,6 +66,12 @@ pub(super) struct CloneOptions {
     /// Exclude what matches the patterns in this file, in rsync's syntax, besides the built-in ones
     #[arg(short, long, value_name = "FILE")]
     exclude_from: Option<PathBuf>,
+    /// Exclude the contents of directories with a valid CACHEDIR.TAG, which stays
+    #[arg(long, hide_short_help = true)]
+    exclude_caches: bool,
+    /// Exclude the contents of directories that hold an entry NAME, which stays; may be repeated
+    #[arg(long, value_name = "NAME", value_parser = OsStringValueParser::new().try_map(tag_name), hide_short_help = true)]
+    exclude_if_present: Vec<OsString>,
     /// Back up directory and database servers first, with this password; it shows in the process list: prefer -B
     #[arg(short, long, value_name = "PASSWORD", conflicts_with = "backup_keychain", value_parser = parse_secret, help_heading = BACKUP)]
     backup_password: Option<Secret>,
@@ -132,6 +140,15 @@ pub(super) struct CloneOptions {
     /// Compare all files by their contents, in a full pass; reads both ends
     #[arg(long, help_heading = TRANSFER, hide_short_help = true)]
     checksum: bool,
+    /// Write what has changed of a large file into its copy, instead of replacing the copy (Linux)
+    ///
+    /// For destinations that keep snapshots or have no room for a second copy of a disk image. Files of at least 1 MiB with
+    /// unchanged owner, permissions and attributes and a single name; others are replaced.
+    #[arg(long, conflicts_with_all = ["safety_net", "allow_non_root"], help_heading = TRANSFER, hide_short_help = true)]
+    inplace: bool,
+    /// Write a changed file whole, with --inplace too; without it that is so in any case
+    #[arg(long, help_heading = TRANSFER, hide_short_help = true)]
+    whole_file: bool,
     /// Refuse, with 76, to delete more than N entries, or P percent of the entries or bytes, of the clone
     ///
     /// By default more than half, if that is at least 100 entries or 100 MB. --allow-shrink lifts it for one run.
@@ -251,6 +268,18 @@ fn parse_secret(text: &str) -> Result<Secret, std::convert::Infallible> {
     Ok(Secret::new(text.as_bytes().to_vec()))
 }
 
+/// Rules for rsync are lines.
+fn tag_name(name: OsString) -> Result<OsString, &'static str> {
+    let bytes = name.as_encoded_bytes();
+    if bytes.is_empty() || [&b"."[..], b".."].contains(&bytes) || bytes.len() > 255 {
+        Err("it is no name of an entry")
+    } else if bytes.iter().any(|byte| b"/\n\r".contains(byte)) {
+        Err("write a name without slashes and line ends")
+    } else {
+        Ok(name)
+    }
+}
+
 fn parse_filesystems(text: &str) -> Result<Filesystems, String> {
     match text {
         "all" => return Ok(Filesystems::All),
@@ -340,6 +369,7 @@ fn plan(source: PathBuf, destination: Destination, args: CloneOptions) -> Result
         named: destination.named,
         key_file: optional(args.key_file, "--key-file")?,
         exclude_from: optional(args.exclude_from, "--exclude-from")?,
+        tags: Tags { caches: args.exclude_caches, names: args.exclude_if_present },
         backup: match (args.backup_password, args.backup_keychain) {
             (Some(secret), _) => {
                 if let Some(why) = secret.objection() {
@@ -355,6 +385,7 @@ fn plan(source: PathBuf, destination: Destination, args: CloneOptions) -> Result
         post_script: optional(args.post_script, "--post-script")?,
         prefix: args.organisation_prefix,
         test_run: args.test_run,
+        json: false,
         verbosity: match (args.quiet, args.verbose) {
             (true, _) => Verbosity::Quiet,
             (false, true) => Verbosity::Verbose,
@@ -373,7 +404,12 @@ fn plan(source: PathBuf, destination: Destination, args: CloneOptions) -> Result
         allow_shrink: args.allow_shrink,
         full: args.full,
         full_every: args.full_every,
-        tuning: Tuning { bandwidth: args.bwlimit, checksum: args.checksum },
+        tuning: Tuning {
+            bandwidth: args.bwlimit,
+            checksum: args.checksum,
+            in_place: args.inplace,
+            whole_file: args.whole_file,
+        },
         max_delete: args.max_delete.unwrap_or(MaxDelete::Half),
         no_space_check: args.no_space_check,
         allow_folder: args.allow_folder,

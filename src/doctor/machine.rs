@@ -37,10 +37,10 @@ pub fn rights(exam: &mut Exam<'_>) {
 }
 
 /// Checks which rsync a clone would use, and what it lacks.
-pub fn rsync(exam: &mut Exam<'_>) {
+pub fn rsync(exam: &mut Exam<'_>) -> Option<preflight::Rsync> {
     const TOPIC: &str = "rsync";
     let newer = "Use rsync 3.5.1, built with access control lists and extended attributes; INSTALL.md, \"Which rsync\".";
-    let Some(rsync) = exam.ask(TOPIC, "", preflight::rsync) else { return };
+    let rsync = exam.ask(TOPIC, "", preflight::rsync)?;
     let has =
         if rsync.capabilities.lacks.is_empty() { " and has every option that a clone uses" } else { "" };
     let spares = log_header::access_times(exam.run, &rsync);
@@ -60,6 +60,7 @@ pub fn rsync(exam: &mut Exam<'_>) {
         if rsync.version < Version::of(3, 4, 0) { ", CVE-2024-12747 in 3.4.0" } else { "" }
     );
     exam.warnings(TOPIC, &holes);
+    Some(rsync)
 }
 
 /// The log directory: without it a clone still runs, but nobody can read what it did.

@@ -20,7 +20,9 @@ impl Failure {
                 Moment::PostClone => ExitCode::POST_SCRIPT,
                 Moment::OnError => ExitCode::USAGE,
             },
-            Self::OutputInDestination { .. } | Self::FilesystemsRefused { .. } => ExitCode::USAGE,
+            Self::OutputInDestination { .. }
+            | Self::FilesystemsRefused { .. }
+            | Self::InPlaceRefused { .. } => ExitCode::USAGE,
             Self::ScriptFailed { which, .. } => match which {
                 Moment::PreClone => ExitCode::PRE_SCRIPT_FAILED,
                 Moment::PostClone => ExitCode::POST_SCRIPT_FAILED,
@@ -89,6 +91,7 @@ impl Failure {
             | Self::DeletesMost { .. }
             | Self::OutputInDestination { .. }
             | Self::FilesystemsRefused { .. }
+            | Self::InPlaceRefused { .. }
             | Self::DestinationUnknown { .. }
             | Self::Locked { .. }
             | Self::SameDir { .. }

@@ -79,6 +79,7 @@ impl Failure {
             | Self::ShrinkUnknown { .. }
             | Self::OutputInDestination { .. }
             | Self::FilesystemsRefused { .. }
+            | Self::InPlaceRefused { .. }
             | Self::DiskUnmounted { .. }
             | Self::NoDiskMounted { .. }
             | Self::IgnoresOwnership { .. }

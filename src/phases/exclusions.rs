@@ -2,6 +2,7 @@
 
 pub mod neighbours;
 mod swap;
+pub mod tagged;
 
 use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;

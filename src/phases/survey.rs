@@ -8,6 +8,7 @@ mod boundaries;
 pub mod census;
 pub mod differences;
 pub mod found;
+pub mod in_place;
 pub mod linked_names;
 pub mod list;
 pub mod locked;
@@ -24,7 +25,7 @@ use crate::failure::Failure;
 use crate::fs::is_no_room;
 use crate::logging::{Busy, warning};
 use crate::phases::endpoints::Endpoints;
-use crate::phases::exclusions::neighbours;
+use crate::phases::exclusions::{neighbours, tagged};
 use crate::phases::survey::found::Survey;
 use crate::phases::survey::memory::Memory;
 use crate::phases::survey::surveyor::Wanted;
@@ -76,7 +77,10 @@ pub fn look(
         attributes: needs::wants_attributes(ends),
         nanoseconds: timestamps::shows_nanoseconds(&ends.destination),
         is_root: run.machine.host.is_root(),
+        in_place: run.plan.tuning.in_place,
     };
+    exclude_tagged(run, ends, rules).map_err(failed)?;
+    run.go_on()?;
     let busy = busy(run);
     let mut survey = {
         let left_out = left_out(run, ends, rules);
@@ -111,6 +115,22 @@ pub fn look(
     Ok(survey)
 }
 
+/// Adds rules for the directories that are excluded by a tag in them. What they are is decided once in a run.
+fn exclude_tagged(run: &Run<'_>, ends: &Endpoints, rules: &mut Rules) -> Result<(), Unreadable> {
+    if !run.plan.tags.are_wanted() {
+        return Ok(());
+    }
+    rules.tagged.clear();
+    let left_out = left_out(run, ends, rules);
+    let mut trees = trees(ends, &left_out);
+    trees.roots.destination = None;
+    let busy = run.screen().busy("Looking for tags: {pos} directories");
+    let found = tagged::find(&run.plan.tags, &trees, run.machine.interrupts, &busy)?;
+    drop(busy);
+    found.exclude(run, rules);
+    Ok(())
+}
+
 /// Refuses a source that has shrunk by most, and a clone that cannot fit.
 pub fn compare_sizes(run: &Run<'_>, ends: &Endpoints, survey: &Survey) -> Result<(), Failure> {
     refuse(run, shrink::check(run, survey.before, &survey.census))?;
@@ -132,7 +152,12 @@ fn busy(run: &Run<'_>) -> Busy {
 /// Surveys both ends once more after a transfer.
 pub fn again(run: &Run<'_>, ends: &Endpoints, rules: &Rules, memory: Memory<'_>) -> Result<Survey, Failure> {
     let left_out = left_out(run, ends, rules);
-    let wanted = Wanted { attributes: false, nanoseconds: true, is_root: run.machine.host.is_root() };
+    let wanted = Wanted {
+        attributes: false,
+        nanoseconds: true,
+        is_root: run.machine.host.is_root(),
+        in_place: run.plan.tuning.in_place,
+    };
     let failed = |Unreadable { side, error }| match side {
         Side::Source => Failure::SourceLost { path: run.plan.source.clone(), why: error.into() },
         Side::Destination => lost(run, error),

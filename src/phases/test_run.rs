@@ -1,5 +1,7 @@
 //! The test run: lists what a clone would change, and changes nothing.
 
+mod json;
+
 use indicatif::HumanBytes;
 use log::info;
 
@@ -11,6 +13,7 @@ use crate::phases::capacity;
 use crate::phases::endpoints::Endpoints;
 use crate::phases::preflight::Rsync;
 use crate::phases::survey;
+use crate::phases::test_run::json::{Document, Totals};
 use crate::phases::transfer::dry_run;
 use crate::process::End;
 use crate::rsync::exit_status;
@@ -28,33 +31,41 @@ pub fn list_changes(
     survey::warn_of_short_disks(run);
     let survey = survey::check(run, ends, rules, None)?;
     capacity::check(run, ends, rules, &survey)?;
-    let (mut created, mut changed, mut deleted) = (0_u64, 0_u64, 0_u64);
-    let end = dry_run::list(run, rsync, ends, rules, &mut |item| {
+    let mut totals = Totals { bytes: survey.differences.written(), ..Totals::default() };
+    let mut document = run.plan.json.then(|| Document::begin(run));
+    let listed = dry_run::list(run, rsync, ends, rules, &mut |item| {
         let name = display::line(item.name);
         match item.change {
             Change::Create => {
-                created += 1;
+                totals.created += 1;
                 info!("Would create {name}");
             }
             Change::Replace | Change::Attributes => {
-                changed += 1;
+                totals.changed += 1;
                 info!("Would change {name} ({})", item.letters);
             }
             Change::Delete => {
-                deleted += 1;
+                totals.deleted += 1;
                 info!("Would delete {name}");
             }
         }
-    })?;
-    if let End::Exited(code @ 1..) = end {
+        if let Some(document) = &mut document {
+            document.add(item);
+        }
+    });
+    if let Some(document) = document {
+        document.end(totals, matches!(listed, Ok(End::Exited(0))));
+    }
+    if let End::Exited(code @ 1..) = listed? {
         warning(format_args!(
             "rsync ended with code {code}: {}. The list may be incomplete.",
             exit_status::meaning(code)
         ));
     }
+    let Totals { created, changed, deleted, bytes } = totals;
     info!(
         "Test run: would create {created}, change {changed} and delete {deleted} entries, and write {}. Nothing was changed.",
-        HumanBytes(survey.differences.written())
+        HumanBytes(bytes)
     );
     Ok(Outcome::TestRun)
 }

@@ -5,6 +5,7 @@ pub mod dry_run;
 pub mod engine;
 pub mod first_copy;
 pub mod group;
+pub mod in_place;
 pub mod meter;
 pub mod quick;
 pub mod recheck;
@@ -57,6 +58,8 @@ pub enum Method<'a> {
     },
     /// The paths of a list, as `--files-from` takes them with `--from0`.
     Listed(&'a [u8]),
+    /// The files of such a list that have a copy, each written into it.
+    InPlace(&'a [u8]),
     /// The attributes of the root alone.
     Root,
 }

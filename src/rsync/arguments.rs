@@ -26,6 +26,11 @@ pub enum Purpose {
         /// Print the progress for a terminal.
         progress: bool,
     },
+    /// The files of a list alone, from standard input, each written into its copy; what has no copy is left out.
+    InPlace {
+        /// Print the progress for a terminal.
+        progress: bool,
+    },
     /// The attributes of the root alone.
     Root,
     /// Only list what would change.
@@ -55,6 +60,8 @@ pub struct Arguments<'a> {
     pub checksum: bool,
     /// Print what is created, changed and deleted, as [`crate::rsync::itemized::Item`] reads it.
     pub itemize: bool,
+    /// Write a changed file whole.
+    pub whole_file: bool,
     /// Where to move what is deleted or overwritten, relative to the destination.
     pub backup_dir: Option<&'a OsStr>,
     /// The source, absolute.
@@ -66,15 +73,16 @@ pub struct Arguments<'a> {
 /// The options of every clone. With incremental recursion rsync waits forever for a hard-linked file that has changed
 /// and cannot be opened (measured from 3.1.3 to 3.5.1), and is a little slower. `--no-h` keeps digits plain from 3.1.0
 /// on; `--8-bit-output` keeps names readable.
-const ALWAYS: [&str; 7] = [
-    "--archive",
-    "--hard-links",
-    "--numeric-ids",
-    "--sparse",
-    "--no-inc-recursive",
-    "--no-h",
-    "--8-bit-output",
-];
+const ALWAYS: [&str; 6] =
+    ["--archive", "--hard-links", "--numeric-ids", "--no-inc-recursive", "--no-h", "--8-bit-output"];
+
+/// Of every clone but what is written in place: together with `--inplace` every rsync from 3.2.3 to 3.5.1 leaves wrong
+/// bytes where zeros of the source meet data of the copy, with exit code 0.
+const SPARSE: &str = "--sparse";
+
+/// Takes the files from standard input, writes them into their copies, and creates and deletes nothing.
+const IN_PLACE: [&str; 6] =
+    ["--no-recursive", "--dirs", "--existing", "--from0", "--files-from=-", "--inplace"];
 
 /// Deletes what the source does not have, or excludes.
 const DELETING: [&str; 2] = ["--delete", "--delete-excluded"];
@@ -129,6 +137,9 @@ impl Arguments<'_> {
     #[must_use]
     pub fn to_vec(&self) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = ALWAYS.iter().map(OsString::from).collect();
+        if !matches!(self.purpose, Purpose::InPlace { .. }) {
+            arguments.push(SPARSE.into());
+        }
         if self.one_file_system {
             arguments.push("--one-file-system".into());
         }
@@ -153,6 +164,12 @@ impl Arguments<'_> {
                 arguments.extend(LISTED.map(OsString::from));
                 arguments.push("--stats".into());
                 self.add_backup(&mut arguments);
+            }
+            Purpose::InPlace { .. } => {
+                arguments.extend(IN_PLACE.map(OsString::from));
+                // Between local paths a file is copied whole unless it is said otherwise.
+                arguments.extend((!self.whole_file).then(|| "--no-whole-file".into()));
+                arguments.push("--stats".into());
             }
             Purpose::Root => {
                 arguments.extend(ROOT.map(OsString::from));
@@ -186,7 +203,9 @@ impl Arguments<'_> {
             Optional::OpenNoatime => self.rights.open_noatime(),
             Optional::Progress => matches!(
                 self.purpose,
-                Purpose::Clone { progress: true, .. } | Purpose::Listed { progress: true }
+                Purpose::Clone { progress: true, .. }
+                    | Purpose::Listed { progress: true }
+                    | Purpose::InPlace { progress: true }
             ),
             Optional::KeptMounts => self.purpose != Purpose::List,
             Optional::Acls | Optional::Xattrs => {
@@ -216,6 +235,9 @@ impl Arguments<'_> {
         if self.checksum && matches!(self.purpose, Purpose::Clone { .. } | Purpose::List) {
             arguments.push("--checksum".into());
         }
+        if self.whole_file {
+            arguments.push("--whole-file".into());
+        }
     }
 
     fn add_rules(&self, arguments: &mut Vec<OsString>) {
@@ -230,11 +252,16 @@ impl Arguments<'_> {
             arguments.push(argument);
         }
         // What is listed was chosen by all rules; they would not apply to the directories above it.
-        if matches!(self.purpose, Purpose::Listed { .. } | Purpose::Root) {
+        if matches!(self.purpose, Purpose::Listed { .. } | Purpose::InPlace { .. } | Purpose::Root) {
             return;
         }
         arguments.extend(self.rules.built_in.iter().map(|pattern| format!("--exclude={pattern}").into()));
-        if self.rules.users.is_some() {
+        for rule in self.rules.odd() {
+            let mut argument = OsString::from("--filter=");
+            argument.push(rule);
+            arguments.push(argument);
+        }
+        if self.rules.input().is_some() {
             // From standard input: the file was read once, so what was checked is what is used.
             arguments.push("--exclude-from=-".into());
         }
@@ -335,6 +362,7 @@ mod tests {
             bandwidth: None,
             checksum: false,
             itemize: true,
+            whole_file: false,
             backup_dir: None,
             source,
             destination,
@@ -476,6 +504,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_in_place_is_never_sparse() {
+        let rules = rules(Some("+ *\n"));
+        let arguments = build(Purpose::InPlace { progress: false }, true, true, &rules);
+        for option in ["--inplace", "--no-whole-file", "--existing", "--files-from=-"] {
+            position(&arguments, option);
+        }
+        for option in ["--sparse", "--delete", "--delete-missing-args", "--force", "--exclude-from=-"] {
+            assert!(!arguments.contains(&option.to_owned()), "{option}");
+        }
+        for purpose in [CLONE, Purpose::Listed { progress: false }, Purpose::List] {
+            let arguments = build(purpose, true, true, &rules);
+            position(&arguments, "--sparse");
+            assert!(!arguments.contains(&"--inplace".to_owned()));
+        }
+    }
+
+    #[test]
     fn progress_is_for_a_terminal_only() {
         let with = build(
             Purpose::Clone { progress: true, deletes_first: false, is_plain: false },
@@ -501,6 +546,7 @@ mod tests {
             bandwidth: None,
             checksum: false,
             itemize: false,
+            whole_file: false,
             backup_dir: None,
             source: Path::new("/s"),
             destination: Path::new("/d"),

@@ -127,13 +127,14 @@ fn documents_speak_only_of_codes_in_the_table() {
 }
 
 /// Each step of the pipeline, and what the README calls it.
-const STEPS: [(&str, &str); 25] = [
+const STEPS: [(&str, &str); 26] = [
     ("preflight::rights", "Rights."),
     ("outputs::start_log", "The log"),
     ("preflight::rsync", "rsync"),
     ("log_header::log", "The log's header"),
     ("endpoints::claim", "Source and destination"),
     ("ping::announce", "The start ping"),
+    ("in_place::check", "Writing in place"),
     ("log_header::log_what_is_left_out", "Other filesystems"),
     ("exclusions::gather", "Exclusions"),
     ("bootable::prepare", "A bootable clone"),

@@ -17,6 +17,9 @@ pub const ROTATION: &str = "rotation";
 /// The option that no file may hold.
 const PASSWORD: &str = "backup-password";
 
+/// The options that a file has no use for.
+const TYPED: [&str; 3] = ["help", "version", "json"];
+
 /// A name that differs from a key by more letters than this is not taken for a slip.
 const MOST_SLIPS: usize = 4;
 
@@ -124,7 +127,7 @@ fn key(argument: &Arg) -> Option<Key> {
         argument.get_action(),
         ArgAction::Help | ArgAction::HelpShort | ArgAction::HelpLong | ArgAction::Version
     );
-    if !is_ours || name == PASSWORD || matches!(&*name, "help" | "version") {
+    if !is_ours || name == PASSWORD || TYPED.contains(&&*name) {
         return None;
     }
     let separator = argument.get_value_delimiter();

@@ -10,6 +10,7 @@ use crate::phases::exclusions::neighbours::Neighbours;
 use crate::phases::hard_links::Links;
 use crate::phases::survey::census::Census;
 use crate::phases::survey::differences::Differences;
+use crate::phases::survey::in_place::InPlace;
 use crate::phases::survey::linked_names::LinkedNames;
 use crate::phases::survey::list::List;
 use crate::phases::survey::needs::Needs;
@@ -38,6 +39,8 @@ pub struct Survey {
     pub linked: LinkedNames,
     /// The hard links of both ends.
     pub links: Links,
+    /// Files that may be written in place, if that was asked for.
+    pub in_place: InPlace,
     /// What is inside the destination but not part of the clone.
     pub neighbours: Neighbours,
     /// What rsync has to look at, if the survey knew the last clone.

@@ -14,6 +14,7 @@ use crate::phases::exclusions::neighbours::Neighbours;
 use crate::phases::hard_links::Links;
 use crate::phases::survey::differences::{Both, Differences};
 use crate::phases::survey::found::Survey;
+use crate::phases::survey::in_place::InPlace;
 use crate::phases::survey::linked_names::LinkedNames;
 use crate::phases::survey::locked;
 use crate::phases::survey::memory::{Found, Memory};
@@ -33,6 +34,8 @@ pub struct Wanted {
     pub nanoseconds: bool,
     /// We are root.
     pub is_root: bool,
+    /// Which files may be written in place.
+    pub in_place: bool,
 }
 
 /// The maximum number of boundaries kept.
@@ -87,6 +90,7 @@ pub fn survey(
         more_boundaries: sum.more_boundaries,
         linked: surveyor.names,
         links: surveyor.links,
+        in_place: sum.in_place,
         neighbours: sum.neighbours,
         list: sum.memory.list,
         keys: sum.memory.keys,
@@ -128,6 +132,7 @@ struct Part {
     seen: u64,
     memory: Found,
     neighbours: Neighbours,
+    in_place: InPlace,
     source: Tally,
     destination: Tally,
     differences: Differences,
@@ -184,6 +189,9 @@ impl Visitor for Surveyor<'_> {
         };
         let both = Both { source: &self.source, destination: &self.destination };
         part.differences.see(here, entry, difference, both);
+        if self.wanted.in_place {
+            part.in_place.see(here, entry, difference);
+        }
         // What is as it was then is linked as it was then.
         if is_known {
             return;
@@ -216,6 +224,7 @@ impl Part {
 
     fn add(&mut self, other: Self) {
         self.neighbours.add(other.neighbours);
+        self.in_place.add(other.in_place);
         self.memory.list.append(other.memory.list);
         self.memory.keys.extend(other.memory.keys);
         self.source.add(&other.source);

@@ -18,8 +18,9 @@ use crate::phases::transfer::quick::{Pass, describe};
 use crate::phases::transfer::remember::{Proved, Remembered};
 use crate::phases::transfer::rsync::Report;
 use crate::phases::transfer::verdict::Ended;
-use crate::phases::transfer::{Method, Transfer, doubtful, first_copy, quick, recheck, retry, timestamps};
-use crate::plan::Tuning;
+use crate::phases::transfer::{
+    Method, Transfer, doubtful, first_copy, in_place, quick, recheck, retry, timestamps,
+};
 use crate::rsync::filter::rules::Rules;
 use crate::run::Run;
 use crate::tree::compare::differs_in_attributes;
@@ -81,7 +82,7 @@ pub fn clone(
         Ok(remembered)
             if closes
                 && has_room
-                && run.plan.tuning == Tuning::default()
+                && run.plan.tuning.lets_us_copy()
                 && remembered.copies_attributes()
                 && first_copy::is_fit(survey) =>
         {
@@ -114,7 +115,14 @@ fn full(transfer: &Transfer<'_>, survey: &Survey, nets: &mut Nets) -> Result<End
     if matches!(method, Method::Full { deletes_first: true, .. }) {
         info!("Room is short, so deletions come first.");
     }
-    retry::clone(transfer, nets)
+    let Some(written) = in_place::update(transfer, &survey.in_place, nets)? else {
+        return retry::clone(transfer, nets);
+    };
+    let rules = written.rules_for_the_rest(rules);
+    let mut ended = retry::clone(&Transfer { rules: &rules, ..*transfer }, nets)?;
+    written.add_to(&mut ended.0);
+    retry::note(run, transfer.rsync, &ended.0, ended.0.starts);
+    Ok(ended)
 }
 
 /// The bytes that may still be written to the destination; as many as you like if that is not known.

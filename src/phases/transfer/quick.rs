@@ -14,7 +14,7 @@ use crate::phases::survey::list::{List, for_rsync};
 use crate::phases::transfer::rsync::Report;
 use crate::phases::transfer::stall::Stalled;
 use crate::phases::transfer::verdict::Ended;
-use crate::phases::transfer::{Method, Transfer, doubtful, regroup, retry, rsync, verdict};
+use crate::phases::transfer::{Method, Transfer, doubtful, in_place, regroup, retry, rsync, verdict};
 use crate::process::End;
 use crate::record::{Kinds, Statistics};
 use crate::rsync::diagnostics::Diagnostics;
@@ -59,7 +59,12 @@ pub fn pass(transfer: &Transfer<'_>, survey: &Survey, root: bool, nets: &mut Net
     run.go_on()?;
     let paths = for_rsync([list, &names]);
     let root = root || list.touches_root() || names.touches_root();
-    let (mut report, is_final) = transfer_both(transfer, &paths, root, nets)?;
+    let written = in_place::update(transfer, &survey.in_place, nets)?;
+    let rest = written.as_ref().map(|written| written.without(&paths));
+    let (mut report, is_final) = transfer_both(transfer, rest.as_ref().unwrap_or(&paths), root, nets)?;
+    if let Some(written) = written {
+        written.add_to(&mut report);
+    }
     if !is_final {
         return Ok(Pass::Incomplete { starts: report.starts });
     }

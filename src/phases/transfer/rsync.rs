@@ -59,12 +59,13 @@ pub fn clone(transfer: &Transfer<'_>, nets: &mut Nets) -> Result<Report, Failure
     let purpose = match method {
         Method::Full { deletes_first, is_plain } => Purpose::Clone { progress, deletes_first, is_plain },
         Method::Listed(_) => Purpose::Listed { progress },
+        Method::InPlace(_) => Purpose::InPlace { progress },
         Method::Root => Purpose::Root,
     };
     let mut command = command(run, rsync, ends, rules, purpose, net.as_ref())?;
     match method {
         Method::Full { .. } => info!("Cloning."),
-        Method::Listed(paths) => command.input = paths.to_vec().into(),
+        Method::Listed(paths) | Method::InPlace(paths) => command.input = paths.to_vec().into(),
         Method::Root => command.input = Vec::new().into(),
     }
     let (mut statistics, mut diagnostics) = (Statistics::default(), Diagnostics::default());
@@ -166,7 +167,7 @@ pub(super) fn command(
         version: rsync.version,
         capabilities: &rsync.capabilities,
         nanoseconds: match purpose {
-            Purpose::Clone { .. } | Purpose::Listed { .. } | Purpose::Root => {
+            Purpose::Clone { .. } | Purpose::Listed { .. } | Purpose::InPlace { .. } | Purpose::Root => {
                 timestamps::keeps_nanoseconds(run, &ends.destination)
             }
             Purpose::List => timestamps::shows_nanoseconds(&ends.destination),
@@ -178,12 +179,13 @@ pub(super) fn command(
         bandwidth: run.plan.tuning.bandwidth,
         checksum: run.plan.tuning.checksum,
         itemize: run.changes().is_wanted(),
+        whole_file: run.plan.tuning.whole_file,
         backup_dir: net.map(Net::path),
         source: &source,
         destination: &destination,
     };
     let mut command = Command::tool(&rsync.path, arguments.to_vec());
-    command.input = rules.users.clone().unwrap_or_default().into();
+    command.input = rules.input().unwrap_or_default().into();
     // rsync holds the lock as well: if we are killed, no other run starts before rsync has exited.
     command.lock = ends
         .destination

@@ -27,6 +27,10 @@ pub struct LeftOut {
     named: HashMap<Vec<u8>, Vec<usize>>,
     /// The others.
     wild: Vec<usize>,
+    /// How many of the rules are built in: they come before the tags, which come before the user's.
+    built_in: usize,
+    /// What stays in directories whose other contents are left out, by their paths with a slash at the end.
+    tagged: HashMap<Vec<u8>, Vec<Vec<u8>>>,
     /// What stays at the destination although the source does not have it.
     protected: Vec<Pattern>,
     is_exact: bool,
@@ -55,6 +59,8 @@ impl Default for LeftOut {
             rules: Vec::new(),
             named: HashMap::new(),
             wild: Vec::new(),
+            built_in: 0,
+            tagged: HashMap::new(),
             protected: Vec::new(),
             is_exact: true,
         }
@@ -77,6 +83,11 @@ impl LeftOut {
         let protected = rules.ours.iter().filter_map(|rule| rule.as_bytes().strip_prefix(b"P "));
         left_out.protected = protected.map(Pattern::new).collect();
         rules.built_in.iter().for_each(|pattern| left_out.add_rule(pattern.as_bytes(), true));
+        left_out.built_in = left_out.rules.len();
+        for tagged in &rules.tagged {
+            let kept = tagged.kept.iter().map(|name| name.as_bytes().to_vec()).collect();
+            left_out.tagged.insert([tagged.dir.as_os_str().as_bytes(), b"/"].concat(), kept);
+        }
         for line in rules::lines(rules.users.as_deref().unwrap_or_default()) {
             if line.len() > LONGEST_LINE {
                 left_out.is_exact = false;
@@ -161,7 +172,14 @@ impl LeftOut {
         let named = named.and_then(|numbers| numbers.iter().find(&mut is_match)).copied();
         let before = named.unwrap_or(usize::MAX);
         let first = self.wild.iter().take_while(|number| **number < before).find(&mut is_match).copied();
-        first.or(named).is_some_and(|number| self.rules[number].excludes)
+        let decides = first.or(named);
+        let tagged = if self.tagged.is_empty() { None } else { self.tagged.get(&place.path) };
+        match tagged {
+            Some(kept) if decides.is_none_or(|number| number >= self.built_in) => {
+                !kept.iter().any(|kept| kept == name)
+            }
+            Some(_) | None => decides.is_some_and(|number| self.rules[number].excludes),
+        }
     }
 }
 
@@ -177,6 +195,7 @@ impl Place {
 mod tests {
     use super::{LeftOut, Rules};
     use crate::marker::Prefix;
+    use crate::rsync::filter::rules::Tagged;
     use crate::{linux, macos};
     use std::ffi::OsStr;
 
@@ -330,6 +349,25 @@ mod tests {
         let left_out = LeftOut::of(&rules, &Prefix::default(), None);
         assert!(left_out.is_exact() && has(&left_out, "var/s*p"));
         assert!(!has(&left_out, "var/swap") && !has(&left_out, "x/var/s*p"));
+    }
+
+    #[test]
+    fn tags_come_after_the_built_in_patterns_and_before_the_users() {
+        let tagged = Tagged { dir: "a/c*".into(), kept: vec!["TAG".into(), "dev".into()] };
+        let rules = Rules {
+            tagged: vec![tagged],
+            built_in: vec!["/a/c*/dev"],
+            users: Some(b"+ x\nTAG\n".to_vec()),
+            ..Rules::default()
+        };
+        let left_out = LeftOut::of(&rules, &Prefix::default(), None);
+        assert!(left_out.is_exact());
+        for out in ["a/c*/x", "a/c*/d/", "a/c*/dev", "a/TAG", "a/cc/TAG"] {
+            assert!(has(&left_out, out), "{out}");
+        }
+        for kept in ["a/c*/", "a/c*/TAG", "a/cc/x", "c*/x", "b/a/c*/x"] {
+            assert!(!has(&left_out, kept), "{kept}");
+        }
     }
 
     #[test]

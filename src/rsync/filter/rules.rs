@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use crate::fs::dir::TEMPORARY;
 use crate::marker::{DEFAULT_PREFIX, Marker, Prefix, SAFETY_NET};
 
-/// The rules of a clone, in three groups passed in this order: the first match wins.
+/// The rules of a clone, passed in this order, ours, the built-in ones, those of tags, the user's: the first match wins.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
     /// Paths below the source and the destination that are not part of the clone on either side.
@@ -22,8 +22,42 @@ pub struct Rules {
     pub left_out: Vec<OsString>,
     /// Paths whose copies the clone makes itself instead of taking them from the source.
     pub generated: Vec<OsString>,
+    /// Directories of the source whose contents are excluded by a tag in them.
+    pub tagged: Vec<Tagged>,
     /// Directories of the source whose copies our rules keep unchanged, by their paths below it.
     pub kept: Vec<PathBuf>,
+}
+
+/// A directory whose contents are excluded by a tag in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tagged {
+    /// Its path below the source.
+    pub dir: PathBuf,
+    /// The names in it that stay: those of the tags.
+    pub kept: Vec<OsString>,
+}
+
+/// The longest rule that every rsync reads, in bytes.
+const LONGEST: usize = 4096;
+
+impl Tagged {
+    /// The rules for it; the first match wins.
+    fn rules(&self) -> impl Iterator<Item = OsString> + '_ {
+        let kept = self.kept.iter().map(|name| exactly("+", self.dir.join(name).as_os_str(), false));
+        kept.chain([leave_out(self.dir.as_os_str(), true)])
+    }
+
+    /// Whether every rsync reads its rules.
+    #[must_use]
+    pub fn is_fit(&self) -> bool {
+        self.rules().all(|rule| rule.len() <= LONGEST)
+    }
+
+    /// Whether its rules cannot be lines.
+    #[must_use]
+    pub fn is_odd(&self) -> bool {
+        self.dir.as_os_str().as_bytes().iter().any(|byte| matches!(byte, b'\n' | b'\r'))
+    }
 }
 
 /// The suffix after `.PREFIX.counterpart.` of a temporary file that is a probe, not a marker.
@@ -76,6 +110,23 @@ pub fn protect(pattern: &str) -> OsString {
 }
 
 impl Rules {
+    /// What rsync reads from standard input, besides its arguments: any number of rules.
+    #[must_use]
+    pub fn input(&self) -> Option<Vec<u8>> {
+        let mut lines = Vec::new();
+        for rule in self.tagged.iter().filter(|tagged| !tagged.is_odd()).flat_map(Tagged::rules) {
+            lines.extend_from_slice(rule.as_bytes());
+            lines.push(b'\n');
+        }
+        lines.extend_from_slice(self.users.as_deref().unwrap_or_default());
+        (self.users.is_some() || !lines.is_empty()).then_some(lines)
+    }
+
+    /// The rules before those that cannot be lines.
+    pub fn odd(&self) -> impl Iterator<Item = OsString> + '_ {
+        self.tagged.iter().filter(|tagged| tagged.is_odd()).flat_map(Tagged::rules)
+    }
+
     /// Excludes this path from the clone: it is not copied from the source, and neither changed nor deleted at the
     /// destination.
     pub fn set_apart(&mut self, relative: &OsStr) {
@@ -102,6 +153,12 @@ pub fn protect_path(relative: &OsStr) -> OsString {
 #[must_use]
 pub fn leave_out(relative: &OsStr, only_contents: bool) -> OsString {
     exactly("-", relative, only_contents)
+}
+
+/// Rules that keep the destination's copy of exactly this path unchanged.
+#[must_use]
+pub fn keep_entry(relative: &OsStr) -> [OsString; 2] {
+    ["H", "P"].map(|kind| exactly(kind, relative, false))
 }
 
 /// Rules that keep the destination's copy of this directory unchanged: nothing in it is copied or deleted.
@@ -156,7 +213,7 @@ pub fn lines(file: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::{after_clearing, hides, keep, leave_out};
+    use super::{Rules, Tagged, after_clearing, hides, keep, leave_out};
     use crate::marker::Prefix;
     use std::ffi::OsStr;
 
@@ -168,6 +225,19 @@ mod tests {
     #[test]
     fn what_is_kept_is_neither_copied_nor_deleted() {
         assert_eq!(keep(OsStr::new("home/[u]")), ["H /home/[[]u]/*", "P /home/[[]u]/*"]);
+    }
+
+    #[test]
+    fn tagged_directories_keep_their_tags() {
+        let tagged = |dir: &str| Tagged { dir: dir.into(), kept: vec!["TAG".into(), "[x]".into()] };
+        let mut rules = Rules { tagged: vec![tagged("a*b"), tagged("c\nd")], ..Rules::default() };
+        let expected: &[u8] = b"+ /a[*]b/TAG\n+ /a[*]b/[[]x]\n- /a[*]b/*\n";
+        assert_eq!(rules.input().as_deref(), Some(expected));
+        rules.users = Some(b"x\n".to_vec());
+        assert_eq!(rules.input(), Some([expected, b"x\n"].concat()));
+        assert_eq!(rules.odd().collect::<Vec<_>>(), ["+ /c\nd/TAG", "+ /c\nd/[[]x]", "- /c\nd/*"]);
+        assert!(tagged(&"x".repeat(4086)).is_fit() && !tagged(&"x".repeat(4090)).is_fit());
+        assert_eq!(Rules::default().input(), None);
     }
 
     #[test]
