@@ -32,6 +32,7 @@ pub fn run(inquiry: &Inquiry, machine: Machine<'_>) -> ExitCode {
         Exam { run: &run, inquiry, kept: Kept::start(), report: Report::new(machine.host, inquiry.json) };
     machine::rights(&mut exam);
     machine::log(&mut exam);
+    machine::ping(&mut exam);
     machine::rsync(&mut exam);
     let ends = ends::examine(&mut exam, &mount);
     let mut rules = preparations::examine(&mut exam, &ends);

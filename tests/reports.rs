@@ -4,8 +4,9 @@
 
 mod metrics;
 mod missing;
+mod ping_file;
 mod pings;
 mod record;
 mod scripts;
-mod server;
+pub mod server;
 mod tls;

@@ -20,7 +20,9 @@ impl Failure {
                 Moment::PostClone => ExitCode::POST_SCRIPT,
                 Moment::OnError => ExitCode::USAGE,
             },
-            Self::OutputInDestination { .. } | Self::FilesystemsRefused { .. } => ExitCode::USAGE,
+            Self::OutputInDestination { .. } | Self::FilesystemsRefused { .. } | Self::PingFile { .. } => {
+                ExitCode::USAGE
+            }
             Self::ScriptFailed { which, .. } => match which {
                 Moment::PreClone => ExitCode::PRE_SCRIPT_FAILED,
                 Moment::PostClone => ExitCode::POST_SCRIPT_FAILED,
@@ -106,6 +108,7 @@ impl Failure {
             | Self::SourceUnreadable { .. }
             | Self::SourceEmpty { .. }
             | Self::ExcludesUnreadable { .. }
+            | Self::PingFile { .. }
             | Self::ScriptNotExecutable { .. }
             | Self::ScriptFailed { .. }
             | Self::SourceLost { .. }

@@ -107,6 +107,17 @@ fn timers_fire_and_their_clones_are_made() {
             .any(|line| line.starts_with("missed ") && line.contains("failed with code 68, "))
     );
 
+    // A run that is skipped on battery is no failure, and the last result is still known.
+    for name in ["on-ac", "run-ac", "run-skipped", "remove-ac"] {
+        results.of(name, "0");
+    }
+    assert_eq!(results.of("is-failed", "1"), "inactive\n");
+    let skipped = results.of("skipped", "0");
+    let has_both =
+        |line: &str| line.contains("  skipped (condition not met), ") && line.contains("; before: success, ");
+    assert!(skipped.lines().any(|line| line.starts_with("ac ") && has_both(line)), "{skipped}");
+    assert!(!results.text("ac").contains("completed"), "{}", results.text("ac"));
+
     assert!(results.of("mine", "1").contains("counterpart-mine.service is left alone"));
     assert!(
         results
