@@ -28,29 +28,31 @@ source=${COUNTERPART_SOURCE:-}
 destination=${COUNTERPART_DESTINATION:-}
 outcome=${COUNTERPART_OUTCOME:-test}
 code=${COUNTERPART_EXIT_CODE:-}
+reason=${COUNTERPART_REASON:-}
 case $outcome in
     success) title="Clone of $host to $destination completed" ;;
     warning) title="Clone of $host to $destination completed with warnings" ;;
     test) title="Test from Counterpart on $host" ;;
     *) title="Clone of $host to $destination failed with code $code" outcome=failed ;;
 esac
+# A copy that is complete and does not start a machine (78, 79) has a reason too.
+[ "$outcome" != warning ] || [ -z "$reason" ] || title="Clone of $host to $destination completed with code $code"
+if [ "$outcome" = failed ] || [ -n "$reason" ]; then is_bad=yes; else is_bad=no; fi
 
 message() {
     case $outcome in
         test) printf 'This is how a report of Counterpart on %s arrives.\n' "$host" ;;
-        failed)
-            printf 'The clone of %s to %s failed.\n\n' "$source" "$destination"
-            printf '%s\n\n' "${COUNTERPART_REASON:-The reason is in the log.}"
-            printf 'Exit code:  %s\n' "$code"
-            printf 'What to do: %s\n' "${COUNTERPART_REMEDY:-read the log}"
-            ;;
-        *)
-            printf 'The clone of %s to %s is complete.\n' "$source" "$destination"
-            [ "$outcome" = success ] || printf 'There are warnings (exit code %s): read the log.\n' "$code"
-            ;;
+        failed) printf 'The clone of %s to %s failed.\n' "$source" "$destination" ;;
+        *) printf 'The clone of %s to %s is complete.\n' "$source" "$destination" ;;
     esac
+    if [ "$is_bad" = yes ]; then
+        printf '\n%s\n\nExit code:  %s\n' "${reason:-The reason is in the log.}" "$code"
+        printf 'What to do: %s\n' "${COUNTERPART_REMEDY:-read the log}"
+    elif [ "$outcome" = warning ]; then
+        printf 'There are warnings (exit code %s): read the log.\n' "$code"
+    fi
     [ -z "${COUNTERPART_LOG:-}" ] || printf 'Log:        %s\n' "$COUNTERPART_LOG"
-    if [ "$outcome" != failed ] && [ -r "${COUNTERPART_STATS:-}" ]; then
+    if [ "$is_bad" = no ] && [ -r "${COUNTERPART_STATS:-}" ]; then
         printf '\n'
         head -n 40 "$COUNTERPART_STATS"
     fi
@@ -92,21 +94,20 @@ mail() { # ADDRESS
 }
 
 ntfy() { # URL [TOKEN]
-    if [ "$outcome" = failed ]; then set -- "$1" "${2:-}" high warning; else set -- "$1" "${2:-}" default floppy_disk; fi
+    if [ "$is_bad" = yes ]; then set -- "$1" "${2:-}" high warning; else set -- "$1" "${2:-}" default floppy_disk; fi
     # It takes 4096 bytes.
     post "$1" "$(printf '%s' "$text" | head -c 4000 | clean)" 'Content-Type: text/plain; charset=utf-8' \
         "Title: $title" "Priority: $3" "Tags: $4" ${2:+"Authorization: Bearer $2"}
 }
 
 slack() { # URL
-    # Its own signs mean nothing in a block of code, but for these.
-    block=$(printf '%s' "$text" | sed "s/&/\\&amp;/g; s/</\\&lt;/g; s/>/\\&gt;/g; s/\`/'/g")
-    head=$(printf '%s' "$title" | sed 's/&/\&amp;/g; s/</\&lt;/g; s/>/\&gt;/g')
-    post "$1" "{\"text\":\"$(quoted "$head")\\n\`\`\`$(quoted "$block")\`\`\`\"}" 'Content-Type: application/json'
+    both=$(printf '%s\n\n%s\n' "$title" "$text" | sed 's/&/\&amp;/g; s/</\&lt;/g; s/>/\&gt;/g')
+    # Without the signs for bold letters and the like, which a path may have.
+    post "$1" "{\"text\":\"$(quoted "$both")\",\"mrkdwn\":false}" 'Content-Type: application/json'
 }
 
 gotify() { # URL TOKEN
-    if [ "$outcome" = failed ]; then priority=8; else priority=2; fi
+    if [ "$is_bad" = yes ]; then priority=8; else priority=2; fi
     post "${1%/}/message" "{\"title\":\"$(quoted "$title")\",\"message\":\"$(quoted "$text")\",\"priority\":$priority}" \
         'Content-Type: application/json' "X-Gotify-Key: $2"
 }

@@ -164,9 +164,9 @@ pub(super) struct CloneOptions {
     /// Write metrics for Prometheus's textfile collector; the name must end in .prom
     #[arg(long, value_name = "FILE", help_heading = REPORTS, hide_short_help = true)]
     metrics_file: Option<PathBuf>,
-    /// Ping this URL (healthchecks.io convention); it shows in the process list: prefer --ping-file
+    /// Ping this URL (healthchecks.io convention); it shows in the process list
     ///
-    /// URL/start at the start, then URL after a success or URL/fail after a failure.
+    /// Prefer --ping-file. URL/start at the start, then URL after a success or URL/fail after a failure.
     #[arg(long, value_name = "URL", conflicts_with = "ping_file", help_heading = REPORTS)]
     ping: Option<Address>,
     /// Ping the URL in this file, which only root may read

@@ -100,7 +100,7 @@ impl Scene {
             text.starts_with(&format!("The clone of {source} to {destination} is complete.\nLog: ")),
             "{text}"
         );
-        assert!(text.contains("\n\nNumber of files: "), "{text}");
+        assert!(text.contains("\n\nClone Started: "), "{text}");
     }
 
     fn title(&self, end: &str) -> String {
@@ -168,15 +168,14 @@ fn slack_gets_one_text_in_which_no_sign_has_a_meaning() {
     let text = |at: usize| {
         let sent: Value =
             serde_json::from_str(&asked[at].body).unwrap_or_else(|error| panic!("{error}: {asked:?}"));
-        assert_eq!(sent.as_object().unwrap().len(), 1);
+        assert_eq!((sent.as_object().unwrap().len(), &sent["mrkdwn"]), (2, &Value::Bool(false)));
         sent["text"].as_str().unwrap().to_owned()
     };
     let failure = text(0);
-    assert!(failure.contains("/&lt;x&gt; &amp; \"y\" \\ 'z' failed.\n"), "{failure}");
-    let plain = failure.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&").replace("'z'", "`z`");
-    assert!(plain.starts_with(&scene.title("failed with code 67\n```The clone of ")), "{plain}");
-    assert!(plain.ends_with("```"), "{plain}");
-    scene.assert_failure(plain.trim_end_matches('`'));
+    assert!(failure.contains("/&lt;x&gt; &amp; \"y\" \\ `z` failed.\n"), "{failure}");
+    let plain = failure.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
+    assert!(plain.starts_with(&scene.title("failed with code 67\n\nThe clone of ")), "{plain}");
+    scene.assert_failure(&plain);
     assert!(text(1).contains(" is complete.\nLog:"), "{}", text(1));
 }
 
@@ -286,4 +285,29 @@ fn the_example_of_a_configuration_names_each_service_as_the_script_takes_it() {
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
     assert_eq!(server.asked().len(), 4);
     assert!(scene.read("mail").starts_with("To: root\n"));
+}
+
+#[test]
+fn a_copy_that_starts_no_machine_is_no_success() {
+    let (scene, server) = (Scene::new(), Server::kind());
+    scene.configure(&format!("gotify {} x\n", server.url("")));
+    let told = |outcome: &str, code: &str, more: &[(&str, &str)]| {
+        let mut command = Command::new(&scene.script);
+        command.env_clear().env("COUNTERPART_SOURCE", "/").env("COUNTERPART_DESTINATION", "/mnt/clone");
+        command.env("COUNTERPART_OUTCOME", outcome).env("COUNTERPART_EXIT_CODE", code);
+        let output = command.envs(more.iter().copied()).output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+        let sent: Value = serde_json::from_str(&server.asked().pop().unwrap().body).unwrap();
+        let [title, message] = ["title", "message"].map(|key| sent[key].as_str().unwrap().to_owned());
+        (title, message, sent["priority"].as_u64().unwrap())
+    };
+    let because = [("COUNTERPART_REASON", "It does not boot."), ("COUNTERPART_REMEDY", "look at it")];
+    let (title, message, priority) = told("warning", "79", &because);
+    assert!(title.ends_with(" to /mnt/clone completed with code 79"), "{title}");
+    let text = "The clone of / to /mnt/clone is complete.\n\nIt does not boot.\n\nExit code:  79\nWhat to do: look at it";
+    assert_eq!((message.as_str(), priority), (text, 8));
+    let (title, message, priority) = told("warning", "24", &[]);
+    assert!(title.ends_with(" completed with warnings"), "{title}");
+    let text = "The clone of / to /mnt/clone is complete.\nThere are warnings (exit code 24): read the log.";
+    assert_eq!((message.as_str(), priority), (text, 2));
 }

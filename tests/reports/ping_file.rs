@@ -9,7 +9,7 @@ use crate::jobs::scene::{ENDS, Scene};
 use crate::reports::pings::clone;
 use crate::reports::server::Server;
 use crate::support::nobody;
-use crate::support::sandbox::{Sandbox, write_script};
+use crate::support::sandbox::Sandbox;
 
 const SECRET: &str = "secret-uuid";
 
@@ -86,7 +86,7 @@ fn a_file_that_is_no_place_for_a_secret_is_2_before_anything_else() {
     let closed = "must belong to root and be closed to others (chmod 600)";
     let good = file(&dir, &address);
     refused(&sandbox, &dir.join("missing"), "cannot be read (No such file or directory)");
-    refused(&sandbox, &dir, "is not a regular file");
+    refused(&sandbox, &dir, "cannot be read (is a directory)");
     for mode in [0o640, 0o604, 0o620, 0o602, 0o610, 0o601] {
         fs::set_permissions(&good, fs::Permissions::from_mode(mode)).unwrap();
         refused(&sandbox, &good, closed);
@@ -155,7 +155,7 @@ fn it_is_one_or_the_other() {
     assert!(finished.err.contains("cannot be used with"), "{finished}");
     let finished = sandbox.clone(&["--ping-file", ""]);
     assert_eq!(finished.code, 2, "{finished}");
-    assert!(finished.err.contains("--ping-file is empty"), "{finished}");
+    assert!(finished.err.contains("--ping-file <FILE>"), "{finished}");
     assert_eq!(sandbox.markers(), [] as [&str; 0]);
 }
 
@@ -259,10 +259,7 @@ fn a_schedule_keeps_the_path_and_checks_the_file() {
     let sandbox = sandbox();
     fs::create_dir(sandbox.host().join("jobs")).unwrap();
     let script = include_str!("../schedule/systemctl.sh");
-    write_script(
-        &sandbox.host().join("bin/systemctl"),
-        &format!("DIRECTORY='{}'\n{script}", sandbox.path().display()),
-    );
+    sandbox.tool("systemctl", &format!("DIRECTORY='{}'\n{script}", sandbox.path().display()));
     let path = file(sandbox.path(), format!("https://example.org/{SECRET}"));
     let install = || {
         let words = ["schedule", "install", "--"].map(Into::into).into_iter();
