@@ -1,6 +1,8 @@
 //! The files in `examples/` are promises: each one is parsed, checked or run here, with real tools where available.
 
+#[allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 mod dashboard;
+#[allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 mod notify;
 
 use std::collections::BTreeSet;

@@ -44,8 +44,8 @@ fn written() -> String {
     let file = sandbox.path().join("clone.prom");
     let options = ["--metrics-file", file.to_str().unwrap()];
     sandbox.clone(&options).assert_code(0);
-    let state = fs::read_dir(sandbox.host().join("state")).unwrap().map(|entry| entry.unwrap().path());
-    let state = state.filter(|path| path.extension().is_some_and(|end| end == "json")).next().unwrap();
+    let mut state = fs::read_dir(sandbox.host().join("state")).unwrap().map(|entry| entry.unwrap().path());
+    let state = state.find(|path| path.extension().is_some_and(|end| end == "json")).unwrap();
     let mut known: Value = serde_json::from_slice(&fs::read(&state).unwrap()).unwrap();
     known["proof"] = json!({
         "at": known["last"]["ended"], "booted": true, "reason": null, "compared": true, "firmware": "BIOS", "kernel": null, "seconds": 9.5,
@@ -130,7 +130,7 @@ fn prometheus_answers_each_query_with_what_a_run_has_written() {
     }
     // The labels in the legends and in the variables are those that there are.
     let sample = prometheus.ask("counterpart_last_run_timestamp_seconds").unwrap();
-    let legend = regex::Regex::new(r"\{\{(\w+)\}\}").unwrap();
+    let legend = regex::Regex::new(r"\{\{([a-z_]+)\}\}").unwrap();
     let text = dashboard["panels"].to_string();
     let mut labels: BTreeSet<String> = legend.captures_iter(&text).map(|found| found[1].to_owned()).collect();
     for variable in dashboard["templating"]["list"].as_array().unwrap() {

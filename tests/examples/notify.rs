@@ -273,13 +273,11 @@ fn the_example_of_a_configuration_names_each_service_as_the_script_takes_it() {
     let services: Vec<&str> = words.iter().map(|words| words[0]).collect();
     assert_eq!(services, ["mail", "ntfy", "ntfy", "slack", "gotify"], "{words:?}");
     let (scene, server) = (Scene::new(), Server::kind());
-    let mine: String = words
-        .iter()
-        .map(|words| {
-            let address = if words[0] == "mail" { words[1].to_owned() } else { server.url("/x") };
-            format!("{} {address} {}\n", words[0], words.get(2).unwrap_or(&""))
-        })
-        .collect();
+    let mine = words.iter().map(|words| {
+        let address = if words[0] == "mail" { words[1].to_owned() } else { server.url("/x") };
+        format!("{} {address} {}", words[0], words.get(2).unwrap_or(&""))
+    });
+    let mine = mine.collect::<Vec<_>>().join("\n");
     scene.configure(&mine);
     let output = Command::new(&scene.script).env_clear().output().unwrap();
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
