@@ -9,6 +9,9 @@ counterpart schedule install --job nightly
 systemctl start counterpart-nightly.service
 counterpart schedule list | grep '^nightly .* success, '
 
+# What a new user does, from the job to the mail.
+bash /root/new-user.sh
+
 # The package's own template, which is enabled by hand.
 systemctl enable --now counterpart@nightly.timer
 systemctl list-timers --all 'counterpart@*' | grep ' counterpart@nightly.service'

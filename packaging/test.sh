@@ -244,7 +244,7 @@ booted() { # SUITE
     new_system "$root" "$1" systemd-sysv,dbus
     umount "$root/mnt/clone"
     install_deb "$root" 1
-    cp packaging/booted.sh "$out/counterpart_$version-2_$architecture.deb" "$root/root/"
+    cp packaging/booted.sh packaging/new-user.sh "$out/counterpart_$version-2_$architecture.deb" "$root/root/"
     cat >"$root/etc/systemd/system/booted.service" <<'EOF'
 [Unit]
 Wants=dbus.socket systemd-logind.service timers.target
@@ -278,7 +278,7 @@ EOF
             --register=no --keep-unit --console=read-only --private-network --boot systemd.unit=booted.service
         ' - "$root" "$scratch/mounted" "$results" >"$scratch/console" 2>&1 || true
     cat "$scratch/console" "$results/log"
-    exists "$results/done" "$scratch/mounted/.me.jedda.counterpart.completed"
+    exists "$results/mail" "$results/done" "$scratch/mounted/.me.jedda.counterpart.completed"
 }
 
 # --- an empty root: this program, rsync and its libraries, /proc and /dev/null, and no more
@@ -351,7 +351,7 @@ check "static, in an empty root" static_runs_alone
 for suite in "${suites[@]}"; do
     check "deb in $suite: install, clone, upgrade, remove, purge" deb_in "$suite"
 done
-check "deb in a booted trixie: units, schedules, purge" booted trixie
+check "deb in a booted trixie: a new user, units, schedules, purge" booted trixie
 check "formulas" formulas_are_filled
 [ $build = no ] || check "the source archive builds the same" the_source_builds_the_same
 

@@ -33,6 +33,7 @@ pub fn run(inquiry: &Inquiry, machine: Machine<'_>) -> ExitCode {
         Exam { run: &run, inquiry, kept: Kept::start(), report: Report::new(machine.host, inquiry.json) };
     machine::rights(&mut exam);
     machine::log(&mut exam);
+    machine::ping(&mut exam);
     let rsync = machine::rsync(&mut exam);
     let ends = ends::examine(&mut exam, &mount);
     if let (Some(rsync), Some(both)) = (&rsync, &ends.both) {

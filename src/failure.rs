@@ -69,6 +69,14 @@ pub enum Failure {
         #[source]
         why: Reason,
     },
+    /// The address to ping cannot be read from its file.
+    #[error("The file {} of --ping-file {why}.", display::path(path))]
+    PingFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, without any of its contents.
+        why: String,
+    },
     /// A script cannot be executed.
     #[error("The {which} script {} cannot be executed: {why}.", display::path(path))]
     ScriptNotExecutable {

@@ -11,6 +11,7 @@ pub mod location;
 pub mod lock;
 pub mod nameless;
 pub mod peer;
+pub mod private_file;
 pub mod remove;
 pub mod resolve;
 pub mod small_file;

@@ -23,7 +23,8 @@ pub fn run(plan: &Plan, machine: Machine<'_>) -> Outcome {
     let mode = Mode::of(plan);
     let mount = endpoints::named::mount(plan, machine, mode);
     let run = Run::new(plan, machine, mode, mount.whereabouts());
-    let (claim, ended) = match claim(&run, &mount) {
+    let service = ping::Service::find(&run);
+    let (claim, ended) = match claim(&run, &mount, &service) {
         Ok((rsync, claim)) => {
             let ended = clone(&run, &rsync, &claim.ends).map(|outcome| after_clone::prove(&run, outcome));
             (Some(claim), ended)
@@ -31,19 +32,20 @@ pub fn run(plan: &Plan, machine: Machine<'_>) -> Outcome {
         Err(failure) => (None, Err(failure)),
     };
     let outcome = ended.unwrap_or_else(|failure| conclusion::failed_or_skipped(&run, failure));
-    conclusion::conclude(&run, claim, mount, &outcome);
+    conclusion::conclude(&run, claim, mount, &service, &outcome);
     outcome
 }
 
 /// The phases until the destination may be written to.
-fn claim(run: &Run<'_>, mount: &Mount<'_>) -> Result<(Rsync, Claim), Failure> {
+fn claim(run: &Run<'_>, mount: &Mount<'_>, service: &ping::Service) -> Result<(Rsync, Claim), Failure> {
     preflight::rights(run)?;
     outputs::start_log(run)?;
+    service.check(run)?;
     let rsync = preflight::rsync(run)?;
     log_header::log(run, &rsync);
     mount.log(run);
     let ends = endpoints::claim(run)?;
-    let announcement = ping::announce(run);
+    let announcement = ping::announce(run, service);
     Ok((rsync, Claim { ends, announcement }))
 }
 

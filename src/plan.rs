@@ -6,7 +6,7 @@ pub mod tag;
 
 use std::ffi::OsString;
 use std::num::{NonZeroU64, NonZeroUsize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ping_url::Address;
@@ -126,7 +126,7 @@ pub struct Plan {
     /// The file for Prometheus's textfile collector.
     pub metrics_file: Option<PathBuf>,
     /// The address to ping when the run begins and ends.
-    pub ping: Option<Address>,
+    pub ping: Option<Ping>,
     /// Run after a failure.
     pub on_error: Option<PathBuf>,
     /// A missing destination is not a failure.
@@ -146,6 +146,26 @@ impl Plan {
     #[must_use]
     pub fn printing_json(self) -> Self {
         Self { json: true, verbosity: Verbosity::Quiet, ..self }
+    }
+}
+
+/// Where the address to ping is known from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ping {
+    /// The command line or a job's file.
+    Address(Address),
+    /// A file that is read at each run.
+    File(PathBuf),
+}
+
+impl Ping {
+    /// The file, if there is one.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Address(_) => None,
+            Self::File(path) => Some(path),
+        }
     }
 }
 

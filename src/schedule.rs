@@ -134,11 +134,17 @@ impl Scheduler<'_> {
 
     fn start(&self, name: &Name) -> Result<String, Refusal> {
         self.needs_root("run", "")?;
-        self.existing(name)?;
+        let files = self.existing(name)?;
         self.refuse_while_it_runs(name)?;
         match self.machine.host.platform {
             Platform::Linux => systemd::start(self, name)?,
             Platform::MacOs(version) => launchd::start(self, version, name)?,
+        }
+        if systemd::needs_mains(&files) {
+            return Ok(format!(
+                "The clone {name} has been started, unless the machine is on battery (--on-ac): counterpart schedule \
+                 list says whether it was. Its log shows the progress.\n"
+            ));
         }
         Ok(format!(
             "The clone {name} has been started. Its log shows the progress; see also: counterpart schedule list\n"
@@ -180,6 +186,12 @@ impl Scheduler<'_> {
                 "launchd starts the clone whenever any disk is mounted: with --when-plugged-in, give \
                  --skip-if-missing to the clone."
                     .to_owned(),
+            ));
+        }
+        if job.on_ac && self.machine.host.platform != Platform::Linux {
+            return Err(Refusal(
+                ExitCode::USAGE,
+                "launchd cannot keep a job from starting on battery: leave out --on-ac, which is for systemd.".to_owned(),
             ));
         }
         match self.machine.host.platform {
@@ -240,7 +252,8 @@ impl Scheduler<'_> {
             Platform::MacOs(version) => launchd::how_to_see(version, name),
         };
         let plugged = if job.when_plugged_in { ", and when its disk is plugged in" } else { "" };
-        let mut text = format!("The clone {name} is scheduled: {}{plugged}.\n", job.when);
+        let mains = if job.on_ac { ", not while on battery" } else { "" };
+        let mut text = format!("The clone {name} is scheduled: {}{plugged}{mains}.\n", job.when);
         text += &list("Next run:", vec![next]);
         text += &list("Files:", paths);
         text +=
@@ -268,6 +281,7 @@ fn job_of(install: &Install, plans: &[Plan]) -> Result<Job, Refusal> {
         search_path: search_path.unwrap_or_default().to_string_lossy().into_owned(),
         targets: plans.iter().map(target).collect(),
         when_plugged_in: install.when_plugged_in,
+        on_ac: install.on_ac,
     })
 }
 

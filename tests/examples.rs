@@ -1,5 +1,10 @@
 //! The files in `examples/` are promises: each one is parsed, checked or run here, with real tools where available.
 
+#[allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
+mod dashboard;
+#[allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
+mod notify;
+
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
@@ -422,32 +427,6 @@ fn a_mysql_account_without_privileges_leaves_the_old_dump() -> Result<()> {
     MySql::new(r"information_schema\n", empty)?.assert_refused("does not see the database \"mysql\"")?;
     let no_tables = GOOD_DUMP.replace("CREATE TABLE `user` (\n", "");
     MySql::new(DATABASES, &no_tables)?.assert_refused("the dump holds no table at all")
-}
-
-#[test]
-fn the_notice_carries_the_statistics_of_the_clone() -> Result<()> {
-    let dir = tempfile::tempdir()?;
-    let at = dir.path();
-    fs::create_dir(at.join("bin"))?;
-    write_executable(
-        &at.join("bin/mail"),
-        "#!/bin/sh\nprintf '%s\\n' \"$@\" >\"${0%/*}/argv\"\ncat >\"${0%/*}/body\"\n",
-    )?;
-    fs::write(at.join(".com.example.counterpart.stats"), "Number of files: 1507\n")?;
-    succeed(
-        Command::new(example("notify.sh"))
-            .env("PATH", format!("{}/bin:/usr/bin:/bin", at.display()))
-            .env("NOTIFY_DESTINATION", at)
-            .env("NOTIFY_PREFIX", "com.example")
-            .env("NOTIFY_RECIPIENT", "operator"),
-    )?;
-    let arguments = fs::read_to_string(at.join("bin/argv"))?;
-    let arguments: Vec<_> = arguments.lines().collect();
-    let [switch, subject, recipient] = arguments[..] else { anyhow::bail!("called with {arguments:?}") };
-    assert_eq!((switch, recipient), ("-s", "operator"));
-    assert!(subject.ends_with(&format!("to {} completed", at.display())), "{subject}");
-    assert_eq!(fs::read_to_string(at.join("bin/body"))?, format!("{subject}.\n\nNumber of files: 1507\n"));
-    Ok(())
 }
 
 #[test]

@@ -5,8 +5,9 @@
 mod changes;
 mod metrics;
 mod missing;
+mod ping_file;
 mod pings;
 mod record;
 mod scripts;
-mod server;
+pub mod server;
 mod tls;

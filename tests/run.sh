@@ -18,8 +18,8 @@ packages=(
     dbus systemd systemd-container
     # The servers that are backed up, what encrypts them, and a terminal for what asks.
     age bsdutils ldap-utils mariadb-server postgresql slapd
-    # What reads our metrics and our record, and makes certificates.
-    openssl prometheus prometheus-node-exporter python3-jsonschema
+    # What reads our metrics and our record, makes certificates, and sends reports.
+    curl openssl prometheus prometheus-node-exporter python3-jsonschema
     # To fetch other versions of rsync.
     debian-archive-keyring patchelf
 )

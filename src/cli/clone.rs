@@ -15,7 +15,7 @@ use crate::logging::shown::{Colour, Verbosity};
 use crate::marker::{DEFAULT_PREFIX, Prefix};
 use crate::plan::ping_url::Address;
 use crate::plan::schedule::Name;
-use crate::plan::{BackupPassword, Filesystems, MaxDelete, Plan, Tags, Tuning};
+use crate::plan::{BackupPassword, Filesystems, MaxDelete, Ping, Plan, Tags, Tuning};
 use crate::secret::{Once, Secret};
 
 // The groups of the help.
@@ -185,11 +185,16 @@ pub(super) struct CloneOptions {
     /// Write metrics for Prometheus's textfile collector; the name must end in .prom
     #[arg(long, value_name = "FILE", help_heading = REPORTS, hide_short_help = true)]
     metrics_file: Option<PathBuf>,
-    /// Ping this URL (healthchecks.io convention)
+    /// Ping this URL (healthchecks.io convention); it shows in the process list
     ///
-    /// URL/start at the start, then URL after a success or URL/fail after a failure.
-    #[arg(long, value_name = "URL", help_heading = REPORTS)]
+    /// Prefer --ping-file. URL/start at the start, then URL after a success or URL/fail after a failure.
+    #[arg(long, value_name = "URL", conflicts_with = "ping_file", help_heading = REPORTS)]
     ping: Option<Address>,
+    /// Ping the URL in this file, which only root may read
+    ///
+    /// It is the only line. The file is read at the start of each run: 2 if it cannot be used.
+    #[arg(long, value_name = "FILE", help_heading = REPORTS, hide_short_help = true)]
+    ping_file: Option<PathBuf>,
     /// Run this executable after any failure and log its output
     #[arg(long, value_name = "FILE", help_heading = REPORTS)]
     on_error: Option<PathBuf>,
@@ -420,7 +425,10 @@ fn plan(source: PathBuf, destination: Destination, args: CloneOptions) -> Result
         stall_timeout: args.stall_timeout.0,
         vanished_ok: args.vanished_ok,
         metrics_file: metrics_file(args.metrics_file)?,
-        ping: args.ping,
+        ping: match args.ping {
+            Some(address) => Some(Ping::Address(address)),
+            None => optional(args.ping_file, "--ping-file")?.map(Ping::File),
+        },
         on_error: optional(args.on_error, "--on-error")?,
         skip_if_missing: args.skip_if_missing,
         bootable: args.bootable,

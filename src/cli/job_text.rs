@@ -27,7 +27,7 @@ pub fn of(name: &Name, definition: &Command, matches: &ArgMatches) -> Result<Str
         "\
 # The job {name}. Make its clone with: counterpart run {name}
 # Each option of a clone has its long name here; counterpart(8) explains them all. A line that begins with # is a
-# comment. Only root may write to this file; let only root read it if the address of a --ping is a secret.
+# comment. Only root may write to this file; let only root read it if it holds the address of a ping, which is a secret.
 "
     );
     for key in in_order(definition) {

@@ -65,6 +65,11 @@ struct InstallArgs {
     /// The destination has to be named by a tag, such as UUID=.
     #[arg(long)]
     when_plugged_in: bool,
+    /// Skip a run while the machine is on battery (Linux)
+    ///
+    /// A skipped run is no failure and is not made up for: the next one is at its usual time.
+    #[arg(long)]
+    on_ac: bool,
     /// Name of the schedule: letters, digits, '-' and '_' [default: clone, or the job's]
     #[arg(long, value_name = "NAME")]
     name: Option<Name>,
@@ -110,6 +115,8 @@ pub struct Install {
     pub print: bool,
     /// Start it too when the destination's disk appears.
     pub when_plugged_in: bool,
+    /// Not while the machine is on battery.
+    pub on_ac: bool,
     /// What it starts.
     pub what: What,
 }
@@ -159,6 +166,7 @@ impl InstallArgs {
             replace: self.replace,
             print: self.print,
             when_plugged_in: self.when_plugged_in,
+            on_ac: self.on_ac,
             what,
         })
     }

@@ -13,7 +13,9 @@ use crate::doctor::ends::Ends;
 use crate::doctor::exam::Exam;
 use crate::host::platform::{MacOsVersion, Platform};
 use crate::phases::log_header;
+use crate::phases::ping::Service;
 use crate::phases::preflight;
+use crate::plan::Ping;
 use crate::process::End;
 use crate::rsync::exit_status;
 use crate::rsync::version::Version;
@@ -79,6 +81,18 @@ pub fn state(exam: &mut Exam<'_>) {
     let remedy =
         "The clone would continue, but later runs could not recognise that the destination is not mounted.";
     own_dir(exam, "state", &exam.run.machine.host.state_dir, remedy);
+}
+
+/// The file with the address to ping, which is not pinged.
+pub fn ping(exam: &mut Exam<'_>) {
+    const TOPIC: &str = "ping";
+    let Some(path) = exam.run.plan.ping.as_ref().and_then(Ping::file) else { return };
+    let service = Service::find(exam.run);
+    if exam.ask(TOPIC, "", |run| service.check(run)).is_some()
+        && let Some(address) = service.address()
+    {
+        exam.ok(TOPIC, format!("{} holds an address at {address}; it was not pinged.", display::path(path)));
+    }
 }
 
 fn own_dir(exam: &mut Exam<'_>, topic: &'static str, dir: &Path, remedy: &str) {

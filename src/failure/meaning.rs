@@ -22,7 +22,8 @@ impl Failure {
             },
             Self::OutputInDestination { .. }
             | Self::FilesystemsRefused { .. }
-            | Self::InPlaceRefused { .. } => ExitCode::USAGE,
+            | Self::InPlaceRefused { .. }
+            | Self::PingFile { .. } => ExitCode::USAGE,
             Self::ScriptFailed { which, .. } => match which {
                 Moment::PreClone => ExitCode::PRE_SCRIPT_FAILED,
                 Moment::PostClone => ExitCode::POST_SCRIPT_FAILED,
@@ -109,6 +110,7 @@ impl Failure {
             | Self::SourceUnreadable { .. }
             | Self::SourceEmpty { .. }
             | Self::ExcludesUnreadable { .. }
+            | Self::PingFile { .. }
             | Self::ScriptNotExecutable { .. }
             | Self::ScriptFailed { .. }
             | Self::SourceLost { .. }

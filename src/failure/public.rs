@@ -60,6 +60,7 @@ impl Failure {
             | Self::DestinationUnusable { .. }
             | Self::DestinationMissing { .. }
             | Self::ExcludesUnreadable { .. }
+            | Self::PingFile { .. }
             | Self::ScriptNotExecutable { .. }
             | Self::ScriptFailed { .. }
             | Self::SourceLost { .. }

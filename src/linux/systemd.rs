@@ -43,7 +43,7 @@ pub fn service(job: &Job) -> String {
 [Unit]
 Description=Scheduled clone ({name})
 Documentation=man:counterpart(8)
-{disk}
+{disk}{mains}
 [Service]
 Type=oneshot
 ExecStart={command}
@@ -68,6 +68,7 @@ UMask=0077
 {install}",
         name = job.name,
         disk = disk(job),
+        mains = mains(job),
         install = install(job),
         path = quote(&job.search_path),
     )
@@ -92,6 +93,17 @@ Wants={mounts}
 After={mounts}
 "
     )
+}
+
+/// What systemd asks before each start. It knows of a battery only where the kernel shows one.
+pub const ON_AC: &str = "ConditionACPower=true";
+
+fn mains(job: &Job) -> String {
+    if job.on_ac {
+        format!("\n# On battery the run is skipped, which is no failure.\n{ON_AC}\n")
+    } else {
+        String::new()
+    }
 }
 
 /// The units of the disks that start the service when they appear, at the machine's start too.
@@ -229,7 +241,8 @@ fn unit_of(path: &Path, ending: &str) -> Option<String> {
 
 /// The properties of a service that [`state`] needs.
 pub const SERVICE_PROPERTIES: &str = "LoadState,FragmentPath,ActiveState,Result,ExecMainCode,ExecMainStatus,\
-                                      ExecMainStartTimestamp,ExecMainExitTimestamp,StateChangeTimestamp";
+                                      ExecMainStartTimestamp,ExecMainExitTimestamp,StateChangeTimestamp,\
+                                      ConditionResult,ConditionTimestamp";
 
 /// The properties of a timer that [`state`] needs.
 pub const TIMER_PROPERTIES: &str = "LoadState,ActiveState,NextElapseUSecRealtime";
@@ -252,7 +265,11 @@ pub fn state(service: &str, timer: &str) -> State {
         running,
         next: (!matches!(next, "" | "n/a" | "infinity")).then(|| next.to_owned()),
         next_at: None,
-        last: if running { format!("running since {}", of("ExecMainStartTimestamp")) } else { last(&of) },
+        last: if running {
+            format!("running since {}", of("ExecMainStartTimestamp"))
+        } else {
+            format!("{}{}", skipped(&of), last(&of))
+        },
     }
 }
 
@@ -261,6 +278,15 @@ pub fn state(service: &str, timer: &str) -> State {
 pub fn moment(printed: &str) -> Option<i64> {
     let time = printed.strip_suffix(" UTC")?.split_once(' ')?.1;
     Some(NaiveDateTime::parse_from_str(time, "%Y-%m-%d %H:%M:%S").ok()?.and_utc().timestamp())
+}
+
+/// Whether systemd has refused the latest start because of a condition, of which ours is the power supply.
+fn skipped<'a>(of: &impl Fn(&str) -> &'a str) -> String {
+    // A service that was never to start has no for a result, and no time.
+    match (of("ConditionResult"), of("ConditionTimestamp")) {
+        ("no", at) if !matches!(at, "" | "n/a") => format!("skipped (condition not met), {at}; before: "),
+        _ => String::new(),
+    }
 }
 
 fn last<'a>(of: &impl Fn(&str) -> &'a str) -> String {
@@ -364,6 +390,23 @@ mod tests {
             (
                 format!("Result=signal\nExecMainStatus=9\n{at}"),
                 "killed by signal 9, Mon 2026-11-23 03:30:09 UTC",
+            ),
+            (
+                format!(
+                    "Result=success\n{at}\nConditionResult=no\nConditionTimestamp=Tue 2026-11-24 03:30:00 UTC\n"
+                ),
+                "skipped (condition not met), Tue 2026-11-24 03:30:00 UTC; before: success, Mon 2026-11-23 03:30:09 UTC",
+            ),
+            (
+                "Result=success\nExecMainExitTimestamp=\nConditionResult=no\nConditionTimestamp=\n"
+                    .to_owned(),
+                "no run since the machine was started",
+            ),
+            (
+                format!(
+                    "Result=exit-code\nExecMainStatus=74\n{at}\nConditionResult=yes\nConditionTimestamp=Mon\n"
+                ),
+                "failed with code 74, Mon 2026-11-23 03:30:09 UTC",
             ),
             (format!("Result=resources\n{at}"), "failed (resources), Mon 2026-11-23 03:30:10 UTC"),
             ("ActiveState=activating\nExecMainStartTimestamp=Tue".to_owned(), "running since Tue"),

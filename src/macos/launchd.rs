@@ -211,6 +211,7 @@ mod tests {
                 skips_if_missing: false,
             }],
             when_plugged_in: false,
+            on_ac: false,
         };
         job(&described).unwrap()
     }

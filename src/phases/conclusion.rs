@@ -15,7 +15,7 @@ use crate::logging::warning;
 use crate::outcome::Outcome;
 use crate::phases::endpoints::named::Mount;
 use crate::phases::endpoints::{Destination, Endpoints, claim_destination, identity};
-use crate::phases::ping::Request;
+use crate::phases::ping::{Request, Service};
 use crate::phases::{markers, outputs, ping, script};
 use crate::process;
 use crate::record::{Record, Totals};
@@ -43,7 +43,7 @@ pub fn failed_or_skipped(run: &Run<'_>, failure: Failure) -> Outcome {
 }
 
 /// Records the reason of a failure at the destination, saves the run's record, and sends the notifications.
-pub fn conclude(run: &Run<'_>, claim: Option<Claim>, mount: Mount<'_>, outcome: &Outcome) {
+pub fn conclude(run: &Run<'_>, claim: Option<Claim>, mount: Mount<'_>, service: &Service, outcome: &Outcome) {
     if let Some(path) = run.changes().path() {
         info!("What was changed is listed in {}.", display::path(&path));
     }
@@ -82,7 +82,7 @@ pub fn conclude(run: &Run<'_>, claim: Option<Claim>, mount: Mount<'_>, outcome: 
     }
     // The signal that ended the clone must not interrupt the notifications.
     run.machine.interrupts.answered();
-    ping::finish(run, announcement, &record);
+    ping::finish(run, service, announcement, &record);
     script::run_on_error(run, outcome);
     for line in summary::lines(run, &record, outcome) {
         run.screen().say(&line);
@@ -113,7 +113,9 @@ fn is_allowed(outcome: &Outcome, allows: impl FnOnce(&Failure) -> bool) -> bool 
 fn is_of_arguments(run: &Run<'_>, failure: &Failure) -> bool {
     let is_of_file = matches!(
         failure,
-        Failure::ExcludesUnreadable { .. } | Failure::ScriptNotExecutable { was_checked: false, .. }
+        Failure::ExcludesUnreadable { .. }
+            | Failure::PingFile { .. }
+            | Failure::ScriptNotExecutable { was_checked: false, .. }
     );
     is_of_file || (run.plan.rsync.is_some() && failure.is_of_preflight())
 }

@@ -9,6 +9,7 @@ use crate::fs::dir::Dir;
 use crate::fs::location::Location;
 use crate::phases::endpoints::overlap;
 use crate::phases::endpoints::overlap::Relation;
+use crate::plan::Ping;
 use crate::run::Run;
 use crate::volume::kind::Kind;
 
@@ -58,13 +59,14 @@ pub fn warn_of_inputs(run: &Run<'_>) {
     let Some(destination) = open(run) else { return };
     let plan = run.plan;
     let inputs = [
-        ("the excludes file", &plan.exclude_from),
-        ("the pre-clone script", &plan.pre_script),
-        ("the post-clone script", &plan.post_script),
-        ("the on-error script", &plan.on_error),
-        ("rsync", &plan.rsync),
+        ("the excludes file", plan.exclude_from.as_deref()),
+        ("the pre-clone script", plan.pre_script.as_deref()),
+        ("the post-clone script", plan.post_script.as_deref()),
+        ("the on-error script", plan.on_error.as_deref()),
+        ("rsync", plan.rsync.as_deref()),
+        ("the file of --ping-file", plan.ping.as_ref().and_then(Ping::file)),
     ];
-    for (what, path) in inputs.into_iter().filter_map(|(what, path)| Some((what, path.as_deref()?))) {
+    for (what, path) in inputs.into_iter().filter_map(|(what, path)| Some((what, path?))) {
         if is_inside(path, &destination).is_ok_and(|is_inside| is_inside) {
             run.warn_publicly(format_args!(
                 "{what} {} lies inside the destination: a clone replaces or deletes it. Choose a place outside.",

@@ -1,6 +1,7 @@
 //! Tells a monitoring service that a run starts and how it ended, in the style of healthchecks.io. Nothing that happens
 //! here affects the run.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -9,7 +10,10 @@ use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Error};
 
 use crate::display;
+use crate::failure::Failure;
+use crate::fs::private_file;
 use crate::logging::warning;
+use crate::plan::Ping;
 use crate::plan::ping_url::Address;
 use crate::record::{Record, Status};
 use crate::run::Run;
@@ -22,6 +26,9 @@ const REDIRECTS: u32 = 5;
 
 /// The most that is sent of the log, in bytes: the services store no more.
 const MOST: usize = 10_000;
+
+/// The largest file that holds an address, in bytes.
+const LONGEST: u64 = 4096;
 
 /// How often signals are checked while waiting for a response.
 const TICK: Duration = Duration::from_millis(50);
@@ -63,16 +70,63 @@ impl Request {
     }
 }
 
+/// The service to report to: none without an address, or with one that cannot be read.
+#[derive(Debug)]
+pub struct Service {
+    address: Result<Option<Address>, String>,
+}
+
+impl Service {
+    /// Reads the address from its file, if it is in one: once, so that beginning and end go to the same.
+    #[must_use]
+    pub fn find(run: &Run<'_>) -> Self {
+        let address = match &run.plan.ping {
+            None => Ok(None),
+            Some(Ping::Address(address)) => Ok(Some(address.clone())),
+            Some(Ping::File(path)) => read(path, run.machine.host.effective_uid).map(Some),
+        };
+        Self { address }
+    }
+
+    /// Fails if the address cannot be read from its file.
+    pub fn check(&self, run: &Run<'_>) -> Result<(), Failure> {
+        let path = run.plan.ping.as_ref().and_then(Ping::file).unwrap_or(Path::new(""));
+        match &self.address {
+            Ok(_) => Ok(()),
+            Err(why) => Err(Failure::PingFile { path: path.to_owned(), why: why.clone() }),
+        }
+    }
+
+    /// The address; none if there is none, or none that can be read.
+    #[must_use]
+    pub fn address(&self) -> Option<&Address> {
+        self.address.as_ref().ok()?.as_ref()
+    }
+}
+
+/// The address in a file. Errors with the end of a sentence about the file, which holds nothing of its contents.
+fn read(path: &Path, account: u32) -> Result<Address, String> {
+    let content = private_file::read(path, account, LONGEST)?;
+    let text = std::str::from_utf8(&content).map_err(|_| "is not UTF-8".to_owned())?.trim();
+    if text.is_empty() {
+        return Err("is empty".to_owned());
+    }
+    if text.contains(['\n', '\r']) {
+        return Err("has more than one line".to_owned());
+    }
+    text.parse().map_err(|why| format!("holds no address to ping: {why}"))
+}
+
 /// Reports that the run starts. The response is awaited at the end.
 #[must_use]
-pub fn announce(run: &Run<'_>) -> Option<Request> {
-    let address = run.plan.ping.as_ref().filter(|_| run.mode.writes())?;
+pub fn announce(run: &Run<'_>, service: &Service) -> Option<Request> {
+    let address = service.address().filter(|_| run.mode.writes())?;
     Some(Request::send(address, "/start", None))
 }
 
 /// Reports how the run ended. A skipped run is not reported: neither success nor failure would be true.
-pub fn finish(run: &Run<'_>, announcement: Option<Request>, record: &Record) {
-    let Some(address) = &run.plan.ping else { return };
+pub fn finish(run: &Run<'_>, service: &Service, announcement: Option<Request>, record: &Record) {
+    let Some(address) = service.address() else { return };
     let more = match record.outcome {
         Status::Success | Status::Warning if record.reason.is_none() => "",
         // A clone that is complete but does not start has a reason too.

@@ -10,6 +10,7 @@ use log::info;
 use nix::unistd::{AccessFlags, access};
 
 use crate::display;
+use crate::exit_code::Row;
 use crate::failure::{Failure, Moment};
 use crate::fs::resolve;
 use crate::fs::trust;
@@ -173,8 +174,10 @@ fn variables(run: &Run<'_>, which: Moment, outcome: Option<&Outcome>) -> Vec<(Os
     if let Some(outcome) = outcome {
         variables.push(("COUNTERPART_OUTCOME", run.status(outcome).word().into()));
         variables.push(("COUNTERPART_EXIT_CODE", outcome.exit_code().number().to_string().into()));
-        if let Outcome::Failed(failure) = outcome {
+        if let Outcome::Failed(failure) | Outcome::Unbootable(failure) = outcome {
             variables.push(("COUNTERPART_REASON", failure.to_string().into()));
+            let remedy = Row::of(failure.exit_code()).map(|row| row.remedy.replace('`', ""));
+            variables.extend(remedy.map(|remedy| ("COUNTERPART_REMEDY", remedy.into())));
         }
     }
     variables.into_iter().map(|(name, value)| (name.into(), value)).collect()

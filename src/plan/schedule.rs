@@ -63,6 +63,8 @@ pub struct Job {
     pub targets: Vec<Target>,
     /// Start it when a destination's disk appears, too.
     pub when_plugged_in: bool,
+    /// Do not start it while the machine is on battery.
+    pub on_ac: bool,
 }
 
 /// The destination of a scheduled clone.

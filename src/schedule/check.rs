@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::display;
 use crate::exit_code::ExitCode;
@@ -10,9 +10,9 @@ use crate::failure::Failure;
 use crate::host::machine::Machine;
 use crate::phases::endpoints::identity;
 use crate::phases::survey::adoption;
-use crate::phases::{endpoints, exclusions, password, preflight, script};
-use crate::plan::Plan;
+use crate::phases::{endpoints, exclusions, password, ping, preflight, script};
 use crate::plan::schedule::Job;
+use crate::plan::{Ping, Plan};
 use crate::process::tool_environment;
 use crate::run::{Mode, Run};
 use crate::volume::mount_point::mount_point;
@@ -63,6 +63,7 @@ pub fn check(plan: &Plan, machine: Machine<'_>) -> Result<Vec<String>, Failure> 
             Err(failure) => return Err(failure),
         }
     }
+    ping::Service::find(&run).check(&run)?;
     exclusions::check(&run)?;
     script::check(&run)?;
     password::resolve(&run)?;
@@ -73,7 +74,9 @@ pub fn check(plan: &Plan, machine: Machine<'_>) -> Result<Vec<String>, Failure> 
         );
     }
     let files = [&plan.exclude_from, &plan.pre_script, &plan.post_script, &plan.on_error, &plan.rsync];
-    warnings.extend(files.into_iter().flatten().filter_map(|file| open_to_others(file)));
+    let files = files.into_iter().flatten().map(PathBuf::as_path);
+    let files = files.chain(plan.ping.as_ref().and_then(Ping::file));
+    warnings.extend(files.filter_map(open_to_others));
     Ok(warnings)
 }
 

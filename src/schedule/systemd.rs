@@ -76,6 +76,12 @@ fn is_started_by_disk(dir: &Path, name: &Name) -> bool {
     std::fs::read_to_string(dir.join(service_name(name))).is_ok_and(|unit| unit.contains("\n[Install]\n"))
 }
 
+/// Whether a schedule is one that skips its runs on battery.
+pub fn needs_mains(files: &[File]) -> bool {
+    let line = format!("\n{}\n", systemd::ON_AC);
+    files.iter().any(|file| String::from_utf8_lossy(&file.content).contains(&line))
+}
+
 /// Undoes an installation that systemd refused, and describes what remains.
 fn take_back(scheduler: &Scheduler<'_>, name: &Name, files: &[File], before: &[File]) -> String {
     let (dir, timer) = (&scheduler.machine.host.job_dir, timer_name(name));

@@ -1,16 +1,13 @@
 //! Encrypted devices (LUKS), opened for a run by `cryptsetup`. The key travels by its standard input.
 
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::fcntl::OFlag;
 use zeroize::Zeroizing;
 
 use crate::display;
-use crate::fs::resolve;
+use crate::fs::private_file;
 use crate::host::Host;
 use crate::host::machine::Machine;
 use crate::process::interrupts::Interrupts;
@@ -37,24 +34,8 @@ pub struct Opened<'a> {
 
 /// The key in a file that only root may read. Errors with a sentence about the file.
 pub fn key(file: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
-    let shown = display::path(file);
-    let wrong =
-        |error: io::Error| format!("its key file {shown} cannot be read ({})", display::reason(&error));
-    let opened: File = resolve::file(file, OFlag::O_RDONLY | OFlag::O_NONBLOCK).map_err(wrong)?;
-    let metadata = opened.metadata().map_err(wrong)?;
-    if !metadata.is_file() {
-        return Err(format!("its key file {shown} is not a regular file"));
-    }
-    if metadata.uid() != 0 || metadata.mode() & 0o077 != 0 {
-        return Err(format!("its key file {shown} must belong to root and be closed to others (chmod 600)"));
-    }
-    let mut key = Zeroizing::new(Vec::new());
-    opened.take(LARGEST_KEY + 1).read_to_end(&mut key).map_err(wrong)?;
-    match key.len() as u64 {
-        0 => Err(format!("its key file {shown} is empty")),
-        1..=LARGEST_KEY => Ok(key),
-        _ => Err(format!("its key file {shown} is larger than any key")),
-    }
+    private_file::read(file, 0, LARGEST_KEY)
+        .map_err(|why| format!("its key file {} {why}", display::path(file)))
 }
 
 /// The name of what a device is opened as: the same at every run, so that what a killed one has left is found.

@@ -47,6 +47,25 @@ fn a_program_that_fails_or_is_missing_is_named() {
 }
 
 #[test]
+fn the_on_error_script_hears_the_reason_and_the_remedy() {
+    let machine = Machine::new();
+    machine.script("grub-install", "exit 3");
+    let saw = machine.sandbox.path().join("saw");
+    let script = machine.sandbox.script("error", &format!("env >'{}'", saw.display()));
+    let options = ["--bootable", "--on-error", script.to_str().unwrap()];
+    machine.sandbox.run(machine.arguments(&options)).assert_code(78);
+    let saw = fs::read_to_string(saw).unwrap();
+    for line in [
+        "COUNTERPART_OUTCOME=warning\n",
+        "COUNTERPART_EXIT_CODE=78\n",
+        "COUNTERPART_REASON=The copy is complete, but it could not be made bootable: ",
+        "COUNTERPART_REMEDY=the message says what is in the way: ",
+    ] {
+        assert!(saw.contains(line), "{line}: {saw}");
+    }
+}
+
+#[test]
 fn what_worked_before_stays_when_a_table_is_not_understood() {
     let machine = Machine::new();
     machine.clone().assert_code(0);

@@ -189,6 +189,7 @@ fn described(data: &[u8]) -> Option<schedule::Job> {
         arguments: vec!["-d".to_owned(), argument],
         search_path: "/usr/bin".to_owned(),
         when_plugged_in: false,
+        on_ac: false,
     })
 }
 

@@ -50,6 +50,16 @@ fn a_wrong_entry_is_refused_where_it_stands() {
             "FILE:3:1: a password must not stand in a file: store it with counterpart setpass, as a credential or in \
              the keychain, and write backup-keychain = true.",
         ),
+        (
+            "on-ac = true",
+            "FILE:3:1: on-ac belongs to the schedule, which is not kept in a job file: counterpart schedule install \
+             --on-ac --job JOB.",
+        ),
+        (
+            "daily = \"02:15\"",
+            "FILE:3:1: daily belongs to the schedule, which is not kept in a job file: counterpart schedule install \
+             --daily --job JOB.",
+        ),
         ("rotation = \"usb\"", "FILE:3:1: rotation belongs into a section [destinations.NAME]."),
         ("full = true\nfull = true", "FILE:4:1: duplicate key."),
         ("full = ", "FILE:3:8: string values must be quoted, expected literal string."),

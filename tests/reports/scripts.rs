@@ -88,7 +88,12 @@ fn each_script_is_told_what_is_known_when_it_runs() {
     assert_told(
         &sandbox,
         &error_saw,
-        &[("OUTCOME", "failed"), ("EXIT_CODE", "23"), ("REASON", reason.trim_end())],
+        &[
+            ("OUTCOME", "failed"),
+            ("EXIT_CODE", "23"),
+            ("REASON", reason.trim_end()),
+            ("REMEDY", "read the failing paths at the end of the log; see rsync(1), \"EXIT VALUES\""),
+        ],
     );
     assert!(!post_saw.exists(), "it runs after a success only");
     sandbox.clone(&["-t", "--on-error", &error, "-p", &pre]).assert_code(70);

@@ -23,9 +23,9 @@ impl Results {
     }
 }
 
-/// Boots this machine's own system above a layer in memory and runs `inside.sh` in it.
-fn boot(dir: &Path) -> Results {
-    fs::write(dir.join("inside.sh"), include_str!("inside.sh")).unwrap();
+/// Boots this machine's own system above a layer in memory and runs a script in it.
+fn boot(dir: &Path, inside: &str) -> Results {
+    fs::write(dir.join("inside.sh"), inside).unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/schedule/boot.sh");
     let mut command = Command::new("timeout");
     command.args(["--kill-after=5", "300", "unshare", "--mount", "bash"]).arg(script).arg(dir).arg(PRODUCT);
@@ -45,7 +45,7 @@ fn boot(dir: &Path) -> Results {
 #[test]
 fn timers_fire_and_their_clones_are_made() {
     let dir = tempfile::Builder::new().prefix("counterpart-test-").tempdir().unwrap();
-    let results = boot(dir.path());
+    let results = boot(dir.path(), include_str!("inside.sh"));
     assert_eq!(results.of("none", "0"), "No clone is scheduled.\n");
 
     // It fired by itself, the disk was mounted by it, and every odd character of the paths arrived.
@@ -107,6 +107,17 @@ fn timers_fire_and_their_clones_are_made() {
             .any(|line| line.starts_with("missed ") && line.contains("failed with code 68, "))
     );
 
+    // A run that is skipped on battery is no failure, and the last result is still known.
+    for name in ["on-ac", "run-ac", "run-skipped", "remove-ac"] {
+        results.of(name, "0");
+    }
+    assert_eq!(results.of("is-failed", "1"), "inactive\n");
+    let skipped = results.of("skipped", "0");
+    let has_both =
+        |line: &str| line.contains("  skipped (condition not met), ") && line.contains("; before: success, ");
+    assert!(skipped.lines().any(|line| line.starts_with("ac ") && has_both(line)), "{skipped}");
+    assert!(!results.text("ac").contains("completed"), "{}", results.text("ac"));
+
     assert!(results.of("mine", "1").contains("counterpart-mine.service is left alone"));
     assert!(
         results
@@ -123,4 +134,26 @@ fn timers_fire_and_their_clones_are_made() {
     assert!(left.contains("counterpart-mine.service"), "{left}");
     assert!(!left.contains("minute") && !left.contains("missed"), "{left}");
     assert_eq!((results.text("stamps").as_str(), results.text("units").as_str()), ("", ""));
+}
+
+/// The same steps that `packaging/test.sh` takes with the package.
+#[test]
+fn a_new_user_is_told_by_mail_what_to_do() {
+    let dir = tempfile::Builder::new().prefix("counterpart-test-").tempdir().unwrap();
+    let inside = [
+        "exec >/results/steps 2>&1",
+        "mkdir -p /usr/share/doc/counterpart/examples",
+        "cat >/usr/share/doc/counterpart/examples/notify.sh <<'NOTIFY'",
+        include_str!("../../examples/notify.sh").trim_end(),
+        "NOTIFY",
+        "cat >/new-user.sh <<'STEPS'",
+        include_str!("../../packaging/new-user.sh").trim_end(),
+        "STEPS",
+        "bash /new-user.sh || cp /results/steps /results/gave-up",
+        "touch /results/done",
+    ];
+    let results = boot(dir.path(), &(inside.join("\n") + "\n"));
+    let mails = results.text("mail");
+    assert!(mails.contains("\nWhat to do: make room at the destination"), "{mails}");
+    assert!(results.text("screen").contains("The clone is complete, after "));
 }

@@ -81,6 +81,21 @@ report run-bad counterpart schedule run missed
 wait_for sh -c '[ "$(systemctl is-active counterpart-missed.service)" = failed ]'
 report bad counterpart schedule list
 
+# On battery, which a second condition stands for: only the first start becomes a run.
+mkdir -p /srv/ac /etc/systemd/system/counterpart-ac.service.d
+report on-ac counterpart schedule install --on-ac --name ac -- -s /srv/plain -d /srv/ac
+report run-ac systemctl start counterpart-ac.service
+printf '[Unit]\nConditionACPower=false\n' >/etc/systemd/system/counterpart-ac.service.d/battery.conf
+systemctl daemon-reload
+rm /srv/ac/.me.jedda.counterpart.completed
+report run-skipped systemctl start counterpart-ac.service
+report is-failed systemctl is-failed counterpart-ac.service
+report skipped counterpart schedule list
+ls -A /srv/ac >/results/ac
+report remove-ac counterpart schedule remove ac
+rm -r /etc/systemd/system/counterpart-ac.service.d
+systemctl daemon-reload
+
 # What is another's is left alone, and a unit that systemd knows from elsewhere is not hidden.
 printf '[Service]\nExecStart=/bin/true\n' >/etc/systemd/system/counterpart-mine.service
 printf '[Service]\nExecStart=/bin/true\n' >/run/systemd/system/counterpart-else.service

@@ -393,3 +393,57 @@ fn a_tool_that_forges_lines_is_shown_as_it_is() {
     fs::write(state, "Result=\u{1b}[2Jx\n").unwrap();
     assert!(done(&machine.schedule(&["list"])).contains("failed (\\#033[2Jx), "));
 }
+
+#[test]
+fn on_battery_a_run_is_skipped_if_that_is_wanted() {
+    let machine = Machine::linux();
+    let finished = machine.install(&["--on-ac"], &[]);
+    assert!(
+        done(&finished)
+            .starts_with("The clone clone is scheduled: every day at 03:30, not while on battery.\n")
+    );
+    let (service, timer) = (read(&machine, UNITS[0]), read(&machine, UNITS[1]));
+    assert_eq!(value(&service, "ConditionACPower"), "true");
+    // It is a condition of the service, whatever starts that.
+    let of_unit = service.split_once("[Unit]").unwrap().1.split_once("[Service]").unwrap().0;
+    assert!(
+        of_unit.contains("\nConditionACPower=true\n") && !timer.contains("Condition"),
+        "{service}{timer}"
+    );
+    let mut verify = Command::new("systemd-analyze");
+    verify.args(["verify", "--man=no", "--recursive-errors=no"]).args(UNITS.map(|unit| machine.job(unit)));
+    let output = verify.output().unwrap();
+    let complaints = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && !complaints.contains("counterpart"), "{complaints}");
+
+    let started = machine.schedule(&["run", "clone"]);
+    assert!(
+        done(&started)
+            .starts_with("The clone clone has been started, unless the machine is on battery (--on-ac): "),
+        "{started}"
+    );
+    // What systemd has skipped is no result: that of the last run stays.
+    let state = |text: &str| {
+        fs::write(machine.sandbox.path().join("state-counterpart-clone.service"), text).unwrap();
+    };
+    let run = "ExecMainExitTimestamp=Mon 2026-11-23 03:41:12 UTC\n";
+    let skipped = "ConditionResult=no\nConditionTimestamp=Tue 2026-11-24 03:30:00 UTC\n";
+    state(&format!("Result=success\n{run}{skipped}"));
+    let last = "skipped (condition not met), Tue 2026-11-24 03:30:00 UTC; before: success, Mon 2026-11-23 03:41:12 UTC";
+    assert!(done(&machine.schedule(&["list"])).trim_end().ends_with(last));
+    assert!(done(&machine.schedule(&["show"])).contains(&format!("\nLast result: {last}\n")));
+    state(&format!("Result=success\nExecMainExitTimestamp=\n{skipped}"));
+    let listed = machine.schedule(&["list"]);
+    assert!(done(&listed).trim_end().ends_with("; before: no run since the machine was started"), "{listed}");
+    state(&format!(
+        "Result=success\n{run}ConditionResult=yes\nConditionTimestamp=Tue 2026-11-24 03:30:00 UTC\n"
+    ));
+    assert!(
+        done(&machine.schedule(&["list"])).trim_end().ends_with("  success, Mon 2026-11-23 03:41:12 UTC")
+    );
+
+    // Taken back by another installation.
+    done(&machine.install(&["--replace"], &[]));
+    assert!(!read(&machine, UNITS[0]).contains("ACPower"));
+    assert!(done(&machine.schedule(&["run", "clone"])).starts_with("The clone clone has been started. "));
+}

@@ -224,3 +224,16 @@ fn the_sealed_system_is_refused_now() {
     refused(&finished, 91, "Clone /System/Volumes/Data instead.");
     assert_eq!(machine.jobs(), [] as [&str; 0]);
 }
+
+#[test]
+fn a_condition_that_launchd_does_not_know_is_refused() {
+    let machine = Machine::mac("14.5");
+    for options in [&["--on-ac"][..], &["--on-ac", "--print"]] {
+        refused(
+            &machine.install(options, &[]),
+            2,
+            "counterpart: launchd cannot keep a job from starting on battery: leave out --on-ac, which is for systemd.\n",
+        );
+    }
+    assert_eq!((machine.ledger(), machine.jobs()), (Vec::new(), Vec::new()));
+}

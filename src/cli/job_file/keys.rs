@@ -20,6 +20,9 @@ const PASSWORD: &str = "backup-password";
 /// The options that a file has no use for.
 const TYPED: [&str; 3] = ["help", "version", "json"];
 
+/// The options of `schedule install` that say when a clone is made: a job is scheduled, but does not schedule itself.
+const OF_SCHEDULES: [&str; 5] = ["daily", "weekly", "every", "when-plugged-in", "on-ac"];
+
 /// A name that differs from a key by more letters than this is not taken for a slip.
 const MOST_SLIPS: usize = 4;
 
@@ -104,6 +107,12 @@ impl Keys {
             return Err("a password must not stand in a file: store it with counterpart setpass, as a credential or in \
                         the keychain, and write backup-keychain = true"
                 .to_owned());
+        }
+        if OF_SCHEDULES.contains(&name) {
+            return Err(format!(
+                "{name} belongs to the schedule, which is not kept in a job file: counterpart schedule install --{name} \
+                 --job JOB"
+            ));
         }
         let shown = display::line(name.as_bytes()).to_string();
         let written = name.to_lowercase().replace('_', "-");
