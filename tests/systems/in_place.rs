@@ -31,18 +31,22 @@ fn assert_exact(sandbox: &Sandbox) {
     assert_same(&sandbox.source, &sandbox.destination, &Options::default());
 }
 
+fn zeros(count: usize) -> Vec<u8> {
+    vec![0; count]
+}
+
 /// What of a file may become what, as a function of its old contents.
 type Change = fn(&[u8]) -> Vec<u8>;
 
 #[test]
 fn every_change_arrives_exactly_with_every_rsync() {
     let changes: [(&str, Change); 9] = [
-        ("data becomes zeros", |old| [&old[..SIZE / 2], &[0; SIZE / 2]].concat()),
+        ("data becomes zeros", |old| [&old[..SIZE / 2], &zeros(SIZE / 2)].concat()),
         ("zeros become data", |old| [&noise(7, SIZE / 2)[..], &old[SIZE / 2..]].concat()),
-        ("zeros are inserted", |old| [&old[..70_000], &[0; 300_000], &old[70_000..]].concat()),
+        ("zeros are inserted", |old| [&old[..70_000], &zeros(300_000), &old[70_000..]].concat()),
         ("the start is cut off", |old| old[123_457..].to_vec()),
         ("the end is cut off", |old| old[..SIZE - 400_001].to_vec()),
-        ("it grows by zeros", |old| [old, &[0; 500_000]].concat()),
+        ("it grows by zeros", |old| [old, &zeros(500_000)].concat()),
         ("it grows by data", |old| [old, &noise(8, 500_000)].concat()),
         ("the halves change places", |old| [&old[SIZE / 2..], &old[..SIZE / 2]].concat()),
         ("blocks are zeros", |old| {

@@ -84,7 +84,7 @@ mod tests {
         assert!(all.0.iter().all(|(size, _)| *size >= 172));
         let mut long = of(&"x".repeat(4000), 300);
         long.add(of("b", 1));
-        assert_eq!(long.0.len(), MOST_BYTES / 4000 + usize::from(MOST_BYTES % 4000 > 0));
+        assert_eq!(long.0.len(), MOST_BYTES.div_ceil(4000));
         assert_eq!(long.paths().last().map(|path| path.as_os_str().len()), Some(1));
     }
 }
