@@ -149,7 +149,7 @@ _counterpart() {
 
     case "${cmd}" in
         counterpart)
-            opts="-s -d -e -b -B -p -o -g -t -q -v -h -V --source --destination --exclude-from --backup-password --backup-keychain --backup-dir --pre-script --post-script --organisation-prefix --dry-run --test-run --quiet --verbose --color --key-file --rsync --log-dir --keep-logs --log-changes --adopt --allow-shrink --full --full-every --bwlimit --checksum --max-delete --no-space-check --allow-folder --strict-scripts --allow-non-root --retries --retry-wait --stall-timeout --vanished-ok --metrics-file --ping --on-error --skip-if-missing --bootable --filesystems --prove --safety-net --help --version setpass doctor status forget check look schedule restore prove prepare run job exclusions generate help"
+            opts="-s -d -e -b -B -p -o -g -t -q -v -h -V --source --destination --exclude-from --exclude-caches --exclude-if-present --backup-password --backup-keychain --backup-dir --pre-script --post-script --organisation-prefix --dry-run --test-run --quiet --verbose --color --key-file --rsync --log-dir --keep-logs --log-changes --adopt --allow-shrink --full --full-every --bwlimit --checksum --inplace --whole-file --max-delete --no-space-check --allow-folder --strict-scripts --allow-non-root --retries --retry-wait --stall-timeout --vanished-ok --metrics-file --ping --ping-file --on-error --skip-if-missing --bootable --filesystems --prove --safety-net --json --help --version setpass doctor status forget check look schedule restore prove prepare run job exclusions generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -176,6 +176,10 @@ _counterpart() {
                     return 0
                     ;;
                 -e)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --exclude-if-present)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -268,6 +272,10 @@ _counterpart() {
                     return 0
                     ;;
                 --ping)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ping-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -349,7 +357,7 @@ _counterpart() {
             return 0
             ;;
         counterpart__subcmd__doctor)
-            opts="-s -d -e -b -B -p -o -g -t -q -v -h --source --destination --job --only --json --exclude-from --backup-password --backup-keychain --backup-dir --pre-script --post-script --organisation-prefix --dry-run --test-run --quiet --verbose --color --key-file --rsync --log-dir --keep-logs --log-changes --adopt --allow-shrink --full --full-every --bwlimit --checksum --max-delete --no-space-check --allow-folder --strict-scripts --allow-non-root --retries --retry-wait --stall-timeout --vanished-ok --metrics-file --ping --on-error --skip-if-missing --bootable --filesystems --prove --safety-net --help"
+            opts="-s -d -e -b -B -p -o -g -t -q -v -h --source --destination --job --only --json --exclude-from --exclude-caches --exclude-if-present --backup-password --backup-keychain --backup-dir --pre-script --post-script --organisation-prefix --dry-run --test-run --quiet --verbose --color --key-file --rsync --log-dir --keep-logs --log-changes --adopt --allow-shrink --full --full-every --bwlimit --checksum --inplace --whole-file --max-delete --no-space-check --allow-folder --strict-scripts --allow-non-root --retries --retry-wait --stall-timeout --vanished-ok --metrics-file --ping --ping-file --on-error --skip-if-missing --bootable --filesystems --prove --safety-net --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -384,6 +392,10 @@ _counterpart() {
                     return 0
                     ;;
                 -e)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --exclude-if-present)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -476,6 +488,10 @@ _counterpart() {
                     return 0
                     ;;
                 --ping)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ping-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1105,7 +1121,7 @@ _counterpart() {
             return 0
             ;;
         counterpart__subcmd__schedule__subcmd__install)
-            opts="-h --daily --weekly --every --when-plugged-in --name --job --replace --print --help"
+            opts="-h --daily --weekly --every --when-plugged-in --on-ac --name --job --replace --print --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

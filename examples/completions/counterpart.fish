@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_counterpart_global_optspecs
-    string join \n s/source= d/destination= e/exclude-from= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run q/quiet v/verbose color= key-file= rsync= log-dir= keep-logs= log-changes= adopt allow-shrink full full-every= bwlimit= checksum max-delete= no-space-check allow-folder strict-scripts allow-non-root retries= retry-wait= stall-timeout= vanished-ok metrics-file= ping= on-error= skip-if-missing bootable filesystems= prove safety-net= h/help V/version
+    string join \n s/source= d/destination= e/exclude-from= exclude-caches exclude-if-present= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run q/quiet v/verbose color= key-file= rsync= log-dir= keep-logs= log-changes= adopt allow-shrink full full-every= bwlimit= checksum inplace whole-file max-delete= no-space-check allow-folder strict-scripts allow-non-root retries= retry-wait= stall-timeout= vanished-ok metrics-file= ping= ping-file= on-error= skip-if-missing bootable filesystems= prove safety-net= json h/help V/version
 end
 
 function __fish_counterpart_needs_command
@@ -27,6 +27,7 @@ end
 complete -c counterpart -n "__fish_counterpart_needs_command" -s s -l source -d 'Clone the contents of this directory, with or without a trailing slash' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -s d -l destination -d 'Make this directory the clone; must exist' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -s e -l exclude-from -d 'Exclude what matches the patterns in this file, in rsync\'s syntax, besides the built-in ones' -r -F
+complete -c counterpart -n "__fish_counterpart_needs_command" -l exclude-if-present -d 'Exclude the contents of directories that hold an entry NAME, which stays; may be repeated' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -s b -l backup-password -d 'Back up directory and database servers first, with this password; it shows in the process list: prefer -B' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -l backup-dir -d 'Write the server backup here instead of /var/backups/counterpart' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -s p -l pre-script -d 'Run this executable before the clone and log its output' -r -F
@@ -48,10 +49,12 @@ complete -c counterpart -n "__fish_counterpart_needs_command" -l retries -d 'Ret
 complete -c counterpart -n "__fish_counterpart_needs_command" -l retry-wait -d 'Wait this long before each retry: 90s, 5min, 1h' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -l stall-timeout -d 'Give up, with 30, after rsync has done nothing at all for this long; 0 or off waits forever' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -l metrics-file -d 'Write metrics for Prometheus\'s textfile collector; the name must end in .prom' -r -F
-complete -c counterpart -n "__fish_counterpart_needs_command" -l ping -d 'Ping this URL (healthchecks.io convention)' -r
+complete -c counterpart -n "__fish_counterpart_needs_command" -l ping -d 'Ping this URL (healthchecks.io convention); it shows in the process list' -r
+complete -c counterpart -n "__fish_counterpart_needs_command" -l ping-file -d 'Ping the URL in this file, which only root may read' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -l on-error -d 'Run this executable after any failure and log its output' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -l filesystems -d 'Clone these filesystems below the source too, into directories of the same clone (Linux)' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -l safety-net -d 'Keep what the clone deletes or overwrites for DAYS days, 30 without a number' -r
+complete -c counterpart -n "__fish_counterpart_needs_command" -l exclude-caches -d 'Exclude the contents of directories with a valid CACHEDIR.TAG, which stays'
 complete -c counterpart -n "__fish_counterpart_needs_command" -s B -l backup-keychain -d 'Back up servers first, with the password stored by `counterpart setpass`'
 complete -c counterpart -n "__fish_counterpart_needs_command" -s t -l test-run -l dry-run -d 'Log what a clone would change, change nothing, and exit 70'
 complete -c counterpart -n "__fish_counterpart_needs_command" -s q -l quiet -d 'Print only warnings and errors, on standard error'
@@ -60,6 +63,8 @@ complete -c counterpart -n "__fish_counterpart_needs_command" -l adopt -d 'Accep
 complete -c counterpart -n "__fish_counterpart_needs_command" -l allow-shrink -d 'Allow a source that has shrunk by more than half, and deletions beyond --max-delete'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l full -d 'Let rsync look at every file, instead of only at what has changed since the last clone'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l checksum -d 'Compare all files by their contents, in a full pass; reads both ends'
+complete -c counterpart -n "__fish_counterpart_needs_command" -l inplace -d 'Write what has changed of a large file into its copy, instead of replacing the copy (Linux)'
+complete -c counterpart -n "__fish_counterpart_needs_command" -l whole-file -d 'Write a changed file whole, with --inplace too; without it that is so in any case'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l no-space-check -d 'Do not check beforehand whether the clone fits'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l allow-folder -d 'Clone into a directory below /mnt, /media or /Volumes even if no disk is mounted there'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l strict-scripts -d 'Fail the run if a script fails: 81 before the clone, 82 after it'
@@ -68,6 +73,7 @@ complete -c counterpart -n "__fish_counterpart_needs_command" -l vanished-ok -d 
 complete -c counterpart -n "__fish_counterpart_needs_command" -l skip-if-missing -d 'Exit 0 without cloning if the destination is missing'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l bootable -d 'Make the clone start a machine: its own fstab, boot loader and what they need (Linux)'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l prove -d 'Boot the clone in a virtual machine afterwards, as `counterpart prove` does (Linux)'
+complete -c counterpart -n "__fish_counterpart_needs_command" -l json -d 'Print what a test run (-t) finds as JSON, and nothing else, on standard output'
 complete -c counterpart -n "__fish_counterpart_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c counterpart -n "__fish_counterpart_needs_command" -s V -l version -d 'Print version'
 complete -c counterpart -n "__fish_counterpart_needs_command" -f -a "setpass" -d 'Store the password for server backups'
@@ -95,6 +101,7 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s d -l 
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l job -d 'Check the clones of this job, by what its file says' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l only -d 'Check the clone to this destination of the job alone' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s e -l exclude-from -d 'Exclude what matches the patterns in this file, in rsync\'s syntax, besides the built-in ones' -r -F
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l exclude-if-present -d 'Exclude the contents of directories that hold an entry NAME, which stays; may be repeated' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s b -l backup-password -d 'Back up directory and database servers first, with this password; it shows in the process list: prefer -B' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l backup-dir -d 'Write the server backup here instead of /var/backups/counterpart' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s p -l pre-script -d 'Run this executable before the clone and log its output' -r -F
@@ -116,11 +123,13 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l retri
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l retry-wait -d 'Wait this long before each retry: 90s, 5min, 1h' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l stall-timeout -d 'Give up, with 30, after rsync has done nothing at all for this long; 0 or off waits forever' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l metrics-file -d 'Write metrics for Prometheus\'s textfile collector; the name must end in .prom' -r -F
-complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l ping -d 'Ping this URL (healthchecks.io convention)' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l ping -d 'Ping this URL (healthchecks.io convention); it shows in the process list' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l ping-file -d 'Ping the URL in this file, which only root may read' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l on-error -d 'Run this executable after any failure and log its output' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l filesystems -d 'Clone these filesystems below the source too, into directories of the same clone (Linux)' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l safety-net -d 'Keep what the clone deletes or overwrites for DAYS days, 30 without a number' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l json -d 'Print the result as JSON'
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l exclude-caches -d 'Exclude the contents of directories with a valid CACHEDIR.TAG, which stays'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s B -l backup-keychain -d 'Back up servers first, with the password stored by `counterpart setpass`'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s t -l test-run -l dry-run -d 'Log what a clone would change, change nothing, and exit 70'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s q -l quiet -d 'Print only warnings and errors, on standard error'
@@ -129,6 +138,8 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l adopt
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l allow-shrink -d 'Allow a source that has shrunk by more than half, and deletions beyond --max-delete'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l full -d 'Let rsync look at every file, instead of only at what has changed since the last clone'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l checksum -d 'Compare all files by their contents, in a full pass; reads both ends'
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l inplace -d 'Write what has changed of a large file into its copy, instead of replacing the copy (Linux)'
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l whole-file -d 'Write a changed file whole, with --inplace too; without it that is so in any case'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l no-space-check -d 'Do not check beforehand whether the clone fits'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l allow-folder -d 'Clone into a directory below /mnt, /media or /Volumes even if no disk is mounted there'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l strict-scripts -d 'Fail the run if a script fails: 81 before the clone, 82 after it'
@@ -170,6 +181,7 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __
 complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l name -d 'Name of the schedule: letters, digits, \'-\' and \'_\' [default: clone, or the job\'s]' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l job -d 'Schedule this job: NAME.toml in the directory of job files' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l when-plugged-in -d 'Start it too when the destination\'s disk appears'
+complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l on-ac -d 'Skip a run while the machine is on battery (Linux)'
 complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l replace -d 'Replace an existing schedule of that name'
 complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -l print -d 'Print the files instead of installing them; needs no root'
 complete -c counterpart -n "__fish_counterpart_using_subcommand schedule; and __fish_seen_subcommand_from install" -s h -l help -d 'Print help (see more with \'--help\')'

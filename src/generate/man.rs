@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::PathBuf;
 
-use clap::{Arg, Command};
+use clap::{Arg, Command, Id};
 
 use crate::cli;
 use crate::exit_code;
@@ -91,9 +91,14 @@ fn visible(command: &Command) -> impl Iterator<Item = &Command> {
 fn without_options_of(command: &Command, top: &Command) -> Command {
     let all: Vec<_> = arguments(top).map(|argument| argument.get_id().clone()).collect();
     let takes_all = all.iter().all(|id| command.get_arguments().any(|argument| argument.get_id() == id));
-    let is_ours = |id: &str| ["source", "destination"].contains(&id);
+    // What is said of it elsewhere, of --json for one, would not be true here.
+    let help = |of: &Command, id: &Id| {
+        let found = of.get_arguments().find(|argument| argument.get_id() == id);
+        found.and_then(Arg::get_help).map(ToString::to_string)
+    };
     let mut command = command.clone();
-    for id in all.iter().filter(|id| takes_all && !is_ours(id.as_str())) {
+    let others: Vec<_> = all.iter().filter(|id| help(&command, id) == help(top, id)).collect();
+    for id in others.into_iter().filter(|_| takes_all) {
         command = command.mut_arg(id, |argument| argument.hide(true));
     }
     command
