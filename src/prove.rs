@@ -106,10 +106,21 @@ pub fn prove(how: &Setup, machine: Machine<'_>, disk: &Disk, say: &dyn Fn(&str))
     let expected = Expected { root: disk.filesystem.clone(), allowed: how.allow_failed.clone() };
     let mut left = buses(how.bus).into_iter().peekable();
     let mut bus = left.next().unwrap_or(Bus::Virtio);
+    let mut without_timer = 0;
     loop {
         let boot = guest::boot(&qemu, &vm, disk, bus, &limits, machine.interrupts)?;
         let failure = failure(&boot, &expected);
         if let Some(reason) = &failure {
+            if boot.evidence.lacks_timer() {
+                without_timer += 1;
+                if without_timer == BOOTS {
+                    return Err(too_busy());
+                }
+                say(
+                    "The guest's kernel found no timer that works, for this machine is too busy: it is booted again.",
+                );
+                continue;
+            }
             if reason.got_nowhere() && vm.accelerator == Accelerator::Kvm && wanted.is_none() {
                 say(&format!("With KVM {reason}: it may not work here, and TCG is tried."));
                 vm.accelerator = Accelerator::Tcg;
@@ -124,6 +135,16 @@ pub fn prove(how: &Setup, machine: Machine<'_>, disk: &Disk, say: &dyn Fn(&str))
         }
         return conclude(how, machine.host, disk, &vm, &boot, failure);
     }
+}
+
+/// How often a guest is booted whose kernel finds no timer.
+const BOOTS: u32 = 3;
+
+fn too_busy() -> Refusal {
+    Refusal::new(format!(
+        "The guest's kernel found no timer that works, {BOOTS} times: this machine is too busy, and nothing is known of the \
+         clone. Prove it again when less is going on here."
+    ))
 }
 
 fn announce(vm: &VirtualMachine, disk: &Disk, say: &dyn Fn(&str)) {

@@ -14,6 +14,9 @@ use crate::prove::verdict::Reason;
 /// The largest picture that is kept, in bytes.
 pub const LARGEST: u64 = 16 << 20;
 
+/// Of `check_timer` in Linux (arch/x86/kernel/apic/io_apic.c), which counts the ticks of a tenth of a second.
+const NO_TIMER: &str = "IO-APIC + timer doesn't work!";
+
 /// How often a name is tried.
 const ATTEMPTS: u32 = 100;
 
@@ -37,6 +40,12 @@ impl Evidence {
         let all = self.console.iter().rev().chain(self.screen.iter().rev());
         let line = all.map(|line| line.trim()).find(|line| words.iter().any(|word| line.contains(word)));
         Reason::Waits(hint, line.map(|line| line.trim_end_matches('.').to_owned()))
+    }
+
+    /// Whether the guest's kernel found no timer that works: the host had no time for it, which says nothing of the clone.
+    #[must_use]
+    pub fn lacks_timer(&self) -> bool {
+        self.console.iter().chain(&self.screen).any(|line| line.contains(NO_TIMER))
     }
 
     fn text(&self) -> String {
@@ -95,6 +104,15 @@ mod tests {
     use chrono::Local;
 
     use super::Evidence;
+
+    #[test]
+    fn a_missing_timer_is_the_hosts() {
+        let says = |line: &str| Evidence { console: vec![line.to_owned()], ..Evidence::default() };
+        let line =
+            "[    0.060000] Kernel panic - not syncing: IO-APIC + timer doesn't work!  Boot with apic=debug";
+        assert!(says(line).lacks_timer());
+        assert!(!says("Kernel panic - not syncing: VFS: Unable to mount root fs").lacks_timer());
+    }
 
     #[test]
     fn text_and_picture_are_saved_beside_earlier_ones() {

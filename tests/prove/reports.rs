@@ -1,6 +1,7 @@
 //! What a guest's report comes to: the answer, the exit code, what is saved and what is remembered.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -201,4 +202,32 @@ fn an_interrupt_ends_the_guest() {
         assert!(Instant::now() < end, "the guest goes on");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+#[test]
+fn a_guest_without_a_timer_says_nothing_of_the_clone() {
+    let panic = "console [    0.064000] Kernel panic - not syncing: IO-APIC + timer doesn't work!  Boot with apic=debug\n";
+    let sandbox = host(panic);
+    let bin = sandbox.host().join("usr/bin");
+    let starts = bin.join("starts");
+    fs::write(&starts, "").unwrap();
+    fs::set_permissions(&starts, fs::Permissions::from_mode(0o666)).unwrap();
+    let disk = BareDisk::new("ext4", &[]);
+    fs::write(bin.join("guest again"), good(&disk.tag("UUID"))).unwrap();
+    let again =
+        "The guest's kernel found no timer that works, for this machine is too busy: it is booted again.\n";
+    let done = prove(&sandbox, &uuid(&disk), &["--bus", "virtio"]);
+    assert_eq!((done.code, &*done.err), (0, ""), "{done}");
+    assert!(done.out.contains(again) && done.out.contains("The clone boots: Linux 6.1.0-test,"), "{done}");
+    assert_eq!(fs::read_to_string(&starts).unwrap(), "started\nstarted\n");
+    // Three times are enough.
+    fs::write(bin.join("guest again"), panic).unwrap();
+    fs::write(&starts, "").unwrap();
+    let done = prove(&sandbox, &uuid(&disk), &["--bus", "virtio"]);
+    let sentence = "counterpart: The guest's kernel found no timer that works, 3 times: this machine is too busy, and nothing \
+                    is known of the clone. Prove it again when less is going on here.\n";
+    assert_eq!((done.code, &*done.err), (1, sentence), "{done}");
+    assert_eq!(done.out.matches(again).count(), 2, "{done}");
+    assert_eq!(fs::read_to_string(&starts).unwrap().lines().count(), 3);
+    assert!(saved(&sandbox).is_empty());
 }
