@@ -82,7 +82,7 @@ mod tests {
         assert_eq!(all.0.len(), MOST);
         assert_eq!(all.0[0], (299, "b".into()));
         assert!(all.0.iter().all(|(size, _)| *size >= 172));
-        let mut long = of(&"x".repeat(4000), 300);
+        let mut long = of(&"x".repeat(4000), 200);
         long.add(of("b", 1));
         assert_eq!(long.0.len(), MOST_BYTES.div_ceil(4000));
         assert_eq!(long.paths().last().map(|path| path.as_os_str().len()), Some(1));
