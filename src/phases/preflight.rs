@@ -145,8 +145,9 @@ fn identified(search: &Search<'_>, path: &Path) -> Result<Identified, Failure> {
     for (options, accepts_all) in [(&*wanted, true), (&[], false)] {
         let Ok(printed) = version(search, path, options) else { break };
         search.go_on()?;
-        if printed.end == End::Exited(0) || !accepts_all {
-            let implementation = identify(&printed.out, &printed.err);
+        let implementation = identify(&printed.out, &printed.err);
+        let is_answer = printed.end == End::Exited(0) && matches!(implementation, Implementation::Samba(_));
+        if is_answer || !accepts_all {
             return Ok(Identified { implementation, accepts_all });
         }
     }

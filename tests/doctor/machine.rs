@@ -142,12 +142,12 @@ fn an_old_rsync_is_told_with_all_that_it_lacks() {
             "WARN  rsync: this rsync lacks --modify-window=-1: a file changed twice within one second, without a change of \
              size, may not be copied again.",
             newer,
+            "WARN  rsync: this rsync lacks --open-noatime: access times at the source change.",
+            newer,
             "WARN  rsync: this rsync lacks --acls: access control lists are not cloned.",
             newer,
             "WARN  rsync: this rsync lacks --filter=-xsr system.*: access control lists on XFS may be lost by the second \
              clone.",
-            newer,
-            "WARN  rsync: this rsync lacks --open-noatime: access times at the source change.",
             newer,
             "WARN  rsync: this rsync loses times: fractions of a second are not corrected where the seconds are the same.",
             newer,

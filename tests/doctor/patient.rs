@@ -29,7 +29,7 @@ fn made_healthy(sandbox: Sandbox) -> Sandbox {
 /// Makes the sandbox's rsync the real one, but for its version.
 pub fn answering(sandbox: &Sandbox, version: &str) {
     sandbox.rsync(&format!(
-        "case \"$*\" in --version) echo '{version}'; exit 0 ;; esac\nexec /usr/bin/rsync \"$@\""
+        "case \"$*\" in *--version) /usr/bin/rsync \"$@\" >/dev/null 2>&1 && echo '{version}'; exit ;; esac\nexec /usr/bin/rsync \"$@\""
     ));
 }
 

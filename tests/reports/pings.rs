@@ -48,7 +48,8 @@ fn the_beginning_and_the_success_are_told_in_this_order() {
     assert_eq!(lines.next(), Some("Exit code 0, success."));
     let told: Vec<&str> = lines.collect();
     assert!(told.len() > 5, "{told:?}");
-    assert!(told.last().unwrap().ends_with("The clone is complete."), "{told:?}");
+    let [.., complete, listed] = &told[..] else { panic!("{told:?}") };
+    assert!(complete.ends_with(": The clone is complete.") && listed.contains(" is listed in "), "{told:?}");
     let logged: Vec<&str> = finished.out.lines().collect();
     assert!(logged.windows(told.len()).any(|window| window == told), "{told:?}");
 }

@@ -330,7 +330,7 @@ fn a_version_that_loses_what_it_moved_is_refused() {
         let sandbox = Sandbox::new();
         sandbox.write("file", "content");
         sandbox.rsync(&format!(
-            "[ \"$*\" = --version ] && {{ echo 'rsync  version {version}  protocol version 31'; exit; }}\n\
+            "[ \"${{*##* }}\" = --version ] && {{ echo 'rsync  version {version}  protocol version 31'; exit; }}\n\
              exec /usr/bin/rsync \"$@\""
         ));
         let run = sandbox.clone(&["--safety-net"]);
