@@ -75,7 +75,7 @@ fn clones_stay_exact_on(kind: &str, source: &Path, destination: &Path) {
     let file = sandbox.path().join("exclusions");
     let exclusions = dice.once_in(2).then(|| Exclusions::draw(&mut dice, file));
     let mut clones = Clones { sandbox, other: None, exclusions, options: Vec::new(), moment: String::new() };
-    let (mut quick, mut changed) = (0, 0);
+    let (mut quick, mut made) = (0, 0);
     for round in 1..=number("COUNTERPART_ROUNDS").unwrap_or(ROUNDS) {
         // Enough entries for quick passes.
         if tree.count().unwrap() < ENOUGH {
@@ -89,22 +89,22 @@ fn clones_stay_exact_on(kind: &str, source: &Path, destination: &Path) {
                     .map(|_| format!("in the clone: {}", clone.change(&mut dice))),
             );
         }
-        changed += told.len();
-        clones.draw(&mut dice, format!("{kind}, COUNTERPART_SEED={seed}, round {round}"));
+        made += told.len();
+        clones.draw(&mut dice, &format!("{kind}, COUNTERPART_SEED={seed}, round {round}"));
         match dice.below(10) {
             0 => clones.kill(&mut dice, &mut told),
-            1 => changed += clones.clone_in_a_storm(&tree, &mut dice, &mut told),
+            1 => made += clones.clone_in_a_storm(&tree, &mut dice, &mut told),
             _ => {}
         }
         quick += u32::from(clones.assert_exact(&told));
     }
-    println!("{kind}: {changed} changes, {quick} quick passes");
+    println!("{kind}: {made} changes, {quick} quick passes");
     assert!(quick > 0 || clones.exclusions.is_some(), "{kind}, COUNTERPART_SEED={seed}");
 }
 
 impl Clones {
     /// Draws the options of a round.
-    fn draw(&mut self, dice: &mut Dice, moment: String) {
+    fn draw(&mut self, dice: &mut Dice, moment: &str) {
         if dice.once_in(8) {
             let (_, rsync) = &fetched()[0];
             let other = rsync.to_str().unwrap().to_owned();

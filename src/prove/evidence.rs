@@ -14,7 +14,7 @@ use crate::prove::verdict::Reason;
 /// The largest picture that is kept, in bytes.
 pub const LARGEST: u64 = 16 << 20;
 
-/// Of `check_timer` in Linux (arch/x86/kernel/apic/io_apic.c), which counts the ticks of a tenth of a second.
+/// Of `check_timer` in Linux (`arch/x86/kernel/apic/io_apic.c`), which counts the ticks of a tenth of a second.
 const NO_TIMER: &str = "IO-APIC + timer doesn't work!";
 
 /// How often a name is tried.

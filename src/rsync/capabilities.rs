@@ -100,13 +100,17 @@ impl Optional {
             Self::XattrRules => version > Version::of(3, 1, 0),
             Self::OpenNoatime => version > Version::of(3, 1, 3),
             Self::LineBuffered | Self::Progress | Self::KeptMounts => version >= Version::of(3, 1, 0),
-            // Patches that any version may have been built with.
-            Self::FileFlags | Self::CreationTimes | Self::HfsCompression | Self::ProtectDecmpfs => true,
-            Self::Acls | Self::Xattrs => true,
+            // Some are patches, which any version may have been built with.
+            Self::Acls
+            | Self::Xattrs
+            | Self::FileFlags
+            | Self::CreationTimes
+            | Self::HfsCompression
+            | Self::ProtectDecmpfs => true,
         }
     }
 
-    /// Whether only an rsync that was built with a patch has it; those of Homebrew and MacPorts differ in that.
+    /// Whether only an rsync that was built with a patch has it; those of Homebrew and `MacPorts` differ in that.
     fn is_patch(self) -> bool {
         matches!(self, Self::FileFlags | Self::HfsCompression | Self::ProtectDecmpfs)
     }

@@ -86,7 +86,8 @@ pub fn assert_none_of(clone: &Path, left_out: &[PathBuf], moment: &str) {
         let is_our_own = path == OsStr::new("lost+found");
         assert!(
             is_our_own || fs::symlink_metadata(clone.join(path)).is_err(),
-            "{moment}: {path:?} was cloned"
+            "{moment}: {} was cloned",
+            path.display()
         );
     }
 }
