@@ -158,6 +158,7 @@ fn contents_of_a_lost_device_are_unreadable() -> io::Result<()> {
     for kind in KINDS.into_iter().filter(|kind| supported(kind)) {
         let disk = disk(kind);
         fs::write(disk.path().join("file"), tree::noise(1, 3_000_000))?;
+        disk.save();
         disk.lose_device();
         fails_with(read_all(&disk.path().join("file")), EIO);
     }

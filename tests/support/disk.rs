@@ -209,6 +209,10 @@ impl LoopDisk {
     /// from the caches. Which files are affected is up to the filesystem.
     pub fn truncate_image(&self, bytes: u64) {
         must("write the caches", run("sync", [OsStr::new("-f"), self.path().as_os_str()]));
+        self.cut(bytes);
+    }
+
+    fn cut(&self, bytes: u64) {
         let image = must("open the image", OpenOptions::new().write(true).open(self.image()));
         must("cut the image", image.set_len(bytes));
         drop_caches();
@@ -222,9 +226,10 @@ impl LoopDisk {
     }
 
     /// Takes the device away under the mounted filesystem: reading contents fails with EIO. So do directories and
-    /// metadata, except what the kernel keeps in memory for its own reasons.
+    /// metadata, except what the kernel keeps in memory for its own reasons. What has not been written before may stay
+    /// readable: nothing is waited for here.
     pub fn lose_device(&self) {
-        self.truncate_image(STUB);
+        self.cut(STUB);
     }
 }
 

@@ -24,8 +24,9 @@ pub fn quarter_megabytes(sandbox: &Sandbox, count: u64) {
     }
 }
 
-/// So few KiB per second that what happens during the transfer does so on a busy machine too, where it ends the transfer.
-pub const SLOWLY: u32 = 200;
+/// So few KiB per second that what happens during the transfer does so on a busy machine too. What cannot be read takes as
+/// long, and is tried twice.
+pub const SLOWLY: u32 = 500;
 
 /// Limits the transfer itself, and nothing else that rsync does, to this many KiB per second.
 pub fn slow_down(sandbox: &Sandbox, kib_per_second: u32) {
@@ -80,13 +81,13 @@ impl Running {
         self.0.as_mut().unwrap().try_wait().unwrap().is_some()
     }
 
-    /// Waits for its end, for up to a minute.
+    /// Waits for its end, for up to five minutes: a busy machine needs its time.
     pub fn finish(mut self) -> Finished {
         let child = self.0.take().unwrap();
         let id = Pid::from_raw(i32::try_from(child.id()).unwrap());
         let (done, is_done) = std::sync::mpsc::channel();
         let watchdog = std::thread::spawn(move || {
-            if is_done.recv_timeout(Duration::from_secs(60)).is_err() {
+            if is_done.recv_timeout(Duration::from_secs(300)).is_err() {
                 let _ = kill(id, Signal::SIGKILL);
             }
         });
