@@ -49,6 +49,8 @@ impl ExitCode {
     pub const MISSING_USER: Self = Self(73);
     /// The destination is full.
     pub const DESTINATION_FULL: Self = Self(74);
+    /// Verification found damage.
+    pub const DAMAGE: Self = Self(75);
     /// The clone would delete more than it is allowed to.
     pub const WOULD_DELETE: Self = Self(76);
     /// The copy is complete, but it could not be made bootable.
@@ -214,6 +216,12 @@ pub const TABLE: &[Row] = &[
         "destination full",
         "make room at the destination (space or inodes), exclude more, or use a larger disk; if the clone would fit \
          after all, give `--no-space-check`",
+    ),
+    row(
+        "75",
+        "verification found damage (`verify`)",
+        "read the paths that it names; find out what changes the clone besides Counterpart, or replace the disk; a clone \
+         with `--checksum` copies damaged files anew",
     ),
     row(
         "76",
