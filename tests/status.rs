@@ -4,6 +4,6 @@
 mod forget;
 mod forget_guards;
 mod json;
-mod scene;
+pub mod scene;
 mod schedules;
 mod table;
