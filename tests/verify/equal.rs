@@ -66,8 +66,9 @@ fn what_the_clone_leaves_out_is_left_out() {
     let document = found(&sandbox, &exclude);
     assert_eq!((&document["damaged"], &document["entries"]), (&0.into(), &2.into()), "{document:#}");
     // Without its exclusions the clone lacks what they exclude.
-    let document = found(&sandbox, &[]);
-    assert_eq!(document["damages"][0]["path"], "x.tmp", "{document:#}");
+    let all: [(&str, &[&str]); 3] =
+        [("cache", &["modified"]), ("cache/file", &["missing"]), ("x.tmp", &["extra"])];
+    assert_damages(&sandbox, &all);
 }
 
 #[test]
