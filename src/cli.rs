@@ -130,11 +130,11 @@ enum Commands {
     /// has.
     #[command(after_long_help = RESTORE_CODES)]
     Restore(RestoreArgs),
-    /// Read a clone again and compare it with its source; read-only
+    /// Read a clone again and compare it with its source
     ///
     /// Compares the properties of all entries and the contents of all files, from the disk and not from memory. What has
-    /// changed at the source since the clone is counted; what differs although the source is as it was is damage. Give
-    /// it the options of the clone that decide what belongs to it.
+    /// changed at the source since the clone is counted; what differs although the source is as it was is damage. Nothing
+    /// is written without --repair. Give it the options of the clone that decide what belongs to it.
     #[command(after_long_help = VERIFY_CODES)]
     Verify(Box<VerifyArgs>),
     /// Boot a clone in a virtual machine and check it from inside

@@ -63,6 +63,8 @@ impl ExitCode {
     pub const PRE_SCRIPT_FAILED: Self = Self(81);
     /// The post-clone script failed.
     pub const POST_SCRIPT_FAILED: Self = Self(82);
+    /// Verification found damage and repaired it.
+    pub const REPAIRED: Self = Self(83);
     /// A job's file is wrong.
     pub const JOB_FILE: Self = Self(84);
     /// rsync was not found.
@@ -220,8 +222,8 @@ pub const TABLE: &[Row] = &[
     row(
         "75",
         "verification found damage (`verify`)",
-        "read the paths that it names; find out what changes the clone besides Counterpart, or replace the disk; a clone \
-         with `--checksum` copies damaged files anew",
+        "read the paths that it names; find out what changes the clone besides Counterpart, or replace the disk; \
+         `--repair` copies damaged entries anew",
     ),
     row(
         "76",
@@ -250,6 +252,11 @@ pub const TABLE: &[Row] = &[
         "82",
         "post-clone script failed (`--strict-scripts`)",
         "read the script's output in the log; the files were cloned before it ran",
+    ),
+    row(
+        "83",
+        "verification found damage and repaired it (`verify --repair`)",
+        "read the paths that it names, and find out what changes the clone besides Counterpart, or whether the disk is failing",
     ),
     row(
         "84",

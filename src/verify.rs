@@ -1,4 +1,4 @@
-//! `counterpart verify`: reads a clone again and compares it with its source, changing neither.
+//! `counterpart verify`: reads a clone again and compares it with its source, changing neither unless it is to be repaired.
 //!
 //! Both ends are claimed as for a clone, and seen through the same view; what a clone leaves out is left out here too. Each
 //! pair of entries is compared in one walk, and files by their contents, the clone's from its disk. What differs is damage
@@ -10,13 +10,17 @@ mod contents;
 mod finding;
 mod kept;
 mod links;
+mod repair;
 mod report;
 mod sample;
 mod verifier;
 
+use std::io;
 use std::io::Write as _;
 use std::os::fd::AsFd as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::time::Instant;
 
 use chrono::Utc;
 
@@ -25,16 +29,19 @@ use crate::display;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::failure::refusal::Refusal;
+use crate::fs::dir::Dir;
 use crate::host::machine::Machine;
 use crate::job::{Work, each};
 use crate::logging::kept::Kept as KeptLog;
 use crate::logging::shown::{Shown, Verbosity};
-use crate::logging::{Screen, complain};
+use crate::logging::{Screen, complain, warning};
 use crate::phases::endpoints::Endpoints;
+use crate::phases::survey::found::Survey;
 use crate::phases::transfer::meter::Meter;
 use crate::phases::{bootable, endpoints, exclusions, preflight, survey};
 use crate::plan::Plan;
 use crate::rsync::filter::matcher::{LeftOut, Place};
+use crate::rsync::filter::rules::Rules;
 use crate::run::{Mode, Run};
 use crate::tree::pair::{Here, Unreadable, walk};
 use crate::tree::sides::{Side, Sides};
@@ -43,8 +50,9 @@ use completed::Completed;
 use finding::Findings;
 use kept::Kept;
 use links::Links;
+use repair::Repair;
 use report::Verified;
-use sample::Sample;
+use sample::{Chosen, Sample};
 use verifier::{Part, Verifier};
 
 /// The seconds of a day.
@@ -64,12 +72,14 @@ pub fn run(args: &VerifyArgs, machine: Machine<'_>) -> ExitCode {
 }
 
 fn here(args: &VerifyArgs, plan: &Plan, machine: Machine<'_>) -> ExitCode {
-    let mount = endpoints::named::mount(plan, machine, Mode::Verify);
-    let run = Run::new(plan, machine, Mode::Verify, mount.whereabouts());
     let messages = KeptLog::start();
     let screen = Screen::new(Shown::choose(Verbosity::Normal, plan.colour, true));
-    mount.log(&run);
-    let verified = verify(args, &run, &screen);
+    let verified = verify(args, plan, machine, &screen).and_then(|verified| match verified {
+        Some(verified) if args.repair && verified.is_damaged() => {
+            again(plan, machine, &screen, verified).map(Some)
+        }
+        verified => Ok(verified),
+    });
     for warning in messages.take().0 {
         complain(&format!("Warning: {warning}"));
     }
@@ -94,8 +104,18 @@ fn here(args: &VerifyArgs, plan: &Plan, machine: Machine<'_>) -> ExitCode {
     }
 }
 
-/// Compares both ends; `None` if the destination is missing, and may be.
-fn verify(args: &VerifyArgs, run: &Run<'_>, screen: &Screen) -> Result<Option<Verified>, Refusal> {
+/// Both ends, and what belongs to the clone.
+struct Ground {
+    ends: Endpoints,
+    completed: Completed,
+    rules: Rules,
+    survey: Survey,
+    /// When the clone's top was modified, in seconds and nanoseconds since 1970.
+    top: (i64, i64),
+}
+
+/// Claims both ends as a clone does; `None` if the destination is missing, and may be.
+fn prepare(run: &Run<'_>, screen: &Screen) -> Result<Option<Ground>, Refusal> {
     preflight::rights(run)?;
     let ends = match endpoints::claim(run) {
         Err(failure) if run.plan.skip_if_missing && failure.means_missing() => return Ok(None),
@@ -103,56 +123,138 @@ fn verify(args: &VerifyArgs, run: &Run<'_>, screen: &Screen) -> Result<Option<Ve
     };
     let dir = &ends.destination.dir;
     let completed = Completed::read(run, dir)?;
-    let kept = Kept::of(run, &ends)?;
+    let lost = |error: io::Error| Failure::DestinationUnusable {
+        path: run.plan.destination.clone(),
+        why: error.into(),
+    };
+    let top = dir.metadata().map(|top| (top.mtime(), top.mtime_nsec())).map_err(lost)?;
     let mut rules = exclusions::gather(run, &ends)?;
     bootable::prepare(run, &ends, &mut rules)?;
     let survey = {
         let _busy = screen.busy("Surveying");
         survey::look(run, &ends, &mut rules, None)?
     };
-    if !survey.is_exact {
-        crate::logging::warning(
-            "an exclusion cannot be applied exactly: what it excludes may be called missing.",
-        );
+    Ok(Some(Ground { ends, completed, rules, survey, top }))
+}
+
+/// Compares both ends; `None` if the destination is missing, and may be.
+fn verify(
+    args: &VerifyArgs,
+    plan: &Plan,
+    machine: Machine<'_>,
+    screen: &Screen,
+) -> Result<Option<Verified>, Refusal> {
+    let mount = endpoints::named::mount(plan, machine, Mode::Verify);
+    let run = Run::new(plan, machine, Mode::Verify, mount.whereabouts());
+    mount.log(&run);
+    let Some(ground) = prepare(&run, screen)? else { return Ok(None) };
+    let kept = Kept::of(&run, &ground.ends)?;
+    if !ground.survey.is_exact {
+        warning("an exclusion cannot be applied exactly: what it excludes may be called missing.");
     }
-    let sample =
-        args.sample.map(|share| Sample::new(share, u64::try_from(Utc::now().timestamp() / DAY).unwrap_or(0)));
-    let all = sample.map_or(survey.census.content, |sample| sample.of(survey.census.content));
-    let meter = Meter::new(Some(screen.clone()).filter(Screen::draws), all);
-    let left_out = survey::left_out(run, &ends, &rules);
-    let sources = ends.source.filesystems.iter().map(|it| &it.dir).chain([&ends.source.dir]);
-    let verifier = Verifier {
-        ends: &ends,
-        left_out: &left_out,
-        interrupts: run.machine.interrupts,
-        meter: &meter,
-        kept,
-        started: completed.started,
-        stamps_changes: sources.into_iter().all(|dir| Kind::of(dir).is_ok_and(Kind::stamps_changes)),
-        sample,
-        links: Links::default(),
-    };
-    let findings = findings(run, &ends, &left_out, &verifier)?;
-    meter.clear();
-    let interrupted = run.machine.interrupts.received();
-    if interrupted.is_none() && !completed.stands(dir, &run.plan.prefix) {
-        return Err(Refusal(
-            ExitCode::LOCKED,
-            format!(
-                "A clone to {} was begun meanwhile, so that nothing is known of what was read. Verify it afterwards.",
-                display::path(&run.plan.destination)
-            ),
-        ));
+    let today = u64::try_from(Utc::now().timestamp() / DAY).unwrap_or(0);
+    let chosen = args.sample.map_or(Chosen::All, |share| Chosen::Sample(Sample::new(share, today)));
+    let findings = compare(&run, &ground, kept, chosen, screen)?;
+    let Ground { ends, completed, top, .. } = &ground;
+    let dir = &ends.destination.dir;
+    let interrupted = machine.interrupts.received();
+    if interrupted.is_none() && !completed.stands(dir, &plan.prefix) {
+        return Err(begun_meanwhile(plan));
     }
     Ok(Some(Verified {
         source: display::path(ends.source.dir.path()).to_string(),
         destination: display::path(dir.shown()).to_string(),
         started: completed.started,
+        mark: completed.mark,
+        kept,
+        top: *top,
         sample: args.sample,
         findings,
+        repaired: None,
         took: run.began.elapsed(),
         interrupted,
     }))
+}
+
+/// Repairs what is damaged, and compares it once more.
+fn again(
+    plan: &Plan,
+    machine: Machine<'_>,
+    screen: &Screen,
+    mut verified: Verified,
+) -> Result<Verified, Refusal> {
+    let began = Instant::now();
+    let mount = endpoints::named::mount(plan, machine, Mode::Clone);
+    let run = Run::new(plan, machine, Mode::Clone, mount.whereabouts());
+    mount.log(&run);
+    let rsync = preflight::rsync(&run)?;
+    let Some(ground) = prepare(&run, screen)? else { return Err(run.why_not_mounted().into()) };
+    let Ground { ends, completed, rules, survey, .. } = &ground;
+    if completed.mark != verified.mark {
+        return Err(begun_meanwhile(plan));
+    }
+    let left_out = survey::left_out(&run, ends, rules);
+    let damages = &verified.findings.damages;
+    let paths = {
+        let _busy = screen.busy("Repairing");
+        repair::repair(&Repair {
+            run: &run,
+            rsync: &rsync,
+            ends,
+            rules,
+            left_out: &left_out,
+            survey,
+            damages,
+            top: verified.top,
+        })?
+    };
+    let findings = compare(&run, &ground, verified.kept, Chosen::Paths(paths), screen)?;
+    verified.took += began.elapsed();
+    verified.interrupted = machine.interrupts.received();
+    // What was not looked at is not known to be repaired.
+    verified.repaired = Some(findings).filter(|_| verified.interrupted.is_none());
+    Ok(verified)
+}
+
+fn begun_meanwhile(plan: &Plan) -> Refusal {
+    Refusal(
+        ExitCode::LOCKED,
+        format!(
+            "A clone to {} was begun meanwhile, so that nothing is known of what was read. Verify it afterwards.",
+            display::path(&plan.destination)
+        ),
+    )
+}
+
+/// Compares both ends, and the contents of the files that are chosen.
+fn compare(
+    run: &Run<'_>,
+    ground: &Ground,
+    kept: Kept,
+    chosen: Chosen,
+    screen: &Screen,
+) -> Result<Findings, Failure> {
+    let Ground { ends, completed, rules, survey, .. } = ground;
+    let all = chosen.of(survey.census.content);
+    // Of a few files nobody waits for the end.
+    let watched = Some(screen.clone()).filter(|screen| screen.draws() && all.is_some());
+    let meter = Meter::new(watched, all.unwrap_or(0));
+    let left_out = survey::left_out(run, ends, rules);
+    let mut sources = ends.source.filesystems.iter().map(|it| &it.dir).chain([&ends.source.dir]);
+    let verifier = Verifier {
+        ends,
+        left_out: &left_out,
+        interrupts: run.machine.interrupts,
+        meter: &meter,
+        kept,
+        started: completed.started,
+        stamps_changes: sources.all(|dir| Kind::of(dir).is_ok_and(Kind::stamps_changes)),
+        chosen,
+        links: Links::default(),
+    };
+    let findings = findings(run, ends, &left_out, &verifier);
+    meter.clear();
+    findings
 }
 
 /// Walks both ends.
@@ -171,7 +273,7 @@ fn findings(
     };
     let (tops, parts) = walk(&trees, run.machine.interrupts, verifier).map_err(unreadable)?;
     let mut sum = Part::default();
-    let open = |dir: &crate::fs::dir::Dir| dir.as_fd().try_clone_to_owned();
+    let open = |dir: &Dir| dir.as_fd().try_clone_to_owned();
     if let (Some(source), Some(copy), Ok(here), Ok(there)) =
         (&tops.source, &tops.destination, open(&ends.source.dir), open(&ends.destination.dir))
     {

@@ -8,6 +8,7 @@ mod disks;
 mod ends;
 mod equal;
 mod json;
+mod repair;
 mod scene;
 mod seeded;
 mod unreadable;

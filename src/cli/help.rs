@@ -146,10 +146,11 @@ Exit codes:
   20     interrupted: what was found until then is printed
   65     the source, or something in it, cannot be read, and no damage was found
   66     the clone cannot be read, is not complete, or something in it cannot be compared
-  75     damage: the paths are printed
+  75     damage: the paths are printed; with --repair, it is not all repaired
   80     a clone is being made, or was begun meanwhile
+  83     there was damage, and all of it is repaired (--repair)
   84     the job's file is wrong
-  other  one of a clone's refusals, as 88 for another disk; see counterpart(8)
+  other  one of a clone's refusals, as 88 for another disk, or why a repair failed; see counterpart(8)
 
 Examples:
   counterpart verify -d /mnt/clone

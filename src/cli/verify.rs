@@ -28,6 +28,13 @@ pub struct VerifyArgs {
     /// Read the contents of all files, as without an option
     #[arg(long)]
     pub full: bool,
+    /// Copy what is damaged anew, and compare it again
+    #[arg(long)]
+    pub repair: bool,
+    /// Keep what a repair replaces for DAYS days, 30 without a number
+    #[arg(long, value_name = "DAYS", num_args = 0..=1, require_equals = true, default_missing_value = "30",
+        value_parser = clap::value_parser!(u32).range(1..=36_500), requires = "repair", conflicts_with = "job")]
+    safety_net: Option<u32>,
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,
@@ -54,7 +61,7 @@ struct CloneWords {
     /// Open an encrypted clone (LUKS) with the key in this file, which only root may read
     #[arg(long, value_name = "FILE")]
     key_file: Option<OsString>,
-    /// Use this rsync to find out which properties a clone keeps, instead of searching for one
+    /// Use this rsync, for what a clone keeps and for a repair, instead of searching for one
     #[arg(long, value_name = "FILE")]
     rsync: Option<OsString>,
     /// The clone is a directory below /mnt, /media or /Volumes on which no disk is mounted
@@ -109,6 +116,7 @@ impl VerifyArgs {
             argument.push(value);
             arguments.push(argument);
         }
+        arguments.extend(self.safety_net.map(|days| OsString::from(format!("--safety-net={days}"))));
         for (option, is_given) in [("--bootable", words.bootable), ("--allow-folder", words.allow_folder)] {
             if is_given {
                 arguments.push(option.into());

@@ -81,7 +81,9 @@ fn of_job(args: &VerifyArgs, name: &Name, host: &Host) -> Result<Work, Refusal> 
     let share = args.sample.map(|share| format!("--sample={}.{:03}%", share.0 / 1000, share.0 % 1000));
     let step = |section: &Name| {
         let words = ["verify", "--job", &name.to_string(), "--only", &section.to_string()];
-        let arguments = words.map(OsString::from).into_iter().chain(share.clone().map(OsString::from));
+        let repair = args.repair.then(|| "--repair".to_owned());
+        let more = share.clone().into_iter().chain(repair).map(OsString::from);
+        let arguments = words.map(OsString::from).into_iter().chain(more);
         let task = Task { arguments: arguments.collect(), rotation: None };
         Step { label: label(name, Some(section)), task: Ok(task) }
     };

@@ -16,11 +16,12 @@ use crate::tree::pair::kind;
 pub struct Completed {
     /// When it was begun, in seconds since 1970: what has changed at the source since may not be in it.
     pub started: i64,
-    mark: Mark,
+    /// Which one it is.
+    pub mark: Mark,
 }
 
 /// What tells one marker from the next: its inode, and when it was last changed.
-type Mark = (u64, i64, i64);
+pub type Mark = (u64, i64, i64);
 
 impl Completed {
     /// Reads the markers of a clone. Refuses one that is not complete.

@@ -13,8 +13,10 @@ use crate::display::words::{count, moment, took};
 use crate::exit_code::{ExitCode, Signal};
 use crate::record::Moment;
 use crate::tree::sides::Side;
+use crate::verify::completed::Mark;
 use crate::verify::contents::Difference;
 use crate::verify::finding::{Damage, Findings, Flaw};
+use crate::verify::kept::Kept;
 
 /// The version of the form.
 const SCHEMA: u32 = 1;
@@ -28,10 +30,18 @@ pub struct Verified {
     pub destination: String,
     /// When the clone was begun, in seconds since 1970.
     pub started: i64,
+    /// Which complete clone it is.
+    pub mark: Mark,
+    /// The properties that were compared.
+    pub kept: Kept,
+    /// When the clone's top was modified, in seconds and nanoseconds since 1970.
+    pub top: (i64, i64),
     /// The share of the files that was to be read.
     pub sample: Option<Share>,
     /// What was found.
     pub findings: Findings,
+    /// What was found after the repair, if there was one.
+    pub repaired: Option<Findings>,
     /// How long it took.
     pub took: Duration,
     /// The signal that has ended it early.
@@ -57,6 +67,13 @@ struct Document {
     seconds: f64,
     damages: Vec<Damaged>,
     left: Vec<Left>,
+    repair: Option<Repaired>,
+}
+
+#[derive(Debug, Serialize)]
+struct Repaired {
+    damaged: u64,
+    damages: Vec<Damaged>,
 }
 
 #[derive(Debug, Serialize)]
@@ -77,13 +94,22 @@ struct Left {
 }
 
 impl Verified {
+    /// Whether there is something to repair.
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        self.interrupted.is_none() && self.findings.damaged > 0
+    }
+
     /// The exit code.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         let findings = &self.findings;
         match self.interrupted {
             Some(signal) => ExitCode::from_interruption(signal),
-            None if findings.damaged > 0 => ExitCode::DAMAGE,
+            None if findings.damaged > 0 => match &self.repaired {
+                Some(repaired) if repaired.damaged == 0 => ExitCode::REPAIRED,
+                Some(_) | None => ExitCode::DAMAGE,
+            },
             None if findings.source_in_the_way > 0 => ExitCode::SOURCE,
             None if findings.uncompared > 0 => ExitCode::DESTINATION,
             None => ExitCode::SUCCESS,
@@ -139,6 +165,15 @@ impl Verified {
             count(findings.changed),
             count(findings.uncompared)
         ));
+        if let Some(repaired) = &self.repaired {
+            for damage in &repaired.damages {
+                lines.push(format!("Still damaged: {}: {}.", shown(&damage.path), message(damage)));
+            }
+            lines.push(match repaired.damaged {
+                0 => "All of it is repaired.".to_owned(),
+                left => format!("{} are still damaged after the repair.", count(left)),
+            });
+        }
         lines.join("\n") + "\n"
     }
 
@@ -166,6 +201,10 @@ impl Verified {
                 .iter()
                 .map(|left| Left { path: shown(&left.path), side: side(left.side), reason: left.why.clone() })
                 .collect(),
+            repair: self.repaired.as_ref().map(|repaired| Repaired {
+                damaged: repaired.damaged,
+                damages: repaired.damages.iter().map(damaged).collect(),
+            }),
         }
     }
 }

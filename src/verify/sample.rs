@@ -1,14 +1,48 @@
-//! Which files are read, if only a share of them is: every day others, and the same all day.
+//! Which files are read: all, a share of them, every day others and the same all day, or those that were repaired.
 
+use std::collections::HashSet;
 use std::hash::Hasher as _;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use siphasher::sip::SipHasher13;
 
 use crate::cli::verify::{Share, WHOLE};
 
-/// A choice of files.
+/// The files that are read.
+#[derive(Debug)]
+pub enum Chosen {
+    /// All.
+    All,
+    /// A share of them.
+    Sample(Sample),
+    /// Those at these paths.
+    Paths(HashSet<PathBuf>),
+}
+
+impl Chosen {
+    /// Whether the file at this path is one of them.
+    #[must_use]
+    pub fn has(&self, path: &Path) -> bool {
+        match self {
+            Self::All => true,
+            Self::Sample(sample) => sample.has(path),
+            Self::Paths(paths) => paths.contains(path),
+        }
+    }
+
+    /// How many bytes are read of so many; `None` if that is not known.
+    #[must_use]
+    pub fn of(&self, bytes: u64) -> Option<u64> {
+        match self {
+            Self::All => Some(bytes),
+            Self::Sample(sample) => Some(sample.of(bytes)),
+            Self::Paths(_) => None,
+        }
+    }
+}
+
+/// A choice of files by chance.
 #[derive(Debug, Clone, Copy)]
 pub struct Sample {
     share: u32,

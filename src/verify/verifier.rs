@@ -23,7 +23,7 @@ use crate::verify::contents::{Buffers, Compared, Difference, compare};
 use crate::verify::finding::{Findings, Flaw};
 use crate::verify::kept::{Kept, number};
 use crate::verify::links::{Linked, Links};
-use crate::verify::sample::Sample;
+use crate::verify::sample::Chosen;
 
 /// What entries are compared by.
 pub struct Verifier<'a> {
@@ -41,8 +41,8 @@ pub struct Verifier<'a> {
     pub started: i64,
     /// The source's filesystems stamp every change of an inode.
     pub stamps_changes: bool,
-    /// The files that are read; all without it.
-    pub sample: Option<Sample>,
+    /// The files that are read.
+    pub chosen: Chosen,
     /// The hard links of both ends.
     pub links: Links,
 }
@@ -204,8 +204,7 @@ impl Verifier<'_> {
 
     /// Whether the contents of a file are to be read: those of a hard-linked one once.
     fn reads(&self, here: &Here<'_>, name: &CStr, (source, copy): (&FileStat, &FileStat)) -> bool {
-        let is_chosen = self.sample.is_none_or(|sample| sample.has(&here.path_of(name)));
-        is_chosen && self.links.is_first_read(source, copy)
+        self.chosen.has(&here.path_of(name)) && self.links.is_first_read(source, copy)
     }
 
     fn read(&self, here: &Here<'_>, name: &CStr, source: &FileStat, part: &mut Part) -> Read {

@@ -34,6 +34,7 @@ fn the_schema_is_exact() {
         {"path": "line\\#012break", "flaws": ["missing"], "message": "it is missing", "offset": null, "length": null, "bytes": null}
     ]);
     assert_eq!(document["damages"], expected, "{document:#}");
+    assert_eq!(document["repair"], Value::Null);
     let changes = [
         ("/schema", json!(2)),
         ("/exit_code", json!(256)),
@@ -49,4 +50,16 @@ fn the_schema_is_exact() {
         ("/left", json!([{"path": "x", "side": "clone"}])),
     ];
     assert_strict("verify.schema.json", &document, &changes);
+    let repaired = found(&sandbox, &["--repair"]);
+    assert_eq!(
+        (&repaired["exit_code"], &repaired["damages"]),
+        (&83.into(), &document["damages"]),
+        "{repaired:#}"
+    );
+    assert_eq!(repaired["repair"], json!({"damaged": 0, "damages": []}));
+    assert_strict(
+        "verify.schema.json",
+        &repaired,
+        &[("/repair/damaged", json!(-1)), ("/repair/damages", json!(0))],
+    );
 }

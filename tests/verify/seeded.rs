@@ -1,4 +1,4 @@
-//! Random damages to a clone, each of which is found, and nothing else. `COUNTERPART_SEED` repeats a run, and
+//! Random damages to a clone, each of which is found and repaired, and nothing else. `COUNTERPART_SEED` repeats a run, and
 //! `COUNTERPART_ROUNDS` is the number of damages.
 
 use std::collections::BTreeSet;
@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::support::dice::Dice;
 use crate::support::sandbox::Sandbox;
-use crate::support::tree::{noise, set_mtime};
+use crate::support::tree::{assert_unchanged, noise, set_mtime, snapshot};
 use crate::verify::scene::{Damages, cloned, damages, found, silently};
 
 /// How many damages there are, unless `COUNTERPART_ROUNDS` says otherwise.
@@ -52,6 +52,7 @@ fn round(dice: &mut Dice, count: usize) {
         }
     }
     cloned(&sandbox, &[]);
+    let before = snapshot(&sandbox.destination);
     let mut expected = Damages::new();
     let mut used = BTreeSet::new();
     while expected.len() < count {
@@ -71,6 +72,14 @@ fn round(dice: &mut Dice, count: usize) {
     let document = found(&sandbox, &[]);
     assert_eq!(damages(&document), expected);
     assert_eq!((&document["exit_code"], &document["changed_since"]), (&75.into(), &0.into()), "{document:#}");
+    let document = found(&sandbox, &["--repair"]);
+    assert_eq!(
+        (&document["exit_code"], &document["repair"]["damaged"]),
+        (&83.into(), &0.into()),
+        "{document:#}"
+    );
+    assert_unchanged(&before, &snapshot(&sandbox.destination));
+    assert_eq!(found(&sandbox, &[])["exit_code"], 0);
 }
 
 fn damage_link(dice: &mut Dice, path: &Path) -> &'static [&'static str] {
