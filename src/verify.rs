@@ -74,12 +74,17 @@ pub fn run(args: &VerifyArgs, machine: Machine<'_>) -> ExitCode {
 fn here(args: &VerifyArgs, plan: &Plan, machine: Machine<'_>) -> ExitCode {
     let messages = KeptLog::start();
     let screen = Screen::new(Shown::choose(Verbosity::Normal, plan.colour, true));
-    let verified = verify(args, plan, machine, &screen).and_then(|verified| match verified {
-        Some(verified) if args.repair && verified.is_damaged() => {
-            again(plan, machine, &screen, verified).map(Some)
-        }
-        verified => Ok(verified),
-    });
+    let mut verified = verify(args, plan, machine, &screen);
+    let mut failed = None;
+    if let Ok(Some(verified)) = &mut verified
+        && args.repair
+        && verified.is_damaged()
+        && let Err(Refusal(code, sentence)) = again(plan, machine, &screen, verified)
+    {
+        // What was found is told all the same.
+        verified.failed = Some(code);
+        failed = Some(sentence);
+    }
     for warning in messages.take().0 {
         complain(&format!("Warning: {warning}"));
     }
@@ -88,6 +93,9 @@ fn here(args: &VerifyArgs, plan: &Plan, machine: Machine<'_>) -> ExitCode {
             verified.print(args.json);
             if verified.interrupted.is_some() {
                 complain("The verification was interrupted.");
+            }
+            if let Some(sentence) = failed {
+                complain(&sentence);
             }
             verified.exit_code()
         }
@@ -171,18 +179,14 @@ fn verify(
         sample: args.sample,
         findings,
         repaired: None,
+        failed: None,
         took: run.began.elapsed(),
         interrupted,
     }))
 }
 
 /// Repairs what is damaged, and compares it once more.
-fn again(
-    plan: &Plan,
-    machine: Machine<'_>,
-    screen: &Screen,
-    mut verified: Verified,
-) -> Result<Verified, Refusal> {
+fn again(plan: &Plan, machine: Machine<'_>, screen: &Screen, verified: &mut Verified) -> Result<(), Refusal> {
     let began = Instant::now();
     let mount = endpoints::named::mount(plan, machine, Mode::Clone);
     let run = Run::new(plan, machine, Mode::Clone, mount.whereabouts());
@@ -213,7 +217,7 @@ fn again(
     verified.interrupted = machine.interrupts.received();
     // What was not looked at is not known to be repaired.
     verified.repaired = Some(findings).filter(|_| verified.interrupted.is_none());
-    Ok(verified)
+    Ok(())
 }
 
 fn begun_meanwhile(plan: &Plan) -> Refusal {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use nix::libc::mode_t;
 use nix::sys::stat::SFlag;
 
 use crate::tree::sides::Side;
@@ -31,7 +32,7 @@ pub enum Flaw {
     /// The device number differs.
     Device,
     /// Its permissions differ: the source's, and the clone's.
-    Mode(u32, u32),
+    Mode(mode_t, mode_t),
     /// Its owner or group differs: the source's, and the clone's.
     Owner((u32, u32), (u32, u32)),
     /// It was modified at another time.
@@ -43,6 +44,12 @@ pub enum Flaw {
 }
 
 impl Flaw {
+    /// What differs between the contents, if that is the flaw.
+    #[must_use]
+    pub fn difference(&self) -> Option<Difference> {
+        if let Self::Contents(difference) = self { Some(*difference) } else { None }
+    }
+
     /// The word for it, for programs.
     #[must_use]
     pub fn word(&self) -> &'static str {

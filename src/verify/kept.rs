@@ -2,6 +2,7 @@
 
 use std::ffi::CStr;
 
+use nix::libc::mode_t;
 use nix::sys::stat::{FileStat, SFlag};
 
 use crate::failure::Failure;
@@ -18,7 +19,7 @@ use crate::tree::pair::{Here, kind};
 use crate::verify::finding::Flaw;
 
 /// The bits of a mode that a clone keeps.
-const PERMISSIONS: u32 = 0o7777;
+const PERMISSIONS: mode_t = 0o7777;
 
 /// The properties that a clone keeps.
 #[derive(Debug, Clone, Copy)]
@@ -91,7 +92,7 @@ impl Kept {
             SFlag::S_IFCHR | SFlag::S_IFBLK if source.st_rdev != copy.st_rdev => flaws.push(Flaw::Device),
             _ => {}
         }
-        let mode = |stat: &FileStat| u32::from(stat.st_mode) & PERMISSIONS;
+        let mode = |stat: &FileStat| stat.st_mode & PERMISSIONS;
         if is != SFlag::S_IFLNK && mode(source) != mode(copy) {
             flaws.push(Flaw::Mode(mode(source), mode(copy)));
         }

@@ -166,9 +166,9 @@ fn list(repair: &Repair<'_>) -> Result<(Vec<u8>, HashSet<PathBuf>), Refusal> {
             .collect(),
     };
     let trees = survey::trees(ends, left_out);
-    let lost =
+    let broken =
         |error: io::Error| Failure::DestinationLost { path: run.plan.destination.clone(), why: error.into() };
-    let (_, parts) = walk(&trees, run.machine.interrupts, &lister).map_err(|error| lost(error.into()))?;
+    let (_, parts) = walk(&trees, run.machine.interrupts, &lister).map_err(|error| broken(error.into()))?;
     run.go_on()?;
     let (mut list, mut linked) = (List::default(), HashSet::new());
     for part in parts {
@@ -178,7 +178,7 @@ fn list(repair: &Repair<'_>) -> Result<(Vec<u8>, HashSet<PathBuf>), Refusal> {
     let names = if linked.is_empty() {
         List::default()
     } else {
-        regroup::names(&trees, run.machine.interrupts, &linked).map_err(lost)?
+        regroup::names(&trees, run.machine.interrupts, &linked).map_err(broken)?
     };
     run.go_on()?;
     if !list.is_whole() || !names.is_whole() {

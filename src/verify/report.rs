@@ -42,6 +42,8 @@ pub struct Verified {
     pub findings: Findings,
     /// What was found after the repair, if there was one.
     pub repaired: Option<Findings>,
+    /// The exit code of a repair that failed.
+    pub failed: Option<ExitCode>,
     /// How long it took.
     pub took: Duration,
     /// The signal that has ended it early.
@@ -104,6 +106,9 @@ impl Verified {
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         let findings = &self.findings;
+        if let Some(code) = self.failed {
+            return code;
+        }
         match self.interrupted {
             Some(signal) => ExitCode::from_interruption(signal),
             None if findings.damaged > 0 => match &self.repaired {
@@ -210,10 +215,7 @@ impl Verified {
 }
 
 fn damaged(damage: &Damage) -> Damaged {
-    let difference = damage.flaws.iter().find_map(|flaw| match flaw {
-        Flaw::Contents(difference) => Some(*difference),
-        _ => None,
-    });
+    let difference = damage.flaws.iter().find_map(Flaw::difference);
     Damaged {
         path: shown(&damage.path),
         flaws: damage.flaws.iter().map(Flaw::word).collect(),

@@ -112,24 +112,12 @@ impl Verifier<'_> {
     pub fn roots(&self, here: &Here<'_>, (source, copy): (&FileStat, &FileStat), part: &mut Part) {
         part.findings.entries += 1;
         let flaws = self.kept.flaws(here, c".", (source, copy));
-        self.judge(PathBuf::from("."), flaws, self.has_changed(source), part);
+        part.judge(PathBuf::from("."), flaws, self.has_changed(source));
     }
 
     /// Whether an inode of the source has changed since the clone was begun.
     fn has_changed(&self, stat: &FileStat) -> bool {
         stat.st_ctime >= self.started || !self.stamps_changes && stat.st_mtime >= self.started
-    }
-
-    fn judge(&self, path: PathBuf, flaws: Vec<Flaw>, has_changed: bool, part: &mut Part) {
-        if flaws.is_empty() {
-            return;
-        }
-        // What the clone has and cannot be read is lost there, whatever the source does.
-        if has_changed && !flaws.iter().any(|flaw| matches!(flaw, Flaw::Unreadable(_))) {
-            part.findings.changed += 1;
-        } else {
-            part.findings.damage(path, flaws);
-        }
     }
 
     fn missing(&self, here: &Here<'_>, name: &CStr, source: &FileStat, part: &mut Part) {
@@ -148,7 +136,7 @@ impl Verifier<'_> {
         part.findings.entries += 1;
         // What has come since has changed its directory too.
         let has_changed = part.dir_has_changed && self.has_changed(source);
-        self.judge(here.path_of(name), vec![Flaw::Missing], has_changed, part);
+        part.judge(here.path_of(name), vec![Flaw::Missing], has_changed);
     }
 
     fn extra(&self, here: &Here<'_>, entry: &Entry<'_>, copy: &FileStat, part: &mut Part) {
@@ -161,7 +149,7 @@ impl Verifier<'_> {
             return;
         }
         part.findings.entries += 1;
-        self.judge(here.path_of(entry.name), vec![Flaw::Extra], part.dir_has_changed, part);
+        part.judge(here.path_of(entry.name), vec![Flaw::Extra], part.dir_has_changed);
     }
 
     fn both(&self, here: &Here<'_>, name: &CStr, (source, copy): (&FileStat, &FileStat), part: &mut Part) {
@@ -174,7 +162,7 @@ impl Verifier<'_> {
             Linked::Unknown => part.findings.links_left = true,
         }
         if kind(source) == SFlag::S_IFDIR && kind(copy) == SFlag::S_IFDIR {
-            self.note_boundary(here, name, copy, part);
+            part.note_boundary(here, name, copy);
         }
         let are_files = kind(source) == SFlag::S_IFREG && kind(copy) == SFlag::S_IFREG;
         // What has changed, and shows it, need not be read to be known.
@@ -198,8 +186,8 @@ impl Verifier<'_> {
             return;
         }
         // It may have changed just now, since its properties were asked for.
-        has_changed = has_changed || self.changes_now(here.dirs.source, name, source);
-        self.judge(here.path_of(name), flaws, has_changed, part);
+        has_changed = has_changed || changes_now(here.dirs.source, name, source);
+        part.judge(here.path_of(name), flaws, has_changed);
     }
 
     /// Whether the contents of a file are to be read: those of a hard-linked one once.
@@ -248,22 +236,38 @@ impl Verifier<'_> {
             Compared::Read(None) => Read::Compared(None),
         }
     }
+}
 
-    /// Another filesystem that begins in the clone is not entered.
-    fn note_boundary(&self, here: &Here<'_>, name: &CStr, copy: &FileStat, part: &mut Part) {
-        if Some(copy.st_dev) != here.devices.destination {
-            let why = "another filesystem begins there in the clone".to_owned();
-            part.findings.leave(here.path_of(name), Side::Destination, why);
+impl Part {
+    /// Adds an entry with these flaws, if it has any.
+    fn judge(&mut self, path: PathBuf, flaws: Vec<Flaw>, has_changed: bool) {
+        if flaws.is_empty() {
+            return;
+        }
+        // What the clone has and cannot be read is lost there, whatever the source does.
+        if has_changed && !flaws.iter().any(|flaw| matches!(flaw, Flaw::Unreadable(_))) {
+            self.findings.changed += 1;
+        } else {
+            self.findings.damage(path, flaws);
         }
     }
 
-    fn changes_now(&self, dir: Option<&OwnedFd>, name: &CStr, before: &FileStat) -> bool {
-        let now = dir.map(|dir| fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW));
-        match now {
-            Some(Ok(now)) => now.st_ino != before.st_ino || is_later(&now, before),
-            Some(Err(Errno::ENOENT)) => true,
-            Some(Err(_)) | None => false,
+    /// Another filesystem that begins in the clone is not entered.
+    fn note_boundary(&mut self, here: &Here<'_>, name: &CStr, copy: &FileStat) {
+        if Some(copy.st_dev) != here.devices.destination {
+            let why = "another filesystem begins there in the clone".to_owned();
+            self.findings.leave(here.path_of(name), Side::Destination, why);
         }
+    }
+}
+
+/// Whether an entry of the source has changed since it was looked at.
+fn changes_now(dir: Option<&OwnedFd>, name: &CStr, before: &FileStat) -> bool {
+    let now = dir.map(|dir| fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW));
+    match now {
+        Some(Ok(now)) => now.st_ino != before.st_ino || is_later(&now, before),
+        Some(Err(Errno::ENOENT)) => true,
+        Some(Err(_)) | None => false,
     }
 }
 
