@@ -13,9 +13,10 @@ pub mod prove;
 pub mod restore;
 pub mod schedule;
 pub mod status;
+pub mod verify;
 pub mod words;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
@@ -31,13 +32,14 @@ use check::{CheckArgs, LookArgs};
 use clone::{CloneArgs, CloneOptions, DoctorArgs, Examined, Inquiry, clone_plan, inquiry};
 use help::{
     CHECK_CODES, DOCTOR_CODES, FORGET_CODES, JOB_CODES, MORE, PREPARE_CODES, PROVE_CODES, RESTORE_CODES,
-    RUN_CODES, SCHEDULE_CODES, SETPASS_CODES, SHORT, STATUS_CODES,
+    RUN_CODES, SCHEDULE_CODES, SETPASS_CODES, SHORT, STATUS_CODES, VERIFY_CODES,
 };
 use job::{DoctorJob, Init, JobArgs, RunArgs};
 use prepare::PrepareArgs;
 use prove::ProveArgs;
 use restore::RestoreArgs;
 use status::{ForgetArgs, StatusArgs};
+use verify::VerifyArgs;
 
 /// What `--version` prints: the commit, where it is known, and the target, as `build.rs` has them.
 const LONG_VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("COUNTERPART_BUILD"), ")");
@@ -131,6 +133,13 @@ enum Commands {
     /// has.
     #[command(after_long_help = RESTORE_CODES)]
     Restore(RestoreArgs),
+    /// Read a clone again and compare it with its source
+    ///
+    /// Compares the properties of all entries and the contents of all files, from the disk and not from memory. What has
+    /// changed at the source since the clone is counted; what differs although the source is as it was is damage. Nothing
+    /// is written without --repair. Give it the options of the clone that decide what belongs to it.
+    #[command(after_long_help = VERIFY_CODES)]
+    Verify(Box<VerifyArgs>),
     /// Boot a clone in a virtual machine and check it from inside
     ///
     /// The clone's disk is started by its own boot loader in QEMU, without a network. Nothing is written to it: what the
@@ -239,6 +248,8 @@ pub enum Action {
     Schedule(schedule::Action),
     /// Bring files back from the safety nets.
     Restore(RestoreArgs),
+    /// Compare a clone with its source.
+    Verify(Box<VerifyArgs>),
     /// Boot a clone in a virtual machine.
     Prove(ProveArgs),
     /// Prepare a disk.
@@ -270,6 +281,7 @@ impl Action {
             | Self::Look(_)
             | Self::Schedule(_)
             | Self::Restore(_)
+            | Self::Verify(_)
             | Self::Prove(_)
             | Self::Prepare(_)
             | Self::Run(_)
@@ -378,6 +390,14 @@ pub fn parse() -> Result<Action, clap::Error> {
         (Some(Commands::Restore(args)), _) => restore::resolve(args)
             .map(Action::Restore)
             .map_err(|message| definition.error(ErrorKind::ValueValidation, message)),
+        (Some(Commands::Verify(args)), _) => {
+            // What is remembered of the source is not known yet, and any other does to check the rest.
+            if args.job.is_none() {
+                clone_from(args.clone_words(OsStr::new("/")).into_iter())
+                    .map_err(|message| definition.error(ErrorKind::ValueValidation, message))?;
+            }
+            Ok(Action::Verify(args))
+        }
         (Some(Commands::Prove(args)), _) => prove::resolve(args)
             .map(Action::Prove)
             .map_err(|message| definition.error(ErrorKind::ValueValidation, message)),

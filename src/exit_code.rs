@@ -49,6 +49,8 @@ impl ExitCode {
     pub const MISSING_USER: Self = Self(73);
     /// The destination is full.
     pub const DESTINATION_FULL: Self = Self(74);
+    /// Verification found damage.
+    pub const DAMAGE: Self = Self(75);
     /// The clone would delete more than it is allowed to.
     pub const WOULD_DELETE: Self = Self(76);
     /// The copy is complete, but it could not be made bootable.
@@ -61,6 +63,8 @@ impl ExitCode {
     pub const PRE_SCRIPT_FAILED: Self = Self(81);
     /// The post-clone script failed.
     pub const POST_SCRIPT_FAILED: Self = Self(82);
+    /// Verification found damage and repaired it.
+    pub const REPAIRED: Self = Self(83);
     /// A job's file is wrong.
     pub const JOB_FILE: Self = Self(84);
     /// rsync was not found.
@@ -216,6 +220,12 @@ pub const TABLE: &[Row] = &[
          after all, give `--no-space-check`",
     ),
     row(
+        "75",
+        "verification found damage (`verify`)",
+        "read the paths that it names; find out what changes the clone besides Counterpart, or replace the disk; \
+         `--repair` copies damaged entries anew",
+    ),
+    row(
         "76",
         "the clone would delete more than it may",
         "make sure that this is the right disk, and that the source is all there and its disk mounted; then allow it \
@@ -242,6 +252,11 @@ pub const TABLE: &[Row] = &[
         "82",
         "post-clone script failed (`--strict-scripts`)",
         "read the script's output in the log; the files were cloned before it ran",
+    ),
+    row(
+        "83",
+        "verification found damage and repaired it (`verify --repair`)",
+        "read the paths that it names, and find out what changes the clone besides Counterpart, or whether the disk is failing",
     ),
     row(
         "84",

@@ -38,6 +38,7 @@ pub mod state;
 pub mod status;
 pub(crate) mod sys;
 pub mod tree;
+pub mod verify;
 pub mod volume;
 
 use std::io::{self, Write as _};
@@ -93,6 +94,7 @@ pub fn main_on(find_host: impl FnOnce() -> anyhow::Result<Host>) -> ProcessExitC
         Ok(cli::Action::Restore(args)) => {
             on(find_host, |machine| report(restore::run(&args, machine).map(|()| String::new())))
         }
+        Ok(cli::Action::Verify(args)) => on(find_host, |machine| verify::run(&args, machine)),
         Ok(cli::Action::Prove(args)) => on(find_host, |machine| report(prove::run(&args, machine))),
         Ok(cli::Action::Prepare(args)) => {
             on(find_host, |machine| report(prepare::run(&args, machine).map(|()| String::new())))

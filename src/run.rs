@@ -29,6 +29,8 @@ pub enum Mode {
     TestRun,
     /// Report what a clone would encounter; what it would refuse is refused. Nothing is written.
     Examine,
+    /// Compare a clone with its source. Nothing is written, so that the clone may be mounted read-only.
+    Verify,
 }
 
 /// Where the destination is found, which is known before anything else is done.
@@ -58,6 +60,12 @@ impl Mode {
     #[must_use]
     pub fn writes(self) -> bool {
         self == Self::Clone
+    }
+
+    /// Whether nothing at all is written, not even a log.
+    #[must_use]
+    pub fn only_looks(self) -> bool {
+        matches!(self, Self::Examine | Self::Verify)
     }
 
     /// Whether a refusal is a warning.

@@ -76,6 +76,7 @@ fn there_is_a_man_page_for_each_command_and_all_are_up_to_date() {
         "schedule",
         "setpass",
         "status",
+        "verify",
     ];
     let mut expected = vec!["man5/counterpart-files.5".to_owned(), "man8/counterpart.8".to_owned()];
     expected.extend(pages.map(|page| format!("man8/counterpart-{page}.8")));
@@ -161,6 +162,7 @@ fn each_page_names_every_option_of_its_command() {
         "schedule install",
         "setpass",
         "status",
+        "verify",
     ] {
         let words: Vec<&str> = command.split_whitespace().collect();
         let page = words.first().map_or(main, |name| &pages[&format!("man8/counterpart-{name}.8")]);

@@ -34,4 +34,5 @@ mod server_mac;
 mod status;
 mod systems;
 mod usr;
+mod verify;
 mod view;

@@ -25,6 +25,7 @@ const LAYERS: [&[&str]; 11] = [
         "schedule",
         "setpass",
         "status",
+        "verify",
     ],
     &["cli"],
     &["phases"],

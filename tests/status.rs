@@ -4,7 +4,7 @@
 mod forget;
 mod forget_guards;
 mod json;
-mod scene;
+pub mod scene;
 mod schedules;
 mod table;
 mod test_run;

@@ -137,6 +137,27 @@ Examples:
   counterpart job init nightly -- -s / -d UUID=0a3407de-014b-458b-b5c1-848e92a327a3 --safety-net
       Write the job nightly";
 
+/// How `verify` ends.
+pub const VERIFY_CODES: &str = "\
+Exit codes:
+  0      whatever could be compared is equal, but for what has changed at the source since the clone
+  1      not run as root, or an internal error
+  2      usage, or the source is not known
+  20     interrupted: what was found until then is printed
+  65     the source, or something in it, cannot be read, and no damage was found
+  66     the clone cannot be read, is not complete, or something in it cannot be compared
+  75     damage: the paths are printed; with --repair, it is not all repaired
+  80     a clone is being made, or was begun meanwhile
+  83     there was damage, and all of it is repaired (--repair)
+  84     the job's file is wrong
+  other  one of a clone's refusals, as 88 for another disk, or why a repair failed; see counterpart(8)
+
+Examples:
+  counterpart verify -d /mnt/clone
+      Compare the whole clone with the source that this machine remembers
+  counterpart verify --job nightly --sample 5%
+      Read a twentieth of the files of each clone of a job, every day of another twentieth";
+
 /// How `prove` ends.
 pub const PROVE_CODES: &str = "\
 Exit codes:

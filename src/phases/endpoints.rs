@@ -28,7 +28,7 @@ use crate::phases::endpoints::identity::Acceptance;
 use crate::phases::endpoints::overlap::Relation;
 use crate::rsync::filter::rules;
 use crate::rsync::names::Names;
-use crate::run::Run;
+use crate::run::{Mode, Run};
 use crate::tree::pair::Point;
 use crate::volume::diskutil::diskutil;
 use crate::volume::kind::Kind;
@@ -271,6 +271,10 @@ pub fn destination(run: &Run<'_>) -> Result<Dir, Failure> {
         }
         // We mounted it so, since nothing is to be written.
         Err(Errno::EROFS) if run.plan.named.is_some() && !run.mode.writes() => Ok(dir),
+        Err(Errno::EROFS) if run.mode == Mode::Verify => {
+            named::settle(run, &dir);
+            Ok(dir)
+        }
         Err(Errno::EROFS) => Err(unusable("it is mounted read-only".to_owned())),
         Err(error) => Err(unusable(error.desc().to_owned())),
     }

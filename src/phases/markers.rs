@@ -2,6 +2,8 @@
 //!
 //! The formats are the original's, so that existing readers keep working; see `docs/files.md`.
 
+pub mod suspended;
+
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::fs::File;

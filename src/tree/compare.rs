@@ -62,7 +62,9 @@ pub fn differs_in_attributes(source: &FileStat, destination: &FileStat) -> bool 
     attributes(source) != attributes(destination)
 }
 
-fn has_same_target(here: &Here<'_>, name: &CStr) -> bool {
+/// Whether two symbolic links have the same target; not if one cannot be read.
+#[must_use]
+pub fn has_same_target(here: &Here<'_>, name: &CStr) -> bool {
     let target = |dir| readlinkat(dir, name).ok();
     let (Some(source), Some(destination)) = (here.dirs.source, here.dirs.destination) else { return false };
     let here = target(source);

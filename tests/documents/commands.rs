@@ -139,6 +139,7 @@ fn every_command_line_is_one_that_the_program_takes() {
                 "doctor",
                 "exclusions",
                 "status",
+                "verify",
                 "forget",
                 "run",
                 "job",

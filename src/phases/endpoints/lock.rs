@@ -10,12 +10,12 @@ use crate::fs::is_no_room;
 use crate::fs::lock::Lock;
 use crate::host::platform::Platform;
 use crate::logging::warning;
-use crate::run::{Mode, Run};
+use crate::run::Run;
 use crate::{display, linux};
 
 /// Takes the destination's lock; an examination only looks whether it is free. `None` where nothing is written.
 pub fn take(run: &Run<'_>, dir: &Dir) -> Result<Option<Lock>, Failure> {
-    if run.mode == Mode::Examine {
+    if run.mode.only_looks() {
         look(run, dir)?;
     }
     if !run.mode.writes() {

@@ -10,7 +10,7 @@ use crate::display;
 use crate::failure::Failure;
 use crate::outcome::Completion;
 use crate::rsync::filter::rules::{Rules, keep};
-use crate::run::{Mode, Run};
+use crate::run::Run;
 
 /// How many such directories get rules of their own: any user who may encrypt can create any number, and all must fit
 /// into one command line.
@@ -32,7 +32,7 @@ pub fn keep_copies(run: &Run<'_>, rules: &mut Rules, mut locked: Vec<PathBuf>) {
     }
     shorten(&mut locked, MOST, MOST_BYTES);
     // An examination reports it itself, with what to do about it.
-    if run.mode != Mode::Examine {
+    if !run.mode.only_looks() {
         run.warn(sentence(run, &locked));
     }
     for path in &locked {

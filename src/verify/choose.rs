@@ -1,0 +1,91 @@
+//! Which clones are verified: the one that was named, or those of a job.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStringExt as _;
+
+use crate::cli;
+use crate::cli::job_file;
+use crate::cli::verify::VerifyArgs;
+use crate::display;
+use crate::exit_code::ExitCode;
+use crate::failure::refusal::Refusal;
+use crate::host::Host;
+use crate::host::machine::Machine;
+use crate::job::Work;
+use crate::job::each::{Step, Task};
+use crate::job::run::label;
+use crate::phases::endpoints;
+use crate::phases::preflight;
+use crate::plan::Plan;
+use crate::plan::schedule::Name;
+use crate::run::{Mode, Run};
+use crate::state::Store;
+
+/// What is to be verified.
+pub fn work(args: &VerifyArgs, machine: Machine<'_>) -> Result<Work, Refusal> {
+    if let Some(name) = &args.job {
+        return of_job(args, name, machine.host);
+    }
+    // One that was given comes first.
+    let source = if args.has_source() { OsString::new() } else { remembered(args, machine)? };
+    clone_of(args, &source).map(|plan| Work::Here(Box::new(plan)))
+}
+
+fn clone_of(args: &VerifyArgs, source: &OsStr) -> Result<Plan, Refusal> {
+    cli::clone_from(args.clone_words(source).into_iter()).map_err(|why| Refusal(ExitCode::USAGE, why))
+}
+
+/// The source of the clone, as this machine remembers it.
+fn remembered(args: &VerifyArgs, machine: Machine<'_>) -> Result<OsString, Refusal> {
+    // Of this clone only the destination counts.
+    let plan = clone_of(args, OsStr::new("/"))?;
+    let mount = endpoints::named::mount(&plan, machine, Mode::Verify);
+    let run = Run::new(&plan, machine, Mode::Verify, mount.whereabouts());
+    preflight::rights(&run)?;
+    // It may be known by its filesystem.
+    endpoints::destination(&run)?;
+    let shown = display::path(&plan.destination);
+    let known = Store::new(&machine.host.state_dir).load(run.location(), &plan.prefix).map_err(|error| {
+        let why = display::reason(&error);
+        Refusal::new(format!("What this machine remembers of {shown} cannot be read: {why}."))
+    })?;
+    let source = known.and_then(|mut state| {
+        let last = state.disks.pop().map(|disk| disk.source);
+        state.last_success.map(|record| record.source).or(last)
+    });
+    match source {
+        Some(source) => Ok(OsString::from_vec(display::unescape(source.as_bytes()))),
+        None => Err(Refusal(
+            ExitCode::USAGE,
+            format!(
+                "This machine remembers no clone in {shown}: name the directory that it was made of with -s."
+            ),
+        )),
+    }
+}
+
+fn of_job(args: &VerifyArgs, name: &Name, host: &Host) -> Result<Work, Refusal> {
+    let mut job = job_file::load(name, &host.job_file_dir, &[])?;
+    if let Some(section) = &args.only {
+        job = job.only(section)?;
+    }
+    if let [clone] = &job.clones[..] {
+        return Ok(Work::Here(Box::new(clone.alone())));
+    }
+    if args.json {
+        return Err(Refusal(
+            ExitCode::USAGE,
+            format!("The job {name} has several destinations: say with --only which one --json is about."),
+        ));
+    }
+    let share = args.sample.map(|share| format!("--sample={}.{:03}%", share.0 / 1000, share.0 % 1000));
+    let step = |section: &Name| {
+        let words = ["verify", "--job", &name.to_string(), "--only", &section.to_string()];
+        let repair = args.repair.then(|| "--repair".to_owned());
+        let more = share.clone().into_iter().chain(repair).map(OsString::from);
+        let arguments = words.map(OsString::from).into_iter().chain(more);
+        let task = Task { arguments: arguments.collect(), rotation: None };
+        Step { label: label(name, Some(section)), task: Ok(task) }
+    };
+    Ok(Work::Each(job.clones.iter().filter_map(|clone| clone.section.as_ref()).map(step).collect()))
+}
