@@ -61,6 +61,9 @@ _counterpart() {
             counterpart,status)
                 cmd="counterpart__subcmd__status"
                 ;;
+            counterpart,verify)
+                cmd="counterpart__subcmd__verify"
+                ;;
             counterpart__subcmd__help,check)
                 cmd="counterpart__subcmd__help__subcmd__check"
                 ;;
@@ -106,6 +109,9 @@ _counterpart() {
             counterpart__subcmd__help,status)
                 cmd="counterpart__subcmd__help__subcmd__status"
                 ;;
+            counterpart__subcmd__help,verify)
+                cmd="counterpart__subcmd__help__subcmd__verify"
+                ;;
             counterpart__subcmd__help__subcmd__job,init)
                 cmd="counterpart__subcmd__help__subcmd__job__subcmd__init"
                 ;;
@@ -149,7 +155,7 @@ _counterpart() {
 
     case "${cmd}" in
         counterpart)
-            opts="-s -d -e -b -B -p -o -g -t -q -v -h -V --source --destination --exclude-from --exclude-caches --exclude-if-present --backup-password --backup-keychain --backup-dir --pre-script --post-script --organisation-prefix --dry-run --test-run --quiet --verbose --color --key-file --rsync --log-dir --keep-logs --log-changes --adopt --allow-shrink --full --full-every --bwlimit --checksum --inplace --whole-file --max-delete --no-space-check --allow-folder --strict-scripts --allow-non-root --retries --retry-wait --stall-timeout --vanished-ok --metrics-file --ping --ping-file --on-error --skip-if-missing --bootable --filesystems --prove --safety-net --json --help --version setpass doctor status forget check look schedule restore prove prepare run job exclusions generate help"
+            opts="-s -d -e -b -B -p -o -g -t -q -v -h -V --source --destination --exclude-from --exclude-caches --exclude-if-present --backup-password --backup-keychain --backup-dir --pre-script --post-script --organisation-prefix --dry-run --test-run --quiet --verbose --color --key-file --rsync --log-dir --keep-logs --log-changes --adopt --allow-shrink --full --full-every --bwlimit --checksum --inplace --whole-file --max-delete --no-space-check --allow-folder --strict-scripts --allow-non-root --retries --retry-wait --stall-timeout --vanished-ok --metrics-file --ping --ping-file --on-error --skip-if-missing --bootable --filesystems --prove --safety-net --json --help --version setpass doctor status forget check look schedule restore verify prove prepare run job exclusions generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -589,7 +595,7 @@ _counterpart() {
             return 0
             ;;
         counterpart__subcmd__help)
-            opts="setpass doctor status forget check look schedule restore prove prepare run job exclusions generate help"
+            opts="setpass doctor status forget check look schedule restore verify prove prepare run job exclusions generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -883,6 +889,20 @@ _counterpart() {
             return 0
             ;;
         counterpart__subcmd__help__subcmd__status)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        counterpart__subcmd__help__subcmd__verify)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1260,6 +1280,80 @@ _counterpart() {
                     return 0
                     ;;
                 -t)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        counterpart__subcmd__verify)
+            opts="-s -d -e -g -h --source --destination --job --only --sample --full --repair --safety-net --json --exclude-from --organisation-prefix --filesystems --bootable --key-file --rsync --allow-folder --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --source)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -s)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --destination)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -d)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --job)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --only)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sample)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --safety-net)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --exclude-from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -e)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --organisation-prefix)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -g)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --filesystems)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rsync)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
