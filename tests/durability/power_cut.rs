@@ -77,7 +77,8 @@ fn look_at(
     is_finished: bool,
     is_of_old_source: bool,
 ) -> bool {
-    let after = LoopDisk::of_image(kind, image, "");
+    // One that was unmounted may live on in the mount namespace of another test.
+    let after = LoopDisk::of_image(kind, image, if kind == "xfs" { "nouuid" } else { "" });
     sandbox.destination = after.path().into();
     let markers = marks_of(after.path());
     let completed = markers.contains(&"completed".to_owned());

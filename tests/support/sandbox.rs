@@ -308,7 +308,7 @@ impl std::fmt::Display for Finished {
 
 /// Waits until something holds, for up to two minutes, as the machine may be busy; returns whether it did.
 pub fn wait_until(mut holds: impl FnMut() -> bool) -> bool {
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let deadline = Instant::now() + Duration::from_secs(300);
     while Instant::now() < deadline {
         if holds() {
             return true;

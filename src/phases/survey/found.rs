@@ -47,6 +47,8 @@ pub struct Survey {
     pub list: List,
     /// The hashes of what was proved equal and is not in the index.
     pub keys: Vec<u64>,
+    /// The source changed meanwhile, so that a name may have been missed; only known where the last clone is.
+    pub moves: bool,
     /// The metadata of both roots.
     pub root: Option<(FileStat, FileStat)>,
     /// How long it took.

@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::time::Duration;
 
-use nix::sys::stat::{FileStat, SFlag};
+use nix::sys::stat::{FileStat, SFlag, fstat};
 
 use crate::fs::attributes;
 use crate::fs::nameless;
@@ -89,6 +89,8 @@ pub struct Memory<'a> {
     pub attributes: bool,
     /// After this moment neither side was found to have any.
     pub plain: Option<Stamp>,
+    /// When the survey began.
+    pub began: Option<Stamp>,
 }
 
 /// What one thread has found with it.
@@ -99,12 +101,22 @@ pub struct Found {
     pub list: List,
     /// The hashes of what was proved equal and is not in the index.
     pub keys: Vec<u64>,
+    /// A directory of the source has changed since the survey began.
+    pub moves: bool,
 }
 
 impl Memory<'_> {
     /// The entries of a directory follow.
     pub fn enter(&self, here: &Here<'_>, found: &mut Found) {
         found.place = self.key.place(here.path);
+    }
+
+    /// The entries of a directory have been seen. One that changes meanwhile may have lost a name to a directory that was
+    /// listed before: such a name was seen nowhere, although it was always there.
+    pub fn leave(&self, here: &Here<'_>, found: &mut Found) {
+        if let (Some(began), Some(dir)) = (self.began, here.dirs.source) {
+            found.moves |= fstat(dir).map_or(true, |stat| !Stamp::of(&stat).is_before(began));
+        }
     }
 
     /// Whether an entry has not changed since the last clone.

@@ -94,6 +94,7 @@ pub fn survey(
         neighbours: sum.neighbours,
         list: sum.memory.list,
         keys: sum.memory.keys,
+        moves: sum.memory.moves,
         root,
         took: began.elapsed(),
         is_plain: surveyor.is_plain.into_inner() && saw_all,
@@ -201,7 +202,10 @@ impl Visitor for Surveyor<'_> {
         self.links.see(here, entry, is_listed);
     }
 
-    fn leave(&self, _here: &Here<'_>, part: &mut Part) {
+    fn leave(&self, here: &Here<'_>, part: &mut Part) {
+        if let Some(memory) = &self.memory {
+            memory.leave(here, &mut part.memory);
+        }
         self.busy.count(std::mem::take(&mut part.seen));
     }
 
@@ -227,6 +231,7 @@ impl Part {
         self.in_place.add(other.in_place);
         self.memory.list.append(other.memory.list);
         self.memory.keys.extend(other.memory.keys);
+        self.memory.moves |= other.memory.moves;
         self.source.add(&other.source);
         self.destination.add(&other.destination);
         self.differences.add(other.differences);

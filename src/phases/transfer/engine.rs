@@ -185,6 +185,9 @@ fn finish_quick(
     let Transfer { run, ends, .. } = *transfer;
     let (Ok(remembered), Ok(_)) = (remembered, &ended.1) else { return Ok(ended) };
     let root = survey.root.as_ref();
+    if survey.moves {
+        return close(transfer, survey, remembered, nets, ended, false);
+    }
     let Some(paths) = paths else {
         remembered.save(run, Proved { keys: Vec::new(), root, settled: None }, false);
         return Ok(ended);
@@ -240,6 +243,10 @@ fn close(
         let count = survey.list.count();
         if count == 0 && !root && !is_split {
             describe_now(&mut ended.0, &survey.census, was_full);
+            if survey.moves {
+                source = now;
+                continue;
+            }
             return Ok(ended);
         }
         info!("Closing pass {round}: {count} entries have changed meanwhile.");

@@ -89,14 +89,16 @@ impl Remembered {
         if let Some(index) = &self.index {
             index.forget_met();
         }
-        Memory { settled, ..self.as_met() }
+        let began = settled.map_or(self.began.0, |settled| settled.destination);
+        Memory { settled, began: Some(began), ..self.as_met() }
     }
 
     /// What a look at single entries after the survey compares with.
     #[must_use]
     pub fn as_met(&self) -> Memory<'_> {
         let Self { attributes, .. } = *self;
-        Memory { key: self.header.key, index: self.index.as_ref(), settled: None, attributes, plain: None }
+        let index = self.index.as_ref();
+        Memory { key: self.header.key, index, settled: None, attributes, plain: None, began: None }
     }
 
     /// Whether both roots have the same attributes, as far as rsync copies them.
