@@ -18,7 +18,7 @@ fn scene() -> (LoopDisk, Sandbox) {
     for (name, seed) in [("flipped", 1), ("zeroed", 2), ("whole", 3)] {
         fs::write(sandbox.source.join(name), noise(seed, 50 * BLOCK)).unwrap();
     }
-    sandbox.destination = disk.path().to_owned();
+    sandbox.destination = disk.path().into();
     cloned(&sandbox, &[]);
     (disk, sandbox)
 }
