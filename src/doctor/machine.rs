@@ -28,12 +28,15 @@ pub fn rights(exam: &mut Exam<'_>) {
     } else {
         "For a complete clone, run it as root, without --allow-non-root."
     };
-    let may = exam.ask(TOPIC, root, |run| {
-        preflight::rights(run)?;
-        log_header::warn_of_rights(run);
-        Ok(())
-    });
-    if may.is_some() && exam.run.machine.host.is_root() && exam.run.machine.host.rights.lacks().is_empty() {
+    if let Err(failure) = preflight::rights(exam.run) {
+        let remedy =
+            "Run the doctor with sudo too, or with --allow-non-root: what follows is what this user meets.";
+        exam.fail_with(TOPIC, failure.to_string(), failure.exit_code(), remedy);
+        return;
+    }
+    log_header::warn_of_rights(exam.run);
+    let (_, is_warned) = exam.warnings(TOPIC, root);
+    if !is_warned && exam.run.machine.host.is_root() && exam.run.machine.host.rights.lacks().is_empty() {
         exam.ok(TOPIC, "root.");
     }
 }

@@ -28,7 +28,8 @@ pub fn list(nets: &Nets, wanted: &[Wanted], interrupts: &Interrupts) -> Result<(
         return nets.names.iter().try_for_each(|name| {
             let dir = nets.enter(*name)?;
             let size = measure(&dir, interrupts)?;
-            let size = format!("{} entries  {}", size.entries, HumanBytes(size.bytes));
+            let plural = if size.entries == 1 { "entry" } else { "entries" };
+            let size = format!("{} {plural}  {}", size.entries, HumanBytes(size.bytes));
             let list = changes::noted(&dir);
             let list = list.map(|list| format!("  {}", display::path(&list))).unwrap_or_default();
             say(format_args!("{}  {size}{list}", shown_net(*name)));

@@ -83,7 +83,7 @@ fn without_root_it_is_1_unless_allowed() {
         &[
             "FAIL  rights: Counterpart must be run as root. Use sudo, or --allow-non-root for a clone without owners and \
              special files. (1)",
-            "      To do: run it with sudo or from a root job; report an internal error with the log",
+            "      To do: Run the doctor with sudo too, or with --allow-non-root: what follows is what this user meets.",
         ],
     );
     assert_eq!(told.lines.last().unwrap(), "15 OK, 2 WARN, 1 FAIL: a clone would end with code 1.");

@@ -141,7 +141,7 @@ fn a_safety_net_knows_the_list_of_its_run() {
     let list = sandbox.changes().into_os_string().into_string().unwrap();
     let destination = sandbox.destination.to_str().unwrap();
     let run = sandbox.run(["restore", "-d", destination, "--list"]);
-    assert!(run.code == 0 && run.out.ends_with(&format!("  1 entries  4.00 KiB  {list}\n")), "{run}");
+    assert!(run.code == 0 && run.out.ends_with(&format!("  1 entry  4.00 KiB  {list}\n")), "{run}");
     let run = sandbox.run(["restore", "-d", destination, "--list", "--json"]);
     let told: serde_json::Value = serde_json::from_str(&run.out).unwrap();
     assert_eq!(told["nets"][0]["changes"], list.as_str(), "{run}");

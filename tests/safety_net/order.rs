@@ -81,8 +81,8 @@ fn nets_of_earlier_versions_are_older_and_are_still_read() {
     assert_eq!(restored(&sandbox, &["--at", "2026-01-02_03-04-05"]), "2026-01-02_03-04-05");
     let list = restore(&sandbox, ["--list"]);
     let lines: Vec<&str> = list.out.lines().collect();
-    assert!(lines[0].starts_with("2026-01-02_03-04-05  1 entries"), "{list}");
-    assert!(lines[2].starts_with("2099-01-02_03-04-05  1 entries"), "{list}");
+    assert!(lines[0].starts_with("2026-01-02_03-04-05  1 entry"), "{list}");
+    assert!(lines[2].starts_with("2099-01-02_03-04-05  1 entry"), "{list}");
     // The time of the new one is shown as it is here.
     assert!(lines[3].starts_with(&format!("{}  20", names[3])), "{list}");
     let local = lines[3].split("  ").nth(1).unwrap();

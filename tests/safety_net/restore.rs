@@ -223,7 +223,7 @@ fn the_list_tells_each_net_and_its_size() {
     assert_eq!((run.code, run.err.as_str()), (0, ""), "{run}");
     let lines: Vec<&str> = run.out.lines().collect();
     assert_eq!(lines[0], format!("{OLD}  4 entries  8.00 KiB"));
-    assert_eq!(lines[1], format!("{MIDDLE}  1 entries  4.00 KiB"));
+    assert_eq!(lines[1], format!("{MIDDLE}  1 entry  4.00 KiB"));
     assert_eq!(lines[2], format!("{NEW}  3 entries  1.00 MiB"), "{run}");
     assert_eq!(lines.len(), 3);
 
