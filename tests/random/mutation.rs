@@ -347,7 +347,7 @@ impl Tree {
                 fs::write(&path, noise(dice.any(), contents.len()))?;
                 return Ok(self.tell("break the link and overwrite", &path));
             }
-            fs::write(&path, contents)?;
+            write_with_holes(&path, &contents)?;
         } else if was.is_symlink() {
             let target = fs::read_link(&path)?;
             fs::remove_file(&path)?;
@@ -380,6 +380,19 @@ impl Tree {
 }
 
 /// There is nothing that a change could be made to.
+/// Writes a file without its zeros: a copy that was given blocks behind a clone's back keeps them.
+fn write_with_holes(path: &Path, contents: &[u8]) -> io::Result<()> {
+    const BLOCK: usize = 4096;
+    let file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    file.set_len(contents.len() as u64)?;
+    for (number, block) in contents.chunks(BLOCK).enumerate() {
+        if block.iter().any(|byte| *byte != 0) {
+            file.write_all_at(block, (number * BLOCK) as u64)?;
+        }
+    }
+    Ok(())
+}
+
 fn none() -> io::Error {
     io::Error::from(io::ErrorKind::NotFound)
 }
