@@ -34,7 +34,7 @@ use help::{
     CHECK_CODES, DOCTOR_CODES, FORGET_CODES, JOB_CODES, MORE, PREPARE_CODES, PROVE_CODES, RESTORE_CODES,
     RUN_CODES, SCHEDULE_CODES, SETPASS_CODES, SHORT, STATUS_CODES, VERIFY_CODES,
 };
-use job::{DoctorJob, Init, JobArgs, RunArgs};
+use job::{Init, JobArgs, JobClones, RunArgs};
 use prepare::PrepareArgs;
 use prove::ProveArgs;
 use restore::RestoreArgs;
@@ -257,7 +257,7 @@ pub enum Action {
     /// Make the clones of a job.
     Run(RunArgs),
     /// Tell what the clones of a job would meet.
-    DoctorJob(DoctorJob),
+    DoctorJob(JobClones),
     /// Write a job's file.
     InitJob(Init),
     /// Print the built-in exclusions.

@@ -1,4 +1,4 @@
-//! Jobs: `counterpart run`, `counterpart job`, and the doctor for the clones of a job.
+//! Jobs: `counterpart run`, `counterpart job`, and the commands that look at the clones of a job.
 //!
 //! Of several clones each is made by a process of its own: nothing that one leaves behind can reach the next, and one that
 //! is killed does not end the others.

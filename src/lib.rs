@@ -103,7 +103,7 @@ pub fn main_on(find_host: impl FnOnce() -> anyhow::Result<Host>) -> ProcessExitC
         Ok(cli::Action::Clone(plan)) => on(find_host, |machine| clone(&plan, machine).exit_code()),
         Ok(cli::Action::Run(args)) => on(find_host, |machine| run_job(&args, machine)),
         Ok(cli::Action::DoctorJob(args)) => {
-            on(find_host, |machine| match job::examine::work(&args, machine.host) {
+            on(find_host, |machine| match job::examine::work("doctor", &args, &[], machine.host) {
                 Ok(Work::Here(plan)) => doctor::run(&Inquiry::of_both_ends(*plan, args.json), machine),
                 Ok(Work::Each(steps)) => job::each::each(&steps, machine.interrupts),
                 Err(refusal) => report(Err(refusal)),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
 
-use crate::cli::job::DoctorJob;
+use crate::cli::job::JobClones;
 use crate::cli::paths;
 use crate::cli::paths::{Destination, absolute, destination};
 use crate::logging::shown::{Colour, Verbosity};
@@ -264,7 +264,7 @@ pub enum Examined {
     /// A clone by its options.
     Clone(Box<Inquiry>),
     /// The clones of a job.
-    Job(DoctorJob),
+    Job(JobClones),
 }
 
 /// A password is bytes to us; clap hands over text.
@@ -353,7 +353,7 @@ pub(super) fn clone_plan(ends: &CloneArgs, options: CloneOptions) -> Result<Plan
 /// What the doctor is to look at.
 pub(super) fn inquiry(args: DoctorArgs) -> Result<Examined, String> {
     if let Some(name) = args.job {
-        return Ok(Examined::Job(DoctorJob { name, only: args.only, json: args.json }));
+        return Ok(Examined::Job(JobClones { name, only: args.only, json: args.json }));
     }
     let source = args.source.as_deref().map(paths::source).transpose()?.unwrap_or_default();
     let destination = args.destination.as_deref().map(destination).transpose()?.unwrap_or_default();

@@ -76,9 +76,9 @@ impl Once {
     }
 }
 
-/// `counterpart doctor --job`: the clones of a job.
+/// `--job` of a command that looks at clones: those of a job.
 #[derive(Debug, Clone)]
-pub struct DoctorJob {
+pub struct JobClones {
     /// The job.
     pub name: Name,
     /// One of its destinations.

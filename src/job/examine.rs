@@ -1,8 +1,8 @@
-//! `counterpart doctor --job`: the doctor for each clone of a job.
+//! The commands that look at the clones of a job: `doctor --job` and `verify --job`.
 
 use std::ffi::OsString;
 
-use crate::cli::job::DoctorJob;
+use crate::cli::job::JobClones;
 use crate::cli::job_file;
 use crate::exit_code::ExitCode;
 use crate::failure::refusal::Refusal;
@@ -12,8 +12,8 @@ use crate::job::each::{Step, Task};
 use crate::job::run::label;
 use crate::plan::schedule::Name;
 
-/// What is to be examined. Errors if the job is wrong.
-pub fn work(args: &DoctorJob, host: &Host) -> Result<Work, Refusal> {
+/// What `command` is to look at; for one of several clones it is started with `more` as well. Errors if the job is wrong.
+pub fn work(command: &str, args: &JobClones, more: &[OsString], host: &Host) -> Result<Work, Refusal> {
     let mut job = job_file::load(&args.name, &host.job_file_dir, &[])?;
     if let Some(section) = &args.only {
         job = job.only(section)?;
@@ -31,8 +31,8 @@ pub fn work(args: &DoctorJob, host: &Host) -> Result<Work, Refusal> {
         ));
     }
     let step = |section: &Name| {
-        let words = ["doctor", "--job", &job.name.to_string(), "--only", &section.to_string()];
-        let arguments = words.map(OsString::from).into();
+        let words = [command, "--job", &job.name.to_string(), "--only", &section.to_string()];
+        let arguments = words.map(OsString::from).into_iter().chain(more.iter().cloned()).collect();
         Step { label: label(&job.name, Some(section)), task: Ok(Task { arguments, rotation: None }) }
     };
     Ok(Work::Each(job.clones.iter().filter_map(|clone| clone.section.as_ref()).map(step).collect()))

@@ -4,16 +4,14 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt as _;
 
 use crate::cli;
-use crate::cli::job_file;
+use crate::cli::job::JobClones;
 use crate::cli::verify::VerifyArgs;
 use crate::display;
 use crate::exit_code::ExitCode;
 use crate::failure::refusal::Refusal;
 use crate::host::Host;
 use crate::host::machine::Machine;
-use crate::job::Work;
-use crate::job::each::{Step, Task};
-use crate::job::run::label;
+use crate::job::{Work, examine};
 use crate::phases::endpoints;
 use crate::phases::preflight;
 use crate::plan::Plan;
@@ -65,27 +63,9 @@ fn remembered(args: &VerifyArgs, machine: Machine<'_>) -> Result<OsString, Refus
 }
 
 fn of_job(args: &VerifyArgs, name: &Name, host: &Host) -> Result<Work, Refusal> {
-    let mut job = job_file::load(name, &host.job_file_dir, &[])?;
-    if let Some(section) = &args.only {
-        job = job.only(section)?;
-    }
-    if let [clone] = &job.clones[..] {
-        return Ok(Work::Here(Box::new(clone.alone())));
-    }
-    if args.json {
-        return Err(Refusal(
-            ExitCode::USAGE,
-            format!("The job {name} has several destinations: say with --only which one --json is about."),
-        ));
-    }
+    let clones = JobClones { name: name.clone(), only: args.only.clone(), json: args.json };
     let share = args.sample.map(|share| format!("--sample={}.{:03}%", share.0 / 1000, share.0 % 1000));
-    let step = |section: &Name| {
-        let words = ["verify", "--job", &name.to_string(), "--only", &section.to_string()];
-        let repair = args.repair.then(|| "--repair".to_owned());
-        let more = share.clone().into_iter().chain(repair).map(OsString::from);
-        let arguments = words.map(OsString::from).into_iter().chain(more);
-        let task = Task { arguments: arguments.collect(), rotation: None };
-        Step { label: label(name, Some(section)), task: Ok(task) }
-    };
-    Ok(Work::Each(job.clones.iter().filter_map(|clone| clone.section.as_ref()).map(step).collect()))
+    let repair = args.repair.then(|| "--repair".to_owned());
+    let more: Vec<OsString> = share.into_iter().chain(repair).map(OsString::from).collect();
+    examine::work("verify", &clones, &more, host)
 }
