@@ -237,7 +237,7 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand prove" -l log-di
 complete -c counterpart -n "__fish_counterpart_using_subcommand prove" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c counterpart -n "__fish_counterpart_using_subcommand prepare" -l like -d 'Lay it out like the system in this directory' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand prepare" -l erase -d 'Erase the disk that has this serial number or WWN, typed in full as the plan shows it' -r
-complete -c counterpart -n "__fish_counterpart_using_subcommand prepare" -l key-file -d 'Read the passphrase from this file: all its bytes' -r -F
+complete -c counterpart -n "__fish_counterpart_using_subcommand prepare" -l key-file -d 'Read the passphrase from this file, which only root may read: all its bytes' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand prepare" -l table -d 'Write this partition table: gpt, or mbr for a BIOS that cannot start from GPT' -r -f -a "gpt\t'GUID partition table'
 mbr\t'The table of the PC\'s BIOS'"
 complete -c counterpart -n "__fish_counterpart_using_subcommand prepare" -l encrypt -d 'Encrypt the root filesystem with LUKS; the passphrase is typed, or is the one line of standard input'

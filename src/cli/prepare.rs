@@ -22,7 +22,7 @@ pub struct PrepareArgs {
     /// Encrypt the root filesystem with LUKS; the passphrase is typed, or is the one line of standard input
     #[arg(long)]
     pub encrypt: bool,
-    /// Read the passphrase from this file: all its bytes
+    /// Read the passphrase from this file, which only root may read: all its bytes
     #[arg(long, value_name = "FILE", requires = "encrypt")]
     pub key_file: Option<PathBuf>,
     /// Write this partition table: gpt, or mbr for a BIOS that cannot start from GPT

@@ -1,17 +1,17 @@
 //! The passphrase of the encrypted root: typed twice, the one line of standard input, or a file's bytes.
 
-use std::fs::File;
 use std::io::{self, IsTerminal as _, Read as _};
 use std::path::Path;
 
 use crate::display;
 use crate::exit_code::ExitCode;
 use crate::failure::refusal::Refusal;
+use crate::fs::private_file;
 use crate::process::interrupts::Interrupts;
 use crate::secret::{LONGEST, Secret};
 
 /// The longest key file, in bytes.
-const LONGEST_KEY: usize = 64 * 1024;
+const LONGEST_KEY: u64 = 64 * 1024;
 
 /// Gets it.
 pub fn get(key_file: Option<&Path>, interrupts: &Interrupts) -> Result<Secret, Refusal> {
@@ -29,21 +29,12 @@ fn refused(sentence: &str) -> Refusal {
     Refusal(ExitCode::USAGE, sentence.to_owned())
 }
 
-/// A key may have any bytes, but not none.
+/// A key may have any bytes, but not none, and only root may read it: the clone asks that of it too.
 fn of_file(path: &Path) -> Result<Secret, Refusal> {
     let shown = display::path(path);
-    let bytes = File::open(path).and_then(|file| limited(file, LONGEST_KEY + 1)).map_err(|error| {
-        refused(&format!(
-            "The key file {shown} cannot be read: {}. Nothing was written.",
-            display::reason(&error)
-        ))
-    })?;
-    if bytes.is_empty() || bytes.expose().len() > LONGEST_KEY {
-        return Err(refused(&format!(
-            "The key file {shown} is empty or longer than 64 KiB. Nothing was written."
-        )));
-    }
-    Ok(bytes)
+    private_file::read(path, 0, LONGEST_KEY)
+        .map(|mut key| Secret::new(std::mem::take(&mut *key)))
+        .map_err(|why| refused(&format!("The key file {shown} {why}. Nothing was written.")))
 }
 
 fn of_input() -> Result<Secret, Refusal> {

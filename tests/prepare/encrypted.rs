@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 
 use crate::prepare::scene::{Disk, assert_refused, must, small_system, tag};
@@ -82,6 +83,7 @@ fn a_key_file_is_used_to_the_last_byte() {
     let sandbox = host(&inner);
     let key = sandbox.path().join("my-key");
     fs::write(&key, b"a\0b\n\n\xff").unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
     let run = prepare(&sandbox, &disk, &system, &["--key-file", key.to_str().unwrap()], b"");
     assert_eq!((run.code, run.err.as_str()), (0, ""), "{run}");
     assert_eq!(fs::read(sandbox.path().join("key")).unwrap(), b"a\0b\n\n\xff");
@@ -102,11 +104,27 @@ fn a_passphrase_that_cannot_be_used_is_2_and_nothing_is_written() {
         assert_eq!(run.code, 2, "{run}");
         assert_eq!(run.err, format!("counterpart: The passphrase {why}. Nothing was written.\n"));
     }
-    let run = prepare(&sandbox, &disk, &system, &["--key-file", "/nowhere"], b"");
-    let sentence = "counterpart: The key file /nowhere cannot be read: No such file or directory. Nothing was written.\n";
-    assert_eq!((run.code, run.err.as_str()), (2, sentence), "{run}");
-    let run = prepare(&sandbox, &disk, &system, &["--key-file", "/dev/null"], b"");
-    assert_eq!(run.code, 2, "{run}");
+    let path = |name: &str| sandbox.path().join(name).into_os_string().into_string().unwrap();
+    let (fifo, open, empty, long) = (path("fifo"), path("open"), path("empty"), path("long"));
+    nix::unistd::mkfifo(&*fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for (file, length) in [(&open, 5), (&empty, 0), (&long, 64 * 1024 + 1)] {
+        fs::write(file, vec![b'x'; length]).unwrap();
+        let mode = if file == &open { 0o644 } else { 0o600 };
+        fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    for (file, why) in [
+        ("/nowhere", "cannot be read (No such file or directory)"),
+        ("/dev/null", "is not a regular file"),
+        // Nobody writes to it, and nobody is waited for.
+        (&fifo, "is not a regular file"),
+        (&open, "must belong to root and be closed to others (chmod 600)"),
+        (&empty, "is empty"),
+        (&long, "is larger than 65536 bytes"),
+    ] {
+        let run = prepare(&sandbox, &disk, &system, &["--key-file", file], b"");
+        let sentence = format!("counterpart: The key file {file} {why}. Nothing was written.\n");
+        assert_eq!((run.code, run.err.as_str()), (2, &*sentence), "{run}");
+    }
     assert_eq!(disk.digest(), before);
     assert!(!sandbox.path().join("calls").exists());
     let small = Disk::new(300);
