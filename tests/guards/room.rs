@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use crate::support::disk::{LoopDisk, Tmpfs};
@@ -112,6 +113,28 @@ fn a_changed_file_needs_room_beside_its_old_copy() {
     fs::write(sandbox.source.join("image"), noise(3, 5 << 20)).unwrap();
     sandbox.clone(&[]).assert_code(0).assert_err("");
     assert_clone(&sandbox);
+}
+
+#[test]
+fn what_is_written_in_place_needs_no_second_copy_and_all_else_does() {
+    let disk = LoopDisk::new("ext4", 64, &[], "");
+    let sandbox = sandbox_on(disk.path());
+    fill(&sandbox, "image", 40);
+    fill(&sandbox, "other", 2);
+    sandbox.clone(&[]).assert_code(0);
+    let change = |seed| {
+        fs::write(sandbox.source.join("image"), noise(seed, 40 << 20)).unwrap();
+        fs::write(sandbox.source.join("other"), noise(seed + 1, 2 << 20)).unwrap();
+    };
+    change(10);
+    sandbox.clone(&["--inplace"]).assert_code(0).assert_err("").assert_log("Writing in place: 2 files.");
+    assert_clone(&sandbox);
+    // Who may read it is another, so it is replaced: what may be written in place beside it makes no room for that.
+    change(20);
+    fs::set_permissions(sandbox.source.join("image"), fs::Permissions::from_mode(0o600)).unwrap();
+    let run = sandbox.clone(&["--inplace"]);
+    let lack = "the largest file that has changed and its old copy, which is kept until the new one is whole, take 80.00 MiB; ";
+    assert_no_room(&sandbox, &run, lack, &["error", "id", "stats"]);
 }
 
 #[test]

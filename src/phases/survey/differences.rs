@@ -85,9 +85,23 @@ pub struct Differences {
     pub largest: u64,
 }
 
+/// The bytes that a file and its old copy take together.
+#[must_use]
+pub fn both(source: &FileStat, destination: &FileStat) -> u64 {
+    content(source).saturating_add(content(destination))
+}
+
 impl Differences {
     /// Adds an entry.
-    pub fn see(&mut self, here: &Here<'_>, entry: &Entry<'_>, difference: Difference, linked: Both<'_>) {
+    /// `is_in_place` if its copy is written over, instead of replaced.
+    pub fn see(
+        &mut self,
+        here: &Here<'_>,
+        entry: &Entry<'_>,
+        difference: Difference,
+        linked: Both<'_>,
+        is_in_place: bool,
+    ) {
         if let Some(destination) = entry.stats.destination {
             self.keep(linked.destination, destination, entry.stats.source.is_some());
         }
@@ -99,9 +113,19 @@ impl Differences {
             }
             (None, Some(destination)) => self.delete(here, entry, destination),
             (Some(source), Some(destination)) => {
+                if !is_in_place {
+                    self.need_both(source, destination, difference);
+                }
                 self.differ(here, entry, (source, destination), difference, linked);
             }
             (None, None) => {}
+        }
+    }
+
+    /// Counts a copy that is kept until the new one is whole.
+    fn need_both(&mut self, source: &FileStat, destination: &FileStat, difference: Difference) {
+        if matches!(difference, Difference::Content | Difference::Kind) {
+            self.largest = self.largest.max(both(source, destination));
         }
     }
 
@@ -123,7 +147,6 @@ impl Differences {
                 self.replaced += 1;
                 self.write(linked, source, false);
                 self.free(destination);
-                self.largest = self.largest.max(content(source).saturating_add(content(destination)));
                 self.lost.0 += 1;
                 self.first_lost.add(|| here.path_of(entry.name), here.path);
             }

@@ -52,11 +52,7 @@ pub fn check(run: &Run<'_>, ends: &Endpoints, survey: &Survey) -> Result<(), Fai
         return Ok(());
     };
     let need = need(survey, &kept);
-    // What is written in place has no second copy meanwhile.
-    let lacks_for_largest = |room| {
-        if survey.in_place.paths().next().is_some() { None } else { lacks_for_largest(survey, room) }
-    };
-    let lack = |room: Room| need.lack(room).or_else(|| lacks_for_largest(room));
+    let lack = |room: Room| need.lack(room).or_else(|| lacks_for_largest(survey, room));
     if lack(free(run, &now)).is_none() {
         return Ok(());
     }
@@ -82,7 +78,8 @@ pub fn check(run: &Run<'_>, ends: &Endpoints, survey: &Survey) -> Result<(), Fai
 
 /// Describes what `room`, which includes the old copy, lacks for the replaced file that takes the most.
 fn lacks_for_largest(survey: &Survey, room: Room) -> Option<String> {
-    let need = survey.differences.largest;
+    // What is written in place has no second copy meanwhile.
+    let need = survey.differences.largest.max(survey.in_place.replaced);
     (need > room.bytes).then(|| {
         let (need, room) = (HumanBytes(need), HumanBytes(room.bytes));
         format!(

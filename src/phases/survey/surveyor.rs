@@ -189,10 +189,8 @@ impl Visitor for Surveyor<'_> {
             _ => Difference::Nothing,
         };
         let both = Both { source: &self.source, destination: &self.destination };
-        part.differences.see(here, entry, difference, both);
-        if self.wanted.in_place {
-            part.in_place.see(here, entry, difference);
-        }
+        let is_in_place = self.wanted.in_place && part.in_place.see(here, entry, difference);
+        part.differences.see(here, entry, difference, both, is_in_place);
         // What is as it was then is linked as it was then.
         if is_known {
             return;
