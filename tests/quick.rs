@@ -8,6 +8,7 @@ mod closing;
 mod deletions;
 mod first;
 mod in_place;
+mod moves;
 mod tags;
 
 use std::fs;
