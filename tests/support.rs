@@ -9,6 +9,7 @@ pub mod disk;
 pub mod evidence;
 pub mod fakes;
 pub mod faulty;
+pub mod killed;
 pub mod mounted;
 pub mod nobody;
 pub mod other_rsyncs;

@@ -2,24 +2,18 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use crate::doctor::patient::{ask, ask_for, assert_foretold, healthy, healthy_server};
+use crate::support::killed::Killed;
 use crate::support::sandbox::{Sandbox, wait_until, write_script};
 
 const PASSWORD: &str = "password";
 
 /// What looks like a server to the kernel: a program of its name that runs as its account and listens. It notes who comes.
 struct Server {
-    process: Child,
+    _process: Killed,
     dir: PathBuf,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }
 
 const LISTEN: &str = "import socket, sys
@@ -47,7 +41,7 @@ impl Server {
         command.arg(program).args(["-S", "-c", LISTEN]).arg(dir.join(socket));
         command.env("PYTHONHOME", "/usr").current_dir(dir.join("main")).stdin(Stdio::null());
         let process = command.spawn().unwrap();
-        let server = Self { process, dir };
+        let server = Self { _process: Killed(process), dir };
         assert!(wait_until(|| listens(&server.dir.join(socket))));
         server
     }

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
 use crate::examples::example;
 use crate::reports::server::{Answer, Server};
+use crate::support::killed::Killed;
 use crate::support::sandbox::{Sandbox, wait_until};
 
 fn dashboard() -> Value {
@@ -59,15 +60,8 @@ fn written() -> String {
 
 /// A real Prometheus, killed at the end.
 struct Prometheus {
-    child: Child,
+    _child: Killed,
     url: String,
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 impl Prometheus {
@@ -93,7 +87,7 @@ impl Prometheus {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let prometheus = Self { child, url: format!("http://127.0.0.1:{port}") };
+        let prometheus = Self { _child: Killed(child), url: format!("http://127.0.0.1:{port}") };
         assert!(wait_until(|| prometheus.ask("counterpart_files").is_ok_and(|answer| !answer.is_empty())));
         prometheus
     }

@@ -3,12 +3,13 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::prepare::scene::{Disk, Loop, Mounted, assert_refused, attach, must, prepare, small_system, tool};
 use crate::support::disk::LoopDisk;
+use crate::support::killed::Killed;
 use crate::support::sandbox::{Finished, wait_until};
 
 /// A disk with two partitions, the first an ext4.
@@ -57,16 +58,6 @@ fn a_mounted_disk() {
     refuse(&disk, &format!("{} is mounted at {}", disk.path(), mounted.path().display()));
 }
 
-/// A process that is killed at the end.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn a_partition_that_is_mounted_out_of_sight() {
     let (disk, dir) = (used_disk(), tempfile::tempdir().unwrap());
@@ -80,7 +71,7 @@ fn a_partition_that_is_mounted_out_of_sight() {
     fs::create_dir(dir.path().join("p")).unwrap();
     let mut command = Command::new("unshare");
     command.args(["-m", "--propagation", "private", "sh", "-c", &script]).stdin(Stdio::null());
-    let _running = Running(command.spawn().unwrap());
+    let _running = Killed(command.spawn().unwrap());
     assert!(wait_until(|| ready.exists()));
     assert!(!fs::read_to_string("/proc/self/mountinfo").unwrap().contains(&disk.part(1)));
     refuse(&disk, &format!("{} is mounted at {}", disk.part(1), dir.path().join("p").display()));

@@ -5,10 +5,11 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::support::fakes;
+use crate::support::killed::Killed;
 use crate::support::nobody;
 use crate::support::sandbox::{Finished, Sandbox, names_of, wait_until};
 
@@ -307,15 +308,8 @@ fn planted_links_are_replaced_and_leftovers_removed() {
 
 /// A real exporter that reads the directory, killed at the end.
 struct Exporter {
-    child: Child,
+    _child: Killed,
     port: u16,
-}
-
-impl Drop for Exporter {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 impl Exporter {
@@ -330,7 +324,7 @@ impl Exporter {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let exporter = Self { child, port };
+        let exporter = Self { _child: Killed(child), port };
         assert!(wait_until(|| exporter
             .scrape()
             .is_some_and(|page| page.contains("node_textfile_scrape_error"))));

@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
+use crate::support::killed::Killed;
 use crate::support::sandbox::{Finished, Sandbox, wait_until};
 
 /// Answers each request and writes it down; its port goes to a file.
@@ -34,16 +35,9 @@ server.serve_forever()
 ";
 
 struct Server {
-    child: Child,
+    _child: Killed,
     dir: PathBuf,
     url: String,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 fn openssl(dir: &Path, arguments: &str) {
@@ -67,7 +61,7 @@ impl Server {
         );
         let child =
             Command::new("python3").args(["-c", SERVER]).arg(&dir).stdin(Stdio::null()).spawn().unwrap();
-        let mut server = Self { child, url: String::new(), dir };
+        let mut server = Self { _child: Killed(child), url: String::new(), dir };
         assert!(wait_until(|| server.dir.join("port").exists()));
         let port = fs::read_to_string(server.dir.join("port")).unwrap();
         server.url = format!("https://localhost:{port}");

@@ -10,7 +10,8 @@ use std::process::{Command, Stdio};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
-use crate::server_linux::servers::{MariaDb, Postgres, Running, Slapd, as_user, dir, dump, machine, succeed};
+use crate::server_linux::servers::{MariaDb, Postgres, Slapd, as_user, dir, dump, machine, succeed};
+use crate::support::killed::Killed;
 use crate::support::sandbox::{Sandbox, wait_until, write_script};
 
 /// An ordinary user.
@@ -63,12 +64,12 @@ impl Evil {
     }
 
     /// slapd itself, which loads the module as the user who starts it.
-    fn serve(&self, user: &str) -> Running {
+    fn serve(&self, user: &str) -> Killed {
         let uri = format!("ldapi://{}", self.base.join("ldapi").display().to_string().replace('/', "%2F"));
         let mut command = as_user(user, "/usr/sbin/slapd");
         command.args(["-d", "0", "-h", &uri, "-F"]).arg(self.base.join("slapd.d"));
         let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let process = Running(process);
+        let process = Killed(process);
         assert!(wait_until(|| self.base.join("ldapi").exists() && self.marker.exists()));
         fs::remove_file(&self.marker).unwrap();
         process
@@ -95,7 +96,7 @@ fn a_program_with_roots_rights_that_is_called_slapd_runs_nothing() {
     command.args(["root", "--", "-F"]).arg(evil.base.join("slapd.d"));
     // It waits for a password.
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-    let process = Running(command.spawn().unwrap());
+    let process = Killed(command.spawn().unwrap());
     let number = process.0.id();
     let has_roots_rights = || line(number, "status", "Uid:").split_ascii_whitespace().nth(2) == Some("0");
     assert!(wait_until(|| line(number, "comm", "slapd") == "slapd" && has_roots_rights()));
@@ -145,7 +146,7 @@ fn a_configuration_that_others_could_have_arranged_is_not_read() {
         let uri = format!("ldapi://{}", evil.base.join("ldapi").display().to_string().replace('/', "%2F"));
         command.args(["-d", "0", "-h", &uri, "-F"]).arg(way.join("slapd.d"));
         let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let process = Running(process);
+        let process = Killed(process);
         assert!(wait_until(|| evil.base.join("ldapi").exists() && evil.marker.exists()));
         fs::remove_file(&evil.marker).unwrap();
         if way == evil.base {
@@ -180,7 +181,7 @@ pub fn home_of_root(sandbox: &Sandbox) -> PathBuf {
 
 /// A server that asks whoever comes for the password, and writes down what it is told.
 struct FakeMySql {
-    _process: Running,
+    _process: Killed,
     log: PathBuf,
 }
 
@@ -192,7 +193,7 @@ impl FakeMySql {
         let (socket, log) = (base.join("mysqld.sock"), base.join("log"));
         let mut command = as_user(user, python.to_str().unwrap());
         command.env("PYTHONHOME", "/usr").arg("-S").arg(&script).arg(&socket).arg(&log).arg(plugin);
-        let process = Running(command.spawn().unwrap());
+        let process = Killed(command.spawn().unwrap());
         assert!(wait_until(|| log.exists()), "it listens");
         Self { _process: process, log }
     }
@@ -358,7 +359,7 @@ fn a_listener_in_the_place_of_the_real_one_is_not_talked_to() {
     let code = "import socket, sys, time\ns = socket.socket(socket.AF_UNIX)\ns.bind(sys.argv[1])\ns.listen(1)\ntime.sleep(600)";
     let mut command = as_user("postgres", python.to_str().unwrap());
     let _process =
-        Running(command.env("PYTHONHOME", "/usr").args(["-S", "-c", code]).arg(&real).spawn().unwrap());
+        Killed(command.env("PYTHONHOME", "/usr").args(["-S", "-c", code]).arg(&real).spawn().unwrap());
     assert!(wait_until(|| real.exists()));
     let finished = sandbox.clone(&["-b", "x"]);
     finished.assert_code(96);
@@ -406,7 +407,7 @@ fn a_dumper_that_waits_for_ever_is_given_up() {
     let cluster = Postgres::start(&sandbox, "main", 5871);
     cluster.sql("postgres", "CREATE TABLE t (a int)");
     let mut holder = cluster.psql("postgres", "postgres");
-    let mut holder = Running(holder.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap());
+    let mut holder = Killed(holder.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap());
     let input = holder.0.stdin.as_mut().unwrap();
     input.write_all(b"BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE;\n").unwrap();
     let locks = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted";

@@ -5,11 +5,12 @@ use std::fs;
 use std::io::Read as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use bzip2::read::MultiBzDecoder;
 use nix::sched::{CloneFlags, unshare};
 
+use crate::support::killed::Killed;
 use crate::support::sandbox::{Sandbox, wait_until};
 
 /// The password of every test.
@@ -75,16 +76,6 @@ pub fn dir(path: &Path, user: &str) -> PathBuf {
     succeed(Command::new("chown").arg(format!("{user}:")).arg(path));
     fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
     path.to_owned()
-}
-
-/// A process that is killed at the end.
-pub struct Running(pub Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// A cluster of `PostgreSQL`.
@@ -188,7 +179,7 @@ impl Drop for Postgres {
 
 /// A server of `MariaDB`.
 pub struct MariaDb {
-    _process: Running,
+    _process: Killed,
     pub socket: PathBuf,
 }
 
@@ -222,7 +213,7 @@ impl MariaDb {
             .stderr(fs::File::create(sandbox.path().join(format!("mariadb-{name}.log"))).unwrap())
             .spawn()
             .unwrap();
-        let server = Self { _process: Running(process), socket };
+        let server = Self { _process: Killed(process), socket };
         assert!(wait_until(|| server.client().args(["-e", "SELECT 1"]).output().unwrap().status.success()));
         server
     }
@@ -244,7 +235,7 @@ impl MariaDb {
 
 /// A slapd with cn=config, one database and a monitor.
 pub struct Slapd {
-    process: Option<Running>,
+    process: Option<Killed>,
     pub configuration: PathBuf,
     pub database: PathBuf,
 }
@@ -297,7 +288,7 @@ impl Slapd {
             .spawn()
             .unwrap();
         assert!(wait_until(|| base.join("db/ldapi").exists()));
-        Self { process: Some(Running(process)), configuration, database }
+        Self { process: Some(Killed(process)), configuration, database }
     }
 
     /// Ends the process.

@@ -127,7 +127,7 @@ fn a_queue_that_is_full_is_not_waited_for_without_end() {
                 [x.setblocking(False) for x in c]\n[x.connect_ex(sys.argv[1]) for x in c]\nprint('full', flush=True)\ntime.sleep(600)";
     let mut command = Command::new("python3");
     command.args(["-c", code]).arg(&path).stdout(std::process::Stdio::piped());
-    let mut process = crate::server_linux::servers::Running(command.spawn().unwrap());
+    let mut process = crate::support::killed::Killed(command.spawn().unwrap());
     let mut line = String::new();
     let mut out = std::io::BufReader::new(process.0.stdout.take().unwrap());
     std::io::BufRead::read_line(&mut out, &mut line).unwrap();
