@@ -81,7 +81,7 @@ fn here(args: &VerifyArgs, plan: &Plan, machine: Machine<'_>) -> ExitCode {
         && verified.is_damaged()
         && let Err(Refusal(code, sentence)) = again(plan, machine, &screen, verified)
     {
-        // What was found is told all the same.
+        // What was found is printed all the same.
         verified.failed = Some(code);
         failed = Some(sentence);
     }

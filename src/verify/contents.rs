@@ -45,7 +45,7 @@ pub struct Buffers {
     copy: Vec<u8>,
 }
 
-/// Compares two files of these lengths. `count` is told how many bytes of the source were compared.
+/// Compares two files of these lengths. `count` gets the number of bytes of the source that were compared.
 pub fn compare(
     (source, copy): (&File, &File),
     (source_length, copy_length): (u64, u64),
