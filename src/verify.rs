@@ -124,7 +124,7 @@ struct Ground {
 
 /// Claims both ends as a clone does; `None` if the destination is missing, and may be.
 fn prepare(run: &Run<'_>, screen: &Screen) -> Result<Option<Ground>, Refusal> {
-    preflight::rights(run)?;
+    choose::rights(run)?;
     let ends = match endpoints::claim(run) {
         Err(failure) if run.plan.skip_if_missing && failure.means_missing() => return Ok(None),
         ends => ends?,

@@ -13,6 +13,7 @@ mod tags;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::support::audit::{Options, assert_same};
 use crate::support::sandbox::{Finished, Sandbox};
@@ -61,6 +62,11 @@ fn assert_quick(sandbox: &Sandbox, more: &[&str]) -> Finished {
     settle(sandbox);
     assert_same(&sandbox.source, &sandbox.destination, &Options::default());
     run
+}
+
+/// After this, what was written has changed before the next run for certain: it is proved at once.
+fn let_the_clock_tick() {
+    std::thread::sleep(Duration::from_millis(100));
 }
 
 /// The index file.

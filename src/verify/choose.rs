@@ -29,6 +29,14 @@ pub fn work(args: &VerifyArgs, machine: Machine<'_>) -> Result<Work, Refusal> {
     clone_of(args, &source).map(|plan| Work::Here(Box::new(plan)))
 }
 
+/// As for the clone: one that is made without root is verified without.
+pub fn rights(run: &Run<'_>) -> Result<(), Refusal> {
+    preflight::rights(run).map_err(|failure| {
+        let why = "verify must be run as root: it reads everybody's files. Use sudo.";
+        Refusal(failure.exit_code(), why.to_owned())
+    })
+}
+
 fn clone_of(args: &VerifyArgs, source: &OsStr) -> Result<Plan, Refusal> {
     cli::clone_from(args.clone_words(source).into_iter()).map_err(|why| Refusal(ExitCode::USAGE, why))
 }
@@ -39,7 +47,7 @@ fn remembered(args: &VerifyArgs, machine: Machine<'_>) -> Result<OsString, Refus
     let plan = clone_of(args, OsStr::new("/"))?;
     let mount = endpoints::named::mount(&plan, machine, Mode::Verify);
     let run = Run::new(&plan, machine, Mode::Verify, mount.whereabouts());
-    preflight::rights(&run)?;
+    rights(&run)?;
     // It may be known by its filesystem.
     endpoints::destination(&run)?;
     let shown = display::path(&plan.destination);

@@ -3,7 +3,9 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
-use crate::quick::{FILES, IDLE, add_files, assert_quick, cloned, index, prepare, settle, watched_rsync};
+use crate::quick::{
+    FILES, IDLE, add_files, assert_quick, cloned, index, let_the_clock_tick, prepare, settle, watched_rsync,
+};
 use crate::support::other_rsyncs::with_each;
 use crate::support::sandbox::Sandbox;
 
@@ -136,6 +138,7 @@ fn a_quick_pass_that_fails_is_followed_by_a_full_one() {
     sandbox.clone(&[]).assert_code(0).assert_log(": Full pass: ");
     settle(&sandbox);
     sandbox.write("new", "content");
+    let_the_clock_tick();
     let run = sandbox.clone(&[]);
     run.assert_code(0).assert_err("").assert_log(": Quick pass: 1 of ");
     run.assert_log("The quick pass was not complete, so a full pass follows.\n").assert_log("Cloning.");

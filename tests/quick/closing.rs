@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::quick::{add_files, assert_quick, cloned, settle, watched_rsync};
+use crate::quick::{add_files, assert_quick, cloned, let_the_clock_tick, settle, watched_rsync};
 use crate::support::audit::{Options, assert_same};
 use crate::support::dice::Dice;
 use crate::support::sandbox::Sandbox;
@@ -99,8 +99,7 @@ fn what_goes_wrong_during_a_short_quick_pass_is_put_right() {
         settle(&sandbox);
         sandbox.write("0001/listed", "content");
         fs::write(sandbox.path().join("moving"), "").unwrap();
-        // What is listed has changed before the run for certain.
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        let_the_clock_tick();
         let run = sandbox.clone(&[]);
         run.assert_code(0).assert_err("").assert_log(": Quick pass: ").assert_log(": Closing pass 1: ");
         assert_same(&sandbox.source, &sandbox.destination, &Options::default());
@@ -111,8 +110,7 @@ fn what_goes_wrong_during_a_short_quick_pass_is_put_right() {
 fn a_short_quick_pass_surveys_once() {
     let sandbox = cloned();
     sandbox.write("0001/new", "content");
-    // Its time is before the run for certain.
-    std::thread::sleep(std::time::Duration::from_millis(50));
+    let_the_clock_tick();
     let run = sandbox.clone(&[]);
     run.assert_code(0).assert_log(": Quick pass: 2 of ").assert_no_log(": Closing pass");
     sandbox.clone(&[]).assert_code(0).assert_log(": Quick pass: 0 of ");

@@ -5,11 +5,10 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _, chown, lchown, symlink};
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::quick::{add_files, settle, watched_rsync};
+use crate::quick::{add_files, let_the_clock_tick, settle, watched_rsync};
 use crate::support::audit::{Options, assert_same};
 use crate::support::disk::LoopDisk;
 use crate::support::sandbox::Sandbox;
@@ -18,11 +17,6 @@ use crate::support::tree::{noise, set_mtime};
 
 /// What the log says of it.
 const FIRST: &str = ": First copy: ";
-
-/// What changed within a tick of the clock before the run began is left to rsync.
-fn let_the_clock_tick() {
-    std::thread::sleep(Duration::from_millis(100));
-}
 
 fn run(program: &str, arguments: &[&str], path: &Path) {
     let status = Command::new(program).args(arguments).arg(path).status().unwrap();

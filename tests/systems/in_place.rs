@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use crate::support::audit::{Options, assert_same};
 use crate::support::other_rsyncs::with_each;
-use crate::support::sandbox::{Sandbox, wait_until};
+use crate::support::sandbox::{Finished, Sandbox, wait_until};
 use crate::support::tree::noise;
 use crate::systems::streaming::which_rsync;
 
@@ -202,6 +202,29 @@ fn it_is_refused_where_it_would_not_be_exact() {
     let doctor = sandbox.run(["doctor", "-s", source, "-d", destination, "--inplace"]);
     assert_eq!(doctor.code, 2, "{doctor}");
     assert!(doctor.out.contains("FAIL  writing in place: "), "{doctor}");
+}
+
+/// Where a user may link a file that is not theirs, the link could be put in the place of a copy.
+#[test]
+fn it_is_refused_where_users_may_link_the_files_of_others() {
+    let sandbox = Sandbox::new();
+    big(&sandbox, "big", 1);
+    sandbox.clone(&[]).assert_code(0);
+    touch_up(&sandbox.source.join("big"), 1_000_000);
+    let setting = sandbox.path().join("setting");
+    let plain = sandbox.command(sandbox.arguments(["--inplace"]));
+    let script = "mount --bind \"$1\" /proc/sys/fs/protected_hardlinks && shift && exec \"$@\"";
+    for (value, code) in [("0\n", 2), ("\n", 2), ("1\n", 0)] {
+        fs::write(&setting, value).unwrap();
+        let mut command = Command::new("unshare");
+        command.args(["-m", "--propagation", "private", "sh", "-c", script, "sh"]).arg(&setting);
+        command.arg(plain.get_program()).args(plain.get_args()).env("COUNTERPART_FAKE_HOST", sandbox.host());
+        let run = Finished::from(command.output().unwrap());
+        run.assert_code(code);
+        let why = "counterpart: Files cannot be written in place here: users may make hard links to files that are not theirs";
+        assert_eq!(run.err.starts_with(why), code == 2, "{run}");
+    }
+    assert_exact(&sandbox);
 }
 
 #[test]

@@ -149,6 +149,22 @@ fn a_source_that_cannot_be_read_overwrites_no_copy() {
     assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
 }
 
+/// Whatever ends it then, even the power.
+#[test]
+fn a_clone_does_not_look_complete_while_it_is_repaired() {
+    let sandbox = scene(&[]);
+    flip(&sandbox.destination.join("a/one"), 3..5);
+    let seen = sandbox.path().join("seen");
+    sandbox.rsync(&format!(
+        "case \" $* \" in *' --files-from=- '*) for at; do :; done; ls -A \"$at\" >'{}' ;; esac\nexec /usr/bin/rsync \"$@\"",
+        seen.display()
+    ));
+    assert_eq!(verify(&sandbox, &["--repair"]).code, 83);
+    let seen = fs::read_to_string(seen).unwrap();
+    assert!(seen.contains("counterpart.stats") && !seen.contains("counterpart.completed"), "{seen}");
+    assert_eq!(sandbox.markers(), ["completed", "id", "stats"]);
+}
+
 #[test]
 fn a_repair_that_is_killed_leaves_no_clone_that_looks_complete() {
     let sandbox = scene(&[]);
