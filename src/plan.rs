@@ -1,6 +1,7 @@
 //! What a run is to do: validated, immutable, and independent of the command-line parser.
 
 pub mod ping_url;
+pub mod proof;
 pub mod schedule;
 pub mod tag;
 
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ping_url::Address;
+use proof::Frequency;
 
 use crate::logging::shown::{Colour, Verbosity};
 use crate::marker::Prefix;
@@ -135,8 +137,8 @@ pub struct Plan {
     pub bootable: bool,
     /// Which filesystems below the source are part of the clone.
     pub filesystems: Filesystems,
-    /// Boot the clone in a virtual machine afterwards.
-    pub prove: bool,
+    /// Boot the clone in a virtual machine afterwards, this often.
+    pub prove: Option<Frequency>,
     /// Keep what the clone deletes or overwrites, for this many days.
     pub safety_net: Option<u32>,
 }

@@ -96,6 +96,9 @@ pub struct Disk {
     /// What the source held at the last complete clone to this disk.
     #[serde(default)]
     pub complete: Option<Totals>,
+    /// When the clone on it was proven to boot, unless it did not boot since.
+    #[serde(default)]
+    pub proven: Option<Moment>,
     /// When it was accepted first.
     pub first_seen: Moment,
     /// When it was accepted last.
@@ -120,11 +123,13 @@ impl State {
         }
     }
 
-    /// Records a proof.
+    /// Records a proof of the clone on the disk that was seen last.
     pub fn prove(&mut self, proof: Proof) {
-        if proof.booted {
-            self.proven = Some(proof.at.clone());
+        let booted = proof.booted.then(|| proof.at.clone());
+        if let Some(disk) = self.disks.last_mut() {
+            disk.proven.clone_from(&booted);
         }
+        self.proven = booted.or(self.proven.take());
         self.proof = Some(proof);
     }
 
@@ -135,6 +140,7 @@ impl State {
             disk.first_seen = known.first_seen;
             disk.filesystem = disk.filesystem.or(known.filesystem);
             disk.complete = disk.complete.or(known.complete);
+            disk.proven = disk.proven.or(known.proven);
         }
         if self.disks.len() >= MOST_DISKS {
             self.disks.remove(0);
@@ -429,6 +435,7 @@ mod tests {
             source_mount_point: None,
             source_parts: Vec::new(),
             complete: None,
+            proven: None,
             first_seen: seen.clone(),
             last_seen: seen,
         }

@@ -38,6 +38,7 @@ fn remember(state_dir: &Path, uuid: &str) {
         source_mount_point: None,
         source_parts: Vec::new(),
         complete: None,
+        proven: None,
         first_seen: seen.clone(),
         last_seen: seen,
     });

@@ -293,6 +293,10 @@ _counterpart() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --prove)
+                    COMPREPLY=($(compgen -W "always daily weekly monthly" -- "${cur}"))
+                    return 0
+                    ;;
                 --safety-net)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -507,6 +511,10 @@ _counterpart() {
                     ;;
                 --filesystems)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --prove)
+                    COMPREPLY=($(compgen -W "always daily weekly monthly" -- "${cur}"))
                     return 0
                     ;;
                 --safety-net)

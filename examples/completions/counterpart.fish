@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_counterpart_global_optspecs
-    string join \n s/source= d/destination= e/exclude-from= exclude-caches exclude-if-present= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run q/quiet v/verbose color= key-file= rsync= log-dir= keep-logs= log-changes= adopt allow-shrink full full-every= bwlimit= checksum inplace whole-file max-delete= no-space-check allow-folder strict-scripts allow-non-root retries= retry-wait= stall-timeout= vanished-ok metrics-file= ping= ping-file= on-error= skip-if-missing bootable filesystems= prove safety-net= json h/help V/version
+    string join \n s/source= d/destination= e/exclude-from= exclude-caches exclude-if-present= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run q/quiet v/verbose color= key-file= rsync= log-dir= keep-logs= log-changes= adopt allow-shrink full full-every= bwlimit= checksum inplace whole-file max-delete= no-space-check allow-folder strict-scripts allow-non-root retries= retry-wait= stall-timeout= vanished-ok metrics-file= ping= ping-file= on-error= skip-if-missing bootable filesystems= prove= safety-net= json h/help V/version
 end
 
 function __fish_counterpart_needs_command
@@ -53,6 +53,10 @@ complete -c counterpart -n "__fish_counterpart_needs_command" -l ping -d 'Ping t
 complete -c counterpart -n "__fish_counterpart_needs_command" -l ping-file -d 'Ping the URL in this file, which only root may read' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -l on-error -d 'Run this executable after any failure and log its output' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -l filesystems -d 'Clone these filesystems below the source too, into directories of the same clone (Linux)' -r
+complete -c counterpart -n "__fish_counterpart_needs_command" -l prove -d 'Boot the clone in a virtual machine afterwards, as `counterpart prove` does (Linux)' -r -f -a "always\t''
+daily\t''
+weekly\t''
+monthly\t''"
 complete -c counterpart -n "__fish_counterpart_needs_command" -l safety-net -d 'Keep what the clone deletes or overwrites for DAYS days, 30 without a number' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -l exclude-caches -d 'Exclude the contents of directories with a valid CACHEDIR.TAG, which stays'
 complete -c counterpart -n "__fish_counterpart_needs_command" -s B -l backup-keychain -d 'Back up servers first, with the password stored by `counterpart setpass`'
@@ -72,7 +76,6 @@ complete -c counterpart -n "__fish_counterpart_needs_command" -l allow-non-root 
 complete -c counterpart -n "__fish_counterpart_needs_command" -l vanished-ok -d 'Exit 0 instead of 24 when files vanish from the source during the clone'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l skip-if-missing -d 'Exit 0 without cloning if the destination is missing'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l bootable -d 'Make the clone start a machine: its own fstab, boot loader and what they need (Linux)'
-complete -c counterpart -n "__fish_counterpart_needs_command" -l prove -d 'Boot the clone in a virtual machine afterwards, as `counterpart prove` does (Linux)'
 complete -c counterpart -n "__fish_counterpart_needs_command" -l json -d 'Print what a test run (-t) finds as JSON, and nothing else, on standard output'
 complete -c counterpart -n "__fish_counterpart_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c counterpart -n "__fish_counterpart_needs_command" -s V -l version -d 'Print version'
@@ -128,6 +131,10 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l ping 
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l ping-file -d 'Ping the URL in this file, which only root may read' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l on-error -d 'Run this executable after any failure and log its output' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l filesystems -d 'Clone these filesystems below the source too, into directories of the same clone (Linux)' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l prove -d 'Boot the clone in a virtual machine afterwards, as `counterpart prove` does (Linux)' -r -f -a "always\t''
+daily\t''
+weekly\t''
+monthly\t''"
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l safety-net -d 'Keep what the clone deletes or overwrites for DAYS days, 30 without a number' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l json -d 'Print the result as JSON'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l exclude-caches -d 'Exclude the contents of directories with a valid CACHEDIR.TAG, which stays'
@@ -148,7 +155,6 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l allow
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l vanished-ok -d 'Exit 0 instead of 24 when files vanish from the source during the clone'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l skip-if-missing -d 'Exit 0 without cloning if the destination is missing'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l bootable -d 'Make the clone start a machine: its own fstab, boot loader and what they need (Linux)'
-complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l prove -d 'Boot the clone in a virtual machine afterwards, as `counterpart prove` does (Linux)'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c counterpart -n "__fish_counterpart_using_subcommand status" -s d -l destination -d 'Show this clone instead of all that this machine remembers' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand status" -s g -l organisation-prefix -d 'Prefix of the clone\'s files [default: me.jedda; without -d, any]' -r

@@ -14,6 +14,7 @@ use crate::cli::paths::{Destination, absolute, destination};
 use crate::logging::shown::{Colour, Verbosity};
 use crate::marker::{DEFAULT_PREFIX, Prefix};
 use crate::plan::ping_url::Address;
+use crate::plan::proof::Frequency;
 use crate::plan::schedule::Name;
 use crate::plan::{BackupPassword, Filesystems, MaxDelete, Ping, Plan, Tags, Tuning};
 use crate::secret::{Once, Secret};
@@ -214,8 +215,11 @@ pub(super) struct CloneOptions {
     #[arg(long, value_name = "all|none|PATHS", value_parser = parse_filesystems, help_heading = BOOTING)]
     filesystems: Option<Filesystems>,
     /// Boot the clone in a virtual machine afterwards, as `counterpart prove` does (Linux)
-    #[arg(long, help_heading = BOOTING)]
-    prove: bool,
+    ///
+    /// After every run, or daily, weekly or monthly: if the clone on this disk has not booted within that time.
+    #[arg(long, value_name = "WHEN", num_args = 0..=1, default_missing_value = "always", hide_possible_values = true,
+        help_heading = BOOTING)]
+    prove: Option<FrequencyName>,
     /// Keep what the clone deletes or overwrites for DAYS days, 30 without a number
     #[arg(long, value_name = "DAYS", num_args = 0..=1, require_equals = true, default_missing_value = "30",
         value_parser = clap::value_parser!(u32).range(1..=36_500), help_heading = SAFETY)]
@@ -228,6 +232,15 @@ enum ColourName {
     Auto,
     Always,
     Never,
+}
+
+/// How often the clone is booted, as it is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FrequencyName {
+    Always,
+    Daily,
+    Weekly,
+    Monthly,
 }
 
 /// Whether something is done, as it is typed.
@@ -437,7 +450,12 @@ fn plan(source: PathBuf, destination: Destination, args: CloneOptions) -> Result
         } else {
             Filesystems::None
         }),
-        prove: args.prove,
+        prove: args.prove.map(|when| match when {
+            FrequencyName::Always => Frequency::Always,
+            FrequencyName::Daily => Frequency::Daily,
+            FrequencyName::Weekly => Frequency::Weekly,
+            FrequencyName::Monthly => Frequency::Monthly,
+        }),
         safety_net: args.safety_net,
     })
 }

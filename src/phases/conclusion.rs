@@ -61,7 +61,7 @@ pub fn conclude(run: &Run<'_>, claim: Option<Claim>, mount: Mount<'_>, service: 
     if let (Outcome::Failed(failure), Some(destination)) = (outcome, &destination) {
         markers::record_failure(run, destination, failure);
     }
-    recall_proof(run);
+    let is_proven = recall_proof(run);
     let record = run.record(outcome);
     let public = run.for_everybody(&record, outcome);
     if let Some(destination) = &destination {
@@ -70,7 +70,7 @@ pub fn conclude(run: &Run<'_>, claim: Option<Claim>, mount: Mount<'_>, service: 
     let disk = destination.as_ref().filter(|_| public.outcome.is_complete());
     let disk = disk.and_then(|destination| complete(run, destination, public.census));
     let last_success = if is_allowed(outcome, outputs::may_remember) {
-        remember(run, disk, was_claimed, public)
+        remember(run, disk, was_claimed, public, is_proven)
     } else {
         None
     };
@@ -89,12 +89,17 @@ pub fn conclude(run: &Run<'_>, claim: Option<Claim>, mount: Mount<'_>, service: 
     }
 }
 
-/// Notes the last proof of this clone, unless this run has made one.
-fn recall_proof(run: &Run<'_>) {
+/// Notes the last proof of this clone, unless this run has made one; returns whether it has.
+fn recall_proof(run: &Run<'_>) -> bool {
     // A state that cannot be read is warned of when this run is added to it.
     let known = Store::new(&run.machine.host.state_dir).load(run.location(), &run.plan.prefix).ok().flatten();
     let earlier = known.and_then(|state| state.proof);
-    run.note(|journal| journal.proof = journal.proof.take().or(earlier));
+    let mut is_own = false;
+    run.note(|journal| {
+        is_own = journal.proof.is_some();
+        journal.proof = journal.proof.take().or(earlier);
+    });
+    is_own
 }
 
 /// Whether this output lies outside the destination.
@@ -169,7 +174,13 @@ fn complete(run: &Run<'_>, destination: &Destination, census: Option<Totals>) ->
 /// Saves the run on this machine, and returns when the last known success ended.
 ///
 /// A destination that was never accepted is not added: a mistyped path would be monitored forever.
-fn remember(run: &Run<'_>, disk: Option<Disk>, was_claimed: bool, record: Record) -> Option<i64> {
+fn remember(
+    run: &Run<'_>,
+    disk: Option<Disk>,
+    was_claimed: bool,
+    record: Record,
+    is_proven: bool,
+) -> Option<i64> {
     let (location, prefix) = (run.location(), &run.plan.prefix);
     let store = Store::new(&run.machine.host.state_dir);
     let known = match store.load(location, prefix) {
@@ -196,7 +207,7 @@ fn remember(run: &Run<'_>, disk: Option<Disk>, was_claimed: bool, record: Record
     if record.outcome.is_complete() {
         state.last_success = Some(record.clone());
     }
-    if let Some(proof) = record.proof.clone().filter(|proof| state.proof.as_ref() != Some(proof)) {
+    if let Some(proof) = record.proof.clone().filter(|_| is_proven) {
         state.prove(proof);
     }
     state.last = Some(record);

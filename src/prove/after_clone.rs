@@ -2,21 +2,24 @@
 
 use std::ffi::OsStr;
 
+use chrono::Local;
 use log::info;
 
 use crate::cli::prove::Setup;
+use crate::display::words;
 use crate::failure::Failure;
 use crate::failure::refusal::Refusal;
 use crate::outcome::Outcome;
 use crate::prove::disk::Search;
 use crate::prove::{Proven, prove as prove_disk, refuse_elsewhere};
 use crate::run::Run;
+use crate::state::Store;
 
-/// Boots the clone if that was asked for. One that does not boot is complete all the same.
+/// Boots the clone if that was asked for and is due. One that does not boot is complete all the same.
 #[must_use]
 pub fn prove(run: &Run<'_>, outcome: Outcome) -> Outcome {
     match outcome {
-        Outcome::Completed | Outcome::Vanished if run.plan.prove => {}
+        Outcome::Completed | Outcome::Vanished if is_due(run) => {}
         Outcome::Completed
         | Outcome::Vanished
         | Outcome::Unbootable(_)
@@ -45,6 +48,19 @@ pub fn prove(run: &Run<'_>, outcome: Outcome) -> Outcome {
             outcome
         }
     }
+}
+
+/// Whether the clone is to be booted. It is if nothing is known of its last boot.
+fn is_due(run: &Run<'_>) -> bool {
+    let Some(frequency) = run.plan.prove else { return false };
+    let known = Store::new(&run.machine.host.state_dir).load(run.location(), &run.plan.prefix).ok().flatten();
+    let booted = known.and_then(|state| Some(state.disks.last()?.proven.as_ref()?.epoch));
+    let now = Local::now().timestamp();
+    let is_due = frequency.is_due(booted, now);
+    if let Some(booted) = booted.filter(|_| !is_due) {
+        info!("The clone is not booted: it was proven {} ago.", words::span(now - booted));
+    }
+    is_due
 }
 
 fn boot(run: &Run<'_>) -> Result<Proven, Refusal> {

@@ -109,6 +109,11 @@ impl LoopDisk {
         self.dir.path().join("image")
     }
 
+    /// What blkid says of it.
+    pub fn tag(&self, name: &str) -> String {
+        tag(self.device(), name)
+    }
+
     /// Makes the mounted filesystem read-only, as an administrator would.
     pub fn remount_read_only(&self) {
         self.mounted.remount("ro");
@@ -259,6 +264,13 @@ impl Tmpfs {
     pub fn remount_read_only(&self) {
         self.mounted.remount("ro");
     }
+}
+
+/// What blkid says of a device.
+fn tag(device: &Path, name: &str) -> String {
+    let options = ["-p", "-o", "value", "-s", name].map(OsStr::new);
+    let output = must("probe", run("blkid", options.into_iter().chain([device.as_os_str()])));
+    String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
 }
 
 /// A second path to a directory.
@@ -436,9 +448,7 @@ impl BareDisk {
 
     /// What blkid says of it.
     pub fn tag(&self, name: &str) -> String {
-        let options = ["-p", "-o", "value", "-s", name].map(OsStr::new);
-        let output = must("probe", run("blkid", options.into_iter().chain([self.device().as_os_str()])));
-        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+        tag(self.device(), name)
     }
 
     /// Pulls the plug.

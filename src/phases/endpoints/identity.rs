@@ -391,6 +391,7 @@ fn disk(run: &Run<'_>, identity: Identity, filesystem: &Filesystem) -> Disk {
         source_mount_point: identity.source_mount_point,
         source_parts: identity.source_parts,
         complete: None,
+        proven: None,
         first_seen: now.into(),
         last_seen: now.into(),
     }
