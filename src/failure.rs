@@ -590,6 +590,21 @@ pub enum Failure {
         #[source]
         why: Reason,
     },
+    /// A part of the clone that was read again differs from a source that has not changed.
+    #[error(
+        "The copy is complete, but {} of the clone in {}, which Counterpart read again, {} damaged: the log names {}. Run \
+         counterpart verify --repair.",
+        counted(*number, "entry"),
+        display::path(path),
+        if *number == 1 { "is" } else { "are" },
+        if *number == 1 { "it" } else { "them" }
+    )]
+    Damaged {
+        /// The destination.
+        path: PathBuf,
+        /// How many entries are damaged.
+        number: u64,
+    },
     /// The clone does not boot in a virtual machine.
     #[error("The clone on {} did not boot: {reason}.{saved}", display::path(path))]
     NotBooted {

@@ -167,7 +167,7 @@ fn clone(plan: &plan::Plan, machine: Machine<'_>) -> Outcome {
     let outcome = std::panic::catch_unwind(run)
         .unwrap_or_else(|_| Outcome::Failed(Failure::Internal("a panic, described above".to_owned())));
     say_next_run(plan, machine);
-    if let Outcome::Failed(failure) | Outcome::Unbootable(failure) = &outcome {
+    if let Outcome::Failed(failure) | Outcome::Flawed(failure) = &outcome {
         complain(&failure.to_string());
     }
     let code = outcome.exit_code();

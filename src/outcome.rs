@@ -10,8 +10,8 @@ pub enum Outcome {
     Completed,
     /// The clone is complete, except for files that vanished from the source meanwhile.
     Vanished,
-    /// The clone is complete, but it could not be made bootable.
-    Unbootable(Failure),
+    /// The clone is complete, but it does not start a machine, or is damaged.
+    Flawed(Failure),
     /// It was a test run: nothing was changed.
     TestRun,
     /// The destination was missing, which was allowed.
@@ -28,7 +28,7 @@ impl Outcome {
             Self::Completed | Self::Skipped => ExitCode::SUCCESS,
             Self::Vanished => ExitCode::VANISHED,
             Self::TestRun => ExitCode::TEST_RUN,
-            Self::Unbootable(failure) | Self::Failed(failure) => failure.exit_code(),
+            Self::Flawed(failure) | Self::Failed(failure) => failure.exit_code(),
         }
     }
 }

@@ -16,6 +16,8 @@ use crate::phases::{
 use crate::plan::Plan;
 use crate::prove::after_clone;
 use crate::run::{Mode, Run};
+use crate::verify::daily;
+use crate::verify::daily::Made;
 
 /// Makes the clone that `plan` describes on `host`.
 #[must_use]
@@ -75,6 +77,7 @@ fn clone(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints) -> Result<Outcome, Fail
     let transferred = engine::clone(&transfer, &survey, &remembered, &mut nets)?;
     let unbootable = bootable::make(run, ends, boot, &transferred)?;
     let (outcome, written) = markers::write(run, ends, reserve, &survey, transferred, unbootable)?;
+    let outcome = daily::verify(run, Made { rsync, ends, rules: &rules, survey: &survey }, outcome);
     script::run_post_clone(run, &outcome).map_err(|failure| written.withdraw(run, ends, failure))?;
     Ok(outcome)
 }

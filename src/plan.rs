@@ -3,6 +3,7 @@
 pub mod ping_url;
 pub mod proof;
 pub mod schedule;
+pub mod share;
 pub mod tag;
 
 use std::ffi::OsString;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use ping_url::Address;
 use proof::Frequency;
+use share::Share;
 
 use crate::logging::shown::{Colour, Verbosity};
 use crate::marker::Prefix;
@@ -139,6 +141,8 @@ pub struct Plan {
     pub filesystems: Filesystems,
     /// Boot the clone in a virtual machine afterwards, this often.
     pub prove: Option<Frequency>,
+    /// Read this share of the clone again, every day another.
+    pub verify_daily: Option<Share>,
     /// Keep what the clone deletes or overwrites, for this many days.
     pub safety_net: Option<u32>,
 }

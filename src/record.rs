@@ -239,6 +239,25 @@ pub struct Proof {
     pub seconds: f64,
 }
 
+/// What is known of a clone that was read again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verification {
+    /// When the last verification ended.
+    pub at: Moment,
+    /// Files that it read.
+    pub files: u64,
+    /// Bytes of their contents, without holes.
+    pub bytes: u64,
+    /// Entries that it found damaged.
+    pub damaged: u64,
+    /// Entries that it could not compare.
+    pub not_compared: u64,
+    /// Since when every file has been read; none until each was read once.
+    pub oldest: Option<Moment>,
+    /// When damage was found last, unless every file has been read since without any.
+    pub damage_found: Option<Moment>,
+}
+
 /// A whole run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
@@ -291,6 +310,9 @@ pub struct Record {
     /// The clone's last proof that it boots, or does not; earlier versions lack the field.
     #[serde(default)]
     pub proof: Option<Proof>,
+    /// What is known of the clone that was read again; earlier versions lack the field.
+    #[serde(default)]
+    pub verification: Option<Verification>,
 }
 
 #[cfg(test)]
@@ -324,6 +346,7 @@ pub(crate) mod tests {
             log: None,
             changes: None,
             proof: None,
+            verification: None,
         }
     }
 

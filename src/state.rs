@@ -3,6 +3,7 @@
 //! So a disconnected destination can be checked, and a failure that could not be written to it is still visible.
 
 mod files;
+pub mod reading;
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -19,6 +20,7 @@ use crate::fs::small_file;
 use crate::marker::Prefix;
 use crate::marker::identity::Part;
 use crate::record::{Moment, Proof, Record, SCHEMA, Totals};
+use reading::Reading;
 
 /// The most that is read of a state file, in bytes; ours have a few thousand.
 const LARGEST: u64 = 1 << 20;
@@ -99,6 +101,9 @@ pub struct Disk {
     /// When the clone on it was proven to boot, unless it did not boot since.
     #[serde(default)]
     pub proven: Option<Moment>,
+    /// What was read again of the clone on it.
+    #[serde(default)]
+    pub reading: Option<Reading>,
     /// When it was accepted first.
     pub first_seen: Moment,
     /// When it was accepted last.
@@ -133,6 +138,19 @@ impl State {
         self.proof = Some(proof);
     }
 
+    /// What was read again of the clone on this disk.
+    #[must_use]
+    pub fn reading(&self, id: &str) -> Option<&Reading> {
+        self.disks.iter().find(|disk| disk.id == id)?.reading.as_ref()
+    }
+
+    /// Records what was read again of it.
+    pub fn read(&mut self, id: &str, reading: Reading) {
+        if let Some(disk) = self.disks.iter_mut().find(|disk| disk.id == id) {
+            disk.reading = Some(reading);
+        }
+    }
+
     /// Records a disk that was just accepted, as the most recent one; what is known about it is kept.
     pub fn see(&mut self, mut disk: Disk) {
         if let Some(at) = self.disks.iter().position(|known| known.id == disk.id) {
@@ -141,6 +159,7 @@ impl State {
             disk.filesystem = disk.filesystem.or(known.filesystem);
             disk.complete = disk.complete.or(known.complete);
             disk.proven = disk.proven.or(known.proven);
+            disk.reading = disk.reading.or(known.reading);
         }
         if self.disks.len() >= MOST_DISKS {
             self.disks.remove(0);
@@ -436,6 +455,7 @@ mod tests {
             source_parts: Vec::new(),
             complete: None,
             proven: None,
+            reading: None,
             first_seen: seen.clone(),
             last_seen: seen,
         }

@@ -5,11 +5,14 @@
 //! if the source has not changed since the clone was begun.
 
 mod choose;
+mod comparison;
 mod completed;
 mod contents;
+pub mod daily;
 mod finding;
 mod kept;
 mod links;
+mod remember;
 mod repair;
 mod report;
 mod sample;
@@ -17,9 +20,7 @@ mod verifier;
 
 use std::io;
 use std::io::Write as _;
-use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
 use std::time::Instant;
 
 use chrono::Utc;
@@ -29,7 +30,6 @@ use crate::display;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::failure::refusal::Refusal;
-use crate::fs::dir::Dir;
 use crate::host::machine::Machine;
 use crate::job::{Work, each};
 use crate::logging::kept::Kept as KeptLog;
@@ -37,23 +37,17 @@ use crate::logging::shown::{Shown, Verbosity};
 use crate::logging::{Screen, complain, warning};
 use crate::phases::endpoints::Endpoints;
 use crate::phases::survey::found::Survey;
-use crate::phases::transfer::meter::Meter;
 use crate::phases::{bootable, endpoints, exclusions, preflight, survey};
 use crate::plan::Plan;
-use crate::rsync::filter::matcher::{LeftOut, Place};
 use crate::rsync::filter::rules::Rules;
 use crate::run::{Mode, Run};
-use crate::tree::pair::{Here, Unreadable, walk};
-use crate::tree::sides::{Side, Sides};
-use crate::volume::kind::Kind;
+use crate::state::reading::{Counts, Extent};
+use comparison::{CloneOf, compare};
 use completed::Completed;
-use finding::Findings;
 use kept::Kept;
-use links::Links;
 use repair::Repair;
 use report::Verified;
 use sample::{Chosen, Sample};
-use verifier::{Part, Verifier};
 
 /// The seconds of a day.
 const DAY: i64 = 24 * 60 * 60;
@@ -122,6 +116,17 @@ struct Ground {
     top: (i64, i64),
 }
 
+impl Ground {
+    fn clone_of_it(&self) -> CloneOf<'_> {
+        CloneOf {
+            ends: &self.ends,
+            rules: &self.rules,
+            content: self.survey.census.content,
+            started: self.completed.started,
+        }
+    }
+}
+
 /// Claims both ends as a clone does; `None` if the destination is missing, and may be.
 fn prepare(run: &Run<'_>, screen: &Screen) -> Result<Option<Ground>, Refusal> {
     choose::rights(run)?;
@@ -162,12 +167,16 @@ fn verify(
     }
     let today = u64::try_from(Utc::now().timestamp() / DAY).unwrap_or(0);
     let chosen = args.sample.map_or(Chosen::All, |share| Chosen::Sample(Sample::new(share, today)));
-    let findings = compare(&run, &ground, kept, chosen, screen)?;
+    let findings = compare(&run, &ground.clone_of_it(), kept, chosen, screen)?;
     let Ground { ends, completed, top, .. } = &ground;
     let dir = &ends.destination.dir;
     let interrupted = machine.interrupts.received();
     if interrupted.is_none() && !completed.stands(dir, &plan.prefix) {
         return Err(begun_meanwhile(plan));
+    }
+    if interrupted.is_none() {
+        let extent = if args.sample.is_some() { Extent::Some } else { Extent::All };
+        remember::save(&run, ends, extent, findings.counts());
     }
     Ok(Some(Verified {
         source: display::path(ends.source.dir.path()).to_string(),
@@ -212,9 +221,15 @@ fn again(plan: &Plan, machine: Machine<'_>, screen: &Screen, verified: &mut Veri
             top: verified.top,
         })?
     };
-    let findings = compare(&run, &ground, verified.kept, Chosen::Paths(paths), screen)?;
+    let findings = compare(&run, &ground.clone_of_it(), verified.kept, Chosen::Paths(paths), screen)?;
     verified.took += began.elapsed();
     verified.interrupted = machine.interrupts.received();
+    if verified.interrupted.is_none() {
+        // Everything was read before the repair, and what was damaged once more.
+        let extent = if verified.sample.is_some() { Extent::Some } else { Extent::All };
+        let left = findings.damaged;
+        remember::save(&run, ends, extent, Counts { damaged: left, ..verified.findings.counts() });
+    }
     // What was not looked at is not known to be repaired.
     verified.repaired = Some(findings).filter(|_| verified.interrupted.is_none());
     Ok(())
@@ -228,73 +243,4 @@ fn begun_meanwhile(plan: &Plan) -> Refusal {
             display::path(&plan.destination)
         ),
     )
-}
-
-/// Compares both ends, and the contents of the files that are chosen.
-fn compare(
-    run: &Run<'_>,
-    ground: &Ground,
-    kept: Kept,
-    chosen: Chosen,
-    screen: &Screen,
-) -> Result<Findings, Failure> {
-    let Ground { ends, completed, rules, survey, .. } = ground;
-    let all = chosen.of(survey.census.content);
-    // Of a few files nobody waits for the end.
-    let watched = Some(screen.clone()).filter(|screen| screen.draws() && all.is_some());
-    let meter = Meter::new(watched, all.unwrap_or(0));
-    let left_out = survey::left_out(run, ends, rules);
-    let mut sources = ends.source.filesystems.iter().map(|it| &it.dir).chain([&ends.source.dir]);
-    let verifier = Verifier {
-        ends,
-        left_out: &left_out,
-        interrupts: run.machine.interrupts,
-        meter: &meter,
-        kept,
-        started: completed.started,
-        stamps_changes: sources.all(|dir| Kind::of(dir).is_ok_and(Kind::stamps_changes)),
-        chosen,
-        links: Links::default(),
-    };
-    let findings = findings(run, ends, &left_out, &verifier);
-    meter.clear();
-    findings
-}
-
-/// Walks both ends.
-fn findings(
-    run: &Run<'_>,
-    ends: &Endpoints,
-    left_out: &LeftOut,
-    verifier: &Verifier<'_>,
-) -> Result<Findings, Failure> {
-    let trees = survey::trees(ends, left_out);
-    let unreadable = |Unreadable { side, error }| match side {
-        Side::Source => Failure::SourceUnreadable { path: run.plan.source.clone(), why: error.into() },
-        Side::Destination => {
-            Failure::DestinationUnusable { path: run.plan.destination.clone(), why: error.into() }
-        }
-    };
-    let (tops, parts) = walk(&trees, run.machine.interrupts, verifier).map_err(unreadable)?;
-    let mut sum = Part::default();
-    let open = |dir: &Dir| dir.as_fd().try_clone_to_owned();
-    if let (Some(source), Some(copy), Ok(here), Ok(there)) =
-        (&tops.source, &tops.destination, open(&ends.source.dir), open(&ends.destination.dir))
-    {
-        let here = Here {
-            dirs: Sides::both(&here, &there),
-            path: Path::new(""),
-            is_locked: false,
-            is_inside_locked: false,
-            devices: Sides::default(),
-            points: &[],
-            place: &Place::default(),
-        };
-        verifier.roots(&here, (source, copy), &mut sum);
-    }
-    let mut findings = sum.findings;
-    for part in parts {
-        findings.add(part.findings);
-    }
-    Ok(findings)
 }

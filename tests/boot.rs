@@ -39,6 +39,7 @@ fn remember(state_dir: &Path, uuid: &str) {
         source_parts: Vec::new(),
         complete: None,
         proven: None,
+        reading: None,
         first_seen: seen.clone(),
         last_seen: seen,
     });

@@ -5,7 +5,7 @@ use crate::check::limits::Limits;
 use crate::check::markers::{Found, Markers, Place};
 use crate::check::status::{Figures, Finding, Status};
 use crate::display::words::{count, moment, span};
-use crate::record::{self, Lines, Record};
+use crate::record::{self, Lines, Moment, Record, Verification};
 use crate::state::State;
 
 /// Everything known about one clone.
@@ -58,6 +58,7 @@ pub fn evaluate(facts: &Facts<'_>, limits: Limits) -> Finding {
     }
     if let Some(state) = state {
         remark_on_proof(&mut ending, state, facts.now);
+        remark_on_reading(&mut ending, state, facts.now);
     }
     remark_on_place(&mut ending, facts);
     for damage in damage {
@@ -81,6 +82,23 @@ fn remark_on_proof(ending: &mut Finding, state: &State, now: i64) {
     if let Some(proven) = &state.proven {
         ending.details.push(format!("Last proven to boot: {}", moment(proven.epoch)));
     }
+}
+
+/// A damaged clone is no clone to rely on.
+fn remark_on_reading(ending: &mut Finding, state: &State, now: i64) {
+    let Some(reading) = state.disks.last().and_then(|disk| disk.reading.as_ref()) else { return };
+    let Verification { oldest, damage_found, .. } = &reading.known;
+    let ago = |at: &Moment| span(now.saturating_sub(at.epoch).max(0));
+    if let Some(found) = damage_found {
+        ending.status = ending.status.worse(Status::Critical);
+        add(
+            &mut ending.sentence,
+            &format!("damage was found {} ago: run counterpart verify --repair", ago(found)),
+        );
+    } else if let Some(oldest) = oldest {
+        add(&mut ending.sentence, &format!("every file was read again within {}", ago(oldest)));
+    }
+    ending.details.push(format!("Last read again: {}", moment(reading.known.at.epoch)));
 }
 
 /// The markers, if the place could be read.

@@ -16,6 +16,7 @@ use crate::marker::{DEFAULT_PREFIX, Prefix};
 use crate::plan::ping_url::Address;
 use crate::plan::proof::Frequency;
 use crate::plan::schedule::Name;
+use crate::plan::share::Share;
 use crate::plan::{BackupPassword, Filesystems, MaxDelete, Ping, Plan, Tags, Tuning};
 use crate::secret::{Once, Secret};
 
@@ -220,6 +221,11 @@ pub(super) struct CloneOptions {
     #[arg(long, value_name = "WHEN", num_args = 0..=1, default_missing_value = "always", hide_possible_values = true,
         help_heading = BOOTING)]
     prove: Option<FrequencyName>,
+    /// Read this share of the clone again after a run and compare it with the source, every day another: 3%
+    ///
+    /// After a month of nights at 3% every file has been read. Damage ends the run with 75.
+    #[arg(long, value_name = "P%", value_parser = Share::parse_turn, help_heading = SAFETY, hide_short_help = true)]
+    verify_daily: Option<Share>,
     /// Keep what the clone deletes or overwrites for DAYS days, 30 without a number
     #[arg(long, value_name = "DAYS", num_args = 0..=1, require_equals = true, default_missing_value = "30",
         value_parser = clap::value_parser!(u32).range(1..=36_500), help_heading = SAFETY)]
@@ -456,6 +462,7 @@ fn plan(source: PathBuf, destination: Destination, args: CloneOptions) -> Result
             FrequencyName::Weekly => Frequency::Weekly,
             FrequencyName::Monthly => Frequency::Monthly,
         }),
+        verify_daily: args.verify_daily,
         safety_net: args.safety_net,
     })
 }

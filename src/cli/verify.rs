@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 
 use crate::marker::{DEFAULT_PREFIX, Prefix};
 use crate::plan::schedule::Name;
+use crate::plan::share::Share;
 
 /// `counterpart verify`: which clone, and how much of it.
 #[derive(Debug, Clone, clap::Args)]
@@ -23,7 +24,7 @@ pub struct VerifyArgs {
     /// Read the contents of this share of the files, every day of another: 5%, 0.5%
     ///
     /// Properties of all entries are compared all the same.
-    #[arg(long, value_name = "P%", value_parser = parse_share, conflicts_with = "full")]
+    #[arg(long, value_name = "P%", value_parser = Share::parse, conflicts_with = "full")]
     pub sample: Option<Share>,
     /// Read the contents of all files, as without an option
     #[arg(long)]
@@ -69,33 +70,6 @@ struct CloneWords {
     allow_folder: bool,
 }
 
-/// A share of the files, in thousandths of a percent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Share(pub u32);
-
-/// The whole, in thousandths of a percent.
-pub const WHOLE: u32 = 100_000;
-
-fn parse_share(text: &str) -> Result<Share, String> {
-    let share = || {
-        let (whole, parts) = match text.strip_suffix('%')?.split_once('.') {
-            Some((whole, parts)) if (1..=3).contains(&parts.len()) => (whole, parts),
-            Some(_) => return None,
-            None => (text.strip_suffix('%')?, ""),
-        };
-        let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
-        if whole.is_empty() || !is_number(whole) || !is_number(parts) {
-            return None;
-        }
-        let thousandths = format!("{parts:0<3}").parse::<u32>().ok()?;
-        whole.parse::<u32>().ok()?.checked_mul(1000)?.checked_add(thousandths)
-    };
-    match share() {
-        Some(share @ 1..=WHOLE) => Ok(Share(share)),
-        Some(_) | None => Err("write a share between 0.001% and 100%, such as 5%".to_owned()),
-    }
-}
-
 impl VerifyArgs {
     /// The arguments of the clone that is meant, if it is made of this source; one that was given comes first.
     #[must_use]
@@ -129,25 +103,5 @@ impl VerifyArgs {
     #[must_use]
     pub fn has_source(&self) -> bool {
         self.source.is_some()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Share, parse_share};
-
-    #[test]
-    fn a_share_is_a_percentage_of_some_files() {
-        for (text, thousandths) in
-            [("5%", 5_000), ("100%", 100_000), ("0.5%", 500), ("0.001%", 1), ("12.34%", 12_340)]
-        {
-            assert_eq!(parse_share(text), Ok(Share(thousandths)), "{text}");
-        }
-        for text in [
-            "", "%", "5", "0%", "101%", "100.001%", "-5%", "+5%", "5 %", ".5%", "1.2345%", "1.%", "1e2%",
-            "9999999%",
-        ] {
-            assert!(parse_share(text).is_err(), "{text}");
-        }
     }
 }

@@ -44,6 +44,7 @@ impl Failure {
             | Self::ShrinkUnknown { .. } => ExitCode::WOULD_DELETE,
             Self::NotBootable { .. } => ExitCode::NOT_BOOTABLE,
             Self::NotBooted { .. } => ExitCode::NOT_BOOTED,
+            Self::Damaged { .. } => ExitCode::DAMAGE,
             Self::Locked { .. } => ExitCode::LOCKED,
             Self::RsyncNotFound { .. } => ExitCode::RSYNC_NOT_FOUND,
             Self::WrongRsync { .. }
@@ -143,6 +144,7 @@ impl Failure {
             | Self::LosesBackups { .. }
             | Self::NotBootable { .. }
             | Self::NotBooted { .. }
+            | Self::Damaged { .. }
             | Self::MarkerNotWritten { .. } => false,
         }
     }

@@ -101,6 +101,7 @@ impl Failure {
             | Self::LosesBackups { .. }
             | Self::NotBootable { .. }
             | Self::DiskRefused { .. }
+            | Self::Damaged { .. }
             | Self::MarkerNotWritten { .. } => self.to_string(),
         }
     }

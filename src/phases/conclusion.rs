@@ -47,7 +47,7 @@ pub fn conclude(run: &Run<'_>, claim: Option<Claim>, mount: Mount<'_>, service: 
     if let Some(path) = run.changes().path() {
         info!("What was changed is listed in {}.", display::path(&path));
     }
-    if let Outcome::Failed(failure) | Outcome::Unbootable(failure) = outcome {
+    if let Outcome::Failed(failure) | Outcome::Flawed(failure) = outcome {
         error!("Error: {failure}");
     }
     // A test run changes nothing.
@@ -61,7 +61,7 @@ pub fn conclude(run: &Run<'_>, claim: Option<Claim>, mount: Mount<'_>, service: 
     if let (Outcome::Failed(failure), Some(destination)) = (outcome, &destination) {
         markers::record_failure(run, destination, failure);
     }
-    let is_proven = recall_proof(run);
+    let is_proven = recall(run);
     let record = run.record(outcome);
     let public = run.for_everybody(&record, outcome);
     if let Some(destination) = &destination {
@@ -89,28 +89,28 @@ pub fn conclude(run: &Run<'_>, claim: Option<Claim>, mount: Mount<'_>, service: 
     }
 }
 
-/// Notes the last proof of this clone, unless this run has made one; returns whether it has.
-fn recall_proof(run: &Run<'_>) -> bool {
+/// Notes what is known of this clone from before, unless this run has found it out itself; returns whether it has proven it.
+fn recall(run: &Run<'_>) -> bool {
     // A state that cannot be read is warned of when this run is added to it.
     let known = Store::new(&run.machine.host.state_dir).load(run.location(), &run.plan.prefix).ok().flatten();
-    let earlier = known.and_then(|state| state.proof);
-    let mut is_own = false;
+    let mut is_proven = false;
     run.note(|journal| {
-        is_own = journal.proof.is_some();
-        journal.proof = journal.proof.take().or(earlier);
+        is_proven = journal.proof.is_some();
+        let Some(state) = known else { return };
+        let read = state.disks.last().and_then(|disk| disk.reading.clone()).map(|reading| reading.known);
+        journal.verification = journal.verification.take().or(read);
+        journal.proof = journal.proof.take().or(state.proof);
     });
-    is_own
+    is_proven
 }
 
 /// Whether this output lies outside the destination.
 fn is_allowed(outcome: &Outcome, allows: impl FnOnce(&Failure) -> bool) -> bool {
     match outcome {
         Outcome::Failed(failure) => allows(failure),
-        Outcome::Completed
-        | Outcome::Vanished
-        | Outcome::Unbootable(_)
-        | Outcome::TestRun
-        | Outcome::Skipped => true,
+        Outcome::Completed | Outcome::Vanished | Outcome::Flawed(_) | Outcome::TestRun | Outcome::Skipped => {
+            true
+        }
     }
 }
 
@@ -140,9 +140,7 @@ fn writable(run: &Run<'_>, claimed: Option<Endpoints>, outcome: &Outcome) -> Opt
             })
         }
         Outcome::Failed(_) => claimed.map(|ends| ends.destination).or_else(|| claim_destination(run)),
-        Outcome::Completed | Outcome::Vanished | Outcome::Unbootable(_) => {
-            claimed.map(|ends| ends.destination)
-        }
+        Outcome::Completed | Outcome::Vanished | Outcome::Flawed(_) => claimed.map(|ends| ends.destination),
         Outcome::TestRun | Outcome::Skipped => None,
     }
 }
@@ -201,8 +199,14 @@ fn remember(
         return None;
     }
     let mut state = known.unwrap_or_else(|| State::new(&location.resolved, prefix));
+    let mut reading = None;
+    run.note(|journal| reading = journal.reading.take());
     if let Some(disk) = disk {
+        let id = disk.id.clone();
         state.complete(disk);
+        if let Some(reading) = reading {
+            state.read(&id, reading);
+        }
     }
     if record.outcome.is_complete() {
         state.last_success = Some(record.clone());

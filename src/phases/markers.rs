@@ -180,7 +180,7 @@ pub fn write(
         }
     };
     let outcome = match (unbootable, completion) {
-        (Some(failure), _) => Outcome::Unbootable(failure),
+        (Some(failure), _) => Outcome::Flawed(failure),
         (None, Completion::Vanished) if !run.plan.vanished_ok => Outcome::Vanished,
         (None, Completion::Whole | Completion::Vanished) => Outcome::Completed,
     };

@@ -88,7 +88,7 @@ pub fn run_pre_clone(run: &Run<'_>) -> Result<(), Failure> {
 /// Runs the post-clone script, if there is one.
 pub fn run_post_clone(run: &Run<'_>, outcome: &Outcome) -> Result<(), Failure> {
     // It runs after a success only.
-    let Some(path) = run.plan.post_script.as_deref().filter(|_| !matches!(outcome, Outcome::Unbootable(_)))
+    let Some(path) = run.plan.post_script.as_deref().filter(|_| !matches!(outcome, Outcome::Flawed(_)))
     else {
         return Ok(());
     };
@@ -97,7 +97,7 @@ pub fn run_post_clone(run: &Run<'_>, outcome: &Outcome) -> Result<(), Failure> {
 
 /// Runs the on-error script, if there is one and the run failed. Its outcome changes nothing.
 pub fn run_on_error(run: &Run<'_>, outcome: &Outcome) {
-    let (Some(path), Outcome::Failed(failure) | Outcome::Unbootable(failure)) =
+    let (Some(path), Outcome::Failed(failure) | Outcome::Flawed(failure)) =
         (run.plan.on_error.as_deref(), outcome)
     else {
         return;
@@ -174,7 +174,7 @@ fn variables(run: &Run<'_>, which: Moment, outcome: Option<&Outcome>) -> Vec<(Os
     if let Some(outcome) = outcome {
         variables.push(("COUNTERPART_OUTCOME", run.status(outcome).word().into()));
         variables.push(("COUNTERPART_EXIT_CODE", outcome.exit_code().number().to_string().into()));
-        if let Outcome::Failed(failure) | Outcome::Unbootable(failure) = outcome {
+        if let Outcome::Failed(failure) | Outcome::Flawed(failure) = outcome {
             variables.push(("COUNTERPART_REASON", failure.to_string().into()));
             let remedy = Row::of(failure.exit_code()).map(|row| row.remedy.replace('`', ""));
             variables.extend(remedy.map(|remedy| ("COUNTERPART_REMEDY", remedy.into())));

@@ -22,7 +22,7 @@ pub fn prove(run: &Run<'_>, outcome: Outcome) -> Outcome {
         Outcome::Completed | Outcome::Vanished if is_due(run) => {}
         Outcome::Completed
         | Outcome::Vanished
-        | Outcome::Unbootable(_)
+        | Outcome::Flawed(_)
         | Outcome::TestRun
         | Outcome::Skipped
         | Outcome::Failed(_) => return outcome,
@@ -36,12 +36,12 @@ pub fn prove(run: &Run<'_>, outcome: Outcome) -> Outcome {
                     sentence.lines().for_each(|line| info!("{line}"));
                     outcome
                 }
-                Err(failure) => Outcome::Unbootable(failure),
+                Err(failure) => Outcome::Flawed(failure),
             }
         }
         Err(Refusal(_, why)) => {
             if let Some(signal) = run.machine.interrupts.received() {
-                return Outcome::Unbootable(Failure::Interrupted { signal });
+                return Outcome::Flawed(Failure::Interrupted { signal });
             }
             // The copy is complete, and nothing is known against it.
             run.warn_publicly(format_args!("the clone was not proven: {why}"));

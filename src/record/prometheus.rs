@@ -82,6 +82,20 @@ pub fn text(record: &Record, last_success: Option<i64>) -> String {
         let booted = u8::from(proof.booted);
         text.gauge("counterpart_proof_booted", "Whether it booted then: 1 or 0.", booted);
     }
+    if let Some(read) = &record.verification {
+        let help = "When a part of the clone was last read again.";
+        text.gauge("counterpart_verification_timestamp_seconds", help, read.at.epoch);
+        if let Some(oldest) = &read.oldest {
+            let help = "Since when every file of the clone has been read again.";
+            text.gauge("counterpart_verification_oldest_timestamp_seconds", help, oldest.epoch);
+        }
+        let damaged = u8::from(read.damage_found.is_some());
+        text.gauge(
+            "counterpart_verification_damaged",
+            "Whether damage was found and is not known to be repaired: 1 or 0.",
+            damaged,
+        );
+    }
     for (name, help, value) in FIGURES {
         if let Some(value) = record.statistics.as_ref().and_then(value) {
             text.gauge(name, help, value);

@@ -1,6 +1,7 @@
 //! What a run records about itself for those who look at it afterwards.
 
-use crate::record::{Lines, Phase, Proof, Rsync, Script, Statistics, Totals};
+use crate::record::{Lines, Phase, Proof, Rsync, Script, Statistics, Totals, Verification};
+use crate::state::reading::Reading;
 
 /// The notes of a run.
 #[derive(Debug, Default)]
@@ -23,4 +24,8 @@ pub struct Journal {
     pub census: Option<Totals>,
     /// The last proof of the clone, this run's own or an earlier one.
     pub proof: Option<Proof>,
+    /// What is known of the clone that was read again, by this run or before it.
+    pub verification: Option<Verification>,
+    /// What this run has read again.
+    pub reading: Option<Reading>,
 }

@@ -82,9 +82,7 @@ impl Run<'_> {
             {
                 Status::Success
             }
-            Outcome::Unbootable(_) | Outcome::Completed | Outcome::Vanished | Outcome::TestRun => {
-                Status::Warning
-            }
+            Outcome::Flawed(_) | Outcome::Completed | Outcome::Vanished | Outcome::TestRun => Status::Warning,
         }
     }
 
@@ -103,7 +101,7 @@ impl Run<'_> {
             outcome: self.status(outcome),
             exit_code: outcome.exit_code().number(),
             reason: match outcome {
-                Outcome::Failed(failure) | Outcome::Unbootable(failure) => Some(failure.to_string()),
+                Outcome::Failed(failure) | Outcome::Flawed(failure) => Some(failure.to_string()),
                 Outcome::Completed | Outcome::Vanished | Outcome::TestRun | Outcome::Skipped => None,
             },
             warnings: journal.warnings.clone(),
@@ -119,6 +117,7 @@ impl Run<'_> {
             log: self.log_path().map(|path| display::path(path).to_string()),
             changes: self.changes().path().map(|path| display::path(&path).to_string()),
             proof: journal.proof.clone(),
+            verification: journal.verification.clone(),
         }
     }
 }
@@ -130,7 +129,7 @@ impl Run<'_> {
         let named = u64::try_from(record.failing_paths.first.len()).unwrap_or(u64::MAX);
         Record {
             reason: match outcome {
-                Outcome::Failed(failure) | Outcome::Unbootable(failure) => Some(failure.for_everybody()),
+                Outcome::Failed(failure) | Outcome::Flawed(failure) => Some(failure.for_everybody()),
                 Outcome::Completed | Outcome::Vanished | Outcome::TestRun | Outcome::Skipped => None,
             },
             warnings: self.journal.borrow().public_warnings.clone(),

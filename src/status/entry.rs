@@ -16,7 +16,7 @@ use crate::host::Host;
 use crate::host::platform::Platform;
 use crate::linux;
 use crate::record;
-use crate::record::{Moment, Proof, Record};
+use crate::record::{Moment, Proof, Record, Verification};
 use crate::state::State;
 
 /// The state of a clone in a word.
@@ -130,6 +130,8 @@ pub struct Entry {
     pub proven: Option<Moment>,
     /// The last proof.
     pub proof: Option<Proof>,
+    /// What is known of the clone that was read again.
+    pub verification: Option<Verification>,
     /// Whatever else is worth knowing, a sentence each without its full stop.
     pub notes: Vec<String>,
 }
@@ -166,6 +168,7 @@ pub fn entry(subject: &Subject, looked: Option<&Looked>, host: &Host, now: i64) 
             kernel: proof.kernel.as_deref().map(line),
             ..proof
         }),
+        verification: disk.and_then(|disk| disk.reading.as_ref()).map(|reading| reading.known.clone()),
         notes: notes(subject, looked, &history, now),
     }
 }

@@ -94,6 +94,15 @@ fn more(clone: &Entry) -> Vec<String> {
         let at = Moment::at(proof.at.epoch).as_ref().map(|at| format!(" on {}", minute(at)));
         lines.push(format!("It did not boot{}: {}", at.unwrap_or_default(), stopped(reason)));
     }
+    if let Some(read) = &clone.verification {
+        lines.push(match (&read.damage_found, &read.oldest) {
+            (Some(found), _) => {
+                format!("Damage was found on {}: run counterpart verify --repair.", minute(found))
+            }
+            (None, Some(oldest)) => format!("Every file was read again since {}.", minute(oldest)),
+            (None, None) => format!("Read again in part, the last time on {}.", minute(&read.at)),
+        });
+    }
     for schedule in clone.schedules.iter().filter(|schedule| schedule.loaded == Some(false)) {
         lines.push(format!("The schedule {} is not loaded by the system.", schedule.name));
     }

@@ -1,11 +1,13 @@
 //! What a verification finds, in memory that does not grow with the damage.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::libc::mode_t;
 use nix::sys::stat::SFlag;
 
+use crate::display;
+use crate::state::reading::Counts;
 use crate::tree::sides::Side;
 use crate::verify::contents::Difference;
 
@@ -123,6 +125,26 @@ pub struct Damage {
     pub flaws: Vec<Flaw>,
 }
 
+impl Damage {
+    /// What is wrong with it.
+    #[must_use]
+    pub fn message(&self) -> String {
+        self.flaws.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    }
+
+    /// Its path, as it is shown.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        shown(&self.path)
+    }
+}
+
+/// A path below the roots; that of the roots themselves is empty in a walk.
+fn shown(path: &Path) -> String {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    display::path(path).to_string()
+}
+
 /// An entry that could not be compared.
 #[derive(Debug)]
 pub struct NotCompared {
@@ -132,6 +154,14 @@ pub struct NotCompared {
     pub side: Side,
     /// Why.
     pub why: String,
+}
+
+impl NotCompared {
+    /// Its path, as it is shown.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        shown(&self.path)
+    }
 }
 
 /// Everything that was found.
@@ -192,6 +222,13 @@ impl Findings {
         self.bytes += other.bytes;
         self.links_left |= other.links_left;
         self.shorten();
+    }
+
+    /// What is remembered of them.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let Self { files, bytes, damaged, uncompared: not_compared, .. } = *self;
+        Counts { files, bytes, damaged, not_compared }
     }
 
     /// Keeps the first paths of each kind.

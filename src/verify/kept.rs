@@ -11,6 +11,7 @@ use crate::host::rights::Rights;
 use crate::logging::warning;
 use crate::phases::endpoints::Endpoints;
 use crate::phases::preflight;
+use crate::phases::preflight::Rsync;
 use crate::phases::transfer::timestamps;
 use crate::rsync::capabilities::Optional;
 use crate::run::Run;
@@ -34,14 +35,10 @@ pub struct Kept {
 impl Kept {
     /// Asks rsync, the clone, and what this process may do.
     pub fn of(run: &Run<'_>, ends: &Endpoints) -> Result<Self, Failure> {
-        let rights = run.machine.host.rights;
         let rsync = preflight::rsync(run);
         run.go_on()?;
-        let (has_attributes, has_nanoseconds) = match rsync {
-            Ok(rsync) => {
-                let has = |option| rsync.capabilities.has(option);
-                (has(Optional::Acls) && has(Optional::Xattrs), has(Optional::Nanoseconds))
-            }
+        let keeps = match rsync {
+            Ok(rsync) => keeps(&rsync),
             // The clone was made by one that is gone; what it could do, this machine does not know.
             Err(error @ (Failure::RsyncNotFound { .. } | Failure::WrongRsync { .. })) => {
                 warning(format_args!("{error} Every property is compared."));
@@ -49,6 +46,16 @@ impl Kept {
             }
             Err(error) => return Err(error),
         };
+        Ok(Self::told(run, ends, keeps))
+    }
+
+    /// What a clone by this rsync keeps.
+    pub fn by(run: &Run<'_>, ends: &Endpoints, rsync: &Rsync) -> Self {
+        Self::told(run, ends, keeps(rsync))
+    }
+
+    fn told(run: &Run<'_>, ends: &Endpoints, (has_attributes, has_nanoseconds): (bool, bool)) -> Self {
+        let rights = run.machine.host.rights;
         if !has_attributes {
             warning(
                 "this rsync does not copy all attributes and access control lists: they are not compared.",
@@ -59,11 +66,11 @@ impl Kept {
                 "this process may not set owners, so that a clone does not keep them: they are not compared.",
             );
         }
-        Ok(Self {
+        Self {
             nanoseconds: has_nanoseconds && timestamps::shows_nanoseconds(&ends.destination),
             attributes: has_attributes,
             rights,
-        })
+        }
     }
 
     /// Whether a clone copies an entry of this type.
@@ -112,6 +119,12 @@ impl Kept {
         }
         flaws
     }
+}
+
+/// Whether this rsync copies attributes, access control lists among them, and times to the nanosecond.
+fn keeps(rsync: &Rsync) -> (bool, bool) {
+    let has = |option| rsync.capabilities.has(option);
+    (has(Optional::Acls) && has(Optional::Xattrs), has(Optional::Nanoseconds))
 }
 
 /// A size is never negative.

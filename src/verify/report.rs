@@ -1,16 +1,14 @@
 //! What was found, for people and as JSON; `examples/verify.schema.json` describes that.
 
 use std::io::{self, Write as _};
-use std::path::Path;
 use std::time::Duration;
 
 use indicatif::HumanBytes;
 use serde::Serialize;
 
-use crate::cli::verify::{Share, WHOLE};
-use crate::display;
 use crate::display::words::{count, moment, took};
 use crate::exit_code::{ExitCode, Signal};
+use crate::plan::share::{Share, WHOLE};
 use crate::record::Moment;
 use crate::tree::sides::Side;
 use crate::verify::completed::Mark;
@@ -138,7 +136,7 @@ impl Verified {
         let findings = &self.findings;
         let mut lines: Vec<String> = Vec::new();
         for damage in &findings.damages {
-            lines.push(format!("Damaged: {}: {}.", shown(&damage.path), message(damage)));
+            lines.push(format!("Damaged: {}: {}.", damage.shown(), damage.message()));
         }
         let more = |all: u64, shown: usize| all.saturating_sub(shown as u64);
         if let more @ 1.. = more(findings.damaged, findings.damages.len()) {
@@ -146,7 +144,7 @@ impl Verified {
         }
         for left in &findings.not_compared {
             let side = side(left.side);
-            lines.push(format!("Not compared: {} ({side}): {}.", shown(&left.path), left.why));
+            lines.push(format!("Not compared: {} ({side}): {}.", left.shown(), left.why));
         }
         if let more @ 1.. = more(findings.uncompared, findings.not_compared.len()) {
             lines.push(format!("And {} more were not compared.", count(more)));
@@ -172,7 +170,7 @@ impl Verified {
         ));
         if let Some(repaired) = &self.repaired {
             for damage in &repaired.damages {
-                lines.push(format!("Still damaged: {}: {}.", shown(&damage.path), message(damage)));
+                lines.push(format!("Still damaged: {}: {}.", damage.shown(), damage.message()));
             }
             lines.push(match repaired.damaged {
                 0 => "All of it is repaired.".to_owned(),
@@ -204,7 +202,7 @@ impl Verified {
             left: findings
                 .not_compared
                 .iter()
-                .map(|left| Left { path: shown(&left.path), side: side(left.side), reason: left.why.clone() })
+                .map(|left| Left { path: left.shown(), side: side(left.side), reason: left.why.clone() })
                 .collect(),
             repair: self.repaired.as_ref().map(|repaired| Repaired {
                 damaged: repaired.damaged,
@@ -217,17 +215,13 @@ impl Verified {
 fn damaged(damage: &Damage) -> Damaged {
     let difference = damage.flaws.iter().find_map(Flaw::difference);
     Damaged {
-        path: shown(&damage.path),
+        path: damage.shown(),
         flaws: damage.flaws.iter().map(Flaw::word).collect(),
-        message: message(damage),
+        message: damage.message(),
         offset: difference.map(|Difference { offset, .. }| offset),
         length: difference.map(|Difference { length, .. }| length),
         bytes: difference.map(|Difference { bytes, .. }| bytes),
     }
-}
-
-fn message(damage: &Damage) -> String {
-    damage.flaws.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 fn side(side: Side) -> &'static str {
@@ -235,10 +229,4 @@ fn side(side: Side) -> &'static str {
         Side::Source => "source",
         Side::Destination => "clone",
     }
-}
-
-/// A path below the roots; that of the roots themselves is empty in a walk.
-fn shown(path: &Path) -> String {
-    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-    display::path(path).to_string()
 }

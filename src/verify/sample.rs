@@ -1,4 +1,5 @@
-//! Which files are read: all, a share of them, every day others and the same all day, or those that were repaired.
+//! Which files are read: all, a share of them, every day others and the same all day, one part after the other, or those that
+//! were repaired.
 
 use std::collections::HashSet;
 use std::hash::Hasher as _;
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use siphasher::sip::SipHasher13;
 
-use crate::cli::verify::{Share, WHOLE};
+use crate::plan::share::{Share, WHOLE};
 
 /// The files that are read.
 #[derive(Debug)]
@@ -16,6 +17,13 @@ pub enum Chosen {
     All,
     /// A share of them.
     Sample(Sample),
+    /// One part of so many, to which a path always belongs.
+    Part {
+        /// Its number, from 0 on.
+        number: usize,
+        /// How many there are.
+        of: usize,
+    },
     /// Those at these paths.
     Paths(HashSet<PathBuf>),
 }
@@ -27,6 +35,7 @@ impl Chosen {
         match self {
             Self::All => true,
             Self::Sample(sample) => sample.has(path),
+            Self::Part { number, of } => hash(0, path) % (*of as u64) == *number as u64,
             Self::Paths(paths) => paths.contains(path),
         }
     }
@@ -37,9 +46,16 @@ impl Chosen {
         match self {
             Self::All => Some(bytes),
             Self::Sample(sample) => Some(sample.of(bytes)),
+            Self::Part { of, .. } => Some(bytes / *of as u64),
             Self::Paths(_) => None,
         }
     }
+}
+
+fn hash(key: u64, path: &Path) -> u64 {
+    let mut hasher = SipHasher13::new_with_keys(key, 0);
+    hasher.write(path.as_os_str().as_bytes());
+    hasher.finish()
 }
 
 /// A choice of files by chance.
@@ -59,9 +75,7 @@ impl Sample {
     /// Whether the file at this path is one of them.
     #[must_use]
     pub fn has(&self, path: &Path) -> bool {
-        let mut hasher = SipHasher13::new_with_keys(self.day, 0);
-        hasher.write(path.as_os_str().as_bytes());
-        hasher.finish() % u64::from(WHOLE) < u64::from(self.share)
+        hash(self.day, path) % u64::from(WHOLE) < u64::from(self.share)
     }
 
     /// The share of a number of bytes.
@@ -77,7 +91,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::Sample;
-    use crate::cli::verify::Share;
+    use crate::plan::share::Share;
 
     #[test]
     fn each_day_has_its_share_and_another_than_the_next() {

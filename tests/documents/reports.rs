@@ -4,6 +4,7 @@ use counterpart::fs::location::Location;
 use counterpart::marker::Prefix;
 use counterpart::record::{Moment, Proof};
 use counterpart::state::Store;
+use counterpart::state::reading::{Counts, Extent, Reading};
 use std::collections::BTreeSet;
 use std::fs;
 
@@ -40,7 +41,7 @@ fn the_metrics_are_told() {
     sandbox.write("file", "content");
     let file = sandbox.path().join("clone.prom");
     sandbox.clone(&[]).assert_code(0);
-    // Some are known only once the clone was proven.
+    // Some are known only once the clone was proven and read again.
     let store = Store::new(&sandbox.host().join("state"));
     let mut state = store.all().unwrap().remove(0).1.unwrap();
     state.prove(Proof {
@@ -52,6 +53,9 @@ fn the_metrics_are_told() {
         kernel: None,
         seconds: 1.0,
     });
+    let at = Moment { rfc3339: String::new(), epoch: 1_795_741_323 };
+    let id = state.disks[0].id.clone();
+    state.read(&id, Reading::after(None, Extent::All, &at, Counts::default()));
     store.save(&Location::of(&sandbox.destination), &Prefix::default(), &state).unwrap();
     sandbox.clone(&["--metrics-file", file.to_str().unwrap()]).assert_code(0);
     let text = fs::read_to_string(file).unwrap();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use indicatif::HumanBytes;
 
 use crate::display::words::{count, took};
+use crate::failure::Failure;
 use crate::outcome::Outcome;
 use crate::record::{Record, Statistics};
 use crate::run::Run;
@@ -16,11 +17,11 @@ pub fn lines(run: &Run<'_>, record: &Record, outcome: &Outcome) -> Vec<String> {
         Outcome::Skipped => how,
         Outcome::Completed
         | Outcome::Vanished
-        | Outcome::Unbootable(_)
+        | Outcome::Flawed(_)
         | Outcome::TestRun
         | Outcome::Failed(_) => format!("{how}, after {}", took(span(record.seconds))),
     }];
-    if matches!(outcome, Outcome::Completed | Outcome::Vanished | Outcome::Unbootable(_)) {
+    if matches!(outcome, Outcome::Completed | Outcome::Vanished | Outcome::Flawed(_)) {
         lines.extend(found(record));
         lines.extend(kept(run, record));
     }
@@ -50,7 +51,11 @@ fn how(record: &Record, outcome: &Outcome) -> String {
     match outcome {
         Outcome::Completed | Outcome::TestRun => format!("The clone is complete{with}"),
         Outcome::Vanished => format!("The clone is complete, but for files that vanished meanwhile{with}"),
-        Outcome::Unbootable(_) => format!("The copy is complete, but it does not start a machine{with}"),
+        Outcome::Flawed(Failure::Damaged { .. }) => {
+            format!("The copy is complete, but the clone is damaged{with}")
+        }
+        Outcome::Flawed(Failure::Interrupted { .. }) => format!("The clone is complete{with}; interrupted"),
+        Outcome::Flawed(_) => format!("The copy is complete, but it does not start a machine{with}"),
         Outcome::Skipped => "Nothing was cloned: the destination is missing".to_owned(),
         Outcome::Failed(_) => "The clone failed".to_owned(),
     }

@@ -392,6 +392,7 @@ fn disk(run: &Run<'_>, identity: Identity, filesystem: &Filesystem) -> Disk {
         source_parts: identity.source_parts,
         complete: None,
         proven: None,
+        reading: None,
         first_seen: now.into(),
         last_seen: now.into(),
     }
