@@ -17,6 +17,7 @@ use crate::logging::changes::{Changes, Wanted};
 use crate::logging::shown::{Shown, Verbosity};
 use crate::logging::{Log, Screen};
 use crate::plan::Plan;
+use crate::state::{State, Store};
 use crate::volume::named::wanted::NotMounted;
 use journal::Journal;
 
@@ -123,6 +124,12 @@ impl<'a> Run<'a> {
     #[must_use]
     pub fn location(&self) -> &Location {
         self.location.get_or_init(|| Location::of(&self.plan.destination))
+    }
+
+    /// What this machine remembers of the clone; nothing if that cannot be read, which the end of the run warns of.
+    #[must_use]
+    pub fn remembered(&self) -> Option<State> {
+        Store::new(&self.machine.host.state_dir).load(self.location(), &self.plan.prefix).ok().flatten()
     }
 
     /// Settles the destination's canonical name, once its filesystem is known. Whoever asked before got what its spelling

@@ -71,8 +71,7 @@ fn let_the_clock_tick() {
 
 /// The index file.
 fn index(sandbox: &Sandbox) -> PathBuf {
-    let mut state = fs::read_dir(sandbox.host().join("state")).unwrap().map(|entry| entry.unwrap().path());
-    state.find(|path| path.extension().is_some_and(|extension| extension == "index")).unwrap()
+    sandbox.state_file("index")
 }
 
 /// An rsync that writes its arguments to `arguments` and does `more` after a transfer, with the number of the transfer in `$n`.

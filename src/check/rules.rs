@@ -96,7 +96,7 @@ fn remark_on_reading(ending: &mut Finding, state: &State, now: i64) {
             &format!("damage was found {} ago: run counterpart verify --repair", ago(found)),
         );
     } else if let Some(oldest) = oldest {
-        add(&mut ending.sentence, &format!("every file was read again within {}", ago(oldest)));
+        add(&mut ending.sentence, &format!("every part of it was read again within {}", ago(oldest)));
     }
     ending.details.push(format!("Last read again: {}", moment(reading.known.at.epoch)));
 }

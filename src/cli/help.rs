@@ -63,7 +63,8 @@ pub const CHECK_CODES: &str = "\
 Exit codes:
   0  OK: the last success is young enough and nothing is wrong with it
   1  WARNING: it is older than --warning, has warnings, or lies in the future
-  2  CRITICAL: it is older than --critical, a run has failed since, or none has ever succeeded
+  2  CRITICAL: it is older than --critical, a run has failed since, none has ever succeeded, or
+     damage was found in it
   3  UNKNOWN: nothing is known of the clone, the destination does not answer, or the usage is wrong
 
 Examples:

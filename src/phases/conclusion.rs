@@ -91,15 +91,13 @@ pub fn conclude(run: &Run<'_>, claim: Option<Claim>, mount: Mount<'_>, service: 
 
 /// Notes what is known of this clone from before, unless this run has found it out itself; returns whether it has proven it.
 fn recall(run: &Run<'_>) -> bool {
-    // A state that cannot be read is warned of when this run is added to it.
-    let known = Store::new(&run.machine.host.state_dir).load(run.location(), &run.plan.prefix).ok().flatten();
+    let known = run.remembered();
     let mut is_proven = false;
     run.note(|journal| {
         is_proven = journal.proof.is_some();
-        let Some(state) = known else { return };
-        let read = state.disks.last().and_then(|disk| disk.reading.clone()).map(|reading| reading.known);
-        journal.verification = journal.verification.take().or(read);
-        journal.proof = journal.proof.take().or(state.proof);
+        let earlier = known.as_ref().and_then(|state| state.disks.last()?.reading.as_ref());
+        journal.verification = journal.reading.as_ref().or(earlier).map(|reading| reading.known.clone());
+        journal.proof = journal.proof.take().or(known.and_then(|state| state.proof));
     });
     is_proven
 }

@@ -13,7 +13,6 @@ use crate::outcome::Outcome;
 use crate::prove::disk::Search;
 use crate::prove::{Proven, prove as prove_disk, refuse_elsewhere};
 use crate::run::Run;
-use crate::state::Store;
 
 /// Boots the clone if that was asked for and is due. One that does not boot is complete all the same.
 #[must_use]
@@ -41,6 +40,7 @@ pub fn prove(run: &Run<'_>, outcome: Outcome) -> Outcome {
         }
         Err(Refusal(_, why)) => {
             if let Some(signal) = run.machine.interrupts.received() {
+                info!("Only its proof was interrupted.");
                 return Outcome::Flawed(Failure::Interrupted { signal });
             }
             // The copy is complete, and nothing is known against it.
@@ -53,8 +53,7 @@ pub fn prove(run: &Run<'_>, outcome: Outcome) -> Outcome {
 /// Whether the clone is to be booted. It is if nothing is known of its last boot.
 fn is_due(run: &Run<'_>) -> bool {
     let Some(frequency) = run.plan.prove else { return false };
-    let known = Store::new(&run.machine.host.state_dir).load(run.location(), &run.plan.prefix).ok().flatten();
-    let booted = known.and_then(|state| Some(state.disks.last()?.proven.as_ref()?.epoch));
+    let booted = run.remembered().and_then(|state| Some(state.disks.last()?.proven.as_ref()?.epoch));
     let now = Local::now().timestamp();
     let is_due = frequency.is_due(booted, now);
     if let Some(booted) = booted.filter(|_| !is_due) {

@@ -24,8 +24,8 @@ pub struct Journal {
     pub census: Option<Totals>,
     /// The last proof of the clone, this run's own or an earlier one.
     pub proof: Option<Proof>,
-    /// What is known of the clone that was read again, by this run or before it.
-    pub verification: Option<Verification>,
     /// What this run has read again.
     pub reading: Option<Reading>,
+    /// What is known of the clone by that, or by an earlier one.
+    pub verification: Option<Verification>,
 }

@@ -53,7 +53,9 @@ impl Reading {
     pub fn next(known: Option<&Self>, of: usize, now: i64) -> Option<usize> {
         let Some(known) = known else { return Some(0) };
         // One in the future is the work of a wrong clock.
-        if known.parts.len() == of && known.parts.iter().any(|read| (0..PAUSE).contains(&(now - read))) {
+        if known.parts.len() == of
+            && known.parts.iter().any(|read| (0..PAUSE).contains(&now.saturating_sub(*read)))
+        {
             return None;
         }
         let parts = known.divided(of);

@@ -148,6 +148,8 @@ pub fn entry(subject: &Subject, looked: Option<&Looked>, host: &Host, now: i64) 
     let last_success = history.success.as_ref().map(|success| completed(success, hides_warnings, now));
     let known = record_of(&history, state);
     let disk = state.and_then(|state| state.disks.last());
+    let verification = disk.and_then(|disk| disk.reading.as_ref()).map(|reading| reading.known.clone());
+    let is_damaged = verification.as_ref().is_some_and(|known| known.damage_found.is_some());
     Entry {
         name: subject.name.clone(),
         source: known.map(|run| &run.source).or(disk.map(|disk| &disk.source)).map(|text| line(text)),
@@ -157,7 +159,7 @@ pub fn entry(subject: &Subject, looked: Option<&Looked>, host: &Host, now: i64) 
             None => display::path(&target.destination).to_string(),
         }),
         prefix: subject.target.as_ref().map(|target| target.prefix.to_string()),
-        state: word(&history, last_success.as_ref(), is_running, is_unfinished),
+        state: word(&history, last_success.as_ref(), is_running, is_unfinished, is_damaged),
         last_success,
         failure: history.failure.as_ref().map(failed),
         next_run: None,
@@ -168,17 +170,23 @@ pub fn entry(subject: &Subject, looked: Option<&Looked>, host: &Host, now: i64) 
             kernel: proof.kernel.as_deref().map(line),
             ..proof
         }),
-        verification: disk.and_then(|disk| disk.reading.as_ref()).map(|reading| reading.known.clone()),
+        verification,
         notes: notes(subject, looked, &history, now),
     }
 }
 
-fn word(history: &History<'_>, success: Option<&Completed>, is_running: bool, is_unfinished: bool) -> Word {
+fn word(
+    history: &History<'_>,
+    success: Option<&Completed>,
+    is_running: bool,
+    is_unfinished: bool,
+    is_damaged: bool,
+) -> Word {
     match (&history.failure, success) {
         _ if is_running => Word::Running,
         (Some(_), _) => Word::Failed,
         (None, _) if is_unfinished => Word::Unfinished,
-        (None, Some(success)) if success.warnings.is_empty() => Word::Ok,
+        (None, Some(success)) if success.warnings.is_empty() && !is_damaged => Word::Ok,
         (None, Some(_)) => Word::Warning,
         (None, None) if history.was_begun => Word::Never,
         (None, None) => Word::Unknown,
@@ -291,16 +299,17 @@ mod tests {
     fn each_state_has_its_word() {
         let none = History { success: None, failure: None, was_begun: false };
         let begun = History { was_begun: true, ..none };
-        assert_eq!(word(&none, None, false, false), Word::Unknown);
-        assert_eq!(word(&begun, None, false, false), Word::Never);
-        assert_eq!(word(&begun, None, false, true), Word::Unfinished);
-        assert_eq!(word(&begun, Some(&success(&[])), false, false), Word::Ok);
-        assert_eq!(word(&begun, Some(&success(&["x"])), false, false), Word::Warning);
-        assert_eq!(word(&begun, Some(&success(&[])), true, true), Word::Running);
+        assert_eq!(word(&none, None, false, false, false), Word::Unknown);
+        assert_eq!(word(&begun, None, false, false, false), Word::Never);
+        assert_eq!(word(&begun, None, false, true, false), Word::Unfinished);
+        assert_eq!(word(&begun, Some(&success(&[])), false, false, false), Word::Ok);
+        assert_eq!(word(&begun, Some(&success(&[])), false, false, true), Word::Warning);
+        assert_eq!(word(&begun, Some(&success(&["x"])), false, false, false), Word::Warning);
+        assert_eq!(word(&begun, Some(&success(&[])), true, true, false), Word::Running);
         let failure = crate::check::events::Failure { at: 1, reason: "", record: None };
         let failed = History { failure: Some(failure), ..begun };
-        assert_eq!(word(&failed, Some(&success(&[])), false, true), Word::Failed);
-        assert_eq!(word(&failed, None, true, false), Word::Running);
+        assert_eq!(word(&failed, Some(&success(&[])), false, true, false), Word::Failed);
+        assert_eq!(word(&failed, None, true, false, false), Word::Running);
         for word in [Word::Ok, Word::Warning, Word::Running, Word::Unfinished, Word::Failed, Word::Never] {
             assert_eq!(serde_json::to_value(word).unwrap(), word.text());
         }

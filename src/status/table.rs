@@ -99,7 +99,7 @@ fn more(clone: &Entry) -> Vec<String> {
             (Some(found), _) => {
                 format!("Damage was found on {}: run counterpart verify --repair.", minute(found))
             }
-            (None, Some(oldest)) => format!("Every file was read again since {}.", minute(oldest)),
+            (None, Some(oldest)) => format!("Every part of it was read again since {}.", minute(oldest)),
             (None, None) => format!("Read again in part, the last time on {}.", minute(&read.at)),
         });
     }

@@ -3,7 +3,6 @@
 use chrono::Local;
 use log::info;
 
-use crate::display;
 use crate::display::words::{count, took};
 use crate::failure::Failure;
 use crate::logging::warning;
@@ -14,7 +13,6 @@ use crate::phases::survey::found::Survey;
 use crate::plan::share::Share;
 use crate::rsync::filter::rules::Rules;
 use crate::run::Run;
-use crate::state::Store;
 use crate::state::reading::{Extent, Reading};
 use crate::verify::comparison::{CloneOf, compare};
 use crate::verify::finding::Findings;
@@ -50,7 +48,10 @@ pub fn verify(run: &Run<'_>, made: Made<'_>, outcome: Outcome) -> Outcome {
     match read(run, made, share) {
         Ok(0) => outcome,
         Ok(number) => Outcome::Flawed(Failure::Damaged { path: run.plan.destination.clone(), number }),
-        Err(failure @ Failure::Interrupted { .. }) => Outcome::Flawed(failure),
+        Err(failure @ Failure::Interrupted { .. }) => {
+            info!("Only the reading of it was interrupted.");
+            Outcome::Flawed(failure)
+        }
         // The copy is complete, and nothing is known against it.
         Err(failure) => {
             run.warn(format_args!("no part of the clone was read again. {failure}"));
@@ -85,16 +86,13 @@ fn read(run: &Run<'_>, made: Made<'_>, share: Share) -> Result<u64, Failure> {
     name(run, &findings);
     let extent = Extent::Part { number, of };
     let reading = Reading::after(known.as_ref(), extent, &Local::now().into(), findings.counts());
-    run.note(|journal| {
-        journal.verification = Some(reading.known.clone());
-        journal.reading = Some(reading);
-    });
+    run.note(|journal| journal.reading = Some(reading));
     Ok(findings.damaged)
 }
 
 /// What was read of this clone before; nothing if that cannot be told.
 fn known(run: &Run<'_>, ends: &Endpoints) -> Option<Reading> {
-    let state = Store::new(&run.machine.host.state_dir).load(run.location(), &run.plan.prefix).ok()??;
+    let state = run.remembered()?;
     let disk = identity::settled(run, &ends.destination.dir, &ends.destination.acceptance).ok()?;
     state.reading(&disk.id).cloned()
 }
@@ -112,7 +110,7 @@ fn name(run: &Run<'_>, findings: &Findings) {
         run.warn(format_args!(
             "{} of the clone could not be compared, among them {}: {}.",
             if *uncompared == 1 { "1 entry".to_owned() } else { format!("{} entries", count(*uncompared)) },
-            display::line(first.shown().as_bytes()),
+            first.shown(),
             first.why
         ));
     }

@@ -45,8 +45,7 @@ fn written() -> String {
     let file = sandbox.path().join("clone.prom");
     let options = ["--metrics-file", file.to_str().unwrap()];
     sandbox.clone(&options).assert_code(0);
-    let mut state = fs::read_dir(sandbox.host().join("state")).unwrap().map(|entry| entry.unwrap().path());
-    let state = state.find(|path| path.extension().is_some_and(|end| end == "json")).unwrap();
+    let state = sandbox.state_file("json");
     let mut known: Value = serde_json::from_slice(&fs::read(&state).unwrap()).unwrap();
     known["proof"] = json!({
         "at": known["last"]["ended"], "booted": true, "reason": null, "compared": true, "firmware": "BIOS", "kernel": null, "seconds": 9.5,

@@ -1,7 +1,6 @@
 //! `--prove`: the clone is booted at the end of its run, and stays complete whatever comes of it.
 
 use std::fs;
-use std::path::PathBuf;
 
 use serde_json::Value;
 
@@ -44,7 +43,7 @@ fn once_a_week_is_enough_unless_it_did_not_boot() {
     weekly().assert_code(0).assert_log(NOT_DUE).assert_no_log(BOOTS);
     clone(&sandbox, &uuid(&disk)).assert_code(0).assert_log(BOOTS);
     // What was proven a week ago is proven again.
-    let state = state(&sandbox);
+    let state = sandbox.state_file("json");
     let known = fs::read_to_string(&state).unwrap();
     let mut aged: Value = serde_json::from_str(&known).unwrap();
     let at = aged["disks"][0]["proven"]["epoch"].as_i64().unwrap();
@@ -61,11 +60,6 @@ fn once_a_week_is_enough_unless_it_did_not_boot() {
     play(&sandbox, &good(&disk.tag("UUID")));
     weekly().assert_code(0).assert_log(BOOTS);
     weekly().assert_code(0).assert_log(NOT_DUE);
-}
-
-fn state(sandbox: &Sandbox) -> PathBuf {
-    let mut files = fs::read_dir(sandbox.host().join("state")).unwrap().map(|entry| entry.unwrap().path());
-    files.find(|path| path.extension().is_some_and(|extension| extension == "json")).unwrap()
 }
 
 #[test]

@@ -87,6 +87,12 @@ impl Sandbox {
         self.path().join("host")
     }
 
+    /// The file with this extension in the state of this host's only clone.
+    pub fn state_file(&self, extension: &str) -> PathBuf {
+        let mut files = fs::read_dir(self.host().join("state")).unwrap().map(|entry| entry.unwrap().path());
+        files.find(|path| path.extension().is_some_and(|it| it == extension)).unwrap()
+    }
+
     /// Creates an executable POSIX sh script.
     pub fn script(&self, name: &str, body: &str) -> PathBuf {
         let path = self.path().join(name);

@@ -1,7 +1,6 @@
 //! `--verify-daily`: a run reads a part of the clone again, and a damaged one is no success.
 
 use std::fs;
-use std::path::PathBuf;
 
 use serde_json::Value;
 
@@ -23,14 +22,9 @@ fn scene() -> Sandbox {
     sandbox
 }
 
-fn state(sandbox: &Sandbox) -> PathBuf {
-    let mut files = fs::read_dir(sandbox.host().join("state")).unwrap().map(|entry| entry.unwrap().path());
-    files.find(|path| path.extension().is_some_and(|extension| extension == "json")).unwrap()
-}
-
 /// Lets a day pass: what was read was read a day earlier.
 fn a_day_later(sandbox: &Sandbox) {
-    let path = state(sandbox);
+    let path = sandbox.state_file("json");
     let mut state: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     let age = |value: &mut Value| *value = (value.as_i64().unwrap() - 24 * 60 * 60).into();
     let reading = &mut state["disks"][0]["reading"];
@@ -72,16 +66,19 @@ fn each_day_another_part_is_read_and_none_twice() {
     second.assert_code(0);
     assert_eq!(first + read(&second, 2), FILES, "{second}");
     let checked = check(&sandbox);
-    assert!(checked.code == 0 && checked.out.contains("; every file was read again within 1 d"), "{checked}");
+    assert!(
+        checked.code == 0 && checked.out.contains("; every part of it was read again within 1 d"),
+        "{checked}"
+    );
     let status = sandbox.run(["status"]);
-    assert!(status.out.contains("Every file was read again since "), "{status}");
+    assert!(status.out.contains("Every part of it was read again since "), "{status}");
     a_day_later(&sandbox);
     read(&half(), 1);
     // A whole verification is a turn of all parts.
     assert_eq!(verify(&sandbox, &[]).code, 0);
     half().assert_code(0).assert_log("Read again, part 1 of 2: ");
     let checked = check(&sandbox);
-    assert!(checked.out.contains("; every file was read again within "), "{checked}");
+    assert!(checked.out.contains("; every part of it was read again within "), "{checked}");
 }
 
 #[test]
@@ -111,7 +108,7 @@ fn damage_is_75_and_critical_until_it_is_repaired() {
     assert_eq!(record["verification"]["damaged"], 1);
     let text = fs::read_to_string(&metrics).unwrap();
     assert!(text.contains("\ncounterpart_verification_damaged{") && !text.contains("dir/7"), "{text}");
-    assert!(!fs::read_to_string(state(&sandbox)).unwrap().contains("dir/7"));
+    assert!(!fs::read_to_string(sandbox.state_file("json")).unwrap().contains("dir/7"));
     let checked = check(&sandbox);
     assert_eq!(checked.code, 2, "{checked}");
     assert!(checked.out.contains("; damage was found "), "{checked}");
@@ -119,7 +116,7 @@ fn damage_is_75_and_critical_until_it_is_repaired() {
     sandbox.clone(&["--verify-daily=100%"]).assert_code(0).assert_log(TODAY);
     assert_eq!(check(&sandbox).code, 2);
     let status = sandbox.run(["status"]);
-    assert!(status.out.contains("Damage was found on "), "{status}");
+    assert!(status.out.contains("Damage was found on ") && status.out.contains("\nwarning "), "{status}");
     next_second();
     assert_eq!(verify(&sandbox, &["--repair"]).code, 83);
     let checked = check(&sandbox);

@@ -54,7 +54,9 @@ fn how(record: &Record, outcome: &Outcome) -> String {
         Outcome::Flawed(Failure::Damaged { .. }) => {
             format!("The copy is complete, but the clone is damaged{with}")
         }
-        Outcome::Flawed(Failure::Interrupted { .. }) => format!("The clone is complete{with}; interrupted"),
+        Outcome::Flawed(Failure::Interrupted { .. }) => {
+            format!("The clone is complete{with}, but what follows it was interrupted")
+        }
         Outcome::Flawed(_) => format!("The copy is complete, but it does not start a machine{with}"),
         Outcome::Skipped => "Nothing was cloned: the destination is missing".to_owned(),
         Outcome::Failed(_) => "The clone failed".to_owned(),
