@@ -90,8 +90,22 @@ impl Sample {
 mod tests {
     use std::path::PathBuf;
 
-    use super::Sample;
+    use super::{Chosen, Sample};
     use crate::plan::share::Share;
+
+    #[test]
+    fn every_path_belongs_to_one_part_and_all_parts_are_alike() {
+        let mut sizes = [0; 7];
+        for number in 0..7_000 {
+            let path = PathBuf::from(format!("directory/{number}"));
+            let parts = (0..7).filter(|part| Chosen::Part { number: *part, of: 7 }.has(&path));
+            let parts: Vec<usize> = parts.collect();
+            assert_eq!(parts.len(), 1, "{number}");
+            sizes[parts[0]] += 1;
+        }
+        assert!(sizes.iter().all(|size| (800..1200).contains(size)), "{sizes:?}");
+        assert_eq!(Chosen::Part { number: 0, of: 7 }.of(70), Some(10));
+    }
 
     #[test]
     fn each_day_has_its_share_and_another_than_the_next() {
