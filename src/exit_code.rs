@@ -53,6 +53,8 @@ impl ExitCode {
     pub const DAMAGE: Self = Self(75);
     /// The clone would delete more than it is allowed to.
     pub const WOULD_DELETE: Self = Self(76);
+    /// No snapshot could be taken of the source.
+    pub const NO_SNAPSHOT: Self = Self(77);
     /// The copy is complete, but it could not be made bootable.
     pub const NOT_BOOTABLE: Self = Self(78);
     /// The clone did not boot.
@@ -230,6 +232,11 @@ pub const TABLE: &[Row] = &[
         "the clone would delete more than it may",
         "make sure that this is the right disk, and that the source is all there and its disk mounted; then allow it \
          once with `--adopt` or `--allow-shrink`, as the message says",
+    ),
+    row(
+        "77",
+        "no snapshot could be taken of the source (`--snapshot require`)",
+        "read the reason; clone from a source on btrfs that is mounted whole, or leave the option out",
     ),
     row(
         "78",

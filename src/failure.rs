@@ -574,6 +574,19 @@ pub enum Failure {
         #[source]
         why: Reason,
     },
+    /// The source cannot be cloned from a snapshot.
+    #[error(
+        "No snapshot could be taken of the source {}: {why}. Nothing was cloned. --snapshot never clones it while it \
+         changes.",
+        display::path(path)
+    )]
+    NoSnapshot {
+        /// The source.
+        path: PathBuf,
+        /// The reason.
+        #[source]
+        why: Reason,
+    },
     /// Files cannot be written in place exactly, or safely.
     #[error("Files cannot be written in place here: {why}. Leave out --inplace.")]
     InPlaceRefused {

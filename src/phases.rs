@@ -16,6 +16,7 @@ pub mod preflight;
 pub mod safety_net;
 pub mod script;
 pub mod server_backup;
+pub mod snapshot;
 pub mod survey;
 pub mod test_run;
 pub mod transfer;

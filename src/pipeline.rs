@@ -11,7 +11,8 @@ use crate::phases::transfer::remember::Remembered;
 use crate::phases::transfer::{Method, Transfer, engine, in_place};
 use crate::phases::{
     awake, bootable, capacity, conclusion, endpoints, exclusions, log_header, markers, outputs, password,
-    ping, preflight, safety_net, script, server_backup, survey, test_run,
+    ping, preflight, safety_net, script, server_backup, snapshot, survey,
+    test_run,
 };
 use crate::plan::Plan;
 use crate::prove::after_clone;
@@ -27,8 +28,8 @@ pub fn run(plan: &Plan, machine: Machine<'_>) -> Outcome {
     let run = Run::new(plan, machine, mode, mount.whereabouts());
     let service = ping::Service::find(&run);
     let (claim, ended) = match claim(&run, &mount, &service) {
-        Ok((rsync, claim)) => {
-            let ended = clone(&run, &rsync, &claim.ends).map(|outcome| after_clone::prove(&run, outcome));
+        Ok((rsync, mut claim)) => {
+            let ended = clone(&run, &rsync, &mut claim.ends).map(|outcome| after_clone::prove(&run, outcome));
             (Some(claim), ended)
         }
         Err(failure) => (None, Err(failure)),
@@ -52,7 +53,7 @@ fn claim(run: &Run<'_>, mount: &Mount<'_>, service: &ping::Service) -> Result<(R
 }
 
 /// The phases from then on.
-fn clone(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints) -> Result<Outcome, Failure> {
+fn clone(run: &Run<'_>, rsync: &Rsync, ends: &mut Endpoints) -> Result<Outcome, Failure> {
     in_place::check(run, rsync, ends)?;
     log_header::log_what_is_left_out(run, ends);
     let mut rules = exclusions::gather(run, ends)?;
@@ -66,7 +67,9 @@ fn clone(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints) -> Result<Outcome, Fail
     let _awake = awake::hold(run);
     server_backup::run(run, password)?;
     script::run_pre_clone(run)?;
-    let remembered = Remembered::load(run, rsync, ends);
+    let snapshots = snapshot::take(run, ends)?;
+    let ends = &*ends;
+    let remembered = Remembered::load(run, rsync, ends, snapshots.as_ref());
     let memory = remembered.as_ref().ok().map(|remembered| remembered.memory(None));
     let survey = survey::check(run, ends, &mut rules, memory)?;
     capacity::check(run, ends, &rules, &survey)?;
@@ -78,6 +81,7 @@ fn clone(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints) -> Result<Outcome, Fail
     let unbootable = bootable::make(run, ends, boot, &transferred)?;
     let (outcome, written) = markers::write(run, ends, reserve, &survey, transferred, unbootable)?;
     let outcome = daily::verify(run, Made { rsync, ends, rules: &rules, survey: &survey }, outcome);
+    drop(snapshots);
     script::run_post_clone(run, &outcome).map_err(|failure| written.withdraw(run, ends, failure))?;
     Ok(outcome)
 }

@@ -1,5 +1,6 @@
 //! What a run is to do: validated, immutable, and independent of the command-line parser.
 
+pub mod frozen;
 pub mod ping_url;
 pub mod proof;
 pub mod schedule;
@@ -11,6 +12,7 @@ use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use frozen::Frozen;
 use ping_url::Address;
 use proof::Frequency;
 use share::Share;
@@ -135,6 +137,8 @@ pub struct Plan {
     pub on_error: Option<PathBuf>,
     /// A missing destination is not a failure.
     pub skip_if_missing: bool,
+    /// Whether the source stands still meanwhile.
+    pub snapshot: Frozen,
     /// Make the clone start a machine.
     pub bootable: bool,
     /// Which filesystems below the source are part of the clone.

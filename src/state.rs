@@ -3,6 +3,7 @@
 //! So a disconnected destination can be checked, and a failure that could not be written to it is still visible.
 
 mod files;
+pub mod left;
 pub mod reading;
 
 use std::ffi::{OsStr, OsString};
@@ -20,6 +21,7 @@ use crate::fs::small_file;
 use crate::marker::Prefix;
 use crate::marker::identity::Part;
 use crate::record::{Moment, Proof, Record, SCHEMA, Totals};
+use left::Left;
 use reading::Reading;
 
 /// The most that is read of a state file, in bytes; ours have a few thousand.
@@ -68,6 +70,9 @@ pub struct State {
     /// When it was last proven to boot.
     #[serde(default)]
     pub proven: Option<Moment>,
+    /// Snapshots of the source that a run of this clone works on, or has left behind.
+    #[serde(default)]
+    pub snapshots: Vec<Left>,
     /// What it was stored under until now, escaped: that file goes when this state is saved.
     #[serde(skip)]
     pub replaces: Option<String>,
@@ -124,6 +129,7 @@ impl State {
             disks: Vec::new(),
             proof: None,
             proven: None,
+            snapshots: Vec::new(),
             replaces: None,
         }
     }
@@ -184,6 +190,7 @@ impl State {
         self.disks.extend(known);
         let surplus = self.disks.len().saturating_sub(MOST_DISKS);
         self.disks.drain(..surplus);
+        self.snapshots.extend(earlier.snapshots);
         if at(&earlier.last) > at(&self.last) {
             self.last = earlier.last;
         }

@@ -316,7 +316,7 @@ pub fn prepare_child<'a>(
 
 /// Makes this the root directory again: to enter a mount namespace is to leave a chroot.
 #[cfg(target_os = "linux")]
-fn enter_root(root: std::os::fd::BorrowedFd<'_>) -> nix::Result<()> {
+pub fn enter_root(root: std::os::fd::BorrowedFd<'_>) -> nix::Result<()> {
     let (wanted, now) = (nix::sys::stat::fstat(root)?, nix::sys::stat::stat(c"/")?);
     let entered = nix::unistd::fchdir(root).and_then(|()| nix::unistd::chroot(c"."));
     // Where it is the root already, the right to do this may be missing.
@@ -575,4 +575,101 @@ pub fn property(file: &std::fs::File, name: i32) -> Option<u64> {
     // SAFETY: the descriptor is open, and the call touches no memory of ours.
     let value = unsafe { nix::libc::fpathconf(file.as_raw_fd(), name) };
     u64::try_from(value).ok()
+}
+
+/// Makes a read-only snapshot of a btrfs subvolume, given by its open top, as `name` in another directory of the same
+/// filesystem.
+#[cfg(target_os = "linux")]
+pub fn snapshot(subvolume: &impl AsFd, directory: &impl AsFd, name: &CStr) -> nix::Result<()> {
+    let mut wanted = btrfs::Snapshot {
+        subvolume: i64::from(subvolume.as_fd().as_raw_fd()),
+        transaction: 0,
+        flags: btrfs::READ_ONLY,
+        unused: [0; 4],
+        name: [0; 4040],
+    };
+    btrfs::put(&mut wanted.name, name)?;
+    // SAFETY: both descriptors are open; the kernel reads and writes a struct of exactly this size, which outlives the call.
+    unsafe { btrfs::make(directory.as_fd().as_raw_fd(), &raw const wanted) }.map(drop)
+}
+
+/// Deletes the btrfs subvolume or snapshot `name` in a directory.
+#[cfg(target_os = "linux")]
+pub fn delete_subvolume(directory: &impl AsFd, name: &CStr) -> nix::Result<()> {
+    let mut unwanted = btrfs::Named { unused: 0, name: [0; 4088] };
+    btrfs::put(&mut unwanted.name, name)?;
+    // SAFETY: the descriptor is open; the kernel reads a struct of exactly this size, which outlives the call.
+    unsafe { btrfs::delete(directory.as_fd().as_raw_fd(), &raw const unwanted) }.map(drop)
+}
+
+/// The UUID of the btrfs filesystem of an open file, as 16 bytes.
+#[cfg(target_os = "linux")]
+pub fn btrfs_uuid(file: &impl AsFd) -> nix::Result<[u8; 16]> {
+    let mut found = btrfs::Facts { before: [0; 16], uuid: [0; 16], rest: [0; 992] };
+    // SAFETY: the descriptor is open; the kernel fills a struct of exactly this size, which outlives the call.
+    unsafe { btrfs::facts(file.as_fd().as_raw_fd(), &raw mut found)? };
+    Ok(found.uuid)
+}
+
+/// The kernel's `linux/btrfs.h`.
+#[cfg(target_os = "linux")]
+mod btrfs {
+    use std::ffi::CStr;
+
+    /// `BTRFS_SUBVOL_RDONLY`.
+    pub const READ_ONLY: u64 = 1 << 1;
+
+    /// `struct btrfs_ioctl_vol_args_v2`.
+    #[repr(C)]
+    pub struct Snapshot {
+        pub subvolume: i64,
+        pub transaction: u64,
+        pub flags: u64,
+        pub unused: [u64; 4],
+        pub name: [u8; 4040],
+    }
+
+    /// `struct btrfs_ioctl_vol_args`.
+    #[repr(C)]
+    pub struct Named {
+        pub unused: i64,
+        pub name: [u8; 4088],
+    }
+
+    /// `struct btrfs_ioctl_fs_info_args`.
+    #[repr(C)]
+    pub struct Facts {
+        pub before: [u8; 16],
+        pub uuid: [u8; 16],
+        pub rest: [u8; 992],
+    }
+
+    /// Puts a name into its field, where a zero ends it.
+    pub fn put(field: &mut [u8], name: &CStr) -> nix::Result<()> {
+        let name = name.to_bytes_with_nul();
+        field.get_mut(..name.len()).ok_or(nix::errno::Errno::ENAMETOOLONG)?.copy_from_slice(name);
+        Ok(())
+    }
+
+    nix::ioctl_write_ptr!(make, 0x94, 23, Snapshot);
+    nix::ioctl_write_ptr!(delete, 0x94, 15, Named);
+    nix::ioctl_read!(facts, 0x94, 31, Facts);
+}
+
+/// Other systems have no btrfs.
+#[cfg(not(target_os = "linux"))]
+pub fn snapshot(_subvolume: &impl AsFd, _directory: &impl AsFd, _name: &CStr) -> nix::Result<()> {
+    Err(nix::errno::Errno::ENOTSUP)
+}
+
+/// Other systems have no btrfs.
+#[cfg(not(target_os = "linux"))]
+pub fn delete_subvolume(_directory: &impl AsFd, _name: &CStr) -> nix::Result<()> {
+    Err(nix::errno::Errno::ENOTSUP)
+}
+
+/// Other systems have no btrfs.
+#[cfg(not(target_os = "linux"))]
+pub fn btrfs_uuid(_file: &impl AsFd) -> nix::Result<[u8; 16]> {
+    Err(nix::errno::Errno::ENOTSUP)
 }

@@ -1,6 +1,7 @@
 //! Identifies the filesystem a directory is on, in a way that survives plugging its disk in elsewhere.
 
 pub mod block;
+pub mod btrfs;
 pub mod chroot;
 pub mod detached;
 pub mod diskutil;

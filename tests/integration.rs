@@ -31,6 +31,7 @@ mod safety_net;
 mod schedule;
 mod server_linux;
 mod server_mac;
+mod snapshot;
 mod status;
 mod systems;
 mod usr;

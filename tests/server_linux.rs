@@ -11,5 +11,5 @@ mod mysql;
 mod openldap;
 mod password;
 mod postgres;
-mod servers;
+pub mod servers;
 mod trusted;

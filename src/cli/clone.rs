@@ -13,6 +13,7 @@ use crate::cli::paths;
 use crate::cli::paths::{Destination, absolute, destination};
 use crate::logging::shown::{Colour, Verbosity};
 use crate::marker::{DEFAULT_PREFIX, Prefix};
+use crate::plan::frozen::Frozen;
 use crate::plan::ping_url::Address;
 use crate::plan::proof::Frequency;
 use crate::plan::schedule::Name;
@@ -205,6 +206,13 @@ pub(super) struct CloneOptions {
     /// It is missing if it does not exist or its disk is not mounted.
     #[arg(long, help_heading = SAFETY)]
     skip_if_missing: bool,
+    /// Clone from a snapshot of the source, so that all files are of one moment (Linux, btrfs)
+    ///
+    /// auto: if one can be taken, where the source is /. require: always, otherwise the run ends with 77. never: not at
+    /// all. Snapshots are deleted when the run ends.
+    #[arg(long, value_name = "WHEN", default_value = "auto", hide_default_value = true, hide_possible_values = true,
+        help_heading = BOOTING)]
+    snapshot: FrozenName,
     /// Make the clone start a machine: its own fstab, boot loader and what they need (Linux)
     ///
     /// The destination must be a whole filesystem on a disk of its own, with what the boot loader needs.
@@ -237,6 +245,14 @@ pub(super) struct CloneOptions {
 enum ColourName {
     Auto,
     Always,
+    Never,
+}
+
+/// Whether the source stands still, as it is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FrozenName {
+    Auto,
+    Require,
     Never,
 }
 
@@ -450,6 +466,11 @@ fn plan(source: PathBuf, destination: Destination, args: CloneOptions) -> Result
         },
         on_error: optional(args.on_error, "--on-error")?,
         skip_if_missing: args.skip_if_missing,
+        snapshot: match args.snapshot {
+            FrozenName::Auto => Frozen::Auto,
+            FrozenName::Require => Frozen::Require,
+            FrozenName::Never => Frozen::Never,
+        },
         bootable: args.bootable,
         filesystems: args.filesystems.unwrap_or(if args.bootable {
             Filesystems::All

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::display;
 use crate::doctor::exam::Exam;
+use crate::exit_code::ExitCode;
 use crate::fs::dir::Dir;
 use crate::host::platform::Platform;
 use crate::linux::mounts::Ownership;
@@ -11,7 +12,8 @@ use crate::phases::endpoints;
 use crate::phases::endpoints::named::Mount;
 use crate::phases::endpoints::ownership;
 use crate::phases::endpoints::{Endpoints, Source};
-use crate::phases::{log_header, outputs};
+use crate::phases::{log_header, outputs, snapshot};
+use crate::plan::frozen::Frozen;
 
 /// What was found about both ends.
 #[derive(Debug, Default)]
@@ -109,6 +111,7 @@ fn together(exam: &mut Exam<'_>, ends: &mut Ends) {
                 },
             );
             view(exam, &both);
+            snapshot(exam, &both);
             ends.both = Some(both);
         }
         (Some(source), None) => {
@@ -118,6 +121,28 @@ fn together(exam: &mut Exam<'_>, ends: &mut Ends) {
             exam.ask("destination", "", |run| endpoints::check_destination(run, dir));
         }
         (None, None) => {}
+    }
+}
+
+/// Whether the source will stand still.
+fn snapshot(exam: &mut Exam<'_>, both: &Endpoints) {
+    const TOPIC: &str = "snapshot";
+    let is_required = exam.run.plan.snapshot == Frozen::Require;
+    if !snapshot::is_wanted(exam.run, both) {
+        return;
+    }
+    match snapshot::foresee(exam.run, both) {
+        Ok(paths) => {
+            let paths: Vec<String> = paths.iter().map(|path| display::path(path).to_string()).collect();
+            exam.ok(TOPIC, format!("the clone will be made from snapshots of {}.", paths.join(", ")));
+        }
+        Err(why) if is_required => exam.fail_with(
+            TOPIC,
+            format!("No snapshot can be taken of the source: {why}."),
+            ExitCode::NO_SNAPSHOT,
+            "Clone from a source on btrfs that is mounted whole, or leave out --snapshot require.",
+        ),
+        Err(why) => exam.ok(TOPIC, format!("the source will be cloned while it changes: {why}.")),
     }
 }
 

@@ -34,6 +34,7 @@ impl Failure {
             Self::DestinationLost { .. } | Self::MarkerNotWritten { .. } | Self::SafetyNet { .. } => {
                 ExitCode::DESTINATION_LOST
             }
+            Self::NoSnapshot { .. } => ExitCode::NO_SNAPSHOT,
             Self::MissingUser { .. } => ExitCode::MISSING_USER,
             Self::DestinationFull { .. } | Self::NoRoom { .. } => ExitCode::DESTINATION_FULL,
             Self::CannotHold { .. } => ExitCode::CANNOT_HOLD,
@@ -115,6 +116,7 @@ impl Failure {
             | Self::ScriptNotExecutable { .. }
             | Self::ScriptFailed { .. }
             | Self::SourceLost { .. }
+            | Self::NoSnapshot { .. }
             | Self::DestinationLost { .. }
             | Self::MissingUser { .. }
             | Self::DestinationFull { .. }

@@ -64,6 +64,7 @@ impl Failure {
             | Self::ScriptNotExecutable { .. }
             | Self::ScriptFailed { .. }
             | Self::SourceLost { .. }
+            | Self::NoSnapshot { .. }
             | Self::DestinationLost { .. }
             | Self::NoRoom { .. }
             | Self::Shrunken { .. }

@@ -59,6 +59,13 @@ impl Dir {
         Ok(Self { path: self.path.clone(), name: self.name.clone(), file, reached })
     }
 
+    /// What `tree`, the root of a mount of something else, shows in place of this directory.
+    pub fn replaced_by(&self, tree: impl AsFd) -> io::Result<Self> {
+        let file = File::from(open_subdir(tree, c".")?);
+        let reached = Some(self.reached().try_clone()?);
+        Ok(Self { path: self.path.clone(), name: self.name.clone(), file, reached })
+    }
+
     /// The open directory as its path led to it: unlike a view, it is in the mount table.
     #[must_use]
     pub fn reached(&self) -> &File {

@@ -48,7 +48,7 @@ pub struct Endpoints {
 }
 
 /// The name of the source in the view.
-const SOURCE: &str = "source";
+pub const SOURCE: &str = "source";
 
 /// The name of the destination in the view.
 const DESTINATION: &str = "destination";
@@ -409,10 +409,11 @@ impl Destination {
     }
 }
 
-/// A canonical path contains no symbolic link, so any that is there now was put there since.
+/// A canonical path contains no symbolic link, so any that is there now was put there since. Of a snapshot, what it was
+/// taken of counts.
 fn leads_to(dir: &Dir) -> io::Result<()> {
     let there = FileIdentity::from(&std::fs::symlink_metadata(dir.path())?);
-    if there == dir.identity()? {
+    if there == FileIdentity::from(&dir.reached().metadata()?) {
         Ok(())
     } else {
         Err(io::Error::other("another directory is at its path now (was it unmounted?)"))

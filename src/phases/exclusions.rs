@@ -4,6 +4,7 @@ pub mod neighbours;
 mod swap;
 pub mod tagged;
 
+use std::ffi::OsString;
 use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -22,6 +23,8 @@ use crate::rsync::filter::matcher::LeftOut;
 use crate::rsync::filter::rules::Rules;
 use crate::rsync::filter::{doubts, rules};
 use crate::run::Run;
+use crate::volume::btrfs;
+use crate::volume::kind::Kind;
 use crate::{display, linux, macos};
 
 /// The largest exclude file, in bytes: enough for a hundred thousand paths, but not for a disk image given by mistake.
@@ -77,7 +80,8 @@ pub fn gather_for(run: &Run<'_>, source: &Source) -> Result<Rules, Failure> {
         // A mount point is part of the source; what is mounted there is not.
         ours.push(rules::leave_out(relative, *is_mount_point));
     }
-    let left_out = swap::below(run, source);
+    let mut left_out = swap::below(run, source);
+    left_out.extend(snapshots(source));
     ours.extend(left_out.iter().map(|path| rules::leave_out(path, false)));
     let mut built_in = built_in(system, source.is_system);
     if let Some(rest) = users.as_deref().and_then(rules::after_clearing) {
@@ -86,6 +90,14 @@ pub fn gather_for(run: &Run<'_>, source: &Source) -> Result<Rules, Failure> {
         users = Some(rest.to_vec());
     }
     Ok(Rules { ours, built_in, users, left_out, ..Rules::default() })
+}
+
+/// The directories where a run keeps its snapshots of a source on btrfs.
+fn snapshots(source: &Source) -> Vec<OsString> {
+    let below = source.filesystems.iter().map(|it| (it.place.as_path(), &it.dir));
+    let all = [(Path::new(""), &source.dir)].into_iter().chain(below);
+    let of_btrfs = all.filter(|(_, dir)| Kind::of(dir).is_ok_and(|kind| kind == Kind::Btrfs));
+    of_btrfs.map(|(place, _)| place.join(btrfs::PLACE).into_os_string()).collect()
 }
 
 /// The built-in exclusions of a clone, in order.

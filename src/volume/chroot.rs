@@ -34,7 +34,7 @@ impl Attached {
 
     /// A filesystem on a device, which is mounted nowhere else by this.
     pub fn device(kind: &str, device: &Path, at: PathBuf) -> io::Result<Self> {
-        Ok(Self { tree: detached::mount(kind, device)?, at })
+        Ok(Self { tree: detached::mount(kind, device, &[])?, at })
     }
 }
 

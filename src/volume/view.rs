@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use crate::fs::dir::Dir;
 use crate::process::Namespace;
+use crate::volume::btrfs::Snapshot;
 
 /// Directories in their own mount namespace.
 #[derive(Debug)]
@@ -33,6 +34,27 @@ pub struct Attached<'a> {
     pub place: &'a Path,
     /// Its root.
     pub root: &'a Dir,
+}
+
+/// A directory of a view, or a filesystem attached to one, that may be replaced by a snapshot of it.
+#[derive(Debug)]
+pub struct Part<'a> {
+    /// Where it is, relative to the directory of the view.
+    pub place: &'a Path,
+    /// What the view shows now.
+    pub now: &'a Dir,
+    /// What it is to show.
+    pub snapshot: Option<&'a Snapshot>,
+}
+
+impl Part<'_> {
+    /// What `tree`, the root of a mount, shows of it.
+    fn seen_through(&self, tree: &OwnedFd) -> io::Result<Dir> {
+        match self.snapshot {
+            Some(_) => self.now.replaced_by(tree.as_fd()),
+            None => self.now.seen_through(tree.as_fd()),
+        }
+    }
 }
 
 /// A view that was opened: the view, its directories, and the roots of what is attached.
@@ -75,6 +97,25 @@ impl View {
         Ok((Self { namespace, root, place, follows_links }, seen, roots))
     }
 
+    /// Shows in place of the directory `name` the snapshot of it, if there is one, and attached to it the same filesystems
+    /// as before, or snapshots of them. Returns what is seen now.
+    ///
+    /// Requires a view in which no path follows a link. After an error it may show nothing there.
+    pub fn replace(&self, name: &str, directory: &Part<'_>, attached: &[Part<'_>]) -> io::Result<(Dir, Vec<Dir>)> {
+        let mut trees = system::replace(self, name, directory, attached)?.into_iter();
+        let missing = || io::Error::other("a directory is missing from the view");
+        let seen = directory.seen_through(&trees.next().ok_or_else(missing)?)?;
+        let mut roots = Vec::with_capacity(attached.len());
+        for it in attached {
+            let root = it.seen_through(&trees.next().ok_or_else(missing)?)?;
+            if seen.enter_path(it.place)?.identity()? != root.identity()? {
+                return Err(io::Error::other("a filesystem is not in its place in the view"));
+            }
+            roots.push(root);
+        }
+        Ok((seen, roots))
+    }
+
     /// The path of a directory for a process in the view's namespace.
     #[must_use]
     pub fn path(&self, name: impl AsRef<OsStr>) -> PathBuf {
@@ -98,25 +139,84 @@ impl View {
 mod system {
     use std::fs::{DirBuilder, File};
     use std::io;
-    use std::os::fd::{AsFd as _, OwnedFd};
+    use std::os::fd::{AsFd, OwnedFd};
     use std::os::unix::fs::DirBuilderExt as _;
     use std::path::{Path, PathBuf};
 
-    use nix::sched::{CloneFlags, unshare};
+    use nix::sched::{CloneFlags, setns, unshare};
     use rustix::fs::{CWD, Mode, OFlags, StatVfsMountFlags};
     use rustix::mount::{
         MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount, mount_change,
         mount_remount, move_mount, open_tree, unmount,
     };
 
-    use super::Dir;
+    use super::{Dir, Part, Snapshot, View};
     use crate::linux::mounts;
+    use crate::sys;
+    use crate::volume::detached;
 
     /// A mount of this directory alone, without any mounts below it.
-    pub fn tree(directory: &Dir) -> io::Result<OwnedFd> {
+    pub fn tree(directory: impl AsFd) -> io::Result<OwnedFd> {
         let flags =
             OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::AT_EMPTY_PATH | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-        Ok(open_tree(directory.as_fd(), c"", flags)?)
+        Ok(open_tree(directory, c"", flags)?)
+    }
+
+    /// Replaces what a view shows; returns the mounts.
+    pub fn replace(
+        view: &View,
+        name: &str,
+        directory: &Part<'_>,
+        attached: &[Part<'_>],
+    ) -> io::Result<Vec<OwnedFd>> {
+        // On a thread of its own, which alone enters the view's namespace.
+        std::thread::scope(|scope| {
+            let replaced = std::thread::Builder::new().spawn_scoped(scope, || {
+                unshare(CloneFlags::CLONE_FS)?;
+                setns(&view.namespace, CloneFlags::CLONE_NEWNS)?;
+                sys::enter_root(view.root.as_fd())?;
+                exchange(&view.place, &view.place.join(name), directory, attached)
+            })?;
+            replaced.join().unwrap_or_else(|_| Err(io::Error::other("the view's thread panicked")))
+        })
+    }
+
+    fn exchange(
+        place: &Path,
+        point: &Path,
+        directory: &Part<'_>,
+        attached: &[Part<'_>],
+    ) -> io::Result<Vec<OwnedFd>> {
+        let parts = || [directory].into_iter().chain(attached);
+        let trees = parts().map(|part| match part.snapshot {
+            Some(snapshot) => of_snapshot(place, snapshot),
+            None => tree(part.now),
+        });
+        // All of them, before anything is taken away.
+        let trees = trees.collect::<io::Result<Vec<_>>>()?;
+        unmount(point, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW)?;
+        for (part, tree) in parts().zip(&trees) {
+            let point = if part.place == Path::new("") { point.to_owned() } else { point.join(part.place) };
+            move_mount(tree.as_fd(), c"", CWD, &point, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+            if !settle(&point)? {
+                return Err(io::Error::other("a path in it could follow a link"));
+            }
+        }
+        Ok(trees)
+    }
+
+    /// A mount of a directory in a snapshot. Only what is mounted in this namespace can be mounted again.
+    fn of_snapshot(place: &Path, snapshot: &Snapshot) -> io::Result<OwnedFd> {
+        let spare = place.join("snapshot");
+        DirBuilder::new().mode(0o700).create(&spare)?;
+        move_mount(snapshot.tree.as_fd(), c"", CWD, &spare, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+        mount_change(&spare, MountPropagationFlags::PRIVATE)?;
+        let found = detached::top(&snapshot.tree)
+            .and_then(|top| Dir::adopt(&top, &spare)?.enter_path(&snapshot.inside))
+            .and_then(|dir| tree(&dir));
+        unmount(&spare, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW)?;
+        std::fs::remove_dir(&spare)?;
+        found
     }
 
     /// A namespace that shows `trees` below `place`, and whether links in them are followed.
@@ -239,7 +339,7 @@ mod system {
     use std::os::fd::OwnedFd;
     use std::path::{Path, PathBuf};
 
-    use super::Dir;
+    use super::{Dir, Part, View};
 
     pub fn tree(_directory: &Dir) -> io::Result<OwnedFd> {
         Err(io::ErrorKind::Unsupported.into())
@@ -251,6 +351,15 @@ mod system {
         _trees: &[(&str, OwnedFd)],
         _below: &[(&str, &Path, OwnedFd)],
     ) -> io::Result<(OwnedFd, OwnedFd, bool)> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub fn replace(
+        _view: &View,
+        _name: &str,
+        _directory: &Part<'_>,
+        _attached: &[Part<'_>],
+    ) -> io::Result<Vec<OwnedFd>> {
         Err(io::ErrorKind::Unsupported.into())
     }
 }

@@ -133,7 +133,7 @@ fn documents_speak_only_of_codes_in_the_table() {
 }
 
 /// Each step of the pipeline, and what the README calls it.
-const STEPS: [(&str, &str); 27] = [
+const STEPS: [(&str, &str); 28] = [
     ("preflight::rights", "Rights."),
     ("outputs::start_log", "The log"),
     ("preflight::rsync", "rsync"),
@@ -151,6 +151,7 @@ const STEPS: [(&str, &str); 27] = [
     ("awake::hold", "Sleep"),
     ("server_backup::run", "The server backup"),
     ("script::run_pre_clone", "The pre-clone script"),
+    ("snapshot::take", "Snapshots"),
     ("Remembered::load", "The index"),
     ("survey::check", "The survey"),
     ("capacity::check", "What the destination can hold"),

@@ -104,7 +104,7 @@ impl Postgres {
     /// The same as another user of the system, with another superuser.
     pub fn start_for(sandbox: &Sandbox, name: &str, port: u16, user: &str, superuser: &str) -> Self {
         let base = sandbox.path().join(format!("postgres {port}"));
-        fs::create_dir(&base).unwrap();
+        fs::create_dir_all(&base).unwrap();
         let (data, sockets) = (dir(&base.join(name), user), dir(&base.join("run"), user));
         fs::set_permissions(&sockets, fs::Permissions::from_mode(0o755)).unwrap();
         let cluster = Self { bin: postgres_bin(), user: user.to_owned(), data, sockets, port };
@@ -139,7 +139,18 @@ impl Postgres {
         }
         // The server keeps the outputs that it was started with.
         let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
-        assert!(status.success(), "pg_ctl {what}");
+        let log = fs::read_to_string(self.data.join("log")).unwrap_or_default();
+        assert!(status.success(), "pg_ctl {what}: {log}");
+    }
+
+    /// Starts the same cluster from a copy of its data, once it is stopped itself.
+    pub fn of_copy(&self, data: PathBuf) -> Self {
+        let (bin, user, sockets) = (self.bin.clone(), self.user.clone(), self.sockets.clone());
+        // On another machine no process has the number in it.
+        fs::remove_file(data.join("postmaster.pid")).unwrap();
+        let copy = Self { bin, user, data, sockets, port: self.port };
+        copy.control("start");
+        copy
     }
 
     /// The client, as the superuser.

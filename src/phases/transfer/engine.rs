@@ -217,7 +217,9 @@ fn close(
 ) -> Result<Ended, Failure> {
     let Transfer { run, ends, rules, .. } = *transfer;
     let mut source = remembered.began.0;
-    for round in 1..=CLOSING {
+    // What stands still is looked at once more for the index alone, and for what rsync gets right at the second attempt.
+    let rounds = if remembered.is_frozen { 1 } else { CLOSING };
+    for round in 1..=rounds {
         run.machine.interrupts.sleep(TICK);
         run.go_on()?;
         let Ok(now) = Stamp::now() else { return Ok(ended) };
@@ -244,12 +246,16 @@ fn close(
         if count == 0 && !root && !is_split {
             describe_now(&mut ended.0, &survey.census, was_full);
             if survey.moves {
-                source = now;
+                source = remembered.since(now);
                 continue;
             }
             return Ok(ended);
         }
-        info!("Closing pass {round}: {count} entries have changed meanwhile.");
+        if remembered.is_frozen {
+            info!("Closing pass: {count} entries are looked at once more.");
+        } else {
+            info!("Closing pass {round}: {count} entries have changed meanwhile.");
+        }
         let is_long = count > (survey.census.entries / SHARE).max(LONG);
         let passed = if is_long { Pass::UNFIT } else { quick::pass(transfer, &survey, root, nets)? };
         let (mut report, ending) = match passed {
@@ -258,7 +264,7 @@ fn close(
                 ended.0.starts += starts;
                 retry::note(run, transfer.rsync, &ended.0, ended.0.starts);
                 // What was listed may have moved on: the next survey finds it, for what changed since then is as unsettled.
-                if starts > 0 && round < CLOSING {
+                if starts > 0 && round < rounds {
                     continue;
                 }
                 info!("They are left to the next run.");
@@ -272,9 +278,11 @@ fn close(
         report.starts += ended.0.starts;
         retry::note(run, transfer.rsync, &report, report.starts);
         ended.0 = report;
-        source = now;
+        source = remembered.since(now);
     }
-    info!("The source keeps changing: what has changed since is left to the next run.");
+    if !remembered.is_frozen {
+        info!("The source keeps changing: what has changed since is left to the next run.");
+    }
     Ok(ended)
 }
 

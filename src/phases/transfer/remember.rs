@@ -17,6 +17,7 @@ use crate::host::platform::Platform;
 use crate::host::rights::Rights;
 use crate::phases::endpoints::Endpoints;
 use crate::phases::preflight::Rsync;
+use crate::phases::snapshot::Snapshots;
 use crate::phases::survey::memory::{Memory, Settled, Stamp};
 use crate::rsync::capabilities::Optional;
 use crate::run::Run;
@@ -29,6 +30,10 @@ use crate::volume::kind::Kind;
 pub struct Remembered {
     /// When this run began to look at the source, by the clock that stamps changes and by one that is never set.
     pub began: (Stamp, Instant),
+    /// Since then something of the source is seen as it was.
+    is_partly_frozen: bool,
+    /// All of it is.
+    pub is_frozen: bool,
     header: Header,
     index: Option<Index>,
     /// rsync copies attributes and access control lists.
@@ -56,9 +61,20 @@ const DRIFT: Duration = Duration::from_millis(200);
 
 impl Remembered {
     /// Loads the index of the last clone. Errors with the reason why none is kept for these ends.
-    pub fn load(run: &Run<'_>, rsync: &Rsync, ends: &Endpoints) -> Result<Self, String> {
+    pub fn load(
+        run: &Run<'_>,
+        rsync: &Rsync,
+        ends: &Endpoints,
+        snapshots: Option<&Snapshots<'_, '_>>,
+    ) -> Result<Self, String> {
         refuse_unfit(run, rsync, ends)?;
-        let began = (Stamp::now().map_err(|error| display::reason(&error))?, Instant::now());
+        // What has changed since a snapshot was taken is not in it, and must not be taken for settled.
+        let began = match snapshots {
+            Some(snapshots) => snapshots.began,
+            None => (Stamp::now().map_err(|error| display::reason(&error))?, Instant::now()),
+        };
+        let is_partly_frozen = snapshots.is_some();
+        let is_frozen = snapshots.is_some_and(|snapshots| snapshots.are_whole);
         let made_with = digest(run, rsync, ends);
         let (index, why_full) = match usable(run, made_with) {
             Ok(index) => (Some(index), None),
@@ -74,7 +90,13 @@ impl Remembered {
         };
         let has = |option| rsync.capabilities.has(option);
         let attributes = has(Optional::Acls) && has(Optional::Xattrs);
-        Ok(Self { began, header, index, attributes, why_full })
+        Ok(Self { began, is_partly_frozen, is_frozen, header, index, attributes, why_full })
+    }
+
+    /// Since when what has changed at the source is seen, in a survey that follows one at this moment.
+    #[must_use]
+    pub fn since(&self, moment: Stamp) -> Stamp {
+        if self.is_partly_frozen { self.began.0 } else { moment }
     }
 
     /// Whether rsync copies attributes and access control lists.

@@ -1,0 +1,278 @@
+//! Freezes the source: from here on the clone is made from read-only snapshots, whose files are all of one moment (btrfs).
+//!
+//! They are deleted when the run ends, whatever ends it. What a killed run has left is known to this machine's state of
+//! the clone, and the next run deletes it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use log::info;
+
+use crate::display;
+use crate::failure::Failure;
+use crate::fs::dir::{Dir, random_hex};
+use crate::host::platform::Platform;
+use crate::phases::endpoints::{Endpoints, SOURCE, filesystems};
+use crate::phases::survey::memory::Stamp;
+use crate::plan::frozen::Frozen;
+use crate::run::Run;
+use crate::state::left::Left;
+use crate::state::{State, Store};
+use crate::volume;
+use crate::volume::btrfs::{self, Filesystem, Subvolume};
+use crate::volume::kind::Kind;
+use crate::volume::mounts;
+use crate::volume::view::{Part, View};
+
+/// The snapshots that a run works on; they are deleted with this.
+#[derive(Debug)]
+pub struct Snapshots<'r, 'a> {
+    run: &'r Run<'a>,
+    made: Vec<Made>,
+    /// Directly before the first was taken: by the clock that stamps changes, and by one that is never set.
+    pub began: (Stamp, Instant),
+    /// Nothing of the source is cloned but from a snapshot.
+    pub are_whole: bool,
+}
+
+#[derive(Debug)]
+struct Made {
+    filesystem: Filesystem,
+    name: String,
+}
+
+/// What is to be frozen.
+struct Wanted {
+    /// Where it is, relative to the source.
+    place: PathBuf,
+    device: PathBuf,
+    uuid: String,
+    subvolume: Subvolume,
+}
+
+/// Takes the snapshots that the plan asks for, and shows them to the run in place of the source.
+pub fn take<'r, 'a>(
+    run: &'r Run<'a>,
+    ends: &mut Endpoints,
+) -> Result<Option<Snapshots<'r, 'a>>, Failure> {
+    run.go_on()?;
+    delete_left(run, ends);
+    if !is_wanted(run, ends) {
+        return Ok(None);
+    }
+    let is_required = run.plan.snapshot == Frozen::Require;
+    let refused = |why: String| Failure::NoSnapshot { path: run.plan.source.clone(), why: why.into() };
+    let wanted = match wanted(run, ends) {
+        Ok(wanted) => wanted,
+        Err(why) if is_required => return Err(refused(why)),
+        Err(why) => {
+            info!("The source is cloned while it changes, since no snapshot of it can be taken: {why}.");
+            return Ok(None);
+        }
+    };
+    let _phase = run.phase("snapshot");
+    match make(run, ends, &wanted) {
+        Ok((snapshots, parts)) => {
+            show(ends, &wanted, &parts).map_err(|error| refused(display::reason(&error)))?;
+            log(ends, &wanted);
+            Ok(Some(snapshots))
+        }
+        Err(error) if is_required => Err(refused(display::reason(&error))),
+        Err(error) => {
+            run.warn_publicly(format_args!(
+                "the source is cloned while it changes, since no snapshot of it could be taken: {}.",
+                display::reason(&error)
+            ));
+            Ok(None)
+        }
+    }
+}
+
+/// Whether a clone of these ends is to be made from snapshots.
+#[must_use]
+pub fn is_wanted(run: &Run<'_>, ends: &Endpoints) -> bool {
+    match run.plan.snapshot {
+        Frozen::Never => false,
+        Frozen::Auto => ends.source.is_system,
+        Frozen::Require => true,
+    }
+}
+
+/// What a clone of these ends would be made from, for the doctor: the paths, or why it is the living source.
+pub fn foresee(run: &Run<'_>, ends: &Endpoints) -> Result<Vec<PathBuf>, String> {
+    let wanted = wanted(run, ends)?;
+    Ok(wanted.iter().map(|it| shown(ends, it)).collect())
+}
+
+/// Finds what can be frozen: the source itself, and of the filesystems below it those that are btrfs as well.
+fn wanted(run: &Run<'_>, ends: &Endpoints) -> Result<Vec<Wanted>, String> {
+    if !matches!(run.machine.host.platform, Platform::Linux) {
+        return Err("Counterpart takes snapshots of btrfs alone, which is not on this system".to_owned());
+    }
+    if ends.view.as_ref().is_none_or(View::follows_links) {
+        return Err("that takes root and Linux 5.10, and a private view of source and destination".to_owned());
+    }
+    let is_btrfs = |dir: &Dir| Kind::of(dir).is_ok_and(|kind| kind == Kind::Btrfs);
+    if !is_btrfs(&ends.source.dir) {
+        return Err("it is not on btrfs".to_owned());
+    }
+    let below = ends.source.filesystems.iter().map(|it| (it.place.as_path(), &it.dir));
+    let all = [(Path::new(""), &ends.source.dir)].into_iter().chain(below);
+    let of_btrfs = all.filter(|(_, dir)| is_btrfs(dir));
+    of_btrfs
+        .map(|(place, dir)| {
+            let unknown = |error: &io::Error| {
+                format!("{}: {}", display::path(dir.path()), display::reason(error))
+            };
+            let there = mounts::of(dir).map_err(|error| unknown(&error))?;
+            let device = there.as_ref().and_then(|there| volume::device(there.mount()?));
+            let device =
+                device.ok_or_else(|| format!("the device of {} is not known", display::path(dir.path())))?;
+            Ok(Wanted {
+                place: place.to_owned(),
+                device,
+                uuid: btrfs::uuid_of(dir).map_err(|error| unknown(&error))?,
+                subvolume: Subvolume::of(dir).map_err(|error| unknown(&error))?,
+            })
+        })
+        .collect()
+}
+
+/// Takes all of them, one directly after the other.
+fn make<'r, 'a>(
+    run: &'r Run<'a>,
+    ends: &Endpoints,
+    wanted: &[Wanted],
+) -> io::Result<(Snapshots<'r, 'a>, Vec<btrfs::Snapshot>)> {
+    let mut made = Vec::with_capacity(wanted.len());
+    for it in wanted {
+        let filesystem = Filesystem::open(&it.device)?;
+        if filesystem.uuid() != it.uuid {
+            return Err(io::Error::other("its device holds another filesystem"));
+        }
+        made.push(Made { filesystem, name: format!("counterpart-{}", random_hex(8)?) });
+    }
+    // Known before they exist: whatever kills this run, the next one finds them.
+    let left = made.iter().map(Made::left);
+    remember(run, |snapshots| snapshots.extend(left))?;
+    let are_whole = wanted.len() == ends.source.filesystems.len() + 1;
+    let snapshots = Snapshots { run, made, began: (Stamp::now()?, Instant::now()), are_whole };
+    for (made, it) in snapshots.made.iter().zip(wanted) {
+        made.filesystem.snapshot(&it.subvolume, &made.name)?;
+    }
+    let parts = snapshots.made.iter().zip(wanted);
+    let parts = parts.map(|(made, it)| made.filesystem.mount(&made.name, &it.subvolume));
+    let parts = parts.collect::<io::Result<Vec<_>>>()?;
+    Ok((snapshots, parts))
+}
+
+/// Lets the run see the snapshots in place of what they were taken of.
+fn show(ends: &mut Endpoints, wanted: &[Wanted], parts: &[btrfs::Snapshot]) -> io::Result<()> {
+    let view = ends.view.as_ref().ok_or_else(|| io::Error::other("there is no private view"))?;
+    let of = |place: &Path| wanted.iter().position(|it| it.place == place).and_then(|at| parts.get(at));
+    let root = Path::new("");
+    let source = Part { place: root, now: &ends.source.dir, snapshot: of(root) };
+    let below = ends.source.filesystems.iter();
+    let below = below.map(|it| Part { place: &it.place, now: &it.dir, snapshot: of(&it.place) });
+    let (dir, roots) = view.replace(SOURCE, &source, &below.collect::<Vec<_>>())?;
+    ends.source.dir = dir;
+    for (it, root) in ends.source.filesystems.iter_mut().zip(roots) {
+        it.dir = root;
+    }
+    ends.source.points = filesystems::points(&ends.source.filesystems)?;
+    Ok(())
+}
+
+fn shown(ends: &Endpoints, it: &Wanted) -> PathBuf {
+    if it.place == Path::new("") { ends.source.dir.path().to_owned() } else { ends.source.dir.path().join(&it.place) }
+}
+
+fn log(ends: &Endpoints, wanted: &[Wanted]) {
+    let frozen: Vec<String> =
+        wanted.iter().map(|it| display::path(&shown(ends, it)).to_string()).collect();
+    let what = if frozen.len() == 1 { "a snapshot" } else { "snapshots" };
+    info!("The clone is made from {what} of {} (btrfs).", frozen.join(", "));
+    for it in &ends.source.filesystems {
+        if !wanted.iter().any(|frozen| frozen.place == it.place) {
+            info!("{} ({}) is cloned while it changes.", display::path(it.dir.path()), it.kind);
+        }
+    }
+}
+
+/// Changes the list of snapshots in this machine's state of the clone.
+fn remember(run: &Run<'_>, change: impl FnOnce(&mut Vec<Left>)) -> io::Result<()> {
+    let store = Store::new(&run.machine.host.state_dir);
+    let (location, prefix) = (run.location(), &run.plan.prefix);
+    let known = store.load(location, prefix)?;
+    let mut state = known.unwrap_or_else(|| State::new(&location.resolved, prefix));
+    change(&mut state.snapshots);
+    store.save(location, prefix, &state)
+}
+
+/// Deletes what a run to this destination has left that was killed: we hold its lock, so that nobody works on it.
+fn delete_left(run: &Run<'_>, ends: &Endpoints) {
+    let left = run.remembered().map(|state| state.snapshots).unwrap_or_default();
+    if left.is_empty() {
+        return;
+    }
+    let mut gone = Vec::new();
+    let below = ends.source.filesystems.iter().map(|it| &it.dir);
+    for dir in [&ends.source.dir].into_iter().chain(below) {
+        let Ok(uuid) = btrfs::uuid_of(dir) else { continue };
+        for it in left.iter().filter(|it| it.filesystem == uuid) {
+            if gone.contains(&it) {
+                continue;
+            }
+            let device = mounts::of(dir).ok().flatten();
+            let device = device.as_ref().and_then(|place| volume::device(place.mount()?));
+            let deleted = device.ok_or_else(|| io::Error::other("its device is not known"));
+            let deleted = deleted.and_then(|device| {
+                let filesystem = Filesystem::open(&device)?;
+                if filesystem.uuid() == uuid { filesystem.delete(&it.name) } else { Err(io::ErrorKind::NotFound.into()) }
+            });
+            match deleted {
+                Ok(()) => {
+                    info!("Deleted the snapshot {} of a run that was killed.", it.shown());
+                    gone.push(it);
+                }
+                Err(error) => warn_of_left(run, it, &error),
+            }
+        }
+    }
+    if let Err(error) = remember(run, |snapshots| snapshots.retain(|it| !gone.contains(&it))) {
+        info!("The state of the clone could not be saved: {}.", display::reason(&error));
+    }
+}
+
+fn warn_of_left(run: &Run<'_>, left: &Left, error: &io::Error) {
+    run.warn(format_args!(
+        "The snapshot {} could not be deleted: {}. It is in {} at the top of the filesystem {}; delete it with btrfs \
+         subvolume delete.",
+        left.shown(),
+        display::reason(error),
+        btrfs::PLACE,
+        display::line(left.filesystem.as_bytes())
+    ));
+}
+
+impl Made {
+    fn left(&self) -> Left {
+        Left { filesystem: self.filesystem.uuid().to_owned(), name: self.name.clone() }
+    }
+}
+
+impl Drop for Snapshots<'_, '_> {
+    fn drop(&mut self) {
+        let mut gone = Vec::new();
+        for made in &self.made {
+            match made.filesystem.delete(&made.name) {
+                Ok(()) => gone.push(made.left()),
+                Err(error) => warn_of_left(self.run, &made.left(), &error),
+            }
+        }
+        if let Err(error) = remember(self.run, |snapshots| snapshots.retain(|it| !gone.contains(it))) {
+            info!("The state of the clone could not be saved: {}.", display::reason(&error));
+        }
+    }
+}

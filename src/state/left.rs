@@ -1,0 +1,24 @@
+//! What a run makes outside the destination and removes at its end, so that a later run finds what it has left.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::display;
+
+/// A snapshot of the source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Left {
+    /// The UUID of its filesystem.
+    pub filesystem: String,
+    /// Its name there.
+    pub name: String,
+}
+
+impl Left {
+    /// Its name, escaped.
+    #[must_use]
+    pub fn shown(&self) -> impl fmt::Display + '_ {
+        display::line(self.name.as_bytes())
+    }
+}
