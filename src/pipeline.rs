@@ -11,8 +11,7 @@ use crate::phases::transfer::remember::Remembered;
 use crate::phases::transfer::{Method, Transfer, engine, in_place};
 use crate::phases::{
     awake, bootable, capacity, conclusion, endpoints, exclusions, log_header, markers, outputs, password,
-    ping, preflight, safety_net, script, server_backup, snapshot, survey,
-    test_run,
+    ping, preflight, safety_net, script, server_backup, snapshot, survey, test_run,
 };
 use crate::plan::Plan;
 use crate::prove::after_clone;

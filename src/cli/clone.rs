@@ -211,7 +211,7 @@ pub(super) struct CloneOptions {
     /// auto: if one can be taken, where the source is /. require: always, otherwise the run ends with 77. never: not at
     /// all. Snapshots are deleted when the run ends.
     #[arg(long, value_name = "WHEN", default_value = "auto", hide_default_value = true, hide_possible_values = true,
-        help_heading = BOOTING)]
+        hide_short_help = true, help_heading = BOOTING)]
     snapshot: FrozenName,
     /// Make the clone start a machine: its own fstab, boot loader and what they need (Linux)
     ///

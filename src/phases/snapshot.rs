@@ -52,10 +52,7 @@ struct Wanted {
 }
 
 /// Takes the snapshots that the plan asks for, and shows them to the run in place of the source.
-pub fn take<'r, 'a>(
-    run: &'r Run<'a>,
-    ends: &mut Endpoints,
-) -> Result<Option<Snapshots<'r, 'a>>, Failure> {
+pub fn take<'r, 'a>(run: &'r Run<'a>, ends: &mut Endpoints) -> Result<Option<Snapshots<'r, 'a>>, Failure> {
     run.go_on()?;
     delete_left(run, ends);
     if !is_wanted(run, ends) {
@@ -122,9 +119,8 @@ fn wanted(run: &Run<'_>, ends: &Endpoints) -> Result<Vec<Wanted>, String> {
     let of_btrfs = all.filter(|(_, dir)| is_btrfs(dir));
     of_btrfs
         .map(|(place, dir)| {
-            let unknown = |error: &io::Error| {
-                format!("{}: {}", display::path(dir.path()), display::reason(error))
-            };
+            let unknown =
+                |error: &io::Error| format!("{}: {}", display::path(dir.path()), display::reason(error));
             let there = mounts::of(dir).map_err(|error| unknown(&error))?;
             let device = there.as_ref().and_then(|there| volume::device(there.mount()?));
             let device =
@@ -185,12 +181,15 @@ fn show(ends: &mut Endpoints, wanted: &[Wanted], parts: &[btrfs::Snapshot]) -> i
 }
 
 fn shown(ends: &Endpoints, it: &Wanted) -> PathBuf {
-    if it.place == Path::new("") { ends.source.dir.path().to_owned() } else { ends.source.dir.path().join(&it.place) }
+    if it.place == Path::new("") {
+        ends.source.dir.path().to_owned()
+    } else {
+        ends.source.dir.path().join(&it.place)
+    }
 }
 
 fn log(ends: &Endpoints, wanted: &[Wanted]) {
-    let frozen: Vec<String> =
-        wanted.iter().map(|it| display::path(&shown(ends, it)).to_string()).collect();
+    let frozen: Vec<String> = wanted.iter().map(|it| display::path(&shown(ends, it)).to_string()).collect();
     let what = if frozen.len() == 1 { "a snapshot" } else { "snapshots" };
     info!("The clone is made from {what} of {} (btrfs).", frozen.join(", "));
     for it in &ends.source.filesystems {
@@ -229,7 +228,11 @@ fn delete_left(run: &Run<'_>, ends: &Endpoints) {
             let deleted = device.ok_or_else(|| io::Error::other("its device is not known"));
             let deleted = deleted.and_then(|device| {
                 let filesystem = Filesystem::open(&device)?;
-                if filesystem.uuid() == uuid { filesystem.delete(&it.name) } else { Err(io::ErrorKind::NotFound.into()) }
+                if filesystem.uuid() == uuid {
+                    filesystem.delete(&it.name)
+                } else {
+                    Err(io::ErrorKind::NotFound.into())
+                }
             });
             match deleted {
                 Ok(()) => {

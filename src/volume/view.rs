@@ -101,7 +101,12 @@ impl View {
     /// as before, or snapshots of them. Returns what is seen now.
     ///
     /// Requires a view in which no path follows a link. After an error it may show nothing there.
-    pub fn replace(&self, name: &str, directory: &Part<'_>, attached: &[Part<'_>]) -> io::Result<(Dir, Vec<Dir>)> {
+    pub fn replace(
+        &self,
+        name: &str,
+        directory: &Part<'_>,
+        attached: &[Part<'_>],
+    ) -> io::Result<(Dir, Vec<Dir>)> {
         let mut trees = system::replace(self, name, directory, attached)?.into_iter();
         let missing = || io::Error::other("a directory is missing from the view");
         let seen = directory.seen_through(&trees.next().ok_or_else(missing)?)?;

@@ -168,6 +168,8 @@ faults! {
         => 0; "completed id stats"; MOVING;
     moving::a_file_that_becomes_a_fifo_does_not_hang_the_run: "a file becomes a FIFO", Copying
         => 0; "completed id stats"; MOVING;
+    moving::a_fifo_that_is_gone_again_does_not_hang_the_run: "a file becomes a FIFO and goes", Copying
+        => 24; "completed id stats"; MOVING;
     moving::many_files_that_become_fifos_cost_seconds: "two hundred files become FIFOs", Copying
         => 0; "completed id stats"; MOVING;
     moving::a_file_of_several_names_that_vanishes_is_cloned_by_the_others: "a hard-linked file vanishes", Copying

@@ -11,7 +11,7 @@ use nix::unistd::mkfifo;
 use crate::support::evidence::Evidence;
 use crate::support::other_rsyncs::fetched;
 use crate::support::sandbox::{Finished, Sandbox, names_of, wait_until};
-use crate::support::scene::{Running, meanwhile, on_transfer};
+use crate::support::scene::{Running, meanwhile, on_transfer, rsyncs};
 use crate::support::tree::{noise, remove_tree, snapshot};
 
 /// The size of the file that takes a while.
@@ -20,6 +20,11 @@ const SLOW: usize = 1 << 20;
 /// Runs a clone that takes a while for `slow`, and lets something happen to the source when that has begun; by then the
 /// list of files is complete.
 fn disturb(evidence: &mut Evidence, happening: fn(&Path)) -> (Sandbox, Finished) {
+    disturb_twice(evidence, happening, |_| ())
+}
+
+/// Lets something else happen while rsync goes on.
+fn disturb_twice(evidence: &mut Evidence, happening: fn(&Path), then: fn(&Sandbox)) -> (Sandbox, Finished) {
     let sandbox = Sandbox::new();
     fs::write(sandbox.source.join("a slow file"), noise(1, SLOW)).unwrap();
     for dir in ["directory", "other"] {
@@ -43,6 +48,7 @@ fn disturb(evidence: &mut Evidence, happening: fn(&Path)) -> (Sandbox, Finished)
     let begins = |name: &std::ffi::OsString| name.to_string_lossy().starts_with(".a slow file.");
     assert!(wait_until(|| names_of(&sandbox.destination).iter().any(begins)), "nothing arrives");
     meanwhile(&sandbox, || happening(&sandbox.source));
+    then(&sandbox);
     let run = run.finish();
     evidence.verify(&sandbox, &run);
     let strayed = snapshot(&sandbox.destination);
@@ -134,6 +140,25 @@ pub fn a_file_that_becomes_a_fifo_does_not_hang_the_run(evidence: &mut Evidence)
         mkfifo(&changing(source), Mode::S_IRWXU).unwrap();
     });
     run.assert_log("Warning: changing became a FIFO during the clone; rsync waited for a writer");
+    then_mend(evidence, &sandbox);
+}
+
+pub fn a_fifo_that_is_gone_again_does_not_hang_the_run(evidence: &mut Evidence) {
+    let (sandbox, run) = disturb_twice(
+        evidence,
+        |source| {
+            fs::remove_file(changing(source)).unwrap();
+            mkfifo(&changing(source), Mode::S_IRWXU).unwrap();
+        },
+        |sandbox| {
+            let waits = |id: &nix::unistd::Pid| {
+                fs::read_to_string(format!("/proc/{id}/wchan")).is_ok_and(|name| name == "wait_for_partner")
+            };
+            assert!(wait_until(|| rsyncs(sandbox).iter().any(waits)), "rsync does not wait for a writer");
+            fs::rename(changing(&sandbox.source), sandbox.source.join("directory/elsewhere")).unwrap();
+        },
+    );
+    run.assert_log(" became a FIFO during the clone; rsync waited for a writer and was released.");
     then_mend(evidence, &sandbox);
 }
 

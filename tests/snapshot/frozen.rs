@@ -115,11 +115,16 @@ fn a_nested_subvolume_keeps_its_copy_and_is_named() {
     fs::remove_dir_all(sandbox.source.join("var")).unwrap();
     btrfs(&["create"], &sandbox.source.join("var"));
     sandbox.write("var/late", "");
-    for more in [&REQUIRED[..], &["--snapshot=require", "--full"], &["--snapshot=require", "--filesystems=all"]] {
+    for more in
+        [&REQUIRED[..], &["--snapshot=require", "--full"], &["--snapshot=require", "--filesystems=all"]]
+    {
         let run = sandbox.clone(more);
         run.assert_code(0);
         let shown = sandbox.source.join("var");
-        run.assert_log(&format!("{} is another filesystem (a subvolume) and is not cloned.", shown.display()));
+        run.assert_log(&format!(
+            "{} is another filesystem (a subvolume) and is not cloned.",
+            shown.display()
+        ));
         assert_eq!(names_of(&sandbox.destination.join("var")), ["early"], "{more:?}");
     }
 }

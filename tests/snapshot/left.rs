@@ -60,7 +60,10 @@ fn a_failed_run_leaves_none_and_removes_nothing_else() {
     let place = machine.top().join(PLACE);
     fs::create_dir(&place).unwrap();
     fs::set_permissions(&place, fs::Permissions::from_mode(0o700)).unwrap();
-    btrfs(&["snapshot", machine.top().join("@").to_str().unwrap()], &place.join("counterpart-0123456789abcdef"));
+    btrfs(
+        &["snapshot", machine.top().join("@").to_str().unwrap()],
+        &place.join("counterpart-0123456789abcdef"),
+    );
     sandbox.rsync("exit 12");
     let run = sandbox.clone(&["--snapshot=require", "--retries=0", "--rsync=/usr/bin/false"]);
     assert_ne!(run.code, 0);

@@ -1,7 +1,8 @@
 //! Unblocks an rsync that would wait forever for a writer on a FIFO.
 //!
 //! A source file that becomes a FIFO during the run blocks the sender in `open`; rsync's `--timeout` does not fire
-//! (measured with 3.5.0). Opening the FIFO for writing unblocks it. Only Linux tells what a process is waiting for.
+//! (measured with 3.5.0). Opening the FIFO for writing unblocks it; if it has been removed or renamed meanwhile, nobody can,
+//! but the sender can be made to open its name again. Only Linux tells what a process is waiting for.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -61,12 +62,11 @@ fn watch(interrupts: &Interrupts, ended: &mpsc::Receiver<()>) {
         for process in interrupts.child_group().map(group::processes).unwrap_or_default() {
             let Some(call) = process.blocked() else { continue };
             if before.get(&process.dir) == Some(&call)
-                && let Some(name) = free(&process, &call)
+                && let Some(name) = release(&process, &call)
             {
                 freed += 1;
                 last = Some(Instant::now());
                 if freed <= TOLD {
-                    let name = display::path(&name);
                     warning(format_args!(
                         "{name} became a FIFO during the clone; rsync waited for a writer and was released."
                     ));
@@ -79,6 +79,18 @@ fn watch(interrupts: &Interrupts, ended: &mpsc::Receiver<()>) {
     if freed > TOLD {
         warning(format_args!("{} more files became FIFOs and were handled the same way.", freed - TOLD));
     }
+}
+
+/// Releases a process that waits for a writer; returns what to call the FIFO.
+fn release(process: &Process, call: &BlockedCall) -> Option<String> {
+    if let Some(name) = free(process, call) {
+        return Some(display::path(&name).to_string());
+    }
+    if !process.waits_for_fifo() {
+        return None;
+    }
+    process.make_again();
+    Some("A file that is gone".to_owned())
 }
 
 /// Opens and closes a FIFO for writing if one of the system call's arguments is its path; returns the path.
