@@ -7,6 +7,7 @@ mod boot;
 mod ends;
 mod exam;
 mod machine;
+mod over_time;
 mod preparations;
 mod report;
 mod room;
@@ -46,6 +47,7 @@ pub fn run(inquiry: &Inquiry, machine: Machine<'_>) -> ExitCode {
     machine::full_disk_access(&mut exam, &ends);
     machine::state(&mut exam);
     schedule::last_run(&mut exam);
+    over_time::examine(&mut exam);
     schedule::jobs(&mut exam);
     boot::examine(&mut exam, &ends);
     if let Some(signal) = machine.interrupts.received() {

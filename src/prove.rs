@@ -79,6 +79,12 @@ pub(crate) fn refuse_elsewhere(host: &Host) -> Result<(), Refusal> {
     if host.is_root() { Ok(()) } else { Err(Refusal::new("prove must be run as root: it opens disks.")) }
 }
 
+/// Whether a clone could be proven here at all: QEMU is there, and may be used.
+pub fn ensure_possible(host: &Host) -> Result<(), Refusal> {
+    refuse_elsewhere(host)?;
+    trial::find(&host.tools.usr, &host.search_path).map(drop)
+}
+
 fn unusable(error: &io::Error) -> Refusal {
     Refusal::new(format!("The proof cannot be prepared: {}.", display::reason(error)))
 }

@@ -307,6 +307,9 @@ pub struct Record {
     /// The path of the list of changes, if anything was changed and listed; earlier versions lack the field.
     #[serde(default)]
     pub changes: Option<String>,
+    /// The paths of the filesystems that were cloned from a snapshot; earlier versions lack the field.
+    #[serde(default)]
+    pub snapshots: Vec<String>,
     /// The clone's last proof that it boots, or does not; earlier versions lack the field.
     #[serde(default)]
     pub proof: Option<Proof>,
@@ -345,6 +348,7 @@ pub(crate) mod tests {
             failing_paths: Lines::default(),
             log: None,
             changes: None,
+            snapshots: Vec::new(),
             proof: None,
             verification: None,
         }

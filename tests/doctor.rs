@@ -10,6 +10,7 @@ mod ends;
 mod json;
 mod machine;
 mod macos;
+mod over_time;
 mod preparations;
 mod readme;
 mod room;

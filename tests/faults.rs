@@ -18,6 +18,8 @@ mod destination;
 mod devices;
 #[path = "faults/fidelity.rs"]
 mod fidelity;
+#[path = "faults/frozen.rs"]
+mod frozen;
 #[path = "faults/kills.rs"]
 mod kills;
 #[path = "faults/liars.rs"]
@@ -30,6 +32,8 @@ mod matrix;
 mod moving;
 #[path = "faults/planted.rs"]
 mod planted;
+#[path = "faults/read_again.rs"]
+mod read_again;
 #[path = "faults/runner.rs"]
 mod runner;
 #[path = "faults/signals.rs"]

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use crate::support::audit::Options;
 use crate::support::dice::Dice;
 use crate::support::disk::{LoopDisk, Tmpfs};
 use crate::support::other_rsyncs::fetched;
-use crate::support::sandbox::{Finished, Sandbox, wait_until};
+use crate::support::sandbox::{Finished, Sandbox, names_of, wait_until};
 use crate::support::tree::many_files;
 use exclusions::{Exclusions, assert_none_of};
 use mutation::Tree;
@@ -59,6 +60,8 @@ struct Clones {
     /// Another rsync than the usual one.
     other: Option<String>,
     exclusions: Option<Exclusions>,
+    /// The source is a subvolume, so that snapshots can be taken.
+    is_subvolume: bool,
     /// What is drawn for this round.
     options: Vec<String>,
     moment: String,
@@ -74,7 +77,9 @@ fn clones_stay_exact_on(kind: &str, source: &Path, destination: &Path) {
     let (tree, clone) = (Tree::new(source), Tree::new(destination));
     let file = sandbox.path().join("exclusions");
     let exclusions = dice.once_in(2).then(|| Exclusions::draw(&mut dice, file));
-    let mut clones = Clones { sandbox, other: None, exclusions, options: Vec::new(), moment: String::new() };
+    let is_subvolume = kind == "btrfs";
+    let (options, moment) = (Vec::new(), String::new());
+    let mut clones = Clones { sandbox, other: None, exclusions, is_subvolume, options, moment };
     let (mut quick, mut made) = (0, 0);
     for round in 1..=number("COUNTERPART_ROUNDS").unwrap_or(ROUNDS) {
         // Enough entries for quick passes.
@@ -118,6 +123,9 @@ impl Clones {
         }
         if dice.once_in(3) {
             options.push("--safety-net=1".to_owned());
+        }
+        if self.is_subvolume && dice.once_in(2) {
+            options.push("--snapshot=require".to_owned());
         }
         self.moment = format!("{moment}, {}", options.join(" "));
         self.options = options;
@@ -249,5 +257,10 @@ fn clones_of_a_changing_tree_stay_exact_on_xfs() {
 
 #[test]
 fn clones_of_a_changing_tree_stay_exact_on_btrfs() {
-    on_disks("btrfs");
+    let [source, destination] = [(); 2].map(|()| LoopDisk::new("btrfs", 320, &[], ""));
+    let subvolume = source.path().join("data");
+    let made = Command::new("btrfs").args(["-q", "subvolume", "create"]).arg(&subvolume).status().unwrap();
+    assert!(made.success());
+    clones_stay_exact_on("btrfs", &subvolume, destination.path());
+    assert_eq!(names_of(source.path()), ["data"], "a snapshot is left");
 }

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use crate::display;
 use crate::doctor::exam::Exam;
-use crate::exit_code::ExitCode;
 use crate::fs::dir::Dir;
 use crate::host::platform::Platform;
 use crate::linux::mounts::Ownership;
@@ -136,12 +135,7 @@ fn snapshot(exam: &mut Exam<'_>, both: &Endpoints) {
             let paths: Vec<String> = paths.iter().map(|path| display::path(path).to_string()).collect();
             exam.ok(TOPIC, format!("the clone will be made from snapshots of {}.", paths.join(", ")));
         }
-        Err(why) if is_required => exam.fail_with(
-            TOPIC,
-            format!("No snapshot can be taken of the source: {why}."),
-            ExitCode::NO_SNAPSHOT,
-            "Clone from a source on btrfs that is mounted whole, or leave out --snapshot require.",
-        ),
+        Err(why) if is_required => exam.fail(TOPIC, &snapshot::refused(exam.run, why)),
         Err(why) => exam.ok(TOPIC, format!("the source will be cloned while it changes: {why}.")),
     }
 }

@@ -59,23 +59,27 @@ pub fn take<'r, 'a>(run: &'r Run<'a>, ends: &mut Endpoints) -> Result<Option<Sna
         return Ok(None);
     }
     let is_required = run.plan.snapshot == Frozen::Require;
-    let refused = |why: String| Failure::NoSnapshot { path: run.plan.source.clone(), why: why.into() };
     let wanted = match wanted(run, ends) {
         Ok(wanted) => wanted,
-        Err(why) if is_required => return Err(refused(why)),
+        Err(why) if is_required => return Err(refused(run, why)),
         Err(why) => {
-            info!("The source is cloned while it changes, since no snapshot of it can be taken: {why}.");
+            live(&why);
             return Ok(None);
         }
     };
     let _phase = run.phase("snapshot");
     match make(run, ends, &wanted) {
         Ok((snapshots, parts)) => {
-            show(ends, &wanted, &parts).map_err(|error| refused(display::reason(&error)))?;
-            log(ends, &wanted);
+            show(ends, &wanted, &parts).map_err(|error| refused(run, display::reason(&error)))?;
+            log(run, ends, &wanted);
             Ok(Some(snapshots))
         }
-        Err(error) if is_required => Err(refused(display::reason(&error))),
+        Err(error) if is_required => Err(refused(run, display::reason(&error))),
+        // So it is every night, and nobody has asked for one.
+        Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => {
+            live(&display::reason(&error));
+            Ok(None)
+        }
         Err(error) => {
             run.warn_publicly(format_args!(
                 "the source is cloned while it changes, since no snapshot of it could be taken: {}.",
@@ -84,6 +88,17 @@ pub fn take<'r, 'a>(run: &'r Run<'a>, ends: &mut Endpoints) -> Result<Option<Sna
             Ok(None)
         }
     }
+}
+
+/// Logs why the source is cloned as it is.
+fn live(why: &str) {
+    info!("The source is cloned while it changes, since no snapshot of it can be taken: {why}.");
+}
+
+/// The refusal of a clone that is to be made from snapshots, for this reason.
+#[must_use]
+pub fn refused(run: &Run<'_>, why: String) -> Failure {
+    Failure::NoSnapshot { path: run.plan.source.clone(), why: why.into() }
 }
 
 /// Whether a clone of these ends is to be made from snapshots.
@@ -121,18 +136,30 @@ fn wanted(run: &Run<'_>, ends: &Endpoints) -> Result<Vec<Wanted>, String> {
         .map(|(place, dir)| {
             let unknown =
                 |error: &io::Error| format!("{}: {}", display::path(dir.path()), display::reason(error));
-            let there = mounts::of(dir).map_err(|error| unknown(&error))?;
-            let device = there.as_ref().and_then(|there| volume::device(there.mount()?));
-            let device =
-                device.ok_or_else(|| format!("the device of {} is not known", display::path(dir.path())))?;
             Ok(Wanted {
                 place: place.to_owned(),
-                device,
+                device: device_of(dir).map_err(|error| unknown(&error))?,
                 uuid: btrfs::uuid_of(dir).map_err(|error| unknown(&error))?,
                 subvolume: Subvolume::of(dir).map_err(|error| unknown(&error))?,
             })
         })
         .collect()
+}
+
+fn device_of(dir: &Dir) -> io::Result<PathBuf> {
+    let there = mounts::of(dir)?;
+    let device = there.as_ref().and_then(|there| volume::device(there.mount()?));
+    device.ok_or_else(|| io::Error::other("its device is not known"))
+}
+
+/// Opens the filesystem with this UUID on a device.
+fn open(device: &Path, uuid: &str) -> io::Result<Filesystem> {
+    let filesystem = Filesystem::open(device)?;
+    if filesystem.uuid() == uuid {
+        Ok(filesystem)
+    } else {
+        Err(io::Error::other("its device holds another filesystem"))
+    }
 }
 
 /// Takes all of them, one directly after the other.
@@ -143,10 +170,7 @@ fn make<'r, 'a>(
 ) -> io::Result<(Snapshots<'r, 'a>, Vec<btrfs::Snapshot>)> {
     let mut made = Vec::with_capacity(wanted.len());
     for it in wanted {
-        let filesystem = Filesystem::open(&it.device)?;
-        if filesystem.uuid() != it.uuid {
-            return Err(io::Error::other("its device holds another filesystem"));
-        }
+        let filesystem = open(&it.device, &it.uuid)?;
         made.push(Made { filesystem, name: format!("counterpart-{}", random_hex(8)?) });
     }
     // Known before they exist: whatever kills this run, the next one finds them.
@@ -188,10 +212,11 @@ fn shown(ends: &Endpoints, it: &Wanted) -> PathBuf {
     }
 }
 
-fn log(ends: &Endpoints, wanted: &[Wanted]) {
+fn log(run: &Run<'_>, ends: &Endpoints, wanted: &[Wanted]) {
     let frozen: Vec<String> = wanted.iter().map(|it| display::path(&shown(ends, it)).to_string()).collect();
     let what = if frozen.len() == 1 { "a snapshot" } else { "snapshots" };
     info!("The clone is made from {what} of {} (btrfs).", frozen.join(", "));
+    run.note(|journal| journal.snapshots = frozen);
     for it in &ends.source.filesystems {
         if !wanted.iter().any(|frozen| frozen.place == it.place) {
             info!("{} ({}) is cloned while it changes.", display::path(it.dir.path()), it.kind);
@@ -215,25 +240,20 @@ fn delete_left(run: &Run<'_>, ends: &Endpoints) {
     if left.is_empty() {
         return;
     }
-    let mut gone = Vec::new();
+    let (mut tried, mut gone) = (Vec::new(), Vec::new());
     let below = ends.source.filesystems.iter().map(|it| &it.dir);
     for dir in [&ends.source.dir].into_iter().chain(below) {
         let Ok(uuid) = btrfs::uuid_of(dir) else { continue };
+        let filesystem = device_of(dir).and_then(|device| open(&device, &uuid));
         for it in left.iter().filter(|it| it.filesystem == uuid) {
-            if gone.contains(&it) {
+            if tried.contains(&it) {
                 continue;
             }
-            let device = mounts::of(dir).ok().flatten();
-            let device = device.as_ref().and_then(|place| volume::device(place.mount()?));
-            let deleted = device.ok_or_else(|| io::Error::other("its device is not known"));
-            let deleted = deleted.and_then(|device| {
-                let filesystem = Filesystem::open(&device)?;
-                if filesystem.uuid() == uuid {
-                    filesystem.delete(&it.name)
-                } else {
-                    Err(io::ErrorKind::NotFound.into())
-                }
-            });
+            tried.push(it);
+            let deleted = match &filesystem {
+                Ok(filesystem) => filesystem.delete(&it.name),
+                Err(error) => Err(io::Error::other(display::reason(error))),
+            };
             match deleted {
                 Ok(()) => {
                     info!("Deleted the snapshot {} of a run that was killed.", it.shown());

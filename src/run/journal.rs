@@ -22,6 +22,8 @@ pub struct Journal {
     pub failing_paths: Lines,
     /// What the source holds.
     pub census: Option<Totals>,
+    /// The filesystems that are cloned from a snapshot.
+    pub snapshots: Vec<String>,
     /// The last proof of the clone, this run's own or an earlier one.
     pub proof: Option<Proof>,
     /// What this run has read again.

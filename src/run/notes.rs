@@ -116,6 +116,7 @@ impl Run<'_> {
             failing_paths: journal.failing_paths.clone(),
             log: self.log_path().map(|path| display::path(path).to_string()),
             changes: self.changes().path().map(|path| display::path(&path).to_string()),
+            snapshots: journal.snapshots.clone(),
             proof: journal.proof.clone(),
             verification: journal.verification.clone(),
         }

@@ -73,6 +73,8 @@ pub struct Completed {
     pub transferred_size: Option<u64>,
     /// Entries deleted at the destination.
     pub deleted: Option<u64>,
+    /// The filesystems that it was made from a snapshot of.
+    pub snapshots: Vec<String>,
     /// What needs attention: the first lines.
     pub warnings: Vec<String>,
 }
@@ -226,6 +228,12 @@ fn completed(success: &Success<'_>, hides_warnings: bool, now: i64) -> Completed
         transferred,
         transferred_size,
         deleted,
+        snapshots: success
+            .record
+            .iter()
+            .flat_map(|record| &record.snapshots)
+            .map(|path| line(path))
+            .collect(),
         warnings,
     }
 }
@@ -291,6 +299,7 @@ mod tests {
             transferred: None,
             transferred_size: None,
             deleted: None,
+            snapshots: Vec::new(),
             warnings: warnings.iter().map(|text| (*text).to_owned()).collect(),
         }
     }

@@ -84,6 +84,9 @@ fn more(clone: &Entry) -> Vec<String> {
         lines.push(format!("Failed{code}{at}: {}", stopped(reason)));
         lines.extend(failure.log.as_ref().map(|log| format!("Log: {log}")));
     } else if let Some(success) = &clone.last_success {
+        if !success.snapshots.is_empty() {
+            lines.push(format!("Made from snapshots of {}.", success.snapshots.join(", ")));
+        }
         lines.extend(success.warnings.iter().map(|warning| format!("Warning: {}", stopped(warning))));
         if success.age_seconds < -crate::check::rules::AHEAD {
             lines.push("That time is in the future: a clock is or was wrong.".to_owned());

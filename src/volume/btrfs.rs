@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::sys::stat::{FileStat, fstat};
 
 use crate::fs::dir::{Dir, FileIdentity, open_subdir};
@@ -113,10 +114,18 @@ impl Filesystem {
         &self.uuid
     }
 
-    /// Makes a snapshot of a subvolume under this name.
+    /// Makes a snapshot of a subvolume under this name. Errors with `ExecutableFileBusy` if it holds a swap file in use, of
+    /// which the kernel takes none.
     pub fn snapshot(&self, subvolume: &Subvolume, name: &str) -> io::Result<()> {
         let place = self.place()?;
-        Ok(sys::snapshot(&subvolume.top, &place.file(), &c_string(name)?)?)
+        let made = sys::snapshot(&subvolume.top, &place.file(), &c_string(name)?);
+        if made == Err(Errno::ETXTBSY) {
+            return Err(io::Error::new(
+                io::ErrorKind::ExecutableFileBusy,
+                "a swap file is in use in its subvolume; keep that in a subvolume of its own",
+            ));
+        }
+        Ok(made?)
     }
 
     /// Mounts the snapshot of this name, which is one of that subvolume.

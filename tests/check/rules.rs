@@ -51,6 +51,7 @@ pub fn record(outcome: Outcome, ago: i64) -> Record {
         failing_paths: Lines::default(),
         log: Some("/var/log/counterpart/Counterpart_x".to_owned()),
         changes: None,
+        snapshots: Vec::new(),
         proof: None,
         verification: None,
     }

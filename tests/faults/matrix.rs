@@ -179,6 +179,20 @@ faults! {
     moving::a_file_of_several_names_that_becomes_a_link_is_cloned_as_one: "a hard-linked file becomes a link", Copying
         => 0; "completed id stats"; MOVING;
 
+    // A source that stands still.
+    frozen::a_source_that_cannot_be_frozen_is_77: "no snapshot can be taken, and one is required", Before
+        => 77; "error id stats"; FILES;
+    frozen::a_kill_leaves_a_snapshot_that_the_next_run_deletes: "killed while there is a snapshot", Copying
+        => KILLED; "error.tmp id"; SOURCE;
+    frozen::what_changes_behind_a_snapshot_makes_no_difference: "the source changes behind its snapshot", Copying
+        => 0; "completed id stats"; MOVING;
+
+    // A clone that is read again.
+    read_again::a_copy_that_rots_is_found_at_night: "a byte of the clone rots, --verify-daily", Before
+        => 75; "completed id stats"; Unchanged::SourceBut(&["rotten"]);
+    read_again::a_copy_that_rots_is_repaired: "the same, verify --repair", Before
+        => 83; "completed id stats"; Unchanged::SourceBut(&["rotten"]);
+
     // Clocks.
     clock::a_clock_a_year_back_makes_no_difference: "clock a year back", Before
         => 0; "completed id stats"; SOURCE;

@@ -36,12 +36,17 @@ fn what_changes_during_the_run_is_cloned_as_it_was() {
     assert_eq!(read(&sandbox.destination.join("etc/changing")), "then");
     assert_eq!(names_of(&sandbox.destination.join("home/user")), ["file"]);
     machine.assert_nothing_left();
+    let frozen = [source.to_string(), format!("{source}/home")];
+    assert_eq!(sandbox.record().unwrap()["snapshots"], serde_json::json!(frozen));
+    let status = sandbox.run(["status"]);
+    assert!(status.out.contains(&format!("Made from snapshots of {source}, {source}/home.\n")), "{status}");
     // The living source, for comparison.
     sandbox.write("etc/changing", "then");
     sandbox.write("home/user/file", "then");
     let run = sandbox.clone(&["--snapshot=never", "--filesystems=all"]);
     run.assert_code(0).assert_no_log("snapshot");
     assert_eq!(read(&sandbox.destination.join("etc/changing")), "now\n");
+    assert_eq!(sandbox.record().unwrap()["snapshots"], serde_json::json!([]));
 }
 
 #[test]

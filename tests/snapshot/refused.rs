@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::Command;
 
 use crate::snapshot::scene::{Machine, PLACE, REQUIRED};
 use crate::support::mounted::Mounted;
@@ -62,6 +64,40 @@ fn a_directory_of_a_user_in_the_place_of_ours_is_not_touched() {
     std::os::unix::fs::symlink("elsewhere", &place).unwrap();
     sandbox.clone(&REQUIRED).assert_code(77);
     assert!(elsewhere.read_dir().unwrap().next().is_none());
+}
+
+/// A swap file that is in use until this is dropped.
+struct Swap(PathBuf);
+
+impl Swap {
+    fn on(path: PathBuf) -> Self {
+        let shown = path.display();
+        let body = format!(
+            "touch '{shown}' && chattr +C '{shown}' && chmod 600 '{shown}' && dd if=/dev/zero of='{shown}' bs=1M count=8 && \
+             mkswap '{shown}' && swapon '{shown}'"
+        );
+        let made = Command::new("sh").args(["-c", &body]).output().unwrap();
+        assert!(made.status.success(), "{made:?}");
+        Self(path)
+    }
+}
+
+impl Drop for Swap {
+    fn drop(&mut self) {
+        let _ = Command::new("swapoff").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_subvolume_with_a_swap_file_in_use_cannot_be_frozen() {
+    let machine = Machine::new();
+    let swap = Swap::on(machine.sandbox.source.join("swap"));
+    let run = machine.sandbox.clone(&REQUIRED);
+    let why = "a swap file is in use in its subvolume; keep that in a subvolume of its own";
+    assert_failure(&machine.sandbox, &run, 77, &sentence(&machine.sandbox, why), &["error"]);
+    machine.assert_nothing_left();
+    drop(swap);
+    machine.sandbox.clone(&REQUIRED).assert_code(0).assert_err("");
 }
 
 #[test]

@@ -1,0 +1,53 @@
+//! A clone whose disk loses what was written to it.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt as _;
+
+use crate::support::disk::LoopDisk;
+use crate::support::evidence::Evidence;
+use crate::support::sandbox::{Finished, Sandbox, wait_until};
+
+/// What stands in the file that rots, and nowhere else.
+const CONTENTS: &[u8] = b"the only copy of these words on the whole disk";
+
+/// A complete clone on a disk that then changes one byte of one file.
+fn rotten() -> (Sandbox, LoopDisk) {
+    let disk = LoopDisk::new("ext4", 32, &[], "");
+    let mut sandbox = Sandbox::new();
+    disk.path().clone_into(&mut sandbox.destination);
+    sandbox.write("sound", "sound");
+    fs::write(sandbox.source.join("rotten"), CONTENTS).unwrap();
+    // What was changed in the second in which the clone began would be called changed since.
+    let begun = std::time::SystemTime::now();
+    assert!(wait_until(|| begun.elapsed().is_ok_and(|passed| passed.as_millis() > 1100)));
+    sandbox.clone(&[]).assert_code(0);
+    disk.unmount();
+    let image = File::options().read(true).write(true).open(disk.image()).unwrap();
+    let bytes = fs::read(disk.image()).unwrap();
+    let at = bytes.windows(CONTENTS.len()).position(|window| window == CONTENTS).unwrap();
+    image.write_all_at(b"T", u64::try_from(at).unwrap()).unwrap();
+    disk.mount_again();
+    (sandbox, disk)
+}
+
+fn verify(sandbox: &Sandbox, more: &[&str]) -> Finished {
+    sandbox.run(["verify", "-d", sandbox.destination.to_str().unwrap()].iter().chain(more))
+}
+
+pub fn a_copy_that_rots_is_found_at_night(evidence: &mut Evidence) {
+    let (sandbox, _disk) = rotten();
+    evidence.watch(&sandbox);
+    let run = sandbox.clone(&["--verify-daily=100%"]);
+    evidence.verify(&sandbox, &run);
+    assert_eq!(verify(&sandbox, &["--repair"]).code, 83);
+    evidence.repair(&sandbox);
+}
+
+pub fn a_copy_that_rots_is_repaired(evidence: &mut Evidence) {
+    let (sandbox, _disk) = rotten();
+    evidence.watch(&sandbox);
+    let run = verify(&sandbox, &["--repair"]);
+    evidence.verify_code(&sandbox, run.code, &run);
+    evidence.verify_loss(&sandbox);
+    evidence.repair(&sandbox);
+}
