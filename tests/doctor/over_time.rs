@@ -54,7 +54,7 @@ fn the_reading_is_told_with_what_was_read() {
         fine(&sandbox, READING, &half),
         format!("{start} 2 days; not every file has been read so far.")
     );
-    sandbox.run(["verify", "-d", sandbox.destination.to_str().unwrap()]).assert_code(0);
+    assert_eq!(sandbox.run(["verify", "-d", sandbox.destination.to_str().unwrap()]).code, 0);
     let all = ["--verify-daily=100%"];
     assert_eq!(fine(&sandbox, READING, &all), format!("{start} 1 day; every file has been read since"));
     change(&sandbox, |state| state["disks"][0]["reading"]["known"]["damage_found"] = moment());
