@@ -99,6 +99,25 @@ fn a_limit_of_deletions_holds_for_what_goes_during_the_clone() {
     assert_eq!(fs::read_dir(sandbox.destination.join("0001")).unwrap().count(), 100);
 }
 
+#[test]
+fn the_runs_own_log_asks_for_no_closing_pass() {
+    let sandbox = Sandbox::new();
+    add_files(&sandbox.source);
+    let logs = sandbox.source.join("var/log");
+    fs::create_dir_all(&logs).unwrap();
+    let more = ["--log-dir", logs.to_str().unwrap()];
+    let run = sandbox.clone(&more);
+    assert_eq!(run.code, 0, "{run}");
+    assert!(run.out.contains(": Full pass: ") && !run.out.contains(": Closing pass"), "{run}");
+    assert!(sandbox.destination.join("var/log").read_dir().unwrap().next().is_some(), "the log is cloned");
+    // What else has changed is transferred.
+    watched_rsync(&sandbox, "[ $n -gt 1 ] || echo new >var/log/new");
+    let run = sandbox.clone(&[&more[..], &["--full"]].concat());
+    assert!(run.code == 0 && run.out.contains(": Closing pass 1: "), "{run}");
+    assert!(!run.out.contains(": Closing pass 2: "), "{run}");
+    assert!(sandbox.destination.join("var/log/new").exists());
+}
+
 /// A short quick pass is not followed by another survey, but by a look at what was listed.
 #[test]
 fn what_goes_wrong_during_a_short_quick_pass_is_put_right() {

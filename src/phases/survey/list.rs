@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, OsStr};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::tree::pair::Here;
 
@@ -79,6 +79,14 @@ impl List {
     #[must_use]
     pub fn count(&self) -> u64 {
         self.count
+    }
+
+    /// How many there are besides these.
+    #[must_use]
+    pub fn count_besides(&self, own: &[PathBuf]) -> u64 {
+        let is_own = |path: &[u8]| own.iter().any(|own| own.as_os_str().as_bytes() == path);
+        let listed = self.entries().filter(|(_, path)| is_own(path)).count();
+        self.count.saturating_sub(u64::try_from(listed).unwrap_or(u64::MAX))
     }
 
     /// Whether every path is in it.

@@ -1,6 +1,7 @@
 //! Chooses how the clone is made: a quick pass over what differs, or a full one; and closes up afterwards, until the clone
 //! is no older than one survey.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use log::info;
@@ -243,7 +244,8 @@ fn close(
         let root = survey.root.as_ref().is_some_and(|(source, copy)| differs_in_attributes(source, copy))
             || !remembered.has_equal_roots(ends);
         let count = survey.list.count();
-        if count == 0 && !root && !is_split {
+        // Every line of the log would ask for another pass.
+        if survey.list.count_besides(&own_outputs(run, ends)) == 0 && !root && !is_split {
             describe_now(&mut ended.0, &survey.census, was_full);
             if survey.moves {
                 source = remembered.since(now);
@@ -284,6 +286,15 @@ fn close(
         info!("The source keeps changing: what has changed since is left to the next run.");
     }
     Ok(ended)
+}
+
+/// What this run writes to below the source while it goes on, and its directories, relative to the source.
+fn own_outputs(run: &Run<'_>, ends: &Endpoints) -> Vec<PathBuf> {
+    let changes = run.changes().path();
+    let files = [run.log_path(), changes.as_deref()];
+    let both = files.into_iter().flatten().flat_map(|path| [Some(path), path.parent()]).flatten();
+    let below = both.filter_map(|path| path.strip_prefix(ends.source.dir.path()).ok());
+    below.filter(|path| !path.as_os_str().is_empty()).map(Path::to_owned).collect()
 }
 
 /// After a quick pass the totals are the last survey's; a full rsync has counted by itself.
