@@ -62,7 +62,7 @@ fn only(path: impl AsRef<OsStr>, what: What) -> Vec<Difference> {
 /// Runs a tool that copies, to its success.
 fn copy(tool: &str, arguments: &[&str], source: &Path, clone: &Path) -> io::Result<()> {
     let output = std::process::Command::new("/usr/bin/timeout")
-        .args(["-k", "5", "300", tool])
+        .args(["-k", "5", "1800", tool])
         .args(arguments)
         .args([&source.join(""), clone])
         .output()?;

@@ -37,7 +37,7 @@ impl Server {
     fn start(sandbox: &Sandbox, dir: &Path, program: &str, arguments: &[String]) -> Self {
         let output = || fs::File::options().create(true).append(true).open(dir.join("output")).unwrap();
         let child = Command::new("/usr/bin/timeout")
-            .args(["-k", "5", "120", "/usr/bin/setpriv"])
+            .args(["-k", "5", "900", "/usr/bin/setpriv"])
             .args([&format!("--reuid={ACCOUNT}"), &format!("--regid={ACCOUNT}"), "--init-groups", program])
             .args(arguments)
             .env("COUNTERPART_FAKE_HOST", sandbox.host())

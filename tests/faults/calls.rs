@@ -39,7 +39,7 @@ fn with_failure(
     let trace = sandbox.path().join("trace");
     let plain = sandbox.command(sandbox.arguments([] as [&str; 0]));
     let output = std::process::Command::new("/usr/bin/timeout")
-        .args(["-k", "5", "60", "/usr/bin/strace", "-qq", "-o"])
+        .args(["-k", "5", "600", "/usr/bin/strace", "-qq", "-o"])
         .arg(&trace)
         .args(if only_there { there(sandbox) } else { Vec::new() })
         .arg("-e")

@@ -177,7 +177,7 @@ fn killed_before(sandbox: &Sandbox, call: &str, number: u32) -> bool {
     assert!(fs::exists("/usr/bin/strace").unwrap(), "this test needs strace");
     let plain = sandbox.command(sandbox.arguments([] as [&str; 0]));
     let status = std::process::Command::new("/usr/bin/timeout")
-        .args(["-k", "5", "60", "/usr/bin/strace", "-qq", "-o", "/dev/null", "-e"])
+        .args(["-k", "5", "600", "/usr/bin/strace", "-qq", "-o", "/dev/null", "-e"])
         .arg(format!("trace={call}"))
         .arg("-e")
         .arg(format!("inject={call}:signal=KILL:when={number}"))

@@ -433,7 +433,7 @@ pub fn a_run_that_gets_no_memory_has_a_documented_end(evidence: &mut Evidence) {
     let limited = |kibibytes: u64| {
         let mut command = std::process::Command::new("/usr/bin/timeout");
         let product = sandbox.command(sandbox.arguments([] as [&str; 0]));
-        command.args(["-k", "5", "60", "/usr/bin/prlimit"]);
+        command.args(["-k", "5", "600", "/usr/bin/prlimit"]);
         command.arg(format!("--as={}", kibibytes << 10)).arg("/usr/bin/env").args(product.get_args());
         command.env("COUNTERPART_FAKE_HOST", sandbox.host()).stdin(std::process::Stdio::null());
         // Printing one takes memory, and a lock that a failed allocation in the middle of it would wait for.

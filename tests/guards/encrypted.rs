@@ -56,7 +56,7 @@ impl Vault {
 fn xfs_io(arguments: &[&str], path: &Path) -> String {
     let mut command = Command::new("/usr/bin/timeout");
     command
-        .args(["-k", "5", "60", "xfs_io"])
+        .args(["-k", "5", "600", "xfs_io"])
         .args(arguments)
         .arg(path)
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
@@ -67,7 +67,7 @@ fn xfs_io(arguments: &[&str], path: &Path) -> String {
 fn add_key(path: &Path) -> String {
     let mut command = Command::new("/usr/bin/timeout");
     command
-        .args(["-k", "5", "60", "xfs_io", "-c", "add_enckey"])
+        .args(["-k", "5", "600", "xfs_io", "-c", "add_enckey"])
         .arg(path)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
@@ -215,7 +215,7 @@ impl Automounter {
         // Whoever looks into it waits for the server, but not for ever.
         let mut command = Command::new("/usr/bin/timeout");
         command
-            .args(["-k", "5", "60", "/usr/bin/python3", "-c", SERVER])
+            .args(["-k", "5", "600", "/usr/bin/python3", "-c", SERVER])
             .arg(point.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());

@@ -69,7 +69,7 @@ impl Drop for Plugged {
 /// Runs a tool that must succeed.
 pub fn run(tool: &str, arguments: &[&OsStr]) {
     let output =
-        Command::new("/usr/bin/timeout").args(["-k", "5", "60", tool]).args(arguments).output().unwrap();
+        Command::new("/usr/bin/timeout").args(["-k", "5", "600", tool]).args(arguments).output().unwrap();
     assert!(output.status.success(), "{tool}: {output:?}");
 }
 

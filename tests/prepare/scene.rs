@@ -22,7 +22,7 @@ pub fn must(words: &[&str]) -> String {
 /// Runs a tool.
 pub fn tool(words: &[&str]) -> Finished {
     let mut command = Command::new("/usr/bin/timeout");
-    command.args(["-k", "5", "120"]).args(words);
+    command.args(["-k", "5", "900"]).args(words);
     command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C");
     Finished::from(command.output().unwrap())
 }
@@ -214,7 +214,7 @@ pub fn inside(system: &Path, point: &str, disk: &LoopDisk) -> BindMount {
 /// Prepares a disk on the real machine.
 pub fn prepare(disk: impl AsRef<OsStr>, like: &Path, more: &[&str]) -> Finished {
     let mut command = Command::new("/usr/bin/timeout");
-    command.args(["-k", "5", "300", PRODUCT, "prepare"]).arg(disk).arg("--like").arg(like).args(more);
+    command.args(["-k", "5", "1800", PRODUCT, "prepare"]).arg(disk).arg("--like").arg(like).args(more);
     command.stdin(std::process::Stdio::null());
     Finished::from(command.output().unwrap())
 }

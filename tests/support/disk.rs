@@ -375,7 +375,7 @@ fn write_to(path: &str, text: &str) -> io::Result<()> {
 /// Runs a tool for at most a minute.
 fn run<A: AsRef<OsStr>>(tool: &str, arguments: impl IntoIterator<Item = A>) -> Result<Output, String> {
     let output = Command::new("/usr/bin/timeout")
-        .args(["-k", "5", "60", tool])
+        .args(["-k", "5", "600", tool])
         .args(arguments)
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
         .env("LC_ALL", "C")

@@ -12,7 +12,17 @@ fn with_descriptors(sandbox: &Sandbox, count: u32, more: &[&str]) -> Finished {
     let opening =
         format!("for ((i = 3; i < {}; i++)); do eval \"exec $i</dev/null\"; done; exec \"$@\"", 3 + count);
     let mut command = Command::new("/usr/bin/prlimit");
-    command.args(["--nofile=4096", "/usr/bin/timeout", "-k", "5", "60", "/bin/bash", "-c", &opening, "bash"]);
+    command.args([
+        "--nofile=4096",
+        "/usr/bin/timeout",
+        "-k",
+        "5",
+        "600",
+        "/bin/bash",
+        "-c",
+        &opening,
+        "bash",
+    ]);
     command.arg("/usr/bin/env").args(product.get_args());
     command.env("COUNTERPART_FAKE_HOST", sandbox.host()).stdin(Stdio::null());
     Finished::from(command.output().unwrap())

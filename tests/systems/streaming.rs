@@ -135,7 +135,7 @@ fn on_a_terminal(sandbox: &Sandbox) -> (i32, String) {
     let quoted: Vec<String> =
         arguments.iter().map(|argument| format!("'{}'", argument.to_string_lossy())).collect();
     let output = Command::new("/usr/bin/timeout")
-        .args(["-k", "5", "60", "/usr/bin/script", "-qec"])
+        .args(["-k", "5", "600", "/usr/bin/script", "-qec"])
         .arg(format!("stty cols 100; exec '{FAKE_HOST}' {}", quoted.join(" ")))
         .arg(&typescript)
         .env("COUNTERPART_FAKE_HOST", sandbox.host())

@@ -46,7 +46,7 @@ pub fn on_terminal(
     let quoted: Vec<String> =
         arguments.iter().map(|argument| format!("'{}'", argument.to_string_lossy())).collect();
     let mut child = Command::new("timeout")
-        .args(["-k", "5", "300", "script", "-qec"])
+        .args(["-k", "5", "1800", "script", "-qec"])
         .arg(format!("stty rows 24 cols {columns} -echo; exec '{FAKE_HOST}' {}", quoted.join(" ")))
         .arg("/dev/null")
         .env("COUNTERPART_FAKE_HOST", sandbox.host())

@@ -54,7 +54,7 @@ impl OwnerlessFuse {
         let before = device(&point);
         // The server ends by itself if the test is killed before it can unmount.
         let server = Command::new("/usr/bin/timeout")
-            .args(["-k", "5", "900", "/usr/bin/python3", "-B", server])
+            .args(["-k", "5", "3600", "/usr/bin/python3", "-B", server])
             .args([&backing, &point])
             .arg(argument)
             .spawn();
