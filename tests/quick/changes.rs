@@ -12,7 +12,7 @@ use crate::support::audit::{Options, assert_same};
 use crate::support::disk::LoopDisk;
 use crate::support::faulty::FaultyFuse;
 use crate::support::sandbox::{Sandbox, names_of};
-use crate::support::tree::set_mtime;
+use crate::support::tree::{many_files, set_mtime};
 
 /// Writes other content of the same size, and gives the file its old time.
 fn forge(path: &Path) {
@@ -262,4 +262,26 @@ fn a_full_pass_reads_what_the_index_doubts_as_well() {
         "1 files have other contents than their copies of the same size and time: copying them.\n",
     );
     assert_same(&sandbox.source, &sandbox.destination, &Options::default());
+}
+
+/// To rsync they are the same files with other attributes.
+#[test]
+fn files_of_one_size_and_time_that_changed_places_are_copied_whatever_their_modes() {
+    for (pass, more) in [(": Quick pass: ", 0), (": Full pass: more than an eighth", 600)] {
+        let sandbox = cloned();
+        let paths = ["0001/one", "0001/other"].map(|name| sandbox.source.join(name));
+        for (path, (content, mode)) in paths.iter().zip([("aaaa", 0o600), ("bbbb", 0o644)]) {
+            fs::write(path, content).unwrap();
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+            set_mtime(path, 1_700_000_000, 0);
+        }
+        settle(&sandbox);
+        let between = sandbox.source.join("0001/between");
+        for (from, to) in [(&paths[0], &between), (&paths[1], &paths[0]), (&between, &paths[1])] {
+            fs::rename(from, to).unwrap();
+        }
+        many_files(&sandbox.source.join("more"), more, 10);
+        sandbox.clone(&[]).assert_code(0).assert_err("").assert_log(pass);
+        assert_same(&sandbox.source, &sandbox.destination, &Options::default());
+    }
 }

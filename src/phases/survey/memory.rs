@@ -186,6 +186,12 @@ impl Memory<'_> {
                     None => Why::Changed,
                 }
             }
+            // What has other attributes may have other contents too: the place of one file may have been taken by another.
+            (Some(source), Some(_))
+                if difference == Difference::Attributes && kind(source) == SFlag::S_IFREG =>
+            {
+                Why::Doubtful
+            }
             (Some(_), _) => Why::Changed,
             // What is below it goes with it.
             (None, Some(_)) if here.dirs.source.is_some() => {
