@@ -23,6 +23,27 @@ pub fn let_go(base: &Path, name: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Has a process that waits for a writer open its FIFO again, by stopping it and letting it go on; returns whether it was
+/// waiting. Requires Linux 5.3.
+#[cfg(target_os = "linux")]
+#[must_use]
+pub fn open_again(number: i32, is_waiting: impl FnOnce() -> bool) -> bool {
+    use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+    let Some(process) = Pid::from_raw(number).and_then(|id| pidfd_open(id, PidfdFlags::empty()).ok()) else {
+        return false;
+    };
+    // Asked only now: before, the number could have become another's.
+    is_waiting()
+        && [Signal::STOP, Signal::CONT].into_iter().all(|signal| pidfd_send_signal(&process, signal).is_ok())
+}
+
+/// Other systems do not report what a process is waiting for.
+#[cfg(not(target_os = "linux"))]
+#[must_use]
+pub fn open_again(_number: i32, _is_waiting: impl FnOnce() -> bool) -> bool {
+    false
+}
+
 #[cfg(target_os = "linux")]
 const PATH_ONLY: OFlag = OFlag::O_PATH;
 

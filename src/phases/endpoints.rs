@@ -30,6 +30,7 @@ use crate::rsync::filter::rules;
 use crate::rsync::names::Names;
 use crate::run::{Mode, Run};
 use crate::tree::pair::Point;
+use crate::volume::btrfs;
 use crate::volume::diskutil::diskutil;
 use crate::volume::kind::Kind;
 use crate::volume::mount_point::is_mount_point;
@@ -194,6 +195,7 @@ fn refuse_empty(run: &Run<'_>, source: &Source) -> Result<(), Failure> {
         rules::hides(&run.plan.prefix, name)
             || is_filesystems_own(run.machine.host.platform, name)
             || destination == Some(name)
+            || name == btrfs::PLACE
     };
     let names = source.dir.names().map_err(|error| unreadable(run, error))?;
     if names.iter().all(|name| stays(name)) {
@@ -396,6 +398,17 @@ impl Endpoints {
 }
 
 impl Source {
+    /// The root of each filesystem that is cloned, and where it is: the source's own first.
+    pub fn roots(&self) -> impl Iterator<Item = (&Path, &Dir)> {
+        let below = self.filesystems.iter().map(|it| (it.place.as_path(), &it.dir));
+        [(Path::new(""), &self.dir)].into_iter().chain(below)
+    }
+
+    /// The same of those on btrfs.
+    pub fn roots_on_btrfs(&self) -> impl Iterator<Item = (&Path, &Dir)> {
+        self.roots().filter(|(_, dir)| Kind::of(dir).is_ok_and(|kind| kind == Kind::Btrfs))
+    }
+
     /// Checks that the path still leads to the directory that was claimed.
     pub fn is_in_place(&self) -> io::Result<()> {
         leads_to(&self.dir)

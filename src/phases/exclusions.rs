@@ -24,7 +24,6 @@ use crate::rsync::filter::rules::Rules;
 use crate::rsync::filter::{doubts, rules};
 use crate::run::Run;
 use crate::volume::btrfs;
-use crate::volume::kind::Kind;
 use crate::{display, linux, macos};
 
 /// The largest exclude file, in bytes: enough for a hundred thousand paths, but not for a disk image given by mistake.
@@ -94,10 +93,7 @@ pub fn gather_for(run: &Run<'_>, source: &Source) -> Result<Rules, Failure> {
 
 /// The directories where a run keeps its snapshots of a source on btrfs.
 fn snapshots(source: &Source) -> Vec<OsString> {
-    let below = source.filesystems.iter().map(|it| (it.place.as_path(), &it.dir));
-    let all = [(Path::new(""), &source.dir)].into_iter().chain(below);
-    let of_btrfs = all.filter(|(_, dir)| Kind::of(dir).is_ok_and(|kind| kind == Kind::Btrfs));
-    of_btrfs.map(|(place, _)| place.join(btrfs::PLACE).into_os_string()).collect()
+    source.roots_on_btrfs().map(|(place, _)| place.join(btrfs::PLACE).into_os_string()).collect()
 }
 
 /// The built-in exclusions of a clone, in order.

@@ -21,7 +21,6 @@ use crate::state::left::Left;
 use crate::state::{State, Store};
 use crate::volume;
 use crate::volume::btrfs::{self, Filesystem, Subvolume};
-use crate::volume::kind::Kind;
 use crate::volume::mounts;
 use crate::volume::view::{Part, View};
 
@@ -125,14 +124,11 @@ fn wanted(run: &Run<'_>, ends: &Endpoints) -> Result<Vec<Wanted>, String> {
     if ends.view.as_ref().is_none_or(View::follows_links) {
         return Err("that takes root and Linux 5.10, and a private view of source and destination".to_owned());
     }
-    let is_btrfs = |dir: &Dir| Kind::of(dir).is_ok_and(|kind| kind == Kind::Btrfs);
-    if !is_btrfs(&ends.source.dir) {
+    if ends.source.roots_on_btrfs().next().is_none_or(|(place, _)| place != Path::new("")) {
         return Err("it is not on btrfs".to_owned());
     }
-    let below = ends.source.filesystems.iter().map(|it| (it.place.as_path(), &it.dir));
-    let all = [(Path::new(""), &ends.source.dir)].into_iter().chain(below);
-    let of_btrfs = all.filter(|(_, dir)| is_btrfs(dir));
-    of_btrfs
+    ends.source
+        .roots_on_btrfs()
         .map(|(place, dir)| {
             let unknown =
                 |error: &io::Error| format!("{}: {}", display::path(dir.path()), display::reason(error));
@@ -241,8 +237,7 @@ fn delete_left(run: &Run<'_>, ends: &Endpoints) {
         return;
     }
     let (mut tried, mut gone) = (Vec::new(), Vec::new());
-    let below = ends.source.filesystems.iter().map(|it| &it.dir);
-    for dir in [&ends.source.dir].into_iter().chain(below) {
+    for (_, dir) in ends.source.roots_on_btrfs() {
         let Ok(uuid) = btrfs::uuid_of(dir) else { continue };
         let filesystem = device_of(dir).and_then(|device| open(&device, &uuid));
         for it in left.iter().filter(|it| it.filesystem == uuid) {
@@ -263,8 +258,17 @@ fn delete_left(run: &Run<'_>, ends: &Endpoints) {
             }
         }
     }
-    if let Err(error) = remember(run, |snapshots| snapshots.retain(|it| !gone.contains(&it))) {
-        info!("The state of the clone could not be saved: {}.", display::reason(&error));
+    forget(run, |it| gone.contains(&it));
+}
+
+/// Takes what is gone from the state. A failure is not told as one: the next run looks for it and finds nothing.
+fn forget(run: &Run<'_>, is_gone: impl Fn(&Left) -> bool) {
+    if let Err(error) = remember(run, |snapshots| snapshots.retain(|it| !is_gone(it))) {
+        info!(
+            "That a snapshot was deleted could not be saved in {} ({}): the next run looks for it again.",
+            display::path(&run.machine.host.state_dir),
+            display::reason(&error)
+        );
     }
 }
 
@@ -294,8 +298,6 @@ impl Drop for Snapshots<'_, '_> {
                 Err(error) => warn_of_left(self.run, &made.left(), &error),
             }
         }
-        if let Err(error) = remember(self.run, |snapshots| snapshots.retain(|it| !gone.contains(it))) {
-            info!("The state of the clone could not be saved: {}.", display::reason(&error));
-        }
+        forget(self.run, |it| gone.contains(it));
     }
 }

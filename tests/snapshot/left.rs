@@ -8,7 +8,9 @@ use serde_json::json;
 
 use crate::snapshot::scene::{Machine, PLACE, REQUIRED, btrfs};
 use crate::support::sandbox::wait_until;
-use crate::support::scene::{Running, SLOWLY, assert_no_rsync, quarter_megabytes, slow_down};
+use crate::support::scene::{
+    Running, SLOWLY, assert_no_rsync, beside, on_transfer, quarter_megabytes, slow_down,
+};
 
 #[test]
 fn a_killed_run_leaves_what_the_next_one_deletes() {
@@ -64,13 +66,19 @@ fn a_failed_run_leaves_none_and_removes_nothing_else() {
         &["snapshot", machine.top().join("@").to_str().unwrap()],
         &place.join("counterpart-0123456789abcdef"),
     );
-    sandbox.rsync("exit 12");
-    let run = sandbox.clone(&["--snapshot=require", "--retries=0", "--rsync=/usr/bin/false"]);
-    assert_ne!(run.code, 0);
+    let seen = sandbox.path().join("seen");
+    let list = format!("ls '{}' >'{}'", place.display(), seen.display());
+    on_transfer(sandbox, &format!("{}; exit 12", beside(sandbox, &list)));
+    let run = sandbox.clone(&REQUIRED);
+    run.assert_code(12).assert_log("The clone is made from a snapshot of ");
+    assert_eq!(fs::read_to_string(&seen).unwrap().lines().count(), 2, "{run}");
     assert_eq!(machine.snapshots(), ["counterpart-0123456789abcdef"]);
-    let post = sandbox.script("post", &format!("ls '{}'", place.display()));
-    let run = sandbox.clone(&["--snapshot=require", "-o", post.to_str().unwrap()]);
-    assert_eq!(machine.snapshots(), ["counterpart-0123456789abcdef"], "{run}");
+    on_transfer(sandbox, "");
+    // Nor does the post-clone script see it.
+    let post = sandbox.script("post", &list);
+    sandbox.clone(&["--snapshot=require", "-o", post.to_str().unwrap()]).assert_code(0);
+    assert_eq!(fs::read_to_string(&seen).unwrap(), "counterpart-0123456789abcdef\n");
+    assert_eq!(machine.snapshots(), ["counterpart-0123456789abcdef"]);
 }
 
 #[test]

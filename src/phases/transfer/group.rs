@@ -6,9 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-
+use crate::fs::fifo::open_again;
 use crate::linux::activity::{Stat, bytes_moved};
 use crate::linux::blocked::BlockedCall;
 use crate::process::group_usage;
@@ -79,18 +77,15 @@ impl Process {
     }
 
     /// Whether it waits for somebody who opens the other end of a FIFO; known to root, from the name of the kernel's function.
-    #[must_use]
-    pub fn waits_for_fifo(&self) -> bool {
+    fn waits_for_fifo(&self) -> bool {
         fs::read_to_string(self.dir.join("wchan")).is_ok_and(|name| name.contains("wait_for_partner"))
     }
 
-    /// Has it make its system call again, by stopping it and letting it go on.
-    pub fn make_again(&self) {
+    /// Has it open the FIFO again that it waits for; returns whether it was waiting.
+    #[must_use]
+    pub fn opens_again(&self) -> bool {
         let number = self.dir.file_name().and_then(|name| name.to_str()?.parse().ok());
-        if let Some(number) = number.map(Pid::from_raw) {
-            let _ = kill(number, Signal::SIGSTOP);
-            let _ = kill(number, Signal::SIGCONT);
-        }
+        number.is_some_and(|number| open_again(number, || self.waits_for_fifo()))
     }
 
     /// The strings that the first two arguments of a system call point to.

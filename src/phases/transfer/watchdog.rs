@@ -86,11 +86,7 @@ fn release(process: &Process, call: &BlockedCall) -> Option<String> {
     if let Some(name) = free(process, call) {
         return Some(display::path(&name).to_string());
     }
-    if !process.waits_for_fifo() {
-        return None;
-    }
-    process.make_again();
-    Some("A file that is gone".to_owned())
+    process.opens_again().then(|| "A file that is gone".to_owned())
 }
 
 /// Opens and closes a FIFO for writing if one of the system call's arguments is its path; returns the path.
