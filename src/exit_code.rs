@@ -223,7 +223,7 @@ pub const TABLE: &[Row] = &[
     ),
     row(
         "75",
-        "verification found damage (`verify`, `--verify-daily`)",
+        "verification found damage (`verify`, `--verify-daily`, `--hashes`)",
         "read the paths that it names; find out what changes the clone besides Counterpart, or replace the disk; \
          `--repair` copies damaged entries anew",
     ),

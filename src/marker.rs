@@ -69,6 +69,9 @@ impl Default for Prefix {
 /// The suffix of the directory with the safety nets.
 pub const SAFETY_NET: &str = "safety-net";
 
+/// The suffix of the file with the hashes of the clone's files, which is for its owner alone.
+pub const HASHES: &str = "hashes";
+
 /// Everyone may read the markers: a monitoring system does not run as root.
 pub const MODE: u32 = 0o644;
 
@@ -124,6 +127,12 @@ impl Prefix {
     #[must_use]
     pub fn safety_net(&self) -> OsString {
         OsString::from(self.stem() + SAFETY_NET)
+    }
+
+    /// The name of the file with the hashes of the clone's files.
+    #[must_use]
+    pub fn hashes(&self) -> OsString {
+        OsString::from(self.stem() + HASHES)
     }
 
     /// The name of the password in the keychain or credential store.

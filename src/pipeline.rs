@@ -18,6 +18,7 @@ use crate::prove::after_clone;
 use crate::run::{Mode, Run};
 use crate::verify::daily;
 use crate::verify::daily::Made;
+use crate::verify::hashes;
 
 /// Makes the clone that `plan` describes on `host`.
 #[must_use]
@@ -79,7 +80,9 @@ fn clone(run: &Run<'_>, rsync: &Rsync, ends: &mut Endpoints) -> Result<Outcome, 
     let transferred = engine::clone(&transfer, &survey, &remembered, &mut nets)?;
     let unbootable = bootable::make(run, ends, boot, &transferred)?;
     let (outcome, written) = markers::write(run, ends, reserve, &survey, transferred, unbootable)?;
-    let outcome = daily::verify(run, Made { rsync, ends, rules: &rules, survey: &survey }, outcome);
+    let made = Made { rsync, ends, rules: &rules, survey: &survey };
+    let outcome = hashes::keep::keep(run, made, outcome);
+    let outcome = daily::verify(run, made, outcome);
     drop(snapshots);
     script::run_post_clone(run, &outcome).map_err(|failure| written.withdraw(run, ends, failure))?;
     Ok(outcome)

@@ -1,6 +1,7 @@
 //! What a run is to do: validated, immutable, and independent of the command-line parser.
 
 pub mod frozen;
+pub mod hashes;
 pub mod ping_url;
 pub mod proof;
 pub mod schedule;
@@ -147,6 +148,8 @@ pub struct Plan {
     pub prove: Option<Frequency>,
     /// Read this share of the clone again, every day another.
     pub verify_daily: Option<Share>,
+    /// Keep the hashes of the clone's files.
+    pub hashes: Option<hashes::Kept>,
     /// Keep what the clone deletes or overwrites, for this many days.
     pub safety_net: Option<u32>,
 }

@@ -239,6 +239,19 @@ pub struct Proof {
     pub seconds: f64,
 }
 
+/// The hashes of a clone's files that a run has kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hashing {
+    /// How many files and symbolic links have one.
+    pub entries: u64,
+    /// How many files were read for it: those that were new or had changed.
+    pub files_read: u64,
+    /// How much of them, in bytes, without holes.
+    pub bytes_read: u64,
+    /// The clone has them too, not this machine alone.
+    pub on_clone: bool,
+}
+
 /// What is known of a clone that was read again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verification {
@@ -310,6 +323,9 @@ pub struct Record {
     /// The paths of the filesystems that were cloned from a snapshot; earlier versions lack the field.
     #[serde(default)]
     pub snapshots: Vec<String>,
+    /// The hashes that were kept; earlier versions lack the field.
+    #[serde(default)]
+    pub hashes: Option<Hashing>,
     /// The clone's last proof that it boots, or does not; earlier versions lack the field.
     #[serde(default)]
     pub proof: Option<Proof>,
@@ -349,6 +365,7 @@ pub(crate) mod tests {
             log: None,
             changes: None,
             snapshots: Vec::new(),
+            hashes: None,
             proof: None,
             verification: None,
         }

@@ -45,6 +45,9 @@ const ENDING: &str = ".json";
 /// The extension of the index beside a state file.
 const INDEX: &str = "index";
 
+/// The extension of the hashes beside a state file.
+const HASHES: &str = "hashes";
+
 /// The state of one destination with one prefix.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct State {
@@ -291,7 +294,8 @@ impl Store {
         }
         if let Some(before) = &state.replaces {
             let before = PathBuf::from(OsString::from_vec(display::unescape(before.as_bytes())));
-            for old in [name(&before, prefix), index_of(&before, prefix)] {
+            let beside = [INDEX, HASHES].map(|extension| beside(&before, prefix, extension));
+            for old in [name(&before, prefix)].into_iter().chain(beside) {
                 if before != path && dir.kind(&old)?.is_some() {
                     dir.remove_file(&old)?;
                 }
@@ -303,7 +307,13 @@ impl Store {
     /// The name of the index that belongs to a destination's state.
     #[must_use]
     pub fn index_name(location: &Location, prefix: &Prefix) -> OsString {
-        index_of(&location.resolved, prefix)
+        beside(&location.resolved, prefix, INDEX)
+    }
+
+    /// The name of the hashes that belong to it.
+    #[must_use]
+    pub fn hashes_name(location: &Location, prefix: &Prefix) -> OsString {
+        beside(&location.resolved, prefix, HASHES)
     }
 
     fn read(&self, name: &OsStr) -> io::Result<Option<State>> {
@@ -413,8 +423,8 @@ fn name(destination: &Path, prefix: &Prefix) -> OsString {
     OsString::from(format!("{}{digest}{ENDING}", stem(destination)))
 }
 
-fn index_of(destination: &Path, prefix: &Prefix) -> OsString {
-    Path::new(&name(destination, prefix)).with_extension(INDEX).into_os_string()
+fn beside(destination: &Path, prefix: &Prefix, extension: &str) -> OsString {
+    Path::new(&name(destination, prefix)).with_extension(extension).into_os_string()
 }
 
 fn stem(destination: &Path) -> String {

@@ -4,12 +4,14 @@
 //! pair of entries is compared in one walk, and files by their contents, the clone's from its disk. What differs is damage
 //! if the source has not changed since the clone was begun.
 
+mod alone;
 mod choose;
 mod comparison;
 mod completed;
 mod contents;
 pub mod daily;
 mod finding;
+pub mod hashes;
 mod kept;
 mod links;
 mod remember;
@@ -22,8 +24,6 @@ use std::io;
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::time::Instant;
-
-use chrono::Utc;
 
 use crate::cli::verify::VerifyArgs;
 use crate::display;
@@ -43,14 +43,11 @@ use crate::rsync::filter::rules::Rules;
 use crate::run::{Mode, Run};
 use crate::state::reading::{Counts, Extent};
 use comparison::{CloneOf, compare};
-use completed::Completed;
+use completed::{Completed, begun_meanwhile};
 use kept::Kept;
 use repair::Repair;
-use report::Verified;
-use sample::{Chosen, Sample};
-
-/// The seconds of a day.
-const DAY: i64 = 24 * 60 * 60;
+use report::{Against, Basis, Verified};
+use sample::Chosen;
 
 /// Verifies what was asked for, prints what was found, and returns the exit code.
 #[must_use]
@@ -68,7 +65,8 @@ pub fn run(args: &VerifyArgs, machine: Machine<'_>) -> ExitCode {
 fn here(args: &VerifyArgs, plan: &Plan, machine: Machine<'_>) -> ExitCode {
     let messages = KeptLog::start();
     let screen = Screen::new(Shown::choose(Verbosity::Normal, plan.colour, true));
-    let mut verified = verify(args, plan, machine, &screen);
+    let looked = if args.alone { alone::verify } else { verify };
+    let mut verified = looked(args, plan, machine, &screen);
     let mut failed = None;
     if let Ok(Some(verified)) = &mut verified
         && args.repair
@@ -165,9 +163,7 @@ fn verify(
     if !ground.survey.is_exact {
         warning("an exclusion cannot be applied exactly: what it excludes may be called missing.");
     }
-    let today = u64::try_from(Utc::now().timestamp() / DAY).unwrap_or(0);
-    let chosen = args.sample.map_or(Chosen::All, |share| Chosen::Sample(Sample::new(share, today)));
-    let findings = compare(&run, &ground.clone_of_it(), kept, chosen, screen)?;
+    let findings = compare(&run, &ground.clone_of_it(), kept, Chosen::of_today(args.sample), screen)?;
     let Ground { ends, completed, top, .. } = &ground;
     let dir = &ends.destination.dir;
     let interrupted = machine.interrupts.received();
@@ -176,15 +172,13 @@ fn verify(
     }
     if interrupted.is_none() {
         let extent = if args.sample.is_some() { Extent::Some } else { Extent::All };
-        remember::save(&run, ends, extent, findings.counts());
+        remember::save(&run, dir, extent, findings.counts());
     }
     Ok(Some(Verified {
-        source: display::path(ends.source.dir.path()).to_string(),
+        against: Against::Source(display::path(ends.source.dir.path()).to_string()),
         destination: display::path(dir.shown()).to_string(),
         started: completed.started,
-        mark: completed.mark,
-        kept,
-        top: *top,
+        basis: Some(Basis { mark: completed.mark, kept, top: *top }),
         sample: args.sample,
         findings,
         repaired: None,
@@ -203,9 +197,9 @@ fn again(plan: &Plan, machine: Machine<'_>, screen: &Screen, verified: &mut Veri
     let rsync = preflight::rsync(&run)?;
     let Some(ground) = prepare(&run, screen)? else { return Err(run.why_not_mounted().into()) };
     let Ground { ends, completed, rules, survey, .. } = &ground;
-    if completed.mark != verified.mark {
+    let Some(basis) = verified.basis.filter(|basis| completed.mark == basis.mark) else {
         return Err(begun_meanwhile(plan));
-    }
+    };
     let left_out = survey::left_out(&run, ends, rules);
     let damages = &verified.findings.damages;
     let paths = {
@@ -218,29 +212,24 @@ fn again(plan: &Plan, machine: Machine<'_>, screen: &Screen, verified: &mut Veri
             left_out: &left_out,
             survey,
             damages,
-            top: verified.top,
+            top: basis.top,
         })?
     };
-    let findings = compare(&run, &ground.clone_of_it(), verified.kept, Chosen::Paths(paths), screen)?;
+    let findings = compare(&run, &ground.clone_of_it(), basis.kept, Chosen::Paths(paths), screen)?;
     verified.took += began.elapsed();
     verified.interrupted = machine.interrupts.received();
     if verified.interrupted.is_none() {
         // Everything was read before the repair, and what was damaged once more.
         let extent = if verified.sample.is_some() { Extent::Some } else { Extent::All };
         let left = findings.damaged;
-        remember::save(&run, ends, extent, Counts { damaged: left, ..verified.findings.counts() });
+        remember::save(
+            &run,
+            &ends.destination.dir,
+            extent,
+            Counts { damaged: left, ..verified.findings.counts() },
+        );
     }
     // What was not looked at is not known to be repaired.
     verified.repaired = Some(findings).filter(|_| verified.interrupted.is_none());
     Ok(())
-}
-
-fn begun_meanwhile(plan: &Plan) -> Refusal {
-    Refusal(
-        ExitCode::LOCKED,
-        format!(
-            "A clone to {} was begun meanwhile, so that nothing is known of what was read. Verify it afterwards.",
-            display::path(&plan.destination)
-        ),
-    )
 }

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_counterpart_global_optspecs
-    string join \n s/source= d/destination= e/exclude-from= exclude-caches exclude-if-present= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run q/quiet v/verbose color= key-file= rsync= log-dir= keep-logs= log-changes= adopt allow-shrink full full-every= bwlimit= checksum inplace whole-file max-delete= no-space-check allow-folder strict-scripts allow-non-root retries= retry-wait= stall-timeout= vanished-ok metrics-file= ping= ping-file= on-error= skip-if-missing snapshot= bootable filesystems= prove= verify-daily= safety-net= json h/help V/version
+    string join \n s/source= d/destination= e/exclude-from= exclude-caches exclude-if-present= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run q/quiet v/verbose color= key-file= rsync= log-dir= keep-logs= log-changes= adopt allow-shrink full full-every= bwlimit= checksum inplace whole-file max-delete= no-space-check allow-folder strict-scripts allow-non-root retries= retry-wait= stall-timeout= vanished-ok metrics-file= ping= ping-file= on-error= skip-if-missing snapshot= bootable filesystems= prove= verify-daily= hashes= safety-net= json h/help V/version
 end
 
 function __fish_counterpart_needs_command
@@ -61,6 +61,8 @@ daily\t''
 weekly\t''
 monthly\t''"
 complete -c counterpart -n "__fish_counterpart_needs_command" -l verify-daily -d 'Read this share of the clone again after a run and compare it with the source, every day another: 3%' -r
+complete -c counterpart -n "__fish_counterpart_needs_command" -l hashes -d 'Keep the hashes of the clone\'s files, by which it can be verified without its source (verify --alone)' -r -f -a "here\t''
+both\t''"
 complete -c counterpart -n "__fish_counterpart_needs_command" -l safety-net -d 'Keep what the clone deletes or overwrites for DAYS days, 30 without a number' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -l exclude-caches -d 'Exclude the contents of directories with a valid CACHEDIR.TAG, which stays'
 complete -c counterpart -n "__fish_counterpart_needs_command" -s B -l backup-keychain -d 'Back up servers first, with the password stored by `counterpart setpass`'
@@ -143,6 +145,8 @@ daily\t''
 weekly\t''
 monthly\t''"
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l verify-daily -d 'Read this share of the clone again after a run and compare it with the source, every day another: 3%' -r
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l hashes -d 'Keep the hashes of the clone\'s files, by which it can be verified without its source (verify --alone)' -r -f -a "here\t''
+both\t''"
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l safety-net -d 'Keep what the clone deletes or overwrites for DAYS days, 30 without a number' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l json -d 'Print the result as JSON'
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l exclude-caches -d 'Exclude the contents of directories with a valid CACHEDIR.TAG, which stays'
@@ -226,6 +230,7 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand verify" -l files
 complete -c counterpart -n "__fish_counterpart_using_subcommand verify" -l key-file -d 'Open an encrypted clone (LUKS) with the key in this file, which only root may read' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand verify" -l rsync -d 'Use this rsync, for what a clone keeps and for a repair, instead of searching for one' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand verify" -l full -d 'Read the contents of all files, as without an option'
+complete -c counterpart -n "__fish_counterpart_using_subcommand verify" -l alone -d 'Compare the clone with the hashes that were kept of it (--hashes), without its source'
 complete -c counterpart -n "__fish_counterpart_using_subcommand verify" -l repair -d 'Copy what is damaged anew, and compare it again'
 complete -c counterpart -n "__fish_counterpart_using_subcommand verify" -l json -d 'Print the result as JSON'
 complete -c counterpart -n "__fish_counterpart_using_subcommand verify" -l bootable -d 'The clone is made with --bootable: what it has of its own is left out'

@@ -14,6 +14,7 @@ use crate::cli::paths::{Destination, absolute, destination};
 use crate::logging::shown::{Colour, Verbosity};
 use crate::marker::{DEFAULT_PREFIX, Prefix};
 use crate::plan::frozen::Frozen;
+use crate::plan::hashes;
 use crate::plan::ping_url::Address;
 use crate::plan::proof::Frequency;
 use crate::plan::schedule::Name;
@@ -234,6 +235,11 @@ pub(super) struct CloneOptions {
     /// After a month of nights at 3% every file has been read. Damage ends the run with 75.
     #[arg(long, value_name = "P%", value_parser = Share::parse_turn, help_heading = SAFETY, hide_short_help = true)]
     verify_daily: Option<Share>,
+    /// Keep the hashes of the clone's files, by which it can be verified without its source (verify --alone)
+    ///
+    /// here: on this machine. both: on the clone as well, for the day when this machine has died.
+    #[arg(long, value_name = "here|both", hide_possible_values = true, help_heading = SAFETY, hide_short_help = true)]
+    hashes: Option<HashesName>,
     /// Keep what the clone deletes or overwrites for DAYS days, 30 without a number
     #[arg(long, value_name = "DAYS", num_args = 0..=1, require_equals = true, default_missing_value = "30",
         value_parser = clap::value_parser!(u32).range(1..=36_500), help_heading = SAFETY)]
@@ -254,6 +260,13 @@ enum FrozenName {
     Auto,
     Require,
     Never,
+}
+
+/// Where hashes are kept, as it is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum HashesName {
+    Here,
+    Both,
 }
 
 /// How often the clone is booted, as it is typed.
@@ -484,6 +497,10 @@ fn plan(source: PathBuf, destination: Destination, args: CloneOptions) -> Result
             FrequencyName::Monthly => Frequency::Monthly,
         }),
         verify_daily: args.verify_daily,
+        hashes: args.hashes.map(|place| match place {
+            HashesName::Here => hashes::Kept::Here,
+            HashesName::Both => hashes::Kept::Both,
+        }),
         safety_net: args.safety_net,
     })
 }

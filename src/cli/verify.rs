@@ -29,6 +29,11 @@ pub struct VerifyArgs {
     /// Read the contents of all files, as without an option
     #[arg(long)]
     pub full: bool,
+    /// Compare the clone with the hashes that were kept of it (--hashes), without its source
+    ///
+    /// They tell that contents have changed, not where.
+    #[arg(long, conflicts_with_all = ["source", "repair", "exclude_from", "filesystems", "bootable", "rsync"])]
+    pub alone: bool,
     /// Copy what is damaged anew, and compare it again
     #[arg(long)]
     pub repair: bool,

@@ -1,10 +1,11 @@
 //! What is looked at of a clone besides its age: whether it boots (`--prove`), and whether it is still what was written
-//! (`--verify-daily`).
+//! (`--verify-daily`, `--hashes`).
 
-use crate::display::words::moment;
+use crate::display::words::{count, moment};
 use crate::doctor::exam::Exam;
 use crate::failure::refusal::Refusal;
 use crate::prove;
+use crate::record::Hashing;
 use crate::state::State;
 
 /// Reports what a run would do, and what is known from earlier ones.
@@ -12,6 +13,7 @@ pub fn examine(exam: &mut Exam<'_>) {
     // What cannot be read is reported with the last run.
     let known = exam.run.remembered();
     reading(exam, known.as_ref());
+    hashes(exam, known.as_ref());
     proof(exam, known.as_ref());
 }
 
@@ -38,6 +40,25 @@ fn reading(exam: &mut Exam<'_>, known: Option<&State>) {
     let turns = share.turns();
     let days = if turns == 1 { "day" } else { "days" };
     exam.ok(TOPIC, format!("all of the clone will be read in {turns} {days}; {so_far}."));
+}
+
+fn hashes(exam: &mut Exam<'_>, known: Option<&State>) {
+    const TOPIC: &str = "hashes";
+    if exam.run.plan.hashes.is_none() {
+        return;
+    }
+    let kept = known.and_then(|state| state.last_success.as_ref()).and_then(|success| success.hashes);
+    exam.ok(
+        TOPIC,
+        match kept {
+            Some(Hashing { entries, on_clone, .. }) => format!(
+                "the last run kept those of {} files and links on this machine{}.",
+                count(entries),
+                if on_clone { " and on the clone" } else { "" }
+            ),
+            None => "the next run will read every file of the clone once for them.".to_owned(),
+        },
+    );
 }
 
 fn proof(exam: &mut Exam<'_>, known: Option<&State>) {

@@ -36,6 +36,16 @@ pub trait Visitor {
         false
     }
 
+    /// Whether to enter the directory of this name in the one that was entered last and not left.
+    fn enters(&self, _name: &OsStr) -> bool {
+        true
+    }
+
+    /// How many names of one directory may be held in memory. One with more is a problem (`OutOfMemory`), and not entered.
+    fn most_names(&self) -> usize {
+        usize::MAX
+    }
+
     /// Whether to stop the walk here.
     fn stops(&self) -> bool {
         false
@@ -52,7 +62,7 @@ struct Level {
     dirs: std::vec::IntoIter<OsString>,
 }
 
-/// Visits everything below `root`, the root itself first.
+/// Visits everything below `root`, the root itself first; in each directory other entries before subdirectories, both by name.
 ///
 /// Errors if the root cannot be read, if the visitor stops the walk (`Interrupted`), or if the way back up is lost
 /// because a directory was moved meanwhile.
@@ -66,6 +76,9 @@ pub fn walk(root: impl AsFd, visitor: &mut dyn Visitor) -> io::Result<()> {
             return Err(io::ErrorKind::Interrupted.into());
         }
         if let Some(name) = level.dirs.next() {
+            if !visitor.enters(&name) {
+                continue;
+            }
             // The path is never copied: with a hundred thousand levels that would take minutes.
             path.push(&name);
             match open(&here, &name).and_then(|dir| Ok((identity(&dir)?, dir))) {
@@ -122,7 +135,7 @@ fn arrive(
     visitor: &mut dyn Visitor,
 ) -> io::Result<Level> {
     // Read all names first: removing entries while listing could make others be skipped.
-    let entries = entries(dir)?;
+    let entries = entries(dir, visitor.most_names())?;
     if let Err(error) = visitor.enter(dir, name) {
         visitor.problem(path, error);
     }
@@ -140,7 +153,8 @@ fn arrive(
     Ok(Level { identity, name: name.to_owned(), dirs: dirs.into_iter() })
 }
 
-fn entries(dir: &File) -> io::Result<Vec<(OsString, bool)>> {
+/// The names in a directory, sorted, and whether each is a directory.
+fn entries(dir: &File, most: usize) -> io::Result<Vec<(OsString, bool)>> {
     let mut found = Vec::new();
     for entry in Entries::from_fd(open(dir, OsStr::new("."))?.into())?.iter() {
         let entry = entry?;
@@ -157,7 +171,11 @@ fn entries(dir: &File) -> io::Result<Vec<(OsString, bool)>> {
                 Err(error) => return Err(error.into()),
             },
         };
+        if found.len() >= most {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
         found.push((name.to_owned(), is_dir));
     }
+    found.sort_unstable();
     Ok(found)
 }

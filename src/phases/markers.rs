@@ -98,7 +98,7 @@ fn begin_in(run: &Run<'_>, destination: &Destination) -> Result<Option<Reserve>,
 fn sweep(dir: &Dir, prefix: &Prefix) -> io::Result<()> {
     let probe = OsString::from(prefix.stem() + "probe");
     let targets: Vec<OsString> =
-        Marker::ALL.iter().map(|marker| prefix.marker(*marker)).chain([probe]).collect();
+        Marker::ALL.iter().map(|marker| prefix.marker(*marker)).chain([prefix.hashes(), probe]).collect();
     let left = dir.names_that(|name| targets.iter().any(|target| Dir::is_temporary(name, target)))?;
     left.iter().try_for_each(|name| dir.remove(name))
 }

@@ -1,6 +1,6 @@
 //! What a run records about itself for those who look at it afterwards.
 
-use crate::record::{Lines, Phase, Proof, Rsync, Script, Statistics, Totals, Verification};
+use crate::record::{Hashing, Lines, Phase, Proof, Rsync, Script, Statistics, Totals, Verification};
 use crate::state::reading::Reading;
 
 /// The notes of a run.
@@ -24,6 +24,8 @@ pub struct Journal {
     pub census: Option<Totals>,
     /// The filesystems that are cloned from a snapshot.
     pub snapshots: Vec<String>,
+    /// The hashes that were kept.
+    pub hashes: Option<Hashing>,
     /// The last proof of the clone, this run's own or an earlier one.
     pub proof: Option<Proof>,
     /// What this run has read again.

@@ -117,6 +117,7 @@ impl Run<'_> {
             log: self.log_path().map(|path| display::path(path).to_string()),
             changes: self.changes().path().map(|path| display::path(&path).to_string()),
             snapshots: journal.snapshots.clone(),
+            hashes: journal.hashes,
             proof: journal.proof.clone(),
             verification: journal.verification.clone(),
         }

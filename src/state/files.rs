@@ -7,23 +7,25 @@ use std::path::Path;
 use crate::fs::dir::Dir;
 use crate::fs::location::Location;
 use crate::marker::Prefix;
-use crate::state::{ENDING, INDEX, Store, index_of, name};
+use crate::state::{ENDING, HASHES, INDEX, Store, beside, name};
 
 impl Store {
     /// The names of the files with what is known of a clone: those that [`Store::load`] finds, whether they can be read or
-    /// not, and the index beside each.
+    /// not, and the index and the hashes beside each.
     pub fn files(&self, location: &Location, prefix: &Prefix) -> io::Result<Vec<OsString>> {
         let mut names = Vec::new();
         for path in [&location.resolved, &location.given] {
-            names.extend([index_of(path, prefix), name(path, prefix)]);
+            names.extend([INDEX, HASHES].map(|extension| beside(path, prefix, extension)));
+            names.push(name(path, prefix));
         }
         let mut found = self.existing(names)?;
         if !found.iter().any(|name| is_state(name))
             && let Some((path, _)) = self.elsewhere(location, prefix)?
         {
             let state = path.file_name().unwrap_or_default().to_owned();
-            let index = Path::new(&state).with_extension(INDEX).into_os_string();
-            found.extend(self.existing(vec![index, state])?);
+            let mut names = [INDEX, HASHES].map(|it| Path::new(&state).with_extension(it).into()).to_vec();
+            names.push(state);
+            found.extend(self.existing(names)?);
         }
         Ok(found)
     }

@@ -16,7 +16,7 @@ use crate::host::Host;
 use crate::host::platform::Platform;
 use crate::linux;
 use crate::record;
-use crate::record::{Moment, Proof, Record, Verification};
+use crate::record::{Hashing, Moment, Proof, Record, Verification};
 use crate::state::State;
 
 /// The state of a clone in a word.
@@ -75,6 +75,8 @@ pub struct Completed {
     pub deleted: Option<u64>,
     /// The filesystems that it was made from a snapshot of.
     pub snapshots: Vec<String>,
+    /// The hashes that were kept of it.
+    pub hashes: Option<Hashing>,
     /// What needs attention: the first lines.
     pub warnings: Vec<String>,
 }
@@ -234,6 +236,7 @@ fn completed(success: &Success<'_>, hides_warnings: bool, now: i64) -> Completed
             .flat_map(|record| &record.snapshots)
             .map(|path| line(path))
             .collect(),
+        hashes: success.record.and_then(|record| record.hashes),
         warnings,
     }
 }
@@ -300,6 +303,7 @@ mod tests {
             transferred_size: None,
             deleted: None,
             snapshots: Vec::new(),
+            hashes: None,
             warnings: warnings.iter().map(|text| (*text).to_owned()).collect(),
         }
     }

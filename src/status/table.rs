@@ -2,7 +2,7 @@
 
 use indicatif::HumanBytes;
 
-use crate::display::words::moment;
+use crate::display::words::{count, moment};
 use crate::record::Moment;
 use crate::status::entry::{Completed, Entry};
 
@@ -86,6 +86,10 @@ fn more(clone: &Entry) -> Vec<String> {
     } else if let Some(success) = &clone.last_success {
         if !success.snapshots.is_empty() {
             lines.push(format!("Made from snapshots of {}.", success.snapshots.join(", ")));
+        }
+        if let Some(hashes) = &success.hashes {
+            let place = if hashes.on_clone { "this machine and on the clone" } else { "this machine" };
+            lines.push(format!("Hashes of {} of its files are kept on {place}.", count(hashes.entries)));
         }
         lines.extend(success.warnings.iter().map(|warning| format!("Warning: {}", stopped(warning))));
         if success.age_seconds < -crate::check::rules::AHEAD {

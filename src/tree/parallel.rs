@@ -105,3 +105,28 @@ impl<T> Shared<'_, T> {
         }
     }
 }
+
+/// Does the same to each of these pieces, with a few threads; returns what has come of them, in their order. Of those that
+/// were not begun when a signal has asked us to stop, nothing has.
+pub fn each<T: Send, R: Send>(
+    pieces: Vec<T>,
+    interrupts: &Interrupts,
+    work: impl Fn(T) -> R + Sync,
+) -> Vec<Option<R>> {
+    let mut results: Vec<Option<R>> = Vec::new();
+    results.resize_with(pieces.len(), || None);
+    if let [_, _, ..] = &pieces[..] {
+        let all: Vec<(usize, T)> = pieces.into_iter().enumerate().collect();
+        let parts = share(all, interrupts, |mut some, found, kept: &mut Vec<(usize, R)>| match &some[..] {
+            [_] => kept.extend(some.pop().map(|(at, piece)| (at, work(piece)))),
+            // Single pieces, so that a thread with nothing to do takes the next.
+            _ => found.extend(some.into_iter().map(|piece| vec![piece])),
+        });
+        for (at, result) in parts.into_iter().flatten() {
+            results[at] = Some(result);
+        }
+    } else if interrupts.received().is_none() {
+        results = pieces.into_iter().map(|piece| Some(work(piece))).collect();
+    }
+    results
+}

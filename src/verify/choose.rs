@@ -25,7 +25,12 @@ pub fn work(args: &VerifyArgs, machine: Machine<'_>) -> Result<Work, Refusal> {
         return of_job(args, name, machine.host);
     }
     // One that was given comes first.
-    let source = if args.has_source() { OsString::new() } else { remembered(args, machine)? };
+    let source = match (args.has_source(), args.alone) {
+        (true, _) => OsString::new(),
+        // It does not matter.
+        (false, true) => OsString::from("/"),
+        (false, false) => remembered(args, machine)?,
+    };
     clone_of(args, &source).map(|plan| Work::Here(Box::new(plan)))
 }
 
@@ -74,6 +79,7 @@ fn of_job(args: &VerifyArgs, name: &Name, host: &Host) -> Result<Work, Refusal> 
     let clones = JobClones { name: name.clone(), only: args.only.clone(), json: args.json };
     let share = args.sample.map(|share| format!("--sample={}.{:03}%", share.0 / 1000, share.0 % 1000));
     let repair = args.repair.then(|| "--repair".to_owned());
-    let more: Vec<OsString> = share.into_iter().chain(repair).map(OsString::from).collect();
+    let alone = args.alone.then(|| "--alone".to_owned());
+    let more: Vec<OsString> = share.into_iter().chain(repair).chain(alone).map(OsString::from).collect();
     examine::work("verify", &clones, &more, host)
 }

@@ -8,6 +8,7 @@ use crate::failure::refusal::Refusal;
 use crate::fs::dir::Dir;
 use crate::marker::stats::{LARGEST, StatsFile};
 use crate::marker::{Marker, Prefix};
+use crate::plan::Plan;
 use crate::run::Run;
 use crate::tree::pair::kind;
 
@@ -57,8 +58,21 @@ impl Completed {
     }
 }
 
-fn mark(dir: &Dir, prefix: &Prefix) -> std::io::Result<Option<Mark>> {
+/// Which complete clone is in a directory; `None` if there is none.
+pub fn mark(dir: &Dir, prefix: &Prefix) -> std::io::Result<Option<Mark>> {
     let found = dir.stat(&prefix.marker(Marker::Completed))?;
     let is_marker = |stat: &FileStat| kind(stat) == SFlag::S_IFREG;
     Ok(found.filter(is_marker).map(|stat| (stat.st_ino, stat.st_ctime, stat.st_ctime_nsec)))
+}
+
+/// Refuses to say anything of a clone that was begun meanwhile.
+#[must_use]
+pub fn begun_meanwhile(plan: &Plan) -> Refusal {
+    Refusal(
+        ExitCode::LOCKED,
+        format!(
+            "A clone to {} was begun meanwhile, so that nothing is known of what was read. Verify it afterwards.",
+            display::path(&plan.destination)
+        ),
+    )
 }

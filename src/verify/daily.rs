@@ -93,8 +93,7 @@ fn read(run: &Run<'_>, made: Made<'_>, share: Share) -> Result<u64, Failure> {
 /// What was read of this clone before; nothing if that cannot be told.
 fn known(run: &Run<'_>, ends: &Endpoints) -> Option<Reading> {
     let state = run.remembered()?;
-    let disk = identity::settled(run, &ends.destination.dir, &ends.destination.acceptance).ok()?;
-    state.reading(&disk.id).cloned()
+    state.reading(&identity::id(run, &ends.destination.dir).ok()?).cloned()
 }
 
 /// Names in the log what is damaged, and warns of what could not be compared.

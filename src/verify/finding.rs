@@ -25,6 +25,8 @@ pub enum Flaw {
     Type(SFlag, SFlag),
     /// Its contents differ.
     Contents(Difference),
+    /// Its contents have another hash than those that were cloned.
+    Hash,
     /// Its size differs: the source's, and the clone's.
     Size(u64, u64),
     /// It cannot be read, for this reason.
@@ -59,7 +61,7 @@ impl Flaw {
             Self::Missing => "missing",
             Self::Extra => "extra",
             Self::Type(..) => "type",
-            Self::Contents(_) => "contents",
+            Self::Contents(_) | Self::Hash => "contents",
             Self::Size(..) => "size",
             Self::Unreadable(_) => "unreadable",
             Self::Target => "target",
@@ -88,6 +90,7 @@ impl fmt::Display for Flaw {
                 formatter,
                 "{bytes} bytes differ, the first within the {length} from offset {offset} on"
             ),
+            Self::Hash => formatter.write_str("its contents are not those that were cloned"),
             Self::Size(source, copy) => write!(formatter, "its size is {copy} instead of {source} bytes"),
             Self::Unreadable(why) => write!(formatter, "it cannot be read: {why}"),
             Self::Target => formatter.write_str("the link's target differs"),

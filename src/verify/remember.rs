@@ -5,15 +5,16 @@ use std::io;
 use chrono::Local;
 
 use crate::display;
+use crate::fs::dir::Dir;
 use crate::logging::warning;
-use crate::phases::endpoints::{Endpoints, identity};
+use crate::phases::endpoints::identity;
 use crate::run::Run;
 use crate::state::Store;
 use crate::state::reading::{Counts, Extent, Reading};
 
 /// Records what was read, if this machine knows the clone. A failure is a warning: it does not change what was found.
-pub fn save(run: &Run<'_>, ends: &Endpoints, extent: Extent, counts: Counts) {
-    if let Err(error) = try_save(run, ends, extent, counts) {
+pub fn save(run: &Run<'_>, clone: &Dir, extent: Extent, counts: Counts) {
+    if let Err(error) = try_save(run, clone, extent, counts) {
         warning(format_args!(
             "that the clone was verified could not be saved in {}: {}.",
             display::path(&run.machine.host.state_dir),
@@ -22,11 +23,11 @@ pub fn save(run: &Run<'_>, ends: &Endpoints, extent: Extent, counts: Counts) {
     }
 }
 
-fn try_save(run: &Run<'_>, ends: &Endpoints, extent: Extent, counts: Counts) -> io::Result<()> {
+fn try_save(run: &Run<'_>, clone: &Dir, extent: Extent, counts: Counts) -> io::Result<()> {
     let store = Store::new(&run.machine.host.state_dir);
     let (location, prefix) = (run.location(), &run.plan.prefix);
     let Some(mut state) = store.load(location, prefix)? else { return Ok(()) };
-    let id = identity::settled(run, &ends.destination.dir, &ends.destination.acceptance)?.id;
+    let id = identity::id(run, clone)?;
     let reading = Reading::after(state.reading(&id), extent, &Local::now().into(), counts);
     state.read(&id, reading);
     store.save(location, prefix, &state)

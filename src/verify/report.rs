@@ -19,21 +19,42 @@ use crate::verify::kept::Kept;
 /// The version of the form.
 const SCHEMA: u32 = 1;
 
-/// A verification that has ended.
+/// What a clone was compared with.
 #[derive(Debug)]
-pub struct Verified {
-    /// The source, as it is shown.
-    pub source: String,
-    /// The clone, as it is shown.
-    pub destination: String,
-    /// When the clone was begun, in seconds since 1970.
-    pub started: i64,
+pub enum Against {
+    /// Its source, as it is shown.
+    Source(String),
+    /// The hashes of its files.
+    Hashes {
+        /// When they were taken, in seconds since 1970.
+        kept: i64,
+        /// They are those on the clone itself.
+        on_clone: bool,
+    },
+}
+
+/// What a repair relies on.
+#[derive(Debug, Clone, Copy)]
+pub struct Basis {
     /// Which complete clone it is.
     pub mark: Mark,
     /// The properties that were compared.
     pub kept: Kept,
     /// When the clone's top was modified, in seconds and nanoseconds since 1970.
     pub top: (i64, i64),
+}
+
+/// A verification that has ended.
+#[derive(Debug)]
+pub struct Verified {
+    /// What it was compared with.
+    pub against: Against,
+    /// The clone, as it is shown.
+    pub destination: String,
+    /// When the clone was begun, in seconds since 1970.
+    pub started: i64,
+    /// What it may be repaired by; `None` without its source.
+    pub basis: Option<Basis>,
     /// The share of the files that was to be read.
     pub sample: Option<Share>,
     /// What was found.
@@ -52,7 +73,8 @@ pub struct Verified {
 struct Document {
     schema: u32,
     counterpart: &'static str,
-    source: String,
+    source: Option<String>,
+    hashes: Option<Taken>,
     destination: String,
     clone_started: Option<Moment>,
     exit_code: u8,
@@ -68,6 +90,12 @@ struct Document {
     damages: Vec<Damaged>,
     left: Vec<Left>,
     repair: Option<Repaired>,
+}
+
+#[derive(Debug, Serialize)]
+struct Taken {
+    at: Option<Moment>,
+    on_clone: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -158,7 +186,7 @@ impl Verified {
             count(findings.entries),
             count(findings.files),
             HumanBytes(findings.bytes),
-            self.source,
+            self.against(),
             took(self.took),
             moment(self.started)
         ));
@@ -180,12 +208,29 @@ impl Verified {
         lines.join("\n") + "\n"
     }
 
+    fn against(&self) -> String {
+        match &self.against {
+            Against::Source(source) => source.clone(),
+            Against::Hashes { kept, on_clone } => {
+                let place = if *on_clone { "the clone" } else { "this machine" };
+                format!("their hashes of {}, kept on {place},", moment(*kept))
+            }
+        }
+    }
+
     fn document(&self) -> Document {
         let findings = &self.findings;
+        let (source, hashes) = match &self.against {
+            Against::Source(source) => (Some(source.clone()), None),
+            Against::Hashes { kept, on_clone } => {
+                (None, Some(Taken { at: Moment::at(*kept), on_clone: *on_clone }))
+            }
+        };
         Document {
             schema: SCHEMA,
             counterpart: env!("CARGO_PKG_VERSION"),
-            source: self.source.clone(),
+            source,
+            hashes,
             destination: self.destination.clone(),
             clone_started: Moment::at(self.started),
             exit_code: self.exit_code().number(),

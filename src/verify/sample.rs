@@ -6,9 +6,13 @@ use std::hash::Hasher as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use chrono::Utc;
 use siphasher::sip::SipHasher13;
 
 use crate::plan::share::{Share, WHOLE};
+
+/// The seconds of a day.
+const DAY: i64 = 24 * 60 * 60;
 
 /// The files that are read.
 #[derive(Debug)]
@@ -29,6 +33,13 @@ pub enum Chosen {
 }
 
 impl Chosen {
+    /// Today's share of all files, or all.
+    #[must_use]
+    pub fn of_today(share: Option<Share>) -> Self {
+        let today = u64::try_from(Utc::now().timestamp() / DAY).unwrap_or(0);
+        share.map_or(Self::All, |share| Self::Sample(Sample::new(share, today)))
+    }
+
     /// Whether the file at this path is one of them.
     #[must_use]
     pub fn has(&self, path: &Path) -> bool {

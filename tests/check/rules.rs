@@ -52,6 +52,7 @@ pub fn record(outcome: Outcome, ago: i64) -> Record {
         log: Some("/var/log/counterpart/Counterpart_x".to_owned()),
         changes: None,
         snapshots: Vec::new(),
+        hashes: None,
         proof: None,
         verification: None,
     }

@@ -71,6 +71,22 @@ fn the_reading_is_told_with_what_was_read() {
 }
 
 #[test]
+fn the_hashes_are_told_with_what_was_kept() {
+    let sandbox = healthy();
+    let both = ["--hashes=both"];
+    let told = |more: &[&str]| ask(&sandbox, more).of_topic("hashes").join("\n");
+    assert_eq!(told(&[]), "");
+    assert_eq!(told(&both), "OK    hashes: the next run will read every file of the clone once for them.");
+    sandbox.clone(&["--hashes=here"]).assert_code(0);
+    let start = "OK    hashes: the last run kept those of ";
+    let here = told(&both);
+    assert!(here.starts_with(start) && here.ends_with(" files and links on this machine."), "{here}");
+    sandbox.clone(&both).assert_code(0);
+    let there = told(&both);
+    assert!(there.ends_with(" files and links on this machine and on the clone."), "{there}");
+}
+
+#[test]
 fn the_proof_is_told_with_what_was_proven() {
     let sandbox = healthy();
     let weekly = ["--prove=weekly"];

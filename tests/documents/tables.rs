@@ -133,7 +133,7 @@ fn documents_speak_only_of_codes_in_the_table() {
 }
 
 /// Each step of the pipeline, and what the README calls it.
-const STEPS: [(&str, &str); 28] = [
+const STEPS: [(&str, &str); 29] = [
     ("preflight::rights", "Rights."),
     ("outputs::start_log", "The log"),
     ("preflight::rsync", "rsync"),
@@ -160,6 +160,7 @@ const STEPS: [(&str, &str); 28] = [
     ("engine::clone", "The transfer."),
     ("bootable::make", "Making it bootable"),
     ("markers::write", "The markers"),
+    ("hashes::keep::keep", "Hashes"),
     ("daily::verify", "Reading again"),
     ("script::run_post_clone", "The post-clone script"),
 ];

@@ -193,6 +193,11 @@ faults! {
     read_again::a_copy_that_rots_is_repaired: "the same, verify --repair", Before
         => 83; "completed id stats"; Unchanged::SourceBut(&["rotten"]);
 
+    read_again::a_copy_that_rots_is_found_when_the_machine_has_died: "the same, verify --alone", Before
+        => 75; "completed hashes id stats"; Unchanged::Both;
+    read_again::a_copy_that_cannot_be_read_back_is_75: "a copy cannot be read back, --hashes", Before
+        => 75; "completed hashes id stats"; SOURCE;
+
     // Clocks.
     clock::a_clock_a_year_back_makes_no_difference: "clock a year back", Before
         => 0; "completed id stats"; SOURCE;

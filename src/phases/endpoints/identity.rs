@@ -400,9 +400,17 @@ fn disk(run: &Run<'_>, identity: Identity, filesystem: &Filesystem) -> Disk {
 
 /// The destination as this machine remembers it, once [`settle`] has given it its id. Errors if that cannot be read.
 pub fn settled(run: &Run<'_>, dir: &Dir, acceptance: &Acceptance) -> io::Result<Disk> {
+    Ok(disk(run, written(run, dir)?, &acceptance.filesystem))
+}
+
+/// The id that a destination has. Errors if it has none, or one that cannot be read.
+pub fn id(run: &Run<'_>, dir: &Dir) -> io::Result<String> {
+    Ok(written(run, dir)?.id)
+}
+
+fn written(run: &Run<'_>, dir: &Dir) -> io::Result<Identity> {
     let written = dir.read(&run.plan.prefix.marker(Marker::Identity), LARGEST)?;
-    let identity = written.as_deref().and_then(Identity::read).ok_or(io::ErrorKind::InvalidData)?;
-    Ok(disk(run, identity, &acceptance.filesystem))
+    Ok(written.as_deref().and_then(Identity::read).ok_or(io::ErrorKind::InvalidData)?)
 }
 
 /// If this fails, the end of a complete run tries again and reports it.

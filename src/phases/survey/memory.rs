@@ -35,6 +35,15 @@ impl Stamp {
         Ok(Self::of(&nix::sys::stat::fstat(&file)?))
     }
 
+    /// The same, or the time by the system's clock where that cannot be had.
+    #[must_use]
+    pub fn about_now() -> Self {
+        Self::now().unwrap_or_else(|_| {
+            let now = chrono::Utc::now();
+            Self { seconds: now.timestamp(), nanoseconds: i64::from(now.timestamp_subsec_nanos()) }
+        })
+    }
+
     /// How long after another moment it is; `None` if it is before.
     #[must_use]
     pub fn since(self, earlier: Self) -> Option<Duration> {
