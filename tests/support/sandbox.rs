@@ -312,7 +312,7 @@ impl std::fmt::Display for Finished {
     }
 }
 
-/// Waits until something holds, for up to two minutes, as the machine may be busy; returns whether it did.
+/// Waits until something holds, for up to five minutes, as the machine may be busy; returns whether it did.
 pub fn wait_until(mut holds: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + Duration::from_secs(300);
     while Instant::now() < deadline {
