@@ -203,7 +203,7 @@ pub const TABLE: &[Row] = &[
     row(
         "71",
         "source became unreadable during the clone",
-        "check the source's disk and cable, then run it again",
+        "check the source's disk and cable, then run it again; give a snapshot that overflowed more room (`--snapshot-size`)",
     ),
     row(
         "72",
@@ -236,7 +236,7 @@ pub const TABLE: &[Row] = &[
     row(
         "77",
         "no snapshot could be taken of the source (`--snapshot require`)",
-        "read the reason; clone from a source on btrfs that is mounted whole, or leave the option out",
+        "read the reason; clone from a source on btrfs that is mounted whole or on LVM with room for a snapshot, or leave the option out",
     ),
     row(
         "78",

@@ -587,6 +587,19 @@ pub enum Failure {
         #[source]
         why: Reason,
     },
+    /// A snapshot of the source has been lost during the run.
+    #[error(
+        "The snapshot of the source {} was lost during the clone: {why}. Give it more room (--snapshot-size), or clone without \
+         one (--snapshot never).",
+        display::path(path)
+    )]
+    SnapshotLost {
+        /// The source.
+        path: PathBuf,
+        /// The reason.
+        #[source]
+        why: Reason,
+    },
     /// Files cannot be written in place exactly, or safely.
     #[error("Files cannot be written in place here: {why}. Leave out --inplace.")]
     InPlaceRefused {

@@ -67,23 +67,24 @@ fn clone(run: &Run<'_>, rsync: &Rsync, ends: &mut Endpoints) -> Result<Outcome, 
     let _awake = awake::hold(run);
     server_backup::run(run, password)?;
     script::run_pre_clone(run)?;
-    let snapshots = snapshot::take(run, ends)?;
-    let ends = &*ends;
-    let remembered = Remembered::load(run, rsync, ends, snapshots.as_ref());
-    let memory = remembered.as_ref().ok().map(|remembered| remembered.memory(None));
-    let survey = survey::check(run, ends, &mut rules, memory)?;
-    capacity::check(run, ends, &rules, &survey)?;
-    let mut nets = safety_net::make_ready(run, &ends.destination, &survey)?;
-    let reserve = markers::begin(run, ends)?;
-    let (method, linked, meter) = (Method::FULL, &survey.linked, survey.meter(run));
-    let transfer = Transfer { run, rsync, ends, rules: &rules, method, linked, meter: &meter };
-    let transferred = engine::clone(&transfer, &survey, &remembered, &mut nets)?;
-    let unbootable = bootable::make(run, ends, boot, &transferred)?;
-    let (outcome, written) = markers::write(run, ends, reserve, &survey, transferred, unbootable)?;
-    let made = Made { rsync, ends, rules: &rules, survey: &survey };
-    let outcome = hashes::keep::keep(run, made, outcome);
-    let outcome = daily::verify(run, made, outcome);
-    drop(snapshots);
+    let source = snapshot::take(run, ends)?;
+    let (outcome, written) = source.during(ends, |ends, source| {
+        let remembered = Remembered::load(run, rsync, ends, source.snapshots());
+        let memory = remembered.as_ref().ok().map(|remembered| remembered.memory(None));
+        let survey = survey::check(run, ends, &mut rules, memory)?;
+        capacity::check(run, ends, &rules, &survey)?;
+        let mut nets = safety_net::make_ready(run, &ends.destination, &survey)?;
+        let reserve = markers::begin(run, ends)?;
+        let (method, linked, meter) = (Method::FULL, &survey.linked, survey.meter(run));
+        let transfer = Transfer { run, rsync, ends, rules: &rules, method, linked, meter: &meter };
+        let (report, ended) = engine::clone(&transfer, &survey, &remembered, &mut nets)?;
+        let transferred = (report, source.judge(ended));
+        let unbootable = bootable::make(run, ends, boot, &transferred)?;
+        let (outcome, written) = markers::write(run, ends, reserve, &survey, transferred, unbootable)?;
+        let made = Made { rsync, ends, rules: &rules, survey: &survey };
+        let outcome = hashes::keep::keep(run, made, outcome);
+        Ok((daily::verify(run, made, outcome), written))
+    })?;
     script::run_post_clone(run, &outcome).map_err(|failure| written.withdraw(run, ends, failure))?;
     Ok(outcome)
 }

@@ -13,7 +13,7 @@ use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use frozen::Frozen;
+use frozen::{Frozen, Room};
 use ping_url::Address;
 use proof::Frequency;
 use share::Share;
@@ -140,6 +140,8 @@ pub struct Plan {
     pub skip_if_missing: bool,
     /// Whether the source stands still meanwhile.
     pub snapshot: Frozen,
+    /// How much a snapshot of a volume has room for.
+    pub snapshot_size: Option<Room>,
     /// Make the clone start a machine.
     pub bootable: bool,
     /// Which filesystems below the source are part of the clone.

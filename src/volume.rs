@@ -8,10 +8,12 @@ pub mod diskutil;
 pub mod kind;
 pub mod limits;
 pub mod luks;
+pub mod lvm;
 pub mod mount_point;
 pub mod mounts;
 pub mod named;
 pub mod private;
+pub mod snapshot;
 pub mod unclean;
 pub mod view;
 
@@ -53,8 +55,13 @@ pub fn of(run: &Run<'_>, dir: &Dir) -> Filesystem {
 fn linux(run: &Run<'_>, dir: &Dir) -> Option<Filesystem> {
     let place = mounts::of(dir).ok()??;
     let mount = place.mount()?;
-    let uuid = device(mount).and_then(|device| uuid(run.machine, &device));
-    Some(Filesystem { uuid, mount_point: mount.point.clone() })
+    Some(Filesystem { uuid: uuid_of(run.machine, mount), mount_point: mount.point.clone() })
+}
+
+/// The UUID of the filesystem that is mounted; `None` if it cannot be read.
+#[must_use]
+pub fn uuid_of(machine: Machine<'_>, mount: &Mount) -> Option<String> {
+    device(mount).and_then(|device| uuid(machine, &device))
 }
 
 /// The block device. The mount source in the table is only used for btrfs, whose device numbers are synthetic: a FUSE

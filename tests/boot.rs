@@ -1,4 +1,5 @@
-//! Real boots: disks with Debian are proven in QEMU, whole ones and broken ones. A program of its own, for it takes minutes.
+//! Real boots: disks with Debian are proven in QEMU, whole ones and broken ones, and a guest does what this machine may not be able
+//! to do. A program of its own, for it takes minutes.
 //!
 //! It makes a Debian from the archive once, in `target/boot`, unless `COUNTERPART_BOOT_TAR` names one. Only
 //! `COUNTERPART_SKIP_BOOT=1` leaves it out.
@@ -15,13 +16,14 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use counterpart::fs::location::Location;
 use counterpart::marker::Prefix;
 use counterpart::record::Moment;
 use counterpart::state::{Disk, State, Store};
-use machine::{Attached, Machine, digest, is_skipped, leftovers, wait_for_guest};
+use machine::{Attached, Machine, digest, is_skipped, leftovers, say_in_guest, wait_for_guest};
 
 /// The state of a clone to the filesystem with this UUID, as a clone would have left it.
 fn remember(state_dir: &Path, uuid: &str) {
@@ -54,12 +56,33 @@ fn recall(state_dir: &Path) -> State {
         .unwrap()
 }
 
-/// One test, so that no two guests share two processors.
+/// Guests are started one after the other, so that no two share two processors.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// A guest's kernel has device-mapper, which this machine's may lack.
+#[test]
+fn volumes_are_cloned_from_snapshots_and_bad_blocks_are_found() {
+    if is_skipped() {
+        return;
+    }
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let script = include_str!("boot/volumes.sh");
+    let said = say_in_guest(&Machine::new(), script, &[800, 400]);
+    let cases: Vec<String> = script
+        .lines()
+        .filter_map(|line| line.strip_prefix("begin "))
+        .map(|name| format!("ok {name}\n"))
+        .collect();
+    assert!(cases.len() > 10);
+    assert_eq!(said, cases.concat() + "ended with 0\n");
+}
+
 #[test]
 fn clones_are_proven() {
     if is_skipped() {
         return;
     }
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let machine = Machine::new();
     let whole = machine.disk("whole");
     whole_one_boots(&machine, &whole);

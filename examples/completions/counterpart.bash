@@ -155,7 +155,7 @@ _counterpart() {
 
     case "${cmd}" in
         counterpart)
-            opts="-s -d -e -b -B -p -o -g -t -q -v -h -V --source --destination --exclude-from --exclude-caches --exclude-if-present --backup-password --backup-keychain --backup-dir --pre-script --post-script --organisation-prefix --dry-run --test-run --quiet --verbose --color --key-file --rsync --log-dir --keep-logs --log-changes --adopt --allow-shrink --full --full-every --bwlimit --checksum --inplace --whole-file --max-delete --no-space-check --allow-folder --strict-scripts --allow-non-root --retries --retry-wait --stall-timeout --vanished-ok --metrics-file --ping --ping-file --on-error --skip-if-missing --snapshot --bootable --filesystems --prove --verify-daily --hashes --safety-net --json --help --version setpass doctor status forget check look schedule restore verify prove prepare run job exclusions generate help"
+            opts="-s -d -e -b -B -p -o -g -t -q -v -h -V --source --destination --exclude-from --exclude-caches --exclude-if-present --backup-password --backup-keychain --backup-dir --pre-script --post-script --organisation-prefix --dry-run --test-run --quiet --verbose --color --key-file --rsync --log-dir --keep-logs --log-changes --adopt --allow-shrink --full --full-every --bwlimit --checksum --inplace --whole-file --max-delete --no-space-check --allow-folder --strict-scripts --allow-non-root --retries --retry-wait --stall-timeout --vanished-ok --metrics-file --ping --ping-file --on-error --skip-if-missing --snapshot --snapshot-size --bootable --filesystems --prove --verify-daily --hashes --safety-net --json --help --version setpass doctor status forget check look schedule restore verify prove prepare run job exclusions generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -293,6 +293,10 @@ _counterpart() {
                     COMPREPLY=($(compgen -W "auto require never" -- "${cur}"))
                     return 0
                     ;;
+                --snapshot-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --filesystems)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -379,7 +383,7 @@ _counterpart() {
             return 0
             ;;
         counterpart__subcmd__doctor)
-            opts="-s -d -e -b -B -p -o -g -t -q -v -h --source --destination --job --only --json --exclude-from --exclude-caches --exclude-if-present --backup-password --backup-keychain --backup-dir --pre-script --post-script --organisation-prefix --dry-run --test-run --quiet --verbose --color --key-file --rsync --log-dir --keep-logs --log-changes --adopt --allow-shrink --full --full-every --bwlimit --checksum --inplace --whole-file --max-delete --no-space-check --allow-folder --strict-scripts --allow-non-root --retries --retry-wait --stall-timeout --vanished-ok --metrics-file --ping --ping-file --on-error --skip-if-missing --snapshot --bootable --filesystems --prove --verify-daily --hashes --safety-net --help"
+            opts="-s -d -e -b -B -p -o -g -t -q -v -h --source --destination --job --only --json --exclude-from --exclude-caches --exclude-if-present --backup-password --backup-keychain --backup-dir --pre-script --post-script --organisation-prefix --dry-run --test-run --quiet --verbose --color --key-file --rsync --log-dir --keep-logs --log-changes --adopt --allow-shrink --full --full-every --bwlimit --checksum --inplace --whole-file --max-delete --no-space-check --allow-folder --strict-scripts --allow-non-root --retries --retry-wait --stall-timeout --vanished-ok --metrics-file --ping --ping-file --on-error --skip-if-missing --snapshot --snapshot-size --bootable --filesystems --prove --verify-daily --hashes --safety-net --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -523,6 +527,10 @@ _counterpart() {
                     ;;
                 --snapshot)
                     COMPREPLY=($(compgen -W "auto require never" -- "${cur}"))
+                    return 0
+                    ;;
+                --snapshot-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --filesystems)

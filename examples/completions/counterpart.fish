@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_counterpart_global_optspecs
-    string join \n s/source= d/destination= e/exclude-from= exclude-caches exclude-if-present= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run q/quiet v/verbose color= key-file= rsync= log-dir= keep-logs= log-changes= adopt allow-shrink full full-every= bwlimit= checksum inplace whole-file max-delete= no-space-check allow-folder strict-scripts allow-non-root retries= retry-wait= stall-timeout= vanished-ok metrics-file= ping= ping-file= on-error= skip-if-missing snapshot= bootable filesystems= prove= verify-daily= hashes= safety-net= json h/help V/version
+    string join \n s/source= d/destination= e/exclude-from= exclude-caches exclude-if-present= b/backup-password= B/backup-keychain backup-dir= p/pre-script= o/post-script= g/organisation-prefix= t/test-run q/quiet v/verbose color= key-file= rsync= log-dir= keep-logs= log-changes= adopt allow-shrink full full-every= bwlimit= checksum inplace whole-file max-delete= no-space-check allow-folder strict-scripts allow-non-root retries= retry-wait= stall-timeout= vanished-ok metrics-file= ping= ping-file= on-error= skip-if-missing snapshot= snapshot-size= bootable filesystems= prove= verify-daily= hashes= safety-net= json h/help V/version
 end
 
 function __fish_counterpart_needs_command
@@ -52,9 +52,10 @@ complete -c counterpart -n "__fish_counterpart_needs_command" -l metrics-file -d
 complete -c counterpart -n "__fish_counterpart_needs_command" -l ping -d 'Ping this URL (healthchecks.io convention); it shows in the process list' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -l ping-file -d 'Ping the URL in this file, which only root may read' -r -F
 complete -c counterpart -n "__fish_counterpart_needs_command" -l on-error -d 'Run this executable after any failure and log its output' -r -F
-complete -c counterpart -n "__fish_counterpart_needs_command" -l snapshot -d 'Clone from a snapshot of the source, so that all files are of one moment (Linux, btrfs)' -r -f -a "auto\t''
+complete -c counterpart -n "__fish_counterpart_needs_command" -l snapshot -d 'Clone from a snapshot of the source, so that all files are of one moment (Linux, btrfs and LVM)' -r -f -a "auto\t''
 require\t''
 never\t''"
+complete -c counterpart -n "__fish_counterpart_needs_command" -l snapshot-size -d 'Give a snapshot of a logical volume room for this much change: 10% of it, or 5G; 20% or what is free by default' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -l filesystems -d 'Clone these filesystems below the source too, into directories of the same clone (Linux)' -r
 complete -c counterpart -n "__fish_counterpart_needs_command" -l prove -d 'Boot the clone in a virtual machine afterwards, as `counterpart prove` does (Linux)' -r -f -a "always\t''
 daily\t''
@@ -136,9 +137,10 @@ complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l metri
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l ping -d 'Ping this URL (healthchecks.io convention); it shows in the process list' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l ping-file -d 'Ping the URL in this file, which only root may read' -r -F
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l on-error -d 'Run this executable after any failure and log its output' -r -F
-complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l snapshot -d 'Clone from a snapshot of the source, so that all files are of one moment (Linux, btrfs)' -r -f -a "auto\t''
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l snapshot -d 'Clone from a snapshot of the source, so that all files are of one moment (Linux, btrfs and LVM)' -r -f -a "auto\t''
 require\t''
 never\t''"
+complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l snapshot-size -d 'Give a snapshot of a logical volume room for this much change: 10% of it, or 5G; 20% or what is free by default' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l filesystems -d 'Clone these filesystems below the source too, into directories of the same clone (Linux)' -r
 complete -c counterpart -n "__fish_counterpart_using_subcommand doctor" -l prove -d 'Boot the clone in a virtual machine afterwards, as `counterpart prove` does (Linux)' -r -f -a "always\t''
 daily\t''

@@ -13,7 +13,7 @@ use crate::cli::paths;
 use crate::cli::paths::{Destination, absolute, destination};
 use crate::logging::shown::{Colour, Verbosity};
 use crate::marker::{DEFAULT_PREFIX, Prefix};
-use crate::plan::frozen::Frozen;
+use crate::plan::frozen::{Frozen, Room};
 use crate::plan::hashes;
 use crate::plan::ping_url::Address;
 use crate::plan::proof::Frequency;
@@ -207,13 +207,18 @@ pub(super) struct CloneOptions {
     /// It is missing if it does not exist or its disk is not mounted.
     #[arg(long, help_heading = SAFETY)]
     skip_if_missing: bool,
-    /// Clone from a snapshot of the source, so that all files are of one moment (Linux, btrfs)
+    /// Clone from a snapshot of the source, so that all files are of one moment (Linux, btrfs and LVM)
     ///
     /// auto: if one can be taken, where the source is /. require: always, otherwise the run ends with 77. never: not at
     /// all. Snapshots are deleted when the run ends.
     #[arg(long, value_name = "WHEN", default_value = "auto", hide_default_value = true, hide_possible_values = true,
         hide_short_help = true, help_heading = BOOTING)]
     snapshot: FrozenName,
+    /// Give a snapshot of a logical volume room for this much change: 10% of it, or 5G; 20% or what is free by default
+    ///
+    /// If more is written there during the run, the run ends with 71. Volumes in a thin pool need none.
+    #[arg(long, value_name = "SIZE", value_parser = Room::parse, hide_short_help = true, help_heading = BOOTING)]
+    snapshot_size: Option<Room>,
     /// Make the clone start a machine: its own fstab, boot loader and what they need (Linux)
     ///
     /// The destination must be a whole filesystem on a disk of its own, with what the boot loader needs.
@@ -484,6 +489,7 @@ fn plan(source: PathBuf, destination: Destination, args: CloneOptions) -> Result
             FrozenName::Require => Frozen::Require,
             FrozenName::Never => Frozen::Never,
         },
+        snapshot_size: args.snapshot_size,
         bootable: args.bootable,
         filesystems: args.filesystems.unwrap_or(if args.bootable {
             Filesystems::All

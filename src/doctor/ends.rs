@@ -132,7 +132,6 @@ fn snapshot(exam: &mut Exam<'_>, both: &Endpoints) {
     }
     match snapshot::foresee(exam.run, both) {
         Ok(paths) => {
-            let paths: Vec<String> = paths.iter().map(|path| display::path(path).to_string()).collect();
             exam.ok(TOPIC, format!("the clone will be made from snapshots of {}.", paths.join(", ")));
         }
         Err(why) if is_required => exam.fail(TOPIC, &snapshot::refused(exam.run, why)),

@@ -30,7 +30,7 @@ impl Failure {
                 // It runs after the run has failed, and does not change the exit code.
                 Moment::OnError => ExitCode::NOT_ROOT_OR_INTERNAL,
             },
-            Self::SourceLost { .. } => ExitCode::SOURCE_LOST,
+            Self::SourceLost { .. } | Self::SnapshotLost { .. } => ExitCode::SOURCE_LOST,
             Self::DestinationLost { .. } | Self::MarkerNotWritten { .. } | Self::SafetyNet { .. } => {
                 ExitCode::DESTINATION_LOST
             }
@@ -117,6 +117,7 @@ impl Failure {
             | Self::ScriptFailed { .. }
             | Self::SourceLost { .. }
             | Self::NoSnapshot { .. }
+            | Self::SnapshotLost { .. }
             | Self::DestinationLost { .. }
             | Self::MissingUser { .. }
             | Self::DestinationFull { .. }

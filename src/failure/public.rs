@@ -65,6 +65,7 @@ impl Failure {
             | Self::ScriptFailed { .. }
             | Self::SourceLost { .. }
             | Self::NoSnapshot { .. }
+            | Self::SnapshotLost { .. }
             | Self::DestinationLost { .. }
             | Self::NoRoom { .. }
             | Self::Shrunken { .. }

@@ -15,6 +15,8 @@ pub struct Tools {
     pub blkid: PathBuf,
     /// Opens encrypted devices (Linux).
     pub cryptsetup: PathBuf,
+    /// Takes snapshots of logical volumes (Linux).
+    pub lvm: PathBuf,
     /// Where what works on disks is searched (Linux): sfdisk, partx, mkfs.TYPE, cryptsetup and so on.
     pub disk_tools: Vec<PathBuf>,
     /// Accesses the keychains of macOS.
@@ -53,6 +55,7 @@ impl Tools {
             diskutil: "/usr/sbin/diskutil".into(),
             blkid: first_of("/usr/sbin/blkid", "/sbin/blkid"),
             cryptsetup: first_of("/usr/sbin/cryptsetup", "/sbin/cryptsetup"),
+            lvm: first_of("/usr/sbin/lvm", "/sbin/lvm"),
             disk_tools: ["/usr/sbin", "/usr/bin", "/sbin", "/bin"].map(PathBuf::from).into(),
             security: "/usr/bin/security".into(),
             systemd_creds: "/usr/bin/systemd-creds".into(),

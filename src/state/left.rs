@@ -13,6 +13,9 @@ pub struct Left {
     pub filesystem: String,
     /// Its name there.
     pub name: String,
+    /// The volume group that it is in; `None` if the filesystem itself has it.
+    #[serde(default)]
+    pub group: Option<String>,
 }
 
 impl Left {

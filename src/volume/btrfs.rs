@@ -17,6 +17,7 @@ use crate::fs::dir::{Dir, FileIdentity, open_subdir};
 use crate::sys;
 use crate::volume::detached;
 use crate::volume::kind::SUBVOLUME_TOP;
+use crate::volume::snapshot::Snapshot;
 
 /// The directory of our snapshots at the top of a filesystem. A clone leaves it out wherever it stands.
 pub const PLACE: &str = ".counterpart.snapshots";
@@ -42,15 +43,6 @@ pub struct Subvolume {
     inside: PathBuf,
     /// The inode of the directory, which is that of its copy in a snapshot.
     inode: u64,
-}
-
-/// A snapshot, seen through a mount in no namespace.
-#[derive(Debug)]
-pub struct Snapshot {
-    /// The mount.
-    pub tree: OwnedFd,
-    /// Where the directory is in it.
-    pub inside: PathBuf,
 }
 
 /// The UUID of the filesystem that an open directory is on.
@@ -138,11 +130,7 @@ impl Filesystem {
         if FileIdentity::from(&std::fs::File::from(top.try_clone()?).metadata()?) != made.identity()? {
             return Err(io::Error::other("another snapshot has taken its place"));
         }
-        let found = Dir::adopt(&top, &self.device)?.enter_path(&subvolume.inside)?.metadata()?;
-        if found.ino() != subvolume.inode {
-            return Err(io::Error::other("the directory was moved meanwhile"));
-        }
-        Ok(Snapshot { tree, inside: subvolume.inside.clone() })
+        Snapshot { tree, inside: subvolume.inside.clone() }.ensure_holds(subvolume.inode)
     }
 
     /// Deletes the snapshot of this name, if there is one, and the directory of our snapshots if that was the last.

@@ -5,18 +5,22 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-/// Mounts the device with these options.
+/// Mounts the device with these options; one without a value is a flag.
 #[cfg(target_os = "linux")]
 pub fn mount(kind: &str, device: &Path, options: &[(&str, &str)]) -> io::Result<OwnedFd> {
     use std::os::fd::AsFd as _;
 
     use rustix::mount::{
-        FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
+        FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string,
+        fsmount, fsopen,
     };
     let filesystem = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_set_string(filesystem.as_fd(), "source", device)?;
     for (name, value) in options {
-        fsconfig_set_string(filesystem.as_fd(), *name, *value)?;
+        match *value {
+            "" => fsconfig_set_flag(filesystem.as_fd(), *name)?,
+            value => fsconfig_set_string(filesystem.as_fd(), *name, value)?,
+        }
     }
     fsconfig_create(filesystem.as_fd())?;
     let flags = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;

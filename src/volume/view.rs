@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use crate::fs::dir::Dir;
 use crate::process::Namespace;
-use crate::volume::btrfs::Snapshot;
+use crate::volume::snapshot::Snapshot;
 
 /// Directories in their own mount namespace.
 #[derive(Debug)]
@@ -121,6 +121,11 @@ impl View {
         Ok((seen, roots))
     }
 
+    /// Shows nothing in place of the directory `name` any more.
+    pub fn hide(&self, name: &str) -> io::Result<()> {
+        system::hide(self, name)
+    }
+
     /// The path of a directory for a process in the view's namespace.
     #[must_use]
     pub fn path(&self, name: impl AsRef<OsStr>) -> PathBuf {
@@ -174,15 +179,25 @@ mod system {
         directory: &Part<'_>,
         attached: &[Part<'_>],
     ) -> io::Result<Vec<OwnedFd>> {
-        // On a thread of its own, which alone enters the view's namespace.
+        inside(view, || exchange(&view.place, &view.place.join(name), directory, attached))
+    }
+
+    /// Takes away what a view shows.
+    pub fn hide(view: &View, name: &str) -> io::Result<()> {
+        let flags = UnmountFlags::DETACH | UnmountFlags::NOFOLLOW;
+        inside(view, || Ok(unmount(view.place.join(name), flags)?))
+    }
+
+    /// Works in a view's namespace, on a thread of its own, which alone enters it.
+    fn inside<T: Send>(view: &View, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
         std::thread::scope(|scope| {
-            let replaced = std::thread::Builder::new().spawn_scoped(scope, || {
+            let done = std::thread::Builder::new().spawn_scoped(scope, || {
                 unshare(CloneFlags::CLONE_FS)?;
                 setns(&view.namespace, CloneFlags::CLONE_NEWNS)?;
                 sys::enter_root(view.root.as_fd())?;
-                exchange(&view.place, &view.place.join(name), directory, attached)
+                work()
             })?;
-            replaced.join().unwrap_or_else(|_| Err(io::Error::other("the view's thread panicked")))
+            done.join().unwrap_or_else(|_| Err(io::Error::other("the view's thread panicked")))
         })
     }
 
@@ -356,6 +371,10 @@ mod system {
         _trees: &[(&str, OwnedFd)],
         _below: &[(&str, &Path, OwnedFd)],
     ) -> io::Result<(OwnedFd, OwnedFd, bool)> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub fn hide(_view: &View, _name: &str) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 

@@ -2,6 +2,8 @@
 # Disk images for tests/boot.rs: MBR, one ext4 partition with Debian, GRUB for a BIOS.
 #   image.sh tar TAR           a minimal bootable Debian, from the archive (a minute or two)
 #   image.sh disk IMAGE TAR    a disk made of it (seconds)
+#   image.sh guest DIR TAR     a filesystem DIR/root of it, with DIR/kernel and DIR/initrd, which runs run.sh of a tar on its
+#                              second disk and writes what that says to its second serial port (seconds)
 #   image.sh break HOW IMAGE   breaks a disk: no-boot-code, no-modules, no-initrd, wrong-fstab
 set -euo pipefail
 
@@ -23,7 +25,7 @@ tar)
     rmdir "$root"
     # Not there until it is whole.
     mmdebstrap --variant=minbase \
-        --include=systemd-sysv,udev,dbus,linux-image-cloud-amd64,initramfs-tools,grub-pc-bin,grub2-common,e2fsprogs,util-linux,kmod,zstd \
+        --include=systemd-sysv,udev,dbus,linux-image-cloud-amd64,initramfs-tools,grub-pc-bin,grub2-common,e2fsprogs,util-linux,kmod,zstd,lvm2,thin-provisioning-tools,xfsprogs,rsync \
         --aptopt='Apt::Install-Recommends "false"' \
         --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
         --dpkgopt='path-exclude=/usr/share/doc/*' \
@@ -56,6 +58,17 @@ disk)
     chroot "$root" grub-install --target=i386-pc "$loop"
     chroot "$root" update-grub
     grep -q "root=UUID=$uuid" "$root/boot/grub/grub.cfg"
+    ;;
+guest)
+    trap 'rm -r "$root"' EXIT
+    tar -C "$root" -xf "$2"
+    echo "/dev/vda / ext4 defaults 0 1" >"$root/etc/fstab"
+    printf '%s\n' '#!/bin/bash' 'exec >/dev/ttyS1 2>&1' 'mkdir /root/given && tar -C /root/given -xf /dev/vdb' \
+        'cd /root/given && bash run.sh' 'echo "ended with $?"' >"$root/usr/local/sbin/given"
+    chmod 755 "$root/usr/local/sbin/given"
+    cp "$root"/boot/vmlinuz-* "$1/kernel"
+    cp "$root"/boot/initrd.img-* "$1/initrd"
+    mke2fs -q -t ext4 -d "$root" "$1/root" 1600M
     ;;
 break)
     attach "$2"

@@ -42,7 +42,7 @@ impl Machine {
             || {
                 let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("boot");
                 fs::create_dir_all(&cache).unwrap();
-                cache.join("debian-12.tar")
+                cache.join("debian-12-with-lvm.tar")
             },
             PathBuf::from,
         );
@@ -82,6 +82,42 @@ impl Machine {
         image(&["break", how, path.to_str().unwrap()]);
         path
     }
+}
+
+/// What a guest with these empty disks says that runs a script as root. The product is beside the script.
+pub fn say_in_guest(machine: &Machine, script: &str, disks_mib: &[u64]) -> String {
+    let dir = machine.path("guest");
+    fs::create_dir(&dir).unwrap();
+    let path = |name: &str| dir.join(name).to_str().unwrap().to_owned();
+    image(&["guest", dir.to_str().unwrap(), machine.tar.to_str().unwrap()]);
+    fs::write(path("run.sh"), script).unwrap();
+    fs::copy(env!("CARGO_BIN_EXE_counterpart"), path("counterpart")).unwrap();
+    let mut tar = Command::new("tar");
+    tar.args(["-C", dir.to_str().unwrap(), "-cf", &path("given"), "run.sh", "counterpart"]);
+    assert!(tar.status().unwrap().success());
+    let mut qemu = Command::new("timeout");
+    qemu.args(["3000", "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-machine", "q35"]);
+    qemu.args(["-accel", "tcg,thread=multi", "-m", "2048", "-smp", "2", "-display", "none", "-nic", "none"]);
+    qemu.args(["-no-reboot", "-object", "rng-random,id=r,filename=/dev/urandom"]);
+    qemu.args(["-device", "virtio-rng-pci,rng=r", "-serial", "null"]);
+    qemu.args(["-serial", &format!("file:{}", path("said"))]);
+    qemu.args(["-kernel", &path("kernel"), "-initrd", &path("initrd"), "-append"]);
+    qemu.arg(
+        "root=/dev/vda rw quiet panic=5 systemd.run=/usr/local/sbin/given systemd.run_success_action=poweroff \
+         systemd.run_failure_action=poweroff",
+    );
+    let drive = |path: &str| format!("file={path},format=raw,if=virtio,cache=unsafe");
+    qemu.args(["-drive", &drive(&path("root")), "-drive", &(drive(&path("given")) + ",readonly=on")]);
+    for (number, mib) in disks_mib.iter().enumerate() {
+        let path = path(&format!("disk{number}"));
+        fs::File::create(&path).unwrap().set_len(mib << 20).unwrap();
+        qemu.args(["-drive", &drive(&path)]);
+    }
+    let output = qemu.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let said = fs::read_to_string(path("said")).unwrap().replace('\r', "");
+    fs::remove_dir_all(dir).unwrap();
+    said
 }
 
 /// A digest of everything on a disk.

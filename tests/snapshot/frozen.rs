@@ -31,7 +31,9 @@ fn what_changes_during_the_run_is_cloned_as_it_was() {
     let run = sandbox.clone(&["--snapshot=require", "--filesystems=all"]);
     run.assert_code(0).assert_err("").assert_no_warning();
     let source = sandbox.source.display();
-    run.assert_log(&format!("The clone is made from snapshots of {source}, {source}/home (btrfs).\n"));
+    run.assert_log(&format!(
+        "The clone is made from snapshots of {source} (btrfs), {source}/home (btrfs).\n"
+    ));
     assert_eq!(read(&sandbox.source.join("etc/changing")), "now\n");
     assert_eq!(read(&sandbox.destination.join("etc/changing")), "then");
     assert_eq!(names_of(&sandbox.destination.join("home/user")), ["file"]);

@@ -24,7 +24,7 @@ fn another_filesystem_is_77_if_one_is_required() {
     let sandbox = Sandbox::new();
     sandbox.write("file", "content");
     let run = sandbox.clone(&REQUIRED);
-    assert_failure(&sandbox, &run, 77, &sentence(&sandbox, "it is not on btrfs"), &["error"]);
+    assert_failure(&sandbox, &run, 77, &sentence(&sandbox, "it is neither on btrfs nor on LVM"), &["error"]);
     assert!(!sandbox.destination.join("file").exists());
     assert_eq!(sandbox.record().unwrap()["exit_code"], 77);
     sandbox.clone(&["--snapshot", "never"]).assert_code(0).assert_err("");

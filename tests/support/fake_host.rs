@@ -35,6 +35,7 @@ fn fake_host() -> anyhow::Result<Host> {
         diskutil: tool("diskutil"),
         blkid: tool("blkid"),
         cryptsetup: tool("cryptsetup"),
+        lvm: tool("lvm"),
         disk_tools: disk_tools(root),
         security: tool("security"),
         systemd_creds: tool("systemd-creds"),
