@@ -11,7 +11,9 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::libc::{EOPNOTSUPP, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK};
+use nix::unistd::{Whence, lseek};
 
 /// XFS also exposes an access control list in its own format, as one of these attributes.
 const LISTS_OF_XFS: [&str; 2] = ["trusted.SGI_ACL_FILE", "trusted.SGI_ACL_DEFAULT"];
@@ -129,6 +131,20 @@ impl Dir {
     /// Opens a regular file of this directory for reading.
     pub fn read(&self, name: &OsStr) -> io::Result<File> {
         OpenOptions::new().read(true).custom_flags(O_NOFOLLOW | O_NONBLOCK).open(self.at(name))
+    }
+
+    /// How much of a regular file is data, in bytes; the rest are holes.
+    pub fn data(&self, name: &OsStr) -> io::Result<u64> {
+        let (file, mut at, mut sum) = (self.read(name)?, 0, 0);
+        loop {
+            let data = match lseek(&file, at, Whence::SeekData) {
+                Ok(data) => data,
+                Err(Errno::ENXIO) => return Ok(sum),
+                Err(errno) => return Err(errno.into()),
+            };
+            at = lseek(&file, data, Whence::SeekHole)?;
+            sum += u64::try_from(at - data).unwrap();
+        }
     }
 
     /// The metadata of an entry, or of the directory itself under the name `.`.
