@@ -294,10 +294,16 @@ impl Store {
         }
         if let Some(before) = &state.replaces {
             let before = PathBuf::from(OsString::from_vec(display::unescape(before.as_bytes())));
-            let beside = [INDEX, HASHES].map(|extension| beside(&before, prefix, extension));
-            for old in [name(&before, prefix)].into_iter().chain(beside) {
-                if before != path && dir.kind(&old)?.is_some() {
-                    dir.remove_file(&old)?;
+            if before != path {
+                // Hashes are of the clone, whatever it is called; an index is of how it is made.
+                let hashes = beside(&before, prefix, HASHES);
+                if dir.kind(&hashes)?.is_some() {
+                    dir.rename(&hashes, &beside(&path, prefix, HASHES))?;
+                }
+                for old in [name(&before, prefix), beside(&before, prefix, INDEX)] {
+                    if dir.kind(&old)?.is_some() {
+                        dir.remove_file(&old)?;
+                    }
                 }
             }
         }

@@ -146,7 +146,7 @@ Exit codes:
   2      usage, or the source is not known
   20     interrupted: what was found until then is printed
   65     the source, or something in it, cannot be read, and no damage was found
-  66     the clone cannot be read, is not complete, or something in it cannot be compared
+  66     the clone cannot be read, is not complete, has no hashes (--alone), or something in it cannot be compared
   75     damage: the paths are printed; with --repair, it is not all repaired
   80     a clone is being made, or was begun meanwhile
   83     there was damage, and all of it is repaired (--repair)
@@ -157,7 +157,9 @@ Examples:
   counterpart verify -d /mnt/clone
       Compare the whole clone with the source that this machine remembers
   counterpart verify --job nightly --sample 5%
-      Read a twentieth of the files of each clone of a job, every day of another twentieth";
+      Read a twentieth of the files of each clone of a job, every day of another twentieth
+  counterpart verify --alone -d UUID=0a3407de-014b-458b-b5c1-848e92a327a3
+      Compare a clone with the hashes on it, when the machine that it was made of has died";
 
 /// How `prove` ends.
 pub const PROVE_CODES: &str = "\

@@ -30,6 +30,13 @@ impl Store {
         Ok(found)
     }
 
+    /// The names of the files with the hashes of a clone, by whatever name it was known until now.
+    pub fn hashes(&self, location: &Location, prefix: &Prefix) -> io::Result<Vec<OsString>> {
+        let mut names = self.files(location, prefix)?;
+        names.retain(|name| Path::new(name).extension() == Some(OsStr::new(HASHES)));
+        Ok(names)
+    }
+
     /// Removes these files. The state goes last: as long as it is there, all of it can be tried again.
     pub fn remove(&self, names: &[OsString]) -> io::Result<()> {
         let dir = Dir::open(&self.directory)?;

@@ -63,13 +63,13 @@ pub fn verify(
     lock::look(&run, &dir)?;
     let complete = || mark(&dir, &plan.prefix);
     let before = complete().map_err(|error| refused(&run, &display::reason(&error)))?;
-    if before.is_none() {
-        warning("the clone is not complete: what has changed since the last complete one is not compared.");
-    }
     let (hashes, on_clone) = {
         let _busy = screen.busy("Reading the hashes");
         newest(&run, &dir)?
     };
+    if before.is_none() {
+        warning("the clone is not complete: what has changed since the last complete one is not compared.");
+    }
     run.go_on()?;
     let chosen = Chosen::of_today(args.sample);
     let all = chosen.of(hashes.bytes).unwrap_or(0);
@@ -109,11 +109,13 @@ fn refused(run: &Run<'_>, why: &str) -> Refusal {
 fn newest(run: &Run<'_>, dir: &Dir) -> Result<(Hashes, bool), Refusal> {
     let id = identity::id(run, dir).ok();
     let prefix = &run.plan.prefix;
+    let store = Store::new(&run.machine.host.state_dir);
     // Without its state this machine knows none.
+    let names = store.hashes(run.location(), prefix).unwrap_or_default();
     let state = Dir::open(&run.machine.host.state_dir).ok();
-    let here = state.and_then(|state| open(&state, &Store::hashes_name(run.location(), prefix)));
+    let mut here = names.iter().filter_map(|name| open(state.as_ref()?, name));
     // Of another disk at the same place they say nothing.
-    let here = here.filter(|hashes| id.as_deref() == Some(&*hashes.header.clone));
+    let here = here.find(|hashes| id.as_deref() == Some(&*hashes.header.clone));
     let there = open(dir, &prefix.hashes());
     match (here, there) {
         (Some(here), Some(there)) if there.header.kept > here.header.kept => Ok((there, true)),
@@ -121,7 +123,11 @@ fn newest(run: &Run<'_>, dir: &Dir) -> Result<(Hashes, bool), Refusal> {
         (None, Some(there)) => Ok((there, true)),
         (None, None) => Err(refused(
             run,
-            "there are no hashes of it, neither on this machine nor on the clone. Clone with --hashes both",
+            if id.is_none() {
+                "nothing there says that it is one; mount its disk"
+            } else {
+                "there are no hashes of it, neither on this machine nor on the clone. Clone with --hashes both"
+            },
         )),
     }
 }

@@ -324,6 +324,24 @@ fn the_hashes_of_another_clone_at_the_same_place_say_nothing() {
 }
 
 #[test]
+fn a_clone_that_gets_another_name_keeps_its_hashes() {
+    let disk = LoopDisk::new("ext4", 32, &[], "");
+    let mut sandbox = Sandbox::new();
+    sandbox.tool("blkid", "exec blkid \"$@\"");
+    disk.path().clone_into(&mut sandbox.destination);
+    sandbox.write("file", "content");
+    settled(&sandbox, "here");
+    let before = sandbox.state_file("hashes");
+    let uuid = disk.tag("UUID");
+    for _ in 0..2 {
+        let finished = sandbox.run(["verify", "--alone", "-d", &format!("UUID={uuid}")]);
+        assert_eq!((finished.code, finished.err.as_str()), (0, ""), "{finished}");
+        assert!(finished.out.contains(", kept on this machine, in "), "{finished}");
+        assert_ne!(sandbox.state_file("hashes"), before);
+    }
+}
+
+#[test]
 fn a_part_of_the_files_is_read_with_a_sample() {
     let sandbox = scene();
     for number in 0..400 {
@@ -359,7 +377,11 @@ fn what_needs_the_source_is_not_had_without_it() {
     let empty = sandbox.path().join("empty");
     fs::create_dir(&empty).unwrap();
     let finished = sandbox.run(["verify", "--alone", "-d", empty.to_str().unwrap()]);
-    assert_eq!((finished.code, finished.out.as_str()), (66, ""), "{finished}");
+    let sentence = format!(
+        "counterpart: The clone in {} cannot be verified: nothing there says that it is one; mount its disk.\n",
+        empty.display()
+    );
+    assert_eq!((finished.code, finished.out.as_str(), finished.err.as_str()), (66, "", sentence.as_str()));
 }
 
 #[test]
