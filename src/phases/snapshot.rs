@@ -114,12 +114,14 @@ impl<'r, 'a> Source<'r, 'a> {
     /// What has come of reading the source: nothing that counts if a snapshot does not show it any more.
     pub fn judge<T>(&self, read: Result<T, Failure>) -> Result<T, Failure> {
         let Some(snapshots) = &self.0 else { return read };
+        if matches!(read, Err(Failure::Interrupted { .. })) {
+            return read;
+        }
         match snapshots.made.iter().find_map(Made::why_lost) {
             None => read,
-            Some(why) if !matches!(read, Err(Failure::Interrupted { .. })) => {
+            Some(why) => {
                 Err(Failure::SnapshotLost { path: snapshots.run.plan.source.clone(), why: why.into() })
             }
-            Some(_) => read,
         }
     }
 }
