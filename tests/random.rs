@@ -202,10 +202,14 @@ impl Clones {
     fn problems(&self, run: &Finished) -> Vec<String> {
         let sandbox = &self.sandbox;
         let messages = run.messages();
-        // What a quick pass could not do, the full pass after it has the last word on.
-        let last = messages
-            .iter()
-            .rposition(|line| *line == "The quick pass was not complete, so a full pass follows.");
+        // What a quick pass could not do, or what had no room beside the safety net, what follows has the last word on.
+        let last = messages.iter().rposition(|line| {
+            [
+                "The quick pass was not complete, so a full pass follows.",
+                "Retrying with the space that this has freed.",
+            ]
+            .contains(line)
+        });
         let errors = messages.iter().skip(last.unwrap_or(0)).filter(|line| line.starts_with("rsync: ["));
         let mut problems: Vec<String> = errors.map(|line| (*line).to_owned()).collect();
         let markers = if problems.is_empty() { "completed id stats" } else { "error id stats" };
