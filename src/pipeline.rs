@@ -77,7 +77,8 @@ fn clone(run: &Run<'_>, rsync: &Rsync, ends: &mut Endpoints) -> Result<Outcome, 
         let reserve = markers::begin(run, ends)?;
         let (method, linked, meter) = (Method::FULL, &survey.linked, survey.meter(run));
         let transfer = Transfer { run, rsync, ends, rules: &rules, method, linked, meter: &meter };
-        let (report, ended) = engine::clone(&transfer, &survey, &remembered, &mut nets)?;
+        let cloned = engine::clone(&transfer, &survey, &remembered, &mut nets);
+        let (report, ended) = cloned.or_else(|failure| source.judge(Err(failure)))?;
         let transferred = (report, source.judge(ended));
         let unbootable = bootable::make(run, ends, boot, &transferred)?;
         let (outcome, written) = markers::write(run, ends, reserve, &survey, transferred, unbootable)?;

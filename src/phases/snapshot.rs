@@ -165,23 +165,31 @@ fn wanted(run: &Run<'_>, ends: &Endpoints) -> Result<Vec<Origin>, String> {
     }
     let mut wanted = Vec::new();
     for (place, dir) in ends.source.roots() {
-        let of = Origin::of(run.machine, place, dir, run.plan.snapshot_size);
-        let found =
-            of.map_err(|error| format!("{}: {}", display::path(dir.path()), display::reason(&error)))?;
-        match found {
-            Some(origin) if run.plan.snapshot == Frozen::Auto && origin.is_cramped() => {
-                return Err(format!(
-                    "that would have room for less than {}% of {} ({origin})",
-                    origin::LEAST,
-                    display::path(dir.path())
-                ));
+        match origin(run, (place, dir), &wanted) {
+            Ok(Some(origin)) => wanted.push(origin),
+            Ok(None) if wanted.is_empty() => return Err("it is neither on btrfs nor on LVM".to_owned()),
+            Ok(None) => {}
+            // Nobody has asked for a snapshot of that one.
+            Err(why) if !wanted.is_empty() && run.plan.snapshot == Frozen::Auto => {
+                info!("No snapshot is taken of {}: {why}.", display::path(dir.path()));
             }
-            Some(origin) => wanted.push(origin),
-            None if wanted.is_empty() => return Err("it is neither on btrfs nor on LVM".to_owned()),
-            None => {}
+            Err(why) => return Err(format!("{}: {why}", display::path(dir.path()))),
         }
     }
     Ok(wanted)
+}
+
+/// What freezes one filesystem of the source; `None` if nothing does. Errors with the reason if nothing can now, or would
+/// have too little room.
+fn origin(run: &Run<'_>, at: (&Path, &Dir), before: &[Origin]) -> Result<Option<Origin>, String> {
+    let found = Origin::of(run.machine, at, run.plan.snapshot_size, before);
+    let found = found.map_err(|error| display::reason(&error))?;
+    match found {
+        Some(origin) if run.plan.snapshot == Frozen::Auto && origin.is_cramped() => {
+            Err(format!("it would have room for less than {}% of it ({origin})", origin::LEAST))
+        }
+        found => Ok(found),
+    }
 }
 
 /// Takes all of them, one directly after the other.

@@ -56,7 +56,14 @@ enum How {
 
 impl Origin {
     /// What freezes the filesystem of this directory, which is at that place of the source; `None` if nothing does.
-    pub fn of(machine: Machine<'_>, place: &Path, dir: &Dir, room: Option<Room>) -> io::Result<Option<Self>> {
+    ///
+    /// Snapshots of volumes in one group share what is free there: `before` are those that are taken as well.
+    pub fn of(
+        machine: Machine<'_>,
+        (place, dir): (&Path, &Dir),
+        room: Option<Room>,
+        before: &[Self],
+    ) -> io::Result<Option<Self>> {
         let there = mounts::of(dir)?;
         let Some((there, mount)) = there.as_ref().and_then(|there| Some((there, there.mount()?))) else {
             return Ok(None);
@@ -64,7 +71,9 @@ impl Origin {
         let how = if Kind::of(dir)? == Kind::Btrfs {
             let device = volume::device(mount).ok_or_else(|| io::Error::other("its device is not known"))?;
             How::Btrfs { device, uuid: btrfs::uuid_of(dir)?, subvolume: Subvolume::of(dir)? }
-        } else if let Some(volume) = lvm::of(machine, &mount.device_number)? {
+        } else if let Some(mut volume) = lvm::of(machine, &mount.device_number)? {
+            let spent: u64 = before.iter().map(|it| it.room_in(&volume.group)).sum();
+            volume.free = volume.free.saturating_sub(spent);
             let wanted = match room {
                 None => volume.size / 100 * USUAL,
                 Some(Room::Percent(percent)) => volume.size / 100 * u64::from(percent),
@@ -89,6 +98,14 @@ impl Origin {
             return Ok(None);
         };
         Ok(Some(Self { place: place.to_owned(), how }))
+    }
+
+    /// How much room its snapshot takes in this volume group, in bytes.
+    fn room_in(&self, group: &str) -> u64 {
+        match &self.how {
+            How::Lvm { volume, room, .. } if volume.group == group => *room,
+            How::Lvm { .. } | How::Btrfs { .. } => 0,
+        }
     }
 
     /// Whether a snapshot of it would be too small to be taken without having been asked for.
