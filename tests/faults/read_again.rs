@@ -81,6 +81,10 @@ pub fn a_copy_that_cannot_be_read_back_is_75(evidence: &mut Evidence) {
     evidence.watch_at(&sandbox.source, &fuse.backing());
     let run = sandbox.clone(&["--hashes=both"]);
     run.assert_log("Warning: damaged: lost: it cannot be read: Input/output error, at offset 0.\n");
+    // It is as little forgotten by the hashes.
+    drop_caches();
+    let alone = verify(&sandbox, &["--alone"]);
+    assert!(alone.code == 75 && alone.out.starts_with("Damaged: lost: it cannot be read: "), "{alone}");
     fuse.tell("owners *");
     evidence.verify(&sandbox, &run);
     evidence.repair(&sandbox);

@@ -172,6 +172,24 @@ fn what_the_disk_has_lost_is_found_in_every_form() {
 }
 
 #[test]
+fn rot_is_not_hashed_anew() {
+    let disk = LoopDisk::new("ext4", 64, &[], "");
+    let mut sandbox = Sandbox::new();
+    let contents = noise(7, 100_000);
+    fs::write(sandbox.source.join("rots"), &contents).unwrap();
+    sandbox.destination = disk.path().to_owned();
+    settled(&sandbox, "both");
+    disk.unmount();
+    let image = fs::read(disk.image()).unwrap();
+    let at = image.windows(512).position(|window| window == &contents[..512]).unwrap();
+    let file = fs::File::options().write(true).open(disk.image()).unwrap();
+    file.write_all_at(&[!contents[7]], at as u64 + 7).unwrap();
+    disk.mount_again();
+    sandbox.clone(&["--hashes=both"]).assert_code(0).assert_log("; 0 files were read for it (0 B) in ");
+    assert_found(&sandbox, &[("rots", &["contents"])], 0);
+}
+
+#[test]
 fn what_was_changed_since_is_no_damage_and_what_has_come_is_not_looked_at() {
     let sandbox = scene();
     machine_dies(&sandbox);
@@ -211,7 +229,6 @@ fn only_what_is_new_or_has_changed_is_read_for_hashes() {
     fs::remove_file(sandbox.state_file("hashes")).unwrap();
     sandbox.clone(&["--hashes=both"]).assert_code(0);
     assert_eq!(files(&hashes_of(&sandbox)), 0);
-    // Rot is never hashed anew: nothing has told the filesystem of it.
     let status = sandbox.run(["status"]);
     assert!(
         status.out.contains("Hashes of 4 of its files are kept on this machine and on the clone.\n"),

@@ -43,7 +43,12 @@ pub fn keep(run: &Run<'_>, made: Made<'_>, outcome: Outcome) -> Outcome {
         }
         // The copy is complete, and nothing is known against it.
         Err(error) => {
-            run.warn(format_args!("the hashes of the clone were not kept: {}.", display::reason(&error)));
+            run.warn_publicly(format_args!(
+                "the hashes of the clone in {} could not be kept in {}: {}. The next run tries again.",
+                display::path(&run.plan.destination),
+                display::path(&run.machine.host.state_dir),
+                display::reason(&error)
+            ));
             return outcome;
         }
     };
@@ -162,8 +167,9 @@ fn copy(run: &Run<'_>, path: &Path, clone: &Dir) -> bool {
     };
     let copied: io::Result<()> = copy();
     if let Err(error) = &copied {
-        run.warn(format_args!(
-            "the hashes of the clone could not be written to it: {}.",
+        run.warn_publicly(format_args!(
+            "the hashes could not be written to {}: {}. This machine has them.",
+            display::path(&run.plan.destination.join(&name)),
             display::reason(error)
         ));
     }

@@ -153,6 +153,8 @@ impl<'a> Keeper<'a> {
                 Err(NoHash::Failed(at, error)) => {
                     let why = format!("{}, at offset {at}", display::reason(&error));
                     self.miss(entry.path(), why);
+                    // No contents have this hash, so that a verification finds it too.
+                    self.write(Hashed { seen: UNSETTLED, ..entry });
                 }
                 Err(NoHash::Interrupted) => {}
             }
